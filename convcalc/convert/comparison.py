@@ -1,7 +1,9 @@
-"""Compares a spec's network with a real model: totals, outputs, and layers, which are paired by name or figures.
+"""Compares the network of a spec with a PyTorch module or ONNX file: totals, output shapes, and single layers.
 
-The model comes as `Model`, counted by PyTorch or from the nodes of an ONNX file. convcalc's importers are not involved,
-so a comparison also finds their errors.
+The figures of the module or file are a `Model`, counted by PyTorch or from the nodes of the file, without convcalc's
+importers. A comparison with an imported spec therefore also finds errors of the importers. `compare_with` takes a
+network and a Model, and returns a `Verification`. For example, if a conv has 896 params in the spec and 864 in PyTorch
+because it has no bias there, the layer and the total differ.
 """
 
 import re
@@ -19,7 +21,10 @@ Sizes = tuple[int, ...]
 
 
 class MeasuredFigures(NamedTuple):
-    """A layer's output shape, params, running statistics, and MACs per batch (None: unknown)."""
+    """A layer's output shape (without the batch), params, running statistics (`buffers`), and MACs of a whole batch.
+
+    MACs are None if unknown.
+    """
 
     output_shape: Sizes
     params: int
@@ -28,7 +33,10 @@ class MeasuredFigures(NamedTuple):
 
 
 class ModelPart(NamedTuple):
-    """A module or node of a model that computes or learns; weights used a second time count as 0."""
+    """The figures of a module or ONNX node of a model.
+
+    Weights that an earlier part already uses count as 0.
+    """
 
     name: str
     kind: str
@@ -36,7 +44,10 @@ class ModelPart(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model's own figures for one batch; None if the source does not state them. `source` is PyTorch or ONNX."""
+    """The figures of a PyTorch module or ONNX file (`source`) for one batch; None if unknown.
+
+    `outputs` are the output shapes, without the batch.
+    """
 
     source: str
     parts: tuple[ModelPart, ...]
@@ -48,10 +59,10 @@ class Model(NamedTuple):
 
 
 class ComparedLayer(NamedTuple):
-    """A layer's figures in convcalc (`ours`) and in the other source (`theirs`).
+    """A layer's figures in convcalc (`ours`) and in the PyTorch module or ONNX file (`theirs`).
 
-    `theirs` is None if PyTorch rejects the layer, and `refusal` says why; `ours` is None if only the model has it. A
-    layer that is not `known` could not be compared.
+    `theirs` is None if PyTorch rejects the layer, for the reason in `refusal`, or if the model has no such layer.
+    `ours` is None if only the model has the layer. If `known` is false, the layer could not be compared.
     """
 
     name: str
@@ -63,12 +74,12 @@ class ComparedLayer(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether all figures are equal; true of a layer that could not be compared."""
+        """Whether all figures are equal; also true if the layer could not be compared."""
         return self.ours == self.theirs or not self.known
 
 
 class ComparedTotal(NamedTuple):
-    """A figure of the whole network in both sources. None means unknown and agrees with everything."""
+    """A figure of the whole network in convcalc (`ours`) and in the model (`theirs`); None means unknown."""
 
     name: str
     ours: Any
@@ -76,12 +87,12 @@ class ComparedTotal(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether the two values are equal, or one of them is unknown."""
+        """Whether the two values are equal or at least one of them is unknown."""
         return self.ours == self.theirs or None in (self.ours, self.theirs)
 
 
 class Verification(NamedTuple):
-    """The compared layers of a network, and its totals if it was compared with a whole model."""
+    """The result of a comparison: the layers, and the totals if the network was compared with a whole model."""
 
     report: Report
     layers: tuple[ComparedLayer, ...]
@@ -115,18 +126,21 @@ class Verification(NamedTuple):
 
 
 def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
-    """Return figures with the output sizes sorted and sizes of 1 removed: other frameworks may have channels last."""
+    """Return figures that are equal even if two output shapes differ in the order of axes or in axes of size 1.
+
+    The model may have its channels last.
+    """
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 
 def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
-    """Return `theirs` with the axes in the order of `ours` if the shapes differ only in order and in axes of size 1."""
+    """Return `theirs`, with the output shape of `ours` if the shapes differ only in order or in axes of size 1."""
     same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 
 
 def compare_with(network: Network, model: Model) -> Verification:
-    """Compare a network with a model: totals, output shapes, and layers."""
+    """Compare a network with a model, and return the totals, output shapes and layers of both."""
     report = analyse(network)
     totals = tuple(_compare_totals(report, model))
     agree = all(total.agrees for total in totals)
@@ -143,12 +157,14 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
 
 
 def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:
-    """Yield the layers in order, each with the part of the model that matches it.
+    """Yield the layers in order, each with the part of the model that it is paired with, if any.
 
-    A layer is paired with the part that has its name and figures, else with the first one that has its figures, else
-    with the one that has its name, which then differs. What remains unpaired differs only if the totals do: one
-    separable convolution in convcalc is two modules in PyTorch, and a custom module may be several layers. Layers
-    without weights are compared only if the model has them by name.
+    A layer is paired with the part that has the same name and figures, else with the first part that has the same
+    figures, else with the part that has the same name. The parts without a layer follow at the end.
+
+    If the totals agree (`agree`), layers and parts that remain unpaired do not count as differences: one separable
+    convolution in convcalc is two modules in PyTorch, and a custom module may be several layers. Layers without params,
+    running statistics and MACs are omitted unless a part has the same name.
     """
     free = dict(enumerate(parts))
     paired: dict[str, ModelPart] = {}
@@ -176,7 +192,10 @@ def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Ite
 
 
 def _plain_name(name: str) -> str:
-    """Return a name in lower case with `_` between its words: specs, PyTorch and ONNX separate them differently."""
+    """Return a name in lower case with `_` between its parts, to compare names from specs, PyTorch and ONNX.
+
+    For example, `stage1.Conv` and `/stage1/conv` both become `stage1_conv`.
+    """
     return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
@@ -186,7 +205,7 @@ def _is_measurable(layer: LayerReport) -> bool:
 
 
 def measure_layer(layer: LayerReport) -> MeasuredFigures:
-    """Return the figures of a layer of a report."""
+    """Return the figures of a layer in a report, to compare them with a model's."""
     return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
 
 
@@ -195,9 +214,9 @@ def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:
 
 
 def order_input_shapes(network: Network, names: Iterable[str]) -> list[Sizes]:
-    """Return a network's input shapes in the order of the model's input names.
+    """Return a network's input shapes, without the batch, in the order of the model's input names.
 
-    If the names do not match, the network's own order is used.
+    If a network input is not among the names, the network's own order is kept.
     """
     inputs = {name: shape.sizes for name, shape in network.inputs.items()}
     listed = [name for name in names if name in inputs]

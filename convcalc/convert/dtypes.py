@@ -1,7 +1,7 @@
 """Chooses the data types of an imported network: one for all weights, one for all activations, one for all biases.
 
-A spec can only state these three. If a file mixes several types, the type with the most elements is used, and a note
-reports the others.
+A spec cannot state more. If a file has several data types for one of these, the type with the most elements is used,
+and a note reports the others.
 """
 
 from collections import Counter
@@ -15,22 +15,28 @@ FLOAT32 = "float32"
 
 
 class DataTypes:
-    """Counts the elements of weights, activations and biases by data type."""
+    """Counts the elements of weights, activations and biases by data type, and chooses a type for each."""
 
     def __init__(self) -> None:
         self.elements: dict[str, Counter[str]] = {use: Counter() for use in _USES}
 
     def add(self, use: str, dtype: str | None, elements: int) -> None:
-        """Count some elements of a data type; types that a spec does not know are ignored."""
+        """Count elements of a data type; `use` is `weights`, `activations` or `bias`.
+
+        Data types that a spec cannot state are ignored.
+        """
         if dtype in BITS and elements:
             self.elements[use][dtype] += elements
 
     def apply_to(self, graph: Graph) -> Graph:
-        """Return the graph with the data types, and a note if weights, activations or biases mix several types."""
+        """Return the graph with the chosen data types, and a note for each use that has several data types."""
         return graph._replace(dtype=self.dtype(), notes=(*graph.notes, *self.notes()))
 
     def dtype(self) -> Mapping[str, str]:
-        """Return the data types in the form of a spec, empty if all are float32."""
+        """Return the data types as the `dtype` of a spec; empty if all are float32.
+
+        The type of biases is left out if it is the one that the spec implies from the type of weights.
+        """
         most = {use: found.most_common(1)[0][0] for use, found in self.elements.items() if found}
         weights, activations = most.get("weights", FLOAT32), most.get("activations", FLOAT32)
         dtype = {"weights": weights, "activations": activations}
@@ -40,7 +46,7 @@ class DataTypes:
         return {} if set(dtype.values()) == {FLOAT32} else dtype
 
     def notes(self) -> Iterator[str]:
-        """Yield a note for weights, activations or biases that have several data types."""
+        """Yield a note for each of weights, activations and biases that has several data types."""
         for use, found in self.elements.items():
             (dtype, _), *others = found.most_common() or [("", 0)]
             if others:

@@ -1,7 +1,7 @@
-"""The list of file formats. Recognises a file by its content, then by the ending of its name.
+"""Recognises the format of a file, by its content or else by the ending of its name.
 
-For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the list to report what kind
-of file they were given instead; `import` uses it to choose the importer, or to explain what to do if there is none.
+For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the table FORMATS to report
+which other kind of file they got; `import` uses it to choose the importer, or to advise what to do if there is none.
 Nothing is parsed, unpickled or run. This module imports nothing from convcalc, so that any other module may import it.
 """
 
@@ -18,9 +18,9 @@ LAYERS = (
 class Format(NamedTuple):
     """A file format.
 
-    `holds` takes the first bytes of a file and returns a true value if they are in this format. `reader` names the
-    importer for the format, and `extra` the extra of convcalc that the importer needs; if there is none, `reader`
-    is "" and `advice` tells the user what to do instead.
+    `name` is the format with its article, such as "a GGUF file". `holds` takes the first bytes of a file and returns a
+    true value if they are in this format. `reader` names the importer, and `extra` the extra of convcalc that it needs
+    (`convcalc[onnx]`), if any. For a format without an importer, `reader` is "" and `advice` says what to do instead.
     """
 
     name: str
@@ -42,12 +42,12 @@ def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
 
 
 def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises text in which every pattern matches."""
+    """Return a function that recognises text in which every regular expression matches."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
 def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises ZIP archives whose inspected bytes contain a member name."""
+    """Return a function that recognises ZIP archives whose first bytes match `member`, a pattern of a file name."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
@@ -133,10 +133,10 @@ FORMATS = (
 
 
 def recognise(name: str, head: bytes) -> Format | None:
-    """Return the format of a file from its name and first bytes, None if unknown.
+    """Return the format of a file from its name and first bytes; None if unknown.
 
-    The content decides. The name chooses between formats with the same beginning, and decides if the content does
-    not identify any format.
+    The content has priority. The name is used if the content matches several formats or none, and for formats that
+    cannot be recognised by their content.
     """
     if SPEC.holds(head):
         return SPEC
@@ -148,11 +148,11 @@ def recognise(name: str, head: bytes) -> Format | None:
 
 
 def find_foreign_format(name: str, head: bytes) -> Format | None:
-    """Return the format of a file that is certainly not a spec, None if it may be one."""
+    """Return the format of a file that is not a spec; None if the file may be a spec."""
     found = recognise(name, head)
     return None if found is SPEC else found
 
 
 def advice(found: Format, file: str) -> str:
-    """Return the advice for a user who gave a file that is not a spec: how to import or convert it."""
+    """Return how to import or convert a file that was given instead of a spec."""
     return f"import it with convcalc import {file}" if found.reader else found.advice

@@ -39,7 +39,7 @@ from convcalc.problems import Flaw, printable, show
 from convcalc.shape import Shape
 
 _Inputs = Mapping[str | None, tuple[int, ...]]
-_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # of their input, without weights
+_KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # output like input; no weights
 _WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
@@ -48,7 +48,7 @@ _SIXTH = 1 / 6
 
 
 class _KerasUse(NamedTuple):
-    """One call of a layer; `number` counts the calls of that layer from 0."""
+    """One call of a layer. `number` is 0 for the first call of that layer, 1 for the second, and so on."""
 
     layer: LayerConfig
     number: int
@@ -58,9 +58,9 @@ class _KerasUse(NamedTuple):
 def read(path: str, inputs: _Inputs | None = None) -> Graph:
     """Return the network of a Keras model.
 
-    `inputs` gives input shapes, channels first and without the batch, by name or by None for a single input, if the
-    file leaves a size open. Raises OSError if the file cannot be read; NotImported if it is not a Keras model or has
-    layers that cannot be expressed.
+    `inputs` maps the names of inputs to their shapes, channels first and without the batch, and replaces the shapes in
+    the file; the key None is the only input of a model. It is needed if the file leaves a size open. Raises OSError if
+    the file cannot be read; NotImported if it is not a Keras model or has unsupported layers that may have weights.
     """
     try:
         whole = read_model(path)
@@ -71,7 +71,11 @@ def read(path: str, inputs: _Inputs | None = None) -> Graph:
 
 
 class _ModelReader:
-    """Turns the calls of a model's layers into steps, in an order of execution."""
+    """Turns the calls of a model's layers into steps, in an order of execution.
+
+    `given` are the input shapes that the user gave; `shapes` maps inputs and steps to their output shapes. `first` says
+    whether the file has channels first. `unknown` maps unsupported layers that may have weights to their description.
+    """
 
     def __init__(self, whole: ModelConfig, inputs: _Inputs) -> None:
         self.given = inputs
@@ -84,7 +88,7 @@ class _ModelReader:
         self.unknown: dict[str, str] = {}
 
     def read_graph(self, whole: ModelConfig) -> Graph:
-        """Return the graph of the outermost model."""
+        """Return the graph of the model in the file, including all models nested in it."""
         given = []
         inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
         for name, _, _ in whole.inputs:
@@ -98,7 +102,10 @@ class _ModelReader:
         return self.types.apply_to(graph)
 
     def add_input(self, layer: LayerConfig, count: int) -> str:
-        """Add an input and return its name."""
+        """Add an input of the network and return its name; `count` is the number of all inputs.
+
+        Raises NotImported if the shape is not fully known, or if the given shape has the wrong number of sizes.
+        """
         written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
         sizes = self.given.get(layer.name) or (self.given.get(None) if count == 1 else None)
         if sizes is not None and written:
@@ -116,7 +123,7 @@ class _ModelReader:
         return layer.name
 
     def sample_shape(self, shape: tuple[int | None, ...]) -> Shape:
-        """Return the shape of one sample, channels first."""
+        """Return the shape of one sample, channels first, for a shape in the file; unknown sizes become 0."""
         sizes = [size or 0 for size in shape[1:]]
         if self.first or len(sizes) == 1:
             return Shape(sizes[0], tuple(sizes[1:]))
@@ -125,7 +132,8 @@ class _ModelReader:
     def add_model(self, config: ModelConfig, given: list[str], prefix: str, twin: str | None, depth: int) -> list[str]:
         """Add the steps of a model and return the names of its outputs.
 
-        `twin` is the prefix of an earlier call of the same model, whose weights this call shares.
+        `given` are the names of its inputs, `prefix` is the beginning of its steps' names, and `depth` is the number of
+        models around it. If an earlier call of the same model has the same weights, `twin` is the prefix of that call.
         """
         if depth > MOST_NESTING:
             raise NotImported(f"models nested more than {MOST_NESTING} deep")
@@ -155,7 +163,7 @@ class _ModelReader:
     def add_nested_model(
         self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int
     ) -> None:
-        """Add the steps of a nested model."""
+        """Add the steps of one call of a nested model, and store its outputs in `tensors`."""
         reads = [tensors[reference] for reference in use.call.reads]
         config = parse_model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
         name = prefix + use.layer.name
@@ -174,7 +182,10 @@ class _ModelReader:
         twin: str | None,
         stated: dict[Reference, Shape],
     ) -> str:
-        """Add the steps of one call of a layer and return the name of the last."""
+        """Add the steps of one call of a layer and return the name of the last step.
+
+        `stated` holds the tensor shapes recorded in the file; for `prefix` and `twin`, see `add_model`.
+        """
         layer = use.layer
         reads = tuple(tensors[reference] for reference in use.call.reads)
         shapes = tuple(self.shapes[name] for name in reads)
@@ -208,9 +219,10 @@ class _ModelReader:
         self.steps.append(step)
 
     def convert_layer(self, use: _KerasUse, shapes: tuple[Shape, ...], stated: dict[Reference, Shape]) -> Pieces:
-        """Convert a layer to layer kinds.
+        """Return the layers that express a Keras layer with these input shapes.
 
-        If none fits, it becomes opaque or, if it may have weights, is noted in `unknown`.
+        A layer that no layer kind matches becomes opaque; if it may have weights, it is also added to `unknown`. Raises
+        NotImported if its output shape is unknown, or if it has no inputs.
         """
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
@@ -246,7 +258,10 @@ class _ModelReader:
         }
 
     def check_built(self, use: _KerasUse, shapes: tuple[Shape, ...]) -> None:
-        """Check inputs against the shapes in the file, unless other input shapes are given. Raises NotImported."""
+        """Raise NotImported if a layer's input shapes differ from those recorded in the file.
+
+        Nothing is checked if the user gave input shapes.
+        """
         if self.given:
             return
         built = use.layer.built if use.number == 0 and len(use.layer.built) == len(shapes) else ()
@@ -261,9 +276,10 @@ class _ModelReader:
 def _find_hard_sigmoids(
     uses: list[_KerasUse], outputs: tuple[Reference, ...]
 ) -> tuple[set[tuple[str, int]], dict[tuple[str, int], _KerasUse]]:
-    """Find ReLU6(x + 3) / 6, in which keras.applications.MobileNetV3 writes the hard sigmoid of Howard et al. 2019.
+    """Find each hard sigmoid written as ReLU6(x + 3) × 1/6, as in keras.applications.MobileNetV3 (Howard et al. 2019).
 
-    Returns the calls to skip (the sum and the ReLU), and the call that replaces each division.
+    Returns the calls to skip, which are the sum and the ReLU, and a call of a hard sigmoid to replace each product. A
+    call is identified by its layer's name and its number.
     """
     by_place = {(use.layer.name, use.number): use for use in uses}
     readers = Counter(reference[:2] for use in uses for reference in use.call.reads)
@@ -293,7 +309,7 @@ def _is_relu6(layer: LayerConfig) -> bool:
 
 
 def _is_channels_first(config: ModelConfig) -> bool:
-    """Whether the channels come first in a model. Raises NotImported if its layers disagree."""
+    """Whether a model's tensors have the channels first. Raises NotImported if its layers differ in this."""
     found, waiting = set(), [config]
     while waiting:
         for layer in waiting.pop().layers:
@@ -307,7 +323,10 @@ def _is_channels_first(config: ModelConfig) -> bool:
 
 
 def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
-    """Return the calls of a model's layers in an order of execution: the order of the file, if possible."""
+    """Return the calls of a model's layers in an order of execution that keeps the order of the file if possible.
+
+    `known` are the model's inputs. Raises NotImported if a call reads a layer that does not exist or there is a cycle.
+    """
     uses = [
         _KerasUse(layer, number, call)
         for layer in config.layers

@@ -1,4 +1,7 @@
-"""Imports ONNX files. Needs the extra `convcalc[onnx]`. Weights may be missing and are not read."""
+"""Imports ONNX files as networks. Needs the extra `convcalc[onnx]`.
+
+The values of weights are not read, so files with external weights can be imported without them.
+"""
 
 import os
 from collections.abc import Iterable
@@ -18,9 +21,9 @@ from convcalc.network import MOST_LAYERS
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of an ONNX file.
 
-    `inputs` overrides the input shapes in the file, in the file's order of axes, without the batch, by name or
-    by None for a single input. `follow` wraps the iteration over nodes, for progress bars: it takes the nodes and
-    their number and yields the nodes.
+    `inputs` maps the names of inputs to shapes that replace those in the file; the key None is the only input of a
+    model. The shapes have the file's order of axes, without the batch. `follow` wraps the iteration over nodes, for
+    progress bars: it takes the nodes and their number, and yields the nodes.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, exceeds a limit, or its shapes
     cannot be inferred.
@@ -48,9 +51,10 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
 
 def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
-    """Return the order of an input's axes.
+    """Return, for each axis of an input in the file, its place in the order batch, channels, spatial axes.
 
-    Channels are last if every operation that reads the input transposes them to the axis after the batch.
+    This is (0, 2, 3, 1) for an image with channels last. The channels are last if every operation that reads the input
+    is a Transpose that moves the last axis directly behind the batch; otherwise they are first.
     """
     rank = len(found.inputs[name])
     last = (0, *range(2, rank), 1)
@@ -69,7 +73,10 @@ def _find_input_order(found: Program, operations: Iterable[Operation], name: str
 
 
 def _list_output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
-    """Return the steps that produce the outputs; an input that is also an output gets an identity step."""
+    """Return the names of the steps that produce the outputs; an input that is also an output gets an identity step.
+
+    Raises UnsupportedOperation if no output depends on an input.
+    """
     steps: dict[str, None] = {}
     for name in found.outputs:
         data = builder.data.get(name)

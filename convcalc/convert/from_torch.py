@@ -1,7 +1,7 @@
-"""Reads a PyTorch module as a network.
+"""Imports a PyTorch module as a network.
 
-The module is traced on the meta device, where tensors have shapes but no values: nothing is computed, and weights take
-no memory.
+The module's operations are traced on the meta device, where tensors have shapes but no values: nothing is computed, and
+weights take no memory.
 """
 
 import os
@@ -29,8 +29,10 @@ _Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: str = "") -> Graph:
     """Return the network of a module.
 
-    Shapes are channels first, without the batch: one shape, several in order, or several by name. Names that are
-    parameters of the module's forward are matched with these; any other names become the names of the inputs, in order.
+    `shapes` is one input shape, a list of shapes in order, or shapes by name; all are channels first, without the
+    batch. If every name is a parameter of the module's forward, the shapes are given to these parameters. Otherwise the
+    shapes are used in order. In both cases, the network's inputs get these names. `name` and `origin` are those of the
+    graph (default: made from the module's class).
 
     Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
@@ -51,7 +53,7 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
 
 
 def _collect_types(module: Any) -> DataTypes:
-    """Return the data types of a module's params; the most common one is the type it computes in."""
+    """Return the data types of a module's params; the type with the most params is also used for the activations."""
     from torch import nn
 
     types = DataTypes()
@@ -65,7 +67,7 @@ def _collect_types(module: Any) -> DataTypes:
 
 @contextmanager
 def _use_default_type(name: str) -> Iterator[None]:
-    """Make PyTorch create tensors of this type, because a module in half precision needs inputs of its type."""
+    """Make PyTorch create tensors of this data type, because a module in half precision needs such inputs."""
     import torch
 
     before = torch.get_default_dtype()
@@ -77,7 +79,7 @@ def _use_default_type(name: str) -> Iterator[None]:
 
 
 def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
-    """Return names and shapes, in the order of the forward's parameters if all names are among these."""
+    """Return the names and the shapes, in the order of the forward's parameters if every name is one of them."""
     from inspect import signature
 
     names = list(shapes)
@@ -96,7 +98,7 @@ def _check_shapes(shapes: Sequence[Any]) -> None:
 
 
 def _check_count(module: Any, count: int) -> None:
-    """Raise NotImported unless there are as many shapes as the module's forward takes inputs."""
+    """Raise NotImported if the module's forward does not accept this number of inputs."""
     from inspect import signature
 
     try:
@@ -113,20 +115,21 @@ def _check_count(module: Any, count: int) -> None:
 
 
 def read_factory(factory: str, shapes: _Shapes) -> Graph:
-    """Return the network of the module that `package.module:factory` returns. This runs the package's code.
+    """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
-    The factory is called without arguments on the meta device. Raises MissingTorch if PyTorch is not installed;
-    NotImported if the factory does not exist, fails, or returns something else, or if its module cannot be traced.
+    `factory` is `package.module:factory`, a function that is called without arguments on the meta device, or a module.
+    `shapes` are those of `read_module`. Raises MissingTorch if PyTorch is not installed; NotImported if the factory
+    does not exist, fails, or does not return a module, or if the module cannot be traced.
     """
     name = factory.rpartition(":")[2].rpartition(".")[2]
     return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
 
 
 def load_module(factory: str) -> Any:
-    """Return the module that `package.module:factory` returns.
+    """Return the PyTorch module that the function `package.module:factory` returns, or that this name refers to.
 
-    Raises MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or returns
-    something else.
+    Raises MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or does not
+    return a module.
     """
     check_installed()
     package, colon, function = factory.partition(":")
@@ -136,7 +139,7 @@ def load_module(factory: str) -> Any:
 
 
 def _make_module(package: str, function: str) -> Any:
-    """Call the factory and return its module; the current folder is searched for the package first."""
+    """Import the factory from its package, call it, and return its module; the current folder is searched first."""
     from importlib import import_module
 
     import torch

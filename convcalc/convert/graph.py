@@ -16,10 +16,10 @@ from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 class Step(NamedTuple):
     """One layer of an imported network.
 
-    `name` is unique and may be any text, with dots between a scope and what it contains; `named` is False if an
-    exporter made it up. `kind` and `arguments` are those of a spec, and may include defaults; an argument `like`
-    names an input or a step, as `reads` does. `reads` are names of inputs and of earlier steps; `share` is the earlier
-    step whose weights are shared.
+    `name` is unique and may be any text; a dot separates a scope from the layers and scopes in it. `named` is False if
+    an exporter made the name up. `kind` and `arguments` are the layer kind and its arguments, possibly with defaults.
+    `reads` are the names of the inputs or earlier steps that the layer reads; the argument `like`, if any, is such a
+    name too. `share` is the name of the earlier step whose weights the layer uses; None if its weights are its own.
     """
 
     name: str
@@ -34,8 +34,8 @@ class Step(NamedTuple):
 class Graph(NamedTuple):
     """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
-    `notes` report, by name and position, what a spec does not express: `opaque` steps, several data types. `dtype` maps
-    `weights`, `activations` and `bias` to data types; it is empty if all are float32.
+    `notes` report what the spec cannot express, such as opaque steps or several data types. `dtype` maps `weights`,
+    `activations` and `bias` to data types; it is empty if all are float32.
     """
 
     name: str
@@ -48,11 +48,11 @@ class Graph(NamedTuple):
 
 
 class NotImported(Exception):
-    """A file is of another format, exceeds a limit, or contains something that cannot be imported."""
+    """A file or module cannot be imported; the message says why."""
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """Map each name of the source to a unique name that a spec allows: letters, digits, `_` and `-`."""
+    """Map each name to a different name that a spec allows: letters, digits, `_` and `-`, beginning with a letter."""
     given: dict[str, str] = {}
     taken: set[str] = set()
     counts: dict[str, int] = {}
@@ -72,7 +72,10 @@ def legal_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def plain_spec(graph: Graph) -> dict[str, Any]:
-    """Return the spec of a graph as Python values: one entry per step, all inputs explicit, nothing folded."""
+    """Return the spec of a graph as Python values, with one entry per step and every input stated.
+
+    Repeated steps are not folded into blocks.
+    """
     names = legal_names([*graph.inputs, *(step.name for step in graph.steps)])
     entries = []
     for step in graph.steps:
@@ -96,7 +99,11 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
 
 
 def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[int | None]) -> None:
-    """Raise NotImported if a given shape has another number of sizes than the file's input without the batch."""
+    """Raise NotImported if the shape that the user gave for an input has the wrong number of sizes.
+
+    `own` is the input's shape in the file, without the batch; None is an unknown size. `name` is the input's name, or
+    None if the shape was given without one.
+    """
     if len(given) == len(own):
         return
     sizes = [size or 0 for size in own]
@@ -108,15 +115,15 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
 
 
 def title(graph: Graph) -> str:
-    """Return the name of a graph, shortened to what a spec allows."""
+    """Return the name of a graph, shortened to the length that a spec allows."""
     return shorten(graph.name, MOST_NAME).strip()[:MOST_NAME] or "network"
 
 
 def sort_steps(graph: Graph) -> Graph:
     """Return the graph with its steps in an order of execution in which each branch ends before the next begins.
 
-    Used for sources that do not list their steps in an order of execution. A step comes as late as possible before the
-    steps that read it.
+    Used for files that need not list their layers in an order of execution. The order is depth first, from each output
+    back to the inputs.
     """
     steps = {step.name: step for step in graph.steps}
     placed: dict[str, Step] = {}
@@ -134,14 +141,17 @@ def sort_steps(graph: Graph) -> Graph:
 
 
 def use_pointwise_kind(graph: Graph) -> Graph:
-    """Return the graph with 1×1 convolutions as pointwise_conv if others are depthwise, as papers name them."""
+    """Return the graph with every 1×1 `conv` as a `pointwise_conv` if the network has a depthwise convolution.
+
+    This is the usual term for 1×1 convolutions in papers on such networks. 1×1 convolutions with padding remain `conv`.
+    """
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph
     return graph._replace(steps=tuple(_rename_to_pointwise(step) for step in graph.steps))
 
 
 def _rename_to_pointwise(step: Step) -> Step:
-    """Return a 1×1 convolution without padding as a pointwise one, and any other step unchanged."""
+    """Return a 1×1 `conv` without padding as a `pointwise_conv`, and any other step unchanged."""
     if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
         return step
     if collect_values(step.arguments.get("padding", 0)) != {0}:
@@ -153,14 +163,14 @@ def _rename_to_pointwise(step: Step) -> Step:
 
 
 def collect_values(value: Any) -> set[Any]:
-    """Return the distinct values of an argument over all axes and sides."""
+    """Return the distinct values in an argument, which may be a value or nested lists: {1, 2} for [[1, 2], [1, 1]]."""
     if isinstance(value, list | tuple):
         return {number for item in value for number in collect_values(item)}
     return {value}
 
 
 def _to_spec_value(value: Any) -> Any:
-    """Return a value in the form of a spec: tuples as lists, and `$`, which begins an expression, doubled."""
+    """Return a value as a spec writes it: tuples become lists, and `$` is doubled, because one begins an expression."""
     if isinstance(value, Mapping):
         return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

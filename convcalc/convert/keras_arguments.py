@@ -1,7 +1,7 @@
 """Reads the arguments in the configuration of a Keras layer, and checks their types.
 
-For example, `read_per_axis` returns the 3 in a Conv2D's `{"kernel_size": 3}` as `[3, 3]`. A value that no argument of a
-layer kind can have raises `UnsupportedArgument`.
+For example, `read_per_axis` turns the kernel size 3 of a Conv2D into `[3, 3]`. A value that layer kinds do not support
+raises `UnsupportedArgument`.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ KerasConfig = Mapping[str, Any]
 
 
 class UnsupportedArgument(Exception):
-    """An argument that no layer kind expresses; the message names it, to follow "Conv2D with"."""
+    """An argument that no layer kind supports. The message names it and continues a text such as "Conv2D with"."""
 
 
 def has_channels_first(config: KerasConfig) -> bool:
-    """Whether a layer has its channels first."""
+    """Whether a layer's configuration says that its channels are first; by default they are last."""
     return config.get("data_format") == "channels_first"
 
 
 def read_flag(config: KerasConfig, name: str, default: bool = False) -> bool:
-    """Return a boolean argument. Raises UnsupportedArgument."""
+    """Return a boolean argument. Raises UnsupportedArgument if it is not a boolean."""
     value = config.get(name, default)
     if type(value) is not bool:
         raise UnsupportedArgument(f"{name} {show(value)}, which is neither true nor false")
@@ -31,7 +31,10 @@ def read_flag(config: KerasConfig, name: str, default: bool = False) -> bool:
 
 
 def read_number(config: KerasConfig, name: str, default: float) -> float:
-    """Return a number, not a boolean; null means the default. Raises UnsupportedArgument."""
+    """Return a numeric argument; a missing one and null are the default.
+
+    Raises UnsupportedArgument if it is not a number or too large for a spec.
+    """
     value = config.get(name)
     value = default if value is None else value
     if type(value) not in (int, float) or not abs(value) < LARGEST:
@@ -40,7 +43,7 @@ def read_number(config: KerasConfig, name: str, default: float) -> float:
 
 
 def read_padding(config: KerasConfig, *others: str) -> str:
-    """Return the name of the padding. Raises UnsupportedArgument."""
+    """Return the padding of a layer: `valid`, `same`, or one of `others`. Raises UnsupportedArgument for any other."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
         raise UnsupportedArgument(f"padding {show(value)}")
@@ -48,7 +51,10 @@ def read_padding(config: KerasConfig, *others: str) -> str:
 
 
 def read_per_axis(value: Any, axes: int) -> list[int]:
-    """Return one integer per axis. Raises UnsupportedArgument."""
+    """Return one integer per axis, given such a list or one integer for all axes.
+
+    Raises UnsupportedArgument if the value is neither.
+    """
     items = list(value) if isinstance(value, list) else [value] * axes
     if len(items) != axes or not all(type(item) is int for item in items):
         raise UnsupportedArgument(f"{show(value)} instead of {axes} integers")
@@ -56,7 +62,11 @@ def read_per_axis(value: Any, axes: int) -> list[int]:
 
 
 def read_pairs(value: Any, axes: int) -> list[list[int]]:
-    """Return one pair per axis, given an integer, one integer or pair per axis or, for a single axis, its pair."""
+    """Return a pair of integers (before and after) for each axis.
+
+    `value` is an integer for all sides, or a list with one integer or pair per axis. For a single axis, it may also be
+    the pair. Raises UnsupportedArgument if it is none of these.
+    """
     if axes == 1 and isinstance(value, list) and len(value) == 2:
         value = [value]
     items = value if isinstance(value, list) else [value] * axes

@@ -1,8 +1,8 @@
 """Parses the configuration of a Keras model from the JSON of `model.to_json()` or a `.keras` archive.
 
-Keras is not needed, and nothing in the file is executed. The sizes of files and the nesting of models are limited.
-Keras 2 and Keras 3 are both read; they write the calls of a
-layer differently. Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
+Keras is not needed, and nothing in the file is executed. The size of files and the nesting of models are limited.
+Files of Keras 2 and Keras 3, which write the calls of a layer differently, are supported.
+Source: keras.src.models.functional and keras.src.saving.serialization_lib of Keras 3.
 """
 
 import json
@@ -21,14 +21,14 @@ WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class MalformedValue(ValueError):
-    """A value in the file that Keras never writes; the message says which."""
+    """The file contains a value that Keras never writes; the message says which."""
 
 
-Reference = tuple[str, int, int]  # a tensor: the layer, and the numbers of its call and output
+Reference = tuple[str, int, int]  # a tensor: its layer's name, the number of the layer's call, and that of the output
 
 
 class KerasCall(NamedTuple):
-    """One call of a layer: its input tensors, their shapes if the file has them, and the constants it is given."""
+    """One call of a layer: its input tensors (`reads`), their shapes (None: unknown), and its numeric arguments."""
 
     reads: tuple[Reference, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...] = ()
@@ -36,16 +36,16 @@ class KerasCall(NamedTuple):
 
 
 class LayerConfig(NamedTuple):
-    """A layer or nested model, with its calls in order.
+    """A layer or nested model: its name, its Keras class, its configuration, and its calls in order.
 
-    `computes` marks a function of keras.ops, which has no weights.
+    `computes` is true for a function of keras.ops, which has no weights.
     """
 
     name: str
     class_name: str
     config: Mapping[str, Any]
     calls: tuple[KerasCall, ...]
-    built: tuple[tuple[int | None, ...] | None, ...]  # the shapes of the inputs of its first call
+    built: tuple[tuple[int | None, ...] | None, ...]  # the input shapes of the first call
     computes: bool = False
 
 
@@ -59,9 +59,9 @@ class ModelConfig(NamedTuple):
 
 
 def read_model(path: str) -> ModelConfig:
-    """Return the model of a file.
+    """Return the model in a file.
 
-    Raises OSError if it cannot be read, NotImported if it is not a Keras model, and any of WRONG_SORT if a value
+    Raises OSError if the file cannot be read, NotImported if it is not a Keras model, and one of WRONG_SORT if a value
     has a type that Keras never writes.
     """
     try:
@@ -74,7 +74,7 @@ def read_model(path: str) -> ModelConfig:
 
 
 def _refuse_constant(word: str) -> None:
-    """Raise MalformedValue for NaN and Infinity, which no model contains."""
+    """Raise MalformedValue for NaN or Infinity (`word`), which Python's parser accepts although JSON has neither."""
     raise MalformedValue(f"{word} is not a number in JSON")
 
 
@@ -99,7 +99,11 @@ def describe_malformed(error: Exception) -> str:
 
 
 def _read_text(path: str) -> str:
-    """Return the JSON of a file, limited to MOST_BYTES. Raises OSError, NotImported."""
+    """Return the JSON text of a file or of the archive in it.
+
+    Raises OSError if the file cannot be read; NotImported if the text is longer than MOST_BYTES, or if the file is HDF5
+    or an archive that cannot be read.
+    """
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
@@ -124,7 +128,8 @@ def _read_text(path: str) -> str:
 def parse_model(found: Mapping[str, Any]) -> ModelConfig:
     """Return a model from its configuration.
 
-    Raises NotImported, and any of WRONG_SORT if a value has a type that Keras never writes.
+    Raises NotImported if a layer is malformed, and one of WRONG_SORT if any other value has a type that Keras never
+    writes.
     """
     config = found["config"]
     if found["class_name"] == "Sequential":
@@ -135,7 +140,10 @@ def parse_model(found: Mapping[str, Any]) -> ModelConfig:
 
 
 def _parse_sequential(config: Any, name: str) -> ModelConfig:
-    """Return a chain of layers. Its input shape is that of the first layer."""
+    """Return a Sequential model, in which each layer reads the one before.
+
+    If it has no InputLayer, one is added, with the input shape that the first layer or the model states.
+    """
     items = config if isinstance(config, list) else config["layers"]
     built = None if isinstance(config, list) else config.get("build_input_shape")
     layers: list[LayerConfig] = []
@@ -156,7 +164,7 @@ def _parse_sequential(config: Any, name: str) -> ModelConfig:
 
 
 def _parse_named_layer(item: Any, place: int) -> LayerConfig:
-    """Return a layer. Raises NotImported with its name if its configuration is malformed."""
+    """Return a layer. Raises NotImported, with the layer's name or else its number `place`, if it is malformed."""
     try:
         return _parse_layer(item)
     except WRONG_SORT as error:
@@ -176,7 +184,7 @@ def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
 
 
 def _parse_call(node: Any) -> KerasCall:
-    """Return a call, written by Keras 3 (args and kwargs) or Keras 2 (a list of tensors)."""
+    """Return a call of a layer; Keras 3 writes its `args` and `kwargs`, Keras 2 a list of tensors."""
     if isinstance(node, Mapping):
         tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
         constants = [item for item in node.get("args", []) if type(item) in (int, float)]
@@ -192,7 +200,7 @@ def _parse_call(node: Any) -> KerasCall:
 
 
 def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Iterate over the tensors among the arguments of a call, at any depth."""
+    """Yield the configurations of the tensors in the arguments of a call (Keras 3), at any depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop(0)
@@ -205,7 +213,7 @@ def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return the tensors in a reference, a list of references, or a mapping to them."""
+    """Return the references in a value: a single one, or those in a list or mapping, at any depth."""
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
@@ -223,7 +231,7 @@ def _parse_reference(value: Any) -> Reference:
 
 
 def _parse_shapes(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
-    """Return the shapes of one input or several."""
+    """Return the shapes in a value: a single one, or a list with one per input."""
     if isinstance(value, list) and value and isinstance(value[0], list):
         return tuple(map(_parse_shape, value))
     return (_parse_shape(value),)

@@ -24,7 +24,10 @@ from convcalc.shape import Shape
 
 
 class Piece(NamedTuple):
-    """One layer of a conversion. The first reads the Keras layer's inputs, each later one the one before."""
+    """One of the layers that express a Keras layer: its layer kind and arguments.
+
+    The first of them reads the inputs of the Keras layer, and each later one reads the one before it.
+    """
 
     kind: str
     arguments: dict[str, Any]
@@ -58,7 +61,7 @@ _ACTIVATIONS = {
 
 
 def _convert_activation(config: KerasConfig) -> Pieces:
-    """Return the activation at the end of a layer, if any."""
+    """Return the layer for the `activation` argument of a Keras layer; empty if it has no activation."""
     named = config.get("activation")
     if isinstance(named, Mapping):  # a serialised function or layer
         named = named.get("config") if isinstance(named.get("config"), str) else named.get("class_name")
@@ -70,7 +73,7 @@ def _convert_activation(config: KerasConfig) -> Pieces:
 
 
 def _read_window(config: KerasConfig, axes: int) -> dict[str, Any]:
-    """Return kernel size, stride, dilation and padding of a convolution."""
+    """Return the kernel size, stride, padding and dilation of a convolution, as the arguments of a layer kind."""
     padding: Any = read_padding(config, "causal")
     kernel = read_per_axis(config["kernel_size"], axes)
     dilation = read_per_axis(config.get("dilation_rate", 1), axes)
@@ -105,7 +108,7 @@ def _convert_separable_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> P
 
 
 def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Conv1DTranspose, Conv2DTranspose, Conv3DTranspose.
+    """Convert Conv1DTranspose, Conv2DTranspose and Conv3DTranspose.
 
     For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is
     n × s + max(d (k - 1) + 1 - s, 0) for `valid` and n × s for `same`. With output_padding it is
@@ -127,7 +130,7 @@ def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> P
 
 
 def _convert_dense(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Dense: a linear layer, or a pointwise convolution if the input has spatial axes."""
+    """Convert Dense to a linear layer, or to a pointwise convolution if the input has spatial axes."""
     if has_channels_first(config) and inputs[0].axes:
         raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
@@ -163,7 +166,7 @@ def _convert_batch_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _convert_layer_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """LayerNormalization over the channels or over the whole sample."""
+    """Convert LayerNormalization over the channels or over the whole sample; other axes are not supported."""
     if read_flag(config, "rms_scaling"):
         raise UnsupportedArgument("rms_scaling")
     axes = config.get("axis", -1)
@@ -186,7 +189,7 @@ def _convert_group_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _check_channel_axis(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
-    """Raise UnsupportedArgument unless the axis is that of the channels, by default the last."""
+    """Raise UnsupportedArgument unless the argument `axis` (default: the last axis) is the axis of the channels."""
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
@@ -195,19 +198,25 @@ def _check_channel_axis(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
 
 
 def _convert_rescaling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Rescaling: a constant scale and offset, which cost the same as a batch norm without params."""
+    """Convert Rescaling, a constant scale and offset, to a batch norm without params, which has the same cost."""
     return [Piece("batchnorm", {"affine": False, "track_running_stats": False})]
 
 
 def _convert_normalization(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Normalization by each channel's mean and variance, which are stored with the weights or given."""
+    """Convert Normalization to a batch norm without params.
+
+    Its mean and variance are running statistics, unless the configuration contains them.
+    """
     _check_channel_axis(config, inputs)
     kept = config.get("mean") is None
     return [Piece("batchnorm", {"affine": False, "track_running_stats": kept})]
 
 
 def convert_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert ReLU with its max_value and negative_slope. Raises UnsupportedArgument."""
+    """Convert ReLU to relu, relu6 or leaky_relu, depending on its max_value and negative_slope.
+
+    Raises UnsupportedArgument for other values of max_value, for both arguments together, and for a threshold.
+    """
     most = None if config.get("max_value") is None else read_number(config, "max_value", 0)
     slope = read_number(config, "negative_slope", 0)
     if read_number(config, "threshold", 0):
@@ -222,13 +231,13 @@ def convert_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_leaky_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """LeakyReLU; Keras 2 calls the slope alpha."""
+    """Convert LeakyReLU, whose slope is `negative_slope` in Keras 3 and `alpha` in Keras 2."""
     named = "negative_slope" if "negative_slope" in config else "alpha"
     return [Piece("leaky_relu", {"negative_slope": read_number(config, named, 0.3)})]
 
 
 def _convert_prelu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """PReLU with one slope per channel, shared over the spatial axes."""
+    """Convert PReLU with one slope per channel, shared over the spatial axes; other sharing is not supported."""
     shared = config.get("shared_axes") or []
     if sorted(shared) != list(range(1, inputs[0].axes + 1)):
         raise UnsupportedArgument("one slope per position")
@@ -240,7 +249,7 @@ def _convert_dropout(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_reshape(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Reshape to a vector, or to a shape with the channels last."""
+    """Convert Reshape to flatten if the target is a vector, else to reshape; channels are last unless stated."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
         raise UnsupportedArgument(f"target_shape {show(target)}")
@@ -270,7 +279,7 @@ def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piec
 
 
 def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Permute: an opaque layer of known shape, or an identity if the order is unchanged."""
+    """Convert Permute to an opaque layer with the permuted shape, or to an identity if it changes nothing."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
         raise UnsupportedArgument(f"dims {show(order)}")
@@ -284,12 +293,15 @@ def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """Return an opaque layer, whose cost is unknown; `what` describes it."""
+    """Return an opaque layer, whose MACs are unknown, with this output shape; `what` describes what it does."""
     return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
 
 
 def _elementwise_rule(what: str) -> _Translate:
-    """Return a rule for merges without a layer kind: an opaque layer with the largest input's shape."""
+    """Return a rule for an element-wise merge that has no layer kind.
+
+    It becomes an opaque layer with the shape of the largest input.
+    """
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
@@ -299,12 +311,12 @@ def _elementwise_rule(what: str) -> _Translate:
 
 
 def _plain_rule(kind: str) -> _Translate:
-    """Return a rule for a layer kind without arguments."""
+    """Return a rule that converts a Keras layer to a layer kind without arguments."""
     return lambda config, inputs: [Piece(kind, {})]
 
 
 def _merging_rule(kind: str) -> _Translate:
-    """Return a rule for Add or Multiply, which become opaque if one operand is a constant."""
+    """Return a rule for Add or Multiply, which become opaque if the second operand is not a tensor but a constant."""
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
@@ -317,7 +329,7 @@ _DIMENSIONS = ("1D", "2D", "3D")
 
 
 def _for_each_dimension(name: str, translate: _Translate) -> dict[str, _Translate]:
-    """Return the entries of a class for one to three dimensions."""
+    """Return the entries of CLASSES for a class with one to three dimensions: `Conv#` is Conv1D, Conv2D and Conv3D."""
     return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 

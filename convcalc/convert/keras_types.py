@@ -14,7 +14,7 @@ QUANTISED = ("int8", "int4")
 
 
 class Policy(NamedTuple):
-    """The data types of a layer: of its kernels, of its other weights, and of its output."""
+    """The data types of a layer's kernels, of its biases and running statistics (`variable`), and of its output."""
 
     kernel: str = "float32"
     variable: str = "float32"
@@ -22,7 +22,10 @@ class Policy(NamedTuple):
 
 
 def policy_of(written: Any) -> Policy:
-    """Return the policy of a layer's `dtype`, which is a name or a configuration with one."""
+    """Return the policy in a layer's `dtype` argument, which is a name or a configuration that contains the name.
+
+    Any other value means float32.
+    """
     config = written.get("config") if isinstance(written, Mapping) else {"name": written}
     if not isinstance(config, Mapping):
         return Policy()
@@ -37,14 +40,17 @@ def policy_of(written: Any) -> Policy:
 
 
 def named_policy(name: str) -> Policy:
-    """Return the policy of a name such as `float16` or `mixed_float16`."""
+    """Return the policy with a name such as `float16` or `mixed_float16`."""
     if name.startswith("mixed_"):
         return Policy(output=name.removeprefix("mixed_"))
     return Policy(name, name, name)
 
 
 def add_types(types: DataTypes, written: Any, layer: Layer, *, owns_weights: bool) -> None:
-    """Count the elements of a layer by data type, according to its policy."""
+    """Add the elements of a layer's weights and output to `types`, by the data types of the policy `written`.
+
+    Weights are only counted if `owns_weights`, so that shared weights count once.
+    """
     policy = policy_of(written)
     types.add("activations", policy.output, layer.output.elements)
     if owns_weights:

@@ -14,9 +14,10 @@ _MOST_ROUNDS = 10  # one rejected layer may hide another
 
 
 def make_loadable(graph: Graph) -> Graph:
-    """Return the graph with each layer that a spec rejects replaced by an opaque one of the same shape and params.
+    """Return the graph, with an opaque layer in place of each layer that is not valid in a spec.
 
-    Each has a note with the reason. Raises NotImported if the spec is invalid for any other reason.
+    The opaque layer has the same output shape and params, and a note says why the layer is not valid. Raises
+    NotImported if the spec is invalid for a reason that concerns no layer, or if it remains invalid.
     """
     for _ in range(_MOST_ROUNDS):
         problems = _find_problems(graph)
@@ -30,7 +31,7 @@ def make_loadable(graph: Graph) -> Graph:
 
 
 def _find_problems(graph: Graph) -> tuple[Problem, ...]:
-    """Return the problems of a graph's spec."""
+    """Return the problems that make the spec of a graph invalid; empty if it is valid."""
     if long := tuple(_find_long_numbers(graph)):
         return long
     try:
@@ -50,7 +51,10 @@ def _find_long_numbers(graph: Graph) -> Iterator[Problem]:
 
 
 def _make_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
-    """Return the graph with some layers, and those that share their weights, opaque; `reasons` are by name."""
+    """Return the graph with an opaque layer in place of each layer in `reasons`, which maps names to reasons.
+
+    Layers that share the weights of such a layer become opaque too.
+    """
     shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
     why, steps, notes = dict(reasons), [], list(graph.notes)
     for step in graph.steps:

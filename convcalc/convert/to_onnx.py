@@ -68,12 +68,15 @@ def _write_node(writer: OnnxWriter, node: Node, owner: str, reads: list[str], ou
 
 
 def _tensor_names(network: Network) -> list[str]:
-    """Return the names of all tensors by number, inputs before layers."""
+    """Return the ONNX names of all tensors: the names of inputs, then those of layers, in the network's order.
+
+    A layer with the name of an input gets the suffix `_output`.
+    """
     names = [*network.inputs, *(node.name for node in network.nodes)]
     taken = set(network.inputs)
     return [f"{name}_output" if place >= len(taken) and name in taken else name for place, name in enumerate(names)]
 
 
 def _make_value_info(onnx: Any, name: str, shape: Shape) -> Any:
-    """Return an input or output with its shape and a symbolic batch size."""
+    """Return the ONNX declaration of an input or output, with its shape and a symbolic batch size."""
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape.sizes])

@@ -1,4 +1,4 @@
-"""Writes a network as a Python file that defines it as a PyTorch module, in the form a person would write."""
+"""Writes a network as a Python file that defines it as a PyTorch module, with one class for each block of the spec."""
 
 import ast
 import os
@@ -32,7 +32,7 @@ def module_text(network: Network) -> str:
 
 
 def _heading_lines(network: Network) -> Iterator[str]:
-    """Yield the docstring: the network's name, its inputs, and the source of the file."""
+    """Yield the docstring of the Python file: the network's name and description, its inputs, and its source."""
     title = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"

@@ -9,13 +9,13 @@ _SIXTH = 1 / 6
 
 
 def operator_name(node: Any) -> str:
-    """Return the name of an operation, such as `relu` for `aten.relu_.default`; empty if the node is not one."""
+    """Return the name of a node's operation, such as `relu` for `aten.relu_.default`; empty if it has no operation."""
     schema = getattr(getattr(node, "target", None), "_schema", None)
     return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
 
 
 def view_base(node: Any) -> Any:
-    """Return the tensor that a node is a view of; None if it is not a view."""
+    """Return the node whose memory this node's output is a view of; None if the output is not a view."""
     if node.target is getitem:
         node = node.args[0]
     schema = getattr(node.target, "_schema", None)
@@ -24,7 +24,10 @@ def view_base(node: Any) -> Any:
 
 
 def find_patterns(nodes: tuple[Any, ...]) -> tuple[dict[Any, tuple[str, Any]], set[Any]]:
-    """Return the kind and input of each node that ends a pattern, and the set of all other nodes inside patterns."""
+    """Find the activations that consist of several operations.
+
+    Returns the layer kind and input node of each activation by its last node, and the set of its earlier nodes.
+    """
     found: dict[Any, tuple[str, Any]] = {}
     inside: set[Any] = set()
     for node in reversed(nodes):
@@ -40,16 +43,16 @@ def find_patterns(nodes: tuple[Any, ...]) -> tuple[dict[Any, tuple[str, Any]], s
     return found, inside
 
 
-_Match = tuple[Any, list[Any]] | None
+_Match = tuple[Any, list[Any]] | None  # the input of a pattern, and all its nodes except the last
 
 
 def _is_sole_input(node: Any, *operators: str) -> bool:
-    """Whether a node is one of these operations and has a single user."""
+    """Whether a node is one of these operations and only one other node uses its output."""
     return operator_name(node) in operators and len(node.users) == 1
 
 
 def _list_factors(node: Any) -> list[tuple[Any, Any]]:
-    """Return the two factors of a product of tensors, in both orders."""
+    """Return the two factors of a product of tensors, in both orders; empty for any other node."""
     if operator_name(node) != "mul" or len(node.args) != 2 or not all(hasattr(arg, "users") for arg in node.args):
         return []
     one, other = node.args
@@ -73,7 +76,7 @@ def _match_mish(node: Any) -> _Match:
 
 
 def _divided_by_six(node: Any) -> Any:
-    """Return the dividend of a division by six, even if it is written as a product with 1/6."""
+    """Return x if the node is x / 6 or x × 1/6, else None."""
     if operator_name(node) == "div" and node.args[1] in _SIX:
         return node.args[0]
     number = node.args[1] if operator_name(node) == "mul" and len(node.args) > 1 else None

@@ -1,6 +1,7 @@
 """Translates ATen operations to layer kinds: one handler per operation, listed in `OPERATORS`.
 
-A handler adds a step to the reader and returns its result; it raises UnreadableOperation if no layer kind matches.
+A handler takes the TraceReader, the node of the operation and its arguments by name. It adds one layer to the reader
+and returns the layer's output. It raises UnreadableOperation if no layer kind matches.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
 def _read_conv(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a convolution; if every channel is a group of its own, it is depthwise."""
+    """Read a convolution as a `depthwise_conv` if it has one group per input channel, else as a `conv`."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None or value.last:
         raise UnreadableOperation
@@ -78,7 +79,11 @@ def _add_dense(
     weights: list[TracedWeight | None],
     bias: bool,
 ) -> KnownValue:
-    """Add a fully connected layer: over a vector, or over the channels at every position."""
+    """Add a fully connected layer: a `linear` for a vector, else a `pointwise_conv`.
+
+    Raises UnreadableOperation if the tensor has spatial axes but its channels are not last, because PyTorch's product
+    is always over the last axis.
+    """
     without_bias = {} if bias else {"bias": False}
     if len(value.shape) == 1:
         arguments = {"out_features": out_features, **without_bias}
@@ -90,7 +95,7 @@ def _add_dense(
 
 
 def _read_linear(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a product with a learnt matrix, which PyTorch stores transposed, plus an optional bias."""
+    """Read a fully connected layer, whose learnt matrix has the sizes (out_features, in_features)."""
     weight, bias = reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None:
         raise UnreadableOperation
@@ -134,7 +139,10 @@ def _pool_handler(kind: str) -> Handler:
 
 
 def _adaptive_handler(kind: str, whole: str) -> Handler:
-    """Return the handler for an adaptive pooling; with an output of one position it is a global pooling."""
+    """Return the handler for an adaptive pooling of this kind, or of the kind `whole` if the output has one position.
+
+    For example, `adaptive_avgpool` with the output size 1 is read as `global_avgpool`.
+    """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -151,7 +159,7 @@ def _adaptive_handler(kind: str, whole: str) -> Handler:
 
 
 def _reduction_handler(kind: str) -> Handler:
-    """Return the handler for a mean or maximum over all positions."""
+    """Return the handler for a mean or maximum over all spatial axes, which is read as a global pooling."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -181,7 +189,7 @@ def _read_batch_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownV
 
 
 def _read_layer_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read layer normalisation over the whole sample, or over the channels if they are last."""
+    """Read layer normalisation over the whole sample, or over the channels if they are the tensor's last axis."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     shape = tuple(given["normalized_shape"])
     if (weight is None) != (bias is None):
@@ -214,7 +222,7 @@ def _read_instance_norm(reader: TraceReader, node: Any, given: Arguments) -> Kno
 
 
 def _activation_handler(kind: str, **keys: str) -> Handler:
-    """Return the handler for an activation; `keys` maps the layer kind's arguments to those of the operation."""
+    """Return the handler for an activation; `keys` maps the layer kind's argument names to the operation's names."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -226,7 +234,7 @@ def _activation_handler(kind: str, **keys: str) -> Handler:
 
 
 def _read_clamp(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read clamping as relu6, relu or hardtanh, depending on its limits."""
+    """Read clamping as relu6 (0 to 6), relu (0 and no upper limit) or hardtanh (-1 to 1)."""
     low, high = given.get("min_val", given.get("min")), given.get("max_val", given.get("max"))
     kinds: dict[Any, str] = {(0, 6): "relu6", (0, None): "relu", (-1, 1): "hardtanh"}
     kind = kinds.get((low, high))
@@ -262,9 +270,9 @@ def _read_dropout(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 
 
 def _merge_handler(kind: str) -> Handler:
-    """Return the handler for a sum, difference, product or quotient of two tensors.
+    """Return the handler for a sum or difference (kind `add`), or a product or quotient (kind `multiply`), of tensors.
 
-    A product with one learnt factor per channel is a `scale` layer.
+    A product with one learnt factor per channel is read as a `scale` layer instead.
     """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -288,7 +296,10 @@ def _merge_handler(kind: str) -> Handler:
 
 
 def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Pass a tensor through if only operations that broadcast use it: they repeat axes of size 1 anyway."""
+    """Return the input unchanged if only element-wise arithmetic uses the output: it repeats axes of size 1 anyway.
+
+    Raises UnreadableOperation if any other operation uses it, or if the expansion adds an axis.
+    """
     if any(operator_name(user) not in _BROADCASTING or user.args[:1] == user.args[1:2] for user in node.users):
         raise UnreadableOperation
     value = reader.tensor(node.args[0])
@@ -298,7 +309,10 @@ def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _add_scale(reader: TraceReader, node: Any, weight: TracedWeight) -> KnownValue:
-    """Add a product with one learnt factor per channel."""
+    """Add a `scale` layer, which multiplies each channel by a learnt factor.
+
+    Raises UnreadableOperation if `weight` does not have exactly one value per channel.
+    """
     value = reader.tensor(next(arg for arg in node.args[:2] if not isinstance(reader.known.get(arg), TracedWeight)))
     sizes = (1,) * (1 + len(value.shape) - len(weight.sizes)) + weight.sizes
     wanted = tuple(size if axis == value.channel_axis else 1 for axis, size in enumerate(value.sizes))

@@ -1,7 +1,7 @@
-"""Represents calls that create PyTorch modules as data, so that this file does not need PyTorch.
+"""Describes calls that create PyTorch modules, such as `nn.Conv2d(3, 8, 1)`, as data that do not need PyTorch.
 
-The target `nn.Conv2d` is a class of torch.nn; a target without a dot, such as `BlurPool`, is a class of
-extra_modules.py.
+The target of a call is the class: `nn.Conv2d` is a class of torch.nn, and a target without a dot, such as `BlurPool`,
+is a class of extra_modules.py.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,10 @@ REQUIRED = object()
 
 
 class CallArgument(NamedTuple):
-    """An argument with its default; required arguments are written without their names."""
+    """An argument of a call, with the default of its parameter: REQUIRED if it has none.
+
+    Required arguments are written without their names; other arguments only if they differ from the default.
+    """
 
     name: str
     value: Any
@@ -28,7 +31,10 @@ class ModuleCall(NamedTuple):
 
 
 class LayerModules(NamedTuple):
-    """The modules of a layer: the main one, and any padding before or cropping after it that it cannot do itself."""
+    """The calls that create a layer's modules: `before` pads its input and `after` crops its output.
+
+    They are None if PyTorch's main module needs no help with its padding.
+    """
 
     module: ModuleCall
     before: ModuleCall | None = None
@@ -39,17 +45,20 @@ Maker = Callable[[Any], LayerModules]
 
 
 def collapse_equal(values: Any) -> Any:
-    """Return a single value if all axes have the same one, else a tuple."""
+    """Return a single value if all values are equal, else a tuple of them: 3 for (3, 3)."""
     return values[0] if len(set(values)) == 1 else tuple(values)
 
 
 def list_sides(padding: PerAxisPadding) -> Any:
-    """Return padding in the order of PyTorch's padding modules: the last axis first."""
+    """Return the sizes of the padding in the order of PyTorch's padding modules: last axis first, before then after.
+
+    A single value is returned if all sizes are equal.
+    """
     return collapse_equal([side for pair in reversed(padding) for side in pair])
 
 
 def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
-    """Return a call of a torch.nn class that exists for one, two and three axes: `Conv` and 2 is `nn.Conv2d`."""
+    """Return a call of a torch.nn class for a number of spatial axes: `nn.Conv2d` for the name `Conv` and 2 axes."""
     return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 
@@ -57,7 +66,7 @@ _PADDINGS = {"zeros": "ZeroPad", "reflect": "ReflectionPad", "replicate": "Repli
 
 
 def call_pad(padding: PerAxisPadding, mode: str = "zeros") -> ModuleCall:
-    """Return a call that pads in one of the modes of PyTorch's convolutions."""
+    """Return a call of a padding module; `mode` is a padding mode of PyTorch's convolutions, such as `reflect`."""
     return call_nn(_PADDINGS[mode], len(padding), CallArgument("padding", list_sides(padding)))
 
 
@@ -67,5 +76,5 @@ def is_symmetric(padding: PerAxisPadding) -> bool:
 
 
 def call_crop(amount: PerAxisPadding) -> ModuleCall:
-    """Return a call that crops each axis before and after."""
+    """Return a call of `Crop`, which removes `amount` positions before and after each spatial axis."""
     return ModuleCall("Crop", (CallArgument("amount", tuple(amount)),))

@@ -1,7 +1,9 @@
 """Turns the blocks of a spec into the classes of an exported PyTorch module: `basic` becomes `class Basic(nn.Module)`.
 
-Every scope is drafted, the innermost first. Drafts that are equal except for the values of arguments become a single
-class: values that they share are written in the class, the others become parameters of its `__init__`.
+A draft describes the class that a single scope needs, with all its values. Drafts that differ only in the values of
+arguments become one class, used once per draft. To find its constructor parameters, the same argument of all drafts is
+compared as a "column": a value that all uses share is written in the class, and any other becomes a "slot", a reference
+to a parameter of `__init__`. Inner scopes come first, because the outer classes call theirs.
 """
 
 from collections import Counter
@@ -36,13 +38,16 @@ _SIZES = _FEATURES | {"out_channels", "out_features"}
 
 
 class ClassSlot(NamedTuple):
-    """The name of a constructor parameter that replaces a number: `channels` in `nn.Conv2d(3, channels, 1)`."""
+    """A reference to a constructor parameter in place of a value: `channels` in `nn.Conv2d(3, channels, 1)`."""
 
     name: str
 
 
 class ClassParameter(NamedTuple):
-    """A parameter of a class: its default, and its value in each use."""
+    """A constructor parameter of a class, with its value in each use of the class.
+
+    `default` is ALWAYS_NAMED if the parameter has no default.
+    """
 
     name: str
     default: Any
@@ -50,7 +55,13 @@ class ClassParameter(NamedTuple):
 
 
 class ModuleClass(NamedTuple):
-    """A class of the exported module. Arguments are plain values or slots; `forward` is None for an nn.Sequential."""
+    """A class of the exported module.
+
+    `word` is the name that the class is named after, such as its block. `uses` are the names of the scopes that are
+    instances of the class. `items` are its inner modules by attribute name; their arguments are plain values or slots.
+    `ties` are pairs of expressions (target, source): the constructor assigns the source to the target, so that they
+    share weights. `forward` is None if the class is an nn.Sequential.
+    """
 
     name: str
     word: str
@@ -61,11 +72,14 @@ class ModuleClass(NamedTuple):
     forward: Forward | None
 
 
-_Column = tuple[CallArgument, ...]  # one argument of a module in a class, as each use of the class gives it
+_Column = tuple[CallArgument, ...]  # the same argument in each use of a class
 
 
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
-    """Return the classes of a network, each after those that it uses; names in `taken` are not used."""
+    """Return the classes of a network, each after the classes that it uses.
+
+    No inner class gets a name in `taken`.
+    """
     root, wiring = build_scope_tree(network), ScopeWiring(network)
     places = ModulePlaces(root, wiring)
     ties = find_ties(wiring, places)
@@ -84,7 +98,10 @@ def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
 
 
 def _list_levels(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> list[list[ModuleScope]]:
-    """Return the scopes that become classes, grouped by depth, the deepest first; shared scopes appear once."""
+    """Return the scopes that become classes, grouped by the levels of scopes nested in them, fewest levels first.
+
+    Scopes in `shared` are omitted, because they use the modules of another scope.
+    """
     heights: dict[int, list[ModuleScope]] = {}
 
     def visit(scope: ModuleScope) -> int:
@@ -101,7 +118,7 @@ def _list_levels(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> li
 
 
 def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[ClassDraft]]:
-    """Group drafts that become a single class: same block, equal except for the values of arguments."""
+    """Group the drafts that become a single class: those that have the same base name and differ only in values."""
     groups: dict[Any, list[ClassDraft]] = {}
     for draft in drafts:
         items = tuple((key, strip_values(item)) for key, item in draft.items)
@@ -110,7 +127,11 @@ def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[C
 
 
 def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
-    """Return the name that a class is named after: the block, the sequence's name, or the block around a branch."""
+    """Return the name that the class of a scope is made from.
+
+    This is the scope's block; for a sequence, the last part of its name that is not a number; for any other scope, its
+    key in the spec after the block around it, such as `basic_branch`. The outermost class has the network's name.
+    """
     if not scope.name or scope.block is not None:
         return scope.block or scope.word
     if scope.word == "sequence":
@@ -120,7 +141,7 @@ def _base_name(scope: ModuleScope, places: ModulePlaces) -> str:
 
 
 def _free_class_name(name: str, used: set[str]) -> str:
-    """Return the name, with a number appended if it is taken, and mark it as taken."""
+    """Return the name, with a number appended if it is in `used`, and add the result to `used`."""
     candidate, number = name, 1
     while candidate in used:
         number += 1
@@ -130,7 +151,7 @@ def _free_class_name(name: str, used: set[str]) -> str:
 
 
 def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
-    """Return the class of equal drafts, and the call that creates it in each use."""
+    """Return the class that replaces a group of drafts, and for each draft the call that creates its instance."""
     uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
     slots = _name_slots(columns, _list_owners(drafts[0]), _collect_block_parameters(drafts))
@@ -146,7 +167,10 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
 
 
 def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[ClassParameter, ...]:
-    """Return the constructor parameters in order, those with a default last."""
+    """Return the constructor parameters in the order of their arguments, those with a default last.
+
+    `slots` holds the parameter name for each column, or None.
+    """
     found: dict[str, ClassParameter] = {}
     for column, slot in zip(columns, slots, strict=True):
         if slot is None or slot in found:
@@ -161,7 +185,10 @@ def _list_parameters(columns: list[_Column], slots: list[str | None]) -> tuple[C
 
 
 def _settle_argument(column: _Column, slot: str | None) -> CallArgument | None:
-    """Return the argument as written in the class: a slot, the shared value, or None if it is the default."""
+    """Return an argument as the class writes it: with a slot if `slot` names a parameter, else with the shared value.
+
+    Returns None if all uses have the default value, so that the argument need not be written.
+    """
     first = column[0]
     if slot is not None:
         return first._replace(
@@ -174,19 +201,22 @@ def _settle_argument(column: _Column, slot: str | None) -> CallArgument | None:
 
 
 def is_same_value(one: Any, other: Any) -> bool:
-    """Whether values are equal and of the same type: 1 and True are not."""
+    """Whether two values are equal and have the same type: 1 and True, although equal, are not the same value."""
     return one == other and type(one) is type(other)
 
 
 def _list_owners(draft: ClassDraft) -> list[tuple[str, ...]]:
-    """Return, for each argument of a draft, the names of the modules around it, the outermost first."""
+    """Return, for each argument in a draft, the path of the module it belongs to as a tuple of keys, outermost first.
+
+    Arguments are in the order of `list_arguments`.
+    """
     return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
 
 
 def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[Any]]:
-    """Return the values of each parameter of the block in all its uses, by a name that is valid in Python.
+    """Return each parameter of the drafts' block, by a name that is valid in Python, with its value in each draft.
 
-    Names that could hide a class or function that the constructor calls are left out.
+    Parameters whose names could shadow a class or function that the constructor calls are left out.
     """
     first = drafts[0].scope.parameters
     values = {name: [draft.scope.parameters.get(name) for draft in drafts] for name in first}
@@ -197,9 +227,10 @@ def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[An
 def _name_slots(
     columns: list[_Column], modules: list[tuple[str, ...]], parameters: dict[str, list[Any]]
 ) -> list[str | None]:
-    """Return the constructor parameter for each argument; None if all uses have the same value.
+    """Return the name of the constructor parameter for each column; None if all uses have the same value.
 
-    An argument that equals a parameter of the block in every use gets its name.
+    A column that equals a parameter of the block in every use gets that parameter's name. `modules` holds the path of
+    each argument's module, `parameters` the block's parameters with their values in each use.
     """
     equal = _match_block_parameters(columns, parameters)
     keys = [
@@ -215,10 +246,10 @@ def _name_slots(
 
 
 def _match_block_parameters(columns: list[_Column], parameters: dict[str, list[Any]]) -> list[str | None]:
-    """Return, for each column, the parameter of the block with the same values, if any.
+    """Return, for each column, the name of the block parameter that has the same value in every use; None if none has.
 
-    A parameter with the name of an argument, such as `stride`, only matches arguments of that name; one named after
-    numbers of channels or features, such as `out_channels`, matches all of these.
+    A block parameter named like an argument, such as `stride`, only matches arguments of that name. A parameter named
+    after a number of channels or features, such as `out_channels`, also matches every other such number.
     """
     arguments = {column[0].name for column in columns}
     found = []
@@ -235,17 +266,21 @@ def _differs(column: _Column) -> bool:
 
 
 def _column_key(column: _Column) -> Any:
-    """Return the key shared by columns of one parameter: their values, and their name unless they are channels."""
+    """Return a key that is equal for columns that become one constructor parameter.
+
+    Columns become one parameter if they have the same values and the same name. Numbers of channels or features need
+    not have the same name.
+    """
     name = column[0].name
     return "channels" if name in _SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
 
 
 def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return distinct names for parameters, each given with the names of the modules around its first argument.
+    """Return distinct names for constructor parameters, given their wanted names and the paths of their modules.
 
-    Parameters of the block are given without modules and keep their names. If several others have the same name, the
-    first for input channels and the last of any other name keep it. The remaining ones are prefixed with the name of
-    their module, or with its full path if that is ambiguous.
+    An empty path marks a parameter of the block, which keeps its name. If several other parameters want the same name,
+    one keeps it: the first for `in_channels`, the last for any other name. The remaining parameters are prefixed with
+    the key of their module, or with its full path if the key is ambiguous.
     """
     alone: dict[str, int] = {}
     for place, (name, _) in enumerate(wanted):
@@ -262,5 +297,5 @@ def _distinct_parameters(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]
 
 
 def _word_key(key: str) -> str:
-    """Return a key as part of a name; the numbers of copies and branches become `branch0`."""
+    """Return a module's key as part of a name: `branch0` for the number 0, any other key unchanged."""
     return f"branch{key}" if key.isdigit() else key

@@ -1,4 +1,4 @@
-"""Reads part of a tensor as a layer: a range of its channels, or of the positions along an axis."""
+"""Reads the selection of a part of a tensor as a layer: `slice` for a range of channels, `crop` along spatial axes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,10 @@ if TYPE_CHECKING:
 
 
 def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[int, int]) -> TracedValue:
-    """Add a slice or crop for one part of a split tensor, and return the result."""
+    """Add a slice or crop for one part of a split tensor, and return the layer's output.
+
+    `bounds` are the start and stop of the part along the split axis. A part that covers the whole axis needs no layer.
+    """
     source, (start, stop) = parts.source, bounds
     if stop - start == source.sizes[parts.axis]:
         return source

@@ -1,4 +1,8 @@
-"""Drafts the classes of an exported PyTorch module, one per scope of the spec; `classes` then joins equal drafts."""
+"""Drafts the classes of an exported PyTorch module, one per scope of the spec.
+
+A draft lists the inner modules of a scope with all their arguments. `classes` then turns drafts that differ only in the
+values of arguments into one class.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Union
@@ -13,7 +17,7 @@ ModuleExpression = Union[ModuleCall, "ModuleContainer", "FrozenModule", "ModuleA
 
 
 class ModuleContainer(NamedTuple):
-    """An nn.Sequential or nn.ModuleList."""
+    """An nn.Sequential or nn.ModuleList (`target`) with its elements by key."""
 
     target: str
     items: tuple[tuple[str, Any], ...]
@@ -26,13 +30,17 @@ class FrozenModule(NamedTuple):
 
 
 class ModuleAlias(NamedTuple):
-    """A reference to a module defined elsewhere, whose weights are shared."""
+    """A reference such as `self.conv1` to a module that is used again, so that its weights are shared."""
 
     path: str
 
 
 class ClassDraft(NamedTuple):
-    """One use of a class; `forward` is None for an nn.Sequential."""
+    """The class that one scope needs, before scopes with equal classes are joined.
+
+    `items` are its inner modules by attribute name. `ties` are pairs of expressions (target, source): the constructor
+    assigns the source to the target. `forward` is None if the class is an nn.Sequential.
+    """
 
     scope: ModuleScope
     items: tuple[tuple[str, ModuleExpression], ...]
@@ -56,7 +64,10 @@ def list_arguments(expression: Any) -> Iterator[CallArgument]:
 
 
 def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield, for each argument of `list_arguments`, the names of the modules around it; lists add no name."""
+    """Yield, for each argument of `list_arguments`, the path of its module as a tuple of keys, outermost first.
+
+    `within` is the path of the expression itself. A path has the keys of an nn.ModuleList's elements, not its own key.
+    """
     if isinstance(expression, ModuleContainer):
         outer = within[:-1] if expression.target == "nn.ModuleList" else within
         for key, item in expression.items:
@@ -68,7 +79,10 @@ def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[t
 
 
 def strip_values(expression: Any) -> Any:
-    """Return an expression without the values of its arguments; uses of one class have the same result."""
+    """Return a key of an expression without the values of its arguments.
+
+    Expressions with equal keys differ only in these values and can be written in the same class.
+    """
     if isinstance(expression, ModuleCall):
         inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
         return expression.target, inner
@@ -80,7 +94,10 @@ def strip_values(expression: Any) -> Any:
 
 
 def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None]) -> Any:
-    """Return the expression with other arguments, in the order of `list_arguments`; None omits an argument."""
+    """Return the expression with its arguments replaced by `arguments`, which are in the order of `list_arguments`.
+
+    None removes the argument at its position.
+    """
     if isinstance(expression, ModuleCall):
         found: list[CallArgument] = []
         for argument in expression.arguments:
@@ -102,7 +119,11 @@ def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None])
 
 
 class ClassDrafter:
-    """Drafts the classes of a network. `calls` holds the calls that create finished classes, by scope."""
+    """Drafts the classes of a network.
+
+    `calls` maps the names of finished scopes to the calls that create their classes; `list_classes` fills it between
+    drafts. `ties` holds the shared weights by the class that contains both modules.
+    """
 
     def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:
         self.wiring = wiring
@@ -112,7 +133,7 @@ class ClassDrafter:
         self.calls: dict[str, ModuleCall] = {}
 
     def draft(self, scope: ModuleScope) -> ClassDraft:
-        """Return the draft of a scope's class."""
+        """Return the draft of a scope's class; the classes of its inner scopes must be finished."""
         ties = self.ties.get(scope.name, [])
         direct = {tie.target: tie.source for tie in ties if self.places.parents[tie.target].name == scope.name}
         items: list[tuple[str, ModuleExpression]] = []
@@ -131,7 +152,7 @@ class ClassDrafter:
         return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
 
     def _key_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
-        """Return the modules of a child by name, including padding before and cropping after it."""
+        """Return the modules of a layer or inner scope with their keys, including any padding and cropping."""
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
         expression: ModuleExpression = (
             make_modules(self.wiring.network.nodes[child]).module
@@ -141,7 +162,7 @@ class ClassDrafter:
         return self._surround(child, FrozenModule(expression) if frozen else expression)
 
     def _surround(self, child: ScopeChild, expression: ModuleExpression) -> list[tuple[str, ModuleExpression]]:
-        """Return the module of a child by name, with any padding before and cropping after a layer."""
+        """Return an expression with its key, and for a layer also any modules that pad before it and crop after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         if not isinstance(child, int):
             return [(key, expression)]
@@ -151,7 +172,11 @@ class ClassDrafter:
         return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
 
     def _child_expression(self, scope: ModuleScope) -> ModuleExpression:
-        """Return a finished class, list or chain; nn.Identity for a shared module, which is assigned later."""
+        """Return the expression that creates the module of an inner scope.
+
+        This is a call of its finished class, or an nn.ModuleList or nn.Sequential if it has no class. A scope that uses
+        the modules of another one is an nn.Identity, which the constructor later replaces.
+        """
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
         if scope.name in self.calls:
@@ -163,7 +188,7 @@ class ClassDrafter:
         return ModuleContainer(target, tuple(self._number_children(scope)))
 
     def _number_children(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
-        """Yield copies or branches by number; an nn.Identity fills each missing number."""
+        """Yield the copies or branches of a scope by number; an nn.Identity fills each missing number."""
         by_number: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):

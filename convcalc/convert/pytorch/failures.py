@@ -9,7 +9,7 @@ from convcalc.problems import shorten
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return why a module cannot be traced, and at which line of its code."""
+    """Return where and why the tracing of a module failed: `nets.py:12: RuntimeError: …`."""
     place = error_location(error)
     if "DataDependent" in type(error).__name__:
         return f"{place}its forward depends on the values of a tensor"
@@ -23,7 +23,10 @@ def describe_error(error: BaseException) -> str:
 
 
 def error_location(error: BaseException) -> str:
-    """Return the innermost line of the module's own code in a traceback, such as `nets.py:12: `; empty if none."""
+    """Return the innermost line of the module's own code in an error's traceback, such as `nets.py:12: `.
+
+    If the traceback has no such line, those of the errors that caused it are searched. Empty if nothing is found.
+    """
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]
         if frames:
@@ -45,7 +48,7 @@ def _is_own_code(file: str) -> bool:
 
 
 def node_location(node: Any) -> str:
-    """Return the line of the module's own code that an operation comes from: `nets.py:12: `; empty if unknown."""
+    """Return the line of the module's own code that calls an operation, such as `nets.py:12: `; empty if unknown."""
     places = re.findall(r'File "([^"\n]+)", line (\d+)', node.meta.get("stack_trace") or "")
     own = [f"{file}:{line}: " for file, line in places if _is_own_code(file)]
     return own[-1] if own else ""

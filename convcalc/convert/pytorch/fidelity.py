@@ -1,8 +1,8 @@
-"""Checks an import against the module itself.
+"""Checks that an imported network has the same figures as the PyTorch module.
 
-Each layer must have the shape, params, running statistics and MACs of its operation (`describe_difference`), and all
-layers together those of the unaltered module, which is run again on the meta device (`account_for`). One side is
-counted by PyTorch, the other by the rules of convcalc's layer kinds.
+Each layer is compared with its operation: output shape, params, running statistics and MACs (`describe_difference`).
+The whole network is compared with the unaltered module, which is run again on the meta device (`account_for`). In both
+comparisons, convcalc's layer kinds count one side and PyTorch the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,9 +25,11 @@ _REMAINDER = "unaccounted"
 
 
 class _ModuleTotals(NamedTuple):
-    """The totals of a whole module: elements of params and running statistics by name, FLOPs, and output sizes.
+    """The totals of a whole module, as PyTorch counts them.
 
-    `flops` is None if the module does not run on the meta device; `refusal` then says why.
+    `trained`, `frozen` and `statistics` map the names of trained params, frozen params and running statistics to their
+    numbers of elements. `outputs` are the output sizes, with the batch. `flops` is None if the module does not run on
+    the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -41,9 +43,9 @@ class _ModuleTotals(NamedTuple):
 def describe_difference(
     kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
 ) -> str:
-    """Describe how a layer with these input shapes differs from PyTorch; empty if all figures are equal.
+    """Describe how a layer's figures differ from those in PyTorch (`traced`); empty if all are equal.
 
-    MACs of None are not compared.
+    `reads` are the layer's input shapes, channels first. MACs are not compared if `traced.macs` is None.
     """
     shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
     try:
@@ -60,7 +62,7 @@ def describe_difference(
 
 
 def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
-    """Return the totals of an unaltered module, run on the meta device."""
+    """Return the totals of an unaltered module, run on the meta device with inputs of these shapes (without batch)."""
     module = copy_to_meta(module).eval()
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
@@ -74,11 +76,11 @@ def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotal
 
 
 class TraceFacts(NamedTuple):
-    """Facts about a trace, besides its layers.
+    """What the comparison with the whole module needs to know about a trace, in addition to its layers.
 
-    `unused` are the names of tensors that the forward never uses; `opaque_flops` is PyTorch's count for the operations
-    that became opaque layers (None: unknown); `outputs` are the sizes of the trace's outputs; `shapes` are the shapes
-    of all steps as they were read.
+    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `opaque_flops` is
+    the number of FLOPs that PyTorch counts for the operations that became opaque layers (None: unknown). `outputs` are
+    the sizes of the trace's outputs, with the batch. `shapes` maps every layer that was read to its output shape.
     """
 
     unused: set[str]
@@ -88,9 +90,10 @@ class TraceFacts(NamedTuple):
 
 
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
-    """Return the graph, with an opaque layer and a note added if its layers do not add up to the whole module.
+    """Return the graph, with an opaque layer and a note added if its figures differ from those of the whole module.
 
-    Raises NotImported if the graph is not a valid network.
+    The opaque layer holds the params and running statistics that are missing. Raises NotImported if the graph is not a
+    valid network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
@@ -118,7 +121,10 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
 
 
 def _sum_layers(network: Network) -> tuple[int, int, int, int]:
-    """Return params, trained params, running statistics, and the MACs per sample of all layers with known MACs."""
+    """Return the network's params, trained params, running statistics, and MACs per sample.
+
+    Layers whose MACs are unknown count as 0 MACs.
+    """
     own = [node for node in network.nodes if node.owner is None]
     params = {node.name: sum(node.layer.weight_tensors()) + sum(node.layer.bias_tensors()) for node in own}
     trained = sum(params[node.name] for node in own if not node.frozen)
@@ -127,9 +133,9 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
 
 
 def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
-    """Yield a text for each layer whose shape differs from the trace's.
+    """Yield a description of each layer whose output shape differs from the shape in the trace.
 
-    If cropping after a layer became its padding, the traced shape is that of the crop.
+    If the cropping after a layer was joined with it as padding, the traced shape is that after the cropping.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
@@ -140,18 +146,21 @@ def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iter
 
 
 def _output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
-    """Yield a text if the outputs differ from the module's."""
+    """Yield a description of the difference if the trace's output sizes differ from those of the whole module."""
     if read.outputs != whole.outputs:
         yield f"outputs {_sizes_text(read.outputs)} here, {_sizes_text(whole.outputs)} in PyTorch"
 
 
 def _sizes_text(outputs: Iterable[tuple[int, ...]]) -> str:
-    """Return sizes such as `11×16×8×8 and 11×10`; they include the batch of the trace."""
+    """Return the sizes of outputs as text, such as `11×16×8×8 and 11×10`; the first size is the batch of the trace."""
     return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
 
 
 def _add_remainder(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """Add an opaque layer with the params and running statistics that no other layer accounts for."""
+    """Return the graph with an opaque layer for params and running statistics (`buffers`) that no other layer has.
+
+    `what` describes the differences in the layer's `what` argument and in a note.
+    """
     name = first_free_name(_REMAINDER, {*graph.inputs, *(step.name for step in graph.steps)})
     arguments: dict[str, Any] = {"output_shape": [1], "params": params, "what": what}
     if buffers:

@@ -1,4 +1,9 @@
-"""Writes the forward method of a class, with the variable names that a person would choose."""
+"""Writes the forward method of an exported class, with variable names such as `x` and `out`.
+
+For example, the layer `conv1` becomes the statement `x = self.conv1(x)`. A "unit" is a layer or an inner scope that the
+method calls.
+
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,7 +14,7 @@ from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_na
 
 
 class Forward(NamedTuple):
-    """A forward's parameters, statements, returned expression and return type: Tensor, or a tuple or dict of them."""
+    """A forward method: its parameters (`inputs`), statements, returned expression, and return type (`returns`)."""
 
     inputs: tuple[str, ...]
     statements: tuple[str, ...]
@@ -18,7 +23,7 @@ class Forward(NamedTuple):
 
 
 def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
-    """Return the layers and scopes that a forward calls, in order; a list is replaced by its elements."""
+    """Return the layers and inner scopes that a forward calls, in order, including the elements of nn.ModuleLists."""
     found: list[ScopeChild] = []
     for child in scope.children:
         if isinstance(child, ModuleScope) and wiring.is_list(child):
@@ -46,14 +51,20 @@ def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces)
 
 
 def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
-    """Return the input and output tensors of a class; for the network, all inputs and its outputs in order."""
+    """Return the numbers of the tensors that enter and leave a class.
+
+    For the network itself, these are all its inputs and outputs, in the order of the spec.
+    """
     if scope.name:
         return wiring.list_inputs(scope), wiring.list_outputs(scope)
     return range(wiring.input_count), list(wiring.network.outputs.values())
 
 
 def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
-    """Return the returned expression and its type; several outputs of the network become a dict by name."""
+    """Return the expression that a forward returns, and its type.
+
+    Several outputs are a tuple; those of the network itself are a dict by name.
+    """
     if len(values) == 1:
         return values[0], "Tensor"
     if scope.name:
@@ -65,7 +76,7 @@ def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> 
 def _unit_text(
     unit: ScopeChild, scope: ModuleScope, variables: "_Variables", wiring: ScopeWiring, places: ModulePlaces
 ) -> str:
-    """Return the call of a module, or the expression of a merge."""
+    """Return the expression for a unit: a call such as `self.conv1(x)`, or a merge such as `x + y`."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
         values = [variables.names[tensor] for tensor in node.reads]
@@ -85,9 +96,10 @@ def _unit_text(
 
 
 class _Variables:
-    """The variable names of tensors.
+    """The variable names of the tensors in a forward method, by tensor number.
 
-    A tensor used only by the next call is called `x` (or `out`); every other one gets a name of its own.
+    A tensor used only by the next unit is named `x`, or `out` if a later unit still needs the input `x`. Any other
+    tensor gets a name of its own.
     """
 
     def __init__(
@@ -122,7 +134,8 @@ class _Variables:
 def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
     """Return the names of the inputs of a class.
 
-    A single input is `x`. Several inputs have the names of the network's inputs, or `x1`, `x2` in an inner class.
+    A single input is named `x`. Several inputs are named `x1`, `x2` and so on; those of the network itself keep their
+    names in the spec.
     """
     if len(inputs) == 1:
         return ["x"]
@@ -132,6 +145,6 @@ def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring)
 
 
 def _variable_name(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
-    """Return a variable name derived from the module that outputs the value, such as `branches1_0`."""
+    """Return a variable name for a unit's output, from the path of its module: `branches1_0` for `branches1[0]`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

@@ -1,7 +1,7 @@
-"""Joins separate padding and cropping with the layers that they belong to, in a module that convcalc exported.
+"""Joins separate padding and cropping with their layers, when a module that convcalc exported is imported again.
 
-An exported module pads or crops in a separate module if PyTorch's layer cannot. The names identify these modules:
-`conv1_pad` before `conv1`, `conv1_crop` after it.
+If a PyTorch layer does not support its padding, the exported module pads before it or crops after it in a separate
+module, which is identified by name: `conv1_pad` before `conv1`, `conv1_crop` after it.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ _PADDED = frozenset({"conv", "depthwise_conv", "maxpool", "avgpool"})
 
 
 def join_padding(graph: Graph) -> Graph:
-    """Return the graph with padding and cropping joined to the layers that they belong to."""
+    """Return the graph with each separate padding or cropping step turned into the padding of its layer."""
     steps = {step.name: step for step in graph.steps}
     readers = Counter(name for step in graph.steps for name in step.reads) + Counter(graph.outputs)
     renamed: dict[str, str] = {}
@@ -39,7 +39,10 @@ def _rename_reads(step: Step, renamed: dict[str, str]) -> Step:
 
 
 def _is_padding(before: Step, step: Step) -> bool:
-    """Whether a step is the padding of the step that reads it."""
+    """Whether the step `before` can become the padding of the convolution or pooling `step`, which reads it.
+
+    A pooling allows at most half the kernel size, because convcalc limits its padding as PyTorch does.
+    """
     if before.kind != "pad" or step.kind not in _PADDED or step.reads != (before.name,) or "padding" in step.arguments:
         return False
     if step.kind in ("conv", "depthwise_conv"):
@@ -56,7 +59,7 @@ def _half_kernel(kernel: Any, pairs: list[Any]) -> list[int]:
 
 
 def _is_cut(after: Step, step: Step) -> bool:
-    """Whether a step crops the output of a transposed convolution."""
+    """Whether the step `after` crops the output of the transposed convolution `step`, so that it can be its padding."""
     return (
         after.kind == "crop"
         and step.kind == "conv_transpose"

@@ -1,7 +1,7 @@
-"""Runs a network in PyTorch layer by layer on the meta device, and compares shapes, params and MACs.
+"""Runs a network in PyTorch layer by layer, and compares each layer's output shape, params and MACs with convcalc's.
 
-Modules are created from the network by their class names in torch.nn; no text is executed. On the meta device a tensor
-has a shape but no values, so nothing is computed and no memory is used.
+Modules are created by looking up their classes in torch.nn; no generated code is executed. They run on the meta device,
+where tensors have shapes but no values, so nothing is computed and no memory is used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def check_installed() -> None:
 
 
 def verify_network(network: Network) -> Verification:
-    """Compare every layer with PyTorch.
+    """Compare every layer of a network with its PyTorch module, and return the result.
 
     Raises MissingTorch if PyTorch is not installed; NotImported if a tensor is too large for PyTorch.
     """
@@ -41,9 +41,10 @@ def verify_network(network: Network) -> Verification:
 
 
 def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
-    """Yield the layers in order.
+    """Yield each layer with convcalc's and PyTorch's figures, in order.
 
-    The inputs of each are PyTorch's outputs of earlier layers, or tensors of convcalc's shape if the shapes differ.
+    A layer's input is PyTorch's output of the earlier layer. If that output is missing or its shape differs from
+    convcalc's, a tensor of convcalc's shape replaces it, so that one difference does not cause others.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -72,7 +73,7 @@ def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]
 
 
 def _blank_tensor(sizes: tuple[int, ...]) -> Any:
-    """Return a tensor without values. Raises NotImported if it is too large for PyTorch."""
+    """Return a tensor of these sizes on the current device. Raises NotImported if it is too large for PyTorch."""
     import torch
 
     try:
@@ -83,7 +84,7 @@ def _blank_tensor(sizes: tuple[int, ...]) -> Any:
 
 
 def _build_modules(node: Node) -> tuple[Any, ...]:
-    """Return the modules of a node in order; none for a merge."""
+    """Return the modules of a layer in the order in which they run; empty for a merge, which needs no module."""
     if node.layer.reads_many:
         return ()
     parts = make_modules(node)
@@ -91,7 +92,7 @@ def _build_modules(node: Node) -> tuple[Any, ...]:
 
 
 def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
-    """Return the output of a node."""
+    """Return the output of a layer, given its modules and its input tensors."""
     import operator
     from functools import reduce
 
@@ -105,7 +106,10 @@ def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
 
 
 def _measure_output(output: Any, parts: Sequence[Any], macs: int) -> MeasuredFigures:
-    """Return PyTorch's figures; a batch norm's count of batches is not a running statistic and is left out."""
+    """Return a layer's figures in PyTorch, given its output and its modules.
+
+    The `num_batches_tracked` of a batch norm is left out, because it is not a running statistic.
+    """
     params = sum(parameter.numel() for part in parts for parameter in part.parameters())
     named = (pair for part in parts for pair in part.named_buffers())
     buffers = sum(buffer.numel() for name, buffer in named if name.endswith(STATISTICS))

@@ -1,6 +1,7 @@
-"""Makes the PyTorch modules of a layer: `Conv2d(3, 8, 3)` for a `conv`. Export and `verify` both use them.
+"""Makes the calls that create a layer's PyTorch modules, such as `nn.Conv2d(3, 8, 3)` for a `conv`.
 
-A kind that has the same name and arguments in torch.nn needs nothing here; the table MAKERS holds all others.
+The export writes these calls as code, and `verify` runs them. A "maker" takes a layer and returns its LayerModules. The
+table MAKERS has one for each layer kind whose name or arguments differ from those of its class in torch.nn.
 """
 
 from typing import Any
@@ -39,7 +40,7 @@ class NotExported(NotImported):
 
 
 def make_modules(node: Node) -> LayerModules:
-    """Return the modules of a node that is not a merge."""
+    """Return the calls that create the modules of a layer, which must not be a merge."""
     make: Maker = MAKERS.get(node.layer.kind, _make_namesake)
     return make(node.layer)
 
@@ -65,7 +66,11 @@ def _adaptive_maker(name: str) -> Maker:
 
 
 def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Return a maker of adaptive pooling to one position; of a class in extra_modules.py without `keepdims`."""
+    """Return the maker of a global pooling.
+
+    `name` is the adaptive pooling in torch.nn, used with the output size 1. If the layer's `keepdims` is false, the
+    class `flat` in extra_modules.py is used instead, which outputs a vector.
+    """
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
@@ -76,7 +81,7 @@ def _global_pool_maker(name: str, flat: str) -> Maker:
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """Use the class in extra_modules.py, because nn.MaxUnpool needs the indices from a pooling."""
+    """Use the class MaxUnpool in extra_modules.py, because those in torch.nn need the indices from a max pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -103,7 +108,10 @@ def _make_blurpool(layer: Any) -> LayerModules:
 
 
 def _make_upsample(layer: Any) -> LayerModules:
-    """Use nn.Upsample; a size taken from another layer is written as a number."""
+    """Use nn.Upsample, with the layer's scale factor or else its output size.
+
+    The size is always written as numbers, even if the spec takes it from another layer.
+    """
     if layer.scale_factor is not None:
         to = CallArgument("scale_factor", collapse_equal(layer.scale_factor), None)
     else:
@@ -112,7 +120,10 @@ def _make_upsample(layer: Any) -> LayerModules:
 
 
 def _shuffle_maker(name: str, key: str) -> Maker:
-    """Return a maker of pixel shuffles; PyTorch has them only for two spatial axes."""
+    """Return a maker of pixel shuffles or unshuffles; `key` is the name of their only argument.
+
+    torch.nn has them only for two spatial axes; for others, a class in extra_modules.py is used.
+    """
 
     def make(layer: Any) -> LayerModules:
         target = f"nn.{name}" if layer.input.axes == 2 else f"{name}Nd"
@@ -141,7 +152,7 @@ def _make_batchnorm(layer: Any) -> LayerModules:
 
 
 def _make_layernorm(layer: Any) -> LayerModules:
-    """Use nn.LayerNorm, or a class of extra_modules.py if it is over the channels at each position."""
+    """Use nn.LayerNorm, or a class of extra_modules.py if only the channels at each position are normalised."""
     affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
         return LayerModules(
@@ -172,7 +183,7 @@ def _make_instancenorm(layer: Any) -> LayerModules:
 
 
 def _make_reshape(layer: Any) -> LayerModules:
-    """Use nn.Unflatten for a vector, else the class in extra_modules.py."""
+    """Use nn.Unflatten if the input is a vector, else the class Reshape in extra_modules.py."""
     shape = layer.output.sizes
     if layer.input.spatial:
         return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))
@@ -208,11 +219,12 @@ def _make_namesake(layer: Layer) -> LayerModules:
 
 
 def _softmax_maker(target: str) -> Maker:
-    """Return a maker of a module that works over the channels."""
+    """Return a maker of nn.Softmax or nn.LogSoftmax over the channels."""
     return lambda layer: LayerModules(ModuleCall(target, (CallArgument("dim", 1, None),)))
 
 
-# every other kind has a namesake in torch.nn, with the same arguments
+# every layer kind that is not in this table has a class of the same name and with the same arguments in torch.nn
+
 MAKERS: dict[str, Maker] = {
     "conv": make_conv,
     "conv_transpose": make_conv_transpose,

@@ -1,4 +1,7 @@
-"""Runs a module unaltered on the meta device and returns PyTorch's own figures, in total and per module."""
+"""Runs an unaltered PyTorch module on the meta device and counts its params, running statistics and MACs.
+
+The figures are PyTorch's own, in total and for each inner module; `comparison` compares a network with them.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
@@ -12,7 +15,7 @@ from convcalc.network import Network
 
 
 class _RunResult(NamedTuple):
-    """The FLOPs of a run and the sizes of its outputs, with the batch."""
+    """The FLOPs of one run of a module, and the sizes of its outputs, with the batch."""
 
     flops: int
     outputs: tuple[tuple[int, ...], ...]
@@ -37,7 +40,7 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
 
 
 def _list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output: the output itself, or those in lists, dicts and objects."""
+    """Return all tensors in a module's output, which is a tensor, list, dict or object, at any depth."""
     import torch
 
     if isinstance(outputs, torch.Tensor):
@@ -50,7 +53,10 @@ def _list_tensors(outputs: Any) -> list[Any]:
 
 
 class _ModuleWatch:
-    """Records figures of every module that has its own weights or no inner modules, each time it runs."""
+    """Records the figures of every module that has weights of its own or no inner modules, each time it runs.
+
+    `seen` holds the ids of weights that are already counted, so that shared weights count once.
+    """
 
     def __init__(self, module: Any) -> None:
         self.module = module
@@ -68,7 +74,10 @@ class _ModuleWatch:
                 )
 
     def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
-        """Record a module that has run: its own figures, without those of inner modules."""
+        """Record the figures of a module that has just run, without those of its recorded inner modules.
+
+        `flops` is the total of the FLOP counter after the run.
+        """
         before, inside = self.started.pop()
         if self.started:
             outer, others = self.started[-1]
@@ -89,7 +98,7 @@ class _ModuleWatch:
 
 
 def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
-    """Return the modules with weights that the forward never uses."""
+    """Return the modules whose weights no recorded module has, because the forward never runs them."""
     found = []
     for path, inner in module.named_modules():
         params = sum(value.numel() for value in inner.parameters(recurse=False) if watch.is_new(value))
@@ -99,7 +108,10 @@ def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 
 
 def measure_module(module: Any, network: Network) -> Model:
-    """Return the figures of a module on the inputs of a network. Raises NotImported if it does not run on them."""
+    """Return the figures of a module run with the network's batch and input shapes.
+
+    Raises NotImported if the module does not run with these inputs.
+    """
     module = copy_to_meta(module).eval()
     shapes = order_input_shapes(network, signature(module.forward).parameters)
     watch = _ModuleWatch(module)

@@ -1,4 +1,7 @@
-"""Creates modules from calls, by class names of torch.nn and extra_modules.py. No text is executed."""
+"""Creates PyTorch modules from ModuleCalls, by looking up their classes in torch.nn and extra_modules.py.
+
+No generated code is executed.
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope."""
+"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope.
+
+A scope is a part of the network with a name of its own: a block, sequence, set of branches or repeated copies. A
+"child" of a scope is a layer, given by its index in `network.nodes`, or an inner scope.
+"""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -8,15 +12,16 @@ from convcalc.convert.pytorch.makers import MERGES
 from convcalc.convert.pytorch.names import TAKEN, make_distinct, make_identifier
 from convcalc.network import Group, Network, Node
 
-AROUND = ("_pad", "_crop")  # suffixes of a layer's name: the modules before and after it
+AROUND = ("_pad", "_crop")  # suffixes of the modules that pad before a layer and crop after it: `conv1_pad`
 ScopeChild = Union[int, "ModuleScope"]
 
 
 class ModuleScope(NamedTuple):
-    """A scope with its layers (by index) and inner scopes, in order. The network itself has an empty name.
+    """A scope: the layers with the indices from `start` up to, but not including, `stop`.
 
-    `word` is the scope's key in the spec. For a use of a block, `block` is its name and `parameters` are the values of
-    its parameters.
+    `children` are its layers (by index) and inner scopes, in order. The scope of the whole network has an empty name.
+    `word` is the scope's key in the spec. `copies` is the number of copies if the scope is a repetition, else None. For
+    a use of a block, `block` is the block's name and `parameters` are the values of the block's parameters.
     """
 
     name: str
@@ -30,7 +35,7 @@ class ModuleScope(NamedTuple):
 
 
 def build_scope_tree(network: Network) -> ModuleScope:
-    """Return the network as a scope; scopes without layers are left out."""
+    """Return the scope of the whole network, with all inner scopes that contain layers."""
     groups = sorted(
         (group for group in network.groups if group.stop > group.start),
         key=lambda group: (group.start, -group.stop, group.name.count(".")),
@@ -40,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Return the layers and scopes of a range of layers."""
+    """Return the children of a scope with this range of layers, and remove their groups from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -57,7 +62,7 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """The connections of a network. Tensors are numbered, the network's inputs first."""
+    """The connections of a network. A tensor is given by its number: inputs first, then the outputs of all layers."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -70,31 +75,31 @@ class ScopeWiring:
             self.last_reader[tensor] = len(network.nodes)
 
     def span(self, child: ScopeChild) -> tuple[int, int]:
-        """Return the range of layers of a child: first, and last plus one."""
+        """Return the range of a child's layers: the index of the first, and that of the last plus one."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the tensors that enter a child, each once, in the order in which they are used."""
+        """Return the tensors from outside that a child reads, each once, in the order in which they are used."""
         start, stop = self.span(child)
         first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
         return tuple(dict.fromkeys(tensor for tensor in read if tensor < first_inner))
 
     def list_outputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the tensors that leave a child, because later layers or the network's outputs use them.
+        """Return the tensors of a child that later layers read or that are outputs of the network.
 
-        If none does, its last tensor is returned.
+        If there are none, the child's last tensor is returned.
         """
         start, stop = self.span(child)
         inner = range(self.input_count + start, self.input_count + stop)
         return tuple(tensor for tensor in inner if self.last_reader[tensor] >= stop) or (inner[-1],)
 
     def is_merge(self, child: ScopeChild) -> bool:
-        """Whether a child is a layer that merges its inputs."""
+        """Whether a child is an add, multiply or concat layer, which the forward writes as an expression."""
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
-        """Whether each child's only input is the output of the one before, as in an nn.Sequential."""
+        """Whether the children can form an nn.Sequential: each reads only the single output of the one before."""
         previous: tuple[int, ...] | None = None
         for child in children:
             reads = self.list_inputs(child)
@@ -106,9 +111,9 @@ class ScopeWiring:
         return True
 
     def is_list(self, child: ScopeChild) -> bool:
-        """Whether a child is an nn.ModuleList: branches, or copies that do not form a chain.
+        """Whether a child becomes an nn.ModuleList: a set of branches, or copies that do not form a chain.
 
-        The forward of the surrounding class calls its elements.
+        The forward of the surrounding class calls the list's elements one by one.
         """
         if isinstance(child, int):
             return False
@@ -121,7 +126,7 @@ class ScopeWiring:
         return not (self.is_chain(scope.children) or self.is_list(scope))
 
     def is_frozen(self, child: ScopeChild) -> bool:
-        """Whether a child has weights, and none of them is trained."""
+        """Whether a child has weights of its own, all of them frozen."""
         start, stop = self.span(child)
         learning = [node for node in self.network.nodes[start:stop] if node.owner is None and has_weights(node)]
         return bool(learning) and all(node.frozen for node in learning)
@@ -138,7 +143,10 @@ def has_weights(node: Node) -> bool:
 
 
 class ModulePlaces:
-    """Where the module of each layer and scope is: its key in its parent (`keys`), and the parent (`parents`)."""
+    """The places of modules, by the name of their layer or scope.
+
+    `parents` holds the scope around each; `keys` its attribute name there, or the number of a copy or branch.
+    """
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
         self.wiring = wiring
@@ -147,7 +155,7 @@ class ModulePlaces:
         self._set_keys(root)
 
     def _set_keys(self, scope: ModuleScope) -> None:
-        """Set the keys of a scope's children: numbers for copies and branches, attribute names for others."""
+        """Set the keys and parents of everything in a scope; copies and branches have numbers as keys."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]
@@ -160,7 +168,7 @@ class ModulePlaces:
                 self._set_keys(child)
 
     def path(self, name: str, within: ModuleScope) -> str:
-        """Return the expression for a module within a class, such as `self.stage1[0].conv1`."""
+        """Return the expression for a module in the class of the scope `within`, such as `self.stage1[0].conv1`."""
         steps = []
         while True:
             key, scope = self.keys[name], self.parents[name]

@@ -26,13 +26,13 @@ CLASSES_TAKEN = frozenset({"OrderedDict", "Tensor", "True", "False", "None"})
 
 
 def make_identifier(text: str, taken: Iterable[str] = TAKEN) -> str:
-    """Return a name as a Python identifier: `-` becomes `_`, and reserved names get a trailing `_`."""
+    """Return a name as a Python identifier: `-` becomes `_`, and keywords and names in `taken` get a trailing `_`."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)
     return f"{name}_" if keyword.iskeyword(name) or name in taken else name
 
 
 def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Return an identifier for each name, all different from each other and from those taken."""
+    """Return a different Python identifier for each name, none of them in `taken`."""
     found: list[str] = []
     used = set(taken)
     for name in names:
@@ -43,7 +43,7 @@ def make_distinct(names: Iterable[str], taken: Iterable[str]) -> list[str]:
 
 
 def first_free_name(name: str, used: Iterable[str]) -> str:
-    """Return the name, with the first free number appended if it is taken."""
+    """Return the name, or the first of `name_2`, `name_3` and so on that is not in `used`."""
     candidate, number = name, 1
     while candidate in used:
         number += 1

@@ -1,4 +1,7 @@
-"""Finds facts about a traced operation: its arguments, its output sizes, and the modules that it is part of."""
+"""Reads the properties of a traced operation: its arguments, its output sizes, and the modules that it is part of.
+
+An operation is given by its node in a torch.fx graph.
+"""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +10,11 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
 class CallPlace(NamedTuple):
-    """A module around an operation: its path, its class in torch.nn, and a key for this call of it."""
+    """A call of a module that an operation is part of.
+
+    `path` is the module's path, `word` the name of its class in torch.nn ("" for any other class), and `key` is
+    different for each call of the module.
+    """
 
     path: str
     word: str
@@ -15,19 +22,19 @@ class CallPlace(NamedTuple):
 
 
 def list_places(node: Any) -> list[CallPlace]:
-    """Return the modules around an operation, the outermost first."""
+    """Return the calls of modules that an operation is part of, outermost first."""
     stack = node.meta.get("nn_module_stack") or {}
     return [CallPlace(path, _torch_class_name(word), key) for key, (path, word) in stack.items()]
 
 
 def _torch_class_name(word: Any) -> str:
-    """Return the name of a class in torch.nn; empty for other classes, whose names do not identify what they do."""
+    """Return the name of a class of torch.nn; empty for other classes, whose names do not tell what they compute."""
     package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
     return name if package.startswith("torch.nn.") else ""
 
 
 def output_sizes(node: Any) -> Sizes:
-    """Return the output sizes; empty if the output is not a tensor, or if a size depends on tensor values."""
+    """Return the output sizes, with the batch; empty if the output is not a tensor or a size depends on its values."""
     sizes = tuple(getattr(node.meta.get("val"), "shape", ()))
     return sizes if all(type(size) is int for size in sizes) else ()
 
@@ -38,7 +45,7 @@ def has_unknown_size(node: Any) -> bool:
 
 
 def name_arguments(node: Any) -> dict[str, Any]:
-    """Return the arguments of an operation by name, including defaults."""
+    """Return the arguments of an operation by name, including those left at their defaults."""
     declared = node.target._schema.arguments
     found = {argument.name: argument.default_value for argument in declared if argument.has_default_value()}
     found |= {argument.name: value for argument, value in zip(declared, node.args, strict=False)}
@@ -46,7 +53,7 @@ def name_arguments(node: Any) -> dict[str, Any]:
 
 
 def list_nodes(given: Any) -> list[Any]:
-    """Return all nodes in nested arguments."""
+    """Return all nodes in an argument, which may be a node or nested lists, tuples and dicts of nodes."""
     if isinstance(given, dict):
         return [node for value in given.values() for node in list_nodes(value)]
     if isinstance(given, list | tuple):
@@ -55,7 +62,7 @@ def list_nodes(given: Any) -> list[Any]:
 
 
 def list_sources(known: Any) -> tuple[str, ...]:
-    """Return the names of the learnt tensors or running statistics that a value is made of."""
+    """Return the names of the learnt tensors or running statistics that a value is made of; empty for other values."""
     if isinstance(known, TracedWeight):
         return known.sources
     return known.statistics if isinstance(known, TracedConstant) else ()

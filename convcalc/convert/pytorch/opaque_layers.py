@@ -1,7 +1,7 @@
-"""Adds an opaque layer for operations that no layer kind matches, with a note that names them.
+"""Adds an opaque layer, with a note, for operations that no layer kind matches.
 
-For example, an `einsum` becomes `opaque: {output_shape: [8, 4], what: einsum, params: 32}`. Its params are those of the
-weights that the operations depend on and no other layer counts.
+For example, an `einsum` becomes `opaque: {output_shape: [8, 4], what: einsum, params: 32}`. The layer's params are the
+learnt tensors that the operations depend on, except those that another layer already counts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def add_opaque_layer(
     reader: "TraceReader", node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
 ) -> TracedValue:
-    """Add an opaque layer with a note; its params are those not counted in any other layer.
+    """Add an opaque layer with a note, and return its output.
 
-    If only some of them are frozen, these become an opaque layer of their own before it, because a spec can only
-    freeze whole layers.
+    The layer depends on the nodes or tensors `reads` and on the learnt tensors and running statistics named `sources`;
+    `what` describes its operations. It has the params that no other layer counts. If only some of these params are
+    frozen, they become a separate opaque layer before it, because a spec can only freeze whole layers.
     """
     values, found = collect_sources(reader, reads)
     new = {source: None for source in [*found, *sources] if source not in reader.counted}
@@ -48,7 +49,7 @@ def add_opaque_layer(
 def _add_opaque_step(
     reader: "TraceReader", name: str, reads: tuple[str, ...], what: str, shape: Sizes, sources: Sequence[str]
 ) -> None:
-    """Add an opaque step with a note; it is frozen if any of its learnt tensors is."""
+    """Add an opaque step with a note; the step is frozen if any learnt tensor in `sources` is frozen."""
     arguments: dict[str, Any] = {"output_shape": list(shape), "what": what}
     arguments["params"] = sum(reader.trace.elements.get(source, 0) for source in sources)
     buffers = sum(reader.trace.statistics.get(source, 0) for source in sources)
@@ -61,7 +62,10 @@ def _add_opaque_step(
 
 
 def collect_sources(reader: "TraceReader", nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
-    """Return the tensors, and the names of learnt tensors and running statistics, that nodes depend on."""
+    """Return the network's tensors, and the names of learnt tensors and running statistics, that values are made of.
+
+    `nodes` holds nodes of the trace, whose values are looked up, or TracedValues.
+    """
     values: dict[TracedValue, None] = {}
     sources: dict[str, None] = {}
     for node in nodes:

@@ -1,4 +1,4 @@
-"""Writes classes as Python text, with line breaks in the style of common formatters."""
+"""Writes the classes of an exported module as Python code, with line breaks like those of common formatters."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -14,7 +14,7 @@ _INDENT = "    "
 
 
 def class_lines(module_class: ModuleClass) -> Iterator[str]:
-    """Yield the lines of a class."""
+    """Yield the lines of a class, without line ends."""
     base = "nn.Sequential" if module_class.forward is None else "nn.Module"
     yield f"class {module_class.name}({base}):"
     yield f'{_INDENT}"""{_class_docstring(module_class)}"""'
@@ -32,7 +32,7 @@ def class_lines(module_class: ModuleClass) -> Iterator[str]:
 
 
 def _class_docstring(module_class: ModuleClass) -> str:
-    """Return the docstring: the block and the scopes that use the class (`basic: stage1 and 3 more.`)."""
+    """Return the docstring of a class: its block, and the scopes that use it, such as `basic: stage1 and 3 more.`."""
     if module_class.uses == ("",):
         return "The network."
     first, others = module_class.uses[0], len(module_class.uses) - 1
@@ -41,7 +41,7 @@ def _class_docstring(module_class: ModuleClass) -> str:
 
 
 def _parameter_text(parameter: ClassParameter) -> str:
-    """Return a parameter such as `stride: int = 1`."""
+    """Return a parameter as it is declared, such as `stride: int = 1`."""
     types = dict.fromkeys(type(value).__name__ for value in parameter.values)
     default = "" if parameter.default is ALWAYS_NAMED else f" = {_value_text(parameter.default)}"
     return f"{parameter.name}: {' | '.join(types)}{default}"
@@ -55,7 +55,7 @@ def _forward_lines(forward: Forward) -> Iterator[str]:
 
 
 def _break_statement(line: str) -> Iterator[str]:
-    """Yield a statement; a long one is broken at its outermost brackets."""
+    """Yield the lines of a statement: a single line if it fits or has no list or dict, else one item per line."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line
@@ -66,7 +66,10 @@ def _break_statement(line: str) -> Iterator[str]:
 
 
 def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
-    """Yield items between brackets: on a single line if they fit, else one item per line."""
+    """Yield items between brackets: on a single line if they fit, else one item per line.
+
+    `before` ends with the opening bracket, `after` begins with the closing one. `depth` is the indentation level.
+    """
     items = list(items)
     line = f"{before}{', '.join(items)}{after}"
     if len(line) <= WIDTH:
@@ -79,7 +82,7 @@ def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> It
 
 
 def _expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
-    """Yield the indented lines of an expression, with a prefix and a suffix."""
+    """Yield the lines of an expression, indented `depth` levels, with text before and after it."""
     if isinstance(expression, FrozenModule):
         yield from _expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
         return
@@ -113,7 +116,7 @@ def _inline_text(expression: Any) -> str:
 
 
 def _brackets(expression: Any) -> tuple[str, str]:
-    """Return the text before and after the arguments of an expression."""
+    """Return the opening and closing text of a call or container, such as `nn.ReLU(` and `)`."""
     if isinstance(expression, ModuleCall):
         return f"{expression.target}(", ")"
     if expression.target == "nn.ModuleList":
@@ -122,7 +125,7 @@ def _brackets(expression: Any) -> tuple[str, str]:
 
 
 class _Copies:
-    """Consecutive equal modules, written as a generator expression."""
+    """Consecutive equal modules, written as `*(nn.ReLU() for _ in range(3))`."""
 
     def __init__(self, module: Any, count: int) -> None:
         self.module = module
@@ -130,7 +133,10 @@ class _Copies:
 
 
 def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments or elements of an expression, each with its `name=` prefix."""
+    """Yield the arguments or elements of an expression, each after its prefix: `name=`, or "" if it is positional.
+
+    Arguments with their default values are left out, and three or more equal elements in a row become `_Copies`.
+    """
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if argument.default in (REQUIRED, ALWAYS_NAMED) or not is_same_value(argument.value, argument.default):
@@ -147,7 +153,7 @@ def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_numbered(container: ModuleContainer) -> bool:
-    """Whether the modules of a container are identified by number."""
+    """Whether the keys of a container's modules are all numbers."""
     return all(key.isdigit() for key, _ in container.items)
 
 

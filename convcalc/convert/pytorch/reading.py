@@ -1,7 +1,7 @@
-"""Reads a traced module operation by operation and translates it to `graph.Step`s, each of which is one layer.
+"""Translates a traced module, operation by operation, to `graph.Step`s, each of which is one layer.
 
-For example, `aten.convolution` becomes a step of kind `conv`. An operation that no layer kind matches becomes a step of
-kind `opaque` with a note.
+For example, `aten.conv2d` becomes a step of kind `conv`. An operation that no layer kind matches becomes a step of kind
+`opaque` with a note.
 """
 
 from collections import ChainMap
@@ -43,13 +43,16 @@ KnownValue = Union[TracedValue, RearrangedValue, SplitValue, ForeignValue, Trace
 
 
 class UnreadableOperation(Exception):
-    """No layer kind matches an operation; the message, if any, becomes the note of its opaque layer."""
+    """No layer kind matches an operation, which becomes an opaque layer; the message, if any, describes the layer."""
 
 
 class TraceReader:
-    """Reads the operations of a trace in order.
+    """Reads the operations of a trace in order and collects the steps of the network.
 
-    `known` maps each node read so far to its value; `named` are the names to use for the inputs, in order.
+    `operators` maps the names of operations to their handlers. `named` are the names to use for the inputs, in order.
+    `known` maps each node read so far to its value. `owners` maps the kind, arguments and weights of a layer to the
+    name of the first step that has them, for weight sharing. `counted` are the names of the learnt tensors and running
+    statistics that steps already have.
     """
 
     def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
@@ -70,9 +73,10 @@ class TraceReader:
         self.pending_pads: dict[Any, dict[str, Any]] = {}  # arguments that padding adds to the convolution after it
 
     def graph(self, name: str, origin: str) -> Graph:
-        """Return the network of all operations.
+        """Read all operations and return the network.
 
-        Raises NotImported if there are no layers between inputs and outputs, or if an output's size is unknown.
+        `origin` says where the network came from. Raises NotImported if there are no layers between inputs and outputs,
+        or if an output's size is unknown.
         """
         done: set[str] = set()
         outputs: tuple[str, ...] = ()
@@ -92,10 +96,10 @@ class TraceReader:
         return Graph(name, origin + without, self.inputs, tuple(self.steps), outputs, tuple(self.notes))
 
     def _list_unused(self) -> set[str]:
-        """Return the names of learnt tensors and running statistics that no layer uses, because the forward does not.
+        """Return the names of the learnt tensors and running statistics that the forward never uses.
 
-        A tensor with the size of some constant is not reported: a function that the module holds may read the module's
-        weights directly, and the trace then contains a copy of them as a constant.
+        A tensor that no operation reads counts as unused, unless the trace has a constant of the same sizes: if a
+        function stored in the module reads the weights directly, the trace contains them as constants.
         """
         nodes = [node for node in self.trace.nodes if node.op == "placeholder"]
         constants = {
@@ -107,7 +111,7 @@ class TraceReader:
         return {name for node in unread for name in list_sources(self.trace.placeholders.get(node.name))} - self.counted
 
     def collect_facts(self) -> TraceFacts:
-        """Return the facts, besides the layers, that the comparison with the whole module needs."""
+        """Return the other data that the comparison with the whole module needs; call this after `graph`."""
         flops = self.trace.flops
         [output] = [node for node in self.trace.nodes if node.op == "output"]
         outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
@@ -115,7 +119,7 @@ class TraceReader:
         return TraceFacts(self._list_unused(), opaque_flops, outputs, self.shapes)
 
     def _read_placeholder(self, node: Any) -> None:
-        """Store the value of a placeholder: an input, a weight or a buffer."""
+        """Store the value of a placeholder, which is an input of the network, a learnt tensor or a constant."""
         given = self.trace.placeholders.get(node.name)
         if given is None:
             sizes = output_sizes(node)[1:]
@@ -126,7 +130,11 @@ class TraceReader:
             self.known[node] = given
 
     def _read_outputs(self, node: Any) -> tuple[str, ...]:
-        """Return the names of the outputs; an input that is returned unchanged becomes an identity layer."""
+        """Return the names of the layers whose outputs the module returns, each once.
+
+        An input that is returned unchanged becomes an identity layer. Raises NotImported if an output's size depends on
+        the values of a tensor.
+        """
         found = []
         for given in list_nodes(node.args):
             known = self.known[given]
@@ -146,7 +154,10 @@ class TraceReader:
         return tuple(dict.fromkeys(found))
 
     def _read_operation(self, node: Any, done: set[str]) -> None:
-        """Read an operation: as part of a whole module or a pattern, by its handler, or as an opaque layer."""
+        """Read an operation by itself, or together with the whole module that it is part of.
+
+        `done` holds the keys of the module calls that are already read as a whole.
+        """
         places = list_places(node)
         for place in places:
             if place.word in WHOLE or place.word in OPAQUE:
@@ -165,7 +176,10 @@ class TraceReader:
             self._spread_write(node)
 
     def _spread_write(self, node: Any) -> None:
-        """Add an opaque layer for a tensor that is used again after an in-place write to part of it."""
+        """Update each tensor that an in-place write changes through a view, if later operations use the tensor.
+
+        Its new value is the output of an opaque layer, because no layer kind writes to part of a tensor.
+        """
         base = view_base(node.args[0])
         while base is not None:
             if any(user > node for user in base.users):
@@ -177,7 +191,7 @@ class TraceReader:
             base = view_base(base)
 
     def _take_result(self, node: Any) -> KnownValue:
-        """Return one of several results of an operation."""
+        """Return the result that a `getitem` node takes from an operation with several results."""
         several, place = node.args
         known = self.known[several]
         if isinstance(known, list):
@@ -191,11 +205,14 @@ class TraceReader:
         )
 
     def shape_of(self, name: str) -> Sizes:
-        """Return the shape of an input or a step."""
+        """Return the shape of an input or of a step's output, channels first and without the batch."""
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
     def _read_layer(self, node: Any) -> KnownValue:
-        """Read an operation as a layer or a constant. Raises UnreadableOperation if it is neither."""
+        """Read an operation as a layer, or as a learnt or constant value if no input of the network reaches it.
+
+        Raises UnreadableOperation if it is neither.
+        """
         if node in self.pattern_ends:
             kind, source = self.pattern_ends[node]
             value = self.tensor(source)
@@ -220,7 +237,10 @@ class TraceReader:
     # -- inputs of operations
 
     def tensor(self, node: Any) -> TracedValue:
-        """Return the tensor of a node; pending views and permutations become layers. Raises UnreadableOperation."""
+        """Return the value of a node as a tensor of the network; its pending views and permutations become layers.
+
+        Raises UnreadableOperation if the value is not such a tensor.
+        """
         known = self.known.get(node)
         if isinstance(known, RearrangedValue):
             known = self.known[node] = self._add_rearrangements(node, known)
@@ -229,7 +249,11 @@ class TraceReader:
         return known
 
     def _add_rearrangements(self, node: Any, moved: RearrangedValue) -> KnownValue:
-        """Turn pending views into layers, and pending permutations into a change of the position of the channels."""
+        """Return a tensor after its pending views and permutations.
+
+        Views become flatten or reshape layers; permutations of the channels to the last axis or back need no layer.
+        What remains becomes an opaque layer.
+        """
         source = moved.source
         for count, (name, change) in enumerate(moved.rearrangements):
             if name == "view" and is_shape(change) and (not source.last or len(change) == 2):
@@ -245,7 +269,10 @@ class TraceReader:
         return source
 
     def _add_unmatched_rearrangements(self, node: Any, source: TracedValue, what: str, sizes: Sizes) -> KnownValue:
-        """Return the result of views and permutations that no layer kind matches."""
+        """Return the result of views and permutations that no layer kind matches, described by `what`.
+
+        It is the output of an opaque layer, or a ForeignValue if `sizes` are not a valid shape.
+        """
         return (
             add_opaque_layer(self, node, [source], what, sizes[1:])
             if is_shape(sizes)
@@ -253,7 +280,10 @@ class TraceReader:
         )
 
     def weight(self, node: Any) -> TracedWeight | None:
-        """Return a learnt tensor; None for None. Raises UnreadableOperation for any other value."""
+        """Return the value of a node as a learnt tensor, or None if `node` is None (an argument that is not given).
+
+        Raises UnreadableOperation if the value is not a learnt tensor.
+        """
         if node is None:
             return None
         known = self.known.get(node)
@@ -274,10 +304,13 @@ class TraceReader:
         last: bool = False,
         sizes: Sizes | None = None,
     ) -> TracedValue:
-        """Add a layer and return its output, whose sizes are `sizes` (default: those of the operation).
+        """Add a layer and return its output.
 
-        Raises UnreadableOperation if its figures differ from PyTorch's, or if its weights are neither all its own nor
-        all those of one earlier layer.
+        `shape` is the output shape, channels first and without the batch; `last` says whether PyTorch has the channels
+        last. `sizes` are the output sizes in PyTorch, if they are not those of the operation.
+
+        Raises UnreadableOperation if its figures differ from PyTorch's, if its weights are neither all its own nor all
+        those of one earlier layer, or if only some of them are frozen.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
         given = [given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)]
@@ -314,7 +347,7 @@ class TraceReader:
         sources: set[str],
         sizes: Sizes | None,
     ) -> None:
-        """Raise UnreadableOperation if the figures of a layer differ from those of its operation."""
+        """Raise UnreadableOperation if a layer's output shape, params, buffers or MACs differ from its operation's."""
         traced = output_sizes(node) if sizes is None else sizes
         if traced and result.sizes != traced:
             raise UnreadableOperation(f"{kind} with output sizes {traced}")
@@ -328,13 +361,14 @@ class TraceReader:
             raise UnreadableOperation(f"{kind} with {problem}")
 
     def _is_statistic(self, node: Any) -> bool:
-        """Whether a node may be a running statistic."""
+        """Whether the value of a node is a constant, and so may be a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
     def _read_unmatched(self, node: Any, what: str) -> KnownValue:
-        """Read an operation that no layer kind matches.
+        """Return the value of an operation that no layer kind matches; `what` describes the operation.
 
-        It becomes an opaque layer, or part of a later one if its output is not a valid tensor of a network.
+        The operation becomes an opaque layer. If its output is not a valid tensor of a network, it becomes part of the
+        next opaque layer.
         """
         if not node.users:
             return TracedConstant()
@@ -351,7 +385,7 @@ class TraceReader:
         return add_opaque_layer(self, node, values, what, shape, sources)._replace(last=channels_last)
 
     def _read_whole_module(self, place: CallPlace) -> None:
-        """Read all operations of one call of a module as a single layer, or as an opaque layer."""
+        """Read all operations of one call of a module as a single layer; it is opaque if no layer kind matches."""
         nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
         inputs = [
@@ -387,7 +421,11 @@ class TraceReader:
     # -- names
 
     def make_name(self, node: Any, kind: str) -> str:
-        """Return a layer's name: the path of its module, or that of the module around it plus its kind and a number."""
+        """Return a name for the layer of an operation.
+
+        This is the path of its module if that module has no inner modules or is read as a whole, such as `stage1.conv`.
+        Otherwise it is the path of the module around it with the layer's kind and a number, such as `stage1.add1`.
+        """
         places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)

@@ -1,4 +1,7 @@
-"""Handles operations that only rearrange values, or that join, split, pad and resize tensors."""
+"""Translates operations that only rearrange values, or that join, split, pad and resize tensors.
+
+Each handler is described in aten_operators.py; REARRANGING lists them by the name of the operation.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,25 +24,28 @@ Handler = Callable[[TraceReader, Any, Arguments], KnownValue]
 
 
 def collapse_axes(values: Any, axes: int) -> Any:
-    """Return a single value if all axes have the same one, else a list."""
+    """Return a single value if all axes have the same value, else a list with one value per axis."""
     values = list(values) if isinstance(values, Iterable) else [values]
     return values[0] if len(set(values)) == 1 else values
 
 
 def drop_defaults(arguments: Arguments, **defaults: Any) -> Arguments:
-    """Return the arguments that differ from their defaults."""
+    """Return the arguments without those that equal their default in `defaults`."""
     return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
 def require_spatial(value: TracedValue) -> TracedValue:
-    """Return the tensor. Raises UnreadableOperation unless it has spatial axes and its channels come first."""
+    """Return the tensor unchanged. Raises UnreadableOperation if it has no spatial axes or its channels are last."""
     if value.last or len(value.shape) == 1:
         raise UnreadableOperation
     return value
 
 
 def register_handler(names: str, handler: Handler) -> dict[str, Handler]:
-    """Return one handler for several operation names; `#` stands for 1, 2 and 3."""
+    """Map several operation names, separated by spaces, to one handler.
+
+    A name with `#` represents three names: `conv#d` is `conv1d`, `conv2d` and `conv3d`.
+    """
     words = [word.replace("#", axes) for word in names.split() for axes in ("123" if "#" in word else "0")]
     return dict.fromkeys(words, handler)
 
@@ -55,7 +61,7 @@ def _read_concat(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a range of channels, or of positions along an axis."""
+    """Read the selection of a range of channels as a slice layer, or of positions along a spatial axis as a crop."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     size = value.sizes[axis]
@@ -68,7 +74,7 @@ def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a split along an axis; each part becomes a layer only if it is used."""
+    """Return the parts of a tensor split along an axis; a part becomes a layer when a later operation takes it."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     if axis == 0:
@@ -79,7 +85,10 @@ def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read padding of the spatial axes; negative padding is cropping."""
+    """Read padding of the spatial axes as a pad layer, negative padding as a crop layer.
+
+    Padding with a mode such as `reflect` is kept for the convolution that reads it and becomes its argument.
+    """
     value = reader.tensor(node.args[0])
     sides = [list(given["pad"][place : place + 2]) for place in range(0, len(given["pad"]), 2)][::-1]
     by_axis = dict(zip(range(len(value.shape) + 1 - len(sides), len(value.shape) + 1), sides, strict=True))
@@ -101,9 +110,10 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _is_part_of_convolution(node: Any) -> bool:
-    """Whether a padding belongs to the convolution that is its only reader.
+    """Whether a padding operation can become the padding of the convolution that reads it.
 
-    It does if the module of the convolution pads, or if for `conv1` the module that pads is named `conv1_pad`.
+    The convolution must be its only reader, and the padding must come from the same nn.Conv module, or from a module
+    that the exporter named after it: `conv1_pad` for `conv1`.
     """
     if len(node.users) != 1:
         return False
@@ -118,7 +128,10 @@ def _is_part_of_convolution(node: Any) -> bool:
 
 
 def _upsample_handler(mode: str) -> Handler:
-    """Return the handler for interpolation in one mode; a scale factor is preferred to a size if it is given."""
+    """Return the handler for interpolation in this mode.
+
+    The layer has the operation's scale factor if it is given, else its output size.
+    """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -134,7 +147,7 @@ def _upsample_handler(mode: str) -> Handler:
 
 
 def _shuffle_handler(kind: str, key: str) -> Handler:
-    """Return the handler for a shuffle, which has a single argument."""
+    """Return the handler for a channel or pixel shuffle; `key` is the name of its only argument."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
@@ -144,9 +157,10 @@ def _shuffle_handler(kind: str, key: str) -> Handler:
 
 
 def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Return the input unchanged, or add the identity or dropout layer that the operation replaces.
+    """Return the input of an operation that does not change it, such as `clone`.
 
-    These layers have no operation of their own in a trace; an `alias` operation marks their place.
+    An `alias` that marks an identity or drop-path module becomes a layer: such modules return their input and would
+    otherwise leave no operation in the trace.
     """
     kept = reader.trace.marked.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
@@ -156,17 +170,23 @@ def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownVa
 
 
 def _innermost_path(node: Any) -> str:
-    """Return the path of the innermost module around an operation."""
+    """Return the path of the innermost module that an operation is part of; empty if there is none."""
     return "".join([place.path for place in list_places(node)][-1:])
 
 
 def _read_view(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a change of sizes, which a later operation may still undo."""
+    """Read an operation that changes only the sizes of a tensor, not the order of its elements.
+
+    It becomes a layer only when a later operation needs the result, because another view may undo it.
+    """
     return _add_rearrangement(reader, node, "view", output_sizes(node))
 
 
 def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a change of the order of axes, which a later operation may still undo."""
+    """Read an operation that changes the order of axes.
+
+    It becomes a layer only when a later operation needs the result, because another permutation may undo it.
+    """
     axes = len(output_sizes(node))
     if "dims" in given:
         order = [axis % axes for axis in given["dims"]]
@@ -183,7 +203,7 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 
 
 def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
-    """Return the order of axes that movedim produces."""
+    """Return the order of axes after `movedim`: for each new axis, the old axis that it was."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     rest = iter([axis for axis in range(axes) if axis not in pairs.values()])
@@ -191,7 +211,11 @@ def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
 
 
 def _add_rearrangement(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
-    """Append a view or permutation to those before it, and turn them into a layer if together they match one."""
+    """Append a view or permutation to the pending ones of its input, and return the result.
+
+    `change` holds the new sizes of a view or the order of axes of a permutation. If all of them together are a layer,
+    such as a pixel shuffle, the layer is added; if they cancel out, the result is the original tensor.
+    """
     known = reader.known.get(node.args[0])
     if not isinstance(known, TracedValue | RearrangedValue):
         raise UnreadableOperation

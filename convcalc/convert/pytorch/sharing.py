@@ -1,4 +1,7 @@
-"""Finds the weights that several layers share, so that the text assigns one module in both places."""
+"""Finds layers and scopes that share their weights, so that the exported module uses a single module for both.
+
+Such a pair is a "tie": the later layer or scope (`target`) uses the weights of the earlier one (`source`).
+"""
 
 from typing import NamedTuple
 
@@ -6,14 +9,14 @@ from convcalc.convert.pytorch.module_scopes import ModulePlaces, ModuleScope, Sc
 
 
 class WeightTie(NamedTuple):
-    """The module of `target` is the same as that of `source`; both are names of layers or scopes."""
+    """Two layers or scopes, by name, that share their weights: `target` uses the module of `source`."""
 
     target: str
     source: str
 
 
 def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
-    """Return the ties of a network, grouped by the class that contains both modules."""
+    """Return the ties of a network, by the name of the scope whose class contains both modules."""
     found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
@@ -26,9 +29,9 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
 
 
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
-    """Return the tie of the largest scopes around both modules that share all their weights.
+    """Return the tie extended to the largest scopes around its modules that share all their weights.
 
-    Also return the index of the layer after the target scope; `stop` is that index for the given tie.
+    `stop` is the index of the layer after the target. The second result is that index for the extended tie.
     """
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
@@ -38,7 +41,10 @@ def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightT
 
 
 def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
-    """Whether every layer with weights in a scope uses those of the layer at the same position in another scope."""
+    """Whether every layer with weights in `target` shares those of the layer at the same position in `source`.
+
+    The two scopes must have the same number of layers and the same layer kinds.
+    """
     nodes = wiring.network.nodes
     moved = target.start - source.start
     if target.stop - target.start != source.stop - source.start or not target.name or not source.name:
@@ -53,7 +59,7 @@ def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> b
 
 
 def _common_class(tie: WeightTie, places: ModulePlaces) -> str:
-    """Return the innermost class that contains both modules."""
+    """Return the name of the innermost scope that becomes a class and contains both modules of a tie."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(
         scope.name for scope in places.ancestors(tie.target) if scope.name in around and places.wiring.is_class(scope)

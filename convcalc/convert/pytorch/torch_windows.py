@@ -1,4 +1,4 @@
-"""Makes the PyTorch modules of layer kinds with a sliding window: convolutions and poolings."""
+"""Makes the calls that create the PyTorch modules of convolutions and of poolings with a sliding window."""
 
 from typing import Any
 
@@ -19,7 +19,10 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """Return a convolution; padding that PyTorch's convolution does not support is added before it."""
+    """Return an nn.Conv1d, nn.Conv2d or nn.Conv3d, with a padding module before it if its padding is asymmetric.
+
+    `bias` false leaves out the bias, even if the layer has one.
+    """
     own = is_symmetric(layer.padding)
     padding = collapse_equal([before for before, _ in layer.padding]) if own else 0
     call = call_nn(
@@ -39,17 +42,17 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
 
 
 def make_conv(layer: Any) -> LayerModules:
-    """Return an nn.Conv."""
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d."""
     return _make_convolution(layer, layer.out_channels, layer.groups, True)
 
 
 def make_depthwise_conv(layer: Any) -> LayerModules:
-    """Return an nn.Conv with one group per channel."""
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d with one group per input channel."""
     return _make_convolution(layer, layer.output.channels, layer.input.channels, True)
 
 
 def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall:
-    """Return the call of a 1×1 convolution."""
+    """Return the call of a 1×1 convolution, given its number of input channels and a pointwise or separable layer."""
     return call_nn(
         "Conv",
         layer.input.axes,
@@ -63,12 +66,12 @@ def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall
 
 
 def make_pointwise_conv(layer: Any) -> LayerModules:
-    """Return a 1×1 convolution."""
+    """Return the call of an nn.Conv with kernel size 1 for a pointwise convolution."""
     return LayerModules(_call_pointwise(layer.input.channels, layer, layer.groups))
 
 
 def make_separable_conv(layer: Any) -> LayerModules:
-    """Return a depthwise convolution without bias, followed by a 1×1 convolution."""
+    """Return the call of SeparableConv: a depthwise convolution without bias, then a 1×1 convolution."""
     between = layer.input.channels * layer.multiplier
     depthwise = _make_convolution(layer, between, layer.input.channels, False)
     both = (CallArgument("depthwise", depthwise.module), CallArgument("pointwise", _call_pointwise(between, layer)))
@@ -76,7 +79,11 @@ def make_separable_conv(layer: Any) -> LayerModules:
 
 
 def make_conv_transpose(layer: Any) -> LayerModules:
-    """Return an nn.ConvTranspose; padding that differs before and after is cropped after it."""
+    """Return the call of an nn.ConvTranspose.
+
+    If its padding differs before and after an axis, PyTorch's layer gets no padding, and a crop after it removes the
+    same positions.
+    """
     own = is_symmetric(layer.padding)
     call = call_nn(
         "ConvTranspose",
@@ -113,7 +120,10 @@ def make_locally_connected(layer: Any) -> LayerModules:
 
 
 def sliding_pool_maker(name: str, fill: float) -> Maker:
-    """Return a maker of poolings; padding that PyTorch's rejects is added before the pooling."""
+    """Return a maker of nn.MaxPool or nn.AvgPool (`name`).
+
+    Padding that PyTorch's pooling rejects is added by a module before it, with the value `fill`.
+    """
 
     def make(layer: Any) -> LayerModules:
         dilation = getattr(layer, "dilation", (1,) * layer.input.axes)
@@ -137,9 +147,9 @@ def sliding_pool_maker(name: str, fill: float) -> Maker:
 
 
 def _supports_padding(layer: Any) -> bool:
-    """Whether PyTorch's pooling accepts the padding: symmetric, and at most half the kernel size.
+    """Whether PyTorch's pooling accepts the layer's padding: it must be symmetric and at most half the kernel size.
 
-    Its 3-D average pooling also rejects any axis shorter than the kernel, whatever the padding.
+    PyTorch's 3-D average pooling also rejects any input axis shorter than the kernel, whatever the padding.
     """
     per_axis = list(zip(layer.padding, layer.kernel_size, layer.input.spatial, strict=True))
     short = layer.kind == "avgpool" and layer.input.axes == 3 and any(size < kernel for _, kernel, size in per_axis)
@@ -152,7 +162,10 @@ def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """Return the padding before and after with which the windows cover the axis without a remainder."""
+    """Return the padding before and after an axis with which exactly `windows` windows cover it.
+
+    The padding before is kept, and the padding after is adjusted; it is negative if the last positions are not covered.
+    """
     before = padding[0]
     return before, (windows - 1) * stride + dilation * (kernel - 1) + 1 - size - before
 
@@ -164,7 +177,7 @@ def _call_constant_pad(padding: PerAxisPadding, fill: float) -> ModuleCall:
 
 
 def make_lppool(layer: Any) -> LayerModules:
-    """Return an nn.LPPool with p = 2."""
+    """Return the call of an nn.LPPool with p = 2, the only norm that a spec supports."""
     kernel = collapse_equal(layer.kernel_size)
     return LayerModules(
         call_nn(

@@ -1,4 +1,8 @@
-"""Defines the values in a traced module: tensors of the network, and intermediate results that may become one."""
+"""Defines the values that the operations of a traced module produce.
+
+A TracedValue is a tensor of the network, which an input or a layer outputs. The other values are intermediate results,
+such as a transposed tensor, that later operations may turn into one.
+"""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +13,10 @@ Sizes = tuple[int, ...]
 
 
 class TracedValue(NamedTuple):
-    """A tensor of the network: its step or input, its shape, and whether PyTorch has its channels last."""
+    """A tensor of the network: the name of its step or input, and its shape, channels first and without the batch.
+
+    `last` says whether the tensor in PyTorch has its channels on the last axis.
+    """
 
     name: str
     shape: Sizes
@@ -17,28 +24,29 @@ class TracedValue(NamedTuple):
 
     @property
     def sizes(self) -> Sizes:
-        """The sizes in PyTorch, with the batch."""
+        """The tensor's sizes in PyTorch, with the batch."""
         channels, *spatial = self.shape
         return (BATCH, *spatial, channels) if self.last else (BATCH, *self.shape)
 
     @property
     def channel_axis(self) -> int:
-        """The axis of the channels in PyTorch."""
+        """The number of the channel axis in PyTorch, where the batch is axis 0."""
         return len(self.shape) if self.last else 1
 
     def axis(self, axis: int) -> int:
-        """Return a possibly negative axis as a non-negative one."""
+        """Return the number of an axis in PyTorch, counted from 0 even if `axis` is negative."""
         return axis % (len(self.shape) + 1)
 
     def spatial_axes(self) -> list[int]:
-        """Return the spatial axes in PyTorch."""
+        """Return the numbers of the spatial axes in PyTorch."""
         return [axis for axis in range(1, len(self.shape) + 1) if axis != self.channel_axis]
 
 
 class RearrangedValue(NamedTuple):
-    """A tensor after views and permutations that are not yet a layer, because later ones may undo them.
+    """A tensor (`source`) after views and permutations that are not yet layers, because later ones may undo them.
 
-    Each rearrangement is a view with its sizes, or a permutation with its order of axes.
+    Each rearrangement is `view` with the new sizes, or `permute` with the order of axes. `sizes` are the sizes after
+    all of them, with the batch.
     """
 
     source: TracedValue
@@ -47,7 +55,7 @@ class RearrangedValue(NamedTuple):
 
 
 class SplitValue(NamedTuple):
-    """A tensor split along an axis; `bounds` are the start and stop of each part."""
+    """A tensor split along an axis of PyTorch; `bounds` are the start and stop of each part."""
 
     source: TracedValue
     axis: int
@@ -55,9 +63,10 @@ class SplitValue(NamedTuple):
 
 
 class ForeignValue(NamedTuple):
-    """A value that is not a valid tensor of a network, and everything that it was made of.
+    """A value that is not a valid tensor of a network, for example because its batch axis is not the first.
 
-    It leads to an opaque layer; `what` becomes part of that layer's note.
+    `reads` are the tensors that it was made of, `sources` the names of the learnt tensors and running statistics. It
+    becomes part of a later opaque layer; `what` names its operations in that layer's note.
     """
 
     reads: tuple[TracedValue, ...]
@@ -66,15 +75,15 @@ class ForeignValue(NamedTuple):
 
 
 def is_shape(sizes: Sizes) -> bool:
-    """Whether sizes, including the batch, are a valid shape of a network's tensor."""
+    """Whether sizes, which include the batch, are those of a valid tensor of a network."""
     return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
 
 
 def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
-    """Return the result of a chain of views and permutations; None if the chain matches nothing yet.
+    """Return the result of a tensor's pending views and permutations, or None if they match nothing yet.
 
-    The result is the tensor itself, possibly with its channels on the last axis or back on the first one after the
-    batch, or a layer kind with its arguments and output shape.
+    The result is a tensor if they only move the channels to the last axis or back, or change nothing. If they are a
+    shuffle, it is the layer kind with its arguments and output shape.
     """
     source, rearrangements = moved.source, moved.rearrangements
     names = [name for name, _ in rearrangements]
@@ -88,7 +97,7 @@ def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, di
 
 
 def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
-    """Return a tensor whose channels are permuted to the last axis, or back to the first; None for other orders."""
+    """Return the tensor after a permutation that moves the channels to the last axis or back; None for other orders."""
     axes = len(order)
     to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
     if order == tuple(range(axes)):
@@ -99,9 +108,10 @@ def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
 
 
 def _match_shuffle(moved: RearrangedValue) -> tuple[str, dict[str, Any], Sizes] | None:
-    """Match a channel shuffle, pixel shuffle or pixel unshuffle written as view, permute, view.
+    """Match a channel shuffle, pixel shuffle or pixel unshuffle written as view, permute, view; None if it is none.
 
-    Every size is compared, including those of the last view: joining the same axes differently is not a shuffle.
+    Returns the layer kind, arguments and output shape. The sizes of both views are compared, because a last view that
+    merges the axes differently is not a shuffle.
     """
     (_, cut), (_, order), _ = moved.rearrangements
     channels, *spatial = moved.source.shape
@@ -131,7 +141,10 @@ def _match_shuffle(moved: RearrangedValue) -> tuple[str, dict[str, Any], Sizes] 
 def append_rearrangement(
     value: TracedValue | RearrangedValue, name: str, change: Sizes, sizes: Sizes
 ) -> RearrangedValue:
-    """Append a view or permutation to a tensor's rearrangements, merged with the last one if both are of one sort."""
+    """Return the tensor with one more pending view or permutation (`name`), described by `change`.
+
+    Two views in a row are merged into one, and so are two permutations. `sizes` are the sizes after the change.
+    """
     source, rearrangements = (value, ()) if isinstance(value, TracedValue) else (value.source, value.rearrangements)
     if rearrangements and rearrangements[-1][0] == name:
         before = rearrangements[-1][1]

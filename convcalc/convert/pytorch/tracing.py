@@ -1,4 +1,7 @@
-"""Traces a module on the meta device: its operations in order, with shapes and the modules around them."""
+"""Traces a module on the meta device: records its operations in order, with their shapes and modules.
+
+On the meta device, tensors have shapes but no values.
+"""
 
 import copy
 import logging
@@ -13,29 +16,35 @@ from convcalc.convert.pytorch.failures import describe_error, describe_failure
 from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
 
 BATCH = 11  # a size that few other axes have, so that the batch axis can be recognised
-_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision, by name
+_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision
 
 
 class TracedWeight(NamedTuple):
-    """A learnt tensor, or a value made only of learnt tensors; `sources` are their names."""
+    """A learnt tensor, or a value computed from learnt tensors and constants; `sources` are the tensors' names."""
 
     sources: tuple[str, ...]
     sizes: tuple[int, ...]
 
 
 class TracedConstant(NamedTuple):
-    """A value that depends on neither inputs nor weights; `statistics` are the names of its running statistics."""
+    """A value that depends neither on inputs nor on learnt tensors.
+
+    `statistics` holds its name if it is a running statistic.
+    """
 
     statistics: tuple[str, ...] = ()
 
 
 class TracedModule(NamedTuple):
-    """The operations of a module: the nodes of a torch.fx graph, and the values of its placeholders.
+    """The operations of a module, as the nodes of a torch.fx graph.
 
-    `elements` are the sizes of learnt tensors by name; `frozen` are the names of those that are not trained;
-    `statistics` are the sizes of running statistics. `marked` holds the kind and arguments of modules without an
-    operation of their own, by path. `leaves` are the paths of modules without inner modules. `flops` is PyTorch's count
-    per operation; None if it cannot be counted.
+    - `placeholders`: the values of the graph's inputs that are not inputs of the network, by node name
+    - `elements`: the number of elements of each learnt tensor, by name
+    - `frozen`: the names of the learnt tensors that are not trained
+    - `statistics`: the number of elements of each running statistic, by name
+    - `marked`: layer kind and arguments of identity and drop-path modules, by path
+    - `leaves`: the paths of modules without inner modules
+    - `flops`: PyTorch's FLOPs per node; None if they cannot be counted
     """
 
     nodes: tuple[Any, ...]
@@ -49,7 +58,7 @@ class TracedModule(NamedTuple):
 
 
 def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
-    """Trace a module with inputs of these shapes, without the batch.
+    """Return the operations of a module, run with inputs of these shapes, which do not include the batch.
 
     Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
@@ -78,20 +87,23 @@ def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
 
 
 def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """Return inputs of these shapes plus a batch axis, on the current device."""
+    """Return uninitialised inputs of these shapes, with a batch of BATCH added, on the current device."""
     import torch
 
     return tuple(torch.empty(BATCH, *shape) for shape in shapes)
 
 
 def statistic_sizes(module: Any) -> dict[str, int]:
-    """Return the sizes of a module's running statistics, by name."""
+    """Return the number of elements of each running statistic of a module, by name; shared ones are listed once."""
     buffers = module.named_buffers()
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
 def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
-    """Map every name of a running statistic to the one that `statistic_sizes` uses."""
+    """Map every name of a running statistic to a tuple with the name that `statistic_sizes` uses for it.
+
+    The names differ if several modules share the statistic.
+    """
     first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
     return {
         name: (first[id(buffer)],)
@@ -101,7 +113,7 @@ def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
 
 
 def copy_to_meta(module: Any) -> Any:
-    """Return a copy of a module on the meta device, where weights take no memory; sharing is preserved.
+    """Return a copy of a module on the meta device, where weights take no memory; shared weights remain shared.
 
     Raises NotImported if the module cannot be copied.
     """
@@ -119,10 +131,10 @@ def copy_to_meta(module: Any) -> Any:
 
 
 def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
-    """Return the program of torch.export; if that fails, try again with the module traced by torch.fx.
+    """Return the module as a program of torch.export; if its export fails, export what torch.fx traces of it.
 
-    Modules in `whole` are not entered by torch.fx. The export is not strict: the module runs as ordinary Python, and
-    its operations on tensors are recorded.
+    torch.fx does not trace into the modules whose paths are in `whole`. The export is not strict: the module runs as
+    ordinary Python, and its operations on tensors are recorded. Raises NotImported if both fail.
     """
     import torch
 
@@ -142,7 +154,10 @@ def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]
 
 
 def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
-    """Trace a module with torch.fx; if it returns a dataclass object, the outputs are the tensors in it."""
+    """Return the module as traced by torch.fx, which does not trace into the modules whose paths are in `whole`.
+
+    If the module returns a dataclass object, the traced module returns a tuple of its values.
+    """
     import torch
 
     class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
@@ -159,7 +174,7 @@ def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
 
 
 def _count_flops(program: Any) -> dict[Any, int] | None:
-    """Return PyTorch's FLOPs of each operation of a program; None if the program cannot run on the meta device."""
+    """Return the FLOPs that PyTorch counts for each node of a program; None if it cannot run on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -186,10 +201,10 @@ def _count_flops(program: Any) -> dict[Any, int] | None:
 
 
 def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Make identities and drop-path modules leave an operation in the trace, although they return their input.
+    """Make identity and drop-path modules leave an `alias` operation in the trace, although they return their input.
 
-    A hook does this: the modules themselves are not replaced, because code may check their class. A module that
-    computes, whatever its name, leaves its own operations.
+    Returns their layer kinds and arguments, by path. A hook adds the operation; the modules are not replaced, because
+    code may check their class. A module that does not return its input leaves its own operations instead.
     """
     import torch
     from torch import nn

@@ -1,4 +1,7 @@
-"""Lists the classes of torch.nn that are read as a single layer or one opaque layer, and not operation by operation."""
+"""Lists the classes of torch.nn that are read as a single layer instead of operation by operation.
+
+Classes in WHOLE have a layer kind, such as `lppool` for nn.LPPool2d. Classes in OPAQUE become an opaque layer.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from convcalc.convert.pytorch.activation_patterns import operator_name
 from convcalc.convert.pytorch.nodes import CallPlace, name_arguments
 
-# classes of torch.nn that are a single layer; all others are read operation by operation
+# the layer kind of each class and the names of its arguments
 WHOLE = {
     "Softsign": ("softsign", ()),
     "LocalResponseNorm": ("local_response_norm", ("size",)),
@@ -19,7 +22,7 @@ OPAQUE = frozenset(
 
 
 def whole_arguments(place: CallPlace, nodes: Sequence[Any]) -> dict[str, Any]:
-    """Return the arguments of a layer that consists of several operations, taken from these."""
+    """Return the spec arguments of a module in WHOLE, found in the arguments of its operations (`nodes`)."""
     pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
     if place.word == "LocalResponseNorm" and pool is not None:
         return {"size": max(name_arguments(pool)["kernel_size"])}
