@@ -104,7 +104,7 @@ def _describe_short_form(kind: type[Layer]) -> str:
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """Return lines of at most `width` characters (None: 100) with `lead` at the left and the wrapped text beside it.
+    """Return lines of at most `width` characters (None: 100) with `lead` at the left and the wrapped text next to it.
 
     Continuation lines are indented to the start of the text.
     """

@@ -60,7 +60,7 @@ def _draw_profile(report: Report, width: int | None) -> list[Line]:
 
 
 def _draw_pointer(name: str, column: int, across: int) -> list[str]:
-    """Return an arrow that points up at the bar with index `column`, with `name` beside it or, if too wide, below it.
+    """Return an arrow that points up at the bar with index `column`, with `name` next to it or, if too wide, below it.
 
     `across` is the width of the chart in characters.
     """

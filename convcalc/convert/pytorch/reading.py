@@ -154,7 +154,7 @@ class TraceReader:
         return tuple(dict.fromkeys(found))
 
     def _read_operation(self, node: Any, done: set[str]) -> None:
-        """Read an operation by itself, or together with the whole module that it is part of.
+        """Read an operation alone, or together with the whole module that it is part of.
 
         `done` holds the keys of the module calls that are already read as a whole.
         """
