@@ -14,10 +14,10 @@ from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.columns import field_text, is_marked_misaligned
 from convcalc.render.grid import ALWAYS
 from convcalc.render.layers import hang_text
-from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
-from convcalc.render.lines import Block, Line
-from convcalc.render.summary import heading_lines, wrap_facts
-from convcalc.render.summary_markdown import escape
+from convcalc.render.legend import legend_lines, list_signs
+from convcalc.render.lines import Block, Line, wrap_facts
+from convcalc.render.markdown import escape, legend_markdown
+from convcalc.render.summary import heading_lines
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/alternatives/2"
@@ -162,8 +162,7 @@ def alternative_markdown(report: Report, found: Found, by: str) -> str:
     columns = _make_columns(report, found.alternatives, by, False)
     lines += cell_markdown(columns) if found.alternatives else [_none_text(found, by)]
     texts = [text for column in columns for text in column.texts]
-    signs = _list_signs(found.alternatives, [column.title for column in columns], texts)
-    lines += ["", escape(SEPARATOR.join(signs))] if signs else []
+    lines += legend_markdown(_list_signs(found.alternatives, [column.title for column in columns], texts))
     return "\n".join([*lines, *(["", f"and {found.more:,} more"] if found.more else []), ""])
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from convcalc.render.grid import ALWAYS, LEAST_NAME, Column, grid
 from convcalc.render.lines import GAP, NO_BREAK, Table
+from convcalc.render.markdown import escape
 
 _WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of the wrapped column, in characters
 
@@ -86,8 +87,6 @@ def _keep_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) 
 
 def cell_markdown(columns: Sequence[Cells]) -> list[str]:
     """Return the lines of a Markdown table."""
-    from convcalc.render.summary_markdown import escape  # imports reports, which tables for terminals do not need
-
     lines = ["| " + " | ".join(escape(column.title) for column in columns) + " |"]
     lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
     rows = zip(*(column.texts for column in columns), strict=True)

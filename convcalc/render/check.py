@@ -10,6 +10,7 @@ from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, InvalidSpec, Problem, message_with_hint, printable, shorten
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.lines import Block, Line
+from convcalc.render.markdown import escape
 
 _SEVERITIES = ("error", "warning", "note")  # most severe first
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
@@ -210,8 +211,6 @@ def disarm_commands(text: str) -> str:
 
 def github_summary(checked: Sequence[Checked]) -> str:
     """Return the job summary as Markdown: the budgets (unless there is an error or a warning), then the problems."""
-    from convcalc.render.summary_markdown import escape
-
     lines = [f"### convcalc: {summary(checked)}", ""]
     every = list(list_problems(checked))
     if budgets := _budget_columns(checked):

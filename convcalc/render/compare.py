@@ -13,9 +13,9 @@ from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
 from convcalc.render.grid import Column, find_column, grid
-from convcalc.render.legend import SEPARATOR, legend_lines, list_signs
+from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
-from convcalc.render.summary_markdown import escape
+from convcalc.render.markdown import legend_markdown
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
@@ -192,9 +192,7 @@ def networks_markdown(
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    signs = _list_signs(rows, shown)
-    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
-    return "\n".join([*cell_markdown(cells), *legend, ""])
+    return "\n".join([*cell_markdown(cells), *legend_markdown(_list_signs(rows, shown)), ""])
 
 
 def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:

@@ -8,8 +8,8 @@ from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.diff import LAYERS, TOTALS, given_text, list_total_signs, total_rows
 from convcalc.render.diff_rows import DifferenceRow, difference_rows
 from convcalc.render.grid import Column, Kind
-from convcalc.render.legend import SEPARATOR, list_signs
-from convcalc.render.summary_markdown import escape
+from convcalc.render.legend import list_signs
+from convcalc.render.markdown import escape, legend_markdown
 
 _MOST_BYTES = 65_000  # a GitHub comment has at most 65,535 characters
 _MOST_SETTINGS = 20
@@ -29,9 +29,7 @@ def difference_markdown(difference: Difference, failed: Sequence[str], layers: b
         lines += [f"**{escape(shorten(message, _WIDEST))}**", ""]
     if difference.is_empty:
         return "\n".join([*lines, "No differences.", ""])
-    lines += [*_table_lines(TOTALS, total_rows(difference)), ""]
-    signs = list_total_signs(difference)
-    lines += [escape(SEPARATOR.join(signs)), ""] if signs else []
+    lines += [*_table_lines(TOTALS, total_rows(difference)), *legend_markdown(list_total_signs(difference)), ""]
     given = [f"- {escape(f'{change.what} {given_text(change)}')}" for change in difference.given]
     lines += (
         [*given[:_MOST_SETTINGS], *_left_out_lines(len(given) - _MOST_SETTINGS, "other values"), ""] if given else []
@@ -60,8 +58,14 @@ def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
     while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
     signs = list_signs([row.layer for row in rows[: kept - 2] if row.layer], False)
-    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
-    return [*opening, *lines[:kept], *legend, *_left_out_lines(len(lines) - kept, "rows"), "", "</details>"]
+    return [
+        *opening,
+        *lines[:kept],
+        *legend_markdown(signs),
+        *_left_out_lines(len(lines) - kept, "rows"),
+        "",
+        "</details>",
+    ]
 
 
 def _left_out_lines(count: int, what: str) -> Iterable[str]:

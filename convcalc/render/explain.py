@@ -13,10 +13,9 @@ from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
-from convcalc.render.lines import GAP, NO_BREAK, Block, Line
+from convcalc.render.lines import GAP, NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.rows import layer_row
 from convcalc.render.summary import format_totals, heading_lines
-from convcalc.render.summary import wrap_facts as fact_lines
 from convcalc.symbolic import Notation
 from convcalc.units import format_bytes, format_count, format_exact
 
@@ -73,7 +72,7 @@ def _title_lines(explanation: Explanation, width: int | None) -> list[Line]:
     line = " · ".join(list_facts(explanation))
     if width is None or len(name) + len(GAP) + len(line) <= width:
         return [[(name, "title"), (GAP + line, "")]]
-    return [[(name, "title")], *fact_lines(list_facts(explanation), width)]
+    return [[(name, "title")], *wrap_facts(list_facts(explanation), width)]
 
 
 def _figure_lines(figure: DerivedFigure, width: int | None, lead: int) -> list[Line]:

@@ -12,8 +12,8 @@ from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconcile_tools
 from convcalc.render.layers import hang_text
 from convcalc.render.lines import GAP, Line
+from convcalc.render.markdown import escape
 from convcalc.render.summary import heading_lines
-from convcalc.render.summary_markdown import escape
 
 _SCHEMA = "convcalc/conventions/2"
 _WORDS = 17  # characters for the names of the conventions, to the left of their texts

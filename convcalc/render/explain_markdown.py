@@ -11,7 +11,8 @@ from convcalc.explain.totals import list_remarks
 from convcalc.render.cells import cell_markdown
 from convcalc.render.explain import format_result, list_facts, share_cells
 from convcalc.render.layers import parse_page
-from convcalc.render.summary_markdown import escape, totals_line
+from convcalc.render.markdown import escape
+from convcalc.render.summary_markdown import totals_line
 from convcalc.symbolic import Latex
 
 

@@ -16,9 +16,8 @@ from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
-from convcalc.render.lines import NO_BREAK, Block, Line
-from convcalc.render.summary import wrap_facts
-from convcalc.render.summary_markdown import escape
+from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
+from convcalc.render.markdown import escape
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count

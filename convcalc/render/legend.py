@@ -7,9 +7,8 @@ signs that occur in the table are explained.
 from collections.abc import Iterable
 
 from convcalc.layers.base import Layer, Sign
-from convcalc.render.lines import Line
+from convcalc.render.lines import Line, wrap_facts
 
-SEPARATOR = " · "
 MISALIGNED = "!"
 _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
@@ -35,11 +34,4 @@ def _explain_sign(signs: list[Sign]) -> str:
 
 def legend_lines(signs: list[str], width: int | None) -> list[Line]:
     """Return an empty line, then the legend on as many lines as `width` requires; no lines if `signs` is empty."""
-    lines: list[str] = []
-    for sign in signs:
-        longer = f"{lines[-1]}{SEPARATOR}{sign}" if lines else sign
-        if lines and (width is None or len(longer) <= width):
-            lines[-1] = longer
-        else:
-            lines.append(sign)
-    return [[], *([(line, "dim")] for line in lines)] if lines else []
+    return [[], *wrap_facts(signs, width, "dim")] if signs else []

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Styled = tuple[str, str]  # text and the name of its style
 Line = list[Styled]
 GAP = "  "
+SEPARATOR = " · "  # between facts on one line
 NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 MOST_RICH_ROWS = 200
 _UNLIMITED = 1_000_000  # a width at which rich never cuts a table: `grid` has already made it fit
@@ -36,6 +37,18 @@ _STYLES = {
     "caret": "red",
     "hint": "cyan",
 }
+
+
+def wrap_facts(facts: Sequence[str], width: int | None, style: str = "") -> list[Line]:
+    """Return the facts joined by ` · `, on as many lines as are needed to fit `width` characters (None: unlimited)."""
+    lines, line = [], ""
+    for fact in facts:
+        longer = f"{line}{SEPARATOR}{fact}" if line else fact
+        if width is not None and line and len(longer) > width:
+            lines.append(line)
+            longer = fact
+        line = longer
+    return [[(text, style)] for text in [*lines, line]]
 
 
 class Table(NamedTuple):

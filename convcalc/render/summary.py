@@ -9,7 +9,7 @@ from convcalc.problems import printable, shorten
 from convcalc.render.columns import COLUMNS, SHOWN, is_marked_misaligned
 from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
-from convcalc.render.lines import GAP, Block, Line, plain_text
+from convcalc.render.lines import GAP, Block, Line, plain_text, wrap_facts
 from convcalc.render.rows import Row, choose_depth, count_levels, fold_rows, leaf_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
@@ -124,18 +124,6 @@ def heading_lines(report: Report, width: int | None) -> list[Line]:
         room = 1000 if width is None else max(width - len(title[0][0]) - 2, 20)
         title += [("  ", ""), (shorten(" ".join(network.description.split()), room), "dim")]
     return [title, *wrap_facts(facts, width)]
-
-
-def wrap_facts(facts: list[str], width: int | None) -> list[Line]:
-    """Return the facts joined by ` · `, on as many lines as are needed to fit `width` characters (None: unlimited)."""
-    lines, line = [], ""
-    for fact in facts:
-        longer = f"{line} · {fact}" if line else fact
-        if width is not None and line and len(longer) > width:
-            lines.append(line)
-            longer = fact
-        line = longer
-    return [[(text, "")] for text in [*lines, line]]
 
 
 def format_totals(report: Report, width: int | None) -> list[Line]:

@@ -1,26 +1,17 @@
 """Writes a report as Markdown, for a pull request or a notebook."""
 
-import re
 from collections.abc import Sequence
 
 from convcalc.analysis.report import Report
-from convcalc.problems import printable
+from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import SHOWN
 from convcalc.render.grid import Column
-from convcalc.render.legend import SEPARATOR
+from convcalc.render.markdown import escape, legend_markdown
 from convcalc.render.rows import Row, layer_rows, tree_rows
 from convcalc.render.summary import list_row_signs, sort_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
 _DEFAULT = tuple(column for column in SHOWN if column.name != "share")
-
-
-def escape(text: str) -> str:
-    """Escape text so that it contains no Markdown syntax, and mentions no GitHub user.
-
-    A zero-width space after every @ prevents mentions.
-    """
-    return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 
 
 def markdown_report(
@@ -41,15 +32,15 @@ def markdown_report(
     lines = [f"### {escape(report.network.name)}", ""]
     if report.network.description:
         lines += [escape(" ".join(report.network.description.split())), ""]
-    lines.append("| " + " | ".join(column.title for column in columns) + " |")
-    lines.append("|" + "|".join("---:" if column.right else "---" for column in columns) + "|")
-    for row in rows if depth != 0 else []:
-        named = row._replace(label=row.name)
-        cells = [escape(column.text(named, exact)).strip() for column in columns]
-        lines.append("| " + " | ".join(cells) + " |")
-    signs = list_row_signs(rows, [column.title for column in columns]) if depth != 0 else []
-    legend = ["", escape(SEPARATOR.join(signs))] if signs else []
-    return "\n".join([*lines, *legend, "", totals_line(report), ""])
+    named = [row._replace(label=row.name) for row in rows] if depth != 0 else []
+    lines += cell_markdown(
+        [
+            Cells(column.title, [column.text(row, exact).strip() for row in named], right=column.right)
+            for column in columns
+        ]
+    )
+    signs = list_row_signs(named, [column.title for column in columns])
+    return "\n".join([*lines, *legend_markdown(signs), "", totals_line(report), ""])
 
 
 def totals_line(report: Report) -> str:

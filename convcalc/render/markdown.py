@@ -1,0 +1,20 @@
+"""Text for Markdown: escapes what is Markdown syntax, and writes the legend under a table."""
+
+import re
+from collections.abc import Sequence
+
+from convcalc.problems import printable
+from convcalc.render.lines import SEPARATOR
+
+
+def escape(text: str) -> str:
+    """Escape text so that it contains no Markdown syntax, and mentions no GitHub user.
+
+    A zero-width space after every @ prevents mentions.
+    """
+    return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
+
+
+def legend_markdown(signs: Sequence[str]) -> list[str]:
+    """Return an empty line and a line with the legend entries; no lines if there are no entries."""
+    return ["", escape(SEPARATOR.join(signs))] if signs else []
