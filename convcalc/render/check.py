@@ -8,7 +8,7 @@ from pathlib import PurePath
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
 from convcalc.problems import TITLES, InvalidSpec, Problem, message_with_hint, printable, shorten
-from convcalc.render.cells import Cells, cell_markdown, cell_table
+from convcalc.render.cells import Cells, cell_markdown, cell_table, wrapped_table
 from convcalc.render.lines import Block, Line
 from convcalc.render.markdown import escape
 
@@ -149,8 +149,6 @@ def statistics_lines(
     checked: Sequence[Checked], rules: Mapping[str, type[Rule]], width: int | None = None
 ) -> list[Block]:
     """Return a table with the count, code and title of every problem found, the most frequent first; empty if none."""
-    from convcalc.render.cells import Cells, wrapped_table
-
     counts = Counter(problem.code for one in checked for problem in one.problems)
     known = code_titles(rules)
     found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))

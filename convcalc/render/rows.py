@@ -184,7 +184,12 @@ def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
     rows, everything = tree_rows(report, depth), f"print(report) shows all {len(report.layers):,} layers"
     if len(rows) > most_rows:
         return rows[:most_rows], f"{most_rows:,} of {len(rows):,} rows; {everything}"
-    return rows, "" if depth is None else f"folded to depth {depth} of {count_levels(report)}; {everything}"
+    return rows, "" if depth is None else describe_fold(report, depth, everything)
+
+
+def describe_fold(report: Report, depth: int, everything: str) -> str:
+    """Return a note on how far a table is folded; `everything` says how to see all layers."""
+    return f"folded to depth {depth} of {count_levels(report)}; {everything}"
 
 
 def _shorten_name(name: str, shown: list[Group]) -> str:

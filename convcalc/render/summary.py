@@ -10,7 +10,7 @@ from convcalc.render.columns import COLUMNS, SHOWN, is_marked_misaligned
 from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, plain_text, wrap_facts
-from convcalc.render.rows import Row, choose_depth, count_levels, fold_rows, leaf_rows, tree_rows
+from convcalc.render.rows import Row, choose_depth, describe_fold, fold_rows, leaf_rows, tree_rows
 from convcalc.units import format_bytes, format_count, format_exact
 
 MOST_ROWS = 60  # a longer table is folded by default
@@ -45,10 +45,24 @@ def table(
     if fold:
         depth = choose_depth(report, MOST_ROWS, nested=sort is None)
     rows = sort_rows(report, sort, depth) if sort else tree_rows(report, depth)
+    everything = f"--depth all shows {len(report.layers):,} layers"
+    note = describe_fold(report, depth, everything) if fold and depth is not None else ""
+    return _table_lines(report, rows, note, columns, width, exact)
+
+
+def _table_lines(
+    report: Report,
+    rows: Sequence[Row],
+    note: str,
+    columns: Sequence[Column[Row]] = SHOWN,
+    width: int | None = None,
+    exact: bool = False,
+) -> list[Block]:
+    """Return the heading, a table of these rows with its legend, the note ("" for none), and the totals."""
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     legend = legend_lines(list_row_signs(rows, found.titles), width)
-    note = _fold_lines(report, depth) if fold and depth is not None else []
-    return [*heading_lines(report, width), [], found, *legend, [], *note, *format_totals(report, width)]
+    notes: list[Line] = [[(note, "dim")], []] if note else []
+    return [*heading_lines(report, width), [], found, *legend, [], *notes, *format_totals(report, width)]
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
@@ -66,19 +80,8 @@ def report_repr(report: Report) -> str:
     """
     from shutil import get_terminal_size
 
-    width = get_terminal_size().columns
     rows, note = fold_rows(report, MOST_ROWS)
-    found = grid(SHOWN, rows, width=width, style=_style_of)
-    legend = legend_lines(list_row_signs(rows, found.titles), width)
-    notes: list[Line] = [[(note, "dim")]] if note else []
-    lines: list[Block] = [*heading_lines(report, width), [], found, *legend, [], *notes, *format_totals(report, width)]
-    return plain_text(lines).rstrip("\n")
-
-
-def _fold_lines(report: Report, depth: int) -> list[Line]:
-    """Return a line on the depth to which the table is folded, and an empty line."""
-    every = f"--depth all shows {len(report.layers):,} layers"
-    return [[(f"folded to depth {depth} of {count_levels(report)}; {every}", "dim")], []]
+    return plain_text(_table_lines(report, rows, note, width=get_terminal_size().columns)).rstrip("\n")
 
 
 def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
