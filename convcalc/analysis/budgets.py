@@ -11,6 +11,7 @@ from convcalc.analysis.receptive_field import FieldReport, field_report, input_s
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.network import Limit
 from convcalc.problems import Problem
+from convcalc.shape import Shape
 from convcalc.units import format_bytes
 
 _CODE = "CV100"
@@ -33,6 +34,17 @@ class BudgetUse(NamedTuple):
     percent: str
 
 
+class _LimitedFigure(NamedTuple):
+    """A figure with a limit: its smallest and its largest value, which differ only for receptive fields with axes.
+
+    Both are None if it is unknown. `where` is the start of messages about it, such as `conv1: `; "" for a total.
+    """
+
+    where: str
+    smallest: int | None
+    largest: int | None
+
+
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
     """Return the violations of the spec's budget and of further limits (`outside`)."""
     return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
@@ -49,26 +61,44 @@ def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[Budg
 
 
 def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
-    if limit.metric == "output_shape":
-        for name, shape in report.outputs().items():
-            if limit.output in (None, name) and limit.shape is not None:
-                required = "×".join(map(str, limit.shape))
-                yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
-    elif limit.metric == "receptive_field" and limit.pattern is None:
-        for name, (layer, field) in output_fields(report).items():
-            if limit.output in (None, name):
-                yield from _measure_bounds(limit, f"{layer}: ", *_field_bounds(field))
-    elif limit.pattern is None:
-        value = figure(report, limit.metric)
-        yield from _measure_bounds(limit, "", value, value)
-    else:
+    for name, shape in _limited_shapes(report, limit).items():
+        required = "×".join(map(str, limit.shape or ()))
+        yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
+    found = _limited_figures(report, limit)
+    if limit.pattern is None:
+        for one in found:
+            yield from _measure_bounds(limit, one)
+        return
+    unknown = next((one for one in found if one.largest is None), None)
+    largest = unknown or max(found, key=lambda one: one.largest or 0)
+    smallest = unknown or min(found, key=lambda one: one.smallest or 0)
+    yield from _measure_bounds(limit._replace(minimum=None), largest)
+    yield from _measure_bounds(limit._replace(maximum=None), smallest)
+
+
+def _limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
+    """Return the shapes of the outputs whose shape a limit prescribes; empty for a limit on a figure."""
+    if limit.shape is None:
+        return {}
+    return {name: shape for name, shape in report.outputs().items() if limit.output in (None, name)}
+
+
+def _limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
+    """Return the figures to which a limit applies; empty for a limit on shapes.
+
+    They are those of the layers that match its pattern, the receptive fields of the outputs, or the network's total.
+    """
+    if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
-        figures = [(layer.name, layer_figure(layer, limit.metric)) for layer in layers]
-        unknown = [named for named in figures if named[1] is None]
-        smallest, least = unknown[0] if unknown else min(figures, key=lambda named: named[1] or 0)
-        largest, most = unknown[0] if unknown else max(figures, key=lambda named: named[1] or 0)
-        yield from _measure_bounds(limit._replace(minimum=None), f"{largest}: ", most, most)
-        yield from _measure_bounds(limit._replace(maximum=None), f"{smallest}: ", least, least)
+        values = [(f"{layer.name}: ", layer_figure(layer, limit.metric)) for layer in layers]
+        return [_LimitedFigure(where, value, value) for where, value in values]
+    if limit.metric == "output_shape":
+        return []
+    if limit.metric == "receptive_field":
+        fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
+        return [_LimitedFigure(f"{layer}: ", *_field_bounds(field)) for layer, field in fields]
+    value = figure(report, limit.metric)
+    return [_LimitedFigure("", value, value)]
 
 
 def _field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
@@ -78,18 +108,17 @@ def _field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
     return min(field.size_min or field.size, default=0), max(field.size, default=0)
 
 
-def _measure_bounds(limit: Limit, where: str, smallest: int | None, largest: int | None) -> Iterator[BudgetUse]:
-    """Yield how much of the maximum the largest figure uses, and how the smallest figure compares with the minimum.
-
-    `where` is the start of the name that is shown, such as `conv1: `.
-    """
-    name = where + _metric_name(limit.metric)
+def _measure_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
+    """Yield how much of the maximum is used, and how the figure compares with the minimum."""
+    name = found.where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
+    used = ["?" if value is None else short(value) for value in (found.smallest, found.largest)]
     if limit.maximum is not None:
-        percent = _percent_text(largest, limit.maximum) if limit.maximum and largest is not None else ""
-        yield BudgetUse(name, "?" if largest is None else short(largest), short(limit.maximum), percent)
+        has_percent = limit.maximum and found.largest is not None
+        percent = _percent_text(found.largest or 0, limit.maximum) if has_percent else ""
+        yield BudgetUse(name, used[1], short(limit.maximum), percent)
     if limit.minimum is not None:
-        yield BudgetUse(name, "?" if smallest is None else short(smallest), f"≥ {short(limit.minimum)}", "")
+        yield BudgetUse(name, used[0], f"≥ {short(limit.minimum)}", "")
 
 
 def _metric_name(metric: str) -> str:
@@ -97,17 +126,16 @@ def _metric_name(metric: str) -> str:
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
-    """Yield the violations of one limit, for the network or for the layers that match its pattern."""
-    if limit.pattern is not None:
-        for layer in report.layers:
-            if fnmatchcase(layer.name, limit.pattern):
-                yield from _check_bounds(limit, layer_figure(layer, limit.metric), f"{layer.name}: ", "")
-    elif limit.metric == "output_shape":
-        yield from _check_output_shapes(report, limit)
-    elif limit.metric == "receptive_field":
-        yield from _check_receptive_fields(report, limit)
-    else:
-        yield from _check_bounds(limit, figure(report, limit.metric), "", _largest_hint(report, limit.metric))
+    """Yield the violations of one limit."""
+    for name, shape in _limited_shapes(report, limit).items():
+        if shape.sizes != limit.shape:
+            required = "×".join(map(str, limit.shape or ()))
+            yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
+    for where, smallest, largest in _limited_figures(report, limit):
+        hint = "" if where else _largest_hint(report, limit.metric)
+        yield from _check_bounds(limit._replace(minimum=None), largest, where, hint)
+        if smallest is not None:
+            yield from _check_bounds(limit._replace(maximum=None), smallest, where, hint)
 
 
 def figure(report: Report, metric: str) -> int | None:
@@ -189,24 +217,6 @@ def _unknown_hint(report: Report, metric: str) -> str:
     names = [layer.name for layer in report.layers if layer_figure(layer, metric) is None]
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return f"unknown for: {', '.join(names[:_MOST_NAMED])}{more}"
-
-
-def _check_output_shapes(report: Report, limit: Limit) -> Iterator[Problem]:
-    for name, shape in report.outputs().items():
-        if limit.output in (None, name) and limit.shape is not None and shape.sizes != limit.shape:
-            required = "×".join(map(str, limit.shape))
-            yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
-
-
-def _check_receptive_fields(report: Report, limit: Limit) -> Iterator[Problem]:
-    """Yield a violation per output whose receptive field is too small or too large along an axis."""
-    for name, (layer, field) in output_fields(report).items():
-        if limit.output not in (None, name):
-            continue
-        smallest, largest = _field_bounds(field)
-        yield from _check_bounds(limit._replace(minimum=None), largest, f"{layer}: ", "")
-        if smallest is not None:
-            yield from _check_bounds(limit._replace(maximum=None), smallest, f"{layer}: ", "")
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
