@@ -223,6 +223,18 @@ def pager_option(function: Function) -> Function:
     )
 
 
+def columns_option(list_columns: Callable[[], Iterable[str]], help: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds --columns; `list_columns` is called only when a shell completes the option."""
+    return click.option(
+        "--columns", metavar="A,B,C", shell_complete=completing.complete_list_from(list_columns), help=help
+    )
+
+
+def sort_option(list_columns: Callable[[], Iterable[str]], help: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds --sort; `list_columns` is called only when a shell completes the option."""
+    return click.option("--sort", metavar="COLUMN", shell_complete=completing.complete_from(list_columns), help=help)
+
+
 def add_options(function: Function, *options: Function) -> Function:
     """Add options to a function, in the order in which the help lists them."""
     for option in reversed(options):

@@ -34,18 +34,8 @@ def _list_columns() -> Iterable[str]:
 @common.override_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option(
-    "--columns",
-    metavar="A,B,C",
-    shell_complete=completing.complete_list_from(_list_columns),
-    help="Columns to show: name, input_shape, params, macs, peak_memory, …",
-)
-@click.option(
-    "--sort",
-    metavar="COLUMN",
-    shell_complete=completing.complete_from(_list_columns),
-    help="Sort by a column, largest first: params, macs, peak_memory, …",
-)
+@common.columns_option(_list_columns, "Columns to show: name, input_shape, params, macs, peak_memory, …")
+@common.sort_option(_list_columns, "Sort by a column, largest first: params, macs, peak_memory, …")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options

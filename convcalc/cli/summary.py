@@ -16,8 +16,6 @@ Examples:
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
 _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
-
-
 _ALL = -1  # the value of `depth` for --depth all: no layers are folded
 
 
@@ -40,12 +38,7 @@ def _list_columns() -> Iterable[str]:
 @common.network_options
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
-@click.option(
-    "--columns",
-    metavar="A,B,C",
-    shell_complete=completing.complete_list_from(_list_columns),
-    help="Columns to show: name, kind, what, output, params, macs, flops, …",
-)
+@common.columns_option(_list_columns, "Columns to show: name, kind, what, output, params, macs, flops, …")
 @click.option(
     "--depth",
     callback=_read_depth,
@@ -54,12 +47,7 @@ def _list_columns() -> Iterable[str]:
     "other formats list all layers).",
     shell_complete=completing.complete_from(lambda: ["all"]),
 )
-@click.option(
-    "--sort",
-    metavar="COLUMN",
-    shell_complete=completing.complete_from(_list_columns),
-    help="List layers and folded groups sorted by a column, largest first.",
-)
+@common.sort_option(_list_columns, "List layers and folded groups sorted by a column, largest first.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.pager_option
 @common.output_options
