@@ -16,7 +16,7 @@ from convcalc.alternatives.subjects import (
 from convcalc.alternatives.weighing import Option, UnknownFigure, find_alternatives, list_options
 from convcalc.analysis.figures import FIGURES, find_figure
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
 from convcalc.spec.document import Document
@@ -58,7 +58,7 @@ def command(
     rows: int | None,
     apply: str | None,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """List alternatives to convolutions with their cost.
 
@@ -80,13 +80,13 @@ def command(
         if layer is not None or format != "table":
             raise click.UsageError("--apply NAME:LAYER cannot be combined with a LAYER argument or --format")
         text, savings = _apply(document, overrides, report, convs, apply)
-        common.write_text(text, where, [net])
+        writing.write_text(text, where, [net])
         if not where.quiet:
             click.echo(savings, err=True)
         return 0
     chosen = convs if layer is None else _select(select_by_any_use, convs, report, layer)
     limit = (rows or None) if rows is not None else _ROWS if layer is None else None
-    common.write_text(
+    writing.write_text(
         _render(document, overrides, report, chosen, metric, by is not None, limit, format, where), where, [net]
     )
     return 0
@@ -97,7 +97,7 @@ def _read_figure(text: str) -> str:
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
-        raise common.Failure(f"--by: no figure {show(text)}: {hint}")
+        raise writing.Failure(f"--by: no figure {show(text)}: {hint}")
     return found
 
 
@@ -115,7 +115,7 @@ def _select(
     try:
         return choose(convs, report.network, layer)
     except NoSuchLayer as error:
-        raise common.Failure(printable(str(error))) from None
+        raise writing.Failure(printable(str(error))) from None
 
 
 def _render(
@@ -127,7 +127,7 @@ def _render(
     only_lower: bool,
     limit: int | None,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> str:
     """Return the text to print: the `limit` alternatives (None: all) that lower the figure `by` most, as `format`."""
     from convcalc.render import alternatives
@@ -136,14 +136,14 @@ def _render(
     try:
         found = find_alternatives(document, overrides, report, known, by, limit, only_lower)
     except UnknownFigure as error:
-        raise common.Failure(f"--by: {error}") from None
+        raise writing.Failure(f"--by: {error}") from None
     found = found._replace(refused=[*refused, *found.refused])
     if format == "json":
         return alternatives.alternative_json(report, found, by)
     if format == "markdown":
         return alternatives.alternative_markdown(report, found, by)
-    width = common.table_width(where)
-    return common.render_text(alternatives.alternative_lines(report, chosen, found, by, width), where)
+    width = writing.table_width(where)
+    return writing.render_text(alternatives.alternative_lines(report, chosen, found, by, width), where)
 
 
 def _apply(
@@ -157,10 +157,10 @@ def _apply(
 
     factoring, colon, pattern = apply.partition(":")
     if not colon or not pattern:
-        raise common.Failure(f"--apply must be NAME:LAYER, such as separable:conv2; got {show(apply)}")
+        raise writing.Failure(f"--apply must be NAME:LAYER, such as separable:conv2; got {show(apply)}")
     if factoring not in FACTORINGS:
         hint = did_you_mean(factoring, FACTORINGS) or f"available: {', '.join(FACTORINGS)}"
-        raise common.Failure(f"unknown alternative {show(factoring)}: {hint}")
+        raise writing.Failure(f"unknown alternative {show(factoring)}: {hint}")
     known, refused = list_options(_select(select_by_all_uses, convs, report, pattern), report.network)
     selected = [option for option in known if option.factoring == factoring]
     reasons = [
@@ -169,7 +169,7 @@ def _apply(
     if not selected or reasons:
         others = ", ".join(dict.fromkeys(option.factoring for option in known))
         hint = f"available: {others}" if others else "it has no alternatives"
-        raise common.Failure(printable(reasons[0] if reasons else f"{apply} does not apply to this layer; {hint}"))
+        raise writing.Failure(printable(reasons[0] if reasons else f"{apply} does not apply to this layer; {hint}"))
     text, changed = _write_spec(document, overrides, report, selected)
     return text, applied_line(report, changed, len(selected))
 
@@ -183,4 +183,4 @@ def _write_spec(
         spec = rewrite_spec(document, report.network, overrides, changes)
         return rewrite_text(document, overrides, spec), analyse(spec.network)
     except CannotChange as error:
-        raise common.Failure(f"nothing was written: {printable(str(error))}") from None
+        raise writing.Failure(f"nothing was written: {printable(str(error))}") from None

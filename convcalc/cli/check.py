@@ -15,7 +15,7 @@ from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
@@ -118,7 +118,7 @@ def command(
     limits: tuple[Any, ...],
     options: dict[str, int],
     format: str | None,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Validate specs, enforce budgets and lint network designs.
 
@@ -138,7 +138,7 @@ def command(
             if files.skipped_files
             else ""
         )
-        raise common.Failure(f"no specs to check{skipped}")
+        raise writing.Failure(f"no specs to check{skipped}")
     try:
         codes = _read_codes("--select", select), _read_codes("--ignore", ignore)
         line = Settings((), limits, fail_on, options).with_choice(*codes)
@@ -146,14 +146,14 @@ def command(
         how = How(RULES, not no_ignores, line, fix or diff)
         checked = list(_show_progress(check_all(tasks, how, jobs), len(tasks), where))
     except (WrongConfiguration, NoProcesses) as error:
-        raise common.Failure(str(error)) from None
+        raise writing.Failure(str(error)) from None
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
-    common.write_text(text, where, [split_net(file)[0] for file in files.files])
+    writing.write_text(text, where, [split_net(file)[0] for file in files.files])
     if diff:
         _print_remaining(checked, bool(text), where)
-    differs = common.WRONG_NETWORK if diff and text else 0
+    differs = writing.WRONG_NETWORK if diff and text else 0
     return max(
         differs,
         *(
@@ -167,7 +167,7 @@ def _refuse_params(files: Iterable[str]) -> None:
     """Raise Failure if an argument sets spec parameters (`@width=0.5`): a fix must be right for the spec as written."""
     for file in files:
         if split_net(file)[1]:
-            raise common.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
+            raise writing.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
 
 
 def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
@@ -175,14 +175,14 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
     try:
         return () if text is None else read_codes(option, [code.strip() for code in text.split(",")], RULES)
     except Flaw as flaw:
-        raise common.Failure(f"{option}: {flaw.message}: {flaw.hint}") from None
+        raise writing.Failure(f"{option}: {flaw.message}: {flaw.hint}") from None
 
 
-def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common.Output) -> None:
+def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writing.Output) -> None:
     """Write the fixed text to each file that has fixes, and print on standard error how many were fixed."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
-        common.rewrite_file(file, change.before, change.after)
+        writing.rewrite_file(file, change.before, change.after)
     if changes and not where.quiet:
         from convcalc.render.check import counted
 
@@ -196,7 +196,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: common
         click.echo("nothing to fix", err=True)
 
 
-def _print_remaining(checked: Iterable[Checked], differs: bool, where: common.Output) -> None:
+def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
     """Print on standard error the problems that --fix would not fix, with line numbers of the fixed text."""
     from convcalc.render.check import text_lines
 
@@ -205,11 +205,11 @@ def _print_remaining(checked: Iterable[Checked], differs: bool, where: common.Ou
     remaining = [one for one in checked if one.problems]
     if remaining:
         title = "problems remaining after these fixes:" if differs else "problems that --fix cannot fix:"
-        lines = text_lines(remaining, width=common.table_width(where), quiet=where.quiet)
-        common.print_lines(lines if where.quiet else [[(title, "dim")], *lines], where)
+        lines = text_lines(remaining, width=writing.table_width(where), quiet=where.quiet)
+        writing.print_lines(lines if where.quiet else [[(title, "dim")], *lines], where)
 
 
-def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
+def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
     """Return the changes that --fix would make, in the format of `diff -u`; empty if there are none."""
     lines = [
         [(line, _DIFF_STYLES.get(line[:1], ""))]
@@ -217,7 +217,7 @@ def _diff_text(checked: Iterable[Checked], where: common.Output) -> str:
         if one.rewritten is not None
         for line in diff_lines(one.file, one.rewritten)
     ]
-    return common.render_text(lines, where, cut=False) if lines else ""
+    return writing.render_text(lines, where, cut=False) if lines else ""
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
@@ -231,9 +231,9 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
     return [Task(file, configurations.of(split_net(file)[0])) for file in files]
 
 
-def _show_progress(checked: Iterator[Checked], total: int, where: common.Output) -> Iterator[Checked]:
+def _show_progress(checked: Iterator[Checked], total: int, where: writing.Output) -> Iterator[Checked]:
     """Yield the same results, and meanwhile show a progress bar on standard error if that is a terminal."""
-    if not common.may_show_bar(where):
+    if not writing.may_show_bar(where):
         return checked
     from convcalc.render.progress import show_progress
 
@@ -249,11 +249,11 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
         return NOT_DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     fails = (problem.code < "CV100" or (not exit_zero and problem.severity in grave) for problem in checked.problems)
-    return common.WRONG_NETWORK if any(fails) else 0
+    return writing.WRONG_NETWORK if any(fails) else 0
 
 
 def _render(
-    checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: common.Output
+    checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: writing.Output
 ) -> str:
     """Return the problems as text in the requested format.
 
@@ -264,8 +264,8 @@ def _render(
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
     format = format or ("github" if actions else "text")
     if statistics or format in ("text", "github"):
-        width = common.table_width(where)
-        text = common.render_text(
+        width = writing.table_width(where)
+        text = writing.render_text(
             check.statistics_lines(checked, RULES, width)
             if statistics
             else check.text_lines(checked, skipped_files, width, where.quiet),
@@ -294,5 +294,5 @@ def _annotate(checked: list[Checked]) -> str:
                 stream.write(check.github_summary(checked))
         except OSError as error:
             why = explain_unreadable(summary, error)
-            raise common.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
+            raise writing.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
     return check.github_annotations(checked)

@@ -9,7 +9,7 @@ import click
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.check.discovery import choose_files
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.problems import InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
@@ -48,7 +48,7 @@ def command(
     sort: str | None,
     limit: int | None,
     exact: bool,
-    where: common.Output,
+    where: writing.Output,
     **memory: Any,
 ) -> int:
     """Compare networks in one table, one row per network.
@@ -71,19 +71,19 @@ def command(
         except InvalidSpec as error:
             wrong.append((name, error))
     if wrong and not reports and format == "json":
-        return max(status, common.report_invalid([error for _, error in wrong], where, as_json=True))
+        return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
         rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
         text = _render(rows, shown, format, exact, where)
-        common.write_text(text, where, [split_net(file)[0] for file in files])
+        writing.write_text(text, where, [split_net(file)[0] for file in files])
     elif not files:
-        raise common.Failure("nothing to compare")
+        raise writing.Failure("nothing to compare")
     return status
 
 
 def _read_columns(
-    columns: str | None, sort: str | None, exact: bool, format: str, where: common.Output
+    columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output
 ) -> Sequence[Any] | None:
     """Return the columns that --columns lists; None without that option, to show all columns that fit.
 
@@ -122,7 +122,7 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
             continue
         names = [name for name in map(examples.PREFIX.__add__, examples.list_names()) if fnmatchcase(name, net)]
         if not names:
-            raise common.Failure(f"the pattern {show(net)} matches no example")
+            raise writing.Failure(f"the pattern {show(net)} matches no example")
         found += [join_net(name, params) for name in names]
     return found
 
@@ -136,7 +136,7 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
     for file in files:
         try:
             found.append((file, common.read_document(split_net(file)[0])))
-        except common.Failure as failure:
+        except writing.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
         except InvalidSpec as error:
@@ -144,12 +144,12 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
     return found, wrong, status
 
 
-def _report_problem(file: str, error: InvalidSpec, where: common.Output) -> int:
+def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int:
     """Print the problems of one network on standard error, and return the exit status for them."""
-    refused = common.find_refusal(error)
+    refused = writing.find_refusal(error)
     if refused is None:
-        common.print_invalid(error, where)
-        return common.WRONG_NETWORK
+        writing.print_invalid(error, where)
+        return writing.WRONG_NETWORK
     sys.stderr.write(f"convcalc: {printable(file)}: {refused}\n")
     return _UNREADABLE
 
@@ -166,7 +166,7 @@ def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> No
     for name in overrides.params:
         if documents and name not in known:
             hint = did_you_mean(name, known)
-            raise common.Failure(f"no network has the spec parameter {show(name)}{f': {hint}' if hint else ''}")
+            raise writing.Failure(f"no network has the spec parameter {show(name)}{f': {hint}' if hint else ''}")
 
 
 def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overrides:
@@ -183,7 +183,7 @@ def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Rep
     ]
 
 
-def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exact: bool, where: common.Output) -> str:
+def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exact: bool, where: writing.Output) -> str:
     from convcalc.render import compare
 
     if format == "json":
@@ -192,4 +192,4 @@ def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exa
         return compare.networks_csv(rows, columns)
     if format == "markdown":
         return compare.networks_markdown(rows, exact, columns)
-    return common.render_text(compare.networks_lines(rows, common.table_width(where), exact, columns), where)
+    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns), where)

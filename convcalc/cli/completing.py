@@ -98,7 +98,7 @@ def _list_params(net: str) -> list[str]:
 
 def _list_layers(context: click.Context) -> list[str]:
     """Return the names of the layers and scopes of NET, in order; none if it cannot be read."""
-    from convcalc.cli import common
+    from convcalc.cli import common, writing
     from convcalc.problems import InvalidSpec
     from convcalc.spec.inputs import Overrides
 
@@ -107,7 +107,7 @@ def _list_layers(context: click.Context) -> list[str]:
         return []
     try:
         overrides = Overrides(common.read_params(context.params.get("params") or ()))
-        network = common.load_argument(nets[0], overrides, common.Output(None, "never", True))
-    except (InvalidSpec, common.Failure):
+        network = common.load_argument(nets[0], overrides, writing.Output(None, "never", True))
+    except (InvalidSpec, writing.Failure):
         return []
     return sorted([*(node.name for node in network.nodes), *(group.name for group in network.groups)])

@@ -2,7 +2,7 @@
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, writing
 
 _EXAMPLES = """\b
 Examples:
@@ -18,7 +18,7 @@ _PLACES = {
 @click.command("completion", epilog=_EXAMPLES)
 @click.argument("shell", type=click.Choice(list(_PLACES)))
 @common.output_options
-def command(shell: str, where: common.Output) -> int:
+def command(shell: str, where: writing.Output) -> int:
     """Print the completion script of a shell.
 
     The first line of the script says where to put it. Completed are commands and options, examples and files, layers
@@ -33,5 +33,5 @@ def command(shell: str, where: common.Output) -> int:
     found = get_completion_class(shell)
     assert found is not None
     script = found(commands, {}, "convcalc", VARIABLE).source().strip()
-    common.write_text(f"# {_PLACES[shell]}\n{script}\n", where, [])
+    writing.write_text(f"# {_PLACES[shell]}\n{script}\n", where, [])
     return 0

@@ -8,7 +8,7 @@ import click
 
 from convcalc import examples
 from convcalc.analysis.report import analyse
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.diff.condition import Condition, parse_condition
 from convcalc.diff.difference import Difference, compare_reports
 from convcalc.network import Network
@@ -65,7 +65,7 @@ def command(
     exit_code: bool,
     conditions: tuple[str, ...],
     format: str,
-    where: common.Output,
+    where: writing.Output,
     **memory: Any,
 ) -> int:
     """Show what changed between two networks, and what the change costs.
@@ -92,11 +92,11 @@ def command(
         except InvalidSpec as error:
             errors.append(error)
     if errors:
-        return common.report_invalid(errors[::-1], where, format == "json")
+        return writing.report_invalid(errors[::-1], where, format == "json")
     difference = compare_reports(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
-    common.write_text(_render(difference, labels, format, failed, where), where, files)
+    writing.write_text(_render(difference, labels, format, failed, where), where, files)
     return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
 
 
@@ -116,7 +116,7 @@ def _read_condition(text: str) -> Condition:
         start, stop = flaw.within or (0, len(text))
         room, caret = len(printable(text[:start])), max(1, len(printable(text[start:stop])))
         message = f"--fail-if: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}"
-        raise common.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
+        raise writing.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 
 def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
@@ -138,7 +138,7 @@ def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[]
         try:
             return read_at(revision, nets[0])
         except NoRevision as error:
-            raise common.Failure(str(error)) from None
+            raise writing.Failure(str(error)) from None
 
     return read
 
@@ -152,7 +152,7 @@ def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def _build_network(side: _Side, where: common.Output) -> Network:
+def _build_network(side: _Side, where: writing.Output) -> Network:
     """Return the network of a side.
 
     Raises InvalidSpec if its spec is at fault, and Failure, which names the side, if its options are.
@@ -161,10 +161,10 @@ def _build_network(side: _Side, where: common.Output) -> Network:
     try:
         return common.build_network(document, side.overrides, where)
     except InvalidSpec as error:
-        refused = common.find_refusal(error)
+        refused = writing.find_refusal(error)
         if refused is None:
             raise
-        raise common.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
+        raise writing.Failure(f"{side.name}, {printable(document.file or '')}: {refused}") from None
 
 
 def _render(
@@ -172,7 +172,7 @@ def _render(
     labels: Sequence[str | None],
     format: str,
     failed: list[Condition],
-    where: common.Output,
+    where: writing.Output,
 ) -> str:
     from convcalc.render.diff import difference_json, difference_lines, failure_text
 
@@ -182,8 +182,8 @@ def _render(
         from convcalc.render.diff_markdown import difference_markdown
 
         return difference_markdown(difference, [failure_text(one, difference) for one in failed], not where.quiet)
-    width = common.table_width(where)
-    return common.render_text(difference_lines(difference, width, not where.quiet, labels), where)
+    width = writing.table_width(where)
+    return writing.render_text(difference_lines(difference, width, not where.quiet, labels), where)
 
 
 def _report_failed(difference: Difference, failed: list[Condition]) -> int:

@@ -3,7 +3,7 @@
 import click
 
 from convcalc import examples
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -15,7 +15,7 @@ Examples:
 @click.command("examples", epilog=_EXAMPLES)
 @click.argument("name", required=False, shell_complete=completing.complete_from(examples.list_names))
 @common.output_options
-def command(name: str | None, where: common.Output) -> int:
+def command(name: str | None, where: writing.Output) -> int:
     """List the example specs that come with convcalc, or print one.
 
     Without NAME, all examples are listed with their cost. With NAME, its spec is printed, as a starting point for your
@@ -28,12 +28,12 @@ def command(name: str | None, where: common.Output) -> int:
         reports = [
             (found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.list_names()
         ]
-        common.write_text(common.render_text(gallery_lines(reports, common.table_width(where)), where), where, [])
+        writing.write_text(writing.render_text(gallery_lines(reports, writing.table_width(where)), where), where, [])
         return 0
     try:
         path = examples.find_file(name.removeprefix(examples.PREFIX))
     except examples.NoExample as error:
-        raise common.Failure(str(error)) from None
+        raise writing.Failure(str(error)) from None
     with open(path, encoding="utf-8") as stream:
-        common.write_text(stream.read(), where, [path])
+        writing.write_text(stream.read(), where, [path])
     return 0

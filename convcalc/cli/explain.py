@@ -3,7 +3,7 @@
 import click
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -30,7 +30,7 @@ def command(
     fold_batchnorm: bool,
     conventions: bool,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Show the formula behind every figure, with its numbers.
 
@@ -52,37 +52,37 @@ def command(
         text = (
             _render_conventions(report, format, where) if conventions else _render_figures(report, layer, format, where)
         )
-    common.write_text(text, where, [net] if net else [])
+    writing.write_text(text, where, [net] if net else [])
     return 0
 
 
-def _render_figures(report: Report, layer: str | None, format: str, where: common.Output) -> str:
+def _render_figures(report: Report, layer: str | None, format: str, where: writing.Output) -> str:
     from convcalc.explain.derived_figures import NoLayer, explain_layers
     from convcalc.render import explain, explain_json, explain_markdown
 
     try:
         found = None if layer is None else explain_layers(report, layer)
     except NoLayer as error:
-        raise common.Failure(str(error)) from None
+        raise writing.Failure(str(error)) from None
     if format == "json":
         return explain_json.totals_json(report) if found is None else explain_json.explanation_json(report, found)
     if format == "markdown":
         markdown = explain_markdown
         return markdown.totals_markdown(report) if found is None else markdown.explanation_markdown(found)
-    width = common.table_width(where)
+    width = writing.table_width(where)
     if found is None:
-        return common.render_text(explain.totals_lines(report, width), where)
-    return common.render_text(explain.explanation_lines(found, width, not where.quiet), where)
+        return writing.render_text(explain.totals_lines(report, width), where)
+    return writing.render_text(explain.explanation_lines(found, width, not where.quiet), where)
 
 
-def _render_conventions(report: Report | None, format: str, where: common.Output) -> str:
+def _render_conventions(report: Report | None, format: str, where: writing.Output) -> str:
     from convcalc.render import explain_conventions as render
 
     if format == "json":
         return render.page_json() if report is None else render.reconciliation_json(report)
     if format == "markdown":
         return render.page_markdown() if report is None else render.reconciliation_markdown(report)
-    width = common.table_width(where)
+    width = writing.table_width(where)
     if report is None:
-        return common.render_text(render.page_lines(width), where)
-    return common.render_text(render.reconciliation_lines(report, width, not where.quiet), where)
+        return writing.render_text(render.page_lines(width), where)
+    return writing.render_text(render.reconciliation_lines(report, width, not where.quiet), where)

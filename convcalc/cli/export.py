@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, writing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -19,7 +19,7 @@ Examples:
 @click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
 @common.output_options
 @common.quiet_option()
-def command(net: str, overrides: Overrides, to: str, where: common.Output) -> int:
+def command(net: str, overrides: Overrides, to: str, where: writing.Output) -> int:
     """Write a network as a PyTorch module, or as an ONNX graph without weights.
 
     --to torch writes a Python file with an nn.Module, in which blocks are classes and names are preserved. This does
@@ -34,13 +34,13 @@ def command(net: str, overrides: Overrides, to: str, where: common.Output) -> in
         if to == "torch":
             from convcalc.convert.to_torch import module_text
 
-            common.write_text(module_text(network), where, [net])
+            writing.write_text(module_text(network), where, [net])
         else:
             from convcalc.convert.to_onnx import model_bytes
 
             if where.file is None and sys.stdout.isatty():
-                raise common.Failure("ONNX is a binary format: write it to a file with -o")
-            common.write_bytes(model_bytes(network), where, [net])
+                raise writing.Failure("ONNX is a binary format: write it to a file with -o")
+            writing.write_bytes(model_bytes(network), where, [net])
     except NotImported as error:
-        raise common.Failure(str(error)) from None
+        raise writing.Failure(str(error)) from None
     return 0

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from convcalc.analysis.figures import find_figure
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
@@ -63,7 +63,7 @@ def command(
     by: str,
     rows: int | None,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Find the largest network within a budget.
 
@@ -85,14 +85,14 @@ def command(
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
     order, document = _read_order(by), common.read_document(net)
     if not limits and (no_spec_budget or not _has_budget(document)):
-        raise common.Failure(_NO_BUDGET)
+        raise writing.Failure(_NO_BUDGET)
     try:
         params = _read_params(tried, overrides)
         load = common.make_reader(document, where)
         load = _drop_budget(load) if no_spec_budget else load
         found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
     except Flaw as flaw:
-        raise common.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
         raise
     except InvalidSpec as error:
@@ -101,7 +101,7 @@ def command(
         if not isinstance(error, WrongOverride):
             click.echo("convcalc: the spec is invalid for every combination; the first error:", err=True)
         raise error from None
-    common.write_text(_render(found, format, rows, where), where, [net])
+    writing.write_text(_render(found, format, rows, where), where, [net])
     return 0 if found.within_budget else _NONE_FITS
 
 
@@ -121,7 +121,7 @@ def _read_order(text: str) -> Order:
     metric = find_figure(written) or written
     if metric not in METRICS:
         hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
-        raise common.Failure(f"--by: unknown metric {show(written)}: {hint}")
+        raise writing.Failure(f"--by: unknown metric {show(written)}: {hint}")
     return Order(metric, text.startswith("-"))
 
 
@@ -134,9 +134,9 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
     for text in tried:
         name, equals, values = text.partition("=")
         if not equals or not name:
-            raise common.Failure(f"{_USAGE}; got {show(text)}")
+            raise writing.Failure(f"{_USAGE}; got {show(text)}")
         if name in params or name in overrides.params:
-            raise common.Failure(f"-p: {show(name)} is given twice")
+            raise writing.Failure(f"-p: {show(name)} is given twice")
         params[name] = Param(name, expand_values(_read_values(text, values)))
     return list(params.values())
 
@@ -148,11 +148,11 @@ def _read_values(text: str, values: str) -> list[Any]:
     except InvalidSpec:
         found = None
     if not isinstance(found, list):
-        raise common.Failure(f"{_USAGE}; got {show(text)}")
+        raise writing.Failure(f"{_USAGE}; got {show(text)}")
     return found
 
 
-def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> str:
+def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
     """Return the result in the requested format, with `rows` combinations (0: all).
 
     If `rows` is None, JSON and CSV list all combinations, and the formats for people the first few.
@@ -169,4 +169,4 @@ def _render(found: Fit, format: str, rows: int | None, where: common.Output) -> 
     listed = fit.MOST_ROWS if rows is None else listed
     if format == "markdown":
         return fit.fit_markdown(found, listed)
-    return common.render_text(fit.fit_lines(found, common.table_width(where), listed), where)
+    return writing.render_text(fit.fit_lines(found, writing.table_width(where), listed), where)

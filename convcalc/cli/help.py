@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
 from convcalc.problems import did_you_mean, join_words, normalise_word, show
 
@@ -25,7 +25,7 @@ _LESS = "-FRX"  # as git sets it: keep colours, and do not page what fits on the
 @click.argument("topic", required=False, shell_complete=completing.complete_from(lambda: TOPICS))
 @partial(common.output_options, only="markdown")
 @common.quiet_option("List only the names of the topics.")
-def command(topic: str | None, where: common.Output) -> int:
+def command(topic: str | None, where: writing.Output) -> int:
     """Show the manual.
 
     Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. For the name of
@@ -34,30 +34,30 @@ def command(topic: str | None, where: common.Output) -> int:
     if topic is None:
         from convcalc.render.help import topic_lines
 
-        lines = topic_lines(TOPICS, common.table_width(where), only_names=where.quiet)
-        common.write_text(common.render_text(lines, where), where, [])
+        lines = topic_lines(TOPICS, writing.table_width(where), only_names=where.quiet)
+        writing.write_text(writing.render_text(lines, where), where, [])
     elif topic in TOPICS:
         _show_page(read_page(topic), where)
     else:
-        common.write_text(_help_of_command(topic), where, [])
+        writing.write_text(_help_of_command(topic), where, [])
     return 0
 
 
-def _show_page(markdown: str, where: common.Output) -> None:
+def _show_page(markdown: str, where: writing.Output) -> None:
     """Write a page as it is to a file or a pipe; render it for a terminal, or if colours are always wanted."""
     on_terminal = where.file is None and sys.stdout.isatty()
     if not on_terminal and where.color != "always":
-        common.write_text(markdown, where, [])
+        writing.write_text(markdown, where, [])
         return
     from convcalc.render.help import render_page
 
-    color = common.use_color(where.color, sys.stdout)
-    text = render_page(markdown, common.table_width(where), color)
+    color = writing.use_color(where.color, sys.stdout)
+    text = render_page(markdown, writing.table_width(where), color)
     if on_terminal:
         os.environ.setdefault("LESS", _LESS)
         click.echo_via_pager(text, color=color)
     else:
-        common.write_text(text, where, [])
+        writing.write_text(text, where, [])
 
 
 def _help_of_command(name: str) -> str:
@@ -67,7 +67,7 @@ def _help_of_command(name: str) -> str:
     assert isinstance(parent.command, click.Group)
     names = parent.command.list_commands(parent)
     if name not in names:
-        raise common.Failure(f"no topic {show(name)}: {_suggest_topic(name, names)}")
+        raise writing.Failure(f"no topic {show(name)}: {_suggest_topic(name, names)}")
     found = parent.command.get_command(parent, name)
     assert found is not None
     with click.Context(found, parent, name) as context:

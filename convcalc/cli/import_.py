@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from convcalc import examples
-from convcalc.cli import common
+from convcalc.cli import common, writing
 from convcalc.convert import formats
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.problems import printable
@@ -44,7 +44,7 @@ def command(
     inputs: tuple[str, ...],
     name: str | None,
     strict: bool,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
 
@@ -55,18 +55,18 @@ def command(
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
     try:
-        graph = _import_graph(file, factory, _read_shapes(inputs), common.may_show_bar(where))
+        graph = _import_graph(file, factory, _read_shapes(inputs), writing.may_show_bar(where))
     except NotImported as error:
-        raise common.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
+        raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
     if graph.notes and (strict or not where.quiet):
         said = sys.stderr
-        write(_note_lines(graph.notes, strict), said, common.use_color(where.color, said))
+        write(_note_lines(graph.notes, strict), said, writing.use_color(where.color, said))
     if graph.notes and strict:
-        return common.WRONG_NETWORK
+        return writing.WRONG_NETWORK
     from convcalc.convert.decompile.spec_writer import spec_text
 
-    common.write_text(spec_text(graph), where, [] if file is None else [file])
+    writing.write_text(spec_text(graph), where, [] if file is None else [file])
     return 0
 
 
@@ -79,9 +79,9 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
         return _import_torch(factory, shapes)
     assert file is not None
     if file.startswith(examples.PREFIX):
-        raise common.Failure(f"{printable(file)}: an example is already a spec")
+        raise writing.Failure(f"{printable(file)}: an example is already a spec")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
-        raise common.Failure(f"{printable(file)}: not a regular file")
+        raise writing.Failure(f"{printable(file)}: not a regular file")
     try:
         if _choose_importer(file) == "keras":
             from convcalc.convert import from_keras
@@ -91,7 +91,7 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
         return from_onnx.read(file, shapes, _show_bar if bar else None)
     except OSError as error:
-        raise common.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
+        raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
 
 
 def _choose_importer(file: str) -> str:
@@ -103,9 +103,9 @@ def _choose_importer(file: str) -> str:
         head = stream.read(formats.HEAD)
     found = formats.recognise(file, head)
     if found is formats.SPEC:
-        raise common.Failure(f"{printable(file)}: already a spec: use convcalc summary {printable(file)}")
+        raise writing.Failure(f"{printable(file)}: already a spec: use convcalc summary {printable(file)}")
     if found is not None and not found.reader:
-        raise common.Failure(f"{printable(file)}: {found.name}: {found.advice}")
+        raise writing.Failure(f"{printable(file)}: {found.name}: {found.advice}")
     if found is not None:
         return found.reader
     looks_like_keras = file.lower().endswith(".json") or head.lstrip().startswith((b"{", b"PK"))

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, writing
 from convcalc.problems import printable
 
 _EXAMPLES = """\b
@@ -59,9 +59,9 @@ budget:
 
 @click.command("init", epilog=_EXAMPLES)
 @common.output_options
-def command(where: common.Output) -> int:
+def command(where: writing.Output) -> int:
     """Print a commented spec to start from; with -o, write it to a new file."""
     if where.file is not None and os.path.exists(where.file):
-        raise common.Failure(f"{printable(where.file)} already exists: nothing was written")
-    common.write_text(_STARTER, where, [])
+        raise writing.Failure(f"{printable(where.file)} already exists: nothing was written")
+    writing.write_text(_STARTER, where, [])
     return 0

@@ -2,7 +2,7 @@
 
 import click
 
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.layers import KINDS
 
 _EXAMPLES = """\b
@@ -14,7 +14,7 @@ Examples:
 @click.command("layers", epilog=_EXAMPLES)
 @click.argument("kind", required=False, shell_complete=completing.complete_from(lambda: KINDS))
 @common.output_options
-def command(kind: str | None, where: common.Output) -> int:
+def command(kind: str | None, where: writing.Output) -> int:
     """List the layer kinds, or show the manual page of one.
 
     Without KIND, all kinds are listed with their arguments. With KIND, its page shows the arguments, the output shape,
@@ -24,8 +24,8 @@ def command(kind: str | None, where: common.Output) -> int:
     from convcalc.spec.dialects import kind_hint
 
     if kind is not None and kind not in KINDS:
-        raise common.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
-    width = common.table_width(where)
+        raise writing.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
+    width = writing.table_width(where)
     lines = kinds_lines(width) if kind is None else kind_lines(KINDS[kind], width)
-    common.write_text(common.render_text(lines, where), where, [])
+    writing.write_text(writing.render_text(lines, where), where, [])
     return 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common
+from convcalc.cli import common, writing
 from convcalc.problems import Flaw
 from convcalc.spec.budget import LIMITED
 
@@ -28,7 +28,7 @@ def limit_options(function: common.Function) -> common.Function:
         try:
             limits = [read_limit(name, value, f"--{name}") for name, value in values.items() if value is not None]
         except Flaw as flaw:
-            raise common.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+            raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
         return function(limits=tuple(limits), **given)
 
     options = [

@@ -3,7 +3,7 @@
 import click
 
 from convcalc.analysis.report import analyse
-from convcalc.cli import common
+from convcalc.cli import common, writing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -26,7 +26,7 @@ def command(
     fold_batchnorm: bool,
     optimizer: str,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Show memory use layer by layer, its peak, and what would lower it.
 
@@ -49,6 +49,6 @@ def command(
     if format == "json":
         text = memory_json(report, suggested)
     else:
-        text = common.render_text(memory_lines(report, suggested, common.table_width(where)), where)
-    common.write_text(text, where, [net])
+        text = writing.render_text(memory_lines(report, suggested, writing.table_width(where)), where)
+    writing.write_text(text, where, [net])
     return 0

@@ -5,7 +5,7 @@ import click
 from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
 from convcalc.analysis.report import analyse
 from convcalc.arguments import MOST_DIGITS
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
@@ -31,7 +31,7 @@ def command(
     position: str | None,
     every: bool,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Show every layer's receptive field, or the input region of one position.
 
@@ -54,17 +54,17 @@ def command(
                 report, index, middle_position(report, index) if position is None else _read_position(position)
             )
     except NoRegion as error:
-        raise common.Failure(str(error)) from None
-    width = common.table_width(where)
+        raise writing.Failure(str(error)) from None
+    width = writing.table_width(where)
     if format == "json":
         text = rf.field_json(report, index, seen)
     elif index is None or seen is None:
-        text = common.render_text(rf.growth_lines(report, width, every), where)
+        text = writing.render_text(rf.growth_lines(report, width, every), where)
     elif format == "svg":
         text = rf.region_svg(report, index, seen)
     else:
-        text = common.render_text(rf.region_lines(report, index, seen, width), where)
-    common.write_text(text, where, [net])
+        text = writing.render_text(rf.region_lines(report, index, seen, width), where)
+    writing.write_text(text, where, [net])
     return 0
 
 
@@ -72,5 +72,5 @@ def _read_position(text: str) -> tuple[int, ...]:
     """Return the indexes of a position such as `3,5`. Raises Failure."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
-        raise common.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
+        raise writing.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
     return tuple(map(int, parts))

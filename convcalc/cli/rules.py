@@ -3,7 +3,7 @@
 import click
 
 from convcalc.check.rules import RULES
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.problems import did_you_mean, show
 
 _EXAMPLES = """\b
@@ -15,7 +15,7 @@ Examples:
 @click.command("rules", epilog=_EXAMPLES)
 @click.argument("code", required=False, shell_complete=completing.complete_from(lambda: RULES))
 @common.output_options
-def command(code: str | None, where: common.Output) -> int:
+def command(code: str | None, where: writing.Output) -> int:
     """List the lint rules, or explain one.
 
     Without CODE, all rules are listed. With CODE, the page of that rule is shown: what it finds, why that matters, the
@@ -25,8 +25,8 @@ def command(code: str | None, where: common.Output) -> int:
 
     code = next((rule.code for rule in RULES.values() if rule.name == code), code)
     if code is not None and code not in RULES:
-        raise common.Failure(f"unknown rule {show(code)}: {did_you_mean(code, RULES) or 'convcalc rules lists them'}")
-    width = common.table_width(where)
+        raise writing.Failure(f"unknown rule {show(code)}: {did_you_mean(code, RULES) or 'convcalc rules lists them'}")
+    width = writing.table_width(where)
     lines = rule_list_lines(list(RULES.values()), width) if code is None else rule_page_lines(RULES[code], width)
-    common.write_text(common.render_text(lines, where), where, [])
+    writing.write_text(writing.render_text(lines, where), where, [])
     return 0

@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.json_schemas import DOCUMENTS, document_schema
 from convcalc.problems import did_you_mean, show
 
@@ -20,7 +20,7 @@ NAMES = (SPEC, *DOCUMENTS)
 @click.command("schema", epilog=_EXAMPLES)
 @click.argument("document", default=SPEC, shell_complete=completing.complete_from(lambda: NAMES))
 @partial(common.output_options, only="json")
-def command(document: str, where: common.Output) -> int:
+def command(document: str, where: writing.Output) -> int:
     """Print the JSON Schema of specs, or of the JSON that a command writes.
 
     DOCUMENT is spec (the default), or the kind of document that a command writes with -f json: report, problems,
@@ -32,14 +32,14 @@ def command(document: str, where: common.Output) -> int:
       # yaml-language-server: $schema=convcalc.schema.json
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     if document not in NAMES:
-        raise common.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
+        raise writing.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
     if document == SPEC:
         from convcalc.spec.spec_schema import make_spec_schema
 
         found = make_spec_schema()
     else:
         found = document_schema(document)
-    common.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", where, [])
+    writing.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", where, [])
     return 0
 
 

@@ -6,7 +6,7 @@ import click
 
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import MOST_DIGITS
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
@@ -64,7 +64,7 @@ def command(
     sort: str | None,
     exact: bool,
     pager: bool,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Show every layer's output shape, params, MACs and memory, and the totals.
 
@@ -78,7 +78,7 @@ def command(
     network = common.load(net, overrides, where)
     report = analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     text = _render(report, format, columns, depth, sort, exact, where)
-    common.write_text(text, where, [net], pager)
+    writing.write_text(text, where, [net], pager)
     return 0
 
 
@@ -89,7 +89,7 @@ def _render(
     depth: int | None,
     sort: str | None,
     exact: bool,
-    output: common.Output,
+    output: writing.Output,
 ) -> str:
     if format == "json":
         from convcalc.render.summary_data import report_json
@@ -118,11 +118,11 @@ def _render(
     lines = table(
         report,
         picked,
-        width=common.table_width(output),
+        width=writing.table_width(output),
         depth=depth,
         fold=fold,
         sort=sort,
         exact=exact,
         layers=not output.quiet,
     )
-    return common.render_text(lines, output)
+    return writing.render_text(lines, output)

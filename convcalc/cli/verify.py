@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common, completing
+from convcalc.cli import common, completing, writing
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
@@ -40,7 +40,7 @@ def command(
     file: str | None,
     overrides: Overrides,
     format: str,
-    where: common.Output,
+    where: writing.Output,
 ) -> int:
     """Check a spec against PyTorch, or against a real module or ONNX file.
 
@@ -64,17 +64,17 @@ def command(
         found = _compare(nets, factory, file, overrides, where)
     except NotImported as error:
         about = factory or file
-        raise common.Failure(f"{printable(about)}: {printable(str(error))}" if about else str(error)) from None
+        raise writing.Failure(f"{printable(about)}: {printable(str(error))}" if about else str(error)) from None
     if format == "json":
         text = verification_json(found)
     else:
-        text = common.render_text(verification_lines(found, common.table_width(where)), where)
-    common.write_text(text, where, (*(split_net(net)[0] for net in nets), *([file] if file else [])))
+        text = writing.render_text(verification_lines(found, writing.table_width(where)), where)
+    writing.write_text(text, where, (*(split_net(net)[0] for net in nets), *([file] if file else [])))
     return 0 if all(network.agrees for network in found) else _DIFFERENT
 
 
 def _compare(
-    nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: common.Output
+    nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: writing.Output
 ) -> list[Any]:
     """Return the comparison of each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
     if file is not None:
@@ -101,4 +101,4 @@ def _compare_with_file(network: Network, file: str) -> Any:
     try:
         return compare_with(network, measure_file(file, network))
     except OSError as error:
-        raise common.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
+        raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None

@@ -1,0 +1,201 @@
+"""Writes what commands print: results to standard output, a pager or the file of -o, and problems to standard error.
+
+A file is replaced in one step: other programs see either its old content or the complete new content.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, NamedTuple
+
+import click
+
+from convcalc.problems import InvalidSpec, printable, show
+from convcalc.render.lines import Block, plain_text, styled_text
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
+
+WRONG_NETWORK = 1
+_MOST_DIGITS_OF_WIDTH = 6
+_BYTE_ORDER_MARK = "\ufeff"
+
+
+class Output(NamedTuple):
+    """How to write a result: `file` is that of -o (None: standard output), and `quiet` is true with -q.
+
+    `color` is `auto`, `always` or `never`.
+    """
+
+    file: str | None
+    color: str
+    quiet: bool
+
+
+class Failure(click.ClickException):
+    """A command could not run: its message is printed and the exit status is 2."""
+
+
+def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
+    """Report invalid specs, as JSON or on standard error, and return the exit status.
+
+    Raises Failure if an option or the file as a whole is at fault, and not the contents of the spec.
+    """
+    for error in errors:
+        refused = find_refusal(error)
+        if refused is not None:
+            is_no_spec = error.problems[0].code == "CV000"
+            raise Failure(f"{printable(error.file or '')}: {refused}" if is_no_spec else refused)
+    if as_json:
+        from convcalc.render.summary_data import problems_json
+
+        sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
+        return WRONG_NETWORK
+    for error in errors:
+        print_invalid(error, output)
+    return WRONG_NETWORK
+
+
+def find_refusal(error: InvalidSpec) -> str | None:
+    """Return the message and hint about an unusable file (CV000) or option (CV017); None if the spec is at fault."""
+    problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
+    return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
+
+
+def print_invalid(error: InvalidSpec, output: Output) -> None:
+    """Print the problems of a spec on standard error, with excerpts of its text."""
+    from convcalc.render.excerpt import problem_lines
+
+    lines = problem_lines(error)
+    found = len(error.problems)
+    lines = [*lines, [(f"{found} problems", "dim")]] if found > 1 else lines[:-1]
+    print_lines(lines, output)
+
+
+def print_lines(lines: Sequence[Block], output: Output) -> None:
+    """Print lines on standard error, in colour if that is wanted."""
+    sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
+
+
+def use_color(color: str, stream: IO[str]) -> bool:
+    """Whether to colour text for a stream; `color` is `auto`, `always` or `never`.
+
+    `auto` obeys the environment variables NO_COLOR and FORCE_COLOR, and otherwise colours text on a terminal.
+    """
+    if color != "auto":
+        return color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def may_show_bar(output: Output) -> bool:
+    """Whether to show a progress bar: standard error is a terminal that can draw one, and -q is not given."""
+    return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def table_width(output: Output) -> int | None:
+    """Return the maximum width of a table in characters; None if unlimited.
+
+    It is taken from the environment variable COLUMNS, else from the terminal. A table in a file or pipe is unlimited.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if output.file is not None:
+        return None
+    if columns.isdecimal() and len(columns) <= _MOST_DIGITS_OF_WIDTH and int(columns) > 0:
+        return int(columns)
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
+
+
+def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
+    """Return blocks as text, coloured if the output wants that; `cut` removes trailing blanks from uncoloured text."""
+    color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
+    return styled_text(blocks) if color else plain_text(blocks, cut)
+
+
+def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = False) -> None:
+    """Write a result to standard output, or replace a file in one step. Raises Failure if that file is an input.
+
+    With `pager`, a result longer than the terminal is shown in a pager.
+    """
+    if output.file in (None, "-"):
+        if pager and output.file is None and _is_longer_than_screen(text):
+            click.echo_via_pager(text)  # keeps colours if the pager is less; click sets LESS=-R if LESS is not set
+        else:
+            sys.stdout.write(text)
+        return
+    # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
+    write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def _is_longer_than_screen(text: str) -> bool:
+    """Whether standard output is a terminal that cannot show all lines at once, and a person is at the keyboard."""
+    if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM") == "dumb":
+        return False
+    from shutil import get_terminal_size
+
+    return text.count("\n") >= get_terminal_size().lines
+
+
+def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
+    """Write a binary result to standard output or to the file of -o; errors as in `write_text`."""
+    if output.file in (None, "-"):
+        sys.stdout.buffer.write(content)
+        return
+    assert output.file is not None
+    if output.file.endswith(("/", os.sep)) or not output.file:
+        raise Failure(f"-o takes the name of a file, not {show(output.file)}")
+    target = os.path.realpath(output.file)
+    for name in inputs:
+        if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
+            raise Failure(f"-o {printable(output.file)} is also an input file: nothing was written")
+    try:
+        if os.path.exists(target) and not os.path.isfile(target):
+            with open(target, "wb") as stream:
+                stream.write(content)
+            return
+        _replace_file(target, content)
+    except OSError as error:
+        raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def rewrite_file(file: str, before: str, after: str) -> None:
+    """Replace the text of a file, but preserve a byte order mark.
+
+    Raises Failure if the file no longer contains the text `before`, is not a real file, or cannot be written.
+    """
+    name = printable(file)
+    if file == STANDARD_INPUT or file.startswith("example:"):
+        raise Failure(f"{name} is not a file that can be rewritten: use --diff to see the changes")
+    try:
+        with open(file, encoding="utf-8", newline="") as stream:
+            text = stream.read()
+        mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+        if text != mark + before:
+            raise Failure(f"{name} changed while it was being checked: nothing was written")
+        _replace_file(file, (mark + after).encode())
+    except OSError as error:
+        raise Failure(f"{name}: {explain_unreadable(file, error)}") from None
+
+
+def _replace_file(target: str, content: bytes) -> None:
+    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError."""
+    import tempfile  # importing it at the top would slow the start
+
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
+    handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
+    try:
+        with open(handle, "wb") as stream:
+            stream.write(content)
+        os.chmod(partial, mode)
+        os.replace(partial, target)
+    except BaseException:
+        os.unlink(partial)
+        raise
+
+
+def _read_umask() -> int:
+    """Return the umask of the process: the permission bits that new files do not get."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
