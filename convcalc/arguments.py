@@ -30,9 +30,9 @@ class Key(Generic[_Value]):
 
     expected = ""  # what a valid value is, for error messages
     sign = ""  # shown before the value in tables, such as / for a stride; one that ends in a blank needs no legend
-    sign_meaning = ""  # the sign's meaning in a legend; the name of the argument if empty
+    sign_meaning = ""  # the sign's meaning in a legend; if empty, the legend shows the name of the argument
     named: tuple[str, ...] = ()  # words accepted as values
-    foreign: Mapping[str, str] = MappingProxyType({})  # hints; keys: normalised words of other tools
+    foreign: Mapping[str, str] = MappingProxyType({})  # from normalised words of other tools to hints
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -62,7 +62,7 @@ class Key(Generic[_Value]):
         raise NotImplementedError
 
     def default_for(self, axes: int | None) -> Any:
-        """Return the normal form of the default, or None if the argument has no default."""
+        """Return the normal form of the default for a layer with `axes` spatial axes; None if there is no default."""
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
@@ -70,11 +70,11 @@ class Key(Generic[_Value]):
         return {}
 
     def glance(self, value: Any) -> str:
-        """Return the short form in which tables show a value, such as `/2` for a stride of 2."""
+        """Return a value in its short form for tables, such as `/2` for a stride of 2."""
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return the meaning of the sign for a legend; "" if there is no sign or it ends in a blank."""
+        """Return what the sign means, for the legend of a table; "" if there is no sign or it ends in a blank."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")
@@ -94,13 +94,13 @@ class Key(Generic[_Value]):
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def _suggest_word(self, word: str) -> str:
-        """Return a hint for a word of `named` in another spelling (`SAME`) or a word of another tool; otherwise ""."""
+        """Return a hint for a word in another spelling, such as SAME, or of another tool; "" for any other word."""
         folded = normalise_word(word)
         same = next((name for name in self.named if normalise_word(name) == folded), None)
         return f"write {same}" if same else self.foreign.get(folded, "")
 
     def described_default(self) -> str:
-        """Return the default as the manual shows it: `required`, `default_text` if it is set, `none` or the value."""
+        """Return the default as the manual shows it: `required`, `none`, the value, or `default_text` if it is set."""
         if self.required:
             return "required"
         return self.default_text or ("none" if self.default is None else show(self.default).strip("'"))
@@ -149,7 +149,7 @@ def _suggest_number(text: str, list_allowed: bool) -> str:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Return whether a text of at most 60 characters is numbers and names joined by operators, such as `16 * 2`."""
+    """Return whether a text is arithmetic with numbers and names, such as `16 * 2`, of at most 60 characters."""
     operand = r"[(\s]*([A-Za-z]\w*|(0|[1-9][0-9]*)(\.[0-9]+)?)[)\s]*"
     return len(text) <= 60 and bool(re.fullmatch(rf"{operand}((\*\*|//|[-+*/%]){operand})+", text, re.ASCII))
 
@@ -165,7 +165,7 @@ def is_number(value: Any) -> bool:
 
 
 def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
-    if not axes:  # vector or unknown; a layer that needs axes reports a vector later
+    if not axes:  # a vector or an unknown shape; a layer that needs axes reports a vector later
         fits = 1 <= len(value) <= MOST_AXES
         wanted = f"1 to {MOST_AXES} entries"
     else:
@@ -261,7 +261,10 @@ class Flag(Key[bool]):
         return {"type": "boolean"}
 
     def glance(self, value: bool) -> str:
-        """Return the sign, such as `ceil`, whatever the value: tables show a flag only if it is not at its default."""
+        """Return the sign, such as `ceil`.
+
+        The value does not matter, because tables show a flag only if it differs from its default.
+        """
         return self.sign
 
 
@@ -293,7 +296,7 @@ _OTHER_MODE_NAMES = {
 
 
 class PaddingMode(Choice):
-    """An argument that selects the values to pad with, by a word of PyTorch's `padding_mode`, such as `reflect`."""
+    """An argument that names the values to pad with, in the words of PyTorch's `padding_mode`, such as `reflect`."""
 
     def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, "zeros", choices=choices)
@@ -326,7 +329,7 @@ class Text(Key[str]):
 
 
 def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the JSON Schemas of the two forms: one value for all axes, or a list with one value per axis."""
+    """Return two JSON Schemas: one for a single value, and one for a list with one value per axis."""
     items = {"anyOf": [item, EXPRESSION]}
     return [item, {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_AXES}]
 
@@ -359,7 +362,7 @@ class PerAxis(Key[tuple[int, ...]]):
         return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return the values in short form: `3×3`, or `/2` if there is a sign and all axes have the same value."""
+        """Return the values in short form: `3×3`, or `/2` if there is the sign `/` and all axes have the value 2."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -383,7 +386,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
-        """Return the factors in short form: `×2`, or `×2×1.5` if the axes differ."""
+        """Return the numbers in short form: `×2`, or `×2×1.5` if the axes differ."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -476,7 +479,7 @@ class ConvPadding(Padding):
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """An argument that is a list of integers of at least `minimum`; `lengths` are the fewest and the most entries."""
+    """A list of integers, each at least `minimum`; `lengths` are its smallest and largest number of entries."""
 
     def __init__(
         self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
@@ -503,12 +506,12 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `64×8×8`, or `0:58` with another separator."""
+        """Return the integers joined by the argument's separator, such as `64×8×8` or `0:58`."""
         return self.separator.join(map(str, value))
 
 
 class NamedShape:
-    """The layer that an argument refers to by name, and its output shape (None: unknown)."""
+    """The name of a layer that an argument refers to, and that layer's output shape (None if it is unknown)."""
 
     def __init__(self, name: str, shape: Shape | None) -> None:
         self.name = name
@@ -516,13 +519,13 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """An argument that is the name of another layer, whose spatial size is used."""
+    """An argument that names another layer; only the spatial size of that layer is used."""
 
     expected = "the name of a layer"
     sign = "like "
 
     def read(self, value: Any, axes: int | None) -> NamedShape:
-        """Return the value, which must be a `NamedShape`: the spec reader has already looked up the name."""
+        """Return the value, which must already be a `NamedShape`, because the spec reader looks up the name."""
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
@@ -537,7 +540,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return the sign followed by the values joined by `×`: `3×3` without a sign; `/2` if all values are 2."""
+    """Return `/2` for equal values with the sign `/`, and `3×3` for values without a sign."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]
@@ -545,7 +548,7 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a value in normal form as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
+    """Return an argument's value for JSON: a tuple becomes a list, and a `NamedShape` the name of its layer."""
     if isinstance(value, tuple):
         return [to_json_value(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value

@@ -40,11 +40,12 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """One scope of the spec, which expands to the nodes from index `start` up to, but not including, `stop`.
+    """The nodes that one part of the spec expands to: those from index `start` up to, but not including, `stop`.
 
-    A scope is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec, `output`
-    the number of its output tensor. `copies` is the number of copies of a repeat. For one use of a block, `block` is
-    its name and `parameters` the values of its parameters; if a block is repeated, each copy has its own group.
+    The part is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec. `output`
+    is the number of the group's output tensor. `copies` is the number of copies of a repeat. For a use of a block,
+    `block` is the name of the block and `parameters` are the values of its parameters. If a block is repeated, each
+    copy has its own group.
     """
 
     name: str
@@ -126,7 +127,10 @@ class Network(NamedTuple):
 
 
 def matches_pattern(name: str, pattern: str) -> bool:
-    """Return whether a layer's name matches a pattern such as `block*`, or is inside a scope of that name."""
+    """Return whether a layer's name matches a pattern such as `block*`.
+
+    A layer also matches the name of a part that contains it: `stage1` matches stage1.conv1.
+    """
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

@@ -13,14 +13,14 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-# not the codes for shapes that do not fit and for exceeded limits: those are mistakes in the network
+# without the codes for shapes that do not fit and for exceeded limits, which are mistakes in the network itself
 _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
     """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
 
-    Raises InvalidSpec if the spec is wrong, WrongOverride if an override is.
+    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong.
     """
     try:
         return read_network(document, overrides)
@@ -44,8 +44,8 @@ def _find_wrong_params(
 ) -> tuple[str, ...]:
     """Return the names of the spec parameters whose given values make the spec invalid.
 
-    If the spec is valid without the value of one of them, return only that name. Otherwise, return all names if the
-    spec is valid without all the values, else (). Shapes that do not fit are never blamed on a value.
+    This is a single name if the spec is valid without its value. Otherwise it is all names if the spec is valid without
+    all of their values, and () if it is not. Shapes that do not fit are never blamed on a value.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
@@ -54,7 +54,7 @@ def _find_wrong_params(
 
 
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Whether the spec is valid without the values given for `names`, apart from required parameters in `names`."""
+    """Return whether the spec is valid without these given values; it may lack values for required parameters."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))
@@ -67,7 +67,7 @@ def _is_valid_without(names: Iterable[str], document: Document, overrides: Overr
 def _describe_wrong_values(
     error: InvalidSpec, names: Sequence[str], document: Document, overrides: Overrides
 ) -> WrongOverride:
-    """Return one error for all wrong values: what was given, and the first problem that it causes in the spec."""
+    """Return one error that shows all the given values and the first problem that they cause in the spec."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     message = f"{given}: {problem.message} (first used at {error.place(problem)})"

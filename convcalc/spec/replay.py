@@ -28,9 +28,9 @@ _Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """The result of expanding one use of a block: its nodes, its groups, and the names of its layers.
+    """The nodes, groups and names that one use of a block expands to.
 
-    It is created before the block is expanded into the draft (the unfinished network), and finished afterwards.
+    Create it before the block is expanded into the draft (the unfinished network), and call `finish` afterwards.
     """
 
     def __init__(self, draft: Draft, scope: Scope) -> None:
@@ -48,10 +48,10 @@ class Recording:
         self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Copy the recorded layers into `scope`, the scope of another use of the block.
+        """Copy the recorded layers as those of another use of the block; `scope` is the scope of that use.
 
-        Return the outputs of the copy, and a function that returns the places of the copied layers by name. They are
-        computed only when needed: most are never looked up.
+        Return the outputs of the copy, and a function that returns the places of the copied layers by name. These
+        places are computed only when needed, because most are never looked up.
         """
         draft = self.draft
         offset = len(draft.nodes) - self.start
@@ -76,12 +76,12 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], renumber: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """Return copies of the places in a block by name; node numbers increase by `offset`."""
+    """Return copies by name; `renumber` changes the numbers of tensors, and `offset` is added to those of nodes."""
     return {name: _copy_place(place, renumber, offset) for name, place in places.items()}
 
 
 def _copy_tensors(tensors: Tensors, renumber: Callable[[int], int]) -> Tensors:
-    """Return copies of tensors with new numbers; UNKNOWN_TENSOR is not copied, as it is recognised by identity."""
+    """Return renumbered copies; UNKNOWN_TENSOR is not copied, because it is recognised by identity."""
     return tuple(
         tensor if tensor is UNKNOWN_TENSOR else Tensor(renumber(tensor.number), tensor.shape) for tensor in tensors
     )

@@ -13,7 +13,7 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """Raised if a value is unknown because of a mistake that was already reported, to skip what depends on it."""
+    """Raised if a mistake that was already reported makes a value unknown, to skip what depends on that value."""
 
 
 class Tensor:
@@ -37,8 +37,8 @@ _EMPTY_BODY = Body([])
 class Place:
     """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
 
-    `path` is where the name is written; for a default name, where the layer kind or block is. `children` are the places
-    inside a scope by name, None for anything else.
+    `path` is where the name is written; for a default name, it is where the layer kind or block is written. `outputs`
+    are its output tensors. `children` are the places inside a scope by name, and None for anything else.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -77,9 +77,9 @@ class Use:
         self.inputs = inputs
 
     def equals(self, other: "Use") -> bool:
-        """Whether two uses can share weights: they use the same block, with equal parameters and input channels.
+        """Return whether two uses have the same block, equal parameters and equal input channels.
 
-        Raises UnknownValue if an input shape is unknown.
+        Only equal uses can share weights. Raises UnknownValue if an input shape is unknown.
         """
         if any(tensor.shape is None for tensor in (*self.inputs, *other.inputs)):
             raise UnknownValue
@@ -135,8 +135,8 @@ class Scope:
 class Expansion:
     """The expansion of one entry in a scope, or of one copy of a repeated entry.
 
-    `index` is the value of $index, and `previous_copy` the output of the previous copy of a repeated entry (None for
-    the first copy). `tensors` are the inputs of the entry, None until they are looked up.
+    `index` is the value of $index. `previous_copy` is the output of the previous copy, None for the first copy.
+    `tensors` are the inputs of the entry, None until they are looked up.
     """
 
     __slots__ = ("entry", "index", "previous_copy", "scope", "tensors")
