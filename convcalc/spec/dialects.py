@@ -166,7 +166,7 @@ _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_fe
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """Return the layer kind or block that a wrong word most likely means (None if that is unclear), and a hint.
+    """Return the layer kind or block that a wrong word most likely means, and a hint; None if the meaning is unclear.
 
     `known` are the names of the available layer kinds and blocks.
     """
@@ -222,15 +222,12 @@ def suggest_split(word: str) -> str:
 
 
 def is_argument(word: str) -> bool:
-    """Whether any layer kind has an argument with this name: the name is then not treated as a misspelling."""
+    """Return whether any layer kind has an argument with this name."""
     return any(word in kind.keys for kind in KINDS.values())
 
 
 def _suggest_activation(value: Any) -> str:
-    """Return the hint for an activation given as an argument, as in `conv: {activation: relu}`.
-
-    The activation must be an entry of its own; `value` is the value of the argument.
-    """
+    """Suggest an entry of its own for an activation given as an argument, as in `conv: {activation: relu}`."""
     if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
         return "remove it: no activation is applied by default"
     if isinstance(value, str) and value.startswith("$"):

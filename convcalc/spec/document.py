@@ -14,7 +14,7 @@ Extent = tuple[int, int]
 
 
 class _Unknown:
-    """A value that could not be read; the reason has already been reported."""
+    """The value of anything in the spec that could not be read; the reason has already been reported."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -91,10 +91,10 @@ class Document:
         return None if extent is None else self.line_and_column(extent[0])[0]
 
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Return the extent of the value at a path, or of its key if `on_key`.
+        """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no place.
 
-        If the path does not exist, this is the extent of the longest beginning of the path that does. `within` selects
-        a part of the value, if it is text, by its extent in that text. Return None if the root has no place.
+        If the path does not exist, return the extent of its longest beginning that exists. If the value is text,
+        `within` selects a part of it, by the indices of its first character and after its last.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
@@ -109,16 +109,19 @@ class Document:
             else:
                 break
         if extent is not None and within is not None and isinstance(value, str):
-            return self._inside(extent, value, within)
+            return self._find_part(extent, value, within)
         return extent
 
-    def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the extent of the part `within` of a scalar, or of the whole scalar if it is written with escapes."""
+    def _find_part(self, extent: Extent, value: str, within: Extent) -> Extent:
+        """Return the place of a part of a scalar; `within` are the start and end of the part in `value`.
+
+        For a scalar with escape sequences, return the place of the whole scalar, because `value` is not in the text.
+        """
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with its lines and columns, and with those of its related places, filled in."""
+        """Return the problem with the lines and columns of its place and of its related places."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -130,7 +133,7 @@ class Document:
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """Return one error with all these problems in the order of the file, each with its line and column."""
+        """Return one error with all these problems, sorted by their lines and columns."""
         located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]
@@ -141,12 +144,12 @@ class Document:
 
 
 def _make_printable(problem: Problem) -> Problem:
-    """Return the problem with unprintable characters escaped: its message and hint may contain text of the file."""
+    """Return the problem with unprintable characters escaped, because its texts may quote the file."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
 def _remove_quotations(problem: Problem) -> Problem:
-    """Return the problem with only its title and place, so that it quotes no text of the file."""
+    """Return the problem with only its title and place, because its message may not quote the file."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

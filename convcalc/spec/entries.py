@@ -99,8 +99,8 @@ class Block:
 class Body:
     """A list of compiled entries, such as those of a block or branch.
 
-    `dynamic` is whether a parameter names the layer kind or block of any entry; `least` is the minimum number of
-    entries to expand.
+    `dynamic` is whether any entry takes its layer kind or block from a parameter. `least` is the minimum number of
+    entries that it expands to.
     """
 
     __slots__ = ("dynamic", "entries", "least")
@@ -115,8 +115,9 @@ class Entry:
     """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
 
     `word` is the name of its layer kind or block, or else "branches" or "sequence". The entry is `dynamic` if a
-    parameter names the layer kind or block (`- $act`), `broken` if a mistake makes its output unknown, and `literal` if
-    no argument contains an expression. `ordinal` counts the entries with the same word from 1, for the default name.
+    parameter names the layer kind or block (`- $act`). It is `broken` if a mistake makes its output unknown, and
+    `literal` if no argument contains an expression. `ordinal` counts the entries with the same word from 1, for the
+    default name.
     """
 
     __slots__ = (
@@ -178,7 +179,7 @@ class Entry:
         return None if self.block is None else self.block.parameters
 
     def count_least(self) -> int:
-        """Return the minimum number of entries to expand for this one: itself and the entries inside its copies."""
+        """Return the minimum number of entries that this one expands to, including itself and those inside it."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 
@@ -189,11 +190,11 @@ class Entry:
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def argument_path(self, name: str) -> Path:
-        """Return the path of an argument; in the short form, such as `linear: 10`, that of the only value."""
+        """Return the path of an argument; in the short form, such as `linear: 10`, the path of the value."""
         return self.arguments_path if name == self.short else (*self.arguments_path, name)
 
     def option_path(self, option: str) -> Path:
-        """Return the path of an option, which is written among the arguments, or next to `branches` or `sequence`."""
+        """Return the path of an option: among the arguments, or next to `branches` or `sequence`."""
         if option == self.short:
             return self.arguments_path
         path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)

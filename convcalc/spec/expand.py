@@ -53,14 +53,13 @@ class Expander:
             return
         ordinals: dict[str, int] = {}
         for entry in body.entries:
-            word = self._find_word(entry, scope)
+            word = self._find_kind_or_block_name(entry, scope)
             ordinals[word] = ordinals.get(word, 0) + 1
             self._expand_entry(entry, scope, make_default_name(word, ordinals[word]))
 
     # -- one entry
 
     def _expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
-        """Expand one entry, including all its copies if it is repeated."""
         name = default_name
         expansion = Expansion(entry, scope, scope.index)
         if entry.options:
@@ -80,7 +79,7 @@ class Expander:
             scope.previous = place.outputs
 
     def _expand_repeat(self, expansion: Expansion, name: str) -> None:
-        """Expand the copies of a repeated entry in a chain: the output of each is the input of the next."""
+        """Expand the copies of a repeated entry; the output of each copy is the input of the next."""
         entry, scope = expansion.entry, expansion.scope
         copies = self._count_copies(expansion)
         home = self._make_inner_scope(expansion, scope, name, scope.inputs)
@@ -97,12 +96,12 @@ class Expander:
             return
         self._register_name(scope, name, Place("repeat", entry.path, first, home.places), entry)
         enabled = sum(not place.disabled_by for place in home.places.values())
-        word = self._find_word(entry, scope)
+        word = self._find_kind_or_block_name(entry, scope)
         self.draft.add_group(scope.prefix + name, word, start, first, entry.line, enabled)
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies of a repeated entry, and count them towards the limit on entries."""
+        """Return the number of copies, and count them towards the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -117,7 +116,7 @@ class Expander:
         return copies
 
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Expand an entry once, and return the place that its name refers to.
+        """Expand an entry once, and return the `Place` that its name refers to.
 
         `home` is the scope that contains the name; for a repeated entry, `name` is the index of the copy.
         """
@@ -141,7 +140,7 @@ class Expander:
             return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind and the block of an entry; at least one of the two is None."""
+        """Return the layer kind and the block of an entry; at least one of them is None."""
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
@@ -162,8 +161,8 @@ class Expander:
 
     # -- names
 
-    def _find_word(self, entry: Entry, scope: Scope) -> str:
-        """Return the word of an entry; if it names a parameter, as in `- $act`, return its value instead."""
+    def _find_kind_or_block_name(self, entry: Entry, scope: Scope) -> str:
+        """Return the name of an entry's layer kind or block; for `- $act`, it is the value of the parameter."""
         if not entry.dynamic:
             return entry.word
         value = self.resolver.find_variable(scope, entry.word[1:])
@@ -186,7 +185,7 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make a name refer to the place of an expanded entry; report it if another enabled entry has the same name."""
+        """Make a name refer to a place; report it if another enabled entry has the same name."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -228,7 +227,7 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand an entry that contains others (a block, a sequence, or branches), and return its place."""
+        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to."""
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -246,7 +245,7 @@ class Expander:
         return place
 
     def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
-        """Expand one use of a block, by copying the layers of an earlier use if that use is equal."""
+        """Expand one use of a block; if an earlier use is equal, copy its layers, which is faster."""
         entry, use = expansion.entry, self.binder.bind_block(expansion, block, scope)
         if scope.twin is not None:
             self.sharing.check_use(expansion, use, scope.twin)
@@ -266,7 +265,7 @@ class Expander:
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, which have the same inputs, and return the output of the layer that merges them."""
+        """Expand all branches, and return the output of the layer that merges them."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
         for step, body in zip(entry.branches, entry.bodies, strict=True):
@@ -284,7 +283,7 @@ class Expander:
         return place.outputs
 
     def _expand_branch(self, expansion: Expansion, scope: Scope, step: str | int, body: Body) -> Tensors:
-        """Expand one branch and return its output; `step` is the name of the branch, or its index if it has no name."""
+        """Expand one branch and return its output; `step` is its name, or its index if it has no name."""
         entry, name = expansion.entry, str(step)
         path = (*entry.path, "branches", step)
         inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
@@ -296,7 +295,7 @@ class Expander:
         return output
 
     def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Return the output of a scope's last entry, or the scope's only input if it has no layers."""
+        """Return the output of the last entry, or the only input of the scope if it has no layers."""
         if scope.previous is scope.inputs and len(scope.inputs) > 1:
             entry, inputs = expansion.entry, len(scope.inputs)
             message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
@@ -306,7 +305,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the place of an entry that is disabled by an option: `when` or `repeat`."""
+    """Return the place of an entry that the option `when` or `repeat` disables."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

@@ -60,7 +60,7 @@ class Malformed(NamedTuple):
 
 
 class _Unread(NamedTuple):
-    """The text between the end of what was read and the place where the parser gave up."""
+    """Describes the text from the end of what the parser had read to the place where it gave up."""
 
     brackets: list[int]  # the places of the open brackets, outermost first
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
@@ -68,8 +68,8 @@ class _Unread(NamedTuple):
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """Return the explanation of why the parser gave up. Raises TooDeep if the text before is nested too deeply."""
-    unread = _read_tokens(text, stopped)
+    """Return an explanation of why the parser gave up. Raises TooDeep if the text before is nested too deeply."""
+    unread = _summarise_unread_text(text, stopped)
     if isinstance(unread, Malformed):
         return unread
     before = text[stopped.place - 1 : stopped.place]
@@ -77,10 +77,10 @@ def explain_malformed(text: str, stopped: Stopped) -> Malformed:
         return Malformed(stopped.place - 1, f"{before} must be followed by a name", _QUOTE, Fix("quote_line"))
     if unread.brackets:
         return _explain_in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
-    return _explain_in_lines(text, stopped, unread)
+    return _explain_outside_brackets(text, stopped, unread)
 
 
-def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
+def _summarise_unread_text(text: str, stopped: Stopped) -> _Unread | Malformed:
     """Return a summary of the text that the parser had not read when it gave up.
 
     If this text has a mistake in quotes (a wrong escape sequence or a missing end), return that mistake instead.
@@ -115,7 +115,7 @@ def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
 
 
 def _find_end_of_quotes(text: str, start: int) -> int:
-    """Return the index after the quote that closes the one at `start`; -1 if there is none in this document."""
+    """Return the index after the closing quote; -1 if it is missing in this YAML document."""
     found = re.compile(_DOUBLE_QUOTED if text[start] == '"' else _SINGLE_QUOTED, re.DOTALL).match(text, start)
     mark = re.compile(_DOCUMENT_MARK).search(text, start)
     if found is None or (mark is not None and mark.start() < found.end()):
@@ -124,7 +124,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """Return the mistake of the first invalid escape sequence in a text in double quotes; None if there is none."""
+    """Return the first invalid escape sequence; None for a text in single quotes, which has none."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
@@ -138,8 +138,8 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
     """Explain a mistake inside [ ] or { }.
 
-    `index` is where the parser gave up, `opening` the place of the innermost open bracket, and `previous` the kind of
-    the token before.
+    `index` is where the parser gave up, `opening` is the innermost open bracket, and `previous` is the kind of the
+    token before.
     """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
@@ -162,7 +162,10 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 
 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
-    """Whether a bracket was never closed: the text ends, or the lines up to `index` begin new entries outside of it."""
+    """Return whether the bracket at `opening` is never closed.
+
+    That is so if the text ends, or if a line up to `index` begins a new entry outside of the brackets.
+    """
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
     begin = text.rfind("\n", 0, opening) + 1
@@ -174,7 +177,7 @@ def _is_unclosed(text: str, opening: int, index: int) -> bool:
 
 
 def _explain_missing_value(index: int, character: str) -> Malformed:
-    """Explain a character that cannot begin a value, at a place where a value is expected."""
+    """Explain a character that cannot begin a value where a value is expected."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
@@ -191,8 +194,7 @@ def _explain_wrong_start(index: int, character: str) -> Malformed:
 # -- in lines
 
 
-def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
-    """Explain a mistake that is not inside brackets."""
+def _explain_outside_brackets(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
     index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
@@ -210,7 +212,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
         return _explain_wrong_start(index, character)
     sign = re.search(r"(?:^|\s)([|>&*!])[^\s]*\s*$", before)
     if sign is not None:
-        return _explain_after_sign(start + sign.start(1), sign[1])
+        return _explain_after_special_character(start + sign.start(1), sign[1])
     if stopped.ended and not (at_start and stopped.collections):
         return _explain_after_end(text, index)
     if stopped.key_due and unread.word is not None:
@@ -229,7 +231,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Explain options on the line at `start`, below an entry without a colon such as `- relu`.
+    """Explain options below an entry without a colon, such as `- relu`; `start` is the start of their line.
 
     Return None if the lines are not of this form.
     """
@@ -245,7 +247,7 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
     return Malformed(start + indent, message, f"write - {word}: {{{shorten(option)}}}")
 
 
-def _explain_after_sign(index: int, sign: str) -> Malformed:
+def _explain_after_special_character(index: int, sign: str) -> Malformed:
     """Explain wrong text after a character with a special meaning in YAML: | > ! & or *."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
@@ -256,9 +258,9 @@ def _explain_after_sign(index: int, sign: str) -> Malformed:
 
 
 def _explain_after_end(text: str, index: int) -> Malformed:
-    """Explain text after the end of the value of the whole spec.
+    """Explain text after the end of the spec.
 
-    The value is either a spec in brackets, or a first line that is a text because it has no colon.
+    The spec ends early if it is in brackets, or if its first line has no colon and is therefore read as text.
     """
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
@@ -270,7 +272,7 @@ def _explain_after_end(text: str, index: int) -> Malformed:
 def _explain_joined_key(text: str, index: int) -> Malformed | None:
     """Explain a key without a space after its colon, such as `stride:2`, which YAML reads as a single text.
 
-    The key is searched for at the start of the line of `index` and of the line above. Return None if there is none.
+    Only the line of `index` and the line above can begin with such a key. Return None if neither does.
     """
     start = text.rfind("\n", 0, index) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -283,7 +285,7 @@ def _explain_joined_key(text: str, index: int) -> Malformed | None:
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
-    """Explain a word without a colon, at index `word`, where a key is expected."""
+    """Explain a word where a key is expected; `word` is the index of the word."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
