@@ -289,7 +289,7 @@ class Choice(Key[str]):
 
 _OTHER_MODE_NAMES = {
     "zeros": "constant zero",
-    "reflect": "mirror symmetric",  # symmetric also repeats the edge, but no figure depends on that
+    "reflect": "mirror symmetric",  # symmetric also repeats the edge, but no result depends on that
     "replicate": "edge border nearest",
     "circular": "wrap periodic",
 }

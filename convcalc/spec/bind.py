@@ -24,7 +24,7 @@ class BlockBinder:
         self.reporter = reporter
 
     def bind_block(self, expansion: Expansion, block: Block, scope: Scope) -> Use:
-        """Add the inputs and parameters of one use of a block to its scope, and return the use.
+        """Add the inputs and parameters of one use of a block to its scope, and return them as a `Use`.
 
         Names outside of the block are not visible in this scope. Raises UnknownValue after reporting a mistake.
         """

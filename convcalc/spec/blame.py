@@ -54,7 +54,7 @@ def _find_wrong_params(
 
 
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Return whether the spec is valid without these given values; it may lack values for required parameters."""
+    """Return whether the spec is valid without these values; required parameters may then have no value."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))

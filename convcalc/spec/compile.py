@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
 
 class Visible:
-    """The names that an entry can refer to: parameters (`names`), the blocks above it, and counts of repeats.
+    """The names that an entry can refer to: parameters (`names`), the blocks above it, and the counts of repeats.
 
-    `all_blocks` has the names of all blocks, including those below. `counts` has the names of the counts of the repeats
-    around the entry, outermost first; a count without a name is called "index". `reading` has all names that the
-    entry's expressions can use. $index is one of them only inside exactly one repeat: with more, it would be ambiguous.
+    A count is the number of the current copy in a repeat. `counts` has the names of the counts, outermost repeat first;
+    a count without a name is called "index". `all_blocks` has the names of all blocks, including those below. `reading`
+    has all names that the entry's expressions can use. $index is one of them only inside exactly one repeat: with more,
+    it would be ambiguous.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -63,7 +64,7 @@ class Visible:
         self.reading = names | own
 
     def inside_repeat(self, count: str | None) -> "Visible":
-        """Return the names that entries inside a repeat can refer to: the same, and the repeat's count.
+        """Return the names that entries inside a repeat can refer to: these names, and the repeat's count.
 
         `count` is the name of that count; None if it is only available as $index.
         """
@@ -174,7 +175,7 @@ class EntryCompiler:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
-        guessed = entry.broken  # if the word is wrong, the kind is only the one that it most likely meant
+        guessed = entry.broken  # for a wrong word, the kind is only the most likely one
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -247,7 +248,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report an invalid, reserved or repeated name for the count of a repeat."""
+        """Report a name for the count of a repeat that is invalid, reserved or already used."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"
@@ -321,7 +322,7 @@ class EntryCompiler:
             self.problems.add(path, message, "CV015", on_key=True)
 
     def _import_mistake_reporter(self) -> "EntryMistakes":
-        """Import the module only when it is needed, because most specs have no mistakes."""
+        """Return the reporter of mistakes; its module is imported only when it is needed."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
@@ -341,7 +342,7 @@ def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:
-    """Return an entry for one that could not be read; its output is unknown."""
+    """Return an entry in place of one that could not be read; its output is unknown."""
     entry = Entry(path, "", path, line)
     entry.broken = True
     return entry

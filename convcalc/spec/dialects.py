@@ -166,7 +166,7 @@ _INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_fe
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """Return the layer kind or block that a wrong word most likely means, and a hint; None if the meaning is unclear.
+    """Return the layer kind or block that a wrong word most likely means (or None), and a hint.
 
     `known` are the names of the available layer kinds and blocks.
     """
@@ -227,7 +227,7 @@ def is_argument(word: str) -> bool:
 
 
 def _suggest_activation(value: Any) -> str:
-    """Suggest an entry of its own for an activation given as an argument, as in `conv: {activation: relu}`."""
+    """Return the hint for an activation in an argument, as in `conv: {activation: relu}`: it must be an entry."""
     if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
         return "remove it: no activation is applied by default"
     if isinstance(value, str) and value.startswith("$"):

@@ -93,8 +93,8 @@ class Document:
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
         """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no place.
 
-        If the path does not exist, return the extent of its longest beginning that exists. If the value is text,
-        `within` selects a part of it, by the indices of its first character and after its last.
+        If there is no value at the path, return the extent of the closest value above it. If the value is text,
+        `within` selects a part of it by the start and end of that part.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root

@@ -101,7 +101,8 @@ def _check_written_once(document: Document, path: Path) -> None:
 def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
     """Return whether a key of a mapping comes from another mapping through `<<`.
 
-    Merged keys come first in the mapping, but in the text they are before the mapping or after one of its later keys.
+    Merged keys are inserted before the mapping's own keys. In the text, they are before the mapping or after one of its
+    own keys.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
@@ -167,8 +168,8 @@ def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
 def _expand_short_form(document: Document, path: Path, extent: Extent, main: str, name: str, value: str) -> Edit:
     """Return the edit that sets an argument of an entry in the short form, such as `linear: 10`.
 
-    The short form has only the value of the main argument `main`; for any other argument, `linear: 10` becomes `linear:
-    {out_features: 10, bias: false}`.
+    The short form has only the value of the main argument `main`. For any other argument, the result is the long form:
+    `linear: {out_features: 10, bias: false}`.
     """
     text = document.text or ""
     start, stop = extent
@@ -234,7 +235,7 @@ def _find_end_of_last_item(value: Any) -> int | None:
 
 
 def _find_block_end(text: str, end: int) -> int:
-    """Return the index after the last character of a block that is not blank; `end` is the end that the parser reports.
+    """Return the index after the last non-blank character of a block; `end` is the end that the parser reports.
 
     For a block scalar, the parser reports the start of the next token, which may come after blank lines.
     """

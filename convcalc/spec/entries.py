@@ -155,16 +155,16 @@ class Entry:
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
-        self.short = ""  # in the short form `linear: 10`, the argument (or `from`) with that value
+        self.short = ""  # the argument (or `from`) that a short form such as `linear: 10` sets
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
-        self.counter: str | None = None  # the name of its repeat count, None if only $index has it
+        self.counter: str | None = None  # the name of its repeat count; None if it is only $index
         self.branches: list[str | int] = []  # the name or index of each branch
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # layers made, by input shapes, if `literal`
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # if `literal`, the layers by input shapes
         self.dynamic = word.startswith("$")  # whether a parameter names the layer kind or block
 
     def find_block_above(self, word: object) -> Block | None:

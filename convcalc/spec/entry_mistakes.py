@@ -117,7 +117,7 @@ class EntryMistakes:
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
-        """Report that the required arguments in `absent` are not given."""
+        """Report the required arguments that are not given: those in `absent`."""
         # a missing argument may be there but misspelt: then it has already been reported, with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
@@ -174,7 +174,7 @@ def _suggest_argument_names(entry: Entry, written: Any) -> str:
 
 
 def _needs_argument_name(entry: Entry, written: Any) -> bool:
-    """Return whether a value without a name is not allowed for the layer kind, even after its correction."""
+    """Return whether `written` is a value without a name, but the layer kind has no short form for it."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 

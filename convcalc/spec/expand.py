@@ -101,7 +101,7 @@ class Expander:
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies, and count them towards the limit on entries."""
+        """Return the number of copies of a repeated entry, and add it to the number of entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:

@@ -241,8 +241,8 @@ class Parser:
     def parse_inside(self, token: _Token) -> Evaluate:
         """Parse the expression inside parentheses or brackets, or one argument of a call.
 
-        `token` is the opening parenthesis or bracket, to which a too deep nesting is reported. The caller decreases
-        `parentheses` afterwards.
+        If the nesting is too deep, the mistake is reported at `token`, the opening parenthesis or bracket. The caller
+        must decrease `parentheses` afterwards.
         """
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
@@ -303,7 +303,7 @@ def _get_item_of_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Eval
 
 
 def _read_number(token: _Token) -> Number:
-    """Return the value of a token. Raises WrongExpression if the number is too large or begins with zeros."""
+    """Return the value of a number. Raises WrongExpression if it is too large or begins with zeros."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
     if abs(value) >= _BOUND:
@@ -314,7 +314,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """Return a function with the same value, which raises WrongExpression if that is not a number or boolean."""
+    """Return a function with the same value; it raises WrongExpression if that is not a number or boolean."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -364,7 +364,7 @@ def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> E
 
 
 def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """Return a function for the value of the first case whose condition holds, or of `otherwise` if none does."""
+    """Return a function that returns the value of the first case whose condition is true, else `otherwise`."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:

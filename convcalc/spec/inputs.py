@@ -138,9 +138,9 @@ class InputReader:
         return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
 
     def _find_overriding_shapes(self, names: list[str]) -> Mapping[str | None, Any]:
-        """Return the overriding shapes by name; the name can be None if there is only one input.
+        """Return the shapes given from outside the file, by input name; None stands for the only input.
 
-        `names` are the inputs of the spec. Raises WrongOverride if an override does not match them.
+        `names` are the inputs of the spec. Raises WrongOverride if a given shape does not belong to one of them.
         """
         given = self.overrides.inputs
         for name in given:
@@ -156,7 +156,7 @@ class InputReader:
         return given
 
     def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return None after reporting a mistake in the shape; a wrong name is only reported."""
+        """Return the shape of an input under `inputs`; None after reporting a mistake in the shape."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"

@@ -45,8 +45,8 @@ class Stopped(NamedTuple):
     place: int  # the index of the character that it did not accept
     since: int  # the index after the last part of the text that it had read
     room: int  # how many more levels of nesting are allowed here
-    collections: tuple[tuple[str, int], ...] = ()  # the open ones: a sign ([ { or, without brackets, - :) and a place
-    ended: bool = False  # whether the value of the whole spec was complete; it is in `collections` unless in brackets
+    collections: tuple[tuple[str, int], ...] = ()  # the sign ([ { - or :) and start of each open one
+    ended: bool = False  # whether the value of the whole spec was complete
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
 
@@ -191,7 +191,7 @@ def _explain_wrong_start(index: int, character: str) -> Malformed:
     return Malformed(index, f"{character} cannot start a value here", _QUOTE, Fix("quote_line"))
 
 
-# -- in lines
+# -- outside brackets
 
 
 def _explain_outside_brackets(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
@@ -272,7 +272,7 @@ def _explain_after_end(text: str, index: int) -> Malformed:
 def _explain_joined_key(text: str, index: int) -> Malformed | None:
     """Explain a key without a space after its colon, such as `stride:2`, which YAML reads as a single text.
 
-    Only the line of `index` and the line above can begin with such a key. Return None if neither does.
+    The key is searched for at the start of the line of `index` and of the line above. Return None if there is none.
     """
     start = text.rfind("\n", 0, index) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -294,7 +294,7 @@ def _explain_missing_colon(text: str, word: int) -> Malformed:
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """Explain a line that does not continue the list or mapping above, mostly because of its indentation."""
+    """Explain a line that does not continue the list or mapping above; mostly, its indentation is wrong."""
     sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in _COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:

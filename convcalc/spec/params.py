@@ -17,7 +17,7 @@ from convcalc.spec.values import ValueCompiler
 
 
 class ParamReader:
-    """Reads the spec parameters into `variables`, and evaluates expressions outside of entries that use them."""
+    """Reads the spec parameters into `variables`, and evaluates the expressions outside of entries."""
 
     def __init__(self, problems: Problems, values: ValueCompiler, overrides: Overrides, file: str | None) -> None:
         self.problems = problems

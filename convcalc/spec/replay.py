@@ -48,7 +48,7 @@ class Recording:
         self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Copy the recorded layers as those of another use of the block; `scope` is the scope of that use.
+        """Copy the recorded layers for another use of the block, whose scope is `scope`.
 
         Return the outputs of the copy, and a function that returns the places of the copied layers by name. These
         places are computed only when needed, because most are never looked up.

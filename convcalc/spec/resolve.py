@@ -28,12 +28,12 @@ class Resolver:
     def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
         self.reporter = reporter
         self.params = params
-        self.collected = 0  # the number of inputs that names with `*` have stood for so far
+        self.collected = 0  # the number of inputs found so far by names with `*`
 
     # -- values
 
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """Return a compiled value of the entry that is being expanded, with its expressions evaluated.
+        """Return a compiled value with its expressions evaluated for the entry that is being expanded.
 
         `path` is where the value is written.
         """
@@ -94,8 +94,8 @@ class Resolver:
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
         """Return the hint for a value that was probably meant as an expression; "" for any other value.
 
-        For example, the hint for `width` is "write $width" if width is a parameter, and that for `2 * $width` is "write
-        $(2 * width)".
+        If width is a parameter, the hint for `width` is "write $width". The hint for `2 * $width` is "write $(2 *
+        width)".
         """
         if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
             return f"write ${written}"
@@ -145,7 +145,8 @@ class Resolver:
     def _find_named_inputs(self, expansion: Expansion) -> Tensors:
         """Return the tensors that the option `from` names.
 
-        In every copy of a repeated entry except the first, the output of the previous copy replaces the first of them.
+        In every copy of a repeated entry except the first, the output of the previous copy replaces the first named
+        tensor.
         """
         names, path = self._evaluate_input_names(expansion)
         found: list[Tensor] = []
@@ -220,7 +221,7 @@ class Resolver:
     def _check_can_look_up(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
         """Check that `part` of a name can be looked up in these places: `*` is possible only in repeats.
 
-        `walked` is the beginning of the name, which led to the places.
+        `walked` is the part of the name before it, which led to these places.
         """
         if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
             message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"

@@ -54,7 +54,7 @@ def read_plain_scalar(text: str) -> Any:
 
 
 def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """Yield the index and the character for each character of an expression that is outside of quotes.
+    """Yield the index and the character for each character of an expression, except for text in quotes.
 
     If a quote is never closed, it is yielded last.
     """
@@ -92,6 +92,6 @@ def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Return whether the character at an index is inside one of the scalars, whose places are given in order."""
+    """Return whether the character at an index is inside a scalar; `scalars` are the places of all, in order."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

@@ -73,12 +73,12 @@ class _EventReader:
         self.tree.report((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def report_malformed(self, mark: Any) -> None:
-        """Report in convcalc's own words why the parser gave up; `mark` is where, None for the end of the text."""
+        """Report in convcalc's own words why the parser gave up at `mark` (None: the end of the text)."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
-        if control is not None:  # PyYAML's Python parser checks the whole text first, libyaml stops only on reaching it
+        if control is not None:  # libyaml reaches it late, PyYAML's own parser refuses it at once
             self.document.problems.clear()
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return
@@ -116,7 +116,7 @@ def _find_extent(event: Any) -> Extent:
 
 @defer_garbage_collection
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
-    """Return the document of a YAML text; mistakes in the YAML are in its `problems`.
+    """Read a YAML text into a `Document`; mistakes in the YAML are in its `problems`.
 
     The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is
     whether messages may quote the text.

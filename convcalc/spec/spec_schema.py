@@ -213,9 +213,9 @@ def _make_limit_schema(metric: str) -> _Schema:
     }
 
 
-def _make_bounds_schema(found: _Schema) -> _Schema:
-    """Return the schema of a mapping with min, max or both, whose values have the schema `found`."""
-    limits = {"type": "object", "properties": {"min": found, "max": found}}
+def _make_bounds_schema(value_schema: _Schema) -> _Schema:
+    """Return the schema of a mapping with min, max or both, whose values have the schema `value_schema`."""
+    limits = {"type": "object", "properties": {"min": value_schema, "max": value_schema}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 

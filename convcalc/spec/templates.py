@@ -14,8 +14,8 @@ from convcalc.spec.functions import is_whole
 from convcalc.spec.scalars import walk_outside_quotes
 
 _MOST_CHARACTERS = 1000
-_MOST_TEXT = 10_000  # characters of a text with the values of its expressions inserted
-_MOST_ITEMS = 10_000  # of a list with its expressions evaluated, including the items of nested lists
+_MOST_TEXT = 10_000  # characters of a text after the values of its expressions are inserted
+_MOST_ITEMS = 10_000  # items of an evaluated list, including those of nested lists
 _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
@@ -121,7 +121,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 
 def replace_braces(inner: str) -> str:
-    """Return an expression that other languages write as `${inner}` in convcalc's form, which has no braces.
+    """Return convcalc's form of the expression `${inner}`, which other languages write with braces.
 
     >>> replace_braces("width"), replace_braces("2 * width")
     ('$width', '$(2 * width)')
@@ -131,7 +131,7 @@ def replace_braces(inner: str) -> str:
 
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
-    """Raise WrongExpression if the parenthesis at the index `opening` is never closed."""
+    """Return the index of the closing parenthesis. Raises WrongExpression if it is missing."""
     depth, character = 0, ""
     for index, character in walk_outside_quotes(text, opening, len(text)):
         if character in "()":

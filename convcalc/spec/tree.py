@@ -45,7 +45,7 @@ class _OpenCollection:
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
-        self.joined: tuple[int, float] = (0, 0)  # an expression that YAML split at its commas; inf: never closed
+        self.joined: tuple[int, float] = (0, 0)  # place of an expression split by YAML; inf: no end
 
     @property
     def sign(self) -> str:
@@ -92,15 +92,15 @@ class TreeBuilder:
     def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
         """Add a scalar, which is a value or a key; `is_plain` is whether it has neither quotes nor a tag."""
         self._count_nodes(1, extent)
-        frame = self.stack[-1] if self.stack else None
-        if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
+        collection = self.stack[-1] if self.stack else None
+        if collection is not None and collection.key is None and collection.container.__class__ is Mapping:
             if anchor:
                 self.anchors[anchor] = (text, 1, extent)
             if tag is not None:
                 self._refuse_tag(tag, extent)
-            _remember_key(frame, _MERGE if text == "<<" and is_plain else text, extent)
+            _remember_key(collection, _MERGE if text == "<<" and is_plain else text, extent)
             return
-        if not text and frame is not None and frame.flow and is_plain:
+        if not text and collection is not None and collection.flow and is_plain:
             extent = self._find_missing_value(extent)
         value: Any = text
         if tag is not None:
@@ -108,8 +108,8 @@ class TreeBuilder:
             value = UNKNOWN
         elif is_plain:
             value = self._read_plain(text, extent)
-            if frame is not None and frame.flow and "(" in text:
-                value = self._join_split_value(frame, value, text, extent)
+            if collection is not None and collection.flow and "(" in text:
+                value = self._join_split_value(collection, value, text, extent)
         if anchor:
             self.anchors[anchor] = (value, 1, extent)
         self._add_value(value, extent, 1)
@@ -127,24 +127,24 @@ class TreeBuilder:
             self._refuse_tag(tag, extent)
         if len(self.stack) == MOST_NESTING:
             raise TooDeep(extent[0])
-        frame = _OpenCollection(container, anchor, is_flow)
-        frame.tagged = tag is not None
-        self.stack.append(frame)
+        collection = _OpenCollection(container, anchor, is_flow)
+        collection.tagged = tag is not None
+        self.stack.append(collection)
         if anchor:
             self.anchors[anchor] = (None, 0, extent)
 
     def close_collection(self, end: int) -> None:
         """Complete the innermost collection; if it is written in brackets, `end` is the index after it."""
-        frame = self.closed = self.stack.pop()
-        container = frame.container
-        if frame.flow:
+        collection = self.closed = self.stack.pop()
+        container = collection.container
+        if collection.flow:
             container.extent = (container.extent[0], end)
-        if frame.merges and isinstance(container, Mapping):
-            _insert_merged_keys(container, frame.merges)
-        value = UNKNOWN if frame.tagged else container
-        if frame.anchor:
-            self.anchors[frame.anchor] = (value, frame.nodes, container.extent)
-        self._add_value(value, container.extent, frame.nodes)
+        if collection.merges and isinstance(container, Mapping):
+            _insert_merged_keys(container, collection.merges)
+        value = UNKNOWN if collection.tagged else container
+        if collection.anchor:
+            self.anchors[collection.anchor] = (value, collection.nodes, container.extent)
+        self._add_value(value, container.extent, collection.nodes)
 
     def add_alias(self, name: str, extent: Extent) -> None:
         """Add an alias, which stands for the value of its anchor; the nodes of that value are counted again."""
@@ -156,34 +156,35 @@ class TreeBuilder:
             self.report(extent, f"the alias *{shorten(name)} is inside its own anchor")
             value, nodes, origin = UNKNOWN, 1, extent
         self._count_nodes(nodes, extent)
-        frame = self.stack[-1] if self.stack else None
-        if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
+        collection = self.stack[-1] if self.stack else None
+        if collection is not None and collection.key is None and isinstance(collection.container, Mapping):
             if not isinstance(value, str) and value is not UNKNOWN:
                 self.report(extent, "a key must be a single word, but the alias stands for something else")
-            _remember_key(frame, value if isinstance(value, str) else _DROPPED, extent)
+            _remember_key(collection, value if isinstance(value, str) else _DROPPED, extent)
             return
         self._add_value(value, origin, nodes)
 
     # -- where a text ends too early
 
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
-        """Return a sign ([ { - or :) for each open collection, and the index where it begins, after any anchor.
+        """Return the sign ([ { - or :) and the start of each open collection; the start comes after any anchor.
 
-        If the value of the whole spec has `ended`, return these for that value, unless it is written in brackets.
+        If the value of the whole spec has `ended`, return only the sign and start of that value, unless it is in
+        brackets.
         """
-        frames = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
-        return [opening for frame in frames if (opening := self._find_opening(frame)) is not None]
+        collections = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
+        return [opening for collection in collections if (opening := self._find_opening(collection)) is not None]
 
     def expects_key(self) -> bool:
         """Whether the innermost collection is a mapping that expects a key."""
         return bool(self.stack) and self.stack[-1].key is None and isinstance(self.stack[-1].container, Mapping)
 
-    def _find_opening(self, frame: _OpenCollection) -> tuple[str, int] | None:
+    def _find_opening(self, collection: _OpenCollection) -> tuple[str, int] | None:
         """Return the sign of a collection and its index; None for the mapping in [a: b], which has no sign."""
-        start = frame.container.extent[0]
+        start = collection.container.extent[0]
         properties = re.compile(_PROPERTIES).match(self.text, start)
         after = start if properties is None else properties.end()
-        return (frame.sign, after) if not frame.flow or self.text.startswith(frame.sign, after) else None
+        return (collection.sign, after) if not collection.flow or self.text.startswith(collection.sign, after) else None
 
     # -- scalars
 
@@ -202,7 +203,7 @@ class TreeBuilder:
     def _find_missing_value(self, extent: Extent) -> Extent:
         """Return an empty extent right before the next token, as the place of a missing value.
 
-        The parsers of PyYAML report different places for it.
+        It is not taken from the parser, because the parsers of PyYAML report different places.
         """
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
@@ -215,21 +216,21 @@ class TreeBuilder:
             self.report(extent, flaw.message, flaw.code)
             return UNKNOWN
 
-    def _join_split_value(self, frame: _OpenCollection, value: Any, text: str, extent: Extent) -> Any:
+    def _join_split_value(self, collection: _OpenCollection, value: Any, text: str, extent: Extent) -> Any:
         """Return the value of a scalar in brackets, which may be only the first part of what was meant.
 
         YAML splits `$(min(a, b))` and `(3, 3)` at their commas. For the first, the whole expression is returned. The
         second is reported as a mistake, and UNKNOWN is returned.
         """
         if "$(" in text:
-            return self._join_expression(frame, text, extent)
+            return self._join_expression(collection, text, extent)
         end = find_closing_parenthesis(self.text, extent[0], len(self.text)) if text.startswith("(") else None
-        if end is None or end <= extent[1] or self._is_inside_user_key() or frame.has_joined(extent, None):
+        if end is None or end <= extent[1] or self._is_inside_user_key() or collection.has_joined(extent, None):
             return value
         hint = suggest_list(fold_lines(self.text[extent[0] : end]))
         if not hint:
             return value
-        frame.joined = (extent[0], end)
+        collection.joined = (extent[0], end)
         self.report((extent[0], end), "a list must be in brackets, not in parentheses", "CV013", hint)
         return UNKNOWN
 
@@ -237,20 +238,20 @@ class TreeBuilder:
         """Return whether the part being read is inside a top-level key that begins with x-, such as `x-notes`."""
         return str(self.stack[0].key).startswith("x-")
 
-    def _join_expression(self, frame: _OpenCollection, text: str, extent: Extent) -> Any:
+    def _join_expression(self, collection: _OpenCollection, text: str, extent: Extent) -> Any:
         """Return the whole expression that begins with a scalar, and report its missing quotes if YAML has split it.
 
         For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later items are then skipped, so that
         the mistake is reported only once. Return UNKNOWN if the expression is never closed.
         """
         start = extent[0] + text.index("$(") + 1
-        if frame.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
+        if collection.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
             return text
         end = find_closing_parenthesis(self.text, start, len(self.text))
-        frame.joined = (extent[0], inf if end is None else end)
+        collection.joined = (extent[0], inf if end is None else end)
         if end is None:
-            if isinstance(frame.container, Mapping):
-                frame.container.incomplete = True
+            if isinstance(collection.container, Mapping):
+                collection.container.incomplete = True
             rest_of_line = re.compile(".*").match(self.text, extent[1])
             self.unquoted = (extent[0], extent[1] if rest_of_line is None else rest_of_line.end())
             message = "the expression is not closed; an expression with a comma or brackets needs quotes here"
@@ -272,47 +273,47 @@ class TreeBuilder:
         if not self.stack:
             self.document.root = value
             return
-        frame = self.stack[-1]
-        frame.nodes += nodes
-        container = frame.container
+        collection = self.stack[-1]
+        collection.nodes += nodes
+        container = collection.container
         if isinstance(container, Sequence):
-            if not frame.has_joined(extent, value):
+            if not collection.has_joined(extent, value):
                 container.append(value)
                 container.item_extents.append(extent)
             return
-        key, frame.key = frame.key, None
+        key, collection.key = collection.key, None
         if key is None:
             self.report(extent, "a key must be a single word, not a list or a mapping")
-            frame.key = _DROPPED
+            collection.key = _DROPPED
         elif key is _MERGE:
-            self._remember_merge(frame, value, extent)
+            self._remember_merge(collection, value, extent)
         elif key in container:
-            self._report_repeated_key(key, container.key_extents[key], frame.key_extent)
-        elif key is not _DROPPED and not frame.has_joined(frame.key_extent, value):
-            _put(container, key, frame.key_extent, value, extent)
+            self._report_repeated_key(key, container.key_extents[key], collection.key_extent)
+        elif key is not _DROPPED and not collection.has_joined(collection.key_extent, value):
+            _put(container, key, collection.key_extent, value, extent)
 
     def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
         """Report a key that is written twice in a mapping; only the first value is kept."""
         line = self.document.line_and_column(first[0])[0]
         self.report(second, f"the key {shorten(key)} is written twice, first on line {line}")
 
-    def _remember_merge(self, frame: _OpenCollection, value: Any, extent: Extent) -> None:
+    def _remember_merge(self, collection: _OpenCollection, value: Any, extent: Extent) -> None:
         """Remember the mappings in the value of `<<`, which are merged when the whole mapping has been read."""
-        if frame.merged is not None:
-            self._report_repeated_key("<<", frame.merged, frame.key_extent)
+        if collection.merged is not None:
+            self._report_repeated_key("<<", collection.merged, collection.key_extent)
             return
-        frame.merged = frame.key_extent
+        collection.merged = collection.key_extent
         for item in value if isinstance(value, Sequence) else [value]:
             if isinstance(item, Mapping):
-                frame.merges.append(item)
+                collection.merges.append(item)
             elif item is not UNKNOWN:
                 self.report(extent, "<< needs a mapping or a list of mappings")
 
 
-def _remember_key(frame: _OpenCollection, key: Any, extent: Extent) -> None:
-    frame.nodes += 1
-    frame.key = key
-    frame.key_extent = extent
+def _remember_key(collection: _OpenCollection, key: Any, extent: Extent) -> None:
+    collection.nodes += 1
+    collection.key = key
+    collection.key_extent = extent
 
 
 def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: Extent) -> None:
