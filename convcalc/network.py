@@ -25,8 +25,8 @@ class Dtype(NamedTuple):
 class Node(NamedTuple):
     """A layer of a network.
 
-    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of the node whose weights it
-    uses, or None if it has its own. `path` and `line` are its place in the spec. `frozen` excludes its params from
+    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of another node if it reuses the
+    weights of that node, otherwise None. `path` and `line` are its place in the spec. `frozen` excludes its params from
     training.
     """
 

@@ -1,7 +1,7 @@
 """Defines integers that record the formula from which they were computed.
 
-A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, its result carries
-its own formula, so a formula shown to users is always the one that was computed. `Notation` and `Latex` write an
+A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, its result has its
+own formula. A formula shown to users is therefore always the one that was computed. `Notation` and `Latex` write an
 expression with symbols or with their values:
 
 >>> n = make_quantity(Symbol("n", 28))

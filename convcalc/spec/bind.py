@@ -38,7 +38,7 @@ class BlockBinder:
         return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
-        """Make named inputs of the block available under their names.
+        """Let the entries of the block refer to its inputs by name, if the inputs have names.
 
         Raises UnknownValue after reporting a wrong number of inputs.
         """
@@ -67,9 +67,9 @@ class BlockBinder:
         return variables
 
     def _evaluate_parameter(self, expansion: Expansion, block: Block, name: str, above: dict[str, Any]) -> Any:
-        """Return the value of the argument if one is given, otherwise that of the default.
+        """Return the value of the argument if one is given, otherwise the value of the default.
 
-        The default can use the values in `above`, which are those of the parameters declared before this one.
+        The default can use `above`, the values of the parameters declared before this one.
         """
         entry, default = expansion.entry, block.parameters[name]
         if name in entry.arguments:

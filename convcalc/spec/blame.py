@@ -31,7 +31,7 @@ def read_overridden_network(document: Document, overrides: Overrides) -> Network
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
     """Return an error about the values of the named spec parameters if they are the cause, otherwise `error` itself.
 
-    `names` are spec parameters whose values were given from outside.
+    The values of the spec parameters `names` were given from outside.
     """
     if isinstance(error, WrongOverride):
         return error
@@ -42,7 +42,7 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the names of the spec parameters whose given values make the spec invalid.
+    """Return the names of the spec parameters that make the spec invalid by their given values.
 
     This is a single name if the spec is valid without its value. Otherwise it is all names if the spec is valid without
     all of their values, and () if it is not. Shapes that do not fit are never blamed on a value.

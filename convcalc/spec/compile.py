@@ -157,7 +157,7 @@ class EntryCompiler:
         return None
 
     def _compile_dynamic_word(self, entry: Entry, visible: Visible) -> None:
-        """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
+        """Compile an entry with a parameter as its layer kind, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
             message = f"{shorten(entry.word)} is not a layer kind"

@@ -1,4 +1,4 @@
-"""Defines `Draft`: the inputs, layers and groups of a network whose entries are still being expanded.
+"""Defines `Draft`: the inputs, layers and groups of a network while its entries are being expanded.
 
 A draft also enforces the limits on the number of entries and layers.
 """
@@ -48,7 +48,7 @@ class Draft:
         """Add a layer to the network and return the `Place` that its name refers to. Raises TooMuch at the limit.
 
         `tensors` are the inputs of the layer, and `path` is where the layer is written in the spec. `owner` is the
-        index of the node whose weights it reuses, or None if it has its own.
+        index of another node if the layer reuses the weights of that node, otherwise None.
         """
         number = len(self.nodes)
         if number == MOST_LAYERS:

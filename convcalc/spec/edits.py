@@ -249,8 +249,8 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
     """Return the edit that replaces the entry at `path`, such as ("layers", 3), with new entries.
 
     Each new entry is given as its lines: the first line without its dash, the others indented relative to the first.
-    Comments inside the old entry are moved above the new entries. Raises CannotEdit if the text cannot be replaced, for
-    example if the entry is in a list in brackets and a new entry has several lines.
+    Comments inside the old entry are moved above the new entries. Raises CannotEdit if that is impossible. For example,
+    an entry with several lines cannot be put into a list in brackets.
     """
     _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)

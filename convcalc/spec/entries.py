@@ -97,7 +97,7 @@ class Block:
 
 
 class Body:
-    """A list of compiled entries, such as those of a block or branch.
+    """A list of compiled entries, such as the entries of a block or branch.
 
     `dynamic` is whether any entry takes its layer kind or block from a parameter. `least` is the minimum number of
     entries that it expands to.

@@ -104,8 +104,9 @@ class EntryMistakes:
     ) -> None:
         """Report an argument or option that does not exist.
 
-        `path` is the path of the unknown key, `written` is the mapping that contains it, `known` are the valid keys,
-        and `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an argument.
+        `path` is the path of the unknown key, and `written` is the mapping that contains it. `known` are the valid
+        keys, and `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an
+        argument.
         """
         key = str(path[-1])
         hint = key_hint(key, known, kind, written[key])

@@ -301,7 +301,7 @@ class _SpecReader:
     def _find_outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
         """Return the numbers of the network's output tensors, by the names of their layers.
 
-        The layers are listed under `outputs`; by default, the only output is that of the last layer.
+        The layers are listed under `outputs`; by default, the last layer is the only output.
         """
         if "outputs" not in root:
             return _find_default_output(expander.draft, scope)

@@ -76,7 +76,7 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], renumber: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """Return copies by name; `renumber` changes the numbers of tensors, and `offset` is added to those of nodes."""
+    """Return copies by name; `renumber` changes the numbers of tensors, and `offset` is added to node numbers."""
     return {name: _copy_place(place, renumber, offset) for name, place in places.items()}
 
 

@@ -94,8 +94,8 @@ class Resolver:
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
         """Return the hint for a value that was probably meant as an expression; "" for any other value.
 
-        If width is a parameter, the hint for `width` is "write $width". The hint for `2 * $width` is "write $(2 *
-        width)".
+        If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is
+        `write $(2 * width)`.
         """
         if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
             return f"write ${written}"

@@ -1,7 +1,7 @@
 """Defines the state of an expansion: tensors, the places that names refer to, scopes, and the entry being expanded.
 
-A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Its entries have names,
-each of which refers to a `Place`; the name conv1 in the scope stage2 is stage2.conv1 outside of it.
+A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Each entry of a scope has
+a name that refers to a `Place`. The name conv1 in the scope stage2 is stage2.conv1 outside of it.
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The places inside a finished scope by name; those of a copied block are computed on first access."""
+        """The places inside a finished scope, by name; for a copied block, they are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children
@@ -93,9 +93,9 @@ class Use:
 class Scope:
     """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
 
-    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last
-    entry so far. `outer` is the scope around it, whose names are visible inside; it is None for a block, in which no
-    outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
+    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
+    far. `outer` is the scope around it, and the names of `outer` are visible inside; it is None for a block, in which
+    no outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
     """
 
     __slots__ = (

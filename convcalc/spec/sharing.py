@@ -1,4 +1,4 @@
-"""Finds the layers and blocks whose weights an entry reuses with the option `share`, and checks that this is possible.
+"""Finds the layers and blocks with the weights that an entry reuses (option `share`), and checks that this is possible.
 
 For example, `conv: {…, share: conv1}` is allowed only if its arguments and input channels equal those of conv1.
 """
@@ -23,7 +23,7 @@ class WeightSharing:
         self.nodes = nodes
 
     def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """Return the earlier layer or block whose weights an entry reuses; None if the entry has its own weights.
+        """Return the earlier layer or block that shares its weights with an entry; None if the entry has its own.
 
         The option `share` names it. Without that option, the entry may be inside a block that reuses the weights of an
         earlier use of that block. The result is then the layer with the same name in the earlier use. Raises

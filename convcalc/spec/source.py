@@ -157,7 +157,7 @@ def _read_events(reader: _EventReader, text: str) -> None:
 
 
 def parse_events(text: str) -> Iterator[Event]:
-    """Return the events of a YAML text. Raises YAMLError or ValueError, whose messages depend on the parser."""
+    """Return the events of a YAML text. Raises YAMLError or ValueError if it is not valid YAML."""
     parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return parsed
 

@@ -154,7 +154,7 @@ def check_list_length(items: list[Any]) -> list[Any]:
 
 
 def _count_items(value: Any, most: int) -> int:
-    """Return the number of items, including those of nested lists; stop counting above `most`."""
+    """Return the number of items, also in nested lists; stop counting above `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)

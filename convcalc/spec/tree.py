@@ -29,8 +29,8 @@ _DROPPED = object()  # an invalid key, whose value is skipped
 class _OpenCollection:
     """A collection that is being read.
 
-    `key` is the key whose value comes next, None if a key is expected. `nodes` is the number of keys and values in the
-    collection so far, plus one for the collection. `merges` are the mappings that `<<` merges into it.
+    `key` is the key of the value that comes next, None if a key is expected. `nodes` is the number of keys and values
+    in the collection so far, plus one for the collection. `merges` are the mappings that `<<` merges into it.
     """
 
     __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
