@@ -292,7 +292,7 @@ class Notation:
     def write(self, value: Expression, place: int = 0) -> str:
         """Return an expression as text, in parentheses if its position in the formula requires them.
 
-        `place` is that position: 0 if the expression stands alone, 1 for a factor, 2 for a divisor or the base of a
+        `place` is that position: 0 if the expression is alone, 1 for a factor, 2 for a divisor or the base of a
         power.
         """
         if isinstance(value, Symbol):
