@@ -1,19 +1,17 @@
-"""Converts the operations of an ONNX program to steps of a `Graph`, each of which is one layer.
+"""Converts the operations of a program to steps of a `Graph`, each of which is one layer.
 
 `Builder` keeps the data that flows between steps, applies one rule per operation, and checks the output of every layer
 against the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a
 note.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from convcalc.convert.graph import Step
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.layer_names import OnnxNames
-from convcalc.convert.onnx_graph.learnt import list_learnt_roots
-from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
+from convcalc.convert.learnt import list_learnt_roots
+from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, shorten
@@ -51,19 +49,32 @@ class Data(NamedTuple):
         return self.order == tuple(range(len(self.order)))
 
 
+class LayerNames(Protocol):
+    """Names the layers of a network. Each format has its own rules, see for example `onnx_graph.layer_names`."""
+
+    def reserve(self, name: str) -> None:
+        """Keep a name from being assigned to a layer."""
+
+    def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
+        """Return an unused name for the layer of kind `kind` of an operation named `node`.
+
+        `roots` are the names of its learnt tensors.
+        """
+
+
 class Builder:
-    """Collects the steps of an ONNX program.
+    """Collects the steps of a program.
 
     `data` maps the name of a tensor in the file to the output of a step; `owners` maps a layer kind and its learnt
     tensors to the step that owns these weights; `counted` are the learnt tensors that belong to the params of a step.
     """
 
-    def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
+    def __init__(self, program: Program, names: LayerNames) -> None:
         self.program = program
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
-        self.names = OnnxNames(operation.name for operation in operations)
+        self.names = names
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
@@ -122,12 +133,12 @@ class Builder:
         data = self.data[name]
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
         sizes = self.sample_sizes(self.value(name).dims)
-        self.notes.append(f"Transpose before {describe_node(operation)}: no layer kind reorders axes")
+        self.notes.append(f"Transpose before {describe_operation(operation)}: no layer kind reorders axes")
         self.data[name] = self.add_opaque_step(moving, sizes, 0, [data.step])
 
     # -- reading inputs
 
-    def value(self, name: str) -> OnnxValue:
+    def value(self, name: str) -> Tensor:
         """Return the properties of a tensor in the file."""
         return self.program.values[name]
 
@@ -159,7 +170,7 @@ class Builder:
             raise _AxesOutOfOrder(name)
         return found
 
-    def constant(self, operation: Operation, place: int, what: str) -> OnnxValue:
+    def constant(self, operation: Operation, place: int, what: str) -> Tensor:
         """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
 
         Raises UnsupportedOperation if the input is missing, not a constant or not learnt.
@@ -290,8 +301,10 @@ class Builder:
         roots = set(list_learnt_roots(self.program, operation)) - self.counted
         params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
-            raise UnsupportedOperation(f"none of the inputs of {describe_node(operation)} is the output of a layer")
-        self.notes.append(f"{describe_node(operation)}: {reason}")
+            raise UnsupportedOperation(
+                f"none of the inputs of {describe_operation(operation)} is the output of a layer"
+            )
+        self.notes.append(f"{describe_operation(operation)}: {reason}")
         self.counted |= roots
         sources = list(dict.fromkeys(data.step for data in reads))
         for name in filter(None, operation.outputs):
