@@ -5,12 +5,13 @@ against the shape in the file. An operation without a rule, or one whose rule ra
 note.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
 from convcalc.convert.graph import Step
 from convcalc.convert.learnt import list_learnt_roots
+from convcalc.convert.operator_costs import count_operation, find_field
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
@@ -47,6 +48,16 @@ class Data(NamedTuple):
     def standard(self) -> bool:
         """Whether the axes are in the order batch, channels, spatial axes."""
         return self.order == tuple(range(len(self.order)))
+
+
+def _has_positions_of(output: Data, data: Data) -> bool:
+    """Whether an elementwise operator on `data` gives `output` position by position; sizes of 1 are broadcast."""
+    sizes, own = output.shape.spatial, data.shape.spatial
+    return (
+        output.order == data.order
+        and len(sizes) == len(own)
+        and all(one in (1, size) for one, size in zip(own, sizes, strict=True))
+    )
 
 
 class LayerNames(Protocol):
@@ -130,11 +141,10 @@ class Builder:
 
         It is opaque because no layer kind can reorder axes.
         """
-        data = self.data[name]
-        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
-        sizes = self.sample_sizes(self.value(name).dims)
+        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose", inputs=(name,))
         self.notes.append(f"Transpose before {describe_operation(operation)}: no layer kind reorders axes")
-        self.data[name] = self.add_opaque_step(moving, sizes, 0, [data.step])
+        stated = {"params": 0, **self.count_cost(moving)}
+        self.data[name] = self.add_opaque_step(moving, self.unordered(name), stated, [self.data[name]])
 
     # -- reading inputs
 
@@ -306,19 +316,58 @@ class Builder:
             )
         self.notes.append(f"{describe_operation(operation)}: {reason}")
         self.counted |= roots
-        sources = list(dict.fromkeys(data.step for data in reads))
+        stated: dict[str, Any] = {"params": params, **self.count_cost(operation)}
         for name in filter(None, operation.outputs):
             if name in self.program.values:
-                sizes = self.sample_sizes(self.value(name).dims)
-                self.data[name] = self.add_opaque_step(operation, sizes, params, sources)
-                params = 0
+                output = self.unordered(name)
+                if find_field(operation.operator) == "same":
+                    output = self.ordered_like(name, reads) or output
+                self.data[name] = self.add_opaque_step(operation, output, stated, reads)
+                stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
 
-    def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
-        """Add an opaque step, of unknown cost, and return its output. `sizes` is its shape without the batch."""
-        arguments = {"output_shape": list(sizes), "params": params, "what": shorten(operation.operator)}
+    def count_cost(self, operation: Operation) -> dict[str, int]:
+        """Return the operations of an operation per sample, as arguments of an opaque layer; empty if unknown.
+
+        They are unknown if the operator is, or if the file declares other shapes than the operator produces.
+        """
+        values = self.program.values
+        inputs, outputs = (
+            [values[name].dims if name in values else None for name in names]
+            for names in (operation.inputs, operation.outputs)
+        )
+        cost = count_operation(operation.operator, operation.attributes, inputs, outputs)
+        disputed = any(self.program.disputed.get(name) for name in operation.outputs)
+        if cost is None or disputed or any(count % self.batch for count in cost):
+            return {}
+        return {name: count // self.batch for name, count in cost._asdict().items()}
+
+    def add_opaque_step(
+        self, operation: Operation, output: Data, stated: Mapping[str, Any], reads: Sequence[Data]
+    ) -> Data:
+        """Add an opaque step and return its output: `output` with the name of the step.
+
+        `stated` are its params and operations.
+        """
+        arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
+        field = find_field(operation.operator)
+        if field == "all" or (field == "same" and all(_has_positions_of(output, data) for data in reads)):
+            arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
-        self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
-        return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+        self.steps.append(Step(name, "opaque", arguments, tuple(dict.fromkeys(data.step for data in reads))))
+        return output._replace(step=name)
+
+    def unordered(self, name: str) -> Data:
+        """Return the data for a tensor whose axes have no known meaning: the first after the batch is the channels."""
+        sizes = self.sample_sizes(self.value(name).dims)
+        return Data("", Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+
+    def ordered_like(self, name: str, reads: Sequence[Data]) -> Data | None:
+        """Return the data for a tensor whose axes have the order of all `reads`; None if their orders differ."""
+        dims, order = self.value(name).dims, reads[0].order
+        if any(data.order != order for data in reads) or len(dims) != len(order) or dims[0] != self.batch or order[0]:
+            return None
+        channels, *spatial = (size for _, size in sorted(zip(order, dims, strict=True))[1:])
+        return Data("", Shape(channels, tuple(spatial)), order)
 
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`.
