@@ -234,11 +234,13 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether the FLOPs, MACs and receptive field of every layer are known, with a single jump per axis."""
-        return (
-            all(layer.receptive_field.whole or layer.receptive_field.jump is not None for layer in self.layers)
-            and not self.uncounted
-        )
+        """Whether the FLOPs and MACs of every layer and the receptive field of every output are known.
+
+        The receptive field must have a single jump per axis, or be the whole input.
+        """
+        outputs = {tensor - len(self.network.inputs) for tensor in self.network.outputs.values()}
+        fields = [self.layers[node].receptive_field for node in outputs if node >= 0]
+        return all(field.whole or field.jump is not None for field in fields) and not self.uncounted
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:

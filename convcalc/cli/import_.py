@@ -49,8 +49,9 @@ def command(
     """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
 
     FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
-    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported, and
-    becomes an opaque layer of unknown cost. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
+    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported and becomes
+    an opaque layer with the cost of the operation, if it is known. ONNX needs the extra convcalc[onnx], PyTorch
+    convcalc[torch].
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
@@ -61,7 +62,7 @@ def command(
     graph = graph if name is None else graph._replace(name=name)
     if graph.notes and (strict or not where.quiet):
         said = sys.stderr
-        write(_note_lines(graph.notes, strict), said, writing.use_color(where.color, said))
+        write(_note_lines(graph, strict), said, writing.use_color(where.color, said))
     if graph.notes and strict:
         return writing.WRONG_NETWORK
     from convcalc.convert.decompile.spec_writer import spec_text
@@ -139,10 +140,21 @@ def _read_shapes(inputs: Iterable[str]) -> Shapes:
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
-def _note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
+def _note_lines(graph: Graph, strict: bool) -> list[Line]:
     """Return one line per unsupported operation, and a last line with their number and what was done with them."""
+    notes = graph.notes
     lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:
         lines.append([(f"and {len(notes) - _MOST_NOTES} more", "dim")])
-    outcome = "nothing was written" if strict else "imported as opaque layers of unknown cost"
-    return [*lines, [(f"{len(notes)} unsupported: {outcome}", "dim")]]
+    return [*lines, [(f"{len(notes)} unsupported: {_describe_outcome(graph, strict)}", "dim")]]
+
+
+def _describe_outcome(graph: Graph, strict: bool) -> str:
+    if strict:
+        return "nothing was written"
+    from convcalc.convert.opaque_summary import summarise_opaque
+
+    found = summarise_opaque(graph)
+    if not found.layers:
+        return "the figures are not affected"
+    return f"{found.layers} opaque layer{'' if found.layers == 1 else 's'}; {found.describe()}"

@@ -76,10 +76,10 @@ def test_an_unsupported_operator_is_reported_and_becomes_opaque(
 ) -> None:
     assert run(["import", partly]) == 0
     out, err = capsys.readouterr()
-    assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
-    assert err == (
-        "unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: imported as opaque layers of unknown cost\n"
-    )
+    costs = "multiplications: 0, additions: 0, macs: 0, receptive_field: same"
+    assert f"opaque: {{output_shape: [4, 12, 10], {costs}, what: Exp" in out
+    outcome = "1 opaque layer; their costs are known, and none has MACs"
+    assert err == f"unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: {outcome}\n"
 
 
 def test_strict_refuses_unsupported_operators(partly: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def round_trip(network: Any, folder: Path) -> convcalc.Report:
     file.write_bytes(model_bytes(network))
     graph = from_onnx.read(str(file))
     assert graph.notes == (), (
-        "export writes an operator that import cannot read: add it to OPERATORS in onnx_readers.py"
+        "export writes an operator that import cannot read: add it to LOWERINGS in lowering/__init__.py"
     )
     dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
     return convcalc.analyse(convcalc.load(plain_spec(graph), dtype=dtype))

@@ -438,23 +438,37 @@ def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "note"),
+    ("nodes", "note", "macs", "complete"),
     [
-        ("y = Exp(x)", "Exp 'Exp_0': unsupported operator"),
-        ('p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="reflect">(x, p)', "it pads with mode reflect"),
-        ("y = Softmax<axis=3>(x)", "over axis 3"),
-        ("y = Concat<axis=2>(x, x)", "along axis 2"),
-        ("y = MatMul(x, x2)", "its weights are not constants"),
-        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size"),
+        ("y = Exp(x)", "Exp 'Exp_0': unsupported operator", 0, True),
+        (
+            'p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="reflect">(x, p)',
+            "it pads with mode reflect",
+            0,
+            False,
+        ),
+        ("y = Softmax<axis=3>(x)", "over axis 3", 0, True),
+        ("y = Concat<axis=2>(x, x)", "along axis 2", 0, False),
+        ("y = MatMul(x, x2)", "its weights are not constants", 4 * 12 * 3 * 10, True),
+        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size", 0, False),
         (
             "y = MaxPool<kernel_shape=[1,1], strides=[5,5], ceil_mode=1>(x)",
             "its output has shape [1, 4, 4, 3], but maxpool",
+            0,
+            False,
         ),
-        ("y = Transpose<perm=[1,0,2,3]>(x)", "moves the batch axis"),
-        ("t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)", "no layer kind reorders axes"),
+        ("y = Transpose<perm=[1,0,2,3]>(x)", "moves the batch axis", 0, False),
+        (
+            "t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)",
+            "no layer kind reorders axes",
+            4 * 4 * 12 * 10,
+            False,
+        ),
     ],
 )
-def test_an_unsupported_operator_is_reported_and_keeps_its_shape(nodes: str, note: str, tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_reported_and_keeps_its_shape_and_cost(
+    nodes: str, note: str, macs: int, complete: bool, tmp_path: Path
+) -> None:
     inputs = {**X, "x2": (1, 4, 10, 3)} if "x2" in nodes else X
     outputs = ["y", "z"] if "z = " in nodes else ["y"]
     model = made(nodes, inputs, {"w": (4, 4, 1, 1)}, outputs=outputs)
@@ -463,13 +477,24 @@ def test_an_unsupported_operator_is_reported_and_keeps_its_shape(nodes: str, not
     assert len(graph.notes) == 1
     assert note in graph.notes[0]
     assert [step.kind for step in graph.steps].count("opaque") == 1
+    assert report.complete == complete
+    assert report.totals.macs == macs
+
+
+def test_an_operator_that_onnx_does_not_define_is_of_unknown_cost(tmp_path: Path) -> None:
+    model = made("y = Exp(x)", X)
+    model.graph.node[0].domain = "com.example"
+    model.opset_import.add(domain="com.example", version=1)
+    model.graph.output[0].type.tensor_type.shape.CopyFrom(model.graph.input[0].type.tensor_type.shape)
+    report = convcalc.summary(plain_spec(imported(tmp_path, model)))
     assert not report.complete
     assert report.totals.macs is None
 
 
 def test_the_params_of_an_unsupported_operator_count(tmp_path: Path) -> None:
     graph = imported(tmp_path, made("y = Add(x, p)", X, {"p": (4, 12, 10)}))
-    assert entry(graph.steps[0]) == ("opaque", {"output_shape": [4, 12, 10], "params": 480, "what": "Add"})
+    cost = {"multiplications": 0, "additions": 480, "macs": 0, "receptive_field": "same"}
+    assert entry(graph.steps[0]) == ("opaque", {"output_shape": [4, 12, 10], "params": 480, **cost, "what": "Add"})
 
 
 def test_fused_operators_are_no_longer_reported_as_unsupported(tmp_path: Path) -> None:
@@ -531,7 +556,7 @@ def test_weights_used_again_with_another_bias_count_once(tmp_path: Path) -> None
     nodes = "a = Conv(x, w, b)\nc = Conv(x, w, d)\ny = Add(a, c)"
     graph = imported(tmp_path, made(nodes, X, {"w": (8, 4, 3, 3), "b": (8,), "d": (8,)}))
     totals = convcalc.summary(plain_spec(graph)).totals
-    assert (totals.params, totals.macs) == (8 * 4 * 9 + 8 + 8, None)
+    assert (totals.params, totals.macs) == (8 * 4 * 9 + 8 + 8, 2 * 8 * 4 * 9 * 10 * 8)
     assert len(graph.notes) == 1
 
 

@@ -6,12 +6,13 @@ can be evaluated. Whatever shapes the file declares, only small arrays are alloc
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import constants
-from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
+from convcalc.convert.onnx_graph.declared import describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
+from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.problems import shorten, show
 
 Shapes = Mapping[str | None, Sequence[int]]
@@ -23,60 +24,28 @@ _MOST_AXES = 64
 _BY_LENGTH = frozenset(  # operators with an input whose length is the number of axes that inference allocates
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
+_DTYPE_NAMES = {  # by number in onnx.TensorProto
+    1: "float32",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
+    17: "float8",
+    18: "float8",
+    19: "float8",
+    20: "float8",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    12: "uint32",
+    4: "uint16",
+    5: "int16",
+    21: "uint4",
+    22: "int4",
+}
 _PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape
 _WEIGHT_TYPES = frozenset(
     (1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22)
 )  # of onnx.TensorProto: floats, and integers of up to 8 bits
-
-
-class OnnxValue(NamedTuple):
-    """A tensor: `dims` are its sizes including the batch, `kind` is the number of its data type in onnx.TensorProto.
-
-    For a constant, `contents` is its array, None if large or unknown; `roots` are the names of the stored tensors that
-    may be learnt and from which it is made; `measured` says whether it depends on the shape of another tensor.
-    """
-
-    dims: Sizes
-    kind: int
-    constant: bool = False
-    contents: Any = None
-    roots: tuple[str, ...] = ()
-    measured: bool = False
-
-
-class Operation(NamedTuple):
-    """A node. `operator` begins with its domain unless it is a standard ONNX operator.
-
-    `version` is the version of the operator set; `captured` are the outside tensors that the node's subgraphs read.
-    """
-
-    name: str
-    operator: str
-    attributes: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    version: int
-    captured: tuple[str, ...] = ()
-
-
-class Program(NamedTuple):
-    """A graph as a list of operations, with the facts known about its tensors.
-
-    `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
-    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
-    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
-    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
-    """
-
-    name: str
-    inputs: dict[str, Sizes]
-    operations: list[Operation]
-    outputs: tuple[str, ...]
-    values: dict[str, OnnxValue]
-    weights: dict[str, int]
-    literal: frozenset[str]
-    filled: frozenset[str]
-    disputed: Mapping[str, str]
 
 
 def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
@@ -98,7 +67,7 @@ class _OnnxReader:
         self.onnx = onnx
         self.model = model
         self.shapes = dict(shapes)
-        self.values: dict[str, OnnxValue] = {}
+        self.values: dict[str, Tensor] = {}
         self.types: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
@@ -143,10 +112,13 @@ class _OnnxReader:
             )
         return dims
 
-    def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
-        """Record a tensor, and its type and contents for onnx's inference; `data`, if given, replaces the contents."""
-        self.values[name] = value
-        self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
+    def add(self, name: str, kind: int, value: Tensor, data: Any = None) -> None:
+        """Record a tensor, and its type and contents for onnx's inference; `data`, if given, replaces the contents.
+
+        `kind` is the number of its data type in onnx.TensorProto.
+        """
+        self.values[name] = value._replace(dtype=_DTYPE_NAMES.get(kind))
+        self.types[name] = self.onnx.helper.make_tensor_type_proto(kind, value.dims)
         if data is not None:
             self.data[name] = data
         elif value.contents is not None:
@@ -160,7 +132,7 @@ class _OnnxReader:
         if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
-        self.add(name, OnnxValue(dims, tensor.data_type, True, contents, roots))
+        self.add(name, tensor.data_type, Tensor(dims, None, True, contents, roots))
 
     def read_contents(self, tensor: Any) -> Any:
         """Return the array of an onnx.TensorProto; None if it is stored in another file or is malformed."""
@@ -183,7 +155,7 @@ class _OnnxReader:
         found = {}
         for info in infos:
             dims = self.input_dims(info)
-            self.add(info.name, OnnxValue(self.check_sizes(dims, info.name), info.type.tensor_type.elem_type))
+            self.add(info.name, info.type.tensor_type.elem_type, Tensor(self.check_sizes(dims, info.name)))
             found[info.name] = dims
         return found
 
@@ -229,18 +201,18 @@ class _OnnxReader:
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                reason = f"{describe_node(operation)} reads {show(name)}, which no earlier node produces"
+                reason = f"{describe_operation(operation)} reads {show(name)}, which no earlier node produces"
                 raise NotImported(self.unknown.get(name, reason))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{describe_node(operation)} produces {show(name)}, which already exists")
+                raise NotImported(f"{describe_operation(operation)} produces {show(name)}, which already exists")
         if operation.operator in _BY_LENGTH:
             self.check_lengths(operation)
         try:
             self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing or have another type than the operator expects
-            raise NotImported(f"{describe_node(operation)} is malformed: {shorten(str(error))}") from None
+            raise NotImported(f"{describe_operation(operation)} is malformed: {shorten(str(error))}") from None
         return operation
 
     def check_lengths(self, operation: Operation) -> None:
@@ -248,10 +220,10 @@ class _OnnxReader:
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
-            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
-                raise NotImported(
-                    f"{describe_node(operation)} has a list for {value.dims[0]} axes; a tensor has at most {_MOST_AXES}"
-                )
+            kind = self.types[name].tensor_type.elem_type
+            if kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
+                what = f"{describe_operation(operation)} has a list for {value.dims[0]} axes"
+                raise NotImported(f"{what}; a tensor has at most {_MOST_AXES}")
 
     def read_attribute(self, attribute: Any) -> Any:
         """Return an attribute as a Python value: an array for a small tensor, None for a large one or a subgraph."""
@@ -276,17 +248,16 @@ class _OnnxReader:
                 continue
             if name not in inferred:
                 why = f": {self.failure}" if self.failure else ""
-                self.unknown[name] = f"the output shape of {describe_node(operation)} is unknown{why}"
+                self.unknown[name] = f"the output shape of {describe_operation(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
             contents = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
             roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(
-                name, OnnxValue(self.check_sizes(dims, name), kind, constant, contents, roots, constant and measured)
-            )
+            sizes = self.check_sizes(dims, name)
+            self.add(name, kind, Tensor(sizes, None, constant, contents, roots, constant and measured))
 
     def find_roots(
-        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
+        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Tensor]
     ) -> tuple[str, ...]:
         """Return the names of the tensors that may be learnt and from which the constant `name` is made.
 
@@ -359,8 +330,8 @@ class _OnnxReader:
             ):  # with other input shapes, the declared shapes do not apply
                 self.disputed[name] = describe_mismatch(self.declared[name], found[name][1])
         if operation.operator in _KEEPS_SHAPE and operation.outputs[0] not in found:
-            value = self.values[operation.inputs[0]]
-            found[operation.outputs[0]] = (value.kind, value.dims)
+            source = operation.inputs[0]
+            found[operation.outputs[0]] = (self.types[source].tensor_type.elem_type, self.values[source].dims)
         return found
 
     def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
@@ -403,8 +374,3 @@ def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | Non
             return [numpy.asarray(attributes[name], kind)]
     value = attributes.get("value")
     return None if value is None else [value]
-
-
-def describe_node(operation: Operation) -> str:
-    """Return the description of a node in messages: `Conv 'conv1'`."""
-    return f"{shorten(operation.operator)} {show(operation.name)}"

@@ -1,19 +1,18 @@
-"""Converts the operations of an ONNX program to steps of a `Graph`, each of which is one layer.
+"""Converts the operations of a program to steps of a `Graph`, each of which is one layer.
 
 `Builder` keeps the data that flows between steps, applies one rule per operation, and checks the output of every layer
 against the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a
 note.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from convcalc.convert.graph import Step
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.layer_names import OnnxNames
-from convcalc.convert.onnx_graph.learnt import list_learnt_roots
-from convcalc.convert.onnx_graph.program import OnnxValue, Operation, Program, describe_node
+from convcalc.convert.learnt import list_learnt_roots
+from convcalc.convert.operator_costs import count_operation, find_field
+from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, shorten
@@ -51,19 +50,42 @@ class Data(NamedTuple):
         return self.order == tuple(range(len(self.order)))
 
 
+def _has_positions_of(output: Data, data: Data) -> bool:
+    """Whether an elementwise operator on `data` gives `output` position by position; sizes of 1 are broadcast."""
+    sizes, own = output.shape.spatial, data.shape.spatial
+    return (
+        output.order == data.order
+        and len(sizes) == len(own)
+        and all(one in (1, size) for one, size in zip(own, sizes, strict=True))
+    )
+
+
+class LayerNames(Protocol):
+    """Names the layers of a network. Each format has its own rules, see for example `onnx_graph.layer_names`."""
+
+    def reserve(self, name: str) -> None:
+        """Keep a name from being assigned to a layer."""
+
+    def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
+        """Return an unused name for the layer of kind `kind` of an operation named `node`.
+
+        `roots` are the names of its learnt tensors.
+        """
+
+
 class Builder:
-    """Collects the steps of an ONNX program.
+    """Collects the steps of a program.
 
     `data` maps the name of a tensor in the file to the output of a step; `owners` maps a layer kind and its learnt
     tensors to the step that owns these weights; `counted` are the learnt tensors that belong to the params of a step.
     """
 
-    def __init__(self, program: Program, operations: Iterable[Operation]) -> None:
+    def __init__(self, program: Program, names: LayerNames) -> None:
         self.program = program
         self.steps: list[Step] = []
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
-        self.names = OnnxNames(operation.name for operation in operations)
+        self.names = names
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
@@ -119,15 +141,14 @@ class Builder:
 
         It is opaque because no layer kind can reorder axes.
         """
-        data = self.data[name]
-        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose")
-        sizes = self.sample_sizes(self.value(name).dims)
-        self.notes.append(f"Transpose before {describe_node(operation)}: no layer kind reorders axes")
-        self.data[name] = self.add_opaque_step(moving, sizes, 0, [data.step])
+        moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose", inputs=(name,))
+        self.notes.append(f"Transpose before {describe_operation(operation)}: no layer kind reorders axes")
+        stated = {"params": 0, **self.count_cost(moving)}
+        self.data[name] = self.add_opaque_step(moving, self.unordered(name), stated, [self.data[name]])
 
     # -- reading inputs
 
-    def value(self, name: str) -> OnnxValue:
+    def value(self, name: str) -> Tensor:
         """Return the properties of a tensor in the file."""
         return self.program.values[name]
 
@@ -159,7 +180,7 @@ class Builder:
             raise _AxesOutOfOrder(name)
         return found
 
-    def constant(self, operation: Operation, place: int, what: str) -> OnnxValue:
+    def constant(self, operation: Operation, place: int, what: str) -> Tensor:
         """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
 
         Raises UnsupportedOperation if the input is missing, not a constant or not learnt.
@@ -290,22 +311,63 @@ class Builder:
         roots = set(list_learnt_roots(self.program, operation)) - self.counted
         params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
-            raise UnsupportedOperation(f"none of the inputs of {describe_node(operation)} is the output of a layer")
-        self.notes.append(f"{describe_node(operation)}: {reason}")
+            raise UnsupportedOperation(
+                f"none of the inputs of {describe_operation(operation)} is the output of a layer"
+            )
+        self.notes.append(f"{describe_operation(operation)}: {reason}")
         self.counted |= roots
-        sources = list(dict.fromkeys(data.step for data in reads))
+        stated: dict[str, Any] = {"params": params, **self.count_cost(operation)}
         for name in filter(None, operation.outputs):
             if name in self.program.values:
-                sizes = self.sample_sizes(self.value(name).dims)
-                self.data[name] = self.add_opaque_step(operation, sizes, params, sources)
-                params = 0
+                output = self.unordered(name)
+                if find_field(operation.operator) == "same":
+                    output = self.ordered_like(name, reads) or output
+                self.data[name] = self.add_opaque_step(operation, output, stated, reads)
+                stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
 
-    def add_opaque_step(self, operation: Operation, sizes: Sizes, params: int, sources: list[str]) -> Data:
-        """Add an opaque step, of unknown cost, and return its output. `sizes` is its shape without the batch."""
-        arguments = {"output_shape": list(sizes), "params": params, "what": shorten(operation.operator)}
+    def count_cost(self, operation: Operation) -> dict[str, int]:
+        """Return the operations of an operation per sample, as arguments of an opaque layer; empty if unknown.
+
+        They are unknown if the operator is, or if the file declares other shapes than the operator produces.
+        """
+        values = self.program.values
+        inputs, outputs = (
+            [values[name].dims if name in values else None for name in names]
+            for names in (operation.inputs, operation.outputs)
+        )
+        cost = count_operation(operation.operator, operation.attributes, inputs, outputs)
+        disputed = any(self.program.disputed.get(name) for name in operation.outputs)
+        if cost is None or disputed or any(count % self.batch for count in cost):
+            return {}
+        return {name: count // self.batch for name, count in cost._asdict().items()}
+
+    def add_opaque_step(
+        self, operation: Operation, output: Data, stated: Mapping[str, Any], reads: Sequence[Data]
+    ) -> Data:
+        """Add an opaque step and return its output: `output` with the name of the step.
+
+        `stated` are its params and operations.
+        """
+        arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
+        field = find_field(operation.operator)
+        if field == "all" or (field == "same" and all(_has_positions_of(output, data) for data in reads)):
+            arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
-        self.steps.append(Step(name, "opaque", arguments, tuple(sources)))
-        return Data(name, Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+        self.steps.append(Step(name, "opaque", arguments, tuple(dict.fromkeys(data.step for data in reads))))
+        return output._replace(step=name)
+
+    def unordered(self, name: str) -> Data:
+        """Return the data for a tensor whose axes have no known meaning: the first after the batch is the channels."""
+        sizes = self.sample_sizes(self.value(name).dims)
+        return Data("", Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
+
+    def ordered_like(self, name: str, reads: Sequence[Data]) -> Data | None:
+        """Return the data for a tensor whose axes have the order of all `reads`; None if their orders differ."""
+        dims, order = self.value(name).dims, reads[0].order
+        if any(data.order != order for data in reads) or len(dims) != len(order) or dims[0] != self.batch or order[0]:
+            return None
+        channels, *spatial = (size for _, size in sorted(zip(order, dims, strict=True))[1:])
+        return Data("", Shape(channels, tuple(spatial)), order)
 
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`.

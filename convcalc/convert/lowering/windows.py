@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcalc.arithmetic import Pair, effective_kernel_size, same_padding
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation
 from convcalc.convert.graph import NotImported
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.program import Operation, describe_node
-from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.operators import Operation, Sizes, describe_operation
 
 
 def collapse_axes(values: Sequence[Any]) -> Any:
@@ -95,7 +94,7 @@ def _check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence
     """Raise NotImported unless weights for `channels` input channels and this kernel fit the shape of the data."""
     if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
         weights = f"weights for {channels} channels and {len(kernel)} axes"
-        raise NotImported(f"{describe_node(operation)} has {weights}, but its input is {data.shape}")
+        raise NotImported(f"{describe_operation(operation)} has {weights}, but its input is {data.shape}")
 
 
 def convert_conv(builder: Builder, operation: Operation) -> None:
@@ -111,7 +110,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
         padding=_read_padding(operation, data.shape.spatial, tuple(kernel), stride, dilation),
         dilation=collapse_axes(dilation),
     )
-    if operation.attributes.get("padding_mode"):  # from a Pad that `node_patterns` merged into the Conv
+    if operation.attributes.get("padding_mode"):  # from a Pad that `fusions` merged into the Conv
         window["padding_mode"] = operation.attributes["padding_mode"]
     bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
     roots = builder.roots(operation, 1, 2)

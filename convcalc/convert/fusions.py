@@ -11,10 +11,9 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from convcalc.convert.onnx_graph import activation_chains
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
-from convcalc.convert.onnx_graph.program import Operation, Program
+from convcalc.convert import activation_values
+from convcalc.convert.learnt import is_learnt, is_varied
+from convcalc.convert.operators import Operation, Program, Sizes
 
 _PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 _INPUTS_WITHOUT_BIAS = {
@@ -141,7 +140,7 @@ def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) 
     for root in chain:
         used: dict[int, None] = {}
         values = _evaluate_chain(merger, operation.outputs[0], root, used, {})
-        kind = None if values is None else activation_chains.match_activation(values)
+        kind = None if values is None else activation_values.match_activation(values)
         inside = set(used)
         if kind is None or not _is_closed(merger, inside, place):
             continue
@@ -168,8 +167,8 @@ def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
             maker = merger.find_maker(name)
             if (
                 maker is not None
-                and maker[1].operator in activation_chains.COMPUTED
-                and len(found) < activation_chains.MOST_CHAIN
+                and maker[1].operator in activation_values.COMPUTED
+                and len(found) < activation_values.MOST_CHAIN
             ):
                 pending.append(maker[0])
     return list(found)
@@ -184,26 +183,26 @@ def _evaluate_chain(
     added to `used`; `known` caches the result for each tensor.
     """
     if name == root:
-        return list(activation_chains.POINTS)
+        return list(activation_values.POINTS)
     if name in known:
         return known[name]
     known[name] = None
     if merger.is_constant(name):
         value = merger.scalar(name)
-        known[name] = None if value is None else [value] * len(activation_chains.POINTS)
+        known[name] = None if value is None else [value] * len(activation_values.POINTS)
         return known[name]
     maker = merger.find_maker(name)
     if (
         maker is None
-        or maker[1].operator not in activation_chains.COMPUTED
-        or len(used) == activation_chains.MOST_CHAIN
+        or maker[1].operator not in activation_values.COMPUTED
+        or len(used) == activation_values.MOST_CHAIN
     ):
         return None
     used[maker[0]] = None
     columns = [_evaluate_chain(merger, source, root, used, known) for source in maker[1].inputs if source]
     whole = [column for column in columns if column is not None]
     if len(whole) == len(columns):
-        known[name] = activation_chains.evaluate_operator(maker[1].operator, maker[1].attributes, whole)
+        known[name] = activation_values.evaluate_operator(maker[1].operator, maker[1].attributes, whole)
     return known[name]
 
 
@@ -357,7 +356,7 @@ def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | No
         maker = merger.find_maker(current)
         if current == source or merger.is_constant(current):
             continue
-        if maker is None or len(inside) > activation_chains.MOST_CHAIN:
+        if maker is None or len(inside) > activation_values.MOST_CHAIN:
             return None
         if maker[0] not in inside:
             inside.add(maker[0])

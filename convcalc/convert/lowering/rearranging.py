@@ -6,10 +6,9 @@ Each `convert_…` function is a rule: it adds the layers of an operation to the
 from math import prod
 from typing import Any
 
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.onnx_windows import collapse_axes, spec_padding
-from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.lowering.windows import collapse_axes, spec_padding
+from convcalc.convert.operators import Operation, Sizes
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
@@ -171,7 +170,7 @@ def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
 
 
 def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
-    """Convert the ChannelShuffle found by `node_patterns`."""
+    """Convert the ChannelShuffle found by `fusions`."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 

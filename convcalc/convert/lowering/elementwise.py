@@ -7,10 +7,9 @@ from collections.abc import Callable
 from struct import pack
 from typing import Any
 
-from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.learnt import is_learnt
-from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.learnt import is_learnt
+from convcalc.convert.operators import Operation, Sizes
 
 Rule = Callable[[Builder, Operation], None]
 
@@ -139,7 +138,7 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
     """Convert GroupNormalization with one scale and one bias per channel.
 
-    An operation that `node_patterns` merged from several nodes may have neither; the layer then has `affine: false`.
+    An operation that `fusions` merged from several nodes may have neither; the layer then has `affine: false`.
     """
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}

@@ -1,30 +1,12 @@
-"""Counts the elements of each data type in the weights, biases and layer outputs of an ONNX network."""
+"""Counts the elements of each data type in the weights, biases and layer outputs of an imported network."""
 
 from collections.abc import Iterable
 
+from convcalc.convert.builder import Builder
 from convcalc.convert.dtypes import DataTypes
-from convcalc.convert.onnx_graph.program import Operation
-from convcalc.convert.onnx_graph.step_builder import Builder
+from convcalc.convert.operators import Operation
 from convcalc.units import BITS
 
-_DTYPE_NAMES = {  # by number in onnx.TensorProto
-    1: "float32",
-    10: "float16",
-    11: "float64",
-    16: "bfloat16",
-    17: "float8",
-    18: "float8",
-    19: "float8",
-    20: "float8",
-    2: "uint8",
-    3: "int8",
-    6: "int32",
-    12: "uint32",
-    4: "uint16",
-    5: "int16",
-    21: "uint4",
-    22: "int4",
-}
 _NORMS = {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
 _BIASED_OPERATORS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", *_NORMS})
 """Operators whose input at position 2 is a bias. MatMul has one if an Add was merged into it."""
@@ -37,10 +19,10 @@ def count_data_types(builder: Builder, operations: Iterable[Operation]) -> DataT
     biases = {root for operation in operations for root in _bias_roots(builder, operation)}
     for root in sorted(builder.counted):
         use = "bias" if root in biases else "weights"
-        found.add(use, _DTYPE_NAMES.get(values[root].kind), builder.program.weights[root])
+        found.add(use, values[root].dtype, builder.program.weights[root])
     types: dict[str, str] = {}
     for name, data in builder.data.items():
-        dtype = _DTYPE_NAMES.get(values[name].kind)
+        dtype = values[name].dtype
         # if a tensor is cast or quantised, count it in its smallest data type: that form is stored
         if dtype is not None and BITS[dtype] < BITS.get(types.get(data.step, ""), 65):
             types[data.step] = dtype

@@ -9,7 +9,7 @@ Source: onnx.ai/onnx/operators.
 
 from collections.abc import Iterable, Iterator
 
-from convcalc.convert.onnx_graph.program import Operation, Program
+from convcalc.convert.operators import Operation, Program
 
 _RECURRENT_WEIGHTS = (1, 2, 3, 7)  # input and state matrices, biases, peepholes
 _WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {  # by operator, the positions of the weight inputs

@@ -1,0 +1,81 @@
+"""Makes a `Graph` of a `Program`: merges operators that are one layer, then turns the operators into layers.
+
+Every importer of operators ends here, so that the same operators become the same layers in every format.
+"""
+
+from collections.abc import Callable, Iterable
+
+from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation
+from convcalc.convert.fusions import merge_patterns
+from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.loading_check import make_loadable
+from convcalc.convert.lowering import LOWERINGS
+from convcalc.convert.operators import Operation, Program, Sizes
+from convcalc.convert.tensor_types import count_data_types
+from convcalc.network import MOST_LAYERS
+
+
+def build_graph(program: Program, title: str, origin: str, make_names: Callable[[Iterable[str]], LayerNames]) -> Graph:
+    """Return the graph of a program, with this title and origin.
+
+    `make_names` takes the names of the operations that remain after merging and returns the `LayerNames` to use.
+
+    Raises NotImported if an input is not a batch of samples, no output depends on an input, there are too many layers,
+    or the graph cannot be written as a spec.
+    """
+    operations = merge_patterns(program)
+    builder = Builder(program, make_names(operation.name for operation in operations))
+    try:
+        for name in program.inputs:
+            builder.add_input(name, _find_input_order(program, operations, name))
+        for operation in operations:
+            builder.run(operation, LOWERINGS.get(operation.operator))
+        outputs = _list_output_steps(builder, program)
+    except UnsupportedOperation as error:
+        raise NotImported(str(error)) from None
+    if len(builder.steps) > MOST_LAYERS:
+        raise NotImported(f"more than {MOST_LAYERS:,} layers")
+    shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
+    graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
+    return make_loadable(use_pointwise_kind(count_data_types(builder, operations).apply_to(graph)))
+
+
+def _find_input_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:
+    """Return, for each axis of an input in the file, its place in the order batch, channels, spatial axes.
+
+    This is (0, 2, 3, 1) for an image with channels last. The channels are last if every operation that reads the input
+    is a Transpose that moves the last axis directly behind the batch; otherwise they are first.
+    """
+    rank = len(program.inputs[name])
+    last = (0, *range(2, rank), 1)
+    to_front = (0, rank - 1, *range(1, rank - 1))
+    readers = [operation for operation in operations if name in (*operation.inputs, *operation.captured)]
+    if (
+        rank > 2
+        and readers
+        and all(
+            reader.operator == "Transpose" and tuple(reader.attributes.get("perm", ())) == to_front
+            for reader in readers
+        )
+    ):
+        return last
+    return tuple(range(rank))
+
+
+def _list_output_steps(builder: Builder, program: Program) -> tuple[str, ...]:
+    """Return the names of the steps that produce the outputs; an input that is also an output gets an identity step.
+
+    Raises UnsupportedOperation if no output depends on an input.
+    """
+    steps: dict[str, None] = {}
+    for name in program.outputs:
+        data = builder.data.get(name)
+        if data is None:
+            continue
+        if data.step in program.inputs:
+            identity = Operation(name, "Identity", {}, (), ())
+            data = builder.make(identity, "identity", {}, [data])
+        steps[data.step] = None
+    if not steps:
+        raise UnsupportedOperation("no output depends on an input")
+    return tuple(steps)

@@ -1,0 +1,70 @@
+"""Defines a `Program`: an imported network as operators and tensors, before it becomes layers.
+
+Every importer of operators writes a Program. Operators have the names and attributes of the ONNX standard, whatever
+the format: a convolution is `Operation("conv1", "Conv", {"strides": (2, 2)}, ("x", "weight"), ("y",))`. Then
+`fusions` merges operators that together are one layer, and `lowering` turns operators into the layers of a `Graph`.
+Source of the names: onnx.ai/onnx/operators.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from convcalc.problems import shorten, show
+
+Sizes = tuple[int, ...]
+NEWEST = 25  # the version of the ONNX operator set whose attributes an operation has by default
+
+
+class Tensor(NamedTuple):
+    """A tensor: `dims` are its sizes including the batch, `dtype` its data type as in a spec, None if unknown.
+
+    For a constant, `contents` is its array, None if large or unknown; `roots` are the names of the stored tensors that
+    may be learnt and from which it is made; `measured` says whether it depends on the shape of another tensor.
+    """
+
+    dims: Sizes
+    dtype: str | None = None
+    constant: bool = False
+    contents: Any = None
+    roots: tuple[str, ...] = ()
+    measured: bool = False
+
+
+class Operation(NamedTuple):
+    """One use of an operator. `operator` begins with its domain unless it is a standard ONNX operator.
+
+    `version` is the version of the operator set; `captured` are the outside tensors that its subgraphs read.
+    """
+
+    name: str
+    operator: str
+    attributes: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    version: int = NEWEST
+    captured: tuple[str, ...] = ()
+
+
+class Program(NamedTuple):
+    """A network as a list of operations in an order of execution, with the facts known about its tensors.
+
+    `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
+    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
+    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
+    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
+    """
+
+    name: str
+    inputs: dict[str, Sizes]
+    operations: list[Operation]
+    outputs: tuple[str, ...]
+    values: dict[str, Tensor]
+    weights: dict[str, int]
+    literal: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
+    disputed: Mapping[str, str] = {}
+
+
+def describe_operation(operation: Operation) -> str:
+    """Return the description of an operation in messages: `Conv 'conv1'`."""
+    return f"{shorten(operation.operator)} {show(operation.name)}"
