@@ -109,8 +109,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` is `select_by_any_use` or `select_by_all_uses`. They differ for convolutions in a block: LAYER must match
-    any use of the block, or all of them.
+    `choose` decides about convolutions in blocks: for `select_by_any_use`, LAYER must match any use of the block; for
+    `select_by_all_uses`, it must match all of them.
     """
     try:
         return choose(convs, report.network, layer)

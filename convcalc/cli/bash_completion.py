@@ -41,7 +41,7 @@ class BashCompletion(ShellComplete):
         return words[1:], word
 
     def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
-        """Return the completions without the part of the word that bash does not replace."""
+        """Return the completions; each has only the part of the word that bash will replace."""
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and incomplete.startswith("-") else ""
         split = _find_start_of_last_part(incomplete, os.environ.get("BREAKS", ""))
@@ -57,7 +57,7 @@ class BashCompletion(ShellComplete):
 
 
 def _find_start_of_last_part(word: str, breaks: str) -> int:
-    """The shell splits a word after the characters in `breaks`, but before an `@`."""
+    """Return the index after the last character at which the shell splits `word`, or of an `@` found there."""
     last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
     return last if word[last : last + 1] == "@" else last + 1
 

@@ -261,7 +261,7 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 def _render(
     checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: writing.Output
 ) -> str:
-    """If `format` is None, it is `github` in GitHub Actions, else `text`."""
+    """Return the results as text in a format; the default is `github` in GitHub Actions, else `text`."""
     from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"

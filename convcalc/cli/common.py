@@ -227,7 +227,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Values are parsed as in a spec. Raises Failure if one is malformed."""
+    """Return these option values as overrides, parsed as in a spec. Raises Failure if one is malformed."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -260,7 +260,7 @@ def _read_param(text: str, option: str) -> tuple[str, Any]:
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
-    """Return name and sizes of an input such as `left=3,320,320`; the name may be left out. Raises Failure."""
+    """Return the name (None if left out) and the sizes in a text such as `left=3,320,320`. Raises Failure."""
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):

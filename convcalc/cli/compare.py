@@ -155,7 +155,7 @@ def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int
 
 
 def _declared_parameters(document: Document) -> dict[str, Any]:
-    """Values are unchecked; if `params` is not a mapping, the result is empty."""
+    """Return the spec parameters that a document declares, unchecked; empty if it declares none."""
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 

@@ -75,13 +75,13 @@ def complete_dtype(context: click.Context, parameter: click.Parameter, incomplet
 
 
 def _given_nets(context: click.Context) -> list[str]:
-    """If the last option has no value yet, click parses no arguments; NET is then in `context.args`."""
+    """Return the NET arguments; click leaves them in `context.args` if the last option has no value yet."""
     net, nets = context.params.get("net"), context.params.get("nets") or ()
     return [net] if net else [*nets] or context.args
 
 
 def _list_param_names(net: str) -> list[str]:
-    """Return no names if the network cannot be read."""
+    """Return the names of the spec parameters of a network; empty if it cannot be read."""
     from convcalc.problems import InvalidSpec
     from convcalc.spec.files import STANDARD_INPUT, read_net
     from convcalc.spec.net_argument import split_net
@@ -97,7 +97,7 @@ def _list_param_names(net: str) -> list[str]:
 
 
 def _list_layer_names(context: click.Context) -> list[str]:
-    """Return no names if the network cannot be read."""
+    """Return the names of the layers and scopes of a network; empty if it cannot be read."""
     from convcalc.cli import common, writing
     from convcalc.problems import InvalidSpec
     from convcalc.spec.inputs import Overrides

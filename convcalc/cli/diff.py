@@ -86,7 +86,7 @@ def command(
         _ComparedNetwork("NEW", _make_new_reader(files), new_overrides),
     )
     reports, errors = [], []
-    for side in reversed(sides):  # a missing file is reported before one missing in git
+    for side in reversed(sides):  # NEW is first, so that a missing file is reported before a missing git revision
         try:
             reports.append(analyse(_build_network(side, where), **memory))
         except InvalidSpec as error:
@@ -101,7 +101,7 @@ def command(
 
 
 class _ComparedNetwork(NamedTuple):
-    """One of the two networks: `name` is OLD or NEW, and `read_document` is a function without arguments."""
+    """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
 
     name: str
     read_document: Callable[[], Document]
@@ -148,12 +148,12 @@ def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """`option` is --set-old or --set-new; its values take precedence over those of --set."""
+    """Return the overrides with the values of --set-old or --set-new, which take precedence over --set."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
 def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
-    """Raises InvalidSpec for a mistake in the spec, and Failure for a mistake in the options."""
+    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
     document = side.read_document()
     try:
         return common.build_network(document, side.overrides, where)

@@ -106,10 +106,7 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Return True for an invalid spec as well, so that its problems are reported.
-
-    Otherwise, the message would be that the spec has no budget.
-    """
+    """Return whether a spec has a budget; True for an invalid spec, whose problems are reported first."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
@@ -129,7 +126,7 @@ def _read_order(text: str) -> Order:
 
 
 def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """Parse texts such as `width=0.25:1.5:0.05` and `size=96,128`.
+    """Return the spec parameters and values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
 
     Raises Failure if a text is malformed, and Flaw if the range in it is.
     """

@@ -95,7 +95,7 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
 
 def _choose_importer(file: str) -> str:
-    """Return `keras` or `onnx`.
+    """Return the importer for a file, `keras` or `onnx`.
 
     Raises Failure if the file is a spec or has an unsupported format, and OSError if it cannot be opened.
     """
@@ -135,7 +135,7 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
-    """Return the shapes of the --input options by input name (None: no name)."""
+    """Return the shapes in the --input options by input name; the key is None if the name is left out."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 

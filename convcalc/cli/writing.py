@@ -130,7 +130,7 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
 
 
 def _is_longer_than_screen(text: str) -> bool:
-    """Return False if standard input or output is not a terminal, because a pager would be useless."""
+    """Return whether the terminal cannot show all lines at once; False if there is no terminal."""
     if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM") == "dumb":
         return False
     from shutil import get_terminal_size

@@ -29,7 +29,7 @@ def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
 
 
 def _sort_key(problem: Problem) -> tuple[int, int, str, str]:
-    """Problems without a line, which concern the whole file, come first."""
+    """Return line, column, code and message; problems of the whole file have no line and come first."""
     line, column = problem.span[:2] if problem.span else (0, 0)
     return line, column, problem.code, problem.message
 
@@ -131,7 +131,7 @@ def _wrap_line(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return no columns if no budget is set, or if there is an error or a warning."""
+    """Return the table of budgets; no columns if no budget is set, or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
     if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
@@ -192,7 +192,7 @@ def _escape_data(text: str) -> str:
 
 
 def _escape_property(text: str) -> str:
-    """Colons and commas separate the properties of a workflow command, so they are percent-encoded too."""
+    """Escape a property of a workflow command, in which colons and commas are percent-encoded too."""
     return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 

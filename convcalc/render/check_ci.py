@@ -37,7 +37,7 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
 
 
 def _stripped_line(source: list[str], problem: Problem) -> str:
-    """Return an empty text if the problem has no line."""
+    """Return the line of a problem without blanks at its ends; empty if the problem has no line."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
@@ -68,7 +68,7 @@ def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> st
 
 
 def _rule_dict(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """`rule` is None for the codes of invalid specs and exceeded budgets, which are not lint rules."""
+    """Return the SARIF rule for a code; `rule` is None if the code is not that of a lint rule."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -105,12 +105,12 @@ def _related_dict(file: str, number: int, other: Related, span: Span) -> dict[st
 
 
 def _break_links(text: str) -> str:
-    """SARIF treats `[text](target)` in a message as a link."""
+    """Return the text without `[text](target)`, which SARIF would treat as a link."""
     return text.replace("](", "] (")
 
 
 def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
-    """A problem without a place in the file is reported at line 1."""
+    """Return a SARIF location; without `span`, it is line 1 of the file."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))

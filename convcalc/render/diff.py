@@ -144,7 +144,7 @@ def list_total_signs(difference: Difference) -> list[str]:
 
 
 def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Arguments that are cut in the table are not explained."""
+    """Return the legend entries for the arguments in the table, except those that are cut there."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -167,7 +167,7 @@ def _title_lines(difference: Difference, labels: Sequence[str | None], width: in
 
 
 def _totals_table(difference: Difference, width: int | None) -> Table:
-    """Numbers are abbreviated if the table with exact ones does not fit `width`."""
+    """Return the table of totals; its numbers are abbreviated if exact ones do not fit `width`."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
@@ -271,7 +271,7 @@ def _change_dict(change: ValueChange) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """Convert shapes and tuples to lists."""
+    """Convert a value for JSON: a shape becomes the list of its sizes, and a tuple becomes a list."""
     if isinstance(value, Shape):
         return list(value.sizes)
     return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

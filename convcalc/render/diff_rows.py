@@ -153,7 +153,7 @@ def _describe_kind(changes: Sequence[LayerChange]) -> str:
 
 
 def _format_common_arguments(changes: Sequence[LayerChange]) -> str:
-    """Return an empty text if the layers have different arguments."""
+    """Return the arguments that the layers have in short form; empty if the layers differ in them."""
     texts = {change.layer.layer.glance() for change in changes}
     return texts.pop() if len(texts) == 1 else ""
 
@@ -252,7 +252,10 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
 
 
 def _replace_common_ending(old: str, new: str) -> tuple[str, str]:
-    """For example, return `stage2.*` and `layer2.*` for `stage2.conv1` and `layer2.conv1`."""
+    """Return both names with their common ending replaced by `*`.
+
+    For example, it returns `stage2.*` and `layer2.*` for `stage2.conv1` and `layer2.conv1`.
+    """
     before, after = old.split("."), new.split(".")
     while len(before) > 1 and len(after) > 1 and before[-1] == after[-1]:
         before, after = before[:-1], after[:-1]

@@ -39,7 +39,7 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Without `in_words`, return only the title and the figures."""
+    """Return the explanation of one layer; without `in_words`, only its title and figures."""
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -171,7 +171,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the columns of a table with one row per layer kind, its params and operations, and a row of sums."""
+    """Return the columns of a table of layers, params and operations, with a row per layer kind and sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

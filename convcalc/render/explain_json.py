@@ -48,7 +48,7 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
 
 
 def _figure_dict(figure: DerivedFigure) -> dict[str, Any]:
-    """Formulas are None if the figure has none."""
+    """Return a figure as JSON data; its formulas are None if it has none."""
     found: dict[str, Any] = {
         "name": figure.name,
         "axes": list(figure.axes),

@@ -32,7 +32,7 @@ _MOST_INVALID = 3  # at most this many different problems are listed
 
 
 def _values_text(values: dict[str, Any]) -> str:
-    """Return a text such as `width 0.5, size 128`."""
+    """Return the values of a combination as text, such as `width 0.5, size 128`."""
     return ", ".join(f"{name} {_value_text(value)}" for name, value in values.items())
 
 
@@ -61,20 +61,20 @@ def _figure_text(trial: Trial, metric: str) -> str:
 
 
 def _summary_text(found: Fit) -> str:
-    """Return a text such as `3 of 12 combinations fit the budget`."""
+    """Return how many combinations are within the budget, such as `3 of 12 combinations fit the budget`."""
     within, count = len(found.within_budget), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
     return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
 
 
 def _order_text(found: Fit) -> str:
-    """Return a text such as `most MACs first`."""
+    """Return the order of the combinations as text, such as `most MACs first`."""
     metric = _TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
 
 
 def _limit_text(limit: Limit) -> str:
-    """Return a text such as `peak memory ≤ 256.0 KiB`."""
+    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
     what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
@@ -167,8 +167,8 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     """Return combinations that exceed the budget, each with an introductory text.
 
-    If no combination is within the budget, the nearest one is returned. Otherwise, those are returned that differ from
-    the best combination in one spec parameter.
+    If no combination is within the budget, the nearest one is returned. Otherwise, the returned combinations differ
+    from the best one in one spec parameter.
     """
     if found.within_budget:
         return [("exceeds the budget: ", trial) for trial in found.first_exceeding]

@@ -106,7 +106,7 @@ def _drop_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width
 def _cut_columns(
     columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
 ) -> None:
-    """Cut texts until the columns fit `width`, if possible; the widest column is cut first.
+    """Cut texts until the columns fit `width`, if possible; the widest column that may be cut is cut first.
 
     `cells` and `widths`, the texts and the width of each column by name, are changed in place.
     """

@@ -19,7 +19,7 @@ GAP = "  "
 SEPARATOR = " · "  # between facts on one line
 NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 MOST_RICH_ROWS = 200
-_UNLIMITED = 1_000_000  # a width at which rich never cuts a table: `grid` has already made it fit
+_UNLIMITED = 1_000_000  # so wide that rich never cuts a table, which `grid` has already made fit
 
 _STYLES = {
     "": "",

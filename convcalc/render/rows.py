@@ -173,7 +173,7 @@ def choose_depth(report: Report, most: int, nested: bool = True) -> int | None:
     if every <= most:
         return None
     depth = 1
-    while count_rows(depth + 1) <= most:  # ends, because a greater depth gives more rows until they do not fit
+    while count_rows(depth + 1) <= most:  # ends, because the whole tree has more rows than `most`
         depth += 1
     return depth if count_rows(depth) < every else None
 
