@@ -57,7 +57,10 @@ class BashCompletion(ShellComplete):
 
 
 def _find_start_of_last_part(word: str, breaks: str) -> int:
-    """Return the index after the last character at which the shell splits `word`, or of an `@` found there."""
+    """Return the index at which the last part of a split word starts.
+
+    The shell splits a word after the characters in `breaks`, but before an `@`.
+    """
     last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
     return last if word[last : last + 1] == "@" else last + 1
 

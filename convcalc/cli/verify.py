@@ -76,7 +76,7 @@ def command(
 def _compare(
     nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: writing.Output
 ) -> list[Any]:
-    """Return one comparison per spec. Raises NotImported if PyTorch, the module or the ONNX file is unusable."""
+    """Return one comparison per spec. Raises NotImported if PyTorch, the module or the file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load_argument(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network

@@ -60,7 +60,7 @@ def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[
     returns the style of its first cell.
     """
     *others, last = columns
-    kept = _drop_columns_beside_text(others, last, width)
+    kept = _choose_columns_beside_text(others, last, width)
     used = sum(column.width + len(GAP) for column in kept)
     room = None if width is None else max(width - used, _LEAST_ROOM)
     rows = []
@@ -74,7 +74,7 @@ def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[
     return Table([column.title for column in shown], [column.right for column in shown], rows)
 
 
-def _drop_columns_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
+def _choose_columns_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
     kept = list(columns)
     wanted = min(text.width, _WANTED_ROOM)
     for column in sorted(columns, key=lambda column: column.weight):

@@ -75,7 +75,7 @@ def grid(
     """
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
-    kept = list(columns) if width is None or fixed else _drop_columns(columns, widths, width)
+    kept = list(columns) if width is None or fixed else _choose_columns(columns, widths, width)
     if width is not None:
         _cut_columns(kept, cells, widths, width)
     return Table(
@@ -89,7 +89,7 @@ def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
     return sum(widths[column.name] for column in columns) + len(GAP) * (len(columns) - 1)
 
 
-def _drop_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
+def _choose_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
     """Return the columns that fit if their texts are cut; columns with the lowest weight are dropped first."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]

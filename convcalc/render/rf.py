@@ -252,7 +252,10 @@ def _divide_axis(interval: Interval, size: int, most: int) -> list[_CharacterRan
 
 
 def _find_overlaps(covered: _CharacterRange, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether the range overlaps the interval inside the input, the interval, and the input (three values)."""
+    """Return three values: whether the range overlaps the region, the input, and both at the same place.
+
+    They are in the order both, region, input. `interval` is the region, and `size` is the size of the input.
+    """
     within = (max(interval[0], 0), min(interval[1], size - 1))
     return _overlaps(covered, within), _overlaps(covered, interval), _overlaps(covered, (0, size - 1))
 
