@@ -93,7 +93,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the name of the figure that --by asks for by its name or table header. Raises Failure if there is none."""
+    """Return the name of the figure in the value of --by. Raises Failure if it is unknown."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -109,8 +109,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` decides when a convolution of a block matches: `select_by_any_use` if LAYER matches any use of the block,
-    `select_by_all_uses` if it matches all of them.
+    `choose` decides about convolutions in blocks: for `select_by_any_use`, LAYER must match any use of the block; for
+    `select_by_all_uses`, it must match all of them.
     """
     try:
         return choose(convs, report.network, layer)
@@ -129,7 +129,10 @@ def _render(
     format: str,
     where: writing.Output,
 ) -> str:
-    """Return the text to print: the `limit` alternatives (None: all) that lower the figure `by` most, as `format`."""
+    """Return the text to print, with at most `limit` alternatives (None: all).
+
+    `by` is the figure that ranks them. With `only_lower`, alternatives that do not lower it are left out.
+    """
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)
@@ -149,9 +152,9 @@ def _render(
 def _apply(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
-    """Return the text of the spec with an alternative applied, and one line that says what it saves.
+    """Return the spec with an alternative applied, and a line that says what this saves. Raises Failure.
 
-    `apply` is the value of --apply, such as `separable:conv2`. Raises Failure.
+    `apply` is the value of --apply, such as `separable:conv2`.
     """
     from convcalc.render.alternatives import applied_line
 
@@ -177,7 +180,7 @@ def _apply(
 def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
-    """Return the text of the spec with the selected alternatives applied, and the report of its network."""
+    """Return the spec with the selected alternatives applied, as text, and the report of its network."""
     changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)

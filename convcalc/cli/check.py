@@ -34,7 +34,7 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 def _add_rule_options(function: common.Function) -> common.Function:
     """Add an option for each option that a lint rule declares, such as `--channel-multiple N`.
 
-    The command receives the values that the user sets as the dict `options`, by option name.
+    The command receives the values that the user sets as a dict, `options`; its keys are the names of the options.
     """
     declared = rule_options(RULES)
 
@@ -164,7 +164,10 @@ def command(
 
 
 def _refuse_params(files: Iterable[str]) -> None:
-    """Raise Failure if an argument sets spec parameters (`@width=0.5`): a fix must be right for the spec as written."""
+    """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
+
+    A fix must be right for the spec as it is written.
+    """
     for file in files:
         if split_net(file)[1]:
             raise writing.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
@@ -179,7 +182,7 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writing.Output) -> None:
-    """Write the fixed text to each file that has fixes, and print on standard error how many were fixed."""
+    """Replace each file that has fixes, and print the number of fixes on standard error."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
         writing.rewrite_file(file, change.before, change.after)
@@ -197,7 +200,10 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 
 
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
-    """Print on standard error the problems that --fix would not fix, with line numbers of the fixed text."""
+    """Print the problems that --fix does not fix on standard error.
+
+    Their line numbers are those of the fixed text.
+    """
     from convcalc.render.check import text_lines
 
     if not differs and not where.quiet:
@@ -221,7 +227,7 @@ def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """Return one task per file, with the settings that configuration files give it. Raises WrongConfiguration.
+    """Return one task per file, with its settings from configuration files. Raises WrongConfiguration.
 
     With `isolated`, configuration files are not read.
     """
@@ -232,7 +238,7 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
 
 
 def _show_progress(checked: Iterator[Checked], total: int, where: writing.Output) -> Iterator[Checked]:
-    """Yield the same results, and meanwhile show a progress bar on standard error if that is a terminal."""
+    """Yield the items unchanged, and show a progress bar on standard error if that is a terminal."""
     if not writing.may_show_bar(where):
         return checked
     from convcalc.render.progress import show_progress
@@ -243,7 +249,7 @@ def _show_progress(checked: Iterator[Checked], total: int, where: writing.Output
 def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
     """Return the exit status for one file: 2 if it could not be checked, 1 if it fails the check, else 0.
 
-    It fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
+    A file fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
     """
     if any(problem.code == NOT_CHECKED for problem in checked.problems):
         return NOT_DONE
@@ -255,10 +261,7 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 def _render(
     checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: writing.Output
 ) -> str:
-    """Return the problems as text in the requested format.
-
-    If `format` is None, it is `github` (annotations and a job summary) in GitHub Actions, else `text`.
-    """
+    """Return the results as text in a format; the default is `github` in GitHub Actions, else `text`."""
     from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -273,7 +276,7 @@ def _render(
         )
         # text from files must not act as a command to the runner that reads the log
         text = check.disarm_commands(text) if actions or format == "github" else text
-        return text if statistics or format == "text" else _annotate(checked) + text
+        return text if statistics or format == "text" else _write_annotations(checked) + text
     if format == "json":
         return check.findings_json(checked)
     from convcalc.render import check_ci
@@ -283,8 +286,11 @@ def _render(
     return check_ci.junit_xml(checked) if format == "junit" else check_ci.gitlab_report(checked)
 
 
-def _annotate(checked: list[Checked]) -> str:
-    """Return the problems as GitHub annotations, and append them to the job summary if GitHub names a file for it."""
+def _write_annotations(checked: list[Checked]) -> str:
+    """Return the problems as GitHub annotations.
+
+    If GitHub names a file for the job summary, also append a summary of the problems to it.
+    """
     from convcalc.render import check
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

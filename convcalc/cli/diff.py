@@ -82,11 +82,11 @@ def command(
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
     files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
     sides = (
-        _Side("OLD", _make_old_reader(files, revision), old_overrides),
-        _Side("NEW", _make_new_reader(files), new_overrides),
+        _ComparedNetwork("OLD", _make_old_reader(files, revision), old_overrides),
+        _ComparedNetwork("NEW", _make_new_reader(files), new_overrides),
     )
     reports, errors = [], []
-    for side in reversed(sides):  # a missing file is reported before one missing in git
+    for side in reversed(sides):  # NEW is first, so that a missing file is reported before a missing git revision
         try:
             reports.append(analyse(_build_network(side, where), **memory))
         except InvalidSpec as error:
@@ -97,19 +97,19 @@ def command(
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
     writing.write_text(_render(difference, labels, format, failed, where), where, files)
-    return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
+    return _report_failures(difference, failed) or int(exit_code and not difference.is_empty)
 
 
-class _Side(NamedTuple):
-    """One of the two networks: `name` is OLD or NEW, and `document` is a function that reads its document."""
+class _ComparedNetwork(NamedTuple):
+    """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
 
     name: str
-    document: Callable[[], Document]
+    read_document: Callable[[], Document]
     overrides: Overrides
 
 
 def _read_condition(text: str) -> Condition:
-    """Return the condition that --fail-if describes. Raises Failure, with a caret under the mistake."""
+    """Parse a condition of --fail-if. Raises Failure with a caret under the mistake."""
     try:
         return parse_condition(text)
     except Flaw as flaw:
@@ -122,7 +122,7 @@ def _read_condition(text: str) -> Condition:
 def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
     """Return a function that reads the document of the old network, from a file or a git revision.
 
-    Raises UsageError if the number or kind of the arguments is wrong.
+    Raises UsageError if the arguments do not fit.
     """
     if revision is None:
         if len(nets) != 2:
@@ -148,16 +148,13 @@ def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """Return the overrides with the spec parameters of --set-old or --set-new, which win over those of --set."""
+    """Return the overrides with the values of --set-old or --set-new, which take precedence over --set."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def _build_network(side: _Side, where: writing.Output) -> Network:
-    """Return the network of a side.
-
-    Raises InvalidSpec if its spec is at fault, and Failure, which names the side, if its options are.
-    """
-    document = side.document()
+def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
+    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
+    document = side.read_document()
     try:
         return common.build_network(document, side.overrides, where)
     except InvalidSpec as error:
@@ -186,8 +183,8 @@ def _render(
     return writing.render_text(difference_lines(difference, width, not where.quiet, labels), where)
 
 
-def _report_failed(difference: Difference, failed: list[Condition]) -> int:
-    """Print each condition that holds and by how much the figure changed; return 1 if there are any, else 0."""
+def _report_failures(difference: Difference, failed: list[Condition]) -> int:
+    """Print how the figure of each failed condition changed; return 1 if there are failed conditions, else 0."""
     from convcalc.render.diff import failure_text
 
     for one in failed:

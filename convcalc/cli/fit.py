@@ -106,17 +106,17 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Whether a spec has a budget. Also true if the spec is invalid, because its problems are then reported instead."""
+    """Return whether a spec has a budget; True for an invalid spec, whose problems are reported first."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
 def _drop_budget(load: Load) -> Load:
-    """Return a function like `load` that returns networks without their own budget."""
+    """Return a function that loads networks as `load` does, but removes their budgets."""
     return lambda overrides: load(overrides)._replace(budget=())
 
 
 def _read_order(text: str) -> Order:
-    """Return the order that --by asks for, such as `macs` (most first) or `-params` (fewest first). Raises Failure."""
+    """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure."""
     written = text.removeprefix("-")
     metric = find_figure(written) or written
     if metric not in METRICS:
@@ -126,9 +126,9 @@ def _read_order(text: str) -> Order:
 
 
 def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """Return the spec parameters and the values to try, from texts such as `width=0.25:1.5:0.05` and `size=96,128`.
+    """Return the spec parameters and values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
 
-    Raises Failure if a text is malformed, and Flaw if a range is.
+    Raises Failure if a text is malformed, and Flaw if the range in it is.
     """
     params: dict[str, Param] = {}
     for text in tried:
@@ -142,7 +142,7 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
 
 
 def _read_values(text: str, values: str) -> list[Any]:
-    """Return comma-separated values, parsed as in a spec. Raises Failure that quotes the whole option `text`."""
+    """Parse comma-separated values as in a spec. Raises Failure, which quotes the whole option `text`."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -155,7 +155,7 @@ def _read_values(text: str, values: str) -> list[Any]:
 def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
     """Return the result in the requested format, with `rows` combinations (0: all).
 
-    If `rows` is None, JSON and CSV list all combinations, and the formats for people the first few.
+    If `rows` is None, JSON and CSV have all combinations, and the other formats the first few.
     """
     from convcalc.render import fit
 

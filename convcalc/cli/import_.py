@@ -96,7 +96,7 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
 
 def _choose_importer(file: str) -> str:
-    """Return the importer for a file: `keras` or `onnx`.
+    """Return the importer for a file, `keras` or `onnx`.
 
     Raises Failure if the file is a spec or has an unsupported format, and OSError if it cannot be opened.
     """
@@ -114,7 +114,7 @@ def _choose_importer(file: str) -> str:
 
 
 def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
-    """Yield the nodes of a graph, and show a progress bar on standard error if this takes long."""
+    """Yield the nodes unchanged, and show a progress bar on standard error if this takes long."""
     from convcalc.render.progress import show_progress
 
     return show_progress(nodes, total, sys.stderr, "nodes")
@@ -123,7 +123,7 @@ def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
 def _import_torch(factory: str, shapes: Shapes) -> Graph:
     """Return the graph of the PyTorch module that `factory` returns.
 
-    Raises NotImported if it cannot be traced, and UsageError if the shapes of the inputs are missing or ambiguous.
+    Raises NotImported if the module cannot be traced, and UsageError if input shapes are missing or ambiguous.
     """
     if not shapes:
         raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
@@ -136,12 +136,12 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
-    """Return the shapes of the --input options by input name; the key of a shape without a name is None."""
+    """Return the shapes in the --input options by input name; the key is None if the name is left out."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
 
 
 def _note_lines(graph: Graph, strict: bool) -> list[Line]:
-    """Return one line per unsupported operation, and a last line with their number and what was done with them."""
+    """Return one line per unsupported operation, and a line with their number and the consequence."""
     notes = graph.notes
     lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:

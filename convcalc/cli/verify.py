@@ -76,7 +76,7 @@ def command(
 def _compare(
     nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: writing.Output
 ) -> list[Any]:
-    """Return the comparison of each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
+    """Return one comparison per spec. Raises NotImported if PyTorch, the module or the file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load_argument(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network
@@ -93,7 +93,7 @@ def _compare(
 
 
 def _compare_with_file(network: Network, file: str) -> Any:
-    """Return the comparison of a network with an ONNX file. Raises NotImported, and Failure if it cannot be opened."""
+    """Return the comparison with an ONNX file. Raises NotImported, and Failure if it cannot be opened."""
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measure_file import measure_file
     from convcalc.spec.files import explain_unreadable
