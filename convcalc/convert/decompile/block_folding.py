@@ -180,7 +180,7 @@ class Folder:
 
 
 def _contains_numbered_copies(scope: SequenceItem) -> bool:
-    """Modules that are numbered in the source, such as the copies of a block, have no name here."""
+    """Whether a sequence contains modules that are numbered in the source; such modules have no name here."""
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
 
@@ -194,7 +194,7 @@ def _estimate_saved_lines(places: list[_Occurrence]) -> int:
 
 
 def _belongs_to_previous(previous: Item, item: Item, tensor_uses: TensorUses) -> bool:
-    """A norm or a layer without arguments belongs to the entry before it if it alone reads that entry's output."""
+    """Whether an entry is a norm or a layer without arguments, and alone reads the output of the previous entry."""
     if (
         not isinstance(item, LayerItem)
         or item.reads != (previous.output,)
@@ -205,7 +205,7 @@ def _belongs_to_previous(previous: Item, item: Item, tensor_uses: TensorUses) ->
 
 
 def _count_use_lines(places: list[_Occurrence], uses: list[tuple[Value, ...]]) -> int:
-    """Consecutive uses that can be merged into one entry with `repeat` count as one line."""
+    """Count the lines of all uses of a block. Consecutive uses that fit one entry with `repeat` count as one line."""
     total, row = 0, [0]
     for number in range(1, len(places) + 1):
         if number < len(places) and _is_adjacent(places[number - 1], places[number]):
@@ -221,7 +221,7 @@ def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
 
 
 def _separates_equal_uses(body: EntryList, start: int, stop: int) -> bool:
-    """Two equal uses in a row should become one entry with `repeat`, so no block may begin or end between them."""
+    """Whether a run begins or ends between two equal uses of a block, which should become one `repeat` entry."""
     pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
     return any(
         isinstance(one, FoldedUse)
@@ -233,7 +233,7 @@ def _separates_equal_uses(body: EntryList, start: int, stop: int) -> bool:
 
 
 def _is_periodic(key: object) -> bool:
-    """A tuple such as (1, 2, 1, 2) is periodic, because it repeats a shorter tuple. Other keys are not."""
+    """Whether a key is a tuple that repeats a shorter tuple, such as (1, 2, 1, 2)."""
     if not isinstance(key, tuple):
         return False
     size = len(key)

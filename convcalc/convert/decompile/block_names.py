@@ -70,7 +70,7 @@ def _name_after_contents(block: FoldedBlock) -> str:
 
 
 def _collect_layer_kinds(items: list[Item]) -> set[str]:
-    """Layers in the blocks that the entries use are included; layers in branches and sequences are not."""
+    """Return the kinds of all layers, including those in used blocks but not those in branches or sequences."""
     leaves = {item.kind for item in items if isinstance(item, LayerItem)}
     return leaves.union(*(_collect_layer_kinds(item.block.body.items) for item in items if isinstance(item, FoldedUse)))
 
@@ -97,7 +97,7 @@ def _describe_merge(kind: str, convolutions: int) -> str:
 
 
 def _count_convolutions(items: list[Item]) -> int:
-    """Convolutions in the blocks that the entries use are counted; those in branches and sequences are not."""
+    """Count the convolutions, including those in used blocks but not those in branches or sequences."""
     total = 0
     for item in items:
         if isinstance(item, LayerItem):

@@ -37,7 +37,10 @@ def inline_single_uses(top: EntryList) -> None:
 
 
 def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
-    """Values that differ for the first copy are written with `index`, which is ambiguous inside nested repeats."""
+    """Whether the use of a block may be replaced by the entries of the block.
+
+    Values that differ for the first copy are written with `index`, which is ambiguous inside nested repeats.
+    """
     inside = list(_iterate_all_entries(block.body))
     if use.when is not None or any(item.when is not None for item in inside):
         return False
@@ -73,7 +76,10 @@ def _inline_use(item: Item, block: FoldedBlock, new_tensors: Iterator[int]) -> l
 
 
 def _renumber_tensors(item: Item, tensors: dict[int | None, int], new_tensors: Iterator[int]) -> Item:
-    """Outputs that `tensors` does not contain are added to it, with a number from `new_tensors`."""
+    """Return an entry with its tensor numbers replaced as in `tensors`.
+
+    An output that is missing from `tensors` is added with a number from `new_tensors`.
+    """
     reads = tuple(tensors[tensor] for tensor in item.reads)
     bodies = [
         EntryList(
@@ -107,7 +113,7 @@ def unroll_residuals(top: EntryList) -> None:
 
 
 def _is_residual(item: Item, source: int | None) -> bool:
-    """A residual entry has one branch with entries; its other branches are empty and pass on `source`."""
+    """Whether an entry merges `source`, the input of its list, with the output of exactly one branch."""
     if not isinstance(item, BranchesItem) or item.reads != (source,) or item.when is not None:
         return False
     filled = [body for body in item.bodies if body.items]

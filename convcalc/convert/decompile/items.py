@@ -165,7 +165,7 @@ def find_blocks(body: EntryList) -> list[FoldedBlock]:
 
 
 def _iterate_direct_blocks(body: EntryList) -> Iterator[FoldedBlock]:
-    """Blocks that are only used inside other blocks are left out."""
+    """Yield the blocks used in a list and in its nested lists, but not those used only inside other blocks."""
     for item in body.items:
         if isinstance(item, FoldedUse):
             yield item.block
@@ -203,7 +203,7 @@ def _replace_item_values(item: Item, change: Callable[[Value], Value]) -> Item:
 
 
 def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """A FirstElse whose two values become equal is reduced to that value."""
+    """Return `change(value)`. A FirstElse whose two values become equal is reduced to that value."""
     if not isinstance(value, FirstElse):
         return change(value)
     first, rest = change(value.first), change(value.rest)

@@ -118,7 +118,7 @@ def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def _make_legal_name(part: str) -> str | None:
-    """Return None for a number or a name that an exporter generated."""
+    """Return part of a layer name as a name that is valid in a spec; None if it is a number or was generated."""
     word = re.sub(r"[^A-Za-z0-9_-]+", "_", part[:MAX_PART_LENGTH]).strip("_-")
     if not word or word.isdigit() or _is_generated_name(word):
         return None
@@ -128,6 +128,6 @@ def _make_legal_name(part: str) -> str | None:
 
 
 def _is_generated_name(word: str) -> bool:
-    """Generated names are an operator with a number: `Conv_0`, `node_conv2d_12`, `max_pooling2d_3`."""
+    """Whether a name is only an operator and a number, such as `Conv_0`, `node_conv2d_12` or `max_pooling2d_3`."""
     match = re.fullmatch(r"(node_)?(.+?)((?:_?[123]d)?(?:_[0-9]+)?)", word, re.IGNORECASE)
     return match is not None and bool(match[1] or match[3]) and normalise_word(match[2]) in _GENERATED_WORDS

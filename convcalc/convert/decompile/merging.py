@@ -70,9 +70,10 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 
 
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
-    """Raises _NotMergeable if the blocks do not match, or if the smaller one lacks too many entries.
+    """Return the equal `Hole`s of two blocks and the entries that the smaller block lacks.
 
-    At most half of the lines may be missing, all in one place.
+    Raises _NotMergeable if the blocks do not match, if more than half of the lines are missing, or if entries are missing
+    in more than one place.
     """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)
@@ -95,7 +96,7 @@ class _Aligner:
         self.missing_groups = 0  # number of groups of consecutive entries missing from the smaller block
 
     def match_lists(self, larger: EntryList, smaller: EntryList) -> None:
-        """Raises _NotMergeable if an entry of the smaller list has no match in the larger list."""
+        """Match the entries of two lists in order. Raises _NotMergeable if an entry of the smaller one has no match."""
         self.tensors[larger.source] = smaller.source
         before, place, missing = larger.source, 0, False
         for item in larger.items:
@@ -136,7 +137,7 @@ class _Aligner:
             self.match_lists(inner, counterpart)
 
     def match_values(self, value: Value, other: Value) -> None:
-        """Raises _NotMergeable unless the values are equal or both are `Hole`s."""
+        """Compare two values and record a pair of `Hole`s. Raises _NotMergeable if the values differ."""
         if isinstance(value, Hole) and isinstance(other, Hole):
             self.holes[value.number] = other.number
         elif with_type(value) != with_type(other):
@@ -165,7 +166,10 @@ class _Aligner:
 
 
 def _replace_smaller_block(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
-    """The larger block gets a new last `Hole`, which decides whether the missing entries exist."""
+    """Replace the uses of the smaller block by uses of the larger one.
+
+    The larger block gets a new last `Hole`, which decides whether the missing entries exist.
+    """
     values_per_use = [use.values for use in iterate_uses(top) if use.block is larger]
     flag = Hole(larger.holes)
     for body in find_lists(top):

@@ -91,7 +91,7 @@ def _keep_parameter_values(item: Item, block: FoldedBlock, value_indices: Sequen
 
 
 def _find_roles(block: FoldedBlock) -> dict[int, _HoleRole]:
-    """If a `Hole` occurs several times, its first occurrence decides."""
+    """Return the argument that each `Hole` of a block stands for. If there are several, the first one decides."""
     found: dict[int, _HoleRole] = {}
     for hole, role in _iterate_roles(block.body, "", False):
         found.setdefault(hole, role)

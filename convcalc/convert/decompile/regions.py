@@ -53,7 +53,7 @@ class TensorUses:
 
 
 def _refers_by_name(leaf: LayerItem) -> bool:
-    """Such a layer cannot be part of a repeated block."""
+    """Whether a layer shares weights or refers to another layer by name. It cannot be part of a repeated block."""
     return leaf.share is not None or any(isinstance(value, Reference) for value in leaf.values)
 
 
@@ -96,7 +96,7 @@ def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, 
 
 
 def _add_scopes_to_name(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> LayerItem:
-    """Return the layer without a name if the resulting name is in `taken`."""
+    """Return a layer with the scopes in `path` before its name; without a name if the result is in `taken`."""
     parts = [part for part in (*path, leaf.name) if part is not None and not part.isdigit()]
     name = "_".join(parts)[-MAX_PART_LENGTH:].lstrip("_-0123456789") or None
     if name in taken:
@@ -199,7 +199,10 @@ def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
 
 
 def _is_skip_across_sizes(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
-    """A skip connection across a change of feature map size, as in a U-Net, is easier to read as a named input."""
+    """Whether branches form a skip connection across a change of feature map size, as in a U-Net.
+
+    Such a connection is easier to read as a named input than as branches.
+    """
     if merge.kind == "multiply" or all(bodies):
         return False
     sizes = {tensor_uses.shapes[tensor].spatial for body in bodies for item in body for tensor in iterate_outputs(item)}

@@ -160,14 +160,14 @@ def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
 
 
 def _format_shape(shape: tuple[int, ...]) -> tuple[int, ...] | dict[str, int]:
-    """Return a dict with named axes if a list could be mistaken for another axis order."""
+    """Return a shape for a spec, with named axes if a list could be mistaken for another axis order."""
     if find_misreading(shape) is None:
         return shape
     return dict(zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True))
 
 
 def _make_dtype_lines(graph: Graph) -> Iterator[str]:
-    """If all data types are float32, `graph.dtype` is empty and no line is needed."""
+    """Yield the line for the data types. No line is needed if all of them are float32."""
     if len(graph.dtype) == 2 and len(set(graph.dtype.values())) == 1:
         yield f"dtype: {graph.dtype['weights']}"
     elif graph.dtype:
@@ -188,12 +188,12 @@ def is_exact(text: str, network: Network) -> bool:
 
 
 def _is_same_node(one: Node, other: Node) -> bool:
-    """The names of layers are not compared, including those that an argument refers to."""
+    """Whether two layers are equal, apart from the names of layers."""
     wires = one.reads == other.reads and one.frozen == other.frozen and one.owner == other.owner
     return wires and (one.layer is other.layer or _list_properties(one.layer) == _list_properties(other.layer))
 
 
 def _list_properties(layer: Layer) -> tuple[object, ...]:
-    """The argument `like` is left out, because it only affects the output shape."""
+    """Return the properties of a layer, without the argument `like`, which only affects the output shape."""
     arguments = {name: value for name, value in layer.arguments().items() if name != "like"}
     return layer.kind, layer.inputs, layer.output, arguments
