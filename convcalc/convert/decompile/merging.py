@@ -72,8 +72,8 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
     """Return the equal `Hole`s of two blocks and the entries that the smaller block lacks.
 
-    Raises _NotMergeable if the blocks do not match, if more than half of the lines are missing, or if entries are missing
-    in more than one place.
+    Raises _NotMergeable if the blocks do not match, if more than half of the lines are missing, or if entries are
+    missing in more than one place.
     """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)
