@@ -60,7 +60,7 @@ def _list_factors(node: Any) -> list[tuple[Any, Any]]:
 
 
 def _match_silu(node: Any) -> _Match:
-    """Match x × sigmoid(x)."""
+    """Return x and the other nodes of x × sigmoid(x), except the last; None if the node is not this product."""
     for source, gate in _list_factors(node):
         if _is_used_once(gate, "sigmoid") and gate.args[0] is source:
             return source, [gate]
@@ -68,7 +68,7 @@ def _match_silu(node: Any) -> _Match:
 
 
 def _match_mish(node: Any) -> _Match:
-    """Match x × tanh(softplus(x))."""
+    """Return x and the other nodes of x × tanh(softplus(x)), except the last; None if the node is not this product."""
     for source, gate in _list_factors(node):
         if _is_used_once(gate, "tanh") and _is_used_once(gate.args[0], "softplus") and gate.args[0].args[0] is source:
             return source, [gate, gate.args[0]]
@@ -84,7 +84,7 @@ def _get_dividend_by_six(node: Any) -> Any:
 
 
 def _match_ramp(node: Any) -> _Match:
-    """Match relu6(x + 3)."""
+    """Return x and all nodes of relu6(x + 3); None if the node is another operation."""
     limits = tuple(node.args[1:3]) if hasattr(node, "args") else ()
     if _is_used_once(node, "relu6") or (_is_used_once(node, "hardtanh", "clamp") and limits == (0, 6)):
         shifted = node.args[0]
@@ -94,13 +94,16 @@ def _match_ramp(node: Any) -> _Match:
 
 
 def _match_hardsigmoid(node: Any) -> _Match:
-    """Match relu6(x + 3) / 6."""
+    """Return x and the other nodes of relu6(x + 3) / 6, except the last; None if the node is another operation."""
     divided = _get_dividend_by_six(node)
     return None if divided is None else _match_ramp(divided)
 
 
 def _match_hardswish(node: Any) -> _Match:
-    """Match x × relu6(x + 3) / 6, whichever operand is divided."""
+    """Return x and the other nodes of x × relu6(x + 3) / 6, except the last; None if the node is another operation.
+
+    Any of the factors or the product may be divided by 6.
+    """
     for source, gate in _list_factors(node):
         matched = _match_hardsigmoid(gate) if hasattr(gate, "users") and len(gate.users) == 1 else None
         if matched is not None and matched[0] is source:

@@ -140,7 +140,7 @@ class _Copies:
 
 
 def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each argument or element of an expression after the text before it: `name=` or an empty text.
+    """Yield each argument or element of an expression with its prefix: `name=`, or an empty text.
 
     Arguments with their default values are left out, and three or more equal elements in a row become `_Copies`.
     """

@@ -120,7 +120,7 @@ class TraceReader:
         return TraceFacts(self._list_unused(), opaque_flops, outputs, self.shapes)
 
     def _read_placeholder(self, node: Any) -> None:
-        """A placeholder is an input of the network, a learnt tensor or a constant."""
+        """Store the value of a placeholder: an input of the network, a learnt tensor or a constant."""
         given = self.trace.placeholders.get(node.name)
         if given is None:
             sizes = output_sizes(node)[1:]
@@ -363,7 +363,7 @@ class TraceReader:
             raise UnreadableOperation(f"{kind} with {problem}")
 
     def _is_constant(self, node: Any) -> bool:
-        """Constants include the running statistics."""
+        """Whether the value of a node is a constant, such as a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
     def _read_unmatched(self, node: Any, what: str) -> KnownValue:

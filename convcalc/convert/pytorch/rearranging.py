@@ -74,7 +74,7 @@ def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Return the parts of a tensor that is split along an axis. A part becomes a layer when an operation reads it."""
+    """Return the parts of a tensor that is split along an axis. A part becomes a layer when a `getitem` takes it."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     if axis == 0:
@@ -202,7 +202,7 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 
 
 def _find_movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
-    """Return the order of axes after `movedim`, as the old number of each new axis."""
+    """Return the old number of each new axis after `movedim`."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     rest = iter([axis for axis in range(axes) if axis not in pairs.values()])

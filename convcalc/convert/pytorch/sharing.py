@@ -29,9 +29,10 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
 
 
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
-    """Return the largest scopes around two layers that share all weights, and the index after the target's last layer.
+    """Extend a tie from two layers to the largest scopes around them that share all their weights.
 
-    `stop` is that index for the tie of the two layers.
+    Returns the new tie, and the index after its target's last layer. `stop` is that index for the tie of the two
+    layers.
     """
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]

@@ -162,7 +162,7 @@ def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """Return the padding before and after an axis with which exactly `windows` windows cover it.
+    """Return the padding before and after an axis that makes room for exactly `windows` windows.
 
     Only the padding after it differs from `padding`; it is negative if no window covers the last positions.
     """

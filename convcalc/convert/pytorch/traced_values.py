@@ -109,7 +109,7 @@ def _permute_channels(source: TracedValue, order: Sizes) -> TracedValue | None:
 
 
 def _match_shuffle(moved: RearrangedValue) -> tuple[str, dict[str, Any], Sizes] | None:
-    """Return the layer kind, arguments and output shape if view, permute, view are a shuffle; None otherwise.
+    """Return the layer kind, arguments and output shape of a shuffle written as view, permute, view; else None.
 
     It may be a channel shuffle, pixel shuffle or pixel unshuffle. The sizes of both views are compared, because a last
     view that merges the axes differently is not a shuffle.

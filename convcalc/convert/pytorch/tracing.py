@@ -100,7 +100,7 @@ def statistic_sizes(module: Any) -> dict[str, int]:
 
 
 def _map_statistic_names(module: Any) -> dict[str, tuple[str, ...]]:
-    """Return, for each name of a running statistic, a tuple with the name that `statistic_sizes` has for it.
+    """Map each name of a running statistic to its name in `statistic_sizes`, as a tuple with one element.
 
     The names differ if several modules share the statistic.
     """
