@@ -1,10 +1,11 @@
 """Turns entries that occur more than once into blocks, starting with the block that saves the most lines.
 
 `Folder` replaces each occurrence by a use of the block. If a value differs between the occurrences, the block contains
-a `Hole` in its place, and each use supplies its own value.
+a placeholder in its place, and each use supplies its own value.
 """
 
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 from convcalc.convert.decompile.items import (
@@ -12,9 +13,9 @@ from convcalc.convert.decompile.items import (
     EntryList,
     FoldedBlock,
     FoldedUse,
-    Hole,
     Item,
     LayerItem,
+    Placeholder,
     SequenceItem,
     Value,
     count_item_lines,
@@ -194,7 +195,7 @@ def _estimate_saved_lines(places: list[_Occurrence]) -> int:
 
 
 def _belongs_to_previous(previous: Item, item: Item, tensor_uses: TensorUses) -> bool:
-    """Whether an entry is a norm or a layer without arguments, and alone reads the output of the previous entry."""
+    """Whether an entry is a norm or a layer without arguments, and the only reader of the previous entry's output."""
     if (
         not isinstance(item, LayerItem)
         or item.reads != (previous.output,)
@@ -244,14 +245,14 @@ def _replace_with_block(places: list[_Occurrence]) -> FoldedBlock:
     """Make a block of the first occurrence, and replace all occurrences by uses of it."""
     first = places[0]
     source = first.items[0].reads[0]
-    holes = iter(range(10**9))
-    varies: list[bool] = []  # for each value, whether a `Hole` replaced it
+    numbers = count()
+    varies: list[bool] = []  # for each value, whether a placeholder replaced it
 
-    def hole(value: Value) -> Value:
+    def replace_varying(value: Value) -> Value:
         varies.append(may_differ(value))
-        return Hole(next(holes)) if varies[-1] else value
+        return Placeholder(next(numbers)) if varies[-1] else value
 
-    entries = [_drop_optional_names(item) for item in replace_values(first.items, hole)]
+    entries = [_drop_optional_names(item) for item in replace_values(first.items, replace_varying)]
     block = FoldedBlock(EntryList(source, entries), sum(varies))
     for place in reversed(places):
         replaced_item = place.body.items[place.start]

@@ -90,7 +90,7 @@ def _describe_branches(item: BranchesItem) -> str:
 
 
 def _describe_merge(kind: str, convolutions: int) -> str:
-    """Return a name for a block that merges its input with the output of its layers, by a layer of this kind."""
+    """Return a name for a block with a shortcut; a layer of this kind merges the block's input with its output."""
     if kind == "add":
         return "bottleneck" if convolutions > 2 else "residual"
     return "dense_layer" if kind == "concat" else "squeeze_excite"

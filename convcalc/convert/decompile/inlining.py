@@ -18,7 +18,7 @@ from convcalc.convert.decompile.items import (
     inner_lists,
     replace_values,
 )
-from convcalc.convert.decompile.parameters import HoleFiller
+from convcalc.convert.decompile.parameters import PlaceholderFiller
 
 _FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
 
@@ -66,7 +66,7 @@ def _inline_use(item: Item, block: FoldedBlock, new_tensors: Iterator[int]) -> l
         return [item]
     tensors = {block.body.source: item.reads[0], block.body.items[-1].output: item.output}
     alone = item.name is None and item.repeat is None
-    filled = replace_values(block.body.items, HoleFiller(dict(enumerate(item.values))))
+    filled = replace_values(block.body.items, PlaceholderFiller(dict(enumerate(item.values))))
     renumbered = [_renumber_tensors(entry, tensors, new_tensors) for entry in filled]
     if alone:
         return renumbered

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-Value = Any  # an argument as written in a spec, or one of the placeholders below: Hole, ParameterValue, Half, …
+Value = Any  # an argument as written in a spec, or one of the classes below: Placeholder, ParameterValue, Half, …
 
 
-class Hole(NamedTuple):
-    """A placeholder in a block for a value that each use of the block supplies."""
+class Placeholder(NamedTuple):
+    """Stands in a block for a value that each use of the block supplies."""
 
     number: int
 
@@ -97,7 +97,7 @@ class SequenceItem(NamedTuple):
 
 
 class FoldedUse(NamedTuple):
-    """A use of a block. `values` has one value per `Hole`, or one per parameter after `parametrise_blocks`."""
+    """A use of a block. `values` has one value per placeholder, or one per parameter after `parametrise_blocks`."""
 
     block: "FoldedBlock"
     values: tuple[Value, ...]
@@ -113,16 +113,16 @@ Item = LayerItem | BranchesItem | SequenceItem | FoldedUse
 
 
 class FoldedBlock:
-    """A block with its entries and its number of `Hole`s. Its name and parameters are chosen later."""
+    """A block with its entries and its number of placeholders. Its name and parameters are chosen later."""
 
-    def __init__(self, body: EntryList, holes: int) -> None:
+    def __init__(self, body: EntryList, placeholder_count: int) -> None:
         self.body = body
-        self.holes = holes
+        self.placeholder_count = placeholder_count
         self.name = ""
         self.parameters: dict[str, Value] = {}  # defaults by name; NO_DEFAULT if a use must give a value
 
 
-NO_DEFAULT = Hole(-1)
+NO_DEFAULT = Placeholder(-1)
 
 
 def inner_lists(item: Item) -> tuple[EntryList, ...]:

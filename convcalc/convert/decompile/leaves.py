@@ -108,9 +108,10 @@ def find_default(kind: str, name: str) -> Value:
 
 
 def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
-    """Return the scopes and the last part of a dotted name; None for a last part that is a number or was generated.
+    """Return the scopes and the last part of a dotted name.
 
-    Scopes that are numbers are kept, because they number copies or unnamed modules.
+    The last part is None if it is a number or an exporter generated it. Scopes that are numbers are kept, because they
+    number copies or unnamed modules.
     """
     *scopes, last = name.split(".", _MAX_SCOPES)
     legal = tuple(part if part.isdigit() else _make_legal_name(part) or "scope" for part in scopes)

@@ -13,9 +13,9 @@ from convcalc.convert.decompile.items import (
     FirstElse,
     FoldedBlock,
     FoldedUse,
-    Hole,
     Item,
     LayerItem,
+    Placeholder,
     SequenceItem,
     Value,
     count_lines,
@@ -29,9 +29,9 @@ _MAX_COMPARED = 24  # blocks
 
 
 class _Alignment(NamedTuple):
-    """The `Hole`s that a smaller and a larger block share, and the entries missing from the smaller one."""
+    """The placeholders that a smaller and a larger block share, and the entries missing from the smaller one."""
 
-    holes: dict[int, int]  # number of a `Hole` in the larger block → number of the same `Hole` in the smaller one
+    placeholders: dict[int, int]  # number in the larger block → number in the smaller one
     missing: list[int]  # output tensors of the entries that only the larger block has
 
 
@@ -46,7 +46,7 @@ def merge_blocks(top: EntryList) -> None:
 
 
 def _merge_first_pair(top: EntryList) -> bool:
-    """Return whether two blocks were merged. Large blocks are tried first."""
+    """Merge the first pair of blocks that can be merged, large blocks first. Return whether there was one."""
     blocks = sorted(find_blocks(top)[:_MAX_COMPARED], key=lambda block: -count_lines(block.body.items))
     for place, larger in enumerate(blocks):
         for smaller in blocks[place + 1 :]:
@@ -70,7 +70,7 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 
 
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
-    """Return the equal `Hole`s of two blocks and the entries that the smaller block lacks.
+    """Return the equal placeholders of two blocks and the entries that the smaller block lacks.
 
     Raises _NotMergeable if the blocks do not match, if more than half of the lines are missing, or if entries are
     missing in more than one place.
@@ -79,7 +79,7 @@ def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
     aligner.match_lists(larger.body, smaller.body)
     if aligner.missing_lines * 2 > count_lines(larger.body.items) or aligner.missing_groups > 1:
         raise _NotMergeable
-    return _Alignment(aligner.holes, aligner.missing)
+    return _Alignment(aligner.placeholders, aligner.missing)
 
 
 class _Aligner:
@@ -90,7 +90,7 @@ class _Aligner:
 
     def __init__(self) -> None:
         self.tensors: dict[int | None, int | None] = {}
-        self.holes: dict[int, int] = {}
+        self.placeholders: dict[int, int] = {}
         self.missing: list[int] = []
         self.missing_lines = 0
         self.missing_groups = 0  # number of groups of consecutive entries missing from the smaller block
@@ -137,9 +137,9 @@ class _Aligner:
             self.match_lists(inner, counterpart)
 
     def match_values(self, value: Value, other: Value) -> None:
-        """Compare two values and record a pair of `Hole`s. Raises _NotMergeable if the values differ."""
-        if isinstance(value, Hole) and isinstance(other, Hole):
-            self.holes[value.number] = other.number
+        """Compare two values and record a pair of placeholders. Raises _NotMergeable if the values differ."""
+        if isinstance(value, Placeholder) and isinstance(other, Placeholder):
+            self.placeholders[value.number] = other.number
         elif with_type(value) != with_type(other):
             raise _NotMergeable
 
@@ -168,14 +168,14 @@ class _Aligner:
 def _replace_smaller_block(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
     """Replace the uses of the smaller block by uses of the larger one.
 
-    The larger block gets a new last `Hole`, which decides whether the missing entries exist.
+    The larger block gets a new last placeholder, which decides whether the missing entries exist.
     """
     values_per_use = [use.values for use in iterate_uses(top) if use.block is larger]
-    flag = Hole(larger.holes)
+    flag = Placeholder(larger.placeholder_count)
     for body in find_lists(top):
         body.items = [_convert_use(item, larger, smaller, found, values_per_use) for item in body.items]
     _make_entries_optional(larger.body, set(found.missing), flag)
-    larger.holes += 1
+    larger.placeholder_count += 1
 
 
 def _convert_use(
@@ -188,29 +188,36 @@ def _convert_use(
     if isinstance(item, FoldedUse) and item.block is larger:
         return item._replace(values=(*item.values, True))
     if isinstance(item, FoldedUse) and item.block is smaller:
-        values = [item.values[found.holes[hole]] if hole in found.holes else None for hole in range(larger.holes)]
-        filled = tuple(_choose_value(hole, values, values_per_use) for hole in range(larger.holes))
+        values = [
+            item.values[found.placeholders[number]] if number in found.placeholders else None
+            for number in range(larger.placeholder_count)
+        ]
+        filled = tuple(_choose_value(number, values, values_per_use) for number in range(larger.placeholder_count))
         return item._replace(block=larger, values=(*filled, False))
     return item
 
 
-def _choose_value(hole: int, values: list[Value], values_per_use: list[tuple[Value, ...]]) -> Value:
-    """Return the value for a `Hole` of the larger block in a use that used the smaller block before.
+def _choose_value(number: int, values: list[Value], values_per_use: list[tuple[Value, ...]]) -> Value:
+    """Return the value of placeholder `number` of the larger block, for a use that is converted from the smaller block.
 
-    If only the missing entries contain the `Hole`, any value is correct. One that needs no further parameter is
-    preferred.
+    If only the missing entries contain the placeholder, any value is correct. A value that needs no further parameter
+    is preferred.
     """
-    if values[hole] is not None:
-        return values[hole]
-    column = [with_type(use_values[hole]) for use_values in values_per_use]
+    if values[number] is not None:
+        return values[number]
+    column = [with_type(use_values[number]) for use_values in values_per_use]
     for other, value in enumerate(values):
         if value is not None and [with_type(use_values[other]) for use_values in values_per_use] == column:
             return value
-    plain = (use_values[hole] for use_values in values_per_use if not isinstance(use_values[hole], Hole | FirstElse))
+    plain = (
+        use_values[number]
+        for use_values in values_per_use
+        if not isinstance(use_values[number], Placeholder | FirstElse)
+    )
     return next(plain, 1)
 
 
-def _make_entries_optional(body: EntryList, missing: set[int], flag: Hole) -> None:
+def _make_entries_optional(body: EntryList, missing: set[int], flag: Placeholder) -> None:
     """Make the entries whose output tensors are in `missing` depend on the condition `flag`."""
     for inner in (inner for item in body.items for inner in inner_lists(item)):
         _make_entries_optional(inner, missing, flag)

@@ -150,9 +150,9 @@ def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
 
 
 def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses) -> BranchesItem | None:
-    """Return the branches that the layer `merge` ends; `before` are the entries before it.
+    """Return the parallel branches that the layer `merge` combines; `before` are the entries before it.
 
-    None if its inputs are not chains from a single tensor, or if it ends a skip connection across a change of size.
+    None if its inputs are not chains from a single tensor, or if a skip connection crosses a change of size.
     """
     if not is_movable(merge, tensor_uses):
         return None

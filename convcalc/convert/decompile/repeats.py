@@ -53,9 +53,9 @@ def _are_equal_with_types(one: _Values, other: _Values) -> bool:
 
 
 def _count_expression_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the cost, in lines, of writing the values that differ in the first use as expressions.
+    """Return the cost, in lines, of a repeated entry whose first copy has other values.
 
-    None if an expression would contain a list or a large number.
+    Each value that differs becomes an expression. None if an expression would contain a list or a large number.
     """
     pairs = {
         (with_type(one), with_type(other))
@@ -122,7 +122,7 @@ def _join_uses(row: list[FoldedUse]) -> FoldedUse:
 
 
 def _unwrap_single_use(item: Item) -> Item:
-    """Replace a sequence that contains only the use of a block by this use, with the name of the sequence.
+    """Return the use of a block in place of a sequence that contains nothing else, under the sequence's name.
 
     Any other entry is returned unchanged.
     """

@@ -75,7 +75,10 @@ class _EntryNames:
         return self.refer_to_entry(self.homes[tensor], scope)
 
     def refer_to_entry(self, place: tuple[_Scope, str], scope: _Scope) -> str:
-        """Return the dotted name of an entry, without the scopes around both. `place` is its own scope and name."""
+        """Return the dotted name by which `scope` refers to an entry. Scopes around both are left out.
+
+        `place` is the scope and the name of the entry.
+        """
         home, name = place
         shared = 0
         while shared < min(len(home), len(scope)) and home[shared] == scope[shared]:
@@ -184,7 +187,7 @@ class EntryWriter:
 
 
 def _format_expression(value: Value) -> str | None:
-    """Return the expression for a placeholder, without the `$`; None for a plain value."""
+    """Return the expression for a parameter or a first value, without the `$`; None for a plain value."""
     if isinstance(value, ParameterValue):
         return value.name
     if isinstance(value, Half):

@@ -64,4 +64,4 @@ def _keep_fixed_part(value: Value) -> object:
 
 def may_differ(value: Value) -> bool:
     """Whether a value may become a parameter: numbers and lists of numbers may, words and booleans may not."""
-    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # placeholders are tuples
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # ParameterValue, Half, … are tuples

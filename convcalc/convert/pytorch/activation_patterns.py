@@ -102,7 +102,7 @@ def _match_hardsigmoid(node: Any) -> _Match:
 def _match_hardswish(node: Any) -> _Match:
     """Return x and the other nodes of x × relu6(x + 3) / 6, except the last; None if the node is another operation.
 
-    Any of the factors or the product may be divided by 6.
+    Either the relu6 or the product may be divided by 6.
     """
     for source, gate in _list_factors(node):
         matched = _match_hardsigmoid(gate) if hasattr(gate, "users") and len(gate.users) == 1 else None
