@@ -192,7 +192,7 @@ def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: Te
 
 
 def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
-    """Whether an entry may be moved to another list: its name is optional, and `TensorUses.pinned` does not have it."""
+    """Whether an entry may be moved to another list: its name is optional and it is not in `TensorUses.pinned`."""
     if isinstance(item, SequenceItem):
         return False
     return (item.name is None or item.soft) and item.output not in tensor_uses.pinned

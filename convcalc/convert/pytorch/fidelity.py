@@ -91,7 +91,7 @@ class TraceFacts(NamedTuple):
 
 
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
-    """Return the graph; if its totals differ from those of the whole module, add an opaque layer and a note.
+    """Return the graph, with an opaque layer and a note added if its totals differ from those of the whole module.
 
     The opaque layer has the missing params and running statistics. Raises NotImported if the graph is not a valid
     network.

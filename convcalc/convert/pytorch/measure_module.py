@@ -109,9 +109,9 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 
 
 def measure_module(module: Any, network: Network) -> Model:
-    """Return the figures of a module run with the network's batch and input shapes.
+    """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    Raises NotImported if the module does not run with these inputs.
+    The module is run with the network's batch and input shapes. Raises NotImported if it does not run with them.
     """
     module = copy_to_meta(module).eval()
     shapes = order_input_shapes(network, signature(module.forward).parameters)

@@ -43,7 +43,7 @@ KnownValue = Union[TracedValue, RearrangedValue, SplitValue, ForeignValue, Trace
 
 
 class UnreadableOperation(Exception):
-    """No layer kind matches an operation, which becomes an opaque layer described by the message, if there is one."""
+    """No layer kind matches an operation. It becomes an opaque layer; the message, if any, describes the layer."""
 
 
 class TraceReader:
