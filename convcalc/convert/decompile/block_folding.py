@@ -132,7 +132,7 @@ class Folder:
     def is_closed(self, scope: SequenceItem) -> bool:
         """Whether a block could replace a sequence.
 
-        It needs several entries, one input, one output, and no entry in `TensorUses.pinned`.
+        The sequence needs several entries, one input, one output, and no entry in `TensorUses.pinned`.
         """
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 

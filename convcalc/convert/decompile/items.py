@@ -12,7 +12,7 @@ Value = Any  # an argument as written in a spec, or one of the classes below: Pl
 
 
 class Placeholder(NamedTuple):
-    """Stands in a block for a value that each use of the block supplies."""
+    """An unknown value in a block, which each use of the block supplies."""
 
     number: int
 

@@ -1,6 +1,6 @@
 """Chooses the parameters of blocks: one for each value that differs between uses, named after its argument.
 
-A `Placeholder` stands in a block for a value that each use of the block supplies. Placeholders that have the same
+A `Placeholder` is an unknown value in a block, which each use of the block supplies. Placeholders that have the same
 values in all uses share one parameter. A padding that is half of the kernel size in every use needs no parameter.
 """
 
