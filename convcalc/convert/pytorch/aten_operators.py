@@ -23,7 +23,7 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
 def _read_conv(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a convolution as a `depthwise_conv` if it has one group per input channel, else as a `conv`."""
+    """Translate a convolution to a `depthwise_conv` if it has one group per input channel, else to a `conv`."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None or value.last:
         raise UnreadableOperation
@@ -81,8 +81,8 @@ def _add_dense(
 ) -> KnownValue:
     """Add a fully connected layer: a `linear` for a vector, else a `pointwise_conv`.
 
-    Raises UnreadableOperation if the tensor has spatial axes but its channels are not last, because PyTorch's product
-    is always over the last axis.
+    Raises UnreadableOperation if a tensor has spatial axes and its channels are not last. PyTorch always multiplies
+    along the last axis.
     """
     without_bias = {} if bias else {"bias": False}
     if len(value.shape) == 1:
@@ -95,7 +95,7 @@ def _add_dense(
 
 
 def _read_linear(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a fully connected layer, whose learnt matrix has the sizes (out_features, in_features)."""
+    """Translate a fully connected layer, whose weights have the sizes (out_features, in_features)."""
     weight, bias = reader.weight(given["weight"]), reader.weight(given["bias"])
     if weight is None:
         raise UnreadableOperation
@@ -110,7 +110,7 @@ def _read_matmul(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_addmm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read a product with a learnt matrix plus a learnt bias."""
+    """Translate the product with a learnt matrix plus a learnt bias."""
     bias, weight = reader.weight(node.args[0]), reader.weight(node.args[2])
     if bias is None or weight is None or given["beta"] != 1 or given["alpha"] != 1:
         raise UnreadableOperation
@@ -118,8 +118,6 @@ def _read_addmm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _pool_handler(kind: str) -> Handler:
-    """Return the handler for a pooling with a sliding window."""
-
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = require_spatial(reader.tensor(node.args[0]))
         axes = len(value.shape) - 1
@@ -139,9 +137,9 @@ def _pool_handler(kind: str) -> Handler:
 
 
 def _adaptive_handler(kind: str, whole: str) -> Handler:
-    """Return the handler for an adaptive pooling of this kind, or of the kind `whole` if the output has one position.
+    """Return the handler for an adaptive pooling of this kind.
 
-    For example, `adaptive_avgpool` with the output size 1 is read as `global_avgpool`.
+    If its output has only one position, the layer gets the kind `whole` instead, such as `global_avgpool`.
     """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -159,7 +157,7 @@ def _adaptive_handler(kind: str, whole: str) -> Handler:
 
 
 def _reduction_handler(kind: str) -> Handler:
-    """Return the handler for a mean or maximum over all spatial axes, which is read as a global pooling."""
+    """Return the handler for a mean or maximum over all spatial axes, which becomes a global pooling layer."""
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         value = reader.tensor(node.args[0])
@@ -189,7 +187,7 @@ def _read_batch_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownV
 
 
 def _read_layer_norm(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read layer normalisation over the whole sample, or over the channels if they are the tensor's last axis."""
+    """Translate layer normalisation over the whole sample, or over the channels if they are the last axis."""
     value, weight, bias = reader.tensor(node.args[0]), reader.weight(given["weight"]), reader.weight(given["bias"])
     shape = tuple(given["normalized_shape"])
     if (weight is None) != (bias is None):
@@ -234,7 +232,7 @@ def _activation_handler(kind: str, **keys: str) -> Handler:
 
 
 def _read_clamp(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read clamping as relu6 (0 to 6), relu (0 and no upper limit) or hardtanh (-1 to 1)."""
+    """Translate clamping to relu6 (limits 0 and 6), relu (0 and no upper limit) or hardtanh (-1 and 1)."""
     low, high = given.get("min_val", given.get("min")), given.get("max_val", given.get("max"))
     kinds: dict[Any, str] = {(0, 6): "relu6", (0, None): "relu", (-1, 1): "hardtanh"}
     kind = kinds.get((low, high))
@@ -256,7 +254,7 @@ def _softmax_handler(kind: str) -> Handler:
 
 
 def _read_prelu(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read PReLU with a single slope or one per channel."""
+    """Translate a PReLU with a single slope or with one slope per channel."""
     value, weight = reader.tensor(node.args[0]), reader.weight(given["weight"])
     if value.last or weight is None:
         raise UnreadableOperation
@@ -270,9 +268,9 @@ def _read_dropout(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 
 
 def _merge_handler(kind: str) -> Handler:
-    """Return the handler for a sum or difference (kind `add`), or a product or quotient (kind `multiply`), of tensors.
+    """Return the handler for a layer of kind `add` (sum, difference) or `multiply` (product, quotient).
 
-    A product with one learnt factor per channel is read as a `scale` layer instead.
+    A product with one learnt factor per channel becomes a `scale` layer instead.
     """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -296,9 +294,9 @@ def _merge_handler(kind: str) -> Handler:
 
 
 def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Return the input unchanged if only element-wise arithmetic uses the output: it repeats axes of size 1 anyway.
+    """Return the input unchanged, because the arithmetic that uses the output broadcasts it anyway.
 
-    Raises UnreadableOperation if any other operation uses it, or if the expansion adds an axis.
+    Raises UnreadableOperation if another operation uses the output, or if the expansion adds an axis.
     """
     if any(operator_name(user) not in _BROADCASTING or user.args[:1] == user.args[1:2] for user in node.users):
         raise UnreadableOperation

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[int, int]) -> TracedValue:
-    """Add a slice or crop for one part of a split tensor, and return the layer's output.
+    """Add a slice or crop layer for one part of a split tensor, and return its output.
 
     `bounds` are the start and stop of the part along the split axis. A part that covers the whole axis needs no layer.
     """

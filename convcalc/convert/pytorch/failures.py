@@ -9,7 +9,7 @@ from convcalc.problems import shorten
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return where and why the tracing of a module failed: `nets.py:12: RuntimeError: …`."""
+    """Return a text that says where and why the tracing of a module failed: `nets.py:12: RuntimeError: …`."""
     place = error_location(error)
     if "DataDependent" in type(error).__name__:
         return f"{place}its forward depends on the values of a tensor"
@@ -23,9 +23,9 @@ def describe_error(error: BaseException) -> str:
 
 
 def error_location(error: BaseException) -> str:
-    """Return the innermost line of the module's own code in an error's traceback, such as `nets.py:12: `.
+    """Return the line of the module's own code that raised an error, such as `nets.py:12: `.
 
-    If the traceback has no such line, those of the errors that caused it are searched. Empty if nothing is found.
+    If the traceback has no such line, the tracebacks of the errors that caused it are searched. Empty if none has one.
     """
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]

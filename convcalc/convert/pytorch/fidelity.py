@@ -1,8 +1,8 @@
-"""Checks that an imported network has the same figures as the PyTorch module.
+"""Checks that an imported network has the same shapes, params and MACs as the PyTorch module.
 
 Each layer is compared with its operation: output shape, params, running statistics and MACs (`describe_difference`).
 The whole network is compared with the unaltered module, which is run again on the meta device (`account_for`). In both
-comparisons, convcalc's layer kinds count one side and PyTorch the other.
+comparisons, convcalc counts one side with its layer kinds, and PyTorch counts the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,9 +43,10 @@ class _ModuleTotals(NamedTuple):
 def describe_difference(
     kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
 ) -> str:
-    """Describe how a layer's figures differ from those in PyTorch (`traced`); empty if all are equal.
+    """Describe how a layer's output shape, params, buffers and MACs differ from PyTorch's; empty if they are equal.
 
-    `reads` are the layer's input shapes, channels first. MACs are not compared if `traced.macs` is None.
+    `traced` has PyTorch's numbers; MACs are not compared if `traced.macs` is None. `reads` are the layer's input
+    shapes, channels first.
     """
     shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
     try:
@@ -76,11 +77,11 @@ def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotal
 
 
 class TraceFacts(NamedTuple):
-    """What the comparison with the whole module needs to know about a trace, in addition to its layers.
+    """Facts about a trace, other than its layers, for the comparison with the whole module.
 
     `unused` are the names of the learnt tensors and running statistics that the forward never uses. `opaque_flops` is
     the number of FLOPs that PyTorch counts for the operations that became opaque layers (None: unknown). `outputs` are
-    the sizes of the trace's outputs, with the batch. `shapes` maps every layer that was read to its output shape.
+    the sizes of the trace's outputs, with the batch. `shapes` maps every traced layer to its output shape.
     """
 
     unused: set[str]
@@ -90,10 +91,10 @@ class TraceFacts(NamedTuple):
 
 
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
-    """Return the graph, with an opaque layer and a note added if its figures differ from those of the whole module.
+    """Return the graph, with an opaque layer and a note added if its totals differ from those of the whole module.
 
-    The opaque layer holds the params and running statistics that are missing. Raises NotImported if the graph is not a
-    valid network.
+    The opaque layer has the missing params and running statistics. Raises NotImported if the graph is not a valid
+    network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
@@ -111,11 +112,11 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
     if read.opaque_flops is not None and whole.flops is not None:
         rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
     differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
-    differences += [whole.refusal] if whole.flops is None else _output_differences(whole, read)
-    differences += _shape_differences(graph, network, read)
+    differences += [whole.refusal] if whole.flops is None else _describe_output_differences(whole, read)
+    differences += _describe_shape_differences(graph, network, read)
     if not differences:
         return graph
-    return _add_remainder(
+    return _add_missing_params(
         graph, ", ".join(differences), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2]))
     )
 
@@ -132,10 +133,10 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
     return sum(params.values()), trained, statistics, sum(node.layer.count_macs() or 0 for node in network.nodes)
 
 
-def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
-    """Yield a description of each layer whose output shape differs from the shape in the trace.
+def _describe_shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
+    """Yield a description of each layer whose output shape differs from its shape in the trace.
 
-    If the cropping after a layer was joined with it as padding, the traced shape is that after the cropping.
+    If a separate crop became the padding of a layer, the layer is compared with the shape after the crop.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
@@ -145,19 +146,18 @@ def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iter
             yield f"{step.name} {node.layer.output} here, {Shape(traced[0], traced[1:])} in PyTorch"
 
 
-def _output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
-    """Yield a description of the difference if the trace's output sizes differ from those of the whole module."""
+def _describe_output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
     if read.outputs != whole.outputs:
-        yield f"outputs {_sizes_text(read.outputs)} here, {_sizes_text(whole.outputs)} in PyTorch"
+        yield f"outputs {_format_sizes(read.outputs)} here, {_format_sizes(whole.outputs)} in PyTorch"
 
 
-def _sizes_text(outputs: Iterable[tuple[int, ...]]) -> str:
-    """Return the sizes of outputs as text, such as `11×16×8×8 and 11×10`; the first size is the batch of the trace."""
+def _format_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
+    """Return the sizes of outputs as text, such as `11×16×8×8 and 11×10`. The first size is the batch."""
     return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
 
 
-def _add_remainder(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """Return the graph with an opaque layer for params and running statistics (`buffers`) that no other layer has.
+def _add_missing_params(graph: Graph, what: str, params: int, buffers: int) -> Graph:
+    """Return the graph with an opaque layer for params and running statistics that no other layer has.
 
     `what` describes the differences in the layer's `what` argument and in a note.
     """

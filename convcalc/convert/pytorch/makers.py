@@ -65,23 +65,22 @@ def _adaptive_maker(name: str) -> Maker:
     )
 
 
-def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Return the maker of a global pooling.
+def _global_pool_maker(name: str, vector_class: str) -> Maker:
+    """Return the maker of a global pooling: torch.nn's adaptive pooling `name` with the output size 1.
 
-    `name` is the adaptive pooling in torch.nn, used with the output size 1. If the layer's `keepdims` is false, the
-    class `flat` in extra_modules.py is used instead, which outputs a vector.
+    If the layer's `keepdims` is false, `vector_class` in extra_modules.py is used instead, which outputs a vector.
     """
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
-            return LayerModules(ModuleCall(flat))
+            return LayerModules(ModuleCall(vector_class))
         return LayerModules(call_nn(name, layer.input.axes, CallArgument("output_size", 1)))
 
     return make
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """Use the class MaxUnpool in extra_modules.py, because those in torch.nn need the indices from a max pooling."""
+    """Use MaxUnpool in extra_modules.py, because nn.MaxUnpool needs the indices from a max pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -110,7 +109,7 @@ def _make_blurpool(layer: Any) -> LayerModules:
 def _make_upsample(layer: Any) -> LayerModules:
     """Use nn.Upsample, with the layer's scale factor or else its output size.
 
-    The size is always written as numbers, even if the spec takes it from another layer.
+    The output size is written as numbers, even if the spec takes it from another layer.
     """
     if layer.scale_factor is not None:
         to = CallArgument("scale_factor", collapse_equal(layer.scale_factor), None)
@@ -122,7 +121,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 def _shuffle_maker(name: str, key: str) -> Maker:
     """Return a maker of pixel shuffles or unshuffles; `key` is the name of their only argument.
 
-    torch.nn has them only for two spatial axes; for others, a class in extra_modules.py is used.
+    torch.nn only supports two spatial axes; for others, a class in extra_modules.py is used.
     """
 
     def make(layer: Any) -> LayerModules:

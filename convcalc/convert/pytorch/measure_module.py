@@ -1,6 +1,6 @@
 """Runs an unaltered PyTorch module on the meta device and counts its params, running statistics and MACs.
 
-The figures are PyTorch's own, in total and for each inner module; `comparison` compares a network with them.
+PyTorch does the counting, in total and for each inner module; `comparison` compares a network with the result.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from convcalc.network import Network
 
 
 class _RunResult(NamedTuple):
-    """The FLOPs of one run of a module, and the sizes of its outputs, with the batch."""
+    """The FLOPs of one run of a module, and the sizes of its outputs, including the batch."""
 
     flops: int
     outputs: tuple[tuple[int, ...], ...]
@@ -40,7 +40,7 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
 
 
 def _list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output, which is a tensor, list, dict or object, at any depth."""
+    """Return all tensors in a module's output, which may be a nested list, dict or object."""
     import torch
 
     if isinstance(outputs, torch.Tensor):
@@ -53,9 +53,10 @@ def _list_tensors(outputs: Any) -> list[Any]:
 
 
 class _ModuleWatch:
-    """Records the figures of every module that has weights of its own or no inner modules, each time it runs.
+    """Records the output shape, params and MACs of modules each time they run.
 
-    `seen` holds the ids of weights that are already counted, so that shared weights count once.
+    A module is recorded if it has weights of its own or no inner modules. `seen` has the ids of the weights counted so
+    far, so that shared weights count once.
     """
 
     def __init__(self, module: Any) -> None:
@@ -65,7 +66,7 @@ class _ModuleWatch:
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
-        """Register the hooks that record each module when it is run."""
+        """Register the hooks that record each module when it runs."""
         for path, inner in self.module.named_modules():
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))
@@ -74,7 +75,7 @@ class _ModuleWatch:
                 )
 
     def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
-        """Record the figures of a module that has just run, without those of its recorded inner modules.
+        """Record a module that has just run, without the params and MACs of its recorded inner modules.
 
         `flops` is the total of the FLOP counter after the run.
         """
@@ -91,14 +92,14 @@ class _ModuleWatch:
         self.parts.append(ModelPart(path, type(inner).__name__, figures))
 
     def is_new(self, value: Any) -> bool:
-        """Return whether a weight is seen for the first time, and mark it as seen."""
+        """Return whether a weight was not seen before, and mark it as seen."""
         known = id(value) in self.seen
         self.seen.add(id(value))
         return not known
 
 
-def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
-    """Return the modules whose weights no recorded module has, because the forward never runs them."""
+def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
+    """Return the modules with weights that were not counted, because the forward never runs these modules."""
     found = []
     for path, inner in module.named_modules():
         params = sum(value.numel() for value in inner.parameters(recurse=False) if watch.is_new(value))
@@ -108,9 +109,9 @@ def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 
 
 def measure_module(module: Any, network: Network) -> Model:
-    """Return the figures of a module run with the network's batch and input shapes.
+    """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    Raises NotImported if the module does not run with these inputs.
+    The module is run with the network's batch and input shapes. Raises NotImported if it does not run with them.
     """
     module = copy_to_meta(module).eval()
     shapes = order_input_shapes(network, signature(module.forward).parameters)
@@ -119,7 +120,7 @@ def measure_module(module: Any, network: Network) -> Model:
     learnt = list(module.parameters())
     return Model(
         "PyTorch",
-        (*watch.parts, *_list_unused(module, watch)),
+        (*watch.parts, *_list_modules_not_run(module, watch)),
         sum(value.numel() for value in learnt),
         sum(value.numel() for value in learnt if value.requires_grad),
         sum(statistic_sizes(module).values()),

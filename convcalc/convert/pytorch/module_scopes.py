@@ -1,7 +1,7 @@
-"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope.
+"""Arranges the scopes of a network in a tree, and finds the input and output tensors of each scope.
 
-A scope is a part of the network with a name of its own: a block, sequence, set of branches or repeated copies. A
-"child" of a scope is a layer, given by its index in `network.nodes`, or an inner scope.
+A scope is a named part of the network: a block, a sequence, a set of branches or a series of repeated copies. A "child"
+of a scope is a layer, given by its index in `network.nodes`, or an inner scope.
 """
 
 from collections import deque
@@ -45,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Return the children of a scope with this range of layers, and remove their groups from `groups`."""
+    """Return the layers and inner scopes in a range of layers, and remove their groups from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -62,7 +62,7 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """The connections of a network. A tensor is given by its number: inputs first, then the outputs of all layers."""
+    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -75,11 +75,11 @@ class ScopeWiring:
             self.last_reader[tensor] = len(network.nodes)
 
     def span(self, child: ScopeChild) -> tuple[int, int]:
-        """Return the range of a child's layers: the index of the first, and that of the last plus one."""
+        """Return the index of a child's first layer, and the index after its last layer."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the tensors from outside that a child reads, each once, in the order in which they are used."""
+        """Return the outside tensors that a child reads, each once, in the order in which they are first read."""
         start, stop = self.span(child)
         first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
@@ -143,9 +143,10 @@ def has_weights(node: Node) -> bool:
 
 
 class ModulePlaces:
-    """The places of modules, by the name of their layer or scope.
+    """The place of each module in the exported classes, by the name of its layer or scope.
 
-    `parents` holds the scope around each; `keys` its attribute name there, or the number of a copy or branch.
+    `parents` has the scope around the module. `keys` has its attribute name there, or its number if it is a copy or
+    branch.
     """
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
@@ -155,7 +156,6 @@ class ModulePlaces:
         self._set_keys(root)
 
     def _set_keys(self, scope: ModuleScope) -> None:
-        """Set the keys and parents of everything in a scope; copies and branches have numbers as keys."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]

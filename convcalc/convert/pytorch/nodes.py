@@ -62,7 +62,7 @@ def list_nodes(given: Any) -> list[Any]:
 
 
 def list_sources(known: Any) -> tuple[str, ...]:
-    """Return the names of the learnt tensors or running statistics that a value is made of; empty for other values."""
+    """Return the names of the learnt tensors or running statistics in a value; empty for other values."""
     if isinstance(known, TracedWeight):
         return known.sources
     return known.statistics if isinstance(known, TracedConstant) else ()

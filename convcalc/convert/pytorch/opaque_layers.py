@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def add_opaque_layer(
     reader: "TraceReader", node: Any, reads: Iterable[Any], what: str, shape: Sizes, sources: Sequence[str] = ()
 ) -> TracedValue:
-    """Add an opaque layer with a note, and return its output.
+    """Add an opaque layer with a note for operations that no layer kind matches, and return its output.
 
-    The layer depends on the nodes or tensors `reads` and on the learnt tensors and running statistics named `sources`;
-    `what` describes its operations. It has the params that no other layer counts. If only some of these params are
-    frozen, they become a separate opaque layer before it, because a spec can only freeze whole layers.
+    `reads` are the nodes or tensors that the operations read, `sources` the names of their learnt tensors and running
+    statistics, and `what` describes them. The layer has the params that no other layer counts. If only some of these
+    params are frozen, they become a separate opaque layer before it, because a spec can only freeze whole layers.
     """
     values, found = collect_sources(reader, reads)
     new = {source: None for source in [*found, *sources] if source not in reader.counted}
@@ -62,9 +62,9 @@ def _add_opaque_step(
 
 
 def collect_sources(reader: "TraceReader", nodes: Iterable[Any]) -> tuple[list[TracedValue], list[str]]:
-    """Return the network's tensors, and the names of learnt tensors and running statistics, that values are made of.
+    """Return the tensors, and the names of learnt tensors and running statistics, that values depend on.
 
-    `nodes` holds nodes of the trace, whose values are looked up, or TracedValues.
+    `nodes` are nodes of the trace, whose values are looked up, or TracedValues.
     """
     values: dict[TracedValue, None] = {}
     sources: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Translates a traced module, operation by operation, to `graph.Step`s, each of which is one layer.
+"""Translates the operations of a traced module, one by one, to `graph.Step`s. Each step is one layer.
 
 For example, `aten.conv2d` becomes a step of kind `conv`. An operation that no layer kind matches becomes a step of kind
 `opaque` with a note.
@@ -43,16 +43,17 @@ KnownValue = Union[TracedValue, RearrangedValue, SplitValue, ForeignValue, Trace
 
 
 class UnreadableOperation(Exception):
-    """No layer kind matches an operation, which becomes an opaque layer; the message, if any, describes the layer."""
+    """No layer kind matches an operation. It becomes an opaque layer; the message, if any, describes the layer."""
 
 
 class TraceReader:
     """Reads the operations of a trace in order and collects the steps of the network.
 
-    `operators` maps the names of operations to their handlers. `named` are the names to use for the inputs, in order.
-    `known` maps each node read so far to its value. `owners` maps the kind, arguments and weights of a layer to the
-    name of the first step that has them, for weight sharing. `counted` are the names of the learnt tensors and running
-    statistics that steps already have.
+    - `operators`: the handlers of operations, by the name of the operation
+    - `named`: the names to use for the inputs, in order
+    - `known`: the value of each node read so far
+    - `owners`: the first step with each combination of kind, arguments and weights, for weight sharing
+    - `counted`: the names of the learnt tensors and running statistics that steps already have
     """
 
     def __init__(self, trace: TracedModule, operators: Mapping[str, Any], named: Sequence[str] = ()) -> None:
@@ -73,10 +74,10 @@ class TraceReader:
         self.pending_pads: dict[Any, dict[str, Any]] = {}  # arguments that padding adds to the convolution after it
 
     def graph(self, name: str, origin: str) -> Graph:
-        """Read all operations and return the network.
+        """Read all operations and return the network as a graph.
 
-        `origin` says where the network came from. Raises NotImported if there are no layers between inputs and outputs,
-        or if an output's size is unknown.
+        `origin` describes the source of the network. Raises NotImported if there are no layers between inputs and
+        outputs, or if an output's size is unknown.
         """
         done: set[str] = set()
         outputs: tuple[str, ...] = ()
@@ -98,8 +99,8 @@ class TraceReader:
     def _list_unused(self) -> set[str]:
         """Return the names of the learnt tensors and running statistics that the forward never uses.
 
-        A tensor that no operation reads counts as unused, unless the trace has a constant of the same sizes: if a
-        function stored in the module reads the weights directly, the trace contains them as constants.
+        A function stored in the module may read weights directly; the trace then has them as constants. So a tensor
+        does not count as unused if the trace has a constant of the same sizes.
         """
         nodes = [node for node in self.trace.nodes if node.op == "placeholder"]
         constants = {
@@ -111,7 +112,7 @@ class TraceReader:
         return {name for node in unread for name in list_sources(self.trace.placeholders.get(node.name))} - self.counted
 
     def collect_facts(self) -> TraceFacts:
-        """Return the other data that the comparison with the whole module needs; call this after `graph`."""
+        """Return facts about the trace for the comparison with the whole module; call this after `graph`."""
         flops = self.trace.flops
         [output] = [node for node in self.trace.nodes if node.op == "output"]
         outputs = tuple(output_sizes(given) for given in list_nodes(output.args))
@@ -119,7 +120,7 @@ class TraceReader:
         return TraceFacts(self._list_unused(), opaque_flops, outputs, self.shapes)
 
     def _read_placeholder(self, node: Any) -> None:
-        """Store the value of a placeholder, which is an input of the network, a learnt tensor or a constant."""
+        """Store the value of a placeholder: an input of the network, a learnt tensor or a constant."""
         given = self.trace.placeholders.get(node.name)
         if given is None:
             sizes = output_sizes(node)[1:]
@@ -132,8 +133,8 @@ class TraceReader:
     def _read_outputs(self, node: Any) -> tuple[str, ...]:
         """Return the names of the layers whose outputs the module returns, each once.
 
-        An input that is returned unchanged becomes an identity layer. Raises NotImported if an output's size depends on
-        the values of a tensor.
+        If an input is returned unchanged, an identity layer is added for it. Raises NotImported if an output's size
+        depends on the values of a tensor.
         """
         found = []
         for given in list_nodes(node.args):
@@ -154,9 +155,9 @@ class TraceReader:
         return tuple(dict.fromkeys(found))
 
     def _read_operation(self, node: Any, done: set[str]) -> None:
-        """Read an operation alone, or together with the whole module that it is part of.
+        """Read an operation alone, or together with the other operations of a module in WHOLE or OPAQUE.
 
-        `done` holds the keys of the module calls that are already read as a whole.
+        `done` has the keys of the module calls that were already read as a whole.
         """
         places = list_places(node)
         for place in places:
@@ -173,12 +174,12 @@ class TraceReader:
         schema = getattr(node.target, "_schema", None)
         if schema is not None and schema.is_mutable and node.args:
             self.known[node.args[0]] = result  # later operations read the value that was written
-            self._spread_write(node)
+            self._update_written_bases(node)
 
-    def _spread_write(self, node: Any) -> None:
-        """Update each tensor that an in-place write changes through a view, if later operations use the tensor.
+    def _update_written_bases(self, node: Any) -> None:
+        """Update the tensors that an in-place operation changes through a view, if later operations use them.
 
-        Its new value is the output of an opaque layer, because no layer kind writes to part of a tensor.
+        Their new values are outputs of opaque layers, because no layer kind writes to part of a tensor.
         """
         base = view_base(node.args[0])
         while base is not None:
@@ -191,7 +192,7 @@ class TraceReader:
             base = view_base(base)
 
     def _take_result(self, node: Any) -> KnownValue:
-        """Return the result that a `getitem` node takes from an operation with several results."""
+        """Return one result of an operation with several results; a `getitem` node selects it."""
         several, place = node.args
         known = self.known[several]
         if isinstance(known, list):
@@ -209,9 +210,10 @@ class TraceReader:
         return self.inputs[name] if name in self.inputs else self.shapes[name]
 
     def _read_layer(self, node: Any) -> KnownValue:
-        """Read an operation as a layer, or as a learnt or constant value if no input of the network reaches it.
+        """Add the layer of an operation and return its output.
 
-        Raises UnreadableOperation if it is neither.
+        An operation that depends on no input of the network is not a layer; its value is a TracedWeight or
+        TracedConstant. Raises UnreadableOperation if no layer kind matches.
         """
         if node in self.pattern_ends:
             kind, source = self.pattern_ends[node]
@@ -237,7 +239,7 @@ class TraceReader:
     # -- inputs of operations
 
     def tensor(self, node: Any) -> TracedValue:
-        """Return the value of a node as a tensor of the network; its pending views and permutations become layers.
+        """Return the value of a node as a tensor of the network. Pending views and permutations become layers first.
 
         Raises UnreadableOperation if the value is not such a tensor.
         """
@@ -249,10 +251,10 @@ class TraceReader:
         return known
 
     def _add_rearrangements(self, node: Any, moved: RearrangedValue) -> KnownValue:
-        """Return a tensor after its pending views and permutations.
+        """Add layers for the pending views and permutations of a tensor, and return the result.
 
-        Views become flatten or reshape layers; permutations of the channels to the last axis or back need no layer.
-        What remains becomes an opaque layer.
+        Views become flatten or reshape layers. A permutation of the channels to the last axis or back needs no layer.
+        All other changes become an opaque layer.
         """
         source = moved.source
         for count, (name, change) in enumerate(moved.rearrangements):
@@ -280,7 +282,7 @@ class TraceReader:
         )
 
     def weight(self, node: Any) -> TracedWeight | None:
-        """Return the value of a node as a learnt tensor, or None if `node` is None (an argument that is not given).
+        """Return the value of a node as a learnt tensor; None if `node` is None, because the argument is not given.
 
         Raises UnreadableOperation if the value is not a learnt tensor.
         """
@@ -309,11 +311,11 @@ class TraceReader:
         `shape` is the output shape, channels first and without the batch; `last` says whether PyTorch has the channels
         last. `sizes` are the output sizes in PyTorch, if they are not those of the operation.
 
-        Raises UnreadableOperation if its figures differ from PyTorch's, if its weights are neither all its own nor all
-        those of one earlier layer, or if only some of them are frozen.
+        Raises UnreadableOperation if the layer's shape, params or MACs differ from PyTorch's, or if only some of its
+        weights are frozen. Its weights must be all its own, or all those of one earlier layer.
         """
         sources = [source for weight in weights if weight is not None for source in weight.sources]
-        given = [given for given in list_nodes((node.args, node.kwargs)) if self._is_statistic(given)]
+        given = [given for given in list_nodes((node.args, node.kwargs)) if self._is_constant(given)]
         statistics = collect_sources(self, given)[1]
         key = (kind, str(sorted(arguments.items())), *sources, *statistics)
         share = self.owners.get(key) if sources or statistics else None
@@ -347,7 +349,7 @@ class TraceReader:
         sources: set[str],
         sizes: Sizes | None,
     ) -> None:
-        """Raise UnreadableOperation if a layer's output shape, params, buffers or MACs differ from its operation's."""
+        """Raise UnreadableOperation if a layer's output shape, params, buffers or MACs differ from PyTorch's."""
         traced = output_sizes(node) if sizes is None else sizes
         if traced and result.sizes != traced:
             raise UnreadableOperation(f"{kind} with output sizes {traced}")
@@ -360,15 +362,14 @@ class TraceReader:
         if problem:
             raise UnreadableOperation(f"{kind} with {problem}")
 
-    def _is_statistic(self, node: Any) -> bool:
-        """Whether the value of a node is a constant, and so may be a running statistic."""
+    def _is_constant(self, node: Any) -> bool:
+        """Whether the value of a node is a constant, such as a running statistic."""
         return isinstance(self.known.get(node), TracedConstant)
 
     def _read_unmatched(self, node: Any, what: str) -> KnownValue:
-        """Return the value of an operation that no layer kind matches; `what` describes the operation.
+        """Add an opaque layer for an operation that no layer kind matches, described by `what`; return its output.
 
-        The operation becomes an opaque layer. If its output is not a valid tensor of a network, it becomes part of the
-        next opaque layer.
+        If the output is not a valid tensor of a network, the operation becomes part of the next opaque layer instead.
         """
         if not node.users:
             return TracedConstant()
@@ -385,7 +386,7 @@ class TraceReader:
         return add_opaque_layer(self, node, values, what, shape, sources)._replace(last=channels_last)
 
     def _read_whole_module(self, place: CallPlace) -> None:
-        """Read all operations of one call of a module as a single layer; it is opaque if no layer kind matches."""
+        """Add a single layer for all operations of a module call; it is opaque if no layer kind matches."""
         nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
         inner = set(nodes)
         inputs = [
@@ -423,8 +424,9 @@ class TraceReader:
     def make_name(self, node: Any, kind: str) -> str:
         """Return a name for the layer of an operation.
 
-        This is the path of its module if that module has no inner modules or is read as a whole, such as `stage1.conv`.
-        Otherwise it is the path of the module around it with the layer's kind and a number, such as `stage1.add1`.
+        If the module of the operation has no inner modules or is read as a whole, this is its path, such as
+        `stage1.conv`. Otherwise it is the path of the innermost module, the layer's kind and a number, such as
+        `stage1.add1`.
         """
         places = list_places(node)
         path = places[-1].path if places else ""

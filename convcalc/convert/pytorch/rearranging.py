@@ -61,7 +61,7 @@ def _read_concat(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
 
 
 def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read the selection of a range of channels as a slice layer, or of positions along a spatial axis as a crop."""
+    """Translate the selection of channels to a slice layer, and of positions along a spatial axis to a crop."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     size = value.sizes[axis]
@@ -74,7 +74,7 @@ def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Return the parts of a tensor split along an axis; a part becomes a layer when a later operation takes it."""
+    """Return the parts of a tensor that is split along an axis. A part becomes a layer when a `getitem` takes it."""
     value = reader.tensor(node.args[0])
     axis = value.axis(given["dim"])
     if axis == 0:
@@ -85,9 +85,9 @@ def _read_split(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read padding of the spatial axes as a pad layer, negative padding as a crop layer.
+    """Translate padding of the spatial axes to a pad layer, and negative padding to a crop layer.
 
-    Padding with a mode such as `reflect` is kept for the convolution that reads it and becomes its argument.
+    Padding with a mode such as `reflect` becomes an argument of the convolution that reads it.
     """
     value = reader.tensor(node.args[0])
     sides = [list(given["pad"][place : place + 2]) for place in range(0, len(given["pad"]), 2)][::-1]
@@ -110,9 +110,9 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
 
 
 def _is_part_of_convolution(node: Any) -> bool:
-    """Whether a padding operation can become the padding of the convolution that reads it.
+    """Whether padding can become the padding argument of the convolution that reads it.
 
-    The convolution must be its only reader, and the padding must come from the same nn.Conv module, or from a module
+    Only this convolution may read the padded tensor. The padding must be in the same nn.Conv module, or in a module
     that the exporter named after it: `conv1_pad` for `conv1`.
     """
     if len(node.users) != 1:
@@ -130,7 +130,7 @@ def _is_part_of_convolution(node: Any) -> bool:
 def _upsample_handler(mode: str) -> Handler:
     """Return the handler for interpolation in this mode.
 
-    The layer has the operation's scale factor if it is given, else its output size.
+    The layer gets the scale factor of the operation or, without one, its output size.
     """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -159,8 +159,7 @@ def _shuffle_handler(kind: str, key: str) -> Handler:
 def _read_unchanged(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     """Return the input of an operation that does not change it, such as `clone`.
 
-    An `alias` that marks an identity or drop-path module becomes a layer: such modules return their input and would
-    otherwise leave no operation in the trace.
+    If a hook added an `alias` operation for an identity or drop-path module, a layer is added for the module.
     """
     kept = reader.trace.marked.get(_innermost_path(node)) if "alias" in str(node.target) else None
     if kept is None:
@@ -175,23 +174,23 @@ def _innermost_path(node: Any) -> str:
 
 
 def _read_view(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read an operation that changes only the sizes of a tensor, not the order of its elements.
+    """Return a tensor with new sizes and the same order of elements.
 
-    It becomes a layer only when a later operation needs the result, because another view may undo it.
+    No layer is added until a later operation needs the result, because another view may undo this one.
     """
-    return _add_rearrangement(reader, node, "view", output_sizes(node))
+    return _append_rearrangement(reader, node, "view", output_sizes(node))
 
 
 def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
-    """Read an operation that changes the order of axes.
+    """Return a tensor with a new order of axes.
 
-    It becomes a layer only when a later operation needs the result, because another permutation may undo it.
+    No layer is added until a later operation needs the result, because another permutation may undo this one.
     """
     axes = len(output_sizes(node))
     if "dims" in given:
         order = [axis % axes for axis in given["dims"]]
     elif "source" in given:
-        order = _movedim_order(given["source"], given["destination"], axes)
+        order = _find_movedim_order(given["source"], given["destination"], axes)
     else:
         order = list(range(axes))
         one, other = (
@@ -199,22 +198,22 @@ def _read_permute(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
             given.get("dim1", -1) % axes,
         )  # `t` transposes a matrix and has no arguments
         order[one], order[other] = order[other], order[one]
-    return _add_rearrangement(reader, node, "permute", tuple(order))
+    return _append_rearrangement(reader, node, "permute", tuple(order))
 
 
-def _movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
-    """Return the order of axes after `movedim`: for each new axis, the old axis that it was."""
+def _find_movedim_order(source: Any, destination: Any, axes: int) -> list[int]:
+    """Return the old number of each new axis after `movedim`."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     rest = iter([axis for axis in range(axes) if axis not in pairs.values()])
     return [pairs[axis] if axis in pairs else next(rest) for axis in range(axes)]
 
 
-def _add_rearrangement(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
-    """Append a view or permutation to the pending ones of its input, and return the result.
+def _append_rearrangement(reader: TraceReader, node: Any, name: str, change: tuple[int, ...]) -> KnownValue:
+    """Add a view or permutation to the pending ones of a tensor, and return the result.
 
-    `change` holds the new sizes of a view or the order of axes of a permutation. If all of them together are a layer,
-    such as a pixel shuffle, the layer is added; if they cancel out, the result is the original tensor.
+    `change` is the new sizes of a view or the order of axes of a permutation. If the pending ones form a layer, such as
+    a pixel shuffle, the layer is added. If they cancel out, the result is the original tensor.
     """
     known = reader.known.get(node.args[0])
     if not isinstance(known, TracedValue | RearrangedValue):

@@ -1,7 +1,7 @@
 """Defines the values that the operations of a traced module produce.
 
-A TracedValue is a tensor of the network, which an input or a layer outputs. The other values are intermediate results,
-such as a transposed tensor, that later operations may turn into one.
+A TracedValue is a tensor of the network: an input or the output of a layer. Other values are intermediate results, such
+as a transposed tensor, which later operations may turn into a TracedValue.
 """
 
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ class TracedValue(NamedTuple):
 
 
 class RearrangedValue(NamedTuple):
-    """A tensor (`source`) after views and permutations that are not yet layers, because later ones may undo them.
+    """A tensor (`source`) with pending views and permutations, which are not yet layers as later ones may undo them.
 
     Each rearrangement is `view` with the new sizes, or `permute` with the order of axes. `sizes` are the sizes after
     all of them, with the batch.
@@ -55,7 +55,7 @@ class RearrangedValue(NamedTuple):
 
 
 class SplitValue(NamedTuple):
-    """A tensor split along an axis of PyTorch; `bounds` are the start and stop of each part."""
+    """A tensor (`source`) split along an axis of PyTorch. `bounds` are the start and stop of each part."""
 
     source: TracedValue
     axis: int
@@ -65,8 +65,9 @@ class SplitValue(NamedTuple):
 class ForeignValue(NamedTuple):
     """A value that is not a valid tensor of a network, for example because its batch axis is not the first.
 
-    `reads` are the tensors that it was made of, `sources` the names of the learnt tensors and running statistics. It
-    becomes part of a later opaque layer; `what` names its operations in that layer's note.
+    It becomes part of a later opaque layer. `reads` and `sources` are the tensors that it depends on: those of the
+    network, and the names of learnt tensors and running statistics. `what` describes its operations in that layer's
+    note.
     """
 
     reads: tuple[TracedValue, ...]
@@ -75,12 +76,12 @@ class ForeignValue(NamedTuple):
 
 
 def is_shape(sizes: Sizes) -> bool:
-    """Whether sizes, which include the batch, are those of a valid tensor of a network."""
+    """Whether these sizes, which include the batch, are possible for a tensor of a network."""
     return 2 <= len(sizes) <= MOST_AXES + 2 and sizes[0] == BATCH and all(size > 0 for size in sizes)
 
 
 def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, dict[str, Any], Sizes] | None:
-    """Return the result of a tensor's pending views and permutations, or None if they match nothing yet.
+    """Return the result of a tensor's pending views and permutations; None if they must remain pending.
 
     The result is a tensor if they only move the channels to the last axis or back, or change nothing. If they are a
     shuffle, it is the layer kind with its arguments and output shape.
@@ -88,7 +89,7 @@ def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, di
     source, rearrangements = moved.source, moved.rearrangements
     names = [name for name, _ in rearrangements]
     if names == ["permute"]:
-        return _reorder(source, rearrangements[0][1])
+        return _permute_channels(source, rearrangements[0][1])
     if names == ["view"] and moved.sizes == source.sizes:
         return source
     if names == ["view", "permute", "view"] and not source.last:
@@ -96,7 +97,7 @@ def settle_rearrangements(moved: RearrangedValue) -> TracedValue | tuple[str, di
     return None
 
 
-def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
+def _permute_channels(source: TracedValue, order: Sizes) -> TracedValue | None:
     """Return the tensor after a permutation that moves the channels to the last axis or back; None for other orders."""
     axes = len(order)
     to_last, to_first = (0, *range(2, axes), 1), (0, axes - 1, *range(1, axes - 1))
@@ -108,10 +109,10 @@ def _reorder(source: TracedValue, order: Sizes) -> TracedValue | None:
 
 
 def _match_shuffle(moved: RearrangedValue) -> tuple[str, dict[str, Any], Sizes] | None:
-    """Match a channel shuffle, pixel shuffle or pixel unshuffle written as view, permute, view; None if it is none.
+    """Return the layer kind, arguments and output shape of a shuffle written as view, permute, view; else None.
 
-    Returns the layer kind, arguments and output shape. The sizes of both views are compared, because a last view that
-    merges the axes differently is not a shuffle.
+    It may be a channel shuffle, pixel shuffle or pixel unshuffle. The sizes of both views are compared, because a last
+    view that merges the axes differently is not a shuffle.
     """
     (_, cut), (_, order), _ = moved.rearrangements
     channels, *spatial = moved.source.shape

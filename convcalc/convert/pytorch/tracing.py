@@ -71,10 +71,10 @@ def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
     leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
-    statistics, aliases = statistic_sizes(module), _statistic_aliases(module)
+    statistics, aliases = statistic_sizes(module), _map_statistic_names(module)
     marked = _mark_modules(module)
     with torch.device("meta"):
-        program = _export_program(module, _blank_samples(shapes), frozenset(marked))
+        program = _export_program(module, _make_blank_inputs(shapes), frozenset(marked))
     given: dict[str, TracedWeight | TracedConstant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
@@ -86,8 +86,8 @@ def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
     return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, marked, leaves, flops)
 
 
-def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """Return uninitialised inputs of these shapes, with a batch of BATCH added, on the current device."""
+def _make_blank_inputs(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+    """Return uninitialised inputs with a batch of BATCH on the current device."""
     import torch
 
     return tuple(torch.empty(BATCH, *shape) for shape in shapes)
@@ -99,8 +99,8 @@ def statistic_sizes(module: Any) -> dict[str, int]:
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
-def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
-    """Map every name of a running statistic to a tuple with the name that `statistic_sizes` uses for it.
+def _map_statistic_names(module: Any) -> dict[str, tuple[str, ...]]:
+    """Map each name of a running statistic to its name in `statistic_sizes`, as a tuple with one element.
 
     The names differ if several modules share the statistic.
     """
@@ -131,7 +131,7 @@ def copy_to_meta(module: Any) -> Any:
 
 
 def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
-    """Return the module as a program of torch.export; if its export fails, export what torch.fx traces of it.
+    """Return the module as a program of torch.export. If that fails, export what torch.fx traces instead.
 
     torch.fx does not trace into the modules whose paths are in `whole`. The export is not strict: the module runs as
     ordinary Python, and its operations on tensors are recorded. Raises NotImported if both fail.
@@ -154,7 +154,7 @@ def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]
 
 
 def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
-    """Return the module as traced by torch.fx, which does not trace into the modules whose paths are in `whole`.
+    """Return the module as traced by torch.fx, except inside the modules whose paths are in `whole`.
 
     If the module returns a dataclass object, the traced module returns a tuple of its values.
     """
@@ -174,7 +174,7 @@ def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
 
 
 def _count_flops(program: Any) -> dict[Any, int] | None:
-    """Return the FLOPs that PyTorch counts for each node of a program; None if it cannot run on the meta device."""
+    """Return PyTorch's FLOPs for each node of a program; None if it cannot run on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -201,10 +201,11 @@ def _count_flops(program: Any) -> dict[Any, int] | None:
 
 
 def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Make identity and drop-path modules leave an `alias` operation in the trace, although they return their input.
+    """Add a hook to each identity and drop-path module; return their layer kinds and arguments, by path.
 
-    Returns their layer kinds and arguments, by path. A hook adds the operation; the modules are not replaced, because
-    code may check their class. A module that does not return its input leaves its own operations instead.
+    These modules return their input, so a trace would not show them. The hook adds an `alias` operation to the trace.
+    The modules are not replaced, because code may check their class. If a module returns something else, its own
+    operations are traced.
     """
     import torch
     from torch import nn

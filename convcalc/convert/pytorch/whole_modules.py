@@ -1,4 +1,4 @@
-"""Lists the classes of torch.nn that are read as a single layer instead of operation by operation.
+"""Lists the classes of torch.nn that are imported as a single layer instead of operation by operation.
 
 Classes in WHOLE have a layer kind, such as `lppool` for nn.LPPool2d. Classes in OPAQUE become an opaque layer.
 """
@@ -22,7 +22,7 @@ OPAQUE = frozenset(
 
 
 def whole_arguments(place: CallPlace, nodes: Sequence[Any]) -> dict[str, Any]:
-    """Return the spec arguments of a module in WHOLE, found in the arguments of its operations (`nodes`)."""
+    """Return the spec arguments of a module whose class is in WHOLE; `nodes` are the operations of the module."""
     pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
     if place.word == "LocalResponseNorm" and pool is not None:
         return {"size": max(name_arguments(pool)["kernel_size"])}
