@@ -21,9 +21,9 @@ from convcalc.network import MOST_LAYERS
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of an ONNX file.
 
-    `inputs` maps the names of inputs to shapes that replace those in the file; the key None is the only input of a
-    model. The shapes have the file's order of axes, without the batch. `follow` wraps the iteration over nodes, for
-    progress bars: it takes the nodes and their number, and yields the nodes.
+    `inputs` maps the names of inputs to shapes that replace those in the file; the key None stands for the only input.
+    The shapes have the file's order of axes, without the batch. `follow` wraps the iteration over nodes, for progress
+    bars: it takes the nodes and their number, and yields the nodes.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, exceeds a limit, or its shapes
     cannot be inferred.
@@ -34,7 +34,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     builder = Builder(found, operations)
     try:
         for name in found.inputs:
-            builder.add_input(name, _find_input_order(found, operations, name))
+            builder.add_input(name, _find_axis_order(found, operations, name))
         for operation in operations:
             builder.run(operation, OPERATORS.get(operation.operator))
         outputs = _list_output_steps(builder, found)
@@ -50,11 +50,11 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     return make_loadable(use_pointwise_kind(count_data_types(builder, operations).apply_to(graph)))
 
 
-def _find_input_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
-    """Return, for each axis of an input in the file, its place in the order batch, channels, spatial axes.
+def _find_axis_order(found: Program, operations: Iterable[Operation], name: str) -> Sizes:
+    """Return one number per axis of an input: 0 for the batch, 1 for the channels, 2 or more for a spatial axis.
 
-    This is (0, 2, 3, 1) for an image with channels last. The channels are last if every operation that reads the input
-    is a Transpose that moves the last axis directly behind the batch; otherwise they are first.
+    The channels are last if every operation that reads the input is a Transpose that moves the last axis directly
+    behind the batch. Otherwise they are first.
     """
     rank = len(found.inputs[name])
     last = (0, *range(2, rank), 1)
@@ -73,10 +73,7 @@ def _find_input_order(found: Program, operations: Iterable[Operation], name: str
 
 
 def _list_output_steps(builder: Builder, found: Program) -> tuple[str, ...]:
-    """Return the names of the steps that produce the outputs; an input that is also an output gets an identity step.
-
-    Raises UnsupportedOperation if no output depends on an input.
-    """
+    """Return the steps that produce the outputs. An output that is also an input gets an identity step."""
     steps: dict[str, None] = {}
     for name in found.outputs:
         data = builder.data.get(name)
