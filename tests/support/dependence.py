@@ -1,7 +1,7 @@
 """Random networks together with the set of inputs on which each position of every layer depends.
 
-Nothing of convcalc is used. A layer states, for one axis, which positions of its input a position reads; an axis
-extends infinitely in both directions, and sets of positions are passed through the layers one by one.
+Nothing of convcalc is used. A layer states, for one axis, from which input positions an output position is computed.
+Axes extend infinitely in both directions, and sets of positions are passed through the layers one by one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ Weight = Callable[[Fraction], Fraction]
 
 
 class Axis(NamedTuple):
-    """One axis of a layer: its output size, which inputs a position reads, and how that repeats."""
+    """One axis of a layer: its output size and the input positions (`taps`) from which each output is computed.
+
+    The inputs of outputs i and i + `period` are `period` × `jump` positions apart.
+    """
 
     size: int
     taps: Taps
@@ -32,7 +35,7 @@ class Axis(NamedTuple):
     period: int = 1
 
     def in_order(self) -> bool:
-        """Whether every position reads something, and neither end of what is read ever moves backwards."""
+        """Whether every output has inputs, and neither their first nor their last position ever decreases."""
         read = [sorted(self.taps(position)) for position in range(2 * self.period + 1)]
         ends = [(found[0], found[-1]) for found in read if found]
         steps = pairwise(ends)
@@ -40,7 +43,10 @@ class Axis(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The inputs on which each position of a tensor depends through paths with one jump; they repeat after `period`."""
+    """The network inputs on which each position of a tensor depends, through all paths with the same jump.
+
+    The pattern repeats after `period` positions.
+    """
 
     jump: Fraction
     period: int
@@ -51,7 +57,7 @@ class Path(NamedTuple):
         return max(seen) - min(seen) + 1 if seen else 0
 
     def center(self) -> Fraction | None:
-        """The mean, over one period, of the middle of a position's inputs, minus position × jump."""
+        """Return the mean, over one period, of the middle of a position's inputs, minus position × jump."""
         seen = [(position, self.sees(position)) for position in range(self.period)]
         middles = [Fraction(min(found) + max(found), 2) - place * self.jump for place, found in seen if found]
         return sum(middles, Fraction(0)) / len(middles) if middles else None
@@ -63,7 +69,7 @@ Seen = tuple[
 
 
 class Tensor(NamedTuple):
-    """A tensor by name: for each axis its size, its paths to the input, and the inputs on which it depends."""
+    """For each axis of a named tensor: its size, its paths to the input, and the inputs on which it depends."""
 
     name: str
     sizes: tuple[int, ...]
@@ -83,7 +89,7 @@ def window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
 
 
 def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0) -> Axis:
-    """Input j contributes to outputs j s - p + d t for every tap t."""
+    """A transposed convolution or unpooling: input j contributes to outputs j s - p + d t for every tap t."""
     reach = dilation * (kernel - 1) + padding[0] + stride
     taps = {dilation * tap for tap in range(kernel)}
 
@@ -96,7 +102,7 @@ def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
 
 
 def divided(size: int, count: int) -> Axis:
-    """Adaptive pooling: window i goes from floor(i n / o) to ceil((i + 1) n / o)."""
+    """Adaptive pooling from size n to size o: window i goes from floor(i n / o) to ceil((i + 1) n / o)."""
     step = Fraction(size, count)
     return Axis(count, lambda i: range(floor(i * step), ceil((i + 1) * step)), step, step.denominator)
 
@@ -106,7 +112,7 @@ def triangle(distance: Fraction) -> Fraction:
 
 
 def cubic(distance: Fraction) -> Fraction:
-    """Keys 1981 with PyTorch's a = -3/4."""
+    """Cubic interpolation weight by Keys 1981, with PyTorch's a = -3/4."""
     x, a = abs(distance), Fraction(-3, 4)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -117,7 +123,7 @@ WEIGHTS: dict[str, Weight] = {"linear": triangle, "bilinear": triangle, "bicubic
 
 
 def resampled(count: int, scale: Fraction, mode: str) -> Axis:
-    """Output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
+    """Upsampling: output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
 
     def read(i: int) -> set[int]:
         if mode == "nearest":
@@ -130,7 +136,7 @@ def resampled(count: int, scale: Fraction, mode: str) -> Axis:
 
 
 def shifted(size: int, before: int, after: int) -> Axis:
-    """Padding, or cropping if negative."""
+    """Padding by `before` and `after` positions, or cropping if they are negative."""
     return Axis(size + before + after, lambda i: {i - before})
 
 
@@ -158,23 +164,23 @@ def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
 
 
 def within(axis: Axis, seen: Seen) -> Seen:
-    """The inputs on which a layer's positions depend; positions beyond the ends are zeros."""
+    """Return the network inputs on which a layer's outputs depend; positions beyond the ends are zeros."""
     reads = [[i for i in axis.taps(position) if 0 <= i < len(seen)] for position in range(axis.size)]
     return tuple(frozenset().union(*(seen[i] for i in found)) for found in reads)
 
 
 def everywhere(seen: frozenset[int]) -> Path:
-    """Every position depends on the same inputs."""
+    """Return a path on which every position depends on the same inputs."""
     return Path(Fraction(0), 1, lambda i: seen)
 
 
 def pooled(read: Tensor) -> tuple[Path, ...]:
-    """For each axis, the inputs on which all positions together depend."""
+    """Return, for each axis, the inputs on which all positions together depend, as after a global pooling."""
     return tuple(everywhere(frozenset().union(*seen)) for seen in read.seen)
 
 
 def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) -> bool:
-    """Whether every position depends on inputs from the first to the last on every axis."""
+    """Whether, on every axis, some path with jump 0 (behind a global pooling) spans the whole input."""
     return all(
         any(not path.jump and path.size(0) == size for path in found)
         for found, size in zip(paths, input_sizes, strict=True)
@@ -186,7 +192,10 @@ def beside(one: Path, other: Path) -> Path:
 
 
 def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
-    """Paths with the same jump are merged. Paths that differ in jump or centre are misaligned from then on."""
+    """Return the result of an element-wise merge. Paths with the same jump become one.
+
+    If paths differ in jump or centre, the result and all tensors after it are misaligned.
+    """
     axes, aligned = [], all(tensor.aligned for tensor in tensors)
     whole = any(tensor.whole for tensor in tensors)
     for all_paths in zip(*(tensor.paths for tensor in tensors), strict=True):
@@ -204,7 +213,7 @@ def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Te
 
 
 def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
-    """The `receptive_field` of a layer in JSON."""
+    """Return the `receptive_field` of a layer as in the JSON report."""
     if tensor.whole:
         return {"size": list(input_sizes), "global": True, "aligned": tensor.aligned}
     spans = [span(paths, size) for paths, size in zip(tensor.paths, tensor.sizes, strict=True)]
@@ -219,7 +228,10 @@ def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
 
 
 def span(paths: tuple[Path, ...], positions: int) -> list[int]:
-    """The sizes of an axis: over one period, or over all positions if paths with different jumps diverge."""
+    """Return the receptive field sizes of an axis, for all positions of one period.
+
+    If paths have different jumps, the field grows with the position, so the sizes of all positions are returned.
+    """
     if len(paths) == 1:
         return [paths[0].size(position) for position in range(paths[0].period)]
     seen = [frozenset().union(*(path.sees(position) for path in paths)) for position in range(positions)]
@@ -237,7 +249,7 @@ Pair = tuple[int, int]
 
 
 def windows(draw: st.DrawFn, kind: str, sizes: tuple[int, ...], most_padding: Callable[[int], int]) -> Drawn:
-    """A sliding window of any kind."""
+    """Draw a convolution or pooling of the given kind."""
     kernel, stride = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3)
     dilation = lists(draw, sizes, 1, 3) if kind not in ("avgpool", "lppool") else [1] * len(sizes)
     padding = [pair(draw, most_padding(k)) for k in kernel]
@@ -414,7 +426,10 @@ class Plan:
         return name
 
     def lay(self, drawn: Drawn, read: Tensor) -> Tensor:
-        """Add consecutive entries, unless the result is too large; `axes` describe their combined dependence."""
+        """Add consecutive layers and return their output, or return `read` if the result would be too large.
+
+        The axes in `drawn` describe all the layers together.
+        """
         entries, axes = drawn
         if self.in_order and not all(axis.in_order() for axis in axes):
             return read
@@ -431,7 +446,7 @@ class Plan:
         return tensor
 
     def meet(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
-        """Merge two tensors after resizing the second to the size of the first."""
+        """Resize the second tensor to the size of the first, and merge both."""
         other = self.fitted(draw, other, one)
         if one.sizes != other.sizes:
             return one
@@ -457,7 +472,7 @@ class Plan:
         return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
     def excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
-        """Squeeze and excite: multiply every position by a value computed from all of them."""
+        """Add squeeze and excitation: multiply every position by a value computed from all positions."""
         box = pooled(read)
         whole = covers(tuple((path,) for path in box), self.sizes)
         gate = self.write({draw(st.sampled_from(GLOBAL_POOLINGS)): {}}, [read.name])
@@ -472,7 +487,7 @@ class Plan:
 
 @st.composite
 def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -> Plan:
-    """A network of several layers, most of which read the previous one."""
+    """Draw a network of several layers, most of which read the output of the layer before."""
     plan = Plan(tuple(draw(st.sampled_from([16, 24, 30, 37])) for _ in range(axes)), in_order)
     last = plan.tensors[0]
     for _ in range(draw(st.integers(1, most_layers))):
@@ -490,5 +505,5 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
 
 
 def full(plan: Plan, last: Tensor) -> list[Tensor]:
-    """All tensors except those reduced to one position by a global pooling."""
+    """Return all tensors except those that a global pooling reduced to one position."""
     return [tensor for tensor in plan.tensors if set(tensor.sizes) != {1} or tensor.sizes == last.sizes]
