@@ -61,8 +61,8 @@ class ModelConfig(NamedTuple):
 def read_model(path: str) -> ModelConfig:
     """Return the model in a file.
 
-    Raises OSError if the file cannot be read, NotImported if it is not a Keras model, and one of WRONG_SORT if a value
-    has a type that Keras never writes.
+    Raises OSError if the file cannot be read, and NotImported if it is not a Keras model. If a value has a type that
+    Keras never writes, raises one of WRONG_SORT.
     """
     try:
         found = json.loads(_read_text(path), parse_constant=_refuse_constant)

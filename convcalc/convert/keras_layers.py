@@ -291,7 +291,7 @@ def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """Return an opaque layer with this output shape and unknown MACs; `what` describes what it does."""
+    """Return an opaque layer with this output shape and unknown MACs. `what` is a short description of it."""
     return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
 
 

@@ -2,14 +2,14 @@
 
 Run as ``python -m tests.oracle.make_saved`` with PyTorch 2.13. The table is the same on every run.
 
-PyTorch reports what it saves through its hooks for saved tensors. Each storage is counted once and in full; those of
-parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs, whether it saves its
-output, and the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where
-everything except the arithmetic is the same.
+The saved tensors are found by PyTorch's hooks for saved tensors. Each storage is counted once and in full; those of
+parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs and whether it saves
+its output. The bytes of all other saved tensors are stated at two batch sizes. Layers run on the CPU, networks on the
+meta device, where everything except the arithmetic is the same.
 
 Dropout is the fused operation with a mask of one byte per value, which PyTorch uses on a GPU; its CPU code saves
-factors of four bytes. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch does not have, and
-reshape, which is a view like flatten.
+factors of four bytes. Some layers are omitted because PyTorch does not have them: locally_connected, and pixel_shuffle
+in 1-D and 3-D. Reshape is omitted because it is a view like flatten.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.

@@ -63,9 +63,8 @@ class Path(NamedTuple):
         return sum(middles, Fraction(0)) / len(middles) if middles else None
 
 
-Seen = tuple[
-    frozenset[int], ...
-]  # the inputs on which each position of an axis depends, within the ends of every layer
+# for each position of an axis, the network inputs on which it depends; positions beyond the ends count as zeros
+Seen = tuple[frozenset[int], ...]
 
 
 class Tensor(NamedTuple):
@@ -88,7 +87,9 @@ def window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
     return Axis(count, lambda i: {i * stride - before + dilation * tap for tap in range(kernel)}, Fraction(stride))
 
 
-def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0) -> Axis:
+def transposed_window(
+    size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0
+) -> Axis:
     """A transposed convolution or unpooling: input j contributes to outputs j s - p + d t for every tap t."""
     reach = dilation * (kernel - 1) + padding[0] + stride
     taps = {dilation * tap for tap in range(kernel)}
@@ -101,7 +102,7 @@ def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
     return Axis(count, read, Fraction(1, stride), stride)
 
 
-def divided(size: int, count: int) -> Axis:
+def adaptive_window(size: int, count: int) -> Axis:
     """Adaptive pooling from size n to size o: window i goes from floor(i n / o) to ceil((i + 1) n / o)."""
     step = Fraction(size, count)
     return Axis(count, lambda i: range(floor(i * step), ceil((i + 1) * step)), step, step.denominator)
@@ -122,7 +123,7 @@ def cubic(distance: Fraction) -> Fraction:
 WEIGHTS: dict[str, Weight] = {"linear": triangle, "bilinear": triangle, "bicubic": cubic}
 
 
-def resampled(count: int, scale: Fraction, mode: str) -> Axis:
+def resampled_axis(count: int, scale: Fraction, mode: str) -> Axis:
     """Upsampling: output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
 
     def read(i: int) -> set[int]:
@@ -135,7 +136,7 @@ def resampled(count: int, scale: Fraction, mode: str) -> Axis:
     return Axis(count, read, scale, scale.denominator)
 
 
-def shifted(size: int, before: int, after: int) -> Axis:
+def shifted_axis(size: int, before: int, after: int) -> Axis:
     """Padding by `before` and `after` positions, or cropping if they are negative."""
     return Axis(size + before + after, lambda i: {i - before})
 
@@ -149,7 +150,9 @@ def source(name: str, sizes: tuple[int, ...]) -> Tensor:
     return Tensor(name, sizes, tuple((itself,) for _ in sizes), seen)
 
 
-def behind(axis: Axis, path: Path) -> Path:
+def extend_path(axis: Axis, path: Path) -> Path:
+    """Return the path through a layer: the network inputs on which each output of the layer depends."""
+
     @cache
     def sees(position: int) -> frozenset[int]:
         return frozenset().union(*(path.sees(read) for read in axis.taps(position)))
@@ -158,25 +161,28 @@ def behind(axis: Axis, path: Path) -> Path:
 
 
 def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
-    paths = tuple(tuple(behind(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True))
-    seen = tuple(map(within, axes, read.seen))
+    """Return the output of a layer."""
+    paths = tuple(
+        tuple(extend_path(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True)
+    )
+    seen = tuple(map(find_inputs_within, axes, read.seen))
     return Tensor(name, tuple(axis.size for axis in axes), paths, seen, read.aligned, read.whole)
 
 
-def within(axis: Axis, seen: Seen) -> Seen:
+def find_inputs_within(axis: Axis, seen: Seen) -> Seen:
     """Return the network inputs on which a layer's outputs depend; positions beyond the ends are zeros."""
     reads = [[i for i in axis.taps(position) if 0 <= i < len(seen)] for position in range(axis.size)]
     return tuple(frozenset().union(*(seen[i] for i in found)) for found in reads)
 
 
-def everywhere(seen: frozenset[int]) -> Path:
+def global_path(seen: frozenset[int]) -> Path:
     """Return a path on which every position depends on the same inputs."""
     return Path(Fraction(0), 1, lambda i: seen)
 
 
 def pooled(read: Tensor) -> tuple[Path, ...]:
     """Return, for each axis, the inputs on which all positions together depend, as after a global pooling."""
-    return tuple(everywhere(frozenset().union(*seen)) for seen in read.seen)
+    return tuple(global_path(frozenset().union(*seen)) for seen in read.seen)
 
 
 def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) -> bool:
@@ -187,11 +193,12 @@ def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) ->
     )
 
 
-def beside(one: Path, other: Path) -> Path:
+def join_paths(one: Path, other: Path) -> Path:
+    """Return the path on which each position depends on the inputs of both paths."""
     return Path(one.jump, lcm(one.period, other.period), lambda i: one.sees(i) | other.sees(i))
 
 
-def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
+def merge_tensors(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
     """Return the result of an element-wise merge. Paths with the same jump become one.
 
     If paths differ in jump or centre, the result and all tensors after it are misaligned.
@@ -203,7 +210,7 @@ def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Te
         aligned = aligned and (whole or len({(path.jump, path.center()) for path in met if path.jump}) <= 1)
         by_jump: dict[Fraction, Path] = {}
         for path in met:
-            by_jump[path.jump] = beside(by_jump[path.jump], path) if path.jump in by_jump else path
+            by_jump[path.jump] = join_paths(by_jump[path.jump], path) if path.jump in by_jump else path
         axes.append(tuple(by_jump.values()))
     seen = tuple(tuple(map(frozenset.union, *both)) for both in zip(*(tensor.seen for tensor in tensors), strict=True))
     return Tensor(name, tensors[0].sizes, tuple(axes), seen, aligned, whole or covers(tuple(axes), input_sizes))
@@ -302,7 +309,7 @@ def transposed(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     extra = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
     arguments = {"out_channels": 2, "kernel_size": kernel, "stride": stride, "dilation": dilation}
     arguments |= {"padding": [list(sides) for sides in padding], "output_padding": extra}
-    axes = list(map(thrown, sizes, kernel, stride, padding, dilation, extra))
+    axes = list(map(transposed_window, sizes, kernel, stride, padding, dilation, extra))
     return [{"conv_transpose": arguments}], axes
 
 
@@ -310,7 +317,7 @@ def unpooling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     kernel, stride = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 4)
     padding = [pair(draw, k // 2) for k in kernel]
     entry = {"kernel_size": kernel, "stride": stride, "padding": [list(sides) for sides in padding]}
-    return [{"max_unpool": entry}], list(map(thrown, sizes, kernel, stride, padding, [1] * len(sizes)))
+    return [{"max_unpool": entry}], list(map(transposed_window, sizes, kernel, stride, padding, [1] * len(sizes)))
 
 
 def blurring(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
@@ -328,7 +335,7 @@ DIVISIONS = ("adaptive_avgpool", "adaptive_maxpool")
 def dividing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     counts = lists(draw, sizes, 2, 8)
     kind = draw(st.sampled_from(DIVISIONS))
-    return [{kind: {"output_size": counts}}], list(map(divided, sizes, counts))
+    return [{kind: {"output_size": counts}}], list(map(adaptive_window, sizes, counts))
 
 
 def resampling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
@@ -338,9 +345,9 @@ def resampling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
         counts = [draw(st.sampled_from([2 * size, 3 * size, max(size // 2, 1), size])) for size in sizes]
         scales = [Fraction(size, count) for size, count in zip(sizes, counts, strict=True)]
         return [{"upsample": {"size": counts, "mode": mode}}], [
-            resampled(count, scale, mode) for count, scale in zip(counts, scales, strict=True)
+            resampled_axis(count, scale, mode) for count, scale in zip(counts, scales, strict=True)
         ]
-    axes = [resampled(floor(size * Fraction(factor)), 1 / Fraction(factor), mode) for size in sizes]
+    axes = [resampled_axis(floor(size * Fraction(factor)), 1 / Fraction(factor), mode) for size in sizes]
     return [{"upsample": {"scale_factor": factor, "mode": mode}}], axes
 
 
@@ -351,7 +358,7 @@ def modes(sizes: tuple[int, ...]) -> list[str]:
 def shuffling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     factor = draw(st.integers(2, 3))
     more = {"pointwise_conv": {"out_channels": 2 * factor ** len(sizes)}}
-    axes = [resampled(size * factor, Fraction(1, factor), "nearest") for size in sizes]
+    axes = [resampled_axis(size * factor, Fraction(1, factor), "nearest") for size in sizes]
     return [more, {"pixel_shuffle": {"upscale_factor": factor}}], axes
 
 
@@ -366,9 +373,9 @@ def unshuffling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     sides = [pair(draw, 3) for _ in sizes]
     if draw(st.booleans()):
-        axes = [shifted(size, *side) for size, side in zip(sizes, sides, strict=True)]
+        axes = [shifted_axis(size, *side) for size, side in zip(sizes, sides, strict=True)]
         return [{"pad": {"padding": [list(side) for side in sides]}}], axes
-    axes = [shifted(size, -before, -after) for size, (before, after) in zip(sizes, sides, strict=True)]
+    axes = [shifted_axis(size, -before, -after) for size, (before, after) in zip(sizes, sides, strict=True)]
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
@@ -387,7 +394,7 @@ VALUE_BY_VALUE: dict[str, Entry] = {
 
 def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     kind = draw(st.sampled_from(sorted(VALUE_BY_VALUE)))
-    return [{kind: VALUE_BY_VALUE[kind]}], [shifted(size, 0, 0) for size in sizes]
+    return [{kind: VALUE_BY_VALUE[kind]}], [shifted_axis(size, 0, 0) for size in sizes]
 
 
 LAYERS = (
@@ -425,7 +432,7 @@ class Plan:
         self.entries.append({kind: {**arguments, "name": name, "from": reads[0] if len(reads) == 1 else reads}})
         return name
 
-    def lay(self, drawn: Drawn, read: Tensor) -> Tensor:
+    def add_layers(self, drawn: Drawn, read: Tensor) -> Tensor:
         """Add consecutive layers and return their output, or return `read` if the result would be too large.
 
         The axes in `drawn` describe all the layers together.
@@ -445,18 +452,18 @@ class Plan:
         self.tensors.append(tensor)
         return tensor
 
-    def meet(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
+    def merge_resized(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
         """Resize the second tensor to the size of the first, and merge both."""
-        other = self.fitted(draw, other, one)
+        other = self.fit_to(draw, other, one)
         if one.sizes != other.sizes:
             return one
         kind = draw(st.sampled_from(MERGES))
         name = self.write({kind: {}}, [one.name, other.name])
         if kind == "concat":
             name = self.write({"pointwise_conv": {"out_channels": 2}}, [name])
-        return self.keep(merged(name, [one, other], self.sizes))
+        return self.keep(merge_tensors(name, [one, other], self.sizes))
 
-    def fitted(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
+    def fit_to(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
         """Pad, crop or resample a tensor to the size of another."""
         missing = [size - own for own, size in zip(tensor.sizes, model.sizes, strict=True)]
         if not any(missing):
@@ -465,13 +472,15 @@ class Plan:
         if draw(st.booleans()) and (min(missing) >= 0 or max(missing) <= 0):
             sides = [(abs(n) // 2, abs(n) - abs(n) // 2) for n in missing]
             sign, kind = (1, "pad") if min(missing) >= 0 else (-1, "crop")
-            shifts = [shifted(n, sign * a, sign * b) for n, (a, b) in zip(tensor.sizes, sides, strict=True)]
-            return self.lay(([{kind: like}], shifts), tensor)
+            shifts = [shifted_axis(n, sign * a, sign * b) for n, (a, b) in zip(tensor.sizes, sides, strict=True)]
+            return self.add_layers(([{kind: like}], shifts), tensor)
         mode = draw(st.sampled_from(modes(tensor.sizes)))
-        axes = [resampled(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)]
-        return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
+        axes = [
+            resampled_axis(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)
+        ]
+        return self.add_layers(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
-    def excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
+    def add_squeeze_excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
         """Add squeeze and excitation: multiply every position by a value computed from all positions."""
         box = pooled(read)
         whole = covers(tuple((path,) for path in box), self.sizes)
@@ -482,7 +491,7 @@ class Plan:
         self.keep(gated)
         repeated = [(*seen, *seen * (size - 1)) for seen, size in zip(together, read.sizes, strict=True)]
         wide = gated._replace(sizes=read.sizes, seen=tuple(repeated))
-        return self.keep(merged(name, [read, wide], self.sizes))
+        return self.keep(merge_tensors(name, [read, wide], self.sizes))
 
 
 @st.composite
@@ -493,17 +502,17 @@ def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -
     for _ in range(draw(st.integers(1, most_layers))):
         action = draw(st.sampled_from(["go on"] * 6 + ["branch off", "meet", "meet", "excite"]))
         if action == "meet":
-            last = plan.meet(draw, last, draw(st.sampled_from(full(plan, last))))
+            last = plan.merge_resized(draw, last, draw(st.sampled_from(list_unpooled_tensors(plan, last))))
         elif action == "excite" and draw(st.integers(0, 3)) == 0:
-            last = plan.excite(draw, last)
+            last = plan.add_squeeze_excite(draw, last)
         else:
-            read = last if action == "go on" else draw(st.sampled_from(full(plan, last)))
-            last = plan.lay(draw(st.sampled_from(LAYERS))(draw, read.sizes), read)
+            read = last if action == "go on" else draw(st.sampled_from(list_unpooled_tensors(plan, last)))
+            last = plan.add_layers(draw(st.sampled_from(LAYERS))(draw, read.sizes), read)
     if not plan.entries:
-        plan.lay(relu(draw, last.sizes), last)
+        plan.add_layers(relu(draw, last.sizes), last)
     return plan
 
 
-def full(plan: Plan, last: Tensor) -> list[Tensor]:
+def list_unpooled_tensors(plan: Plan, last: Tensor) -> list[Tensor]:
     """Return all tensors except those that a global pooling reduced to one position."""
     return [tensor for tensor in plan.tensors if set(tensor.sizes) != {1} or tensor.sizes == last.sizes]

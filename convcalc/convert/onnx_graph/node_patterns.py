@@ -1,7 +1,8 @@
 """Merges ONNX nodes that together form one layer: `Sigmoid` and `Mul` become a `silu`.
 
-`merge_patterns` takes a program and returns its operations. It merges activations, norms and channel shuffles that an
-exporter wrote as several nodes, stochastic depth, and biases and scales that follow a layer as separate nodes.
+`merge_patterns` takes a program and returns its operations. It merges activations, norms, channel shuffles and
+stochastic depth that an exporter wrote as several nodes. It also merges biases and scales that follow a layer as
+separate nodes.
 
 Each `_merge_…` function takes an operation and its position, and checks whether the operation is the last of a certain
 pattern. If so, it replaces the pattern by one operation and returns True.

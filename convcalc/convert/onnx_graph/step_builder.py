@@ -1,8 +1,7 @@
-"""Converts the operations of an ONNX program to steps of a `Graph`, each of which is one layer.
+"""Converts the operations of an ONNX program to the steps of a `Graph`. Each step is one layer.
 
-`Builder` keeps the data that flows between steps, applies one rule per operation, and checks the output of every layer
-against the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a
-note.
+`Builder` applies one rule per operation, and checks the output of every layer against the shape in the file. An
+operation without a rule, or one whose rule raises an error, becomes an `opaque` step with a note.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -138,8 +137,8 @@ class Builder:
     def read_any_order(self, name: str) -> Data:
         """Return the tensor `name` as data, with its axes in any order.
 
-        Raises UnsupportedOperation if no layer produces the tensor, the batch is not its first axis, or the file states
-        another shape than the layer's output shape.
+        Raises UnsupportedOperation if no layer produces the tensor or the batch is not its first axis. Also raises it
+        if the shape in the file differs from the layer's output shape.
         """
         found = self.data.get(name)
         if found is None:
@@ -315,7 +314,7 @@ class Builder:
         """Return the shape of one sample of a tensor with sizes `dims`.
 
         A tensor without a batch axis is one sample. If a sample has no axes, too many axes or an axis of size 0, the
-        result is a vector with as many elements, but at least one.
+        result is a vector with as many elements, and at least one.
         """
         sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)
