@@ -166,7 +166,7 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
 
 
 def _count_unseen_elements(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
-    """Return the elements of the learnt tensors that are not yet in `seen`, and add these tensors to `seen`.
+    """Return the number of elements of the learnt tensors that are not yet in `seen`, and add them to `seen`.
 
     Tensors with fewer than `least` elements are not counted.
     """

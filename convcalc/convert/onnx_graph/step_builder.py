@@ -191,7 +191,7 @@ class Builder:
         return [item.item() for item in contents.ravel()]
 
     def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
-        """Return the numbers that `numbers` returns, as integers."""
+        """Return the same as `numbers`, converted to integers."""
         found = self.numbers(operation, place, attribute)
         return None if found is None else [int(number) for number in found]
 
