@@ -1,7 +1,7 @@
 """Recognises an activation by the values that it computes.
 
 Exporters write gelu, silu or hardswish in many ways. Instead of matching each pattern of nodes, the chain of
-elementwise operators is evaluated at the inputs in POINTS, and its outputs are compared with those of the known
+elementwise operators is evaluated at the inputs in POINTS. The results are compared with the outputs of the known
 activations: x * Sigmoid(x), for example, has the values of silu.
 """
 

@@ -1,8 +1,7 @@
 """Converts the operations of a program to steps of a `Graph`, each of which is one layer.
 
-`Builder` keeps the data that flows between steps, applies one rule per operation, and checks the output of every layer
-against the shape in the file. An operation without a rule, or one whose rule raises, becomes an `opaque` step with a
-note.
+`Builder` applies one rule per operation, and checks the output of every layer against the shape in the file. An
+operation without a rule, or one whose rule raises an error, becomes an `opaque` step with a note.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ class UnsupportedOperation(Exception):
 
 
 class _AxesOutOfOrder(Exception):
-    """Raised if an operation needs its input `name` with the channels first, but its axes are in another order."""
+    """Raised if an operation needs its input `name` with the channels first, but the file has another axis order."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -34,10 +33,10 @@ class _AxesOutOfOrder(Exception):
 
 
 class Data(NamedTuple):
-    """A tensor produced by a step, with the meaning of each of its axes in the file.
+    """A tensor produced by a step, with the order of its axes in the file.
 
-    `order` lists, for each axis in the file, its position in (batch, channels, spatial axes...): (0, 1, 2, 3) if the
-    channels are first and (0, 2, 3, 1) if they are last.
+    `order` has one number per axis in the file: 0 for the batch, 1 for the channels, 2 and more for the spatial axes.
+    It is (0, 1, 2, 3) if the channels are first and (0, 2, 3, 1) if they are last.
     """
 
     step: str
@@ -46,7 +45,7 @@ class Data(NamedTuple):
 
     @property
     def standard(self) -> bool:
-        """Whether the axes are in the order batch, channels, spatial axes."""
+        """Whether the axes in the file are in the order batch, channels, spatial axes."""
         return self.order == tuple(range(len(self.order)))
 
 
@@ -76,8 +75,9 @@ class LayerNames(Protocol):
 class Builder:
     """Collects the steps of a program.
 
-    `data` maps the name of a tensor in the file to the output of a step; `owners` maps a layer kind and its learnt
-    tensors to the step that owns these weights; `counted` are the learnt tensors that belong to the params of a step.
+    `data` maps the name of a tensor in the file to the output of a step. `owners` maps a layer kind and its learnt
+    tensors to the step that has these weights. `counted` are the learnt tensors that are already counted in the params
+    of a step.
     """
 
     def __init__(self, program: Program, names: LayerNames) -> None:
@@ -92,7 +92,7 @@ class Builder:
         self.batch = next(iter(program.inputs.values()))[0]
 
     def add_input(self, name: str, order: Sizes) -> None:
-        """Add an input of the network. `order` describes its axes in the file, see Data.
+        """Add an input of the network. For `order`, see Data.
 
         Raises UnsupportedOperation if the shape is not a batch of samples with channels.
         """
@@ -107,7 +107,10 @@ class Builder:
         self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
-        """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""
+        """Convert an operation by `rule`, and add the resulting steps.
+
+        If there is no rule, or it raises an error, add opaque steps instead.
+        """
         made, self.before = len(self.steps), []
         try:
             if rule is None:
@@ -137,9 +140,9 @@ class Builder:
                 self.owners[key] = owner
 
     def insert_transpose(self, operation: Operation, name: str) -> None:
-        """Insert an opaque Transpose step that puts the axes of the tensor `name` into their order in the file.
+        """Insert an opaque step that puts the axes of the tensor `name` into the order that they have in the file.
 
-        It is opaque because no layer kind can reorder axes.
+        The step is opaque because no layer kind can reorder axes.
         """
         moving = operation._replace(name=f"{operation.name}_transpose", operator="Transpose", inputs=(name,))
         self.notes.append(f"Transpose before {describe_operation(operation)}: no layer kind reorders axes")
@@ -153,10 +156,10 @@ class Builder:
         return self.program.values[name]
 
     def read_any_order(self, name: str) -> Data:
-        """Return the data of the tensor `name`, in whatever order its axes are in the file.
+        """Return the tensor `name` as data, with its axes in any order.
 
-        Raises UnsupportedOperation if no layer produces the tensor, the batch is not its first axis, or its shape in
-        the file is not that of the data.
+        Raises UnsupportedOperation if no layer produces the tensor or the batch is not its first axis. Also raises it
+        if the shape in the file differs from the layer's output shape.
         """
         found = self.data.get(name)
         if found is None:
@@ -171,9 +174,9 @@ class Builder:
         return f"(batch {self.batch}, channels, up to {MOST_AXES} spatial sizes), all positive"
 
     def read(self, name: str) -> Data:
-        """Return the data of the tensor `name`, whose axes must be batch, channels, spatial axes in this order.
+        """Return the tensor `name` as data, with its axes in the order batch, channels, spatial axes.
 
-        Raises _AxesOutOfOrder if they are not, and UnsupportedOperation as `read_any_order` does.
+        Raises _AxesOutOfOrder if the file has another order, and UnsupportedOperation as `read_any_order` does.
         """
         found = self.read_any_order(name)
         if not found.standard:
@@ -195,8 +198,8 @@ class Builder:
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
         """Return the numbers in an attribute or, if the operation does not have it, in its input at position `place`.
 
-        None if both are absent. Later versions of many operators take attributes of older versions as inputs. Raises
-        UnsupportedOperation if the input is not a constant with known values.
+        None if both are absent. Later versions of many operators have inputs in place of the attributes of older
+        versions. Raises UnsupportedOperation if the input is not a constant with known values.
         """
         if attribute in operation.attributes:
             given = operation.attributes[attribute]
@@ -209,21 +212,21 @@ class Builder:
         return [item.item() for item in contents.ravel()]
 
     def integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
-        """Return the same as `numbers`, as integers."""
+        """Return the same as `numbers`, converted to integers."""
         found = self.numbers(operation, place, attribute)
         return None if found is None else [int(number) for number in found]
 
     # -- adding steps
 
     def alias(self, operation: Operation, data: Data) -> None:
-        """Record `data` as the output of an operation, without a step. Raises UnsupportedOperation if shapes differ."""
+        """Make `data` the output of an operation, without a step. Raises UnsupportedOperation if the shapes differ."""
         self.check_shape(operation.outputs[0], data, "its input is")
         self.data[operation.outputs[0]] = data
 
     def check_shape(self, name: str, data: Data, what: str) -> None:
-        """Raise UnsupportedOperation unless the shape of a tensor in the file is that of `data`.
+        """Raise UnsupportedOperation unless the file states the shape of `data` for the tensor `name`.
 
-        `what` begins the description of the expected shape in the message.
+        The message describes the expected shape, beginning with `what`.
         """
         sizes = (self.batch, *data.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
@@ -258,10 +261,10 @@ class Builder:
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
 
     def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
-        """Return the earlier step that owns a layer's weights, the learnt tensors `roots`.
+        """Return the earlier step that has a layer's weights, the learnt tensors `roots`.
 
-        None if no earlier step has them, or if the layer uses only a part of one of these tensors. Raises
-        UnsupportedOperation if an earlier step of another kind, or with another bias, has the same weight.
+        None if there is no such step, or if the layer uses only a part of one of these tensors. Raises
+        UnsupportedOperation if an earlier step has the same weight, but another kind or bias.
         """
         own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
         if not roots or max(self.program.weights[root] for root in roots) > own:
@@ -282,10 +285,10 @@ class Builder:
         order: Sizes | None = None,
         output: int = 0,
     ) -> Data:
-        """Add a step that produces the operation's output number `output`, and return it as data.
+        """Add a step that produces the operation's output number `output`, and return its output.
 
-        `order` describes the axes of the output in the file, channels first by default. Raises UnsupportedOperation if
-        the output's shape in the file differs, and as `make` does.
+        `order` describes the axes of the output in the file (see Data); by default, the channels are first. Raises the
+        errors of `make`, and UnsupportedOperation if the file states another output shape.
         """
         data = self.make(operation, kind, arguments, reads, roots)
         data = data if order is None else data._replace(order=order)
@@ -372,8 +375,8 @@ class Builder:
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`.
 
-        A tensor without a batch axis is one sample. A sample with no axes, too many axes or an axis of size 0 is
-        returned as a vector of its elements, at least one.
+        A tensor without a batch axis is one sample. If a sample has no axes, too many axes or an axis of size 0, the
+        result is a vector with as many elements, and at least one.
         """
         sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)

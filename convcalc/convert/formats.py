@@ -19,8 +19,8 @@ class Format(NamedTuple):
     """A file format.
 
     `name` is the format with its article, such as "a GGUF file". `holds` takes the first bytes of a file and returns a
-    true value if they are in this format. `reader` names the importer, and `extra` the extra of convcalc that it needs
-    (`convcalc[onnx]`), if any. For a format without an importer, `reader` is "" and `advice` says what to do instead.
+    true value if they are in this format. `reader` names the importer; it is "" if there is none, and `advice` then
+    says what to do instead. `extra` is the extra of convcalc that the importer needs (`convcalc[onnx]`), if any.
     """
 
     name: str
@@ -37,22 +37,21 @@ _TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc
 
 
 def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises files by their first bytes."""
     return lambda head: head.startswith(magic)
 
 
 def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises text in which every regular expression matches."""
+    """Return a function that recognises text in which all the regular expressions match."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
 def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises ZIP archives whose first bytes match `member`, a pattern of a file name."""
+    """Return a function that recognises ZIP archives. `member` is a regular expression for a file name in them."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
 def _never(head: bytes) -> bool:
-    """Return False: a format with this function is recognised only by the ending of the file name."""
+    """Used for formats that are recognised only by the ending of the file name."""
     return False
 
 
@@ -135,7 +134,7 @@ FORMATS = (
 def recognise(name: str, head: bytes) -> Format | None:
     """Return the format of a file from its name and first bytes; None if unknown.
 
-    The content has priority. The name is used if the content matches several formats or none, and for formats that
+    The content has priority. The name decides if the content matches several formats or none, and for formats that
     cannot be recognised by their content.
     """
     if SPEC.holds(head):
@@ -154,5 +153,5 @@ def find_foreign_format(name: str, head: bytes) -> Format | None:
 
 
 def advice(found: Format, file: str) -> str:
-    """Return how to import or convert a file that was given instead of a spec."""
+    """Return advice on how to import or convert a file that was given instead of a spec."""
     return f"import it with convcalc import {file}" if found.reader else found.advice

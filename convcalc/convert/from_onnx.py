@@ -15,9 +15,9 @@ from convcalc.convert.onnx_graph.program import Follow, Shapes, read_program
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of an ONNX file.
 
-    `inputs` maps the names of inputs to shapes that replace those in the file; the key None is the only input of a
-    model. The shapes have the file's order of axes, without the batch. `follow` wraps the iteration over nodes, for
-    progress bars: it takes the nodes and their number, and yields the nodes.
+    `inputs` maps the names of inputs to shapes that replace those in the file; the key None stands for the only input.
+    The shapes have the file's order of axes, without the batch. `follow` wraps the iteration over nodes, for progress
+    bars: it takes the nodes and their number, and yields the nodes.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, exceeds a limit, or its shapes
     cannot be inferred.

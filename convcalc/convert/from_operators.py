@@ -27,7 +27,7 @@ def build_graph(program: Program, title: str, origin: str, make_names: Callable[
     builder = Builder(program, make_names(operation.name for operation in operations))
     try:
         for name in program.inputs:
-            builder.add_input(name, _find_input_order(program, operations, name))
+            builder.add_input(name, _find_axis_order(program, operations, name))
         for operation in operations:
             builder.run(operation, LOWERINGS.get(operation.operator))
         outputs = _list_output_steps(builder, program)
@@ -40,11 +40,11 @@ def build_graph(program: Program, title: str, origin: str, make_names: Callable[
     return make_loadable(use_pointwise_kind(count_data_types(builder, operations).apply_to(graph)))
 
 
-def _find_input_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:
-    """Return, for each axis of an input in the file, its place in the order batch, channels, spatial axes.
+def _find_axis_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:
+    """Return one number per axis of an input: 0 for the batch, 1 for the channels, 2 or more for a spatial axis.
 
-    This is (0, 2, 3, 1) for an image with channels last. The channels are last if every operation that reads the input
-    is a Transpose that moves the last axis directly behind the batch; otherwise they are first.
+    The channels are last if every operation that reads the input is a Transpose that moves the last axis directly
+    behind the batch. Otherwise they are first.
     """
     rank = len(program.inputs[name])
     last = (0, *range(2, rank), 1)
@@ -63,10 +63,7 @@ def _find_input_order(program: Program, operations: Iterable[Operation], name: s
 
 
 def _list_output_steps(builder: Builder, program: Program) -> tuple[str, ...]:
-    """Return the names of the steps that produce the outputs; an input that is also an output gets an identity step.
-
-    Raises UnsupportedOperation if no output depends on an input.
-    """
+    """Return the steps that produce the outputs. An output that is also an input gets an identity step."""
     steps: dict[str, None] = {}
     for name in program.outputs:
         data = builder.data.get(name)

@@ -30,9 +30,9 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
     """Return the network of a module.
 
     `shapes` is one input shape, a list of shapes in order, or shapes by name; all are channels first, without the
-    batch. If every name is a parameter of the module's forward, the shapes are given to these parameters. Otherwise the
-    shapes are used in order. In both cases, the network's inputs get these names. `name` and `origin` are those of the
-    graph (default: made from the module's class).
+    batch. Shapes by name go to the parameters of the module's forward if every name is such a parameter; otherwise they
+    are used in order. In both cases, the network's inputs get these names. The graph gets `name` and `origin`, which by
+    default are made from the module's class.
 
     Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
@@ -40,7 +40,7 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
     listed: list[Any] = list(named.values()) if named else list(shapes)
     all_shapes = [listed] if listed and isinstance(listed[0], int) else listed
     _check_shapes(all_shapes)
-    _check_count(module, len(all_shapes))
+    _check_number_of_inputs(module, len(all_shapes))
     class_name = type(module).__name__
     check_installed()
     types = _collect_types(module)
@@ -53,7 +53,7 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
 
 
 def _collect_types(module: Any) -> DataTypes:
-    """Return the data types of a module's params; the type with the most params is also used for the activations."""
+    """Return the data types of a module's params. The most common one is also used for the activations."""
     from torch import nn
 
     types = DataTypes()
@@ -67,7 +67,7 @@ def _collect_types(module: Any) -> DataTypes:
 
 @contextmanager
 def _use_default_type(name: str) -> Iterator[None]:
-    """Make PyTorch create tensors of this data type, because a module in half precision needs such inputs."""
+    """Make PyTorch create tensors of this data type: a module in half precision needs such inputs."""
     import torch
 
     before = torch.get_default_dtype()
@@ -79,7 +79,7 @@ def _use_default_type(name: str) -> Iterator[None]:
 
 
 def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
-    """Return the names and the shapes, in the order of the forward's parameters if every name is one of them."""
+    """Return the names and shapes, in the order of the forward's parameters if every name is one of them."""
     from inspect import signature
 
     names = list(shapes)
@@ -90,15 +90,13 @@ def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[lis
 
 
 def _check_shapes(shapes: Sequence[Any]) -> None:
-    """Raise NotImported unless every shape is a list of positive integers."""
     for shape in shapes:
         sizes = shape if isinstance(shape, Sequence) else ()
         if not sizes or not all(type(size) is int and size > 0 for size in sizes):
             raise NotImported(f"a shape must be a list of positive integers such as 3,224,224; got {show(str(shape))}")
 
 
-def _check_count(module: Any, count: int) -> None:
-    """Raise NotImported if the module's forward does not accept this number of inputs."""
+def _check_number_of_inputs(module: Any, count: int) -> None:
     from inspect import signature
 
     try:
@@ -117,9 +115,9 @@ def _check_count(module: Any, count: int) -> None:
 def read_factory(factory: str, shapes: _Shapes) -> Graph:
     """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
-    `factory` is `package.module:factory`, a function that is called without arguments on the meta device, or a module.
-    `shapes` are those of `read_module`. Raises MissingTorch if PyTorch is not installed; NotImported if the factory
-    does not exist, fails, or does not return a module, or if the module cannot be traced.
+    `factory` is `package.module:factory`: a function that is called without arguments on the meta device, or a module.
+    For `shapes`, see `read_module`. Raises MissingTorch if PyTorch is not installed; NotImported if the factory does
+    not exist, fails, or does not return a module, or if the module cannot be traced.
     """
     name = factory.rpartition(":")[2].rpartition(".")[2]
     return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
@@ -135,11 +133,11 @@ def load_module(factory: str) -> Any:
     package, colon, function = factory.partition(":")
     if not (package and colon and function):
         raise NotImported(f"--torch must be package.module:factory; got {show(factory)}")
-    return _make_module(package, function)
+    return _call_factory(package, function)
 
 
-def _make_module(package: str, function: str) -> Any:
-    """Import the factory from its package, call it, and return its module; the current folder is searched first."""
+def _call_factory(package: str, function: str) -> Any:
+    """Import the factory, call it, and return its module. The current folder is searched first."""
     from importlib import import_module
 
     import torch

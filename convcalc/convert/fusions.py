@@ -1,10 +1,11 @@
 """Merges ONNX nodes that together form one layer: `Sigmoid` and `Mul` become a `silu`.
 
-`merge_patterns` takes a program and returns its operations. It merges activations, norms and channel shuffles that an
-exporter wrote as several nodes, stochastic depth, and biases and scales that follow a layer as separate nodes.
+`merge_patterns` takes a program and returns its operations. It merges activations, norms, channel shuffles and
+stochastic depth that an exporter wrote as several nodes. It also merges biases and scales that follow a layer as
+separate nodes.
 
-Each `_merge_…` function is a pattern: given the position of an operation, it looks for the pattern that ends there,
-replaces the operations by one and returns whether it did.
+Each `_merge_…` function takes an operation and its position, and checks whether the operation is the last of a certain
+pattern. If so, it replaces the pattern by one operation and returns True.
 """
 
 from collections.abc import Callable
@@ -25,60 +26,63 @@ _INPUTS_WITHOUT_BIAS = {
 
 
 def merge_patterns(program: Program) -> list[Operation]:
-    """Return the operations of a program that process data, each known pattern merged into one operation."""
+    """Return the operations of a program, with each known pattern of operations merged into one.
+
+    Operations that only compute constants are omitted.
+    """
     return _PatternMerger(program).merge()
 
 
 class _PatternMerger:
-    """Tries each operation as the last of a pattern.
+    """Tries each operation as the last one of a pattern.
 
-    `found` has the operation at each position, None if it was merged into another or only computes constants.
-    `makers` maps a tensor to the position of the operation that produces it, `readers` to those that read it (-1 for
-    an output of the graph).
+    `operations` has an operation for each position; None if it was merged into another or only computes constants.
+    `producers` maps a tensor to the position of the operation that produces it. `readers` maps it to the positions of
+    the operations that read it; -1 stands for an output of the graph.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.values = program.values
-        self.found: list[Operation | None] = [
+        self.operations: list[Operation | None] = [
             operation
             if any(not program.values[name].constant for name in operation.outputs if name in program.values)
             else None
             for operation in program.operations
         ]
         self.sources = {name: operation for operation in program.operations for name in operation.outputs}
-        self.makers: dict[str, int] = {}
+        self.producers: dict[str, int] = {}
         self.readers: dict[str, list[int]] = {name: [-1] for name in program.outputs}
-        for place, operation in enumerate(self.found):
+        for place, operation in enumerate(self.operations):
             for name in operation.outputs if operation else ():
-                self.makers[name] = place
+                self.producers[name] = place
             for name in (*operation.inputs, *operation.captured) if operation else ():
                 self.readers.setdefault(name, []).append(place)
 
     def merge(self) -> list[Operation]:
-        for place, operation in enumerate(self.found):
+        for place, operation in enumerate(self.operations):
             if operation is not None:
                 for pattern in _PATTERNS.get(operation.operator, ()):
                     if pattern(self, place, operation):
                         break
-        return [operation for operation in self.found if operation is not None]
+        return [operation for operation in self.operations if operation is not None]
 
     # -- finding operations
 
-    def find_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the operation that produces a tensor, preceded by its position; None if there is none.
+    def find_producer(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """Return the position of the operation that produces a tensor, and the operation.
 
-        If `operators` are given, also None if the operation is not one of them.
+        None if there is no such operation, or if `operators` are given and it is not one of them.
         """
-        place = self.makers.get(name)
-        operation = None if place is None else self.found[place]
+        place = self.producers.get(name)
+        operation = None if place is None else self.operations[place]
         if place is None or operation is None or (operators and operation.operator not in operators):
             return None
         return place, operation
 
-    def find_only_maker(self, name: str, *operators: str) -> tuple[int, Operation] | None:
-        """Return the same as `find_maker`, but None unless the tensor is read exactly once."""
-        return self.find_maker(name, *operators) if len(self.readers.get(name, ())) == 1 else None
+    def find_producer_with_one_reader(self, name: str, *operators: str) -> tuple[int, Operation] | None:
+        """Return the same as `find_producer`, but None unless the tensor is read exactly once."""
+        return self.find_producer(name, *operators) if len(self.readers.get(name, ())) == 1 else None
 
     def dims(self, name: str) -> Sizes:
         return self.values[name].dims
@@ -87,16 +91,15 @@ class _PatternMerger:
         return self.values[name].constant
 
     def is_weight(self, name: str) -> bool:
-        """Whether a constant is learnt."""
         return is_learnt(self.program, self.values[name].roots)
 
-    def is_filled(self, name: str, value: float) -> bool:
-        """Whether all elements of a tensor are known to equal `value`."""
+    def is_filled_with(self, name: str, value: float) -> bool:
+        """Whether all elements of a tensor equal `value`; false if they are unknown."""
         contents = self.values[name].contents
         return contents is not None and bool((contents == value).all())
 
-    def scalar(self, name: str) -> float | None:
-        """Return the value of a numeric constant with one element, else None."""
+    def read_scalar(self, name: str) -> float | None:
+        """Return the value of a numeric constant with one element; None for any other tensor."""
         contents = self.values[name].contents if name else None
         if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
             return None
@@ -104,17 +107,17 @@ class _PatternMerger:
 
     # -- merging
 
-    def replace(self, place: int, operation: Operation, *gone: int) -> bool:
-        """Put an operation at position `place`, remove the operations at the positions `gone`, and return True."""
-        for other in gone:
-            self.found[other] = None
-        self.found[place] = operation
-        self.makers.update({name: place for name in operation.outputs if name})
+    def replace(self, place: int, operation: Operation, *removed: int) -> bool:
+        """Put an operation at position `place`, remove those at the positions `removed`, and return True."""
+        for other in removed:
+            self.operations[other] = None
+        self.operations[place] = operation
+        self.producers.update({name: place for name in operation.outputs if name})
         return True
 
 
-def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
-    """Return the names of the data and of the constant that an operation reads; None unless it reads one of each."""
+def _split_data_and_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, str] | None:
+    """Return the names of an operation's two inputs, data and constant; None unless it has one of each."""
     if len(operation.inputs) != 2:
         return None
     first, second = operation.inputs
@@ -124,7 +127,7 @@ def _split_constant(merger: _PatternMerger, operation: Operation) -> tuple[str, 
 
 
 def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: int) -> bool:
-    """Whether a constant, broadcast to the tensor `data`, has the size of `data` on `axis` and 1 elsewhere."""
+    """Whether a constant has the size of the tensor `data` along `axis`, and size 1 along all other axes."""
     sizes = merger.dims(data)
     own = merger.dims(constant)
     padded = (1,) * (len(sizes) - len(own)) + own
@@ -135,36 +138,39 @@ def _is_channel_vector(merger: _PatternMerger, constant: str, data: str, axis: i
 
 
 def _merge_activation(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a chain of elementwise operators whose values are those of an activation."""
-    chain = _list_chain_inputs(merger, place)
+    """Merge a chain of elementwise operators that computes the same values as an activation."""
+    chain = _list_possible_chain_inputs(merger, place)
     for root in chain:
         used: dict[int, None] = {}
         values = _evaluate_chain(merger, operation.outputs[0], root, used, {})
         kind = None if values is None else activation_values.match_activation(values)
         inside = set(used)
-        if kind is None or not _is_closed(merger, inside, place):
+        if kind is None or not _has_no_outside_readers(merger, inside, place):
             continue
         made = operation._replace(operator=kind, attributes={}, inputs=(root,))
         others = inside - {place}
-        named = [merger.found[other] for other in sorted(others)]
+        named = [merger.operations[other] for other in sorted(others)]
         name = next((found.name for found in named if found is not None), operation.name)
         merger.readers[root] = [reader for reader in merger.readers[root] if reader not in inside] + [place]
         return merger.replace(place, made._replace(name=name), *others)
     return False
 
 
-def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
-    """Return the possible inputs of a chain of elementwise operators that ends at `place`, nearest first."""
+def _list_possible_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
+    """Return the tensors that the operation at `place` depends on through elementwise operators only, nearest first.
+
+    Constants are omitted. If the operators form an activation, its input is one of these tensors.
+    """
     found: dict[str, None] = {}
     pending = [place]
     for current in pending:
-        operation = merger.found[current]
+        operation = merger.operations[current]
         assert operation is not None
         for name in operation.inputs:
             if not name or merger.is_constant(name) or name in found:
                 continue
             found[name] = None
-            maker = merger.find_maker(name)
+            maker = merger.find_producer(name)
             if (
                 maker is not None
                 and maker[1].operator in activation_values.COMPUTED
@@ -177,10 +183,10 @@ def _list_chain_inputs(merger: _PatternMerger, place: int) -> list[str]:
 def _evaluate_chain(
     merger: _PatternMerger, name: str, root: str, used: dict[int, None], known: dict[str, list[float] | None]
 ) -> list[float] | None:
-    """Return the value of the tensor `name` for each value of the tensor `root` in POINTS.
+    """Return the values of the tensor `name` if the tensor `root` has the values in POINTS.
 
-    None if it depends on other data or cannot be computed. The positions of the operations between the two tensors are
-    added to `used`; `known` caches the result for each tensor.
+    None if it depends on other data or cannot be computed. The positions of the evaluated operations are added to
+    `used`; `known` caches the result for each tensor.
     """
     if name == root:
         return list(activation_values.POINTS)
@@ -188,10 +194,10 @@ def _evaluate_chain(
         return known[name]
     known[name] = None
     if merger.is_constant(name):
-        value = merger.scalar(name)
+        value = merger.read_scalar(name)
         known[name] = None if value is None else [value] * len(activation_values.POINTS)
         return known[name]
-    maker = merger.find_maker(name)
+    maker = merger.find_producer(name)
     if (
         maker is None
         or maker[1].operator not in activation_values.COMPUTED
@@ -206,13 +212,13 @@ def _evaluate_chain(
     return known[name]
 
 
-def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether the outputs of the operations at the positions `inside` are read by none but these operations.
+def _has_no_outside_readers(merger: _PatternMerger, inside: set[int], last: int) -> bool:
+    """Whether no other operation reads an output of the operations at the positions `inside`.
 
-    The outputs of the operation at `last` may be read anywhere.
+    The output of the operation at `last` may be read by others.
     """
     for place in inside - {last}:
-        operation = merger.found[place]
+        operation = merger.operations[place]
         assert operation is not None
         if any(reader not in inside for name in operation.outputs for reader in merger.readers.get(name, ())):
             return False
@@ -220,8 +226,8 @@ def _is_closed(merger: _PatternMerger, inside: set[int], last: int) -> bool:
 
 
 def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Pad in a mode other than zeros into the convolution that is its only reader, as its `padding_mode`."""
-    made = merger.find_only_maker(operation.inputs[0], "Pad")
+    """Merge a Pad that does not pad with zeros into the convolution after it, as its `padding_mode`."""
+    made = merger.find_producer_with_one_reader(operation.inputs[0], "Pad")
     attributes = dict(operation.attributes)
     automatic = attributes.pop("auto_pad", None) or "NOTSET"
     if made is None or automatic not in ("NOTSET", "VALID") or any(attributes.get("pads") or ()):
@@ -229,7 +235,7 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     at, pad = made
     mode = _PADDING_MODES.get(pad.attributes.get("mode", ""))
     rank = len(merger.dims(pad.inputs[0]))
-    amounts, axes = (_list_integers(merger, pad, position) for position in (1, 3))
+    amounts, axes = (_read_integers(merger, pad, position) for position in (1, 3))
     axes = tuple(range(rank)) if axes is None else axes
     if mode is None or amounts is None or len(amounts) != 2 * len(axes) or min(amounts) < 0:
         return False
@@ -243,17 +249,17 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     return merger.replace(place, operation._replace(attributes=attributes, inputs=inputs), at)
 
 
-def _list_integers(merger: _PatternMerger, operation: Operation, position: int) -> tuple[int, ...] | None:
-    """Return the integers of the constant input at a position; None if it is absent or its values are unknown."""
+def _read_integers(merger: _PatternMerger, operation: Operation, position: int) -> tuple[int, ...] | None:
+    """Return the integers in a constant input; None if the input is absent or its values are unknown."""
     name = operation.inputs[position] if position < len(operation.inputs) else ""
     contents = merger.values[name].contents if name else None
     return None if contents is None else tuple(map(int, contents.ravel()))
 
 
 def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the addition of a learnt constant into the convolution or matrix product before it, as its bias."""
-    pair = _split_constant(merger, operation)
-    made = None if pair is None else merger.find_only_maker(pair[0], *_INPUTS_WITHOUT_BIAS)
+    """Merge an Add of a learnt constant into the convolution or matrix product before it, as its bias."""
+    pair = _split_data_and_constant(merger, operation)
+    made = None if pair is None else merger.find_producer_with_one_reader(pair[0], *_INPUTS_WITHOUT_BIAS)
     if pair is None or made is None:
         return False
     at, maker = made
@@ -271,12 +277,12 @@ def _merge_bias(merger: _PatternMerger, place: int, operation: Operation) -> boo
 def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """Merge a Mul and an Add by one value per channel into the batch norm before them, as its scale and bias.
 
-    Models converted from Caffe have them, because Caffe writes a batch norm as BatchNorm and Scale.
+    Caffe writes a batch norm as BatchNorm and Scale, so models converted from Caffe have these nodes.
     """
-    shifted = _split_constant(merger, operation)
-    factor = None if shifted is None else merger.find_only_maker(shifted[0], "Mul")
-    scaled = None if factor is None else _split_constant(merger, factor[1])
-    norm = None if scaled is None else merger.find_only_maker(scaled[0], "BatchNormalization")
+    shifted = _split_data_and_constant(merger, operation)
+    factor = None if shifted is None else merger.find_producer_with_one_reader(shifted[0], "Mul")
+    scaled = None if factor is None else _split_data_and_constant(merger, factor[1])
+    norm = None if scaled is None else merger.find_producer_with_one_reader(scaled[0], "BatchNormalization")
     if shifted is None or factor is None or scaled is None or norm is None:
         return False
     if not all(_is_channel_vector(merger, constant, norm[1].outputs[0], 1) for constant in (shifted[1], scaled[1])):
@@ -287,8 +293,8 @@ def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Oper
 
 
 def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a product with one factor per sample, produced by a Dropout, into a DropPath."""
-    pair = _split_constant(merger, operation)
+    """Merge a Mul by one factor per sample into a DropPath if a Dropout produces the factors."""
+    pair = _split_data_and_constant(merger, operation)
     source = None if pair is None else merger.sources.get(pair[1])
     if pair is None or source is None or source.operator != "Dropout" or prod(merger.dims(pair[1])[1:]) > 1:
         return False
@@ -300,13 +306,17 @@ def _merge_stochastic_depth(merger: _PatternMerger, place: int, operation: Opera
 
 
 def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a learnt scale into the norm before it, or a learnt bias into the norm that already has a scale.
+    """Merge a Mul into the norm before it as its learnt scale, or an Add as its learnt bias.
 
-    Only norms that this module merged from several nodes are considered; their attribute `written` is set.
+    Only norms that this module merged from several nodes are considered; their attribute `merged` is set.
     """
-    pair = _split_constant(merger, operation)
-    made = None if pair is None else merger.find_only_maker(pair[0], "LayerNormalization", "GroupNormalization")
-    if pair is None or made is None or not made[1].attributes.get("written") or not merger.is_weight(pair[1]):
+    pair = _split_data_and_constant(merger, operation)
+    made = (
+        None
+        if pair is None
+        else merger.find_producer_with_one_reader(pair[0], "LayerNormalization", "GroupNormalization")
+    )
+    if pair is None or made is None or not made[1].attributes.get("merged") or not merger.is_weight(pair[1]):
         return False
     at, norm = made
     if len(norm.inputs) != (1 if operation.operator == "Mul" else 2):
@@ -322,12 +332,12 @@ def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation)
 
 def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """Merge the operators of (x - mean) / sqrt(variance + epsilon) into a LayerNormalization."""
-    made = [merger.find_maker(name) for name in operation.inputs]
+    made = [merger.find_producer(name) for name in operation.inputs]
     if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
         return False
     source = made[0][1].inputs[0]
-    inside = _trace_back(merger, operation.outputs[0], source)
-    found = [merger.found[other] for other in inside or ()]
+    inside = _find_operations_between(merger, operation.outputs[0], source)
+    found = [merger.operations[other] for other in inside or ()]
     counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
     means = [other for other in found if other is not None and other.operator == "ReduceMean"]
     if counted not in (
@@ -335,25 +345,25 @@ def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) 
         ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
     ):
         return False
-    axes = {_trailing_axis(merger, mean) for mean in means}
-    if inside is None or len(axes) != 1 or None in axes or not _is_closed(merger, inside, place):
+    axes = {_find_first_averaged_axis(merger, mean) for mean in means}
+    if inside is None or len(axes) != 1 or None in axes or not _has_no_outside_readers(merger, inside, place):
         return False
-    attributes = {"axis": axes.pop(), "written": True}
+    attributes = {"axis": axes.pop(), "merged": True}
     merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
     return merger.replace(place, norm, *(inside - {place}))
 
 
-def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
+def _find_operations_between(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
     """Return the positions of the operations that compute the tensor `name` from the tensor `source` and constants.
 
-    None if there are too many or they read other data.
+    None if there are too many operations, or if they read other data.
     """
     inside: set[int] = set()
     pending = [name]
     while pending:
         current = pending.pop()
-        maker = merger.find_maker(current)
+        maker = merger.find_producer(current)
         if current == source or merger.is_constant(current):
             continue
         if maker is None or len(inside) > activation_values.MOST_CHAIN:
@@ -364,10 +374,10 @@ def _trace_back(merger: _PatternMerger, name: str, source: str) -> set[int] | No
     return inside
 
 
-def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
-    """Return the first of the axes that a ReduceMean averages.
+def _find_first_averaged_axis(merger: _PatternMerger, mean: Operation) -> int | None:
+    """Return the first axis that a ReduceMean averages.
 
-    None unless these are the last axes of its input and are kept with size 1.
+    None unless it averages the last axes of its input and keeps them with size 1.
     """
     rank = len(merger.dims(mean.inputs[0]))
     axes: Any = mean.attributes.get("axes")
@@ -381,27 +391,27 @@ def _trailing_axis(merger: _PatternMerger, mean: Operation) -> int | None:
 
 
 def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a reshape to groups, a plain instance norm and a reshape back into one GroupNormalization."""
-    norm = merger.find_only_maker(operation.inputs[0], "InstanceNormalization")
-    before = None if norm is None else merger.find_only_maker(norm[1].inputs[0], "Reshape")
+    """Merge a Reshape to groups, an instance norm without learnt weights, and a Reshape back into a group norm."""
+    norm = merger.find_producer_with_one_reader(operation.inputs[0], "InstanceNormalization")
+    before = None if norm is None else merger.find_producer_with_one_reader(norm[1].inputs[0], "Reshape")
     if norm is None or before is None:
         return False
     source = before[1].inputs[0]
     groups = merger.dims(norm[1].inputs[0])
     same = merger.dims(source) == merger.dims(operation.outputs[0])
-    plain = merger.is_filled(norm[1].inputs[1], 1) and merger.is_filled(norm[1].inputs[2], 0)
+    plain = merger.is_filled_with(norm[1].inputs[1], 1) and merger.is_filled_with(norm[1].inputs[2], 0)
     if not same or not plain or len(groups) != 3 or groups[0] != merger.dims(source)[0]:
         return False
     merged = operation._replace(
-        operator="GroupNormalization", attributes={"num_groups": groups[1], "written": True}, inputs=(source,)
+        operator="GroupNormalization", attributes={"num_groups": groups[1], "merged": True}, inputs=(source,)
     )
     return merger.replace(place, merged, norm[0], before[0])
 
 
 def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a reshape, a transpose and a reshape into a channel shuffle, DepthToSpace or SpaceToDepth."""
-    moved = merger.find_only_maker(operation.inputs[0], "Transpose")
-    before = None if moved is None else merger.find_only_maker(moved[1].inputs[0], "Reshape")
+    """Merge a Reshape, a Transpose and a Reshape into a channel shuffle, DepthToSpace or SpaceToDepth."""
+    moved = merger.find_producer_with_one_reader(operation.inputs[0], "Transpose")
+    before = None if moved is None else merger.find_producer_with_one_reader(moved[1].inputs[0], "Reshape")
     if moved is None or before is None:
         return False
     source = before[1].inputs[0]
@@ -415,10 +425,10 @@ def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> 
 
 
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
-    """Return the operator and attributes of a reshape, transpose and reshape; None if they are not a known shuffle.
+    """Return the operator, with attributes, that is equivalent to a Reshape, a Transpose and a Reshape.
 
-    `sizes` is the input shape, `middle` the shape after the first reshape, `order` the permutation of the transpose,
-    and `after` the output shape.
+    None if there is none. `sizes` is the input shape, `middle` the shape after the first Reshape, `order` the
+    permutation of the Transpose, and `after` the output shape.
     """
     if sizes[:1] != middle[:1] or len(sizes) < 3:
         return None

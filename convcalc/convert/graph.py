@@ -16,8 +16,8 @@ from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 class Step(NamedTuple):
     """One layer of an imported network.
 
-    `name` is unique and may be any text; a dot separates a scope from the layers and scopes in it. `named` is False if
-    an exporter made the name up. `kind` and `arguments` are the layer kind and its arguments, possibly with defaults.
+    `name` is unique and may be any text; dots separate nested scopes, as in `layer1.conv1`. `named` is False if an
+    exporter generated the name. `kind` and `arguments` are the layer kind and its arguments, possibly with defaults.
     `reads` are the names of the inputs or earlier steps that the layer reads; the argument `like`, if any, is such a
     name too. `share` is the name of the earlier step whose weights the layer uses; None if its weights are its own.
     """
@@ -52,7 +52,7 @@ class NotImported(Exception):
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """Map each name to a different name that a spec allows: letters, digits, `_` and `-`, beginning with a letter."""
+    """Map each name to a unique name that a spec allows: letters, digits, `_` and `-`, beginning with a letter."""
     given: dict[str, str] = {}
     taken: set[str] = set()
     counts: dict[str, int] = {}
@@ -122,7 +122,7 @@ def title(graph: Graph) -> str:
 def sort_steps(graph: Graph) -> Graph:
     """Return the graph with its steps in an order of execution in which each branch ends before the next begins.
 
-    Used for files that need not list their layers in an order of execution. The order is depth first, from each output
+    Used for file formats that do not list layers in an order of execution. The order is depth first, from each output
     back to the inputs.
     """
     steps = {step.name: step for step in graph.steps}
@@ -143,7 +143,7 @@ def sort_steps(graph: Graph) -> Graph:
 def use_pointwise_kind(graph: Graph) -> Graph:
     """Return the graph with every 1×1 `conv` as a `pointwise_conv` if the network has a depthwise convolution.
 
-    This is the usual term for 1×1 convolutions in papers on such networks. 1×1 convolutions with padding remain `conv`.
+    Papers on networks with depthwise convolutions use this term. 1×1 convolutions with padding remain `conv`.
     """
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph
@@ -151,7 +151,6 @@ def use_pointwise_kind(graph: Graph) -> Graph:
 
 
 def _rename_to_pointwise(step: Step) -> Step:
-    """Return a 1×1 `conv` without padding as a `pointwise_conv`, and any other step unchanged."""
     if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
         return step
     if collect_values(step.arguments.get("padding", 0)) != {0}:
@@ -170,7 +169,7 @@ def collect_values(value: Any) -> set[Any]:
 
 
 def _to_spec_value(value: Any) -> Any:
-    """Return a value as a spec writes it: tuples become lists, and `$` is doubled, because one begins an expression."""
+    """Return a value as a spec writes it. Tuples become lists, and `$`, which begins an expression, is doubled."""
     if isinstance(value, Mapping):
         return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

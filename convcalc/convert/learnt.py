@@ -41,28 +41,31 @@ _STATE_INPUTS = {
 
 
 def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
-    """Return the names of the learnt tensors from which the inputs of an operation and of its subgraphs are made."""
+    """Return the names of the learnt tensors that an operation or its subgraphs use, even if cast or reshaped."""
     return tuple(
         dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )
 
 
 def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
-    slots = _WEIGHT_INPUTS.get(operation.operator)
+    weight_positions = _WEIGHT_INPUTS.get(operation.operator)
     for place, name in enumerate(operation.inputs):
-        if slots is None:
+        if weight_positions is None:
             is_weight = name and is_learnt(program, program.values[name].roots)
         elif place in _STATE_INPUTS.get(operation.operator, ()):
             is_weight = name and is_varied(program, name)
         else:
-            is_weight = name and place in slots
+            is_weight = name and place in weight_positions
         if is_weight:
             yield name
     yield from (name for name in operation.captured if is_learnt(program, program.values[name].roots))
 
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
-    """Whether a constant made from the tensors `roots` is learnt, if _WEIGHT_INPUTS lacks its operator."""
+    """Whether a constant computed from the tensors `roots` is learnt: not all of them are filled with one value.
+
+    Used for operators that are not in _WEIGHT_INPUTS.
+    """
     return any(root not in program.filled for root in roots)
 
 

@@ -18,8 +18,8 @@ NEWEST = 25  # the version of the ONNX operator set whose attributes an operatio
 class Tensor(NamedTuple):
     """A tensor: `dims` are its sizes including the batch, `dtype` its data type as in a spec, None if unknown.
 
-    For a constant, `contents` is its array, None if large or unknown; `roots` are the names of the stored tensors that
-    may be learnt and from which it is made; `measured` says whether it depends on the shape of another tensor.
+    For a constant, `contents` is its array; None if it is large or unknown. `roots` are the names of the possibly
+    learnt tensors from which the constant is computed. `measured` is true if it depends on the shape of another tensor.
     """
 
     dims: Sizes
@@ -49,9 +49,9 @@ class Program(NamedTuple):
     """A network as a list of operations in an order of execution, with the facts known about its tensors.
 
     `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
-    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
-    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
-    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
+    learnt. Of these tensors, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node.
+    A filled tensor is learnt only if the operator has an input for weights there. `disputed` describes for each tensor
+    how its declared shape differs from the inferred one; the text is empty if it does not.
     """
 
     name: str

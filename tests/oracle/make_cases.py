@@ -45,14 +45,14 @@ WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "sepa
 
 
 class UndecidedError(Exception):
-    """PyTorch cannot decide whether the layer is right."""
+    """Raised if PyTorch cannot decide whether a layer is valid."""
 
 
 # --- The layers in PyTorch -------------------------------------------------------------------------------------------
 
 
 class Call(nn.Module):
-    """A function as a layer."""
+    """Wraps a function as a module."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Scale(nn.Module):
 
 
 class LocallyConnected(nn.Module):
-    """A convolution with separate weights at every position; PyTorch has none, so its windows are unfolded."""
+    """A convolution with separate weights at every position, computed from unfolded windows."""
 
     def __init__(self, shape: Shape, arguments: Arguments) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class LocallyConnected(nn.Module):
             self.bias = nn.Parameter(torch.zeros(self.out_channels, *self.positions))
 
     def windows(self, values: Tensor) -> Tensor:
-        """Returns a tensor of batch, channels, positions… and taps…."""
+        """Return the windows, as a tensor of batch, channels, output positions and kernel positions."""
         for axis, (kernel, stride, dilation) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
             values = values.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
         return values
@@ -121,19 +121,22 @@ def torch_layer(name: str, axes: int) -> Callable[..., nn.Module]:
 
 
 def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """TensorFlow's rule, which equals PyTorch's own if the stride is 1."""
+    """Return the `same` padding by TensorFlow's rule, which equals PyTorch's rule if the stride is 1."""
     total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return total // 2, total - total // 2
 
 
 def causal_pairs(shape: Shape, arguments: Arguments) -> Pairs:
-    """Keras pads the start so that the last tap of window i is input i × stride; its Conv1D has no other axis."""
+    """Return the causal padding as in Keras, whose Conv1D has a single axis.
+
+    The start is padded so that the last input of window i is input i × stride.
+    """
     [(_, kernel, _, dilation)] = geometry(shape, arguments, 1)
     return [(dilation * (kernel - 1), 0)]
 
 
 def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
-    """The size, kernel, stride and dilation of every axis."""
+    """Return the size, kernel, stride and dilation of every axis."""
     axes = len(shape) - 1
     kernels = each_axis(arguments["kernel_size"], axes)
     dilations = each_axis(arguments.get("dilation", 1), axes)
@@ -149,13 +152,13 @@ def spread_pairs(padding: Any, axes: int) -> Pairs:
 
 
 def padding_layer(name: str, pairs: Pairs, *fill: float) -> nn.Module:
-    """PyTorch lists the last axis first."""
+    """Return a padding module. PyTorch lists the padding of the last axis first."""
     sides = [side for pair in reversed(pairs) for side in pair]
     return torch_layer(name, len(pairs))(sides, *fill)
 
 
 def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) -> tuple[list[nn.Module], Any]:
-    """The padding layers that must precede a layer, and the padding that the layer can do itself."""
+    """Return the padding modules that must precede a layer, and the padding that the layer can do itself."""
     padding = arguments.get("padding", 0)
     if padding == "valid":
         return [], 0
@@ -232,7 +235,11 @@ def separable_conv(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
-    """For an output of size × stride, crop the surplus, an odd one at the end, or extend a kernel below the stride."""
+    """Return the padding and output padding for an output size of input size × stride.
+
+    Surplus output is cropped, with the larger half at the end. If the kernel is smaller than the stride, output padding
+    is added.
+    """
     axes = geometry(shape, arguments, arguments.get("stride", 1))
     surplus = [dilation * (kernel - 1) + 1 - stride for _, kernel, stride, dilation in axes]
     cuts = [max(total, 0) for total in surplus]
@@ -243,7 +250,10 @@ def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
 
 
 def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
-    """Padding that differs before and after is cropped from the output of a layer without padding."""
+    """Return a transposed convolution.
+
+    If padding differs before and after, the layer has no padding and its output is cropped instead.
+    """
     if arguments.get("padding") == "same":
         arguments = arguments | same_transposed(shape, arguments)
     axes, padding = len(shape) - 1, arguments.get("padding", 0)
@@ -308,7 +318,10 @@ def avgpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def leave_out_short_axes(shape: Shape, arguments: Arguments) -> None:
-    """3-D average pooling, and layers built on it, require that no axis be shorter than the kernel."""
+    """Raise UndecidedError if a 3-D pooling with padding or ceil_mode has an axis shorter than its kernel.
+
+    PyTorch always rejects such axes in 3-D average pooling, and in layers that it builds on average pooling.
+    """
     if len(shape) < 4:
         return
     kernels = each_axis(arguments["kernel_size"], 3)
@@ -352,7 +365,7 @@ def max_unpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
-    """The low-pass filter is fixed, so it is not a parameter; its values do not affect shapes."""
+    """Return reflection padding and a fixed low-pass filter. The filter is not learnt, and its values do not matter."""
     axes = len(shape) - 1
     kernels, strides = each_axis(arguments.get("kernel_size", 3), axes), each_axis(arguments.get("stride", 2), axes)
     pad = padding_layer("ReflectionPad", [((kernel - 1) // 2, kernel // 2) for kernel in kernels])
@@ -362,7 +375,7 @@ def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def upsample(_: Shape, arguments: Arguments) -> nn.Module:
-    """PyTorch needs a tuple instead of the spec's list."""
+    """Return nn.Upsample, which needs tuples instead of the spec's lists."""
     written: Arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
     return nn.Upsample(**written)
 
@@ -411,7 +424,7 @@ def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
-    """A layer that accepts the spec's arguments unchanged."""
+    """Return a function that creates a layer with the spec's arguments unchanged."""
 
     def build(_: Shape, arguments: Arguments) -> nn.Module:
         return layer(**fixed, **arguments)
@@ -468,9 +481,10 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
 
 
 def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
-    """PyTorch's result; raises UndecidedError if it decides nothing.
+    """Return PyTorch's output shape and counts for a layer. Raises UndecidedError if PyTorch decides nothing.
 
-    In double precision PyTorch uses its own kernels; those of oneDNN, whose use depends on the processor, check less.
+    Double precision makes PyTorch use its own kernels. The kernels of oneDNN are used on some processors only, and
+    check less.
     """
     counter = FlopCounterMode(display=False)
     try:
@@ -495,12 +509,15 @@ def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
 
 
 def uneven(axes: int, size: int, channels: int = 2) -> Shape:
-    """Sizes that differ from axis to axis."""
+    """Return a shape whose sizes differ from axis to axis."""
     return [channels, *(size + axis for axis in range(axes))]
 
 
 def around_the_fit() -> Iterator[Request]:
-    """Kernels that just fit the padded input, and kernels one off; a stride distinguishes floor from truncation."""
+    """Yield kernels that just fit the padded input, and kernels that are one smaller or larger.
+
+    A stride shows whether the size is rounded down or truncated.
+    """
     for axes, kernel, padding, dilation in product(AXES, (1, 2, 3, 5), (0, 1, 2), (1, 2)):
         reach = dilation * (kernel - 1) + 1 - 2 * padding
         for size, stride in product((reach - 1, reach, reach + 1), (1, 2)):
@@ -538,7 +555,7 @@ def causal_sweep() -> Iterator[Request]:
 
 
 def mode_sweep() -> Iterator[Request]:
-    """Padding below, at and above the size of the input, on both sides or one."""
+    """Yield padding modes with padding smaller than, equal to and larger than the input, on one or both sides."""
     for axes, mode in product(AXES, PADDING_LAYERS):
         for size, amount in product((1, 4), (1, 3, 4, 5)):
             sizes = [4] + [5] * (axes - 1) + [size]
@@ -636,7 +653,7 @@ def locally_connected_boundaries() -> Iterator[Request]:
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
-    """Pooling may be padded by half its kernel, rounded down; dilation does not extend that."""
+    """Yield paddings around half the kernel, the most that pooling allows, whatever its dilation."""
     for axes, kernel, dilation in product(AXES, range(1, 6), dilations):
         written = {"kernel_size": kernel, "stride": 2, "padding": kernel // 2, "dilation": dilation}
         yield uneven(axes, 14), written
@@ -708,7 +725,7 @@ def unpool_boundaries() -> Iterator[Request]:
 
 
 def blurpool_boundaries() -> Iterator[Request]:
-    """Reflection needs an axis longer than the padding."""
+    """Yield axes around the size of the padding, because reflection needs an axis longer than the padding."""
     for axes in AXES:
         yield uneven(axes, 8, 3), {}
         for kernel, size in product(range(1, 8), (1, 2, 3, 4, 5)):
@@ -824,7 +841,7 @@ def local_response_norm_boundaries() -> Iterator[Request]:
 
 
 def merge_boundaries() -> Iterator[Request]:
-    """The input with itself: a case has only one input."""
+    """Yield merges of the input with itself, because a case has only one input."""
     for shape, count in product(SHAPES, (2, 3)):
         yield shape, {"from": ["input"] * count}
 
@@ -910,14 +927,14 @@ def sizes(generator: random.Random, axes: int) -> list[int]:
 
 
 def spread(generator: random.Random, axes: int, choices: tuple[Any, ...]) -> Any:
-    """One value for all axes or one per axis: a spec may use either."""
+    """Return one random value for all axes, or a list with one per axis; a spec accepts both."""
     if generator.random() < 0.6:
         return generator.choice(choices)
     return [generator.choice(choices) for _ in range(axes)]
 
 
 def some(generator: random.Random, **arguments: Any) -> Arguments:
-    """Some of the arguments; the others keep their defaults."""
+    """Return some of the arguments; the others keep their defaults."""
     return {name: value for name, value in arguments.items() if generator.random() < 0.6}
 
 
@@ -946,7 +963,7 @@ def group_count(generator: random.Random, channels: int, out_channels: int) -> i
 
 
 def window(generator: random.Random, axes: int) -> Arguments:
-    """The arguments shared by all layers with a sliding kernel."""
+    """Return random arguments that all layers with a sliding kernel have."""
     return {"kernel_size": spread(generator, axes, KERNELS)} | some(
         generator,
         stride=spread(generator, axes, STRIDES),
@@ -1034,7 +1051,10 @@ def draw_adaptive(generator: random.Random) -> Request:
 
 
 def draw_unpool(generator: random.Random) -> Request:
-    """PyTorch accepts any padding for unpooling; one that reverses a pooling has at most half the kernel."""
+    """Return an unpooling that reverses a pooling, so its padding is at most half the kernel.
+
+    PyTorch accepts any padding for unpooling.
+    """
     axes, shape = feature_map(generator)
     kernels = spread(generator, axes, (1, 2, 2, 3, 4))
     padding = [generator.randint(0, kernel // 2) for kernel in each_axis(kernels, axes)]
@@ -1099,7 +1119,7 @@ DRAWS: dict[str, tuple[Callable[[random.Random], Request], int]] = {
 
 
 def requests(kind: str) -> Iterator[Request]:
-    """The boundary cases, then random ones; a generator per kind keeps the kinds independent of each other."""
+    """Yield the boundary cases of a kind, then random ones. Each kind has its own random generator."""
     yield from BOUNDARIES.get(kind, bare_boundaries)()
     if kind in DRAWS:
         draw, count = DRAWS[kind]

@@ -2,14 +2,14 @@
 
 Run as ``python -m tests.oracle.make_saved`` with PyTorch 2.13. The table is the same on every run.
 
-PyTorch reports what it saves through its hooks for saved tensors. Each storage is counted once and in full; those of
-parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs, whether it saves its
-output, and the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where
-everything except the arithmetic is the same.
+The saved tensors are found by PyTorch's hooks for saved tensors. Each storage is counted once and in full; those of
+parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs and whether it saves
+its output. The bytes of all other saved tensors are stated at two batch sizes. Layers run on the CPU, networks on the
+meta device, where everything except the arithmetic is the same.
 
 Dropout is the fused operation with a mask of one byte per value, which PyTorch uses on a GPU; its CPU code saves
-factors of four bytes. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch does not have, and
-reshape, which is a view like flatten.
+factors of four bytes. Some layers are omitted because PyTorch does not have them: locally_connected, and pixel_shuffle
+in 1-D and 3-D. Reshape is omitted because it is a view like flatten.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
@@ -40,12 +40,12 @@ Shape = list[int]
 
 
 def storage(tensor: Tensor) -> int:
-    """An identity for storages: tensors on the meta device have no address."""
+    """Return a number that identifies a tensor's storage. Tensors on the meta device have no address."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, int], Any]:
-    """The bytes of every saved storage, except parameters and buffers; and the output."""
+    """Return the bytes of every storage that is saved, except parameters and buffers, and the output."""
     saved: list[Tensor] = []  # keeps the tensors alive, so that no storage is reused
 
     def keep(tensor: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, i
 
 
 def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int) -> tuple[bool, bool, int]:
-    """Whether a layer saves all inputs, whether it saves its output, and the bytes of the rest."""
+    """Return whether a layer saves all its inputs, whether it saves its output, and the other bytes it saves."""
     inputs = [torch.randn(batch, *shape, requires_grad=True) for shape in shapes]
     found, output = saved_storages(module.train(), inputs)
     of_inputs, of_output = {storage(tensor) for tensor in inputs}, {storage(output)} - {*map(storage, inputs)}
@@ -72,7 +72,7 @@ def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int) -> tuple[b
 
 
 class Call(nn.Module):
-    """A function of any number of inputs as a layer."""
+    """Wraps a function of any number of inputs as a module."""
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Call(nn.Module):
 
 
 class FusedDropout(nn.Module):
-    """Dropout as on a GPU."""
+    """Dropout as PyTorch runs it on a GPU."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class FusedDropout(nn.Module):
 
 
 class DropPath(nn.Module):
-    """torchvision's StochasticDepth of whole samples."""
+    """torchvision's StochasticDepth, which drops whole samples."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class BlurPool(nn.Module):
 
 
 class MaxUnpool(nn.Module):
-    """Its indices are those of the pooling, which has saved them."""
+    """Unpools with the indices of a pooling, which has already saved them."""
 
     indices: Tensor
 
@@ -240,7 +240,7 @@ UPSAMPLINGS: list[tuple[Shape, Case]] = [
 
 
 def requests() -> Iterator[tuple[str, list[Shape], Case]]:
-    """Kind, shapes of the inputs, arguments."""
+    """Yield the layer kind, the input shapes and the arguments of each case."""
     for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "reshape"}):
         for arguments in ARGUMENTS.get(kind, [{}]):
             for shapes in SEVERAL.get(kind) or [[shape] for shape in SHAPES.get(kind, MAPS)]:
@@ -287,7 +287,7 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
 
 
 def in_training(name: str, network: Any) -> nn.Module:
-    """The network with the dropout of its spec, fused."""
+    """Return the network with the dropout that its spec has, as FusedDropout."""
     for module in list(network.modules()):
         for place, child in list(module.named_children()):
             if isinstance(child, nn.Dropout):
@@ -302,7 +302,7 @@ def in_training(name: str, network: Any) -> nn.Module:
 
 
 def drop_paths(network: nn.Module) -> None:
-    """Stochastic depth at the end of every residual body."""
+    """Append stochastic depth to every residual branch."""
     for module in network.modules():
         if isinstance(module, reference_zoo.Residual):
             body: Any = module.body
@@ -310,7 +310,7 @@ def drop_paths(network: nn.Module) -> None:
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
-    """Bytes of everything that a network saves; its input needs no gradient."""
+    """Return the bytes that a network saves for backward. Its input needs no gradient."""
     with torch.device(device):
         network, shape = NETWORKS[name]()
         network = in_training(name, network)

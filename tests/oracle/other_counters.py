@@ -1,4 +1,4 @@
-"""Other tools that count operations, run on a module: the total that each prints."""
+"""Runs other tools that count operations on a module, and returns the total that each tool reports."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ COUNTERS: dict[str, Callable[[nn.Module, tuple[int, ...]], int]] = {
 
 
 def counted(tool: str, module: nn.Module, shape: tuple[int, ...]) -> int:
-    """What a tool prints, without its warnings about unknown layers."""
+    """Return the total that a tool reports, and hide its warnings about unknown layers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return COUNTERS[tool](module, shape)

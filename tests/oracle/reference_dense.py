@@ -45,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 with a shortcut; the stride and the dilation are in the 3×3 convolution."""
+    """1×1, 3×3 and 1×1 convolutions with a shortcut; only the 3×3 convolution has the stride and dilation."""
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def classifier(features: int) -> list[nn.Module]:
 
 
 def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
-    """A residual network of bottlenecks, with torchvision's stride in the 3×3 convolution."""
+    """Return a residual network of bottlenecks, with torchvision's stride in the 3×3 convolution."""
     blocks: list[nn.Module] = []
     in_channels = 64
     for channels, depth, stride in zip((64, 128, 256, 512), depths, (1, 2, 2, 2), strict=True):
@@ -86,7 +86,7 @@ def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
 
 
 def resnet34() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-34 (He et al. 2015)."""
     blocks: list[nn.Module] = []
     in_channels = 64
     for channels, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
@@ -97,17 +97,20 @@ def resnet34() -> Built:
 
 
 def resnet101() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-101 (He et al. 2015)."""
     return bottlenecks((3, 4, 23, 3)), (3, 224, 224)
 
 
 def resnet152() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-152 (He et al. 2015)."""
     return bottlenecks((3, 8, 36, 3)), (3, 224, 224)
 
 
 def r3d_18() -> Built:
-    """torchvision's version of Tran et al. 2017: basic blocks in 3-D; its stem keeps every frame and has no pooling."""
+    """Return torchvision's R3D-18 (Tran et al. 2017), which has basic blocks in 3-D.
+
+    Its stem keeps every frame and has no pooling.
+    """
     head = [nn.Conv3d(3, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()]
     blocks = [
         BasicBlock(3, 64, 64, 1), BasicBlock(3, 64, 64, 1),
@@ -123,9 +126,10 @@ def r3d_18() -> Built:
 
 
 def dilated_backbone() -> nn.Module:
-    """ResNet-50 without its classifier; its last two stages are dilated, not strided: an eighth of the size remains.
+    """Return ResNet-50 without its classifier, with an output at an eighth of the input size.
 
-    The first block of a stage still has the dilation of the previous stage.
+    The last two stages are dilated instead of strided. The first block of a stage still has the dilation of the stage
+    before.
     """
     return nn.Sequential(
         *stem(),
@@ -137,7 +141,7 @@ def dilated_backbone() -> nn.Module:
 
 
 class Segmentation(nn.Module):
-    """A head on the features of a backbone, with its scores resized to the size of the picture."""
+    """A head on the features of a backbone, with its scores resized to the size of the input image."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -149,7 +153,7 @@ class Segmentation(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    """DeepLabv3's five views of the same features: one position, three dilations, the whole picture."""
+    """DeepLabv3's five branches: a 1×1 convolution, three dilated convolutions, and a global pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +174,7 @@ class PyramidPooling(nn.Module):
 
 
 def fcn_resnet50() -> Built:
-    """torchvision's version of Long et al. 2014, without the auxiliary classifier."""
+    """Return torchvision's FCN (Long et al. 2014) on a ResNet-50, without the auxiliary classifier."""
     head = nn.Sequential(
         nn.Conv2d(2048, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU(), nn.Dropout(0.1),
         nn.Conv2d(512, 21, 1),
@@ -179,7 +183,7 @@ def fcn_resnet50() -> Built:
 
 
 def deeplabv3_resnet50() -> Built:
-    """torchvision's version of Chen et al. 2017, without the auxiliary classifier."""
+    """Return torchvision's DeepLabv3 (Chen et al. 2017) on a ResNet-50, without the auxiliary classifier."""
     head = nn.Sequential(
         PyramidPooling(),
         nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(0.5),
@@ -193,7 +197,7 @@ def deeplabv3_resnet50() -> Built:
 
 
 class DarknetConv(nn.Sequential):
-    """darknet's [convolutional] with batch_normalize and the leaky activation."""
+    """The [convolutional] section of darknet, with batch_normalize and the leaky activation."""
 
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
         conv = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
@@ -201,7 +205,7 @@ class DarknetConv(nn.Sequential):
 
 
 class DarknetShortcut(nn.Module):
-    """A 1×1 and a 3×3 convolution with darknet's [shortcut] around them."""
+    """A 1×1 and a 3×3 convolution whose output is added to their input, as by darknet's [shortcut]."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
@@ -228,7 +232,7 @@ def detector(narrow: int, wide: int) -> nn.Module:
 
 
 class YOLOv3(nn.Module):
-    """The authors' yolov3.cfg: Darknet-53 and three detectors; layers 36 and 61 are read again later."""
+    """The authors' yolov3.cfg: Darknet-53 and three detectors. Layers 36 and 61 are also used by the detectors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -262,7 +266,7 @@ class YOLOv3(nn.Module):
 
 
 def yolov3() -> Built:
-    """Redmon and Farhadi 2018, 80 classes."""
+    """Return the network of Redmon and Farhadi 2018, with 80 classes."""
     return YOLOv3(), (3, 416, 416)
 
 
@@ -270,7 +274,10 @@ def yolov3() -> Built:
 
 
 def conv_autoencoder() -> Built:
-    """Keras' denoising example; its transposed convolutions double the size, which needs output_padding=1 here."""
+    """Return the network of Keras's denoising example.
+
+    Its transposed convolutions double the size, which needs output_padding=1 in PyTorch.
+    """
     module = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -282,7 +289,7 @@ def conv_autoencoder() -> Built:
 
 
 def espcn() -> Built:
-    """Shi et al. 2016, upscaling by three, on luminance."""
+    """Return the network of Shi et al. 2016, which upscales luminance images by a factor of three."""
     module = nn.Sequential(
         nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(),
         nn.Conv2d(64, 32, 3, padding=1), nn.Tanh(),
@@ -292,7 +299,10 @@ def espcn() -> Built:
 
 
 def ds_cnn() -> Built:
-    """MLPerf Tiny's keyword spotting; `same` padding of 49×10 for a kernel of 10×4 at stride 2 is 4 + 5 and 1 + 1."""
+    """Return MLPerf Tiny's network for keyword spotting.
+
+    For an input of 49×10, a kernel of 10×4 and stride 2, `same` padding is 4 + 5 and 1 + 1.
+    """
     blocks: list[nn.Module] = []
     for _ in range(4):
         blocks += [nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.BatchNorm2d(64), nn.ReLU()]
@@ -315,17 +325,17 @@ MODELS: dict[str, Callable[[], Built]] = {
 
 
 def running_statistics(module: nn.Module) -> int:
-    """Running means and variances, but not PyTorch's count of batches, which is not a statistic."""
+    """Count the elements of running means and variances, without PyTorch's number of batches seen."""
     return sum(
         buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
     )
 
 
 def figures(name: str) -> dict[str, Any]:
-    """PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
+    """Return PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
 
-    Its flop counter counts two per multiply-add of convolutions and linear layers, ignores biases, and uses the input
-    positions of a transposed convolution.
+    PyTorch's flop counter counts two operations per multiply-add of convolutions and linear layers, and ignores biases.
+    For a transposed convolution, it uses the input positions.
     """
     with torch.device("meta"):
         module, shape = MODELS[name]()

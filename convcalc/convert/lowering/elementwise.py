@@ -25,7 +25,7 @@ def activation_rule(kind: str) -> Rule:
 
 
 def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
-    """Convert LeakyRelu. Its slope, a single-precision number, is written with as few digits as possible."""
+    """Convert LeakyRelu. The slope is written with the fewest digits that give the same single-precision number."""
     data = builder.read_any_order(operation.inputs[0])
     slope = _shorten_number(operation.attributes.get("alpha", 0.01))
     arguments = {} if slope == 0.01 else {"negative_slope": slope}
@@ -67,13 +67,12 @@ def convert_prelu(builder: Builder, operation: Operation) -> None:
     slopes = builder.constant(operation, 1, "slopes").dims
     each = operation.version < 7 and slopes == (data.shape.channels,)  # before operator set 7, slopes did not broadcast
     if max(slopes, default=1) > 1 and not each:
-        _check_channel_axis(slopes, data, "slopes")
+        _check_one_value_per_channel(slopes, data, "slopes")
     arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
     builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)
 
 
-def _check_channel_axis(sizes: Sizes, data: Data, what: str) -> None:
-    """Raise UnsupportedOperation unless a constant has one value per channel, on the channel axis."""
+def _check_one_value_per_channel(sizes: Sizes, data: Data, what: str) -> None:
     padded = (1,) * (len(data.order) - len(sizes)) + sizes
     due = tuple(data.shape.channels if axis == 1 else 1 for axis in data.order)
     if padded != due:
@@ -81,7 +80,7 @@ def _check_channel_axis(sizes: Sizes, data: Data, what: str) -> None:
 
 
 def dropout_rule(kind: str) -> Rule:
-    """Return a rule for dropout or stochastic depth. The ratio is an attribute before operator set 12."""
+    """Return a rule for dropout or stochastic depth. Before operator set 12, the ratio is an attribute."""
 
     def rule(builder: Builder, operation: Operation) -> None:
         data = builder.read_any_order(operation.inputs[0])
@@ -92,7 +91,7 @@ def dropout_rule(kind: str) -> Rule:
 
 
 def _shorten_number(value: float) -> float:
-    """Return the number with the fewest digits that equals a value in single precision: 0.1 for 0.10000000149."""
+    """Return the number with the fewest digits and the same single-precision value: 0.1 for 0.10000000149."""
     single = pack("f", value)
     return next(short for digits in range(1, 18) if pack("f", short := float(f"{value:.{digits}g}")) == single)
 
@@ -115,14 +114,13 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (`place` 1) is all ones, or its bias (`place` 2) all zeros, and it is not learnt."""
+    """Whether a norm's scale (`place` 1) is a constant of ones, or its bias (`place` 2) a constant of zeros."""
     value = builder.value(operation.inputs[place])
     plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
     return plain and set(value.roots) <= builder.program.literal
 
 
-def _are_default_constants(builder: Builder, operation: Operation) -> bool:
-    """Whether a norm's scale is a constant of ones and its bias a constant of zeros, so that neither is learnt."""
+def _has_constant_scale_and_bias(builder: Builder, operation: Operation) -> bool:
     return all(_is_default_constant(builder, operation, place) for place in (1, 2))
 
 
@@ -130,7 +128,7 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
     """Convert InstanceNormalization."""
     data = builder.read(operation.inputs[0])
     builder.constant(operation, 1, "scales")
-    plain = _are_default_constants(builder, operation)
+    plain = _has_constant_scale_and_bias(builder, operation)
     arguments = {} if plain else {"affine": True}
     builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
 
@@ -138,7 +136,7 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
     """Convert GroupNormalization with one scale and one bias per channel.
 
-    An operation that `fusions` merged from several nodes may have neither; the layer then has `affine: false`.
+    It may also have neither if `fusions` merged it from several nodes. The layer then has `affine: false`.
     """
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
@@ -154,7 +152,7 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
     """Convert LayerNormalization over the channels or over the whole sample."""
     data = builder.read_any_order(operation.inputs[0])
     axis = operation.attributes.get("axis", -1) % len(data.order)
-    arguments = _normalised_axes(data, data.order[axis:])
+    arguments = _layernorm_arguments(data, data.order[axis:])
     if len(operation.inputs) == 1:
         arguments["affine"] = False
     elif len(operation.inputs) < 3:
@@ -162,10 +160,10 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
     builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
 
 
-def _normalised_axes(data: Data, axes: Sizes) -> dict[str, Any]:
-    """Return the arguments of a layernorm over `axes`, positions in (batch, channels, spatial axes...).
+def _layernorm_arguments(data: Data, axes: Sizes) -> dict[str, Any]:
+    """Return the arguments of a layernorm over `axes`: 1 is the channels, 2 or more are spatial axes.
 
-    Raises UnsupportedOperation unless they are the channels or all axes of a sample.
+    Raises UnsupportedOperation unless they are the channels alone, or the channels and all spatial axes.
     """
     if set(axes) == set(range(1, len(data.order))):
         return {}
@@ -185,7 +183,7 @@ def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
     if data.shape.axes and set(axes) == set(range(2, len(data.order))):
         builder.add(operation, "instancenorm", {}, [data], order=data.order)
     else:
-        arguments = {**_normalised_axes(data, axes), "affine": False}
+        arguments = {**_layernorm_arguments(data, axes), "affine": False}
         builder.add(operation, "layernorm", arguments, [data], order=data.order)
 
 
@@ -197,9 +195,9 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
 
 
 def merge_rule(kind: str) -> Rule:
-    """Return a rule for Add, Sum or Mul. Inputs from layers are merged by a layer of kind `kind`: `add` or `multiply`.
+    """Return a rule that converts Add and Sum to an `add` layer, or Mul to a `multiply` layer.
 
-    A product with one learnt factor per channel becomes a `scale`.
+    A product with one learnt factor per channel becomes a `scale` layer.
     """
 
     def rule(builder: Builder, operation: Operation) -> None:
@@ -218,7 +216,7 @@ def merge_rule(kind: str) -> Rule:
 
 
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
-    """Convert a product of data and one learnt factor per channel to a `scale`.
+    """Convert a product with one learnt factor per channel to a `scale` layer.
 
     Raises UnsupportedOperation for any other sum or product with a constant.
     """
@@ -228,7 +226,7 @@ def _convert_constant_operand(builder: Builder, operation: Operation, kind: str,
         verb = "adds" if kind == "add" else "multiplies by"
         only = "only multiplication by one learnt factor per channel is supported"
         raise UnsupportedOperation(f"it {verb} a constant of shape {list(sizes)}; {only}")
-    _check_channel_axis(sizes, data[0], "factors")
+    _check_one_value_per_channel(sizes, data[0], "factors")
     roots = builder.roots(operation, places[0])
     if not is_learnt(builder.program, roots):
         raise UnsupportedOperation("it multiplies by a constant that is not learnt")

@@ -27,10 +27,10 @@ def convert_concat(builder: Builder, operation: Operation) -> None:
         builder.add(operation, "concat", {}, data, order=order)
 
 
-def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
-    """Add the layers that cut output number `output` out of `data`: a slice of channels, a crop, or both.
+def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
+    """Add a slice of channels, a crop, or both, so that the result has the size of the operation's output.
 
-    `starts` maps an axis to the first position that is kept, 0 by default. The output's sizes are those in the file.
+    `starts` maps an axis to the first position that is kept, 0 by default.
     """
     sizes = (builder.batch, *data.shape.sizes)
     output_sizes = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
@@ -64,12 +64,12 @@ def convert_slice(builder: Builder, operation: Operation) -> None:
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
-    first = {data.order[axis]: _clamp(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
-    _take_part(builder, operation, data, first, 0)
+    first = {data.order[axis]: _clamp_start(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
+    _add_slice_or_crop(builder, operation, data, first, 0)
 
 
-def _clamp(start: int, size: int) -> int:
-    """Return a start as a position from 0 to `size`. A negative start counts from the end."""
+def _clamp_start(start: int, size: int) -> int:
+    """Return a start of a slice as a position from 0 to `size`. A negative start counts from the end."""
     return min(max(start + size if start < 0 else start, 0), size)
 
 
@@ -80,7 +80,7 @@ def convert_split(builder: Builder, operation: Operation) -> None:
     start = 0
     for place, name in enumerate(operation.outputs):
         if name:
-            _take_part(builder, operation, data, {data.order[axis]: start}, place)
+            _add_slice_or_crop(builder, operation, data, {data.order[axis]: start}, place)
             start += builder.value(name).dims[axis]
 
 
@@ -110,7 +110,7 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
 def convert_resize(builder: Builder, operation: Operation) -> None:
     """Convert Resize and Upsample of the spatial axes to an upsample.
 
-    It has a `scale_factor` if all factors are integers, else a `size`.
+    The upsample has a `scale_factor` if all factors are integers, and otherwise a `size`.
     """
     data = builder.read_any_order(operation.inputs[0])
     dims = builder.value(operation.outputs[0]).dims
@@ -170,7 +170,7 @@ def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
 
 
 def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
-    """Convert the ChannelShuffle found by `fusions`."""
+    """Convert a ChannelShuffle, which `fusions` merged from several nodes, to a channel_shuffle."""
     data = builder.read(operation.inputs[0])
     builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
 
@@ -183,5 +183,5 @@ def convert_quantise(builder: Builder, operation: Operation) -> None:
 
 
 def pass_on(builder: Builder, operation: Operation) -> None:
-    """Convert an operator that changes no shape, such as Cast, without adding a layer."""
+    """Convert an operator that leaves shapes unchanged, such as Cast, without adding a layer."""
     builder.alias(operation, builder.read_any_order(operation.inputs[0]))

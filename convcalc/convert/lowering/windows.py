@@ -18,10 +18,10 @@ def collapse_axes(values: Sequence[Any]) -> Any:
 
 
 def spec_padding(pairs: Sequence[Pair]) -> Any:
-    """Return (before, after) pairs, one per axis, as a spec writes padding.
+    """Return (before, after) pairs, one per axis, in the shortest form that a spec accepts.
 
-    If both sides of every axis are equal, one number per axis, or a single number if all axes are equal too; otherwise
-    the pairs.
+    If both sides are equal on every axis, this is one number per axis, or a single number if all axes are equal too.
+    Otherwise it is the list of pairs.
     """
     if all(before == after for before, after in pairs):
         return collapse_axes([before for before, _ in pairs])
@@ -29,10 +29,7 @@ def spec_padding(pairs: Sequence[Pair]) -> Any:
 
 
 def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
-    """Return an attribute with one integer per spatial axis, ones if it is absent.
-
-    Raises UnsupportedOperation if the number of integers differs from `axes` or one is not positive.
-    """
+    """Return an attribute with one positive integer per spatial axis; ones if it is absent."""
     found = operation.attributes.get(name) or (1,) * axes
     if len(found) != axes or min(found) < 1:
         raise UnsupportedOperation(f"{name} is {list(found)}; expected one positive integer per spatial axis ({axes})")
@@ -40,10 +37,7 @@ def _read_per_axis(operation: Operation, name: str, axes: int) -> Sizes:
 
 
 def _read_pads(operation: Operation, axes: int) -> list[Pair]:
-    """Return the attribute `pads` as one (before, after) pair per spatial axis, zeros if it is absent.
-
-    Raises UnsupportedOperation if there are not two amounts per axis or one is negative.
-    """
+    """Return the attribute `pads` as one (before, after) pair per spatial axis; zeros if it is absent."""
     pads = operation.attributes.get("pads") or (0,) * (2 * axes)
     if len(pads) != 2 * axes or min(pads) < 0:
         raise UnsupportedOperation(
@@ -55,7 +49,7 @@ def _read_pads(operation: Operation, axes: int) -> list[Pair]:
 def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     """Return the padding of a sliding window as a spec writes it.
 
-    `SAME_UPPER` is `same` in a spec. `SAME_LOWER` is written as numbers: of an odd total, it pads one more before.
+    `SAME_UPPER` is `same` in a spec. `SAME_LOWER` becomes numbers: if the total is odd, the larger half is before.
     """
     automatic = operation.attributes.get("auto_pad") or "NOTSET"
     if automatic == "SAME_UPPER":
@@ -73,13 +67,12 @@ def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: S
 
 
 def _drop_defaults(**arguments: Any) -> dict[str, Any]:
-    """Return the arguments that differ from their defaults."""
     defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "output_padding": 0}
     return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
 def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
-    """Whether an operation has a bias. Raises UnsupportedOperation if it is not one value per output channel."""
+    """Whether an operation has a bias. Raises UnsupportedOperation unless it is one value per output channel."""
     if len(operation.inputs) < 3 or not operation.inputs[2]:
         return False
     value = builder.constant(operation, 2, "biases")
@@ -90,8 +83,7 @@ def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
     return True
 
 
-def _check_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[int]) -> None:
-    """Raise NotImported unless weights for `channels` input channels and this kernel fit the shape of the data."""
+def _check_weights_fit(operation: Operation, data: Data, channels: int, kernel: Sequence[int]) -> None:
     if channels != data.shape.channels or len(kernel) != data.shape.axes or not kernel:
         weights = f"weights for {channels} channels and {len(kernel)} axes"
         raise NotImported(f"{describe_operation(operation)} has {weights}, but its input is {data.shape}")
@@ -102,7 +94,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
-    _check_fit(operation, data, per_group * groups, kernel)
+    _check_weights_fit(operation, data, per_group * groups, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
     window = _drop_defaults(
         kernel_size=collapse_axes(kernel),
@@ -123,11 +115,14 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
 
 
 def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert ConvTranspose. If the file has an output size instead of the padding, the padding is computed from it."""
+    """Convert ConvTranspose to a conv_transpose.
+
+    If the file has an output size instead of the padding, the padding is computed from it.
+    """
     data = builder.read(operation.inputs[0])
     channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
-    _check_fit(operation, data, channels, kernel)
+    _check_weights_fit(operation, data, channels, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
     extra = tuple(operation.attributes.get("output_padding") or (0,) * axes)
     pairs = [
@@ -169,7 +164,7 @@ def _transposed_padding(
 
 
 def convert_pool(builder: Builder, operation: Operation) -> None:
-    """Convert MaxPool, AveragePool and LpPool."""
+    """Convert MaxPool to maxpool, AveragePool to avgpool, and LpPool to lppool."""
     kind = {"MaxPool": "maxpool", "AveragePool": "avgpool", "LpPool": "lppool"}[operation.operator]
     data = builder.read(operation.inputs[0])
     axes = data.shape.axes
@@ -196,7 +191,7 @@ def convert_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_max_unpool(builder: Builder, operation: Operation) -> None:
-    """Convert MaxUnpool."""
+    """Convert MaxUnpool to max_unpool."""
     data = builder.read(operation.inputs[0])
     axes = data.shape.axes
     kernel, stride = _read_per_axis(operation, "kernel_shape", axes), _read_per_axis(operation, "strides", axes)
@@ -209,7 +204,7 @@ def convert_max_unpool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_global_pool(builder: Builder, operation: Operation) -> None:
-    """Convert GlobalAveragePool and GlobalMaxPool."""
+    """Convert GlobalAveragePool to global_avgpool, and GlobalMaxPool to global_maxpool."""
     data = builder.read_any_order(operation.inputs[0])
     if data.order[1:2] != (1,):
         data = builder.read(operation.inputs[0])
@@ -218,7 +213,7 @@ def convert_global_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reduction(builder: Builder, operation: Operation) -> None:
-    """Convert ReduceMean and ReduceMax over all spatial axes."""
+    """Convert ReduceMean and ReduceMax over all spatial axes to global_avgpool and global_maxpool."""
     data = builder.read_any_order(operation.inputs[0])
     axes = builder.integers(operation, 1, "axes")
     rank = len(data.order)

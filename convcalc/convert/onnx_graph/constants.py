@@ -7,13 +7,16 @@ at most MOST_ELEMENTS elements.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-MOST_ELEMENTS = 4096  # the most that a constant may have for its values to be kept
+MOST_ELEMENTS = 4096  # the values of larger constants are not kept
 _Arrays = Sequence[Any]
 _Attributes = Mapping[str, Any]
 
 
 def fold(operator: str, attributes: _Attributes, arrays: _Arrays) -> list[Any] | None:
-    """Return the outputs of an operator on constant inputs; None if it is not in the tables or the evaluation fails."""
+    """Return the outputs of an operator on constant inputs.
+
+    None if the operator is in none of the tables below, or if its evaluation fails.
+    """
     import numpy
 
     rule = _load_rules(numpy).get(operator)
@@ -32,7 +35,7 @@ _RULES: dict[str, Callable[..., Any]] = {}
 
 
 def _load_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """Return, for each operator, a function that computes its output from its attributes and input arrays."""
+    """Return a function for each operator, which takes the operator's attributes and input arrays."""
     if not _RULES:
         _RULES.update({**_elementwise_rules(np), **_moving_rules(np)})
     return _RULES
@@ -80,7 +83,7 @@ def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
         "Reshape": lambda at, x, *shape: _reshape(np, x, (shape or [at.get("shape")])[0]),
         "Transpose": lambda at, x: np.transpose(x, at.get("perm")),
         "Expand": lambda at, x, shape: x * np.ones(tuple(map(int, shape)), x.dtype),
-        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), _filling_value(np, at)),
+        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), _read_fill_value(np, at)),
         "Range": lambda at, start, limit, step: np.arange(start, limit, step),
         "ReduceProd": lambda at, x, *axes: np.prod(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
         "ReduceSum": lambda at, x, *axes: np.sum(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
@@ -97,7 +100,7 @@ def _divide(np: Any, x: Any, y: Any) -> Any:
 
 
 def _cast(np: Any, x: Any, to: int) -> Any:
-    """Convert to the data type with number `to` in onnx.TensorProto. Raises ValueError for an unsupported type."""
+    """Convert an array to a data type, given by its number in onnx.TensorProto."""
     names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
     if to not in names:
         raise ValueError
@@ -107,7 +110,7 @@ def _cast(np: Any, x: Any, to: int) -> Any:
 def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | None:
     """Return the axes of an operator; None if it has none.
 
-    They are an attribute in old operator versions and an optional input, the first of `given`, in later ones.
+    Old operator versions have them as an attribute, and later versions as the first of the inputs `given`.
     """
     if given and given[0] is not None:
         return tuple(map(int, given[0].ravel())) or None
@@ -116,7 +119,7 @@ def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | Non
 
 
 def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
-    """Slice an array. The bounds are attributes in old operator versions and the inputs `given` in later ones."""
+    """Slice an array. Old operator versions have the bounds as attributes, later ones as the inputs `given`."""
     names = ("starts", "ends", "axes", "steps")
     found: _Attributes = dict(zip(names, given, strict=False)) if given else attributes
     parts: list[Any] = [found.get(name) for name in names]
@@ -135,12 +138,12 @@ def _split(np: Any, x: Any, attributes: _Attributes, given: _Arrays) -> list[Any
 
 
 def _reshape(np: Any, x: Any, shape: Any) -> Any:
-    """Reshape as ONNX does: a size of 0 stands for the size of the input along the same axis."""
+    """Reshape as ONNX does: a size of 0 means that the axis keeps its size."""
     sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
     return np.reshape(x, sizes)
 
 
-def _filling_value(np: Any, attributes: _Attributes) -> Any:
-    """Return the fill value of ConstantOfShape, 0 by default."""
+def _read_fill_value(np: Any, attributes: _Attributes) -> Any:
+    """Return the value with which ConstantOfShape fills its output, 0 by default."""
     value = attributes.get("value")
     return np.float32(0) if value is None else value.ravel()[0]

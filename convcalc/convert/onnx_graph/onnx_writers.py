@@ -41,7 +41,7 @@ _PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def _write_padding_mode(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Pad if a convolution does not pad with zeros, because Conv cannot pad with anything else."""
+    """Write a Pad before a convolution that does not pad with zeros, because Conv can pad only with zeros."""
     mode = getattr(layer, "padding_mode", "zeros")
     if mode != "zeros" and any(map(any, layer.padding)):
         axes = writer.integers(range(2, layer.input.axes + 2))
@@ -114,15 +114,15 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
             found["pads"] = list_pads(padding)
         if operator == "MaxPool":
             found["dilations"] = dilation
-        writer.add(operator, ceil_mode=_ceil_mode(layer, padding, dilation), **found)
+        writer.add(operator, ceil_mode=_choose_ceil_mode(layer, padding, dilation), **found)
 
     return rule
 
 
-def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Return the value of ONNX's ceil_mode, 0 or 1, with which a pooling has the layer's output size.
+def _choose_ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
+    """Return ONNX's ceil_mode, 0 or 1, for which a pooling has the layer's output size.
 
-    Raises UnsupportedLayer if neither has it: unlike convcalc, ONNX keeps a last window that starts beyond the input.
+    Raises UnsupportedLayer if there is none: unlike convcalc, ONNX keeps a last window that starts beyond the input.
     """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
@@ -133,8 +133,8 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
     raise UnsupportedLayer(f"{layer.kind} whose ceil_mode adds a window on one axis but not on another")
 
 
-def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """Return a rule for adaptive pooling: global pooling for output size 1, else a pooling with equal windows.
+def _adaptive_pool_rule(operator: str, global_operator: str) -> _WriteRule:
+    """Return a rule that writes global pooling if the output size is 1, and otherwise pooling with equal windows.
 
     The rule raises UnsupportedLayer if the windows cannot be equal.
     """
@@ -142,7 +142,7 @@ def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
         if layer.output.positions == 1:
-            writer.add(whole)
+            writer.add(global_operator)
         elif any(size % count for size, count in sizes):
             raise UnsupportedLayer(f"{layer.kind} whose output sizes do not divide its input {layer.input}")
         else:
@@ -163,7 +163,7 @@ def _global_pool_rule(operator: str, reduction: str) -> _WriteRule:
 
 
 def _write_blurpool(writer: OnnxWriter, layer: Any) -> None:
-    """Write a reflecting Pad and a depthwise Conv with binomial weights, which are not learnt."""
+    """Write a reflecting Pad and a depthwise Conv. Its binomial weights are constants, not learnt."""
     channels = layer.input.channels
     amount = writer.integers(list_pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
     writer.add("Pad", amount, last=False, mode="reflect")
@@ -193,7 +193,7 @@ def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
 def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
     """Write LayerNormalization, or MeanVarianceNormalization if the layer is not affine.
 
-    LayerNormalization always normalises over the last axes.
+    LayerNormalization can only normalise over the last axes, so channels are moved there and back.
     """
     axes = layer.input.axes
     if not layer.affine:
@@ -208,7 +208,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write GroupNormalization, or an instance norm of the groups if the layer is not affine."""
+    """Write GroupNormalization, or a Reshape to groups and an instance norm if the layer is not affine."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
@@ -240,7 +240,6 @@ def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _operator_rule(operator: str, **attributes: Any) -> _WriteRule:
-    """Return a rule that writes one operator without weights."""
     return lambda writer, layer: writer.add(operator, **attributes)
 
 
@@ -256,9 +255,9 @@ def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
 
 
 def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
-    """Return a rule that writes the operator `two` for two inputs and the operator `many` for more.
+    """Return a rule that merges two inputs by the operator `two` and more inputs by the operator `many`.
 
-    Without `many`, more inputs are merged by a chain of the operator `two`.
+    Without `many`, more inputs are merged by a chain of operators `two`.
     """
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
@@ -274,7 +273,7 @@ def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
 
 
 def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
-    """Write Resize with PyTorch's interpolation: with scales if they are integers, else with the output size."""
+    """Write Resize as PyTorch interpolates: with integer scales if possible, otherwise with the output size."""
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
@@ -304,7 +303,7 @@ def _write_pixel_unshuffle(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _check_two_axes(layer: Layer) -> None:
-    """Raise UnsupportedLayer unless the input has two spatial axes, for operators that ONNX limits to two."""
+    """Raise UnsupportedLayer unless the input has two spatial axes, the only number that ONNX supports here."""
     if layer.input.axes != 2:
         raise UnsupportedLayer(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
@@ -342,7 +341,7 @@ def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Mul with one factor per sample; the factors are the output of a Dropout whose input is all ones."""
+    """Write a Mul by one factor per sample. A Dropout of ones produces the factors."""
     if not layer.p:
         writer.add("Identity")
         return

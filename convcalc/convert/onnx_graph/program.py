@@ -21,7 +21,7 @@ _MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
 _KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
 _MOST_AXES = 64
-_BY_LENGTH = frozenset(  # operators with an input whose length is the number of axes that inference allocates
+_BY_LENGTH = frozenset(  # operators with an input that lists sizes or axes: inference allocates one axis per element
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
 _DTYPE_NAMES = {  # by number in onnx.TensorProto
@@ -59,7 +59,7 @@ def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Pr
 
 
 class _OnnxReader:
-    """Reads a model into a program; `types` and `data` describe each tensor to the package onnx."""
+    """Reads a model into a program. `types` and `data` are the tensors' types and contents for onnx's inference."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
@@ -84,9 +84,9 @@ class _OnnxReader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_weight(check_text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_initializer(check_text(tensor.name), tuple(tensor.dims), tensor)
         for sparse in graph.sparse_initializer:
-            self.add_weight(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_initializer(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
         operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
@@ -103,7 +103,6 @@ class _OnnxReader:
     # -- values
 
     def check_sizes(self, dims: Sizes, name: str) -> Sizes:
-        """Return the sizes unchanged. Raises NotImported if one is negative or the tensor has too many elements."""
         if any(size < 0 for size in dims):
             raise NotImported(f"{show(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > _MOST_ELEMENTS:
@@ -112,20 +111,17 @@ class _OnnxReader:
             )
         return dims
 
-    def add(self, name: str, kind: int, value: Tensor, data: Any = None) -> None:
-        """Record a tensor, and its type and contents for onnx's inference; `data`, if given, replaces the contents.
+    def add(self, name: str, kind: int, value: Tensor) -> None:
+        """Record a tensor, and its type and contents for onnx's shape inference.
 
         `kind` is the number of its data type in onnx.TensorProto.
         """
         self.values[name] = value._replace(dtype=_DTYPE_NAMES.get(kind))
         self.types[name] = self.onnx.helper.make_tensor_type_proto(kind, value.dims)
-        if data is not None:
-            self.data[name] = data
-        elif value.contents is not None:
+        if value.contents is not None:
             self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
-    def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
-        """Record the initializer `name` with the sizes `dims`. Raises NotImported if it is too large."""
+    def add_initializer(self, name: str, dims: Sizes, tensor: Any) -> None:
         self.check_sizes(dims, name)
         contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
@@ -135,7 +131,7 @@ class _OnnxReader:
         self.add(name, tensor.data_type, Tensor(dims, None, True, contents, roots))
 
     def read_contents(self, tensor: Any) -> Any:
-        """Return the array of an onnx.TensorProto; None if it is stored in another file or is malformed."""
+        """Return the array of a tensor; None if it is stored in another file or is malformed."""
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return None
         try:
@@ -146,7 +142,7 @@ class _OnnxReader:
     # -- inputs
 
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
-        """Return the sizes of the inputs by name, batch first. Raises NotImported."""
+        """Return the sizes of each input, batch first."""
         names = [check_text(info.name) for info in infos]
         if not names:
             raise NotImported("the graph has no input")
@@ -154,13 +150,13 @@ class _OnnxReader:
             raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shorten, names))}")
         found = {}
         for info in infos:
-            dims = self.input_dims(info)
+            dims = self.find_input_sizes(info)
             self.add(info.name, info.type.tensor_type.elem_type, Tensor(self.check_sizes(dims, info.name)))
             found[info.name] = dims
         return found
 
-    def input_dims(self, info: Any) -> Sizes:
-        """Return the sizes of an input, batch first: those the caller gave, else those in the file.
+    def find_input_sizes(self, info: Any) -> Sizes:
+        """Return the sizes of an input, batch first: those that the user gave, or else those in the file.
 
         An unspecified batch size becomes 1. Raises NotImported if another size is unknown.
         """
@@ -188,7 +184,7 @@ class _OnnxReader:
     # -- nodes
 
     def read_node(self, node: Any, place: int) -> Operation:
-        """Return node number `place` as an operation, and record its outputs. Raises NotImported."""
+        """Return a node as an operation, and record its outputs. `place` is its position in the file."""
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
@@ -207,7 +203,7 @@ class _OnnxReader:
             if name and (name in self.values or name in self.unknown):
                 raise NotImported(f"{describe_operation(operation)} produces {show(name)}, which already exists")
         if operation.operator in _BY_LENGTH:
-            self.check_lengths(operation)
+            self.check_list_lengths(operation)
         try:
             self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
@@ -215,8 +211,11 @@ class _OnnxReader:
             raise NotImported(f"{describe_operation(operation)} is malformed: {shorten(str(error))}") from None
         return operation
 
-    def check_lengths(self, operation: Operation) -> None:
-        """Raise NotImported if an input that lists sizes or axes has more elements than a tensor may have axes."""
+    def check_list_lengths(self, operation: Operation) -> None:
+        """Raise NotImported if an input that lists sizes or axes is longer than a tensor may have axes.
+
+        Shape inference would allocate one axis per element.
+        """
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
@@ -237,7 +236,7 @@ class _OnnxReader:
         return value if isinstance(value, int | float) else None
 
     def add_outputs(self, node: Any, operation: Operation) -> None:
-        """Record the outputs of a node; if the shape of one is unknown, record the reason in `unknown`."""
+        """Record the outputs of a node. If the shape of one is unknown, record the reason in `unknown`."""
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
         inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
@@ -259,10 +258,9 @@ class _OnnxReader:
     def find_roots(
         self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Tensor]
     ) -> tuple[str, ...]:
-        """Return the names of the tensors that may be learnt and from which the constant `name` is made.
+        """Return the names of the possibly learnt tensors from which the constant `name` is computed.
 
-        These are the roots of its inputs, or the constant itself if it is stored in the node. Empty if it cannot be
-        learnt.
+        These are the roots of its inputs, or the constant itself if its node stores it. Empty if it cannot be learnt.
         """
         if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
@@ -277,22 +275,22 @@ class _OnnxReader:
             return ()
         if operation.operator == "Constant":
             self.literal.add(name)
-            if self.is_uniform(operation):
+            if self.is_uniform_constant(operation):
                 self.filled.add(name)
         if operation.operator == "ConstantOfShape":
             self.filled.add(name)
         self.weights[name] = prod(dims)
         return (name,)
 
-    def is_uniform(self, operation: Operation) -> bool:
-        """Whether all elements of a Constant are known to be equal."""
+    def is_uniform_constant(self, operation: Operation) -> bool:
+        """Whether all elements of a Constant are equal; false if they are unknown."""
         import numpy
 
         contents = (_read_constant(numpy, operation.attributes) or [None])[0]
         return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
     def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """Return the output arrays of a node that reads only constants; None if large or not evaluated."""
+        """Return the output arrays of a node with constant inputs; None if they are large or not computable."""
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
@@ -313,9 +311,9 @@ class _OnnxReader:
         return constants.fold(operation.operator, operation.attributes, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """Return the data type and sizes of each output by name: as inferred, or else as declared in the file.
+        """Return the data type and sizes of each output, as inferred or else as declared in the file.
 
-        An output with neither is left out.
+        An output with neither is omitted.
         """
         found = {}
         types = self.infer_types(node, operation)
@@ -337,7 +335,7 @@ class _OnnxReader:
     def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
         """Return the output types that the package onnx infers, by name.
 
-        Empty if onnx does not know the operator or fails; `failure` is then the reason.
+        If onnx does not know the operator or fails, the result is empty and `failure` is the reason.
         """
         domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
@@ -365,7 +363,7 @@ class _OnnxReader:
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
-    """Return the array of a Constant as a list of one output, from whichever attribute holds it; None if none does."""
+    """Return the array of a Constant, as a list of one output; None if none of its attributes holds a value."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
             return [numpy.asarray(attributes[name], kind)]
