@@ -27,8 +27,7 @@ _SCHEMA = "convcalc/report/2"
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
-def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
-    """Return the counts that layers and totals have in common, by their JSON keys."""
+def _make_counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
     return {name: getattr(figures, name) for name in COUNTS}
 
 
@@ -41,8 +40,8 @@ def _format_costs(figures: "LayerReport | Totals") -> str:
 class LayerReport(NamedTuple):
     """The figures of one layer; operations and bytes are for the whole batch, and None means unknown.
 
-    `shares` is the name of the layer whose weights this one uses, if any. Its own params and weight memory are then 0,
-    because shared weights count once.
+    If the layer uses the weights of another layer, `shares` is the name of that layer. Its own params and weight
+    memory are then 0, because shared weights count once.
     """
 
     name: str
@@ -86,7 +85,7 @@ class LayerReport(NamedTuple):
             "from": " ".join(self.reads),
             "input_shape": " + ".join(map(str, self.layer.inputs)),
             "output_shape": str(self.output_shape),
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -109,7 +108,7 @@ class LayerReport(NamedTuple):
             "arguments": arguments,
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -121,9 +120,9 @@ class LayerReport(NamedTuple):
 class Totals(NamedTuple):
     """The figures of the whole network; a sum is None if any part of it is unknown.
 
-    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are live
-    at once, and `peak_at` the layer at which they are. `receptive_field` is that of the layer `receptive_field_at`, the
-    last one before global pooling and linear layers.
+    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are
+    live at once, and `peak_at` names the layer that is then running. `receptive_field` belongs to the layer
+    `receptive_field_at`, the last one before global pooling and linear layers.
     """
 
     layers: int
@@ -150,7 +149,7 @@ class Totals(NamedTuple):
         """Return the totals as a JSON-ready dict."""
         return {
             "layers": self.layers,
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -296,7 +295,7 @@ class Report:
 
 
 def _tensor_sizes(network: Network) -> tuple[int, ...]:
-    """Return the bytes of every tensor of a network for the whole batch, indexed by tensor number."""
+    """Return the bytes of every tensor for the whole batch, indexed by tensor number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
@@ -305,9 +304,9 @@ def _tensor_sizes(network: Network) -> tuple[int, ...]:
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
     """Return the report of a network, with every figure.
 
-    `inplace` lets elementwise layers overwrite inputs that nothing else reads; `fold_batchnorm` folds batch norms into
-    the layers before them; `optimizer` (sgd, momentum or adam) determines the optimizer state in training memory.
-    Raises ValueError for any other optimizer, TypeError for anything but a network and switches that are True or False.
+    `inplace` lets elementwise layers overwrite inputs that nothing else reads. `fold_batchnorm` folds batch norms
+    into the layers before them. `optimizer` (sgd, momentum or adam) determines the optimizer state in training
+    memory. Raises ValueError for any other optimizer, and TypeError if an argument has a wrong type.
     """
     _check_types(network, inplace, fold_batchnorm)
     if optimizer not in tuple(OPTIMIZERS):
@@ -393,7 +392,7 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
 
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
-    """Return the totals: sums over all layers, and the receptive field of the last layer that has positions."""
+    """Sum the figures of all layers, and add the receptive field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),
