@@ -36,12 +36,12 @@ class Rule(ABC):
     """A lint rule, which finds a known mistake of network design.
 
     The docstring of a rule is shown to users: its first sentence says what the rule finds, the following ones give
-    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the rule
-    finds something and `right` one in which it does not; the tests check both. A rule that is on by default must not
-    report anything more severe than a note in published networks.
+    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the
+    rule finds something and `right` one in which it does not; the tests check both. A rule that is on by default
+    must not report anything more severe than a note in published networks.
 
-    `options` declares the options that users can set. A rule is created with the values that they set, by option name,
-    as in `ChannelMultiple({"channel-multiple": 16})`; other options have their defaults.
+    `options` declares the options that users can set. A rule is created with the values that users set, by option
+    name, as in `ChannelMultiple({"channel-multiple": 16})`. All other options have their defaults.
     """
 
     code: ClassVar[str]
@@ -70,7 +70,7 @@ class Rule(ABC):
     ) -> Problem:
         """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
 
-        With `on_key`, the key at the path is marked in the excerpt of the spec, otherwise its value. `related` are
-        other places to show.
+        The finding marks the key at the path in the excerpt of the spec, or its value if `on_key` is false.
+        `related` are other places to show.
         """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)
