@@ -107,7 +107,10 @@ class Fit(NamedTuple):
         )
 
     def _make_sort_key(self, numeric: Sequence[str], trial: Trial) -> tuple[Any, ...]:
-        """`numeric` are the names of the parameters whose values break ties, the most important one first."""
+        """Return a key that sorts the best combination first.
+
+        `numeric` are the names of the parameters whose values break ties, the most important one first.
+        """
         sign = 1 if self.order.smallest else -1
         value = _get_figure(trial, self.order.metric)
         return (value is None, sign * (value or 0), *(sign * trial.values[name] for name in numeric))
@@ -125,7 +128,7 @@ class Fit(NamedTuple):
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The nearest combinations that exceed the budget if one value of the best combination is changed.
+        """The nearest combinations that exceed the budget when a single value of the best combination changes.
 
         There are up to two per spec parameter: one among the later values of the parameter, and one among the
         earlier values. Empty if no combination is within the budget.
@@ -155,7 +158,6 @@ def _is_number(value: Any) -> bool:
 
 
 def _get_figure(trial: Trial, metric: str) -> int | None:
-    """Return the value of a metric; None if it is unknown. The trial must have a valid spec."""
     assert trial.figures is not None
     return trial.figures[metric]
 

@@ -31,7 +31,7 @@ def reduce_ratio(numerator: int, denominator: int) -> Ratio:
 
 
 class TooVaried(ValueError):
-    """Raised if intervals cannot be computed because the pattern of their lengths repeats too rarely."""
+    """Raised if intervals cannot be computed because their pattern repeats only after too many positions."""
 
 
 class Reads(NamedTuple):
@@ -167,7 +167,7 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
 
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Return `Reads` for which `interval(i)` is the (first, last) input that output i reads.
+    """Return the `Reads` in which output i reads the inputs from the first to the last of `interval(i)`.
 
     The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried.
     """
@@ -179,7 +179,7 @@ def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> 
 
 
 def _simplify(reads: Reads) -> Reads:
-    """Return equal `Reads` with period 1 if each interval is the previous one moved by the jump; otherwise `reads`."""
+    """Return equal `Reads` with period 1 if every interval is the previous one moved by a constant, else `reads`."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -215,10 +215,10 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and last input that are read by every `step`-th output in an interval; None if no input is read.
+    """Return the first and the last input that the outputs in `interval` read; None if they read no input.
 
-    Only the first and the last period of outputs are visited, because intervals never move backwards from one
-    period to the next.
+    Only every `step`-th output counts. It suffices to visit the first and the last period of outputs, because
+    intervals never move backwards from one period to the next.
     """
     if interval is None:
         return None

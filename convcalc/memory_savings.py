@@ -83,7 +83,6 @@ def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inpl
 
 
 def _try_branch_orders(network: Network, inplace: bool) -> Iterable[MemorySaving]:
-    """Try other orders of execution of the branches, for one `branches` entry at a time."""
     sets = [group for group in network.groups if group.word == "branches"]
     for group in sets[:_MOST_SETS]:
         found = _find_best_order(network, group, inplace)

@@ -59,7 +59,7 @@ class Convolution(NamedTuple):
         return self.word in ("conv", "pointwise_conv") and all(layer.__dict__["groups"] == 1 for layer in self.layers)
 
     def copy_arguments(self, *names: str) -> dict[str, Any]:
-        """Return those of the named arguments that the spec sets, with their values as written there."""
+        """Return the arguments in `names` that the spec sets, with their values as the spec writes them."""
         return {name: self.written[name] for name in names if name in self.written}
 
     def get_common_value(self, name: str) -> Any:
@@ -172,10 +172,10 @@ def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) ->
 
 
 def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return out_channels and groups, or the multiplier, for new layer `number` (from 0) in a row of layers.
+    """Return the channel arguments for new layer `number` (from 0) in a row: out_channels and groups, or multiplier.
 
-    The first layer has the number of output channels of the replaced convolution; the later ones keep it. For later
-    layers of a depthwise convolution the result is {}, because the default multiplier keeps the channels.
+    The first layer changes the number of channels; later layers keep it. For later layers of a depthwise
+    convolution the result is {}, because the default multiplier keeps the channels.
     """
     if conv.word == "depthwise_conv":
         return conv.copy_arguments("multiplier") if number == 0 else {}
@@ -202,7 +202,7 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
 
 
 def _reset_other_axes(conv: Convolution, name: str, own: set[int]) -> Any:
-    """Return an argument with its value on each axis in `own`, and 1 (for `padding`: 0) on all other axes.
+    """Return an argument that keeps its value on each axis in `own`; on other axes it is 1 (for `padding`: 0).
 
     A word such as `same` is returned as it is.
     """

@@ -114,7 +114,7 @@ def _make_default_name(document: Document, path: Path) -> str:
 
 
 def _list_names_to_keep(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
-    """Return the default names, by path, of the unnamed entries that would be renumbered by the replacements."""
+    """Return, by path, the default names of unnamed entries that the replacements would change."""
     found: dict[Path, str] = {}
     for path, replacing in items.items():
         *body, index = path

@@ -46,7 +46,7 @@ def value_at(value: Any, path: Path) -> Any:
 
 
 def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
-    """`path` ends in the layer kind; `nodes` are the indexes of the nodes that are built from the entry."""
+    """Return the convolution at a path, which ends in the layer kind; `nodes` are the indexes of its nodes."""
     arguments = name_arguments(str(path[-1]), value_at(document.root, path))
     return Convolution(
         path[:-1],

@@ -35,9 +35,10 @@ class BudgetUse(NamedTuple):
 
 
 class _LimitedFigure(NamedTuple):
-    """A quantity that has a limit. `smallest` and `largest` differ only for a receptive field; None means unknown.
+    """The smallest and the largest value of a quantity that has a limit; None means unknown.
 
-    `where` starts each message about it, such as `conv1: `; it is empty for a total.
+    They differ only for a receptive field. `where` is the start of messages about the quantity, such as `conv1: `;
+    it is empty for a total.
     """
 
     where: str
@@ -84,7 +85,7 @@ def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
 
 
 def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
-    """Return what is compared with a limit: values of matching layers, receptive fields of outputs, or one total.
+    """Return the values that a limit applies to: of matching layers, of receptive fields, or one total.
 
     Empty for a limit on shapes.
     """
@@ -151,7 +152,8 @@ def layer_figure(layer: LayerReport, metric: str) -> int | None:
 def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
     """Yield a violation if a value is unknown, above its maximum or below its minimum.
 
-    `where` starts the message, such as `conv1: `. The `hint` is left out if the value is below its minimum.
+    `where` is the start of the message, such as `conv1: `. The `hint` is left out if the value is below its
+    minimum.
     """
     metric = limit.metric
     name = _metric_name(metric)
@@ -181,7 +183,7 @@ def _make_problem(limit: Limit, message: str, hint: str) -> Problem:
 
 
 def _format_figure(metric: str, value: int | None) -> str:
-    """Return a value as text, for memory in bytes and in larger units: `262,144 B (256.0 KiB)`; `?` if it is unknown.
+    """Return a value as text; for memory, in bytes and a larger unit: `262,144 B (256.0 KiB)`; `?` if unknown.
 
     All digits are shown, so that a value just above its limit differs visibly from the limit.
     """
@@ -197,7 +199,7 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint_on_largest(report: Report, metric: str) -> str:
-    """Return a hint that names the layers with the largest or with unknown values; "" for the metric `layers`.
+    """Return a hint that names the layers with the largest values, or with unknown ones; "" for the metric `layers`.
 
     For peak memory, it names the layer at which the peak occurs.
     """
@@ -220,10 +222,10 @@ def _unknown_hint(report: Report, metric: str) -> str:
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
-    """Return, by name of each network output, the name of a layer and its receptive field.
+    """Return, for each network output by name, the name of a layer and the receptive field of that layer.
 
-    The layer is usually the one that produces the output. After global pooling, a layer has no positions: if the
-    network's only output comes from such a layer, the last layer that has positions is returned instead.
+    The layer is the one that produces the output. If the network's only output comes from a layer without positions
+    (after global pooling), the last layer with positions is returned instead.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

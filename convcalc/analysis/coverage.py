@@ -80,7 +80,7 @@ class Coverage:
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
         """Return the network's input positions on which the positions `sets` of a tensor depend.
 
-        Returns None if the layer that produces the tensor must be traced first.
+        Returns None if they are not known before the layer that produces the tensor is traced.
         """
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):

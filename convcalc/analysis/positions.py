@@ -56,7 +56,7 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _find_inputs_of_residue(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the input positions that are read by outputs with the same residue (output modulo period).
+    """Return the input positions read by outputs that have the same remainder modulo the period (`residue`).
 
     For each s in the set `starts`, one output reads the inputs of output `residue`, moved by s + `offset`. Raises
     TooLarge.
@@ -102,7 +102,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether the intervals of neighbouring outputs leave no gap between them; also False if this is uncertain."""
+    """Whether the intervals of neighbouring outputs leave no gap between them; False if this is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]

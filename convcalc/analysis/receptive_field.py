@@ -83,7 +83,6 @@ def compute_fields(network: Network) -> list[Field]:
 
 
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
-    """Return the field of a node's output, given the fields of its inputs."""
     if _reads_everything(node.layer):
         box = coverage.box(node.reads[0])
         if box is None:
@@ -98,7 +97,7 @@ def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field
 
 
 def _reads_everything(layer: Layer) -> bool:
-    """Whether every output position of a layer reads the whole input."""
+    """Whether every output position of a layer depends on the whole input."""
     try:
         return layer.reach() == "everything"
     except TooVaried:
@@ -113,7 +112,6 @@ def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
 
 
 def _count_input_axes(network: Network) -> int:
-    """Return the largest number of spatial axes of any input of the network."""
     return max(shape.axes for shape in network.inputs.values())
 
 
@@ -159,9 +157,9 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """Return the field of a layer with several inputs, given their fields.
+    """Return the receptive field of the output of a layer with several inputs.
 
-    The result has `aligned` false if jumps or centres of the inputs differ. Raises TooVaried.
+    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried.
     """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -210,7 +208,7 @@ def _are_aligned(inputs: list[Paths]) -> bool:
 
 
 def _unite_paths(paths: Paths) -> Paths:
-    """Unite all paths that have the same jump. Raises TooVaried if there are too many different jumps."""
+    """Unite the paths that have the same jump. Raises TooVaried if there are too many different jumps."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
@@ -268,9 +266,9 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
 
 
 def _find_extreme_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
-    """Return the positions with this residue at which the size of the field can be smallest or largest.
+    """Among positions with this remainder modulo the period, return where the receptive field may be extreme.
 
-    These are the first, the last, and those next to a crossing of the ends of two paths' intervals.
+    It is smallest or largest at the first position, at the last, or next to a crossing of two paths' interval ends.
     """
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]

@@ -38,10 +38,10 @@ def _format_costs(figures: "LayerReport | Totals") -> str:
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer; operations and bytes are for the whole batch, and None means unknown.
+    """The counts, bytes and receptive field of one layer; None means unknown.
 
-    If the layer uses the weights of another layer, `shares` is the name of that layer. Its own params and weight
-    memory are then 0, because shared weights count once.
+    Operations and bytes are for the whole batch. If the layer uses the weights of another layer, `shares` is the
+    name of that layer. Its own params and weight memory are then 0, because shared weights count once.
     """
 
     name: str
@@ -118,7 +118,7 @@ class LayerReport(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of the whole network; a sum is None if any part of it is unknown.
+    """The counts and bytes of the whole network; a sum is None if any part of it is unknown.
 
     `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are
     live at once, and `peak_at` names the layer that is then running. `receptive_field` belongs to the layer
@@ -177,7 +177,7 @@ def _ratio_value(ratio: Ratio) -> int | str:
 
 
 class Report:
-    """All figures of a network; immutable. `print`, rich and notebooks show it as a table.
+    """All results of the analysis of a network; immutable. `print`, rich and notebooks show it as a table.
 
     `fields` and `tensor_bytes` are indexed by tensor number (see `Network`).
     """
@@ -247,7 +247,7 @@ class Report:
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
         network = self.trained
-        sizes = _tensor_sizes(network)
+        sizes = _list_tensor_bytes(network)
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
         )
@@ -294,15 +294,14 @@ class Report:
         return {**self.totals.to_dict(), "training_memory": self.training().total}
 
 
-def _tensor_sizes(network: Network) -> tuple[int, ...]:
-    """Return the bytes of every tensor for the whole batch, indexed by tensor number."""
+def _list_tensor_bytes(network: Network) -> tuple[int, ...]:
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
 @defer_garbage_collection
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
-    """Return the report of a network, with every figure.
+    """Return the report of a network: counts, memory and receptive fields of every layer, and the totals.
 
     `inplace` lets elementwise layers overwrite inputs that nothing else reads. `fold_batchnorm` folds batch norms
     into the layers before them. `optimizer` (sgd, momentum or adam) determines the optimizer state in training
@@ -315,7 +314,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     if fold_batchnorm:
         network = batchnorm_folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = _tensor_sizes(network)
+    sizes = _list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
@@ -386,13 +385,13 @@ def _report_layer(
 
 
 def sum_known(figures: Sequence[int | None]) -> int | None:
-    """Return the sum of the figures; None if any of them is unknown."""
+    """Return the sum of the values; None if any of them is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
 
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
-    """Sum the figures of all layers, and add the receptive field of the last layer that has positions."""
+    """Return the sums over all layers, and the receptive field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),

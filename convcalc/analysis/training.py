@@ -20,9 +20,9 @@ _NOTHING = SavedForBackward()
 class Training(NamedTuple):
     """The bytes needed for training, by purpose.
 
-    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are None if
-    it is unknown what some layer saves. All except `weights` are None if the learnt elements are integers, which have
-    no gradients.
+    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are
+    None if it is unknown which tensors some layer saves. All except `weights` are None if the learnt elements are
+    integers, which have no gradients.
     """
 
     saved_for_backward: int | None

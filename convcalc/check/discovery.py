@@ -62,7 +62,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield all YAML files below a folder or matching a pattern, sorted; then subfolders that cannot be read."""
+    """Yield all YAML files in a folder or matching a pattern, sorted; then any subfolders that cannot be read."""
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):

@@ -140,7 +140,7 @@ def _add_params_to_messages(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return the problems in a document; with `how.fixing`, only those that remain after fixing."""
+    """Return the problems in a document. If `how.fixing` is true, fix it first and return the remaining ones."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)
@@ -200,7 +200,7 @@ def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
 
 
 def _choose_process_context() -> "BaseContext":
-    """Return the way to start processes: fork on Linux, which is fast, but spawn elsewhere.
+    """Return the multiprocessing context: fork on Linux, which is fast, and spawn elsewhere.
 
     A process with several threads is not forked either, because locks that other threads hold would stay locked.
     """

@@ -30,8 +30,8 @@ class ValueChange(NamedTuple):
 class LayerChange(NamedTuple):
     """A layer that differs between the networks; `old` is None if it was added, `new` is None if it was removed.
 
-    `written` lists the changed kind, arguments, options and connections, `shapes` the changed input and output shapes.
-    `moved` is true if its place among the other layers changed.
+    `written` lists the changed kind, arguments, options and connections. `shapes` lists the changed input and
+    output shapes. `moved` is true if its position relative to the other layers changed.
     """
 
     old: LayerReport | None
@@ -182,10 +182,10 @@ def _collect_options(layer: LayerReport) -> dict[str, Any]:
 
 
 def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Return, per tensor, the number of the pair of matched layers that produces it, or the name of a network input.
+    """Return, per tensor, its source: the number of the matched pair that produces it, or the name of an input.
 
-    `numbers` maps the index of a layer to the number of its pair. For an added or removed layer, which has no pair,
-    the source is that of its first input. Inserting a layer between two others therefore does not count as
+    `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair: the source
+    of its output is the source of its first input. Inserting a layer between two others therefore does not count as
     rewiring.
     """
     single = len(network.inputs) == 1
@@ -196,5 +196,4 @@ def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[i
 
 
 def _list_input_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
-    """`sources` is the result of `_find_tensor_sources`."""
     return [sources[tensor] for tensor in network.nodes[index].reads]

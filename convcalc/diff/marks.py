@@ -65,7 +65,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return, by scope name, whether the author chose any part of that name; false if all parts are defaults."""
+    """Return, for each scope, whether the author chose any part of its name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")

@@ -23,7 +23,7 @@ _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """The indexes of two corresponding layers; `moved` is true if their place among the other layers differs."""
+    """The indexes of two corresponding layers; `moved` is true if their positions relative to other layers differ."""
 
     old: int
     new: int
@@ -55,7 +55,7 @@ def match_layers(old: Network, new: Network) -> list[Pair]:
 
 
 def _pair_layers(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs of layers that have the same order in both networks, then the pairs of moved layers."""
+    """Return the pairs of layers that come in the same order in both networks, then the pairs of moved layers."""
     kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
@@ -68,7 +68,7 @@ def _pair_layers(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs with the highest total score, among pairs that have the same order in both networks."""
+    """Return the best-scoring pairs of layers, all in the same order in both networks."""
     found: list[Pair] = []
     whole = _trim_ends(old, new, _LayerRanges(0, len(old), 0, len(new)), found)
     all_ranges = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
@@ -148,9 +148,9 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) 
 
 
 def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
-    """Return the row of the score table for the old layer `mark`, and for each new layer the choice that was best.
+    """Return the row of the score table for the old layer `mark`, and the best choice for each new layer.
 
-    Number n of the row is the best total score of all old layers up to this one with the first n new layers.
+    Item n of the row is the best total score of all old layers up to this one with the first n new layers.
     `columns` are the new layers, and `above` is the row of the previous old layer.
     """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
@@ -170,7 +170,7 @@ def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) ->
 
 
 def _score_pair(mark: Mark, other: Mark) -> int:
-    """Return the score of two layers of one kind; 0 if both arguments and last parts of names differ."""
+    """Return the score of two layers of one kind; 0 if they differ in both arguments and last part of the name."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:
@@ -222,7 +222,10 @@ def _split_at_anchors(
 
 
 def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
-    """Return the longest subsequence with increasing new indexes; `candidates` are sorted by old index."""
+    """Return the longest subsequence of the candidates in which the new indexes increase.
+
+    The candidates must be sorted by their old index.
+    """
     ends: list[int] = []  # for each length, the smallest new index with which a subsequence of that length can end
     last: list[int] = []  # for each length, the number of the candidate with that index
     before: list[int | None] = []

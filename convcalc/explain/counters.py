@@ -123,9 +123,9 @@ def _count_statistics(layer: Layer) -> int:
 
 
 def _count_extra_macs_per_output(layer: Layer) -> int:
-    """Return how many MACs a tool adds that multiplies a transposed convolution's kernel at every output position.
+    """Return how many MACs are added if a transposed convolution's kernel is counted at every output position.
 
-    The kernel is in fact multiplied at every input position.
+    The kernel is in fact applied at every input position.
     """
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 

@@ -69,7 +69,7 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy of a layer with symbolic numbers, and with these symbolic input and output shapes.
+    """Return a copy of a layer with symbolic numbers; `inputs` and `output` become its symbolic shapes.
 
     `whole` is set if the layer is a part of another layer: only arguments with the same value in `whole` become
     symbolic, and `output` is None. The parts of a layer are copied too; each part reads the output of the previous

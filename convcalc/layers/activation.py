@@ -220,7 +220,7 @@ class _OverChannels(SavesOutput, _Activation):
     additions_each = 1
 
     def reach(self) -> Reach:
-        """A vector has no positions: each of its features depends on all others."""
+        """Return `same` for a map, but `everything` for a vector, whose features all depend on each other."""
         return "same" if self.input.axes else "everything"
 
 

@@ -49,7 +49,7 @@ class Window(Layer):
     )
 
     def normalise(self) -> None:
-        """Replace the words `same` and `causal` by the padding that they stand for, as numbers of elements."""
+        """Replace the padding `same` or `causal` by the equivalent numbers of elements."""
         if self.given["padding"] == "causal":
             self.fill(padding=tuple(map(causal_padding, self.kernel_size, self.dilation)))
         elif self.given["padding"] == "same":

@@ -99,7 +99,7 @@ class Concat(SamePlace, Free, SavesNothing):
 
 
 def _broadcast_shapes(shapes: tuple[Shape, ...]) -> Shape:
-    """Channels or sizes that do not fit together are returned as 0."""
+    """Return the shape after broadcasting; channels or sizes that do not fit together are 0."""
     channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 

@@ -68,7 +68,7 @@ layers:
 
 
 def _find_uneven_axis(layer: ConvTranspose) -> int | None:
-    """Return the first axis on which the number of summed products varies by output position; None if there is none."""
+    """Return the first axis on which outputs sum different numbers of products; None if there is no such axis."""
     for axis, (kernel, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     ):
@@ -78,7 +78,7 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
 
 
 def _find_unsmoothed_tensors(network: Network) -> set[int]:
-    """Return the numbers of tensors with a path to a network output on which no layer combines neighbours."""
+    """Return the numbers of the tensors from which an output is reached without a layer that combines neighbours."""
     found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):

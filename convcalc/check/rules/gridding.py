@@ -123,7 +123,7 @@ def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence
 
 
 def _join_sequences(sequences: list[_Sequence]) -> _Sequence:
-    """Return the longest sequence, with the factors that are common to all sequences."""
+    """Return the longest sequence; its factors become those that are common to all sequences."""
     if len(sequences) == 1:
         return sequences[0]
     longest = max(sequences, key=lambda sequence: sequence.length)

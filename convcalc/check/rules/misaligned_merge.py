@@ -88,8 +88,8 @@ def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, .
 def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     """Return the largest distance between the centres of the inputs' receptive fields, and the largest jump.
 
-    Both are in positions of the network's input. `size` is the number of output positions of the merge along the
-    axis. The distance is computed at the first and at the last position, and the larger one is returned.
+    Both are in positions of the network's input. `size` is the number of output positions along the axis. The
+    distance is computed at the first and at the last position, and the larger one is returned.
     """
     from fractions import Fraction
 

@@ -75,7 +75,7 @@ def _count_empty_windows(layer: Layer, axis: int) -> int:
 
 
 def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int, int]:
-    """Return the padding before the input, the stride, the dilation, and the distance between the outer kernel taps."""
+    """Return the padding before the input, the stride, the dilation, and the dilated kernel size minus 1."""
     kernels: Sizes = getattr(layer, "kernel_size", ())
     strides: Sizes = getattr(layer, "stride", ())
     padding: tuple[tuple[int, int], ...] = getattr(layer, "padding", ())

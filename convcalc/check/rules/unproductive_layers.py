@@ -73,9 +73,9 @@ def _find_smallest_fields(network: Network) -> list[Field]:
 
 
 def _choose_smallest_field(inputs: list[Field]) -> Field:
-    """Return the smallest of the receptive fields, axis by axis; unknown if any of them is unknown.
+    """Return the smallest receptive field on each axis; unknown if any of them is unknown.
 
-    Fields that are the whole input count only if all of them are.
+    A field that is the whole input is ignored unless all of them are.
     """
     partial = [field for field in inputs if not field.whole]
     if not partial:
@@ -89,7 +89,7 @@ def _choose_smallest_field(inputs: list[Field]) -> Field:
 
 
 def _find_smallest_size(field: Field) -> int:
-    """Return the smallest size over all positions, for a receptive field with one axis."""
+    """Return the smallest size of a receptive field with one axis."""
     figures = field_report(field, (1,), (0,))
     return min(figures.size_min or figures.size or (0,))
 

@@ -62,7 +62,7 @@ layers:
                 yield self._make_finding(network, tensor, reading, gaps)
 
     def _make_finding(self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]) -> Problem:
-        """`gaps` holds, per axis, the number of unread positions in each period, and the period in positions."""
+        """Return the finding for one tensor; `gaps` holds, per axis, the unread positions per period and the period."""
         from fractions import Fraction  # imported only for a finding, because it slows the start
 
         share, axes = Fraction(1), []
@@ -86,7 +86,7 @@ def _is_strided(layer: Layer) -> bool:
 
 
 def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """Return how many positions in each period along an axis no layer reads, and the period in positions.
+    """Return how many positions per period no layer reads along an axis, and the length of the period.
 
     (0, 1) means that every position is read.
     """
@@ -99,7 +99,7 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
-    """Return the period (the stride) of a layer's windows, and the offsets in it that they read.
+    """Return the stride of a layer's windows, and which offsets from 0 to stride - 1 they read.
 
     None means that the layer reads all positions, as every layer without windows does.
     """
@@ -125,7 +125,7 @@ def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 
 
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
-    """Return a hint with the nearest kernel size, stride or dilation with which every position is read.
+    """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
     `what` is inserted after the sizes, such as ` in conv2`. `gaps` tells for each axis whether positions are
     skipped.
@@ -142,7 +142,7 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest value of kernel_size, dilation and stride that, changed alone, makes windows read everything.
+    """Return the nearest kernel_size, dilation and stride with which every position is read; each is enough alone.
 
     Windows read every position if the kernel is at least as large as the stride, and if stride and dilation have no
     common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible
