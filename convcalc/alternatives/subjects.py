@@ -15,7 +15,7 @@ from convcalc.spec.document import Document
 from convcalc.spec.entries import OPTIONS, name_arguments
 
 _WORDS = ("conv", "pointwise_conv", "depthwise_conv")
-_MOST_NAMED = 3  # layers that an error lists
+_MOST_NAMED = 3  # maximum number of layers that an error message lists
 
 
 class NoSuchLayer(ValueError):

@@ -18,7 +18,7 @@ _CODE = "CV100"
 _MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
-_MOST_NAMED = 3  # layers named in a hint
+_MOST_NAMED = 3  # maximum number of layers named in a hint
 
 
 class BudgetUse(NamedTuple):

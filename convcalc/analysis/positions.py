@@ -42,7 +42,7 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
     inside = full_set(size)
     if reads.period == reads.shift == 1:
         return _find_inputs_of_residue(reads, 0, outputs) & inside
-    digits = bin(outputs)[:1:-1]  # from position 0 on
+    digits = bin(outputs)[:1:-1]  # digit i is 1 if position i is in the set
     found = 0
     for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
         if low is None or high is None:

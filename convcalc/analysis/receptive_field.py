@@ -76,7 +76,7 @@ def compute_fields(network: Network) -> list[Field]:
         field = known.get(same)
         if field is None:
             field = _compute_field(node, [found[tensor] for tensor in node.reads], coverage)
-            if not field.collapsed:  # otherwise it depends on more than the inputs' fields
+            if not field.collapsed:  # a collapsed field depends on more than these
                 known[same] = field
         found.append(field)
     return found

@@ -98,13 +98,13 @@ def _resume_garbage_collection() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return the problems in one file; if it cannot be read or causes an internal error, the one problem CV000."""
+    """Return the problems in one file; the only one is CV000 if it cannot be read or causes an internal error."""
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
         document = read_net(net)
         if params:
-            read_overridden_network(document, overrides)  # reports a wrong value once, at the @
+            read_overridden_network(document, overrides)  # a wrong value after the @ is reported here, and only once
         found = _add_params_to_messages(_check_document(document, overrides, task.settings, how), params)
     except Flaw as flaw:
         found = _not_checked(task.file, flaw.message, flaw.hint)

@@ -14,7 +14,7 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return a dict from reader to producer (node indexes): only that reader uses the output of that producer.
+    """Return a dict {reader: producer} of node indexes, in which the reader alone uses the producer's output.
 
     A producer of a network output is left out, because that output is also used outside the network.
     """

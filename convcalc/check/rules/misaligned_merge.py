@@ -99,7 +99,7 @@ def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     for position in (0, size - 1):
         centers = [_center_at(paths, position) for paths in inputs]
         ends.append(max(centers) - min(centers))
-    # the shift of a path is the jump of the coarsest resolution on it
+    # `shift` is the jump of a path where its resolution is coarsest
     return max(ends), max(path.shift for paths in inputs for path in paths)
 
 

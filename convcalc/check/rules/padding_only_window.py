@@ -9,7 +9,7 @@ from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
 _HINT = "use a padding of at most dilation × (kernel_size - 1)"
-_MOST_WINDOWS = 10_000  # of the windows that start before the input, at most this many are examined
+_MOST_WINDOWS = 10_000  # at most this many windows that start before the input are examined
 
 
 class PaddingOnlyWindow(Rule):
