@@ -12,8 +12,8 @@ from convcalc.problems import Flaw, Path, Problem, Related, show
 class IntegerOption(NamedTuple):
     """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
 
-    The key in the configuration file, the option of `convcalc check` (`--channel-multiple 16`) and the description on
-    the rule's page are all derived from this declaration. `help` is a phrase without a final period.
+    This declaration also defines the option of `convcalc check` (`--channel-multiple 16`) and the description on
+    the rule's page. `help` is a phrase without a final period.
     """
 
     name: str  # kebab-case
