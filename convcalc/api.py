@@ -29,10 +29,10 @@ from convcalc.spec.tree import MOST_NESTING
 
 
 class TorchModule(Protocol):
-    """A torch.nn.Module, as type checkers recognise it without PyTorch."""
+    """A type that stands for `torch.nn.Module`, so that type checkers accept a module without PyTorch installed."""
 
     def named_modules(self, *arguments: Any, **named: Any) -> Any:
-        """Return the modules inside the module, with their names."""
+        """Return pairs of name and module, for the module itself and all modules inside it."""
 
 
 Spec = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
@@ -52,11 +52,13 @@ def load(
     """Return the network of a spec or of a PyTorch module; a `Network` is returned unchanged.
 
     A spec is a path, `example:NAME`, a text stream, or a mapping with the content of the file. `params` (spec
-    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A torch.nn.Module
-    needs `input_shape`, as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
+    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A
+    torch.nn.Module needs `input_shape`, as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one
+    sample, channels first.
 
-    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a module
-    cannot be traced, and TypeError for any other type of network or argument, or an argument that does not apply.
+    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, and NotImported if a
+    module cannot be traced. Raises TypeError for any other type of network or argument, and for an argument that
+    does not apply.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
@@ -69,11 +71,11 @@ def load(
             raise TypeError(f"overrides apply to a spec, not to a network: pass {' and '.join(sorted(given))} to load")
         return net
     if _is_torch_module(net):
-        _check_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
-        document = _read_document(_spec_of_module(net, input_shape))
+        _reject_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
+        document = _read_document(_trace_module(net, input_shape))
     else:
         document = _read_document(net)
-        _check_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
+        _reject_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
     return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
 
 
@@ -91,10 +93,10 @@ def summary(
     fold_batchnorm: bool = False,
     optimizer: Literal["sgd", "momentum", "adam"] = "sgd",
 ) -> Report:
-    """Return the report of a network in any form that `load` accepts; printed, it is a table.
+    """Return the report of a network in any form that `load` accepts; printing the report shows a table.
 
-    The arguments up to `dtype` are those of `load`, the others those of `analyse`, and the same errors are raised. For
-    a `Network`, pass the arguments that override a spec to `load` instead.
+    The arguments up to `dtype` are passed to `load`, the others to `analyse`; see there for the errors raised. If
+    `net` is a `Network`, it cannot be overridden here: pass `params`, `input` and so on to `load` instead.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
@@ -112,15 +114,14 @@ def from_torch(module: TorchModule, input_shape: InputShape) -> Network:
     spec instead, run `convcalc import --torch`. Raises NotImported if PyTorch (the extra convcalc[torch]) is not
     installed or the module cannot be traced, TypeError for anything but a module and a shape.
     """
-    return load(_spec_of_module(module, input_shape))
+    return load(_trace_module(module, input_shape))
 
 
 Summary = Report
 """The former name of `Report`."""
 
 
-def _check_arguments(refused: Iterable[str], taker: str) -> None:
-    """Raise TypeError if `refused` has names of arguments, which do not apply to the network described by `taker`."""
+def _reject_arguments(refused: Iterable[str], taker: str) -> None:
     names = sorted(refused)
     if names:
         raise TypeError(f"{' and '.join(names)} cannot be combined with {taker}")
@@ -132,8 +133,7 @@ def _is_torch_module(value: object) -> bool:
     return nn is not None and isinstance(value, nn.Module)
 
 
-def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str, Any]:
-    """Return the spec of a PyTorch module as a mapping."""
+def _trace_module(module: object, input_shape: InputShape | None) -> dict[str, Any]:
     from convcalc.convert.from_torch import read_module
     from convcalc.convert.graph import plain_spec
 
@@ -147,9 +147,9 @@ def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str,
 
 
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
-    """Return the overrides for a spec, given the arguments of `load`; their values are checked later.
+    """Return the overrides for a spec, given the arguments of `load`.
 
-    Raises TypeError if params or inputs are not mappings.
+    Only the types are checked here (TypeError); the spec reader checks the values.
     """
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):
@@ -161,7 +161,7 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
 
 
 def _read_document(spec: object) -> Document:
-    """Return the document of a spec given as a mapping, path, `example:NAME` or text stream.
+    """Read a spec that is given as a mapping, path, `example:NAME` or text stream.
 
     Raises TypeError for any other type.
     """
@@ -181,11 +181,6 @@ def _read_document(spec: object) -> Document:
 
 
 def _read_file(name: str) -> Document:
-    """Return the document of a file or an example.
-
-    Raises InvalidSpec if there is no such example, and OSError, with a note that says what to do, if the file cannot
-    be read.
-    """
     try:
         return files.read_net(name)
     except examples.NoExample as error:
@@ -199,17 +194,17 @@ def _read_file(name: str) -> Document:
 
 
 def _describe_type(value: object) -> str:
-    """Return a description such as `a value of the type list`; for a class, also the advice to pass an instance."""
+    """Return a description such as `a value of the type list`; for a class, it adds the advice to pass an instance."""
     if isinstance(value, type):
         return f"the class {value.__name__}: pass an instance"
     return f"a value of the type {type(value).__name__}"
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Return a Python value as if it came from a YAML file: tuples become lists, and keys of mappings become text.
+    """Convert a Python value to what YAML would contain: tuples become lists, keys of mappings become text.
 
-    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or has a
-    number with too many digits.
+    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or
+    has a number with too many digits.
     """
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} levels deep", "CV004")])

@@ -33,7 +33,7 @@ Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; No
 
 
 class Coverage:
-    """Computes, on demand and per tensor, the part of a network's input that the whole tensor depends on."""
+    """Computes, for any tensor of a network, the part of the network's input that the tensor depends on."""
 
     def __init__(self, network: Network, size: tuple[int, ...]) -> None:
         self.network = network
@@ -45,7 +45,7 @@ class Coverage:
         self.known: dict[int, Box | None] = {}
 
     def box(self, tensor: int) -> Box | None:
-        """Return the first and last input position per axis that a tensor depends on; None if unknown."""
+        """Return, per axis, the first and last input position that a tensor depends on; None if unknown."""
         first = len(self.network.inputs)
         for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
             reads_every = _reads_every_position(node.layer)
@@ -69,7 +69,7 @@ class Coverage:
                 sets = needed.pop(number)
                 part = self._find_known_part(number, sets)
                 if part is None:
-                    is_known = self._add_needs(number, sets, needed) and is_known
+                    is_known = self._add_needed_positions(number, sets, needed) and is_known
                 else:
                     seen = _unite_sets(seen, part)
         except (TooLarge, TooVaried):
@@ -78,9 +78,9 @@ class Coverage:
         return box if is_known or box == self.all else None
 
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
-        """Return the input positions of the network that the positions `sets` of a tensor depend on.
+        """Return the network's input positions on which the positions `sets` of a tensor depend.
 
-        Returns None if they are not known yet: the layer that produces the tensor must be traced first.
+        Returns None if they are not known before the layer that produces the tensor is traced.
         """
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
@@ -90,10 +90,10 @@ class Coverage:
             return None
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
-    def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add to `needed` which positions of a layer's inputs are needed to compute the positions `sets` of its output.
+    def _add_needed_positions(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
+        """Add to `needed` the positions of a layer's inputs from which the positions `sets` of its output are computed.
 
-        `tensor` is the number of that output. Returns False if the positions of some input are unknown. Raises
+        `tensor` is the number of the output. Returns False if the positions of some input are unknown. Raises
         TooLarge and TooVaried.
         """
         node = self.network.nodes[tensor - len(self.network.inputs)]
@@ -108,7 +108,6 @@ class Coverage:
 
 
 def _all_positions(shape: Shape) -> Sets:
-    """Return the set of all positions for every axis, or of all features of a vector. Raises TooLarge."""
     return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
@@ -130,9 +129,9 @@ def _reads_every_position(layer: Layer) -> bool:
 
 
 def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """Return, per input of a layer, which positions are needed to compute the output positions `sets`; None if unknown.
+    """Return, per input of a layer, the positions from which the output positions `sets` are computed.
 
-    Raises TooLarge and TooVaried.
+    None means that they are unknown. Raises TooLarge and TooVaried.
     """
     reach = layer.reach()
     if reach == "unknown":
@@ -145,10 +144,6 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
 
 
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """Return which positions of one input (`shape`) are needed to compute the output positions `sets`.
-
-    `reach` says how the layer reads its inputs. Raises TooLarge.
-    """
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if shape.axes and reach == "same" and output.axes:
@@ -166,7 +161,7 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return, per input of a slice or concatenation of vectors, which features end up in `features` of the output."""
+    """Return, for each input vector of a slice or concat, the features that become `features` of the output."""
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

@@ -16,14 +16,14 @@ _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycach
 
 
 class _Chosen(NamedTuple):
-    """The files to check, in order, without duplicates, and the number of YAML files skipped as they are not specs."""
+    """The files to check, in order, without duplicates, and the number of YAML files that are not specs."""
 
     files: tuple[str, ...]
     skipped_files: int
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:
-    """Return the files to check: every file given by name, and the specs in folders and matching patterns.
+    """Return the files to check: every file given by name, and all specs in folders and among matches of patterns.
 
     The spec parameters of `NET@width=0.5` stay part of the name of each file.
     """
@@ -34,17 +34,17 @@ def choose_files(names: Iterable[str]) -> _Chosen:
         if name == STANDARD_INPUT or name.startswith(PREFIX):
             found.setdefault((name, params), argument)
         elif not (os.path.isdir(name) or _is_pattern(name)):
-            found.setdefault((_identity_of(name), params), argument)
+            found.setdefault((_normalise_name(name), params), argument)
         else:
             for path in _find_yaml_files(name):
                 if _is_spec(path):
-                    found.setdefault((_identity_of(path), params), join_net(path, params))
+                    found.setdefault((_normalise_name(path), params), join_net(path, params))
                 else:
-                    no_specs.add(_identity_of(path))
+                    no_specs.add(_normalise_name(path))
     return _Chosen(tuple(found.values()), len(no_specs.difference(identity for identity, _ in found)))
 
 
-def _identity_of(name: str) -> str:
+def _normalise_name(name: str) -> str:
     """Return a text that is equal for different names of the same file, such as `a.yaml` and `./a.yaml`.
 
     A name with `..` is returned unchanged: if a symbolic link comes before it, `..` leads to a different folder.
@@ -53,7 +53,7 @@ def _identity_of(name: str) -> str:
 
 
 def _is_pattern(name: str) -> bool:
-    """Whether a name is a pattern such as `*.yaml`, and not an existing file of that name."""
+    """Whether a name is a pattern such as `*.yaml`, and not the name of an existing file."""
     if os.path.exists(name):
         return False
     from glob import has_magic  # imported only if needed, because it slows the start
@@ -62,7 +62,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield the YAML files below a folder, or those that match a pattern, sorted; then any unreadable subfolders."""
+    """Yield all YAML files in a folder or matching a pattern, sorted; then any subfolders that cannot be read."""
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
@@ -78,7 +78,7 @@ def _find_yaml_files(name: str) -> Iterator[str]:
 
 
 def _is_spec(path: str) -> bool:
-    """Whether a file is a spec: it is named `*.convcalc.yaml`, or has a top-level key `layers`.
+    """Whether a file is a spec: its name ends in `.convcalc.yaml`, or it has a top-level key `layers`.
 
     Also true for a file that cannot be read, so that checking it reports why.
     """

@@ -28,9 +28,9 @@ class FixedText(NamedTuple):
 class Checked(NamedTuple):
     """The problems in a file.
 
-    `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
-    --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
-    `budgets` says how much of each budget is used, if there is neither an error nor a warning.
+    `text` is the text from which lines are quoted; None if it must not be quoted. `fixable` is the number of
+    problems that --fix would fix at once. If the file was fixed, `problems` are the remaining ones in
+    `rewritten.after`. `budgets` says how much of each budget is used, if there is neither an error nor a warning.
     """
 
     file: str
@@ -51,8 +51,8 @@ def check(
 ) -> Checked:
     """Return the problems in a document: errors in the spec or, if it is valid, exceeded limits and lint findings.
 
-    `settings` are those of configuration files. The settings in the spec win over them, and those of the command line
-    win over both. Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
+    `settings` come from configuration files. Settings in the spec override them, and `command_line` overrides both.
+    Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
     """
     file = document.file or "<spec>"
     try:
@@ -64,7 +64,7 @@ def check(
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
     breached = find_breaches(report, chosen.limits)
     on = [rule(chosen.options) for rule in chosen.enabled(rules)]
-    found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
+    found = [problem for rule in on for problem in _merge_repeated_findings(rule.findings(report))]
     located = [document.located(problem) for problem in found]
     if obey_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
@@ -77,19 +77,22 @@ def check(
     return Checked(file, invalid.problems, invalid.text, budgets=budgets)
 
 
-def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the first of the findings at each place of the spec, with the number of the others in its message.
+def _merge_repeated_findings(problems: Iterable[Problem]) -> list[Problem]:
+    """Return the first finding at each place of the spec; its message states how many others were there.
 
-    This is needed because every use of a block repeats the findings about the layers in the block.
+    Every use of a block repeats the findings about the layers in the block.
     """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}
     for problem in problems:
         first.setdefault(problem.path, problem)
         times[problem.path] = times.get(problem.path, 0) + 1
-    return [problem._replace(message=problem.message + _more_uses(times[path] - 1)) for path, problem in first.items()]
+    return [
+        problem._replace(message=problem.message + _describe_more_uses(times[path] - 1))
+        for path, problem in first.items()
+    ]
 
 
-def _more_uses(times: int) -> str:
+def _describe_more_uses(times: int) -> str:
     """Return the end of a message, such as `, also in 3 more uses of this entry`; empty if `times` is 0."""
     return "" if times == 0 else f", also in {times} more {'use' if times == 1 else 'uses'} of this entry"

@@ -12,8 +12,8 @@ _SortKey = tuple[str, str, str]
 class Mark(NamedTuple):
     """The features of one layer.
 
-    In its name, `leaf` is the part after the last dot, and `scope` is everything before that dot. `scope_written` and
-    `leaf_written` tell whether the author chose that part; they are false for a default such as conv2.
+    `leaf` is the part of the name after the last dot, and `scope` is everything before that dot. `scope_written`
+    and `leaf_written` tell whether the author chose that part; they are false for a default such as conv2.
     """
 
     name: str
@@ -58,21 +58,21 @@ def mark_layers(network: Network) -> list[Mark]:
                 texts[same],
                 node.layer.output,
                 written,
-                not _is_ordinal(leaf, node.layer.kind),
+                not _is_default_name(leaf, node.layer.kind),
             )
         )
     return found
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Map the name of every scope to whether the author chose any part of it, or left all parts at their defaults."""
+    """Return, for each scope, whether the author chose any part of its name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")
-        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_ordinal(last, group.word))
+        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_default_name(last, group.word))
     return found
 
 
-def _is_ordinal(name: str, word: str) -> bool:
-    """Whether a name is a default: `word` (the kind), alone or with a number, such as `add`, `conv2` or `relu_6`."""
+def _is_default_name(name: str, word: str) -> bool:
+    """Whether a name is `word` (the layer kind), alone or with a number, such as `add`, `conv2` or `relu_6`."""
     return name.startswith(word) and (name == word or name[len(word) :].removeprefix("_").isdigit())

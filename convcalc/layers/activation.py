@@ -134,7 +134,7 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input and 1 + |x| are saved: PyTorch composes softsign from other functions."""
+        """The input and 1 + |x| are saved, because PyTorch composes softsign from other functions."""
         return SavedForBackward(inputs=True, values=self.input.elements)
 
 
@@ -215,14 +215,12 @@ class Hardswish(_Activation):
 
 
 class _OverChannels(SavesOutput, _Activation):
-    """A kind computed from exp(x) and its sum over the channels."""
-
     in_place = False  # every output depends on all channels
     multiplications_each = 1
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Return `same`, as positions are independent; for a vector, which has only channels, `everything`."""
+        """Return `same` for a map, but `everything` for a vector, whose features all depend on each other."""
         return "same" if self.input.axes else "everything"
 
 
@@ -278,7 +276,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
     num_parameters = Integer("number of learnt slopes: 1, or the number of channels", 1)
 
     def inferred_shape(self) -> Shape:
-        """Return the input's shape; raises `Flaw` if num_parameters does not fit the channels."""
+        """Return the input's shape. Raises `Flaw` unless num_parameters is 1 or the number of channels."""
         if self.num_parameters not in (1, self.input.channels):
             raise Flaw(
                 f"num_parameters must be 1 or the number of input channels ({self.input.channels}); "
@@ -290,7 +288,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor: num_parameters, the learnt slopes."""
+        """Return the size of the one weight tensor, which holds the learnt slopes: num_parameters."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:

@@ -53,21 +53,21 @@ class StatedChannels(Key[int | None]):
     expected = "a positive integer"
 
     def read(self, value: Any, axes: int | None) -> int:
-        """Return the integer; raises `Flaw` if it is not positive."""
+        """Return the value if it is a positive integer; otherwise raise `Flaw`."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
         return int(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a positive integer."""
+        """Return the JSON schema of a positive integer."""
         return {"type": "integer", "minimum": 1}
 
 
 class SavedForBackward(NamedTuple):
     """The tensors that PyTorch 2.13 saves for a layer's backward pass, in addition to the layer's weights.
 
-    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. If
-    PyTorch composes an operation from other functions, all tensors that those functions save are counted.
+    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it
+    needs. If PyTorch composes an operation from other functions, all tensors that those functions save are counted.
     """
 
     inputs: bool = False  # all inputs
@@ -78,7 +78,7 @@ class SavedForBackward(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """An argument that tables show with a sign: the sign `/`, the short form `/2`, and the meaning `stride`."""
+    """An argument that tables show with a sign, such as the sign `/`, the short form `/2`, and the meaning `stride`."""
 
     sign: str
     text: str
@@ -138,12 +138,12 @@ class Layer(ABC):
         raise AttributeError(f"a layer is immutable: {name} cannot be set")
 
     def fill(self, **values: Any) -> None:
-        """Set attributes while the layer is being constructed."""
+        """Set attributes of the layer while it is being constructed."""
         self.__dict__.update(values)
 
     @classmethod
     def defaults(cls, axes: int | None) -> dict[str, Any]:
-        """Return the default of every argument in normal form (None: no default). Do not modify the result."""
+        """Return the default of every argument in normal form (None: no default). Do not modify this dict."""
         found = cls.known_defaults.get(axes)
         if found is None:
             found = cls.known_defaults[axes] = {name: key.default_for(axes) for name, key in cls.keys.items()}
@@ -163,7 +163,7 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Replace arguments whose value depends on the input, such as `same` padding.
+        """Replace the values of arguments that depend on the input, such as `same` padding.
 
         Raises `Flaw` if an argument is wrong.
         """
@@ -183,7 +183,7 @@ class Layer(ABC):
 
     @abstractmethod
     def buffer_tensors(self) -> Tensors:
-        """Return the number of elements of each tensor stored with the weights but not learnt (running statistics)."""
+        """Return the number of elements of each stored tensor that is not learnt, such as running statistics."""
 
     @abstractmethod
     def count_multiplications(self) -> int | None:
@@ -195,7 +195,7 @@ class Layer(ABC):
 
     @abstractmethod
     def count_macs(self) -> int | None:
-        """Return the multiply-accumulates per sample, 0 except for convolution and linear layers; None if unknown."""
+        """Return the multiply-accumulates per sample; 0 except for convolution and linear layers; None if unknown."""
 
     @abstractmethod
     def reach(self) -> Reach:
@@ -208,12 +208,12 @@ class Layer(ABC):
     def weight_input(self) -> object:
         """Return the part of the input shape that determines the sizes of the weights.
 
-        Layers that share weights must have the same value.
+        It must be equal for layers that share weights.
         """
         return self.input.channels
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments by name, in normal form and as JSON stores them; those without a value are left out."""
+        """Return the arguments by name, in normal form and as JSON values; arguments without a value are left out."""
         values = self.__dict__
         return {
             name: to_json_value(values[name])
@@ -222,11 +222,11 @@ class Layer(ABC):
         }
 
     def glance(self) -> str:
-        """Return the arguments in short form, without those at their default: `3×3, 64, /2, p1`."""
+        """Return the arguments that differ from their defaults in short form: `3×3, 64, /2, p1`."""
         return ", ".join(key.glance(value) for key, value in self._list_glanced())
 
     def signs(self) -> list[Sign]:
-        """Return the arguments that `glance` shows with a sign."""
+        """Return the arguments that `glance` writes with a sign, such as `/2` for stride 2."""
         signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
         return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
 
@@ -248,8 +248,8 @@ class Layer(ABC):
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
     """Raise `Flaw` unless `divisor` divides `number`.
 
-    `key` is the argument at fault, `what` the unit of `number` ("input channels"), `label` the name of the divisor in
-    the message if it is not the argument itself.
+    `key` is the argument at fault, `what` the unit of `number` ("input channels"). `label` names the divisor in the
+    message if it is not the argument itself.
     """
     if number % divisor:
         raise Flaw(
@@ -262,7 +262,7 @@ def check_divides(divisor: int, number: int, key: str, what: str, label: str = "
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """Return the number of windows that fit on each axis; raises `Flaw` with the formula if none fits."""
+    """Return the number of windows that fit on each axis; raises `Flaw`, with the formula, if none fits."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
@@ -289,7 +289,7 @@ def _kernel_too_large(
 
 
 def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | None = None) -> Sizes:
-    """Return the output sizes; raises `Flaw` with the formula if one is not positive."""
+    """Return `sizes`, the output sizes; raises `Flaw`, with its formula, if one of them is not positive."""
     for axis, (size, formula) in enumerate(zip(sizes, formulas, strict=True)):
         if size < 1:
             name = axis_name(axis, len(sizes))
@@ -308,6 +308,6 @@ def count_taps(kernel_size: Sizes) -> int:
 
 
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """Return, per axis, the interval of inputs that the sliding window of each output position covers."""
+    """Return, per axis, which inputs the sliding window of each output position covers."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))

@@ -30,13 +30,13 @@ from convcalc.shape import Shape, axis_name
 
 
 class OutChannels(Layer):
-    """A convolution whose number of output channels is an argument."""
+    """Base class of convolutions that have an argument for the number of output channels."""
 
     out_channels = Integer("output channels", required=True)
 
 
 class Window(Layer):
-    """A convolution whose kernel slides over the input."""
+    """Base class of convolutions with a kernel that slides over the input."""
 
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
@@ -49,7 +49,7 @@ class Window(Layer):
     )
 
     def normalise(self) -> None:
-        """Replace `same` and `causal` padding by the numbers of elements they stand for."""
+        """Replace the padding `same` or `causal` by the equivalent numbers of elements."""
         if self.given["padding"] == "causal":
             self.fill(padding=tuple(map(causal_padding, self.kernel_size, self.dilation)))
         elif self.given["padding"] == "same":
@@ -73,7 +73,7 @@ class Window(Layer):
 
     @property
     def is_causal(self) -> bool:
-        """Whether the input is 1-D and its padding equals that of `causal`, even if it is written as numbers."""
+        """Whether the input is 1-D and the padding equals causal padding, even if it is written as numbers."""
         return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
@@ -81,7 +81,7 @@ class Window(Layer):
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs that each output's window covers; it may extend into the padding."""
+        """Return, per axis, the interval of inputs in each output's window; it may extend into the padding."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -125,7 +125,7 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     kind = "conv"
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and the number of windows on each axis."""
+        """Return the output shape: out_channels channels, and the number of windows on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, self.windows())
 
@@ -175,7 +175,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and on each axis the size that `transposed_size` computes."""
+        """Return the output shape: out_channels channels, and on each axis the size from `transposed_size`."""
         self.check_groups(self.out_channels)
         parameters = (
             self.input.spatial,
@@ -226,7 +226,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     stride = PerAxis("distance between neighbouring positions, in input elements", 1, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and every stride-th position of the input on each axis."""
+        """Return the output shape: out_channels channels, and every stride-th position of the input on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
@@ -255,7 +255,7 @@ class DepthwiseConv(Window, SumOfProducts, _InChannels):
     multiplier = Integer("kernels per input channel", 1, sign="m")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: in_channels × multiplier, and the number of windows on each axis."""
+        """Return the output shape: in_channels × multiplier channels, and the number of windows on each axis."""
         return Shape(self.input.channels * self.multiplier, self.windows())
 
     def products(self) -> int:
@@ -328,7 +328,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     kind = "locally_connected"
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and the number of windows on each axis."""
+        """Return the output shape: out_channels channels, and the number of windows on each axis."""
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
@@ -336,7 +336,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
         return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor: output values × products per output value, as none are shared."""
+        """Return the size of the one weight tensor: output values × products per output value, none shared."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:
@@ -349,5 +349,4 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
 
 
 def _describe_1x1_windows(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
-    """Return the kernel size, stride, padding and dilation of a 1×1 convolution."""
     return (1,) * axes, stride, ((0, 0),) * axes, (1,) * axes

@@ -24,7 +24,7 @@ class Linear(SumOfProducts):
     in_features = StatedChannels("expected input features; only checked against the input")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape, a vector of out_features; raises `Flaw` if the input is not a vector."""
+        """Return the output shape, a vector of out_features features; raises `Flaw` if the input is not a vector."""
         if self.input.spatial:
             raise Flaw(
                 f"linear needs a vector, but its input is {self.input}",

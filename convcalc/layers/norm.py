@@ -40,7 +40,7 @@ class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
 
     @abstractmethod
     def statistics(self) -> int:
-        """Return the number of means per sample, which is also the number of standard deviations."""
+        """Return the number of means per sample. There are as many standard deviations."""
 
 
 class BatchNorm(_Affine, KeepsShape, NoMacs):
@@ -61,11 +61,11 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
     center = Flag("learn the bias, if affine", True)
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor, which has a scale per channel; empty if no scale is learnt."""
+        """Return the size of the one weight tensor, one scale per channel; empty if no scale is learnt."""
         return super().weight_tensors() if self.scale else ()
 
     def bias_tensors(self) -> Tensors:
-        """Return the size of the one bias tensor, which has a bias per channel; empty if no bias is learnt."""
+        """Return the size of the one bias tensor, one bias per channel; empty if no bias is learnt."""
         return super().bias_tensors() if self.center else ()
 
     def buffer_tensors(self) -> Tensors:
@@ -103,7 +103,7 @@ class LayerNorm(_InputStatistics):
     affine = Flag("learn a scale and a bias per normalised value", True)
 
     def scales(self) -> int:
-        """Return the number of scales: one per value of a normalised set."""
+        """Return the number of scales: one per value of the sample, or one per channel with `axes: channels`."""
         return self.input.elements if self.axes == "all" else self.input.channels
 
     def weight_input(self) -> object:
@@ -111,7 +111,7 @@ class LayerNorm(_InputStatistics):
         return self.input if self.axes == "all" else self.input.channels
 
     def statistics(self) -> int:
-        """Return the number of means: 1 if everything is normalised together, otherwise one per position."""
+        """Return the number of means: 1 if all values are normalised together, otherwise one per position."""
         return 1 if self.axes == "all" else self.input.positions
 
 
@@ -159,8 +159,8 @@ class InstanceNorm(_InputStatistics):
     def saved_for_backward(self) -> SavedForBackward:
         """The input, each channel's mean and inverse standard deviation, and the scales are saved.
 
-        PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the scales are
-        copied for every sample.
+        PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the
+        scales are copied for every sample.
         """
         return SavedForBackward(inputs=True, values=(2 + self.affine) * self.input.channels)
 
@@ -180,7 +180,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     size = Integer("number of neighbouring channels", 5)
 
     def count_multiplications(self) -> int:
-        """Return the number of multiplications: per value, `size` squares, the constant factor and the division."""
+        """Return the multiplications: per value, `size` squares, 1 for the constant factor and 1 for the division."""
         return self.input.elements * (self.size + 2)
 
     def count_additions(self) -> int:
@@ -188,7 +188,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return self.input.elements * self.size
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input, its padded squares, the base of the power and the power are saved.
+        """The input, its padded squares, the base of the power and the result of the power are saved.
 
         PyTorch composes this norm from other functions, each of which saves its own tensors.
         """
@@ -209,7 +209,7 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     in_place = True
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor, which has a scale per channel."""
+        """Return the size of the one weight tensor, one scale per channel."""
         return (self.input.channels,)
 
     def bias_tensors(self) -> Tensors:

@@ -249,7 +249,7 @@ def _check_one_of(layer: Layer) -> None:
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
-    """Return the sizes of the layer given by `like`; raises `Flaw` if it has another number of axes."""
+    """Return the sizes of the layer given by `like`; raises `Flaw` if its number of axes differs from the input's."""
     assert shape is not None  # the spec reader makes a layer only after all layers that it refers to
     if shape.axes != layer.input.axes:
         raise Flaw(
@@ -261,7 +261,7 @@ def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
 
 
 def _invert_factor(factor: float) -> Ratio:
-    """Return 1 / factor as an exact fraction of its decimal notation: 0.1 is 1/10."""
+    """Return 1 / factor as an exact fraction; the factor 0.1 is taken as 1/10, although no float equals it."""
     if isinstance(factor, int):
         return 1, factor
     from fractions import Fraction  # imported only when needed: it costs start-up time
@@ -271,5 +271,4 @@ def _invert_factor(factor: float) -> Ratio:
 
 
 def _count_axes(axes: int) -> str:
-    """Return a number of axes with its noun: `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

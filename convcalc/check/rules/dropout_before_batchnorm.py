@@ -61,7 +61,6 @@ layers:
 
 
 def _find_dropout_before(network: Network, norm: Node) -> Node | None:
-    """Return the dropout with p > 0 whose output the batch norm reads; None if it reads another layer."""
     index = norm.reads[0] - len(network.inputs)
     before = network.nodes[index] if index >= 0 else None
     return before if before is not None and isinstance(before.layer, Dropout) and before.layer.p else None
