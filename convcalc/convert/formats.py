@@ -87,7 +87,8 @@ FORMATS = (
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
         _begins_with(b"\x89HDF\r\n"),
-        advice="save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
+        reader="keras",
+        extra="keras",
     ),
     Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), reader="keras"),
     Format(

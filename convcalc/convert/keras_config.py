@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import show
+from convcalc.problems import shorten, show
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
@@ -100,13 +100,13 @@ def describe_malformed(error: Exception) -> str:
 def _read_text(path: str) -> str:
     """Return the JSON text of a file, or of `config.json` if the file is an archive.
 
-    Raises OSError if the file cannot be read; NotImported if the text is longer than MOST_BYTES, or if the file is HDF5
-    or an archive that cannot be read.
+    Raises OSError if the file cannot be read; NotImported if the text is longer than MOST_BYTES, or if the file is an
+    HDF5 file or an archive that cannot be read.
     """
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
-            raise NotImported("HDF5 is not supported: save the model as .keras, or save the JSON of model.to_json()")
+            return _read_hdf5_text(path)
         stream.seek(0)
         if begins != b"PK\x03\x04":
             data = stream.read(MOST_BYTES + 1)
@@ -122,6 +122,27 @@ def _read_text(path: str) -> str:
     if len(data) > MOST_BYTES:
         raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
     return data.decode("utf-8")
+
+
+def _read_hdf5_text(path: str) -> str:
+    """Return the JSON text in the attribute `model_config` of an HDF5 file; the weights are not read."""
+    try:
+        import h5py
+    except ImportError:
+        raise NotImported("HDF5 files need the package h5py: pip install 'convcalc[keras]'") from None
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("model_config")
+    except OSError:
+        raise NotImported("the Keras HDF5 file cannot be read: it is damaged") from None
+    except Exception as error:  # h5py raises errors of any type for a malformed file
+        raise NotImported(f"the Keras HDF5 file cannot be read: {shorten(str(error))}") from None
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+    if not isinstance(text, str):
+        raise NotImported("the HDF5 file contains weights but no model: save the whole model, not only its weights")
+    if len(text) > MOST_BYTES:
+        raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
+    return text
 
 
 def parse_model(found: Mapping[str, Any]) -> ModelConfig:

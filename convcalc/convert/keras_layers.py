@@ -19,7 +19,14 @@ from convcalc.convert.keras_arguments import (
     read_pairs,
     read_per_axis,
 )
-from convcalc.problems import show
+from convcalc.convert.keras_sequences import (
+    describe_attention,
+    describe_bidirectional,
+    describe_embedding,
+    describe_recurrent,
+)
+from convcalc.layers.make import make_written_layer
+from convcalc.problems import Flaw, show
 from convcalc.shape import Shape
 
 
@@ -235,11 +242,16 @@ def _convert_leaky_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _convert_prelu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert PReLU, which must have one slope per channel, shared over all spatial axes."""
-    shared = config.get("shared_axes") or []
-    if sorted(shared) != list(range(1, inputs[0].axes + 1)):
-        raise UnsupportedArgument("one slope per position")
-    return [Piece("prelu", {"num_parameters": inputs[0].channels})]
+    """Convert PReLU to `prelu` if it has one slope per channel, and otherwise to an opaque layer."""
+    axes = inputs[0].axes
+    last = (*inputs[0].spatial, inputs[0].channels)  # as Keras orders them by default
+    shared = {axis % (axes + 2) for axis in config.get("shared_axes") or ()}
+    if shared == set(range(1, axes + 1)) and not has_channels_first(config):
+        return [Piece("prelu", {"num_parameters": inputs[0].channels})]
+    sizes = inputs[0].sizes if has_channels_first(config) else last
+    slopes = prod(size for axis, size in enumerate(sizes, start=1) if axis not in shared)
+    cost = {"multiplications": inputs[0].elements, "additions": 0, "macs": 0, "receptive_field": "same"}
+    return [make_opaque(inputs[0], "PReLU with other slopes than one per channel", slopes, cost)]
 
 
 def _convert_dropout(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
@@ -290,19 +302,94 @@ def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     )
 
 
-def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """Return an opaque layer with this output shape and unknown MACs. `what` is a short description of it."""
-    return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
+def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, Any] | None = None) -> Piece:
+    """Return an opaque layer with this output shape. `what` is a short description of it.
+
+    `cost` are its arguments for the operations and the receptive field, which are unknown by default.
+    """
+    return Piece("opaque", {"output_shape": list(output.sizes), "params": params, **(cost or {}), "what": what})
 
 
-def _opaque_merge_rule(what: str) -> _Translate:
-    """Return a rule that converts a merge to an opaque layer with the shape of the largest input."""
+def _opaque_merge_rule(what: str, multiplications: int = 0, additions: int = 0) -> _Translate:
+    """Return a rule that converts a merge to an opaque layer with the shape of the largest input.
+
+    It has this number of multiplications per value, and of additions per value and further input.
+    """
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
-        return [make_opaque(largest, what)]
+        cost: dict[str, Any] = {
+            "multiplications": multiplications * largest.elements,
+            "additions": additions * largest.elements * (len(inputs) - 1),
+            "macs": 0,
+        }
+        if all(shape.spatial == largest.spatial for shape in inputs):
+            cost["receptive_field"] = "same"
+        return [make_opaque(largest, what, cost=cost)]
 
     return translate
+
+
+def _recurrent_rule(name: str) -> _Translate:
+    return lambda config, inputs: [Piece("opaque", describe_recurrent(name, config, inputs))]
+
+
+def _convert_bidirectional(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a Bidirectional wrapper of a recurrent layer, whose two directions have the same sizes."""
+    inner = config.get("layer")
+    if not isinstance(inner, Mapping) or inner.get("class_name") not in ("LSTM", "GRU", "SimpleRNN"):
+        raise UnsupportedArgument("a layer that is not an LSTM, GRU or SimpleRNN")
+    return [
+        Piece(
+            "opaque", describe_bidirectional(describe_recurrent(inner["class_name"], inner["config"], inputs), config)
+        )
+    ]
+
+
+def _convert_time_distributed(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a layer that is applied to every frame: an opaque layer with the costs of all frames.
+
+    The frames are the first spatial axis. Raises UnsupportedArgument if the wrapped layer is not supported.
+    """
+    inner = config.get("layer")
+    translate = CLASSES.get(str(inner.get("class_name"))) if isinstance(inner, Mapping) else None
+    if not isinstance(inner, Mapping) or translate is None or not inputs[0].spatial or has_channels_first(config):
+        raise UnsupportedArgument("a wrapped layer that is not supported")
+    frames, *spatial = inputs[0].spatial
+    shape = Shape(inputs[0].channels, tuple(spatial))
+    layers = []
+    try:
+        for piece in translate({**inner["config"], "data_format": "channels_last"}, (shape,)):
+            layers.append(make_written_layer(piece.kind, piece.arguments, (shape,)))
+            shape = layers[-1].output
+    except Flaw as flaw:
+        raise UnsupportedArgument(flaw.message) from None
+    counts = [[layer.count_multiplications(), layer.count_additions(), layer.count_macs()] for layer in layers]
+    totals = [None if None in column else frames * sum(map(int, column)) for column in zip(*counts, strict=True)]
+    names = ("multiplications", "additions", "macs")
+    cost = {name: total for name, total in zip(names, totals, strict=True) if total is not None}
+    params = sum(sum(layer.weight_tensors()) + sum(layer.bias_tensors()) for layer in layers)
+    buffers = sum(sum(layer.buffer_tensors()) for layer in layers)
+    if buffers:
+        cost["buffers"] = buffers
+    output = Shape(shape.channels, (frames, *shape.spatial))
+    return [make_opaque(output, f"{inner['class_name']} per frame", params, cost)]
+
+
+def _convert_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("opaque", describe_attention(config, inputs))]
+
+
+def _convert_embedding(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("opaque", describe_embedding(config, inputs))]
+
+
+def _convert_repeat_vector(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    count = config.get("n")
+    if type(count) is not int or count < 1 or inputs[0].spatial:
+        raise UnsupportedArgument(f"n {show(count)}")
+    cost = {"multiplications": 0, "additions": 0, "macs": 0, "receptive_field": "all"}
+    return [make_opaque(Shape(inputs[0].channels, (count,)), "RepeatVector", cost=cost)]
 
 
 def _rule_without_arguments(kind: str) -> _Translate:
@@ -313,7 +400,13 @@ def _merge_rule(kind: str) -> _Translate:
     """Return a rule for Add or Multiply. A sum or product with a constant becomes opaque."""
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-        return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
+        if len(inputs) > 1:
+            return [Piece(kind, {})]
+        counts = {"multiplications": inputs[0].elements, "additions": 0}
+        if kind == "add":
+            counts = {"multiplications": 0, "additions": inputs[0].elements}
+        cost = {**counts, "macs": 0, "receptive_field": "same"}
+        return [make_opaque(inputs[0], f"{kind} with a constant", cost=cost)]
 
     return translate
 
@@ -368,9 +461,16 @@ CLASSES: dict[str, _Translate] = {
     "Concatenate": _convert_concatenate,
     "Maximum": _opaque_merge_rule("Maximum"),
     "Minimum": _opaque_merge_rule("Minimum"),
-    "Average": _opaque_merge_rule("Average"),
-    "Subtract": _opaque_merge_rule("Subtract"),
-    "CustomScaleLayer": _opaque_merge_rule("CustomScaleLayer"),
+    "Average": _opaque_merge_rule("Average", multiplications=1, additions=1),
+    "Subtract": _opaque_merge_rule("Subtract", additions=1),
+    "CustomScaleLayer": _opaque_merge_rule("CustomScaleLayer", multiplications=1, additions=1),
+    **{name: _recurrent_rule(name) for name in ("LSTM", "GRU", "SimpleRNN")},
+    "Bidirectional": _convert_bidirectional,
+    "TimeDistributed": _convert_time_distributed,
+    "Embedding": _convert_embedding,
+    "MultiHeadAttention": _convert_attention,
+    "RepeatVector": _convert_repeat_vector,
+    "Masking": _rule_without_arguments("identity"),
     "LayerScale": _rule_without_arguments("scale"),
     "StochasticDepth": lambda config, inputs: [Piece("drop_path", {"p": config.get("drop_path_rate", 0.5)})],
 }

@@ -41,7 +41,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "an ONNX model": ("onnx", onnx_bytes(), "convcalc import"),
     "a Keras model": ("keras", archive("metadata.json", "config.json", "model.weights.h5"), "convcalc import"),
     "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), "import"),
-    "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "model.to_json()"),
+    "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "convcalc import"),
     "a PyTorch file": ("pt", archive("archive/data.pkl", "archive/version", "archive/data/0"), "--torch"),
     "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), "tf2onnx"),
     "a TensorFlow graph": ("pb", b"\x08\x01\x12\x02\x0a\x00" + bytes(40), "tf2onnx"),
