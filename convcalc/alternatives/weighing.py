@@ -180,8 +180,8 @@ def find_alternatives(
 ) -> Found:
     """Return the `rows` alternatives (None: all) that lower a metric of the whole network most, largest saving first.
 
-    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower it are left out.
-    Raises UnknownFigure if it is unknown for this network.
+    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower the metric are left out.
+    Raises UnknownFigure if the metric of the network is unknown.
     """
     if by in _Figures._fields:  # sums over layers, so options can be ranked before they are built
         ranked = sorted(options, key=lambda option: -option.saving(by))
@@ -196,7 +196,10 @@ def find_alternatives(
 
 
 def _find_saving(before: Report, after: Report, by: str) -> int:
-    """Return the difference of the metric `by` between both reports, positive if it fell. Raises UnknownFigure."""
+    """Return how much lower the metric `by` is in the report `after`; negative if it is higher.
+
+    Raises UnknownFigure if the metric is unknown in either report.
+    """
     old, new = figure(before, by), figure(after, by)
     if old is None or new is None:
         raise UnknownFigure(f"{by} is unknown for this network")
@@ -204,7 +207,10 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 
 
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
-    """Return the network with the option in place of the convolution. Raises CannotChange."""
+    """Return the network with the option in place of the convolution.
+
+    Raises CannotChange if the changed spec would be invalid.
+    """
     network = report.network
     spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])
     changed = analyse(spec.network)

@@ -85,9 +85,9 @@ def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
 
 
 def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
-    """Return the values that a limit applies to: of matching layers, of receptive fields, or one total.
+    """Return the values that a limit applies to; empty for a limit on shapes.
 
-    Empty for a limit on shapes.
+    They are one value per matching layer, one receptive field per output, or the network's total.
     """
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
