@@ -227,9 +227,9 @@ def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """Return one task per file, with its settings from configuration files. Raises WrongConfiguration.
+    """Return one task per file, with its settings from configuration files.
 
-    With `isolated`, configuration files are not read.
+    With `isolated`, configuration files are not read. Raises WrongConfiguration if one of them is wrong or unreadable.
     """
     if isolated:
         return [Task(file, Settings()) for file in files]
