@@ -25,15 +25,15 @@ class Draft:
         self.entries = 0
 
     def count_entries(self, entries: int, path: Path) -> None:
-        """Add to the number of entries, before they are expanded. Raises TooMuch if the total exceeds the limit."""
+        """Count `entries` that are about to be expanded. Raises TooMuch if the total exceeds the limit."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def check_coming_entries(self, entries: int, path: Path) -> None:
-        """Raise TooMuch if `entries` more entries would exceed the limit; do not count them yet.
+        """Raise TooMuch if `entries` more entries would exceed the limit, but do not count them.
 
-        This refuses a spec that is too large before its entries are expanded.
+        A spec that is too large is thus refused before its entries are expanded.
         """
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)

@@ -101,7 +101,7 @@ class Expander:
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies of a repeated entry, and add it to the number of entries."""
+        """Return the number of copies of a repeated entry, and count the copies toward the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -118,7 +118,8 @@ class Expander:
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
         """Expand an entry once, and return the `Place` that its name refers to.
 
-        `home` is the scope that contains the name; for a repeated entry, `name` is the index of the copy.
+        `home` is the scope in which the entry gets the name `name`. For a copy of a repeated entry, `home` is the scope
+        of the repeat, and `name` is the index of the copy.
         """
         entry, resolver = expansion.entry, self.resolver
         try:
@@ -185,7 +186,7 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make a name refer to a place; report it if another enabled entry has the same name."""
+        """Make a name in a scope refer to a `Place`; report the name if another enabled entry has it already."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -227,7 +228,10 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to."""
+        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to.
+
+        `home` is the scope in which the entry gets the name `name`. `twin` is an earlier use whose weights are reused.
+        """
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -305,7 +309,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the place of an entry that the option `when` or `repeat` disables."""
+    """Return the `Place` of an entry that the option `when` or `repeat` disables."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

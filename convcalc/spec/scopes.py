@@ -37,8 +37,8 @@ _EMPTY_BODY = Body([])
 class Place:
     """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
 
-    `path` is where the name is written; for a default name, it is where the layer kind or block is written. `outputs`
-    are its output tensors. `children` are the places inside a scope by name, and None for anything else.
+    `path` is the path of the name in the spec; for a default name, it is the path of the layer kind or block. `outputs`
+    are the output tensors. `children` has the `Place`s inside a scope by name; None for anything but a scope.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The places inside a finished scope, by name; for a copied block, they are computed on first access."""
+        """The `Place`s inside a finished scope, by name; for a copied block, they are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children

@@ -20,7 +20,7 @@ _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
 class _Expression:
-    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its place in the text."""
+    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its start and end in the text."""
 
     __slots__ = ("evaluate", "names")
 
@@ -34,7 +34,7 @@ class Template:
 
     If the text is a single expression, `whole` is that expression, and its value can be of any type. Otherwise, `whole`
     is None, and the values of the expressions are inserted into the text. `names` maps the names in the expressions to
-    their places in the text.
+    their start and end in the text.
     """
 
     __slots__ = ("names", "parts", "text", "whole")
