@@ -128,10 +128,10 @@ class Fit(NamedTuple):
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The nearest combinations that exceed the budget when a single value of the best combination changes.
+        """The first combinations that exceed the budget, going from the best one along a single spec parameter.
 
-        There are up to two per spec parameter: one among the later values of the parameter, and one among the
-        earlier values. Empty if no combination is within the budget.
+        There are up to two per spec parameter: one with a later value of the parameter, and one with an earlier value.
+        Empty if no combination is within the budget.
         """
         best = next(iter(self.within_budget), None)
         if best is None:

@@ -25,9 +25,9 @@ class Dtype(NamedTuple):
 class Node(NamedTuple):
     """A layer of a network.
 
-    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of another node if it reuses the
-    weights of that node, otherwise None. `path` and `line` are its place in the spec. `frozen` excludes its params from
-    training.
+    `reads` are the numbers of its input tensors (see `Network`). If the layer reuses the weights of another node,
+    `owner` is the index of that node, otherwise None. `path` and `line` locate the layer in the spec. `frozen` excludes
+    its params from training.
     """
 
     name: str

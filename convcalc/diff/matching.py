@@ -170,7 +170,7 @@ def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) ->
 
 
 def _score_pair(mark: Mark, other: Mark) -> int:
-    """Return the score of two layers of one kind; 0 if they differ in both arguments and last part of the name."""
+    """Return the score of two layers of the same kind; 0 if both the arguments and the last part of the name differ."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:

@@ -259,7 +259,8 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
     """Return the receptive field and jump of a layer's output, as formulas if possible, otherwise in words.
 
-    Per axis, the formula is field + (k_eff - 1) × jump, where field and jump are those of the layer's input.
+    Per axis, the formula is field + (k_eff - 1) × jump, with the field and jump of the layer's input. `twin` is the
+    layer with symbolic numbers.
     """
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field

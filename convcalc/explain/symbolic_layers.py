@@ -116,7 +116,7 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """Replace the numbers in the value of argument `name` by quantities; a value without numbers is unchanged."""
+    """Replace the numbers in the value of argument `name` by a `Quantity` or `Factor` each; keep any other value."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):

@@ -22,8 +22,8 @@ _MOST_READ = 4  # at most this many items of a list, such as the inputs of a lay
 class DifferenceRow(NamedTuple):
     """A row of the table: what happened to a group of layers.
 
-    `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is their number.
-    `params` and `macs` are the sums of their changes; None if unknown.
+    `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is the number of
+    layers, and `params` and `macs` are the sums of their changes; None if unknown.
     """
 
     did: str
@@ -83,10 +83,10 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield an entry for each event of a layer, such as `moved`: the event, a key, a name, and a function.
+    """Yield one tuple per event, such as `moved`, that happened to a layer: event, key, name, and description function.
 
-    Layers with the same event and key share a row, and the function returns the description of that row. A change of
-    names has no entry, nor has a change of shapes that does not change the cost. `scopes` has the scopes that were
+    Layers with the same event and key share a row, and the function returns the description of that row. Nothing is
+    yielded for a new name, or for a change of shapes that does not change the cost. `scopes` has the scopes that were
     added or removed as a whole, by event and layer name.
     """
     old, new = change.old, change.new
