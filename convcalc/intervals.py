@@ -60,8 +60,8 @@ class Reads(NamedTuple):
     def center(self) -> Ratio:
         """Return the centre of output 0's interval as a fraction, in input positions; 0 if no output reads anything.
 
-        If the lengths of the intervals differ, return the mean of (centre of output i's interval) - i × jump
-        over one period.
+        If the period is greater than 1, it is the mean of (centre of output i's interval) - i × jump over all outputs i
+        of one period that read anything.
         """
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):

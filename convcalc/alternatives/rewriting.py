@@ -201,7 +201,10 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 
 
 def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
-    """Return the text of the spec with the changes in `found`. Comments and layout are kept. Raises CannotChange."""
+    """Return the text of the spec with the changes in `found`; comments and layout are preserved.
+
+    Raises CannotChange if the text must not be quoted, or if it cannot be edited to describe the changed network.
+    """
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
@@ -221,7 +224,10 @@ def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec)
 
 
 def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """Return the edit of the text that replaces an entry by one or more entries. Raises CannotEdit."""
+    """Return the edit of the text that replaces an entry by one or more entries.
+
+    Raises CannotEdit if they cannot be written at the position of the entry.
+    """
     try:
         return replace_entry(document, path, [_format_entry(item) for item in items])
     except CannotEdit:
@@ -229,7 +235,10 @@ def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -
 
 
 def _make_naming_edit(document: Document, path: Path, name: str) -> Edit:
-    """Return the edit of the text that gives an entry an explicit name. Raises CannotEdit."""
+    """Return the edit of the text that gives an entry an explicit name.
+
+    Raises CannotEdit for branches and sequences, and for entries whose arguments cannot be edited.
+    """
     entry = value_at(document.root, path)
     if _get_default_name_word(entry) in LISTS:
         raise CannotEdit(f"the default name of {name}, a later entry, would change: give {name} a name")

@@ -19,7 +19,7 @@ _MOST_NAMED = 3  # maximum number of layers that an error message lists
 
 
 class NoSuchLayer(ValueError):
-    """Raised if a pattern matches no convolution, or only some of the uses of an entry."""
+    """Raised if the text that selects convolutions matches none, or only some of the uses of an entry."""
 
 
 def list_convolutions(document: Document, network: Network) -> list[Convolution]:

@@ -51,9 +51,9 @@ class Option(NamedTuple):
 class Alternative(NamedTuple):
     """An option built into the network: the changed spec and the report of its network.
 
-    `before` is the report of the entry's first use, and `after` the report of the last layer that replaces this
-    use. `same_shape` and `same_field` tell whether the output shape and the receptive field stay the same for all
-    uses.
+    `before` is the report of the layer that is the first use of the replaced entry, and `after` is the report of the
+    last of the new layers at its position. `same_shape` and `same_field` tell whether the output shape and the
+    receptive field stay the same for all uses.
     """
 
     option: Option
@@ -70,7 +70,7 @@ class UnknownFigure(ValueError):
 
 
 class Refused(NamedTuple):
-    """A factoring that cannot change a convolution, and the reason; `factoring` is "" if no factoring can change it."""
+    """A convolution that a factoring cannot replace, and the reason; `factoring` is "" if none can replace it."""
 
     conv: Convolution
     factoring: str
@@ -124,9 +124,9 @@ def cost_of(conv: Convolution, network: Network) -> _Figures:
 
 
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """Build consecutive layers; `shape` is the input of the first one. Raises Flaw.
+    """Return the layers of consecutive entries, whose arguments must not contain expressions.
 
-    The arguments must not contain expressions.
+    `shape` is the input shape of the first layer. Raises Flaw if a layer is not possible with its input.
     """
     layers: list[Layer] = []
     for word, arguments in entries:
@@ -158,7 +158,7 @@ def _sum_figures(found: Iterable[_Figures]) -> _Figures:
 
 
 class Found(NamedTuple):
-    """The alternatives that save most, the number of further ones, and the options that cannot be built.
+    """The alternatives that save most, the number of further alternatives, and the options that cannot be built.
 
     `only_lower` is true if alternatives that do not lower the metric by which they are sorted are left out.
     """

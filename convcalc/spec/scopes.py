@@ -95,7 +95,7 @@ class Scope:
 
     `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
     far. `outer` is the scope around it, and the names of `outer` are visible inside; it is None for a block, in which
-    no outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
+    no outer names are visible. `places` has the `Place` of each entry by name, and `depth` counts the scopes around it.
     """
 
     __slots__ = (
