@@ -129,7 +129,7 @@ class Network(NamedTuple):
 def matches_pattern(name: str, pattern: str) -> bool:
     """Return whether a layer's name matches a pattern such as `block*`.
 
-    A layer also matches the name of a part that contains it: `stage1` matches stage1.conv1.
+    The name of a scope, such as `stage1`, matches all layers inside it, such as stage1.conv1.
     """
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 

@@ -166,7 +166,7 @@ def command(
 def _refuse_params(files: Iterable[str]) -> None:
     """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
 
-    A fix must be right for the spec as it is written.
+    A fix is written into the file, so it must be right for the spec as it stands in the file.
     """
     for file in files:
         if split_net(file)[1]:
@@ -202,7 +202,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
     """Print the problems that --fix does not fix on standard error.
 
-    Their line numbers are those of the fixed text.
+    The line numbers refer to the fixed text.
     """
     from convcalc.render.check import text_lines
 

@@ -144,7 +144,7 @@ def list_total_signs(difference: Difference) -> list[str]:
 
 
 def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the legend entries for the arguments in the table, except those that are cut there."""
+    """Return the legend entries for the arguments in the table, except for arguments whose texts are cut."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")

@@ -153,7 +153,7 @@ def _describe_kind(changes: Sequence[LayerChange]) -> str:
 
 
 def _format_common_arguments(changes: Sequence[LayerChange]) -> str:
-    """Return the arguments that the layers have in short form; empty if the layers differ in them."""
+    """Return the arguments of the layers in short form; empty if the layers have different arguments."""
     texts = {change.layer.layer.glance() for change in changes}
     return texts.pop() if len(texts) == 1 else ""
 

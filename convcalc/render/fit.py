@@ -1,7 +1,7 @@
 """Writes the results of `convcalc fit` as a table, Markdown, CSV, JSON, or command-line options.
 
-convcalc tries combinations of values for spec parameters. A result lists those with which the network is within its
-budget, and some of those with which it exceeds the budget.
+convcalc tries combinations of values for spec parameters. The result lists the combinations for which the network is
+within its budget, and some for which it exceeds the budget.
 """
 
 import json

@@ -101,8 +101,8 @@ def _check_written_once(document: Document, path: Path) -> None:
 def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
     """Return whether a key of a mapping comes from another mapping through `<<`.
 
-    Merged keys are inserted before the mapping's own keys. In the text, they are before the mapping or after one of its
-    own keys.
+    Merged keys come first in the dict, before the mapping's own keys, but their extents are before the mapping or after
+    one of its own keys.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []

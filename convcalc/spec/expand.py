@@ -4,9 +4,9 @@ One pass in the order of the file is enough, because an entry can use only outpu
 of a layer are therefore known when it is made, unless there was a mistake above. For example, the entry
 `conv: {…, repeat: 3}` expands to the layers conv1.0, conv1.1 and conv1.2.
 
-The expander decides which layers there are and how they are connected. Other classes look up values and names
-(`Resolver`), make single layers (`LayerMaker`) and set the parameters of blocks (`BlockBinder`). They also check shared
-weights (`WeightSharing`) and hold the result (`Draft`).
+The expander decides which layers the network has and how they are connected. Other classes look up values and names
+(`Resolver`), make single layers (`LayerMaker`), set the parameters of blocks (`BlockBinder`), check shared weights
+(`WeightSharing`) and hold the result (`Draft`).
 """
 
 from typing import Any

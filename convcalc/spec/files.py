@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024
 def read_file(name: str) -> Document:
     """Read a spec from a file, or from standard input if the name is `-`.
 
-    Raises OSError if the file cannot be read, InvalidSpec if its contents are not the text of a spec.
+    Raises OSError if the file cannot be read, and InvalidSpec if it is too large or not UTF-8 text.
     """
     if name == STANDARD_INPUT:
         return decode_spec(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)

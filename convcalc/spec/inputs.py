@@ -1,6 +1,6 @@
-"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces that in the spec.
+"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces the one in the spec.
 
-For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
+For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input named "input".
 """
 
 import re
@@ -114,8 +114,8 @@ class InputReader:
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
         """Return the shapes of the inputs by name; a shape is None after a mistake in it.
 
-        A single input without a name is called input. `meant` are the correct spellings of misspelt keys, which are not
-        reported as missing. Raises WrongOverride if an override is wrong.
+        A single input without a name is named "input". `meant` are the correct spellings of misspelt keys, which are
+        not reported as missing. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:

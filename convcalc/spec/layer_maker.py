@@ -112,7 +112,8 @@ class LayerMaker:
     def _find_named_shape(self, expansion: Expansion, key: str, name: str, path: Path) -> NamedShape:
         """Return the layer that the argument `like` names, with its output shape.
 
-        Raises Flaw if it does not have a single output, UnknownValue if there is no such layer or its shape is unknown.
+        Raises Flaw if the name refers to several outputs, and UnknownValue if there is no such layer or its shape is
+        unknown.
         """
         outputs = self.resolver.find_place(expansion, name, path).outputs
         if len(outputs) != 1:

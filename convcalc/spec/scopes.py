@@ -1,4 +1,4 @@
-"""Defines the state of an expansion: tensors, the places that names refer to, scopes, and the entry being expanded.
+"""Defines the state of an expansion: tensors, the `Place` that each name refers to, scopes, and the current entry.
 
 A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Each entry of a scope has
 a name that refers to a `Place`. The name conv1 in the scope stage2 is stage2.conv1 outside of it.

@@ -1,4 +1,4 @@
-"""Finds the layers and blocks with the weights that an entry reuses (option `share`), and checks that this is possible.
+"""Finds the layer or block whose weights an entry reuses (option `share`), and checks that the two can share weights.
 
 For example, `conv: {…, share: conv1}` is allowed only if its arguments and input channels equal those of conv1.
 """

@@ -143,7 +143,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list unchanged. Raises WrongExpression if it and the lists inside it have too many items.
+    """Return the list unchanged. Raises WrongExpression if it has too many items, those of nested lists included.
 
     Without a limit, lists could grow exponentially: each parameter can be a list that contains the previous parameter
     several times.
