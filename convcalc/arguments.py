@@ -472,7 +472,10 @@ class Padding(Key[PerAxisPadding]):
 
 
 class ConvPadding(Padding):
-    """The padding argument of a convolution: it also accepts `causal`, and has hints for words of `padding_mode`."""
+    """The padding argument of a convolution, which also accepts `causal`.
+
+    If a word of `padding_mode`, such as `reflect`, is given instead, the error has a hint.
+    """
 
     def __init__(self, help: str, default: int) -> None:
         super().__init__(help, default, named=("same", "valid", "causal"))

@@ -1,6 +1,6 @@
 """Defines the problems of a spec, and helpers for their messages and hints.
 
-A `Problem` says where it is (a path in the spec; line and column are added later), what is wrong and how to fix it.
+A `Problem` has its path in the spec (line and column are added later), a message, and a hint on how to fix it.
 """
 
 import re

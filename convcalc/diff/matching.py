@@ -190,7 +190,7 @@ def _score_pair(mark: Mark, other: Mark) -> int:
 def _trace_best_pairs(taken: Sequence[bytearray], ranges: _LayerRanges) -> Iterator[Pair]:
     """Yield the pairs with the highest total score, the last pair first.
 
-    `taken` has the best choices of each row of the score table. They are followed back from the last cell.
+    `taken` has the best choices of each row of the score table; this function follows them back from the last cell.
     """
     i, j = len(taken), ranges.new_stop - ranges.new
     while i and j:

@@ -37,7 +37,7 @@ class DifferenceRow(NamedTuple):
 
 
 class _RowBuilder:
-    """Collects changes for one row; `what` is a function that takes them and returns the description of the row."""
+    """Collects changes for one row; `what` is a function that takes the changes and returns the row's description."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did

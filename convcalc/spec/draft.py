@@ -45,10 +45,10 @@ class Draft:
     def add_layer(
         self, layer: Layer, name: str, entry: Entry, tensors: Tensors, frozen: bool, owner: int | None, path: Path
     ) -> Place:
-        """Add a layer to the network and return the `Place` that its name refers to. Raises TooMuch at the limit.
+        """Add a layer and return the `Place` that its name refers to. Raises TooMuch if there are too many layers.
 
-        `tensors` are the inputs of the layer, and `path` is where the layer is written in the spec. `owner` is the
-        index of another node if the layer reuses the weights of that node, otherwise None.
+        `tensors` are the inputs of the layer, and `path` is its path in the spec. If the layer reuses the weights of
+        another node, `owner` is the index of that node, otherwise None.
         """
         number = len(self.nodes)
         if number == MOST_LAYERS:

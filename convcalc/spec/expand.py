@@ -43,7 +43,7 @@ class Expander:
         self.recordings: dict[object, Recording] = {}
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Expand a list of entries in a scope, in order; `path` is where the list is written."""
+        """Expand a list of entries in a scope, in order; `path` is the path of the list in the spec."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body

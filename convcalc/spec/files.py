@@ -90,8 +90,8 @@ def reached_through_link(name: str) -> bool:
 def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
     """Return the document in the bytes of a file, which must be UTF-8, optionally with a byte order mark.
 
-    `quotable` is whether messages may quote the file. Raises InvalidSpec if the bytes are too many, not UTF-8, or in
-    another file format.
+    `quotable` is true if messages may quote the file. Raises InvalidSpec if there are too many bytes, if they are not
+    UTF-8, or if they are in another file format.
     """
     other = formats.find_foreign_format(file, data)
     if other is not None:

@@ -23,7 +23,7 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """Values given from outside the file, on the command line or in Python; they replace those in the file.
+    """Values given from outside the file, on the command line or in Python, which replace the values in the file.
 
     `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is
     whether messages name function arguments instead of command-line options. `attached` are the names of the spec

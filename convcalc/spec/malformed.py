@@ -141,8 +141,8 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
     """Explain a mistake inside [ ] or { }.
 
-    `index` is where the parser gave up, `opening` is the innermost open bracket, and `previous` is the kind of the
-    token before.
+    `index` is where the parser gave up, `opening` is the index of the innermost open bracket, and `previous` is the
+    kind of the token before `index`.
     """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]

@@ -50,7 +50,7 @@ class ParamReader:
     def evaluate(self, value: Any, path: Path) -> Any:
         """Return a value of the spec with its expressions evaluated.
 
-        `path` is where the value is written; it must be outside of entries. Raises UnknownValue after reporting a
+        `path` is the path of the value, which must be outside of entries. Raises UnknownValue after reporting a
         mistake.
         """
         if isinstance(value, dict):

@@ -50,8 +50,8 @@ class Recording:
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
         """Copy the recorded layers for another use of the block, whose scope is `scope`.
 
-        Return the outputs of the copy, and a function that returns the `Place`s of the copied layers by name. They are
-        computed only when needed, because most are never looked up.
+        Return the outputs of the copy, and a function that computes the `Place`s of the copied layers by name. Most of
+        them are never looked up, so the function is called only when one is needed.
         """
         draft = self.draft
         offset = len(draft.nodes) - self.start

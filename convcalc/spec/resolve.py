@@ -35,7 +35,7 @@ class Resolver:
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
         """Return a compiled value with its expressions evaluated for the entry that is being expanded.
 
-        `path` is where the value is written.
+        `path` is the path of the value in the spec.
         """
         if isinstance(compiled, Template):
             try:
@@ -233,7 +233,7 @@ class Resolver:
     # -- names
 
     def find_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is where the name is written.
+        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is the path of the name in the spec.
 
         The first part of the name (`stage1`) is looked up in the innermost scope first, then in the scopes around it.
         """

@@ -94,8 +94,8 @@ class Scope:
     """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
 
     `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
-    far. `outer` is the scope around it, and the names of `outer` are visible inside; it is None for a block, in which
-    no outer names are visible. `places` has the `Place` of each entry by name, and `depth` counts the scopes around it.
+    far. `outer` is the surrounding scope, whose names are visible inside; it is None for a block, in which no outer
+    names are visible. `places` has the `Place` of each entry by name, and `depth` is the number of surrounding scopes.
     """
 
     __slots__ = (

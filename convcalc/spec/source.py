@@ -118,8 +118,8 @@ def _find_extent(event: Any) -> Extent:
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """Read a YAML text into a `Document`; mistakes in the YAML are in its `problems`.
 
-    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is
-    whether messages may quote the text.
+    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is true
+    if messages may quote the text.
     """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _EventReader(document)

@@ -47,7 +47,7 @@ class ValueCompiler:
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
         """Report a name that is invalid or reserved, so that expressions cannot use it.
 
-        `owner`, "parameter" or "count", says in the message what has the name.
+        The message calls it the name of a parameter or of a count, as `owner` says.
         """
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"

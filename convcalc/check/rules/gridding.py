@@ -85,7 +85,7 @@ layers:
 
 
 def _find_sequences(network: Network) -> list[_Sequence]:
-    """Return, by tensor number, the sequence of layers that ends at each tensor; it has length 0 if there is none."""
+    """Return, by tensor number, the sequence of layers that ends at each tensor; its length is 0 if there is none."""
     none = _Sequence()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once

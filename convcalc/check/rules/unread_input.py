@@ -127,7 +127,7 @@ def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
     """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
-    `what` is inserted after the sizes, such as ` in conv2`. `gaps` tells for each axis whether positions are
+    `what` is inserted after the sizes, such as ` in conv2`. `gaps` is true for each axis on which positions are
     skipped.
     """
     by_options: dict[str, list[str]] = {}
