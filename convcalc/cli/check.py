@@ -166,7 +166,7 @@ def command(
 def _refuse_params(files: Iterable[str]) -> None:
     """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
 
-    A fix is written into the file, so it must be right for the spec as it stands in the file.
+    A fix is written into the file, so it must be right for the values in the file.
     """
     for file in files:
         if split_net(file)[1]:
