@@ -46,7 +46,9 @@ class RewrittenSpec(NamedTuple):
 def rewrite_spec(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement]
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises CannotChange if it would be invalid or other layers would change.
+    """Return the spec with `changes` applied.
+
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
 
     Other entries get an explicit name only if their default name would change and the spec refers to it.
     """
@@ -65,7 +67,9 @@ def rewrite_spec(
 def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement], naming: bool
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises InvalidSpec, and CannotChange if other layers would change.
+    """Return the spec with `changes` applied.
+
+    Raises InvalidSpec if the changed spec is invalid, and CannotChange if other layers would change.
 
     With `naming`, every other entry whose default name would change gets its old name as an explicit one.
     """

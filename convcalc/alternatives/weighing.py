@@ -209,7 +209,7 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
     """Return the network with the option in place of the convolution.
 
-    Raises CannotChange if the changed spec would be invalid.
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
     """
     network = report.network
     spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])

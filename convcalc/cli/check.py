@@ -200,7 +200,7 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 
 
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
-    """Print the problems that --fix does not fix on standard error.
+    """Print on standard error the problems that remain after --fix.
 
     The line numbers refer to the fixed text.
     """

@@ -31,7 +31,7 @@ class Output(NamedTuple):
 
 
 class Failure(click.ClickException):
-    """A command could not run: its message is printed and the exit status is 2."""
+    """Raised if a command cannot run; the message is printed and the exit status is 2."""
 
 
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:

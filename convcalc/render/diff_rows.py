@@ -115,7 +115,7 @@ def _is_costly(change: LayerChange) -> bool:
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
     """Return a key that is equal for layers of the same kind from the same line of the spec.
 
-    If the line is unknown, it is equal for layers of the same kind whose names differ only in numbers.
+    If the line is unknown, the key is equal for layers of the same kind whose names differ only in numbers.
     """
     return layer.kind, layer.line or _strip_numbers(layer.name)
 

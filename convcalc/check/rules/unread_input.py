@@ -62,7 +62,7 @@ layers:
                 yield self._make_finding(network, tensor, reading, gaps)
 
     def _make_finding(self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]) -> Problem:
-        """Return the finding for one tensor; `gaps` holds, per axis, the unread positions per period and the period."""
+        """Return the finding for one tensor; `gaps` holds the results of `_count_unread` for all axes."""
         from fractions import Fraction  # imported only for a finding, because it slows the start
 
         share, axes = Fraction(1), []
