@@ -275,7 +275,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    If `seen` is not None, this input region of one position is added.
+    `seen` is the input region of one position, which is added unless it is None.
     """
     network = report.network
     found: dict[str, Any] = {

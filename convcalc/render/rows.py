@@ -208,7 +208,7 @@ def _group_row(
 ) -> Row:
     """Return the row of a scope, with the sums over its layers.
 
-    `shown` are the open scopes around it. `basis` is the metric for the column `share`, and `whole` is its total.
+    `shown` are the open scopes that contain it. `basis` is the metric for the column `share`, and `whole` is its total.
     """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]

@@ -94,7 +94,7 @@ class Document:
         """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no extent.
 
         If there is no value at the path, return the extent of the closest value above it. If the value is text,
-        `within` selects the part of it from one index up to, but not including, another.
+        `within` selects a part of the text by the start and end of that part.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root

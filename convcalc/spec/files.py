@@ -40,8 +40,8 @@ def read_file(name: str) -> Document:
 def read_net(net: str) -> Document:
     """Read the spec that a NET argument names: a file, `-` for standard input, or `example:NAME`.
 
-    For an example, the document's file is this name, not the path of the installed file. Raises NoExample if there is
-    no such example, and the errors of `read_file`.
+    For an example, the document's `file` is `example:NAME`, not the path of the installed file. Raises NoExample if
+    there is no such example, and otherwise the same errors as `read_file`.
     """
     document = read_file(examples.resolve_net(net))
     if net.startswith(examples.PREFIX):

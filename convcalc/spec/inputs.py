@@ -25,8 +25,8 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 class Overrides:
     """Values given from outside the file, on the command line or in Python, which replace the values in the file.
 
-    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is
-    whether messages name function arguments instead of command-line options. `attached` are the names of the spec
+    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is true
+    if messages name function arguments instead of command-line options. `attached` are the names of the spec
     parameters that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
     """
 

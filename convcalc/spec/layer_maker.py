@@ -90,7 +90,7 @@ class LayerMaker:
     def _find_declaration(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
         """Return the declaration of an argument. Raises UnknownValue after reporting that it does not exist.
 
-        It can be missing only if a parameter names the layer kind; otherwise, arguments are checked earlier.
+        An unknown argument gets this far only if a parameter names the layer kind; otherwise, it is reported earlier.
         """
         key = kind.keys.get(name)
         if key is None:

@@ -167,7 +167,7 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
     """Return whether the bracket at `opening` is never closed.
 
-    That is so if the text ends, or if a line up to `index` begins a new entry outside of the brackets.
+    It is not closed if the document ends at `index`, or if a line up to `index` begins a new entry outside of it.
     """
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True

@@ -29,7 +29,7 @@ class ParamReader:
     def read_params(self, root: dict[str, Any]) -> None:
         """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
-        Raises WrongOverride if an override is invalid or for an unknown parameter.
+        Raises WrongOverride if an override is invalid or names an unknown parameter.
         """
         written = root.get("params")
         if written is not None and not isinstance(written, dict):

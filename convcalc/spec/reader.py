@@ -66,7 +66,7 @@ _Read = TypeVar("_Read")
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """Return the network that a document describes.
 
-    Raises InvalidSpec with all problems of the spec, WrongOverride if an override is wrong.
+    Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []

@@ -50,7 +50,7 @@ class Template:
     def evaluate(self, lookup: Lookup) -> Any:
         """Return the value of the text, given a lookup (a function from names to values).
 
-        A float without a fraction becomes an integer. Raises WrongExpression if there is no value.
+        A float without a fraction becomes an integer. Raises WrongExpression if an expression has no value (1 / 0).
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
@@ -76,7 +76,7 @@ class Template:
 def compile_text(text: str) -> Template | str:
     """Return the template of a text with expressions; a text without expressions is returned as a string.
 
-    In both, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
+    In both cases, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
     """
     parts: list[str | _Expression] = []
     position, literal_text = 0, ""

@@ -54,7 +54,7 @@ class _OpenCollection:
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Return whether a value belongs to an expression that YAML has split and `_join_expression` has restored."""
+        """Return whether a value belongs to a text such as `(3, 3)`, which YAML splits but which was read whole."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -169,8 +169,8 @@ class TreeBuilder:
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
         """Return the sign ([ { - or :) and the start of each open collection; the start comes after any anchor.
 
-        If the value of the whole spec has `ended`, return only the sign and start of that value, unless it is in
-        brackets.
+        `ended` is true if the value of the whole spec is complete; the result is then only the sign and start of that
+        value, unless it is in brackets.
         """
         collections = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
         return [opening for collection in collections if (opening := self._find_opening(collection)) is not None]
