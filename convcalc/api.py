@@ -95,8 +95,8 @@ def summary(
 ) -> Report:
     """Return the report of a network in any form that `load` accepts; printing the report shows a table.
 
-    The arguments up to `dtype` are passed to `load`, the others to `analyse`; see there for the errors raised. If
-    `net` is a `Network`, it cannot be overridden here: pass `params`, `input` and so on to `load` instead.
+    The arguments up to `dtype` are passed to `load`, the others to `analyse`, which raise errors as documented there.
+    If `net` is a `Network`, it cannot be overridden: pass `params`, `input` and so on to `load` instead.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
@@ -149,7 +149,7 @@ def _trace_module(module: object, input_shape: InputShape | None) -> dict[str, A
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
     """Return the overrides for a spec, given the arguments of `load`.
 
-    Only the types are checked here (TypeError); the spec reader checks the values.
+    Raises TypeError for a wrong type; wrong values are found later, when the spec is read.
     """
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):

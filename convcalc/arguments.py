@@ -25,7 +25,7 @@ EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # JSON Schema
 class Key(Generic[_Value]):
     """The declaration of one argument of a layer kind: its help, its default and the check of its values.
 
-    A key is a descriptor: `Conv.stride` is the key itself, `layer.stride` is the argument's value.
+    A key is a Python descriptor: `Conv.stride` is the `Key`, `layer.stride` is the value of the argument in that layer.
     """
 
     expected = ""  # what a valid value is, for error messages
@@ -49,7 +49,10 @@ class Key(Generic[_Value]):
     @overload
     def __get__(self, layer: object, owner: type) -> _Value: ...
     def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
-        """Return the key itself if accessed on a class; on a layer, Python finds the value in its `__dict__` first."""
+        """Return the `Key` for an access such as `Conv.stride`.
+
+        For `layer.stride`, Python finds the value in the layer's `__dict__` and does not call this method.
+        """
         if layer is None:
             return self
         raise AttributeError(self.name)
@@ -74,15 +77,16 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return what the sign means, for the legend of a table; "" if there is no sign or it ends in a blank."""
+        """Return the meaning of `sign` for the legend of a table; "" if it needs no entry there (see `sign`)."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """Return the error for a wrong value; `expected` says what it must be (default: the key's own text).
+        """Return the error for a wrong value, which says that the argument must be `expected`.
 
-        If `value` is an entry of a list, `where` holds its index.
+        The default for `expected` is the attribute of that name. If `value` is an item of a list, `where` is a tuple
+        with the index of the item.
         """
         wanted = expected or self.expected
         if is_integer(value) and value > LARGEST:
@@ -94,7 +98,7 @@ class Key(Generic[_Value]):
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def _suggest_word(self, word: str) -> str:
-        """Return a hint for a word in another spelling, such as SAME, or of another tool; "" for any other word."""
+        """Return a hint for a word spelt differently, such as SAME, or known from another tool; otherwise ""."""
         folded = normalise_word(word)
         same = next((name for name in self.named if normalise_word(name) == folded), None)
         return f"write {same}" if same else self.foreign.get(folded, "")
@@ -261,10 +265,7 @@ class Flag(Key[bool]):
         return {"type": "boolean"}
 
     def glance(self, value: bool) -> str:
-        """Return the sign, such as `ceil`.
-
-        The value does not matter, because tables show a flag only if it differs from its default.
-        """
+        """Return the text that tables show for a flag that differs from its default, such as `ceil`."""
         return self.sign
 
 
@@ -362,7 +363,7 @@ class PerAxis(Key[tuple[int, ...]]):
         return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return the values in short form: `3×3`, or `/2` if there is the sign `/` and all axes have the value 2."""
+        """Return the values in short form: `3×3` for a kernel size, or `/2` for a stride of 2 on all axes."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -471,7 +472,10 @@ class Padding(Key[PerAxisPadding]):
 
 
 class ConvPadding(Padding):
-    """The padding argument of a convolution: it also accepts `causal`, and has hints for words of `padding_mode`."""
+    """The padding argument of a convolution, which also accepts `causal`.
+
+    If a word of `padding_mode`, such as `reflect`, is given instead, the error has a hint.
+    """
 
     def __init__(self, help: str, default: int) -> None:
         super().__init__(help, default, named=("same", "valid", "causal"))
@@ -479,7 +483,7 @@ class ConvPadding(Padding):
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """A list of integers, each at least `minimum`; `lengths` are its smallest and largest number of entries."""
+    """A list of integers, each at least `minimum`; `lengths` has the smallest and the largest valid list length."""
 
     def __init__(
         self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
@@ -540,7 +544,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return `/2` for equal values with the sign `/`, and `3×3` for values without a sign."""
+    """Return the values joined by ×, after the sign; equal values with a sign are written once, as in `/2`."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]

@@ -12,7 +12,7 @@ PREFIX = "example:"
 
 
 class NoExample(ValueError):
-    """No example has the requested name."""
+    """Raised if no example has the requested name."""
 
 
 def _find_folder() -> str:

@@ -38,8 +38,8 @@ class Param(NamedTuple):
 class Trial(NamedTuple):
     """One combination of values and its result: `figures`, or None and the first `problem` if the spec is invalid.
 
-    `place` holds, for each spec parameter, the index of its value in `Param.values`. `broken` has one message for
-    each violated limit. `miss` is the largest violation, as a fraction of the limit.
+    `place` has the index in `Param.values` of each spec parameter's value. `broken` has one message for each violated
+    limit. `miss` is the largest violation, as a fraction of the limit.
     """
 
     place: tuple[int, ...]
@@ -97,9 +97,8 @@ class Fit(NamedTuple):
     def within_budget(self) -> list[Trial]:
         """The combinations within the budget, best first according to `order`; an unknown metric ranks last.
 
-        Ties go to the combination with the larger parameter values (the smaller ones, if the smallest metric is
-        best). The last numeric parameter is compared first. Combinations that differ only in other values, such
-        as text, stay in the order in which they were tried.
+        Equally good combinations are sorted by their numeric parameters, the last parameter first: larger values come
+        first or, if `order.smallest` is true, smaller values. Any others stay in the order in which they were tried.
         """
         numeric = [param.name for param in reversed(self.params) if all(map(_is_number, param.values))]
         return sorted(
@@ -128,10 +127,10 @@ class Fit(NamedTuple):
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The nearest combinations that exceed the budget when a single value of the best combination changes.
+        """The first combinations that exceed the budget, going from the best one along a single spec parameter.
 
-        There are up to two per spec parameter: one among the later values of the parameter, and one among the
-        earlier values. Empty if no combination is within the budget.
+        There are up to two per spec parameter: one with a later value of the parameter, and one with an earlier value.
+        Empty if no combination is within the budget.
         """
         best = next(iter(self.within_budget), None)
         if best is None:

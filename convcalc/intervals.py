@@ -60,8 +60,8 @@ class Reads(NamedTuple):
     def center(self) -> Ratio:
         """Return the centre of output 0's interval as a fraction, in input positions; 0 if no output reads anything.
 
-        If the lengths of the intervals differ, return the mean of (centre of output i's interval) - i × jump
-        over one period.
+        If the period is greater than 1, it is the mean of (centre of output i's interval) - i × jump over all outputs i
+        of one period that read anything.
         """
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
@@ -109,7 +109,7 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 
     Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. For each i, the
     possible t are s / g apart, with g = gcd(s, d); some outputs read no input. `before` is p at the start of the axis.
-    Raises TooVaried.
+    Raises TooVaried if s is larger than MOST_POSITIONS.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -133,7 +133,8 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 def adaptive_window(size: int, output_size: int) -> Reads:
     """Return the `Reads` of adaptive pooling from n (`size`) inputs to o (`output_size`) outputs.
 
-    Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried.
+    Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried if the windows repeat only
+    after more than MOST_POSITIONS outputs.
     """
     size, output_size = reduce_ratio(size, output_size)
     return _make_periodic(
@@ -144,7 +145,7 @@ def adaptive_window(size: int, output_size: int) -> Reads:
 def nearest_input(scale: Ratio) -> Reads:
     """Return the `Reads` of nearest-neighbour interpolation: output i reads input floor(i × scale).
 
-    The scale is input size / output size. Raises TooVaried.
+    The scale is input size / output size in lowest terms. Raises TooVaried if its denominator exceeds MOST_POSITIONS.
     """
     size, output_size = scale
     return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
@@ -155,7 +156,9 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
     Output i lies at the point (i + 1/2) × scale - 1/2 between the inputs and reads the `before` + 1 nearest inputs
     on each side. If the point falls on an input, output i reads only that input, as all others have weight 0.
-    Raises TooVaried. Source: torch.nn.functional.interpolate, align_corners false.
+    Raises TooVaried if the denominator of the scale (in lowest terms) exceeds MOST_POSITIONS.
+
+    Source: torch.nn.functional.interpolate, align_corners false.
     """
     size, output_size = scale
 
@@ -169,7 +172,8 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
     """Return the `Reads` in which output i reads the inputs from the first to the last of `interval(i)`.
 
-    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried.
+    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried if the
+    period exceeds MOST_POSITIONS.
     """
     shift, period = scale
     if period > MOST_POSITIONS:
@@ -193,7 +197,7 @@ def _simplify(reads: Reads) -> Reads:
 def compose_reads(outer: Reads, inner: Reads) -> Reads:
     """Return the `Reads` of two layers in a row: `inner` is the first layer, `outer` the second.
 
-    Raises TooVaried.
+    Raises TooVaried if the intervals of the result repeat only after too many positions.
     """
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
@@ -217,8 +221,8 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
     """Return the first and the last input that the outputs in `interval` read; None if they read no input.
 
-    Only every `step`-th output counts. It suffices to visit the first and the last period of outputs, because
-    intervals never move backwards from one period to the next.
+    Only every `step`-th output of the interval counts. The first and the last period of outputs are enough to visit,
+    because intervals never move backwards from one period to the next.
     """
     if interval is None:
         return None
@@ -233,7 +237,7 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 def unite_reads(one: Reads, other: Reads) -> Reads:
     """Return, for each output, the smallest interval that contains its intervals in both `Reads`.
 
-    Both must have the same jump. Raises TooVaried.
+    Both must have the same jump. Raises TooVaried if their common period exceeds MOST_POSITIONS.
     """
     if one == other:
         return one

@@ -25,9 +25,9 @@ class Dtype(NamedTuple):
 class Node(NamedTuple):
     """A layer of a network.
 
-    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of another node if it reuses the
-    weights of that node, otherwise None. `path` and `line` are its place in the spec. `frozen` excludes its params from
-    training.
+    `reads` are the numbers of its input tensors (see `Network`). If the layer reuses the weights of another node,
+    `owner` is the index of that node, otherwise None. `path` and `line` locate the layer in the spec. `frozen` excludes
+    its params from training.
     """
 
     name: str
@@ -129,7 +129,7 @@ class Network(NamedTuple):
 def matches_pattern(name: str, pattern: str) -> bool:
     """Return whether a layer's name matches a pattern such as `block*`.
 
-    A layer also matches the name of a part that contains it: `stage1` matches stage1.conv1.
+    The name of a scope, such as `stage1`, matches all layers inside it, such as stage1.conv1.
     """
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 

@@ -1,6 +1,6 @@
 """Defines the problems of a spec, and helpers for their messages and hints.
 
-A `Problem` says where it is (a path in the spec; line and column are added later), what is wrong and how to fix it.
+A `Problem` has its path in the spec (line and column are added later), a message, and a hint on how to fix it.
 """
 
 import re
@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 class Related(NamedTuple):
-    """Another place in the spec that a problem mentions, with a label for it."""
+    """Another part of the spec that a problem refers to, and the label under which it is shown."""
 
     path: Path
     label: str
@@ -55,9 +55,9 @@ class Related(NamedTuple):
 class Fix(NamedTuple):
     """An edit of the spec that fixes a problem; `convcalc.spec.edits` applies it.
 
-    `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` quotes a value that is not valid
-    YAML without quotes. `argument` sets an argument of the layer at the path (`text` is `name: value`). It is
-    correct only if the layer at the path `relies_on` follows that layer for all values of the spec parameters.
+    The action `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` does so for a value that
+    is not valid YAML without quotes. `argument` sets an argument of the problem's layer (`text` is `name: value`); this
+    is correct only if the layer at the path `relies_on` follows that layer for all values of the spec parameters.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
@@ -86,10 +86,11 @@ class Problem(NamedTuple):
 
 
 class Flaw(Exception):
-    """Raised for a wrong value by code that does not know where the value is in the file; the caller adds the place.
+    """Raised for a wrong value by code that does not know the path of the value in the spec; the caller adds the path.
 
-    `key` is the argument at fault. `where` is the path inside its value (to a key there if `on_key` is true).
-    `within` are the wrong characters (start, end) of a text.
+    `key` is the name of the wrong argument. If only a part of its value is wrong, `where` is the path from the value to
+    that part; with `on_key`, a key is wrong and not its value. In a text, `within` are the start and end of the wrong
+    characters.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ def message_with_hint(problem: Problem) -> str:
 class InvalidSpec(ValueError):
     """Raised if a spec is invalid. `problems` are all problems found, in the order of the file.
 
-    As text, it has a line per problem with its place, message and hint.
+    As text, it has one line per problem, with the position, message and hint.
 
     `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if
     the file was reached through a symbolic link and must not be quoted.

@@ -1,8 +1,8 @@
 """Defines integers that record the formula from which they were computed.
 
-A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, its result has its
-own formula. A formula shown to users is therefore always the one that was computed. `Notation` and `Latex` write an
-expression with symbols or with their values:
+A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, the result records
+the formula of that computation. A formula shown to users is therefore always the one that was computed. `Notation` and
+`Latex` write an expression with symbols or with their values:
 
 >>> n = make_quantity(Symbol("n", 28))
 >>> size = (n - 3) // 2 + 1

@@ -46,7 +46,9 @@ class RewrittenSpec(NamedTuple):
 def rewrite_spec(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement]
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises CannotChange if it would be invalid or other layers would change.
+    """Return the spec with `changes` applied.
+
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
 
     Other entries get an explicit name only if their default name would change and the spec refers to it.
     """
@@ -65,7 +67,9 @@ def rewrite_spec(
 def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement], naming: bool
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises InvalidSpec, and CannotChange if other layers would change.
+    """Return the spec with `changes` applied.
+
+    Raises InvalidSpec if the changed spec is invalid, and CannotChange if other layers would change.
 
     With `naming`, every other entry whose default name would change gets its old name as an explicit one.
     """
@@ -201,7 +205,10 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 
 
 def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
-    """Return the text of the spec with the changes in `found`. Comments and layout are kept. Raises CannotChange."""
+    """Return the text of the spec with the changes in `found`; comments and layout are preserved.
+
+    Raises CannotChange if the text must not be quoted, or if it cannot be edited to describe the changed network.
+    """
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
@@ -221,7 +228,10 @@ def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec)
 
 
 def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """Return the edit of the text that replaces an entry by one or more entries. Raises CannotEdit."""
+    """Return the edit of the text that replaces an entry by one or more entries.
+
+    Raises CannotEdit if they cannot be written at the position of the entry.
+    """
     try:
         return replace_entry(document, path, [_format_entry(item) for item in items])
     except CannotEdit:
@@ -229,7 +239,10 @@ def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -
 
 
 def _make_naming_edit(document: Document, path: Path, name: str) -> Edit:
-    """Return the edit of the text that gives an entry an explicit name. Raises CannotEdit."""
+    """Return the edit of the text that gives an entry an explicit name.
+
+    Raises CannotEdit for branches and sequences, and for entries whose arguments cannot be edited.
+    """
     entry = value_at(document.root, path)
     if _get_default_name_word(entry) in LISTS:
         raise CannotEdit(f"the default name of {name}, a later entry, would change: give {name} a name")

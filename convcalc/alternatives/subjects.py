@@ -19,7 +19,7 @@ _MOST_NAMED = 3  # maximum number of layers that an error message lists
 
 
 class NoSuchLayer(ValueError):
-    """Raised if a pattern matches no convolution, or only some of the uses of an entry."""
+    """Raised if the text that selects convolutions matches none, or only some of the uses of an entry."""
 
 
 def list_convolutions(document: Document, network: Network) -> list[Convolution]:
@@ -83,9 +83,10 @@ def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, 
 
 
 def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions with at least one use that matches a name, a pattern or a scope.
+    """Return the convolutions with at least one use that `pattern` matches.
 
-    `pattern` may be several of these, comma-separated. Raises NoSuchLayer if one of them matches no convolution.
+    `pattern` is the name of a layer or scope, a glob such as `stage1.*`, or several of these separated by commas.
+    Raises NoSuchLayer if one of them matches no convolution.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
     chosen: set[str] = set()
@@ -129,7 +130,10 @@ def _describe_no_match(names: Sequence[str], network: Network, pattern: str) -> 
 
 
 def _describe_missed_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
-    """Return the message that a pattern misses the uses `others`, with a pattern that matches all uses of the entry."""
+    """Return the error message for a LAYER that matches some uses of an entry, but not the uses named in `others`.
+
+    The message suggests a LAYER that matches all uses.
+    """
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
     place = f" in block {show(conv.path[1])}" if conv.path[0] == "blocks" else ""
@@ -144,7 +148,10 @@ def _describe_missed_uses(conv: Convolution, network: Network, others: Sequence[
 
 
 def pattern_of(conv: Convolution, network: Network) -> str:
-    """Return a name, pattern, or comma-separated patterns that match all uses of an entry and no other convolution."""
+    """Return the text, such as `conv1` or `stage1.*.conv1`, that selects all uses of an entry and no other convolution.
+
+    The text can consist of several patterns separated by commas.
+    """
     own = names_of(conv, network)
     if len(own) == 1:
         return own[0]

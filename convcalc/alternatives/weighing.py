@@ -51,9 +51,9 @@ class Option(NamedTuple):
 class Alternative(NamedTuple):
     """An option built into the network: the changed spec and the report of its network.
 
-    `before` is the report of the entry's first use, and `after` the report of the last layer that replaces this
-    use. `same_shape` and `same_field` tell whether the output shape and the receptive field stay the same for all
-    uses.
+    `before` is the report of the layer that is the first use of the replaced entry, and `after` is the report of the
+    last of the new layers at its position. `same_shape` and `same_field` tell whether the output shape and the
+    receptive field stay the same for all uses.
     """
 
     option: Option
@@ -70,7 +70,7 @@ class UnknownFigure(ValueError):
 
 
 class Refused(NamedTuple):
-    """A factoring that cannot change a convolution, and the reason; `factoring` is "" if no factoring can change it."""
+    """A convolution that a factoring cannot replace, and the reason; `factoring` is "" if none can replace it."""
 
     conv: Convolution
     factoring: str
@@ -124,9 +124,9 @@ def cost_of(conv: Convolution, network: Network) -> _Figures:
 
 
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """Build consecutive layers; `shape` is the input of the first one. Raises Flaw.
+    """Return the layers of consecutive entries, whose arguments must not contain expressions.
 
-    The arguments must not contain expressions.
+    `shape` is the input shape of the first layer. Raises Flaw if a layer is not possible with its input.
     """
     layers: list[Layer] = []
     for word, arguments in entries:
@@ -158,7 +158,7 @@ def _sum_figures(found: Iterable[_Figures]) -> _Figures:
 
 
 class Found(NamedTuple):
-    """The alternatives that save most, the number of further ones, and the options that cannot be built.
+    """The alternatives that save most, the number of further alternatives, and the options that cannot be built.
 
     `only_lower` is true if alternatives that do not lower the metric by which they are sorted are left out.
     """
@@ -180,8 +180,8 @@ def find_alternatives(
 ) -> Found:
     """Return the `rows` alternatives (None: all) that lower a metric of the whole network most, largest saving first.
 
-    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower it are left out.
-    Raises UnknownFigure if it is unknown for this network.
+    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower the metric are left out.
+    Raises UnknownFigure if the metric of the network is unknown.
     """
     if by in _Figures._fields:  # sums over layers, so options can be ranked before they are built
         ranked = sorted(options, key=lambda option: -option.saving(by))
@@ -196,7 +196,10 @@ def find_alternatives(
 
 
 def _find_saving(before: Report, after: Report, by: str) -> int:
-    """Return the difference of the metric `by` between both reports, positive if it fell. Raises UnknownFigure."""
+    """Return how much lower the metric `by` is in the report `after`; negative if it is higher.
+
+    Raises UnknownFigure if the metric is unknown in either report.
+    """
     old, new = figure(before, by), figure(after, by)
     if old is None or new is None:
         raise UnknownFigure(f"{by} is unknown for this network")
@@ -204,7 +207,10 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 
 
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
-    """Return the network with the option in place of the convolution. Raises CannotChange."""
+    """Return the network with the option in place of the convolution.
+
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
+    """
     network = report.network
     spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])
     changed = analyse(spec.network)

@@ -54,9 +54,8 @@ def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
     """Return how much of the spec's budget and of further limits (`outside`) is used, in the order of the limits.
 
-    If a limit applies to all layers that match a pattern, one layer stands for all. It is the first layer with an
-    unknown value. If all values are known, it is the layer with the largest value (for a maximum) or the smallest
-    (for a minimum).
+    For a limit on all layers that match a pattern, the result is that of a single layer: the first one with an unknown
+    value or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
     """
     uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
@@ -85,9 +84,9 @@ def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
 
 
 def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
-    """Return the values that a limit applies to: of matching layers, of receptive fields, or one total.
+    """Return the values that a limit applies to; empty for a limit on shapes.
 
-    Empty for a limit on shapes.
+    They are one value per matching layer, one receptive field per output, or the network's total.
     """
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]

@@ -94,7 +94,7 @@ class Coverage:
         """Add to `needed` the positions of a layer's inputs from which the positions `sets` of its output are computed.
 
         `tensor` is the number of the output. Returns False if the positions of some input are unknown. Raises
-        TooLarge and TooVaried.
+        TooLarge or TooVaried if the positions would take too long to compute.
         """
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
@@ -131,7 +131,7 @@ def _reads_every_position(layer: Layer) -> bool:
 def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
     """Return, per input of a layer, the positions from which the output positions `sets` are computed.
 
-    None means that they are unknown. Raises TooLarge and TooVaried.
+    None means that they are unknown. Raises TooLarge or TooVaried if they would take too long to compute.
     """
     reach = layer.reach()
     if reach == "unknown":
@@ -161,7 +161,10 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return, for each input vector of a slice or concat, the features that become `features` of the output."""
+    """Return, for each input vector of a slice or concat, the set of its features that are copied to the output.
+
+    `features` is the set of the output features to consider; bit i of a set stands for feature i.
+    """
     if isinstance(layer, Slice):
         return [(features << layer.channels[0],)]
     found: list[Sets | None] = []

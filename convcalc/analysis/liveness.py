@@ -15,8 +15,8 @@ from convcalc.network import Network
 class Liveness(NamedTuple):
     """The bytes of all live tensors at each node (`live`), and the largest of these sums (`peak`).
 
-    `peak_at` is the index of the node with the peak; `peak_tensors` are the numbers of the tensors that are live
-    there.
+    `peak_at` is the index of the node with the peak; `peak_tensors` are the numbers of the tensors that are live while
+    this node runs.
     """
 
     live: tuple[int, ...]

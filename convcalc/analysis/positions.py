@@ -26,7 +26,7 @@ class TooLarge(ValueError):
 
 
 def full_set(count: int) -> int:
-    """Return the set of the positions 0 to count - 1. Raises TooLarge."""
+    """Return the set of the positions 0 to count - 1. Raises TooLarge if `count` exceeds MOST_BITS."""
     if count > MOST_BITS:
         raise TooLarge
     return (1 << count) - 1
@@ -38,7 +38,10 @@ def find_ends(positions: int) -> tuple[int, int] | None:
 
 
 def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
-    """Return the set of inputs that a set of outputs reads, on an input axis of `size` positions. Raises TooLarge."""
+    """Return the set of input positions that a set of output positions (`outputs`) reads.
+
+    `size` is the length of the input axis. Raises TooLarge if an intermediate set would be too large.
+    """
     inside = full_set(size)
     if reads.period == reads.shift == 1:
         return _find_inputs_of_residue(reads, 0, outputs) & inside
@@ -56,10 +59,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _find_inputs_of_residue(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the input positions read by outputs that have the same remainder modulo the period (`residue`).
+    """Return the input positions read by output positions that are equal to `residue` modulo the period.
 
-    For each s in the set `starts`, one output reads the inputs of output `residue`, moved by s + `offset`. Raises
-    TooLarge.
+    Each of these outputs reads the interval of output `residue`, moved by s + `offset` for one s of the set `starts`.
+    Raises TooLarge if that interval is longer than MOST_BITS.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -117,7 +120,7 @@ def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
     """Return the set of features that the given positions of a tensor become when it is flattened.
 
     `sets` are the positions along each axis, the same for every channel; `spatial` are the sizes of the axes.
-    Raises TooLarge.
+    Raises TooLarge if there are too many features.
     """
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
@@ -126,9 +129,9 @@ def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
 
 
 def _repeat_block(block: int, count: int, places: int) -> int:
-    """Return the union of copies of the set `block`; for each n in the set `places`, one copy is moved by n × count.
+    """Return the set {p + n × count} for all p in the set `block` and all n in the set `places`.
 
-    Raises TooLarge.
+    Raises TooLarge if it could contain a position above MOST_BITS.
     """
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
@@ -140,7 +143,7 @@ def _repeat_block(block: int, count: int, places: int) -> int:
 def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
     """Return, per axis, the positions of a tensor that become the given features when it is flattened.
 
-    Raises TooLarge.
+    Raises TooLarge if the tensor has more than MOST_BITS elements.
     """
     count = prod(spatial)
     if channels * count > MOST_BITS:

@@ -27,7 +27,7 @@ MOST_RESIDUES = 512  # longest common period that is computed for paths with dif
 
 
 class Field(NamedTuple):
-    """The receptive field of a tensor: per axis, its paths to the network's input (see the module).
+    """The receptive field of a tensor: per axis, its paths to the network's input (see the module's docstring).
 
     `axes` is None if the field is unknown. `whole` is true if it is the whole input. `aligned` is false if merged
     branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which
@@ -159,7 +159,7 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the receptive field of the output of a layer with several inputs.
 
-    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried.
+    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be united.
     """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -185,7 +185,7 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
     """Return an input's paths after it is broadcast to the shape `output`; None if unknown.
 
-    All positions along a broadcast axis have the same field. Raises TooVaried.
+    All positions along a broadcast axis have the same field. Raises TooVaried if the input lacks some of the axes.
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
@@ -287,6 +287,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the smallest input interval that contains the intervals of all paths; None if nothing is read."""
+    """Return the smallest input interval that contains the intervals of all paths; None if no path reads an input."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

@@ -38,9 +38,9 @@ def compute_training_memory(network: Network, sizes: Sequence[int], weight_memor
     `sizes` are the bytes of every tensor, `weight_memory` the bytes of all weights and buffers, and `optimizer` is
     a key of OPTIMIZERS.
 
-    For a network with integer data types the result is unknown: it is trained in floating point with simulated
-    rounding (quantisation-aware training, Jacob et al. 2018), which is a network with other data types. PyTorch:
-    "only Tensors of floating point and complex dtype can require gradients".
+    The result is unknown for a network with integer data types. Such a network is trained in floating point with
+    simulated rounding (quantisation-aware training, Jacob et al. 2018), that is, with other data types. PyTorch: "only
+    Tensors of floating point and complex dtype can require gradients".
     """
     if not _is_trainable(network):
         return Training(None, None, None, weight_memory, None)

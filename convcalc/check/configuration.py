@@ -56,9 +56,10 @@ class Configurations:
         self.above: dict[str, _Configuration | None] = {}
 
     def of(self, file: str) -> Settings:
-        """Return the settings for a spec file. Raises WrongConfiguration.
+        """Return the settings for a spec file.
 
-        Standard input and examples are treated as files in the current folder.
+        Standard input and examples are treated as files in the current folder. Raises WrongConfiguration if the
+        configuration file that applies cannot be read or has a wrong setting.
         """
         file = "." if file == STANDARD_INPUT or file.startswith(examples.PREFIX) else file
         found = self.only or self.nearest(os.path.dirname(os.path.abspath(file)))
@@ -67,7 +68,7 @@ class Configurations:
     def nearest(self, folder: str) -> _Configuration | None:
         """Return the configuration in a folder or, if it has none, in the nearest folder above; None if there is none.
 
-        Raises WrongConfiguration.
+        Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
         """
         if folder not in self.above:
             parent = os.path.dirname(folder)
@@ -76,7 +77,10 @@ class Configurations:
         return self.above[folder]
 
     def inside(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder; None if there is none. Raises WrongConfiguration."""
+        """Return the configuration in a folder; None if there is none.
+
+        Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
+        """
         for name in _FILES:
             path = os.path.join(folder, name)
             table = read_table(path) if os.path.isfile(path) else None
@@ -88,7 +92,7 @@ class Configurations:
 def read_table(path: str) -> dict[str, Any] | None:
     """Return the table of settings in a configuration file; None for a pyproject.toml without [tool.convcalc].
 
-    Raises WrongConfiguration.
+    Raises WrongConfiguration if the file cannot be read, is not TOML, or has a `tool.convcalc` that is not a table.
     """
     import tomllib  # imported only if there is a configuration file, because the import slows the start
 
@@ -123,9 +127,9 @@ def _make_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 
 
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
-    """Return the settings in one table. Raises WrongConfiguration.
+    """Return the settings in one table. Raises WrongConfiguration for an unknown setting or a wrong value.
 
-    Messages locate mistakes by `path`, the configuration file, and `above`, the keys that lead to the table.
+    `path` is the configuration file, and `above` are the keys that lead to the table; messages contain both.
     """
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, values, fail_on = [], {}, None
@@ -148,7 +152,7 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
 
 
 def _locate_key(path: str, *keys: str) -> str:
-    """Return the place of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
+    """Return the file and line of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
 
     tomllib does not report positions, so each key is searched in the text after the key that contains it.
     """

@@ -1,4 +1,4 @@
-"""Chooses which files to check: those given by name, and the specs in folders and among the matches of patterns."""
+"""Chooses which files to check: files given by name, and the specs in folders and among files that match a pattern."""
 
 import os
 import re
@@ -23,7 +23,7 @@ class _Chosen(NamedTuple):
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:
-    """Return the files to check: every file given by name, and all specs in folders and among matches of patterns.
+    """Return the files to check: every file given by name, and all specs in folders or matched by a pattern.
 
     The spec parameters of `NET@width=0.5` stay part of the name of each file.
     """

@@ -55,10 +55,11 @@ class NoProcesses(Exception):
 
 
 def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Iterator[Checked]:
-    """Yield the problems in each file, in the order of the tasks. Raises NoProcesses.
+    """Yield the problems in each file, in the order of the tasks.
 
     At most `jobs` processes are used. If `jobs` is None, there is one per usable processor, but only if checking
-    the files takes longer than starting the processes.
+    the files takes longer than starting the processes. Raises NoProcesses if a process cannot be started, is killed or
+    crashes.
     """
     if len(tasks) > 1 and not gc.isenabled():
         _resume_garbage_collection()
@@ -127,9 +128,9 @@ def check_file(task: Task, how: How) -> Checked:
 
 
 def _add_params_to_messages(found: Checked, params: str) -> Checked:
-    """Add the spec parameters, such as `width=0.5`, to each message and budget.
+    """Add the spec parameters, such as `width=0.5`, to each message and to the name of each budget.
 
-    Otherwise, results of the same file with different parameters could not be told apart.
+    They tell apart the results of one file that is checked with different parameters.
     """
     if not params:
         return found
@@ -165,9 +166,10 @@ def _not_checked(file: str, why: str, hint: str = "") -> Checked:
 
 
 def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
-    """Yield the problems in each file, in the order of the tasks, using several processes. Raises NoProcesses.
+    """Yield the problems in each file, in the order of the tasks, using several processes.
 
-    The processes are ended even if the generator is closed early or an error occurs.
+    The processes are ended even if the generator is closed early or an error occurs. Raises NoProcesses if a process
+    cannot be started, is killed or crashes.
     """
     import multiprocessing  # imported only for many files, because it slows the start
     from concurrent.futures import ProcessPoolExecutor

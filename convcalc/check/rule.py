@@ -70,7 +70,7 @@ class Rule(ABC):
     ) -> Problem:
         """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
 
-        The finding marks the key at the path in the excerpt of the spec, or its value if `on_key` is false.
-        `related` are other places to show.
+        The excerpt of the spec marks the key at the path, or its value if `on_key` is false. `related` are other parts
+        of the spec that are shown with the finding.
         """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

@@ -78,7 +78,7 @@ def check(
 
 
 def _merge_repeated_findings(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the first finding at each place of the spec; its message states how many others were there.
+    """Return the first finding for each path of the spec; its message states how many others have the same path.
 
     Every use of a block repeats the findings about the layers in the block.
     """

@@ -61,10 +61,10 @@ def _get_metric_and_side(limit: Limit) -> tuple[str, bool]:
 
 
 def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
-    """Return the limit that a setting such as `max-params` or `min-receptive-field` describes. Raises Flaw.
+    """Return the limit that a setting such as `max-params` or `min-receptive-field` describes.
 
-    `origin` is the source of the limit, for messages. If the name is unknown, the closest name of a limit or of
-    `other_names` is suggested.
+    `origin` is the source of the limit, for messages. Raises Flaw if the value is wrong or the name is unknown; the
+    hint then suggests the closest name of a limit or in `other_names`.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
@@ -76,7 +76,7 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
-    """Check a list of rule codes or prefixes of codes, and return it as a tuple. Raises Flaw if one matches no rule."""
+    """Return a list of rule codes, or prefixes of codes, as a tuple. Raises Flaw if an item matches no rule."""
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "for example: [CV201]")
     for code in value:
@@ -86,7 +86,7 @@ def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[s
 
 
 def read_severity(value: Any) -> str:
-    """Check the value of the setting fail-on, and return it. Raises Flaw if it is not a severity."""
+    """Return the value of the setting `fail-on`. Raises Flaw if it is not a severity."""
     if value not in SEVERITIES:
         raise Flaw(f"fail-on must be error, warning or note; got {show(value)}", did_you_mean(str(value), SEVERITIES))
     return str(value)

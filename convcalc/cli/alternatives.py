@@ -93,7 +93,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the name of the figure in the value of --by. Raises Failure if it is unknown."""
+    """Return the metric that the value of --by names. Raises Failure for an unknown name."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -109,8 +109,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` decides about convolutions in blocks: for `select_by_any_use`, LAYER must match any use of the block; for
-    `select_by_all_uses`, it must match all of them.
+    `choose` is `select_by_any_use` or `select_by_all_uses`. With the second, LAYER must match all uses of a convolution
+    in a block, and Failure is also raised if it matches only some of them.
     """
     try:
         return choose(convs, report.network, layer)
@@ -131,7 +131,7 @@ def _render(
 ) -> str:
     """Return the text to print, with at most `limit` alternatives (None: all).
 
-    `by` is the figure that ranks them. With `only_lower`, alternatives that do not lower it are left out.
+    `by` is the metric that ranks the alternatives. With `only_lower`, those that do not lower it are left out.
     """
     from convcalc.render import alternatives
 
@@ -152,9 +152,9 @@ def _render(
 def _apply(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
-    """Return the spec with an alternative applied, and a line that says what this saves. Raises Failure.
+    """Return the spec with an alternative applied, and a line with the network's costs before and after.
 
-    `apply` is the value of --apply, such as `separable:conv2`.
+    `apply` is the value of --apply, such as `separable:conv2`. Raises Failure if it cannot be applied.
     """
     from convcalc.render.alternatives import applied_line
 

@@ -1,6 +1,6 @@
 """Completion for bash, which splits words at `:`, `=` and `@` and replaces only the last part of a word.
 
-Click's own script does not allow for that: it could not complete `example:res` or `net.yaml@wid`.
+With click's own script for bash, `example:res` or `net.yaml@wid` could not be completed.
 """
 
 import os

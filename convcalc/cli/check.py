@@ -166,7 +166,7 @@ def command(
 def _refuse_params(files: Iterable[str]) -> None:
     """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
 
-    A fix must be right for the spec as it is written.
+    A fix is written into the file, so it must be right for the values in the file.
     """
     for file in files:
         if split_net(file)[1]:
@@ -200,9 +200,9 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 
 
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
-    """Print the problems that --fix does not fix on standard error.
+    """Print on standard error the problems that remain after --fix.
 
-    Their line numbers are those of the fixed text.
+    The line numbers refer to the fixed text.
     """
     from convcalc.render.check import text_lines
 
@@ -227,9 +227,9 @@ def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """Return one task per file, with its settings from configuration files. Raises WrongConfiguration.
+    """Return one task per file, with its settings from configuration files.
 
-    With `isolated`, configuration files are not read.
+    With `isolated`, configuration files are not read. Raises WrongConfiguration if one of them is wrong or unreadable.
     """
     if isolated:
         return [Task(file, Settings()) for file in files]

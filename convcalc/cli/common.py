@@ -227,7 +227,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Return these option values as overrides, parsed as in a spec. Raises Failure if one is malformed."""
+    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure if one is malformed."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -237,7 +237,7 @@ def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | N
 
 
 def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Return the values of the NAME=VALUE texts by name. Raises Failure, which names `option`, if one is wrong."""
+    """Return the values in NAME=VALUE texts by name. Raises Failure, with the name `option`, if a text is malformed."""
     return collect_by_name(option, (_read_param(text, option) for text in texts))
 
 
@@ -260,7 +260,10 @@ def _read_param(text: str, option: str) -> tuple[str, Any]:
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
-    """Return the name (None if left out) and the sizes in a text such as `left=3,320,320`. Raises Failure."""
+    """Return the name (None if left out) and the sizes in a text such as `left=3,320,320`.
+
+    Raises Failure if a size is not a positive integer.
+    """
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
@@ -269,7 +272,10 @@ def read_input(text: str) -> tuple[str | None, Any]:
 
 
 def _read_dtype(text: str) -> Any:
-    """Return a text such as `int8` unchanged, and `weights=int8,bias=int32` as a dict. Raises Failure."""
+    """Return a text such as `int8` unchanged, and `weights=int8,bias=int32` as a dict.
+
+    Raises Failure if a data type is unknown or a name is repeated.
+    """
     parts = text.split(",") if "=" in text else [f"={text}"]
     for part in parts:
         dtype = part.partition("=")[2]
@@ -283,7 +289,7 @@ def _read_dtype(text: str) -> Any:
 
 
 def _parse_value(option: str, text: str) -> Any:
-    """Parse a value as in a spec. Raises Failure, which names the option."""
+    """Parse a value as in a spec. Raises Failure, with the name of the option, if it is not valid YAML."""
     try:
         return read_value(text)
     except InvalidSpec as error:
@@ -302,13 +308,19 @@ def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
 
 
 def load_argument(argument: str, overrides: Overrides, output: Output) -> Network:
-    """Return the network of a NET argument such as `net.yaml@width=0.5`. Raises Failure or InvalidSpec."""
+    """Return the network of a NET argument such as `net.yaml@width=0.5`.
+
+    Raises Failure if the argument is malformed or the file cannot be read, and InvalidSpec if the spec is invalid.
+    """
     net, overrides = split_params(argument, overrides)
     return load(net, overrides, output)
 
 
 def read_document(net: str) -> Document:
-    """Return the document that NET refers to: a file, standard input or an example. Raises Failure if unreadable."""
+    """Return the document that NET refers to: a file, standard input or an example.
+
+    Raises Failure if it does not exist or cannot be read.
+    """
     try:
         return read_net(net)
     except examples.NoExample as error:
@@ -318,12 +330,18 @@ def read_document(net: str) -> Document:
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
-    """Return the network that NET refers to, and warn if its input axes look swapped. Raises Failure or InvalidSpec."""
+    """Return the network that NET refers to, and warn if its input axes look swapped.
+
+    Raises Failure if the file cannot be read, and InvalidSpec if the spec is invalid.
+    """
     return build_network(read_document(net), overrides, output)
 
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:
-    """Return the network of a document, and warn if its input axes look swapped. Raises InvalidSpec."""
+    """Return the network of a document, and warn if its input axes look swapped.
+
+    Raises InvalidSpec if the spec is invalid.
+    """
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
         from convcalc.cli.misread import warn_of_misread_inputs  # slow: imports the linter
@@ -333,9 +351,9 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function that takes overrides and returns the document's network with them.
+    """Return a function that takes overrides and returns the network that the document describes with them.
 
-    With `output`, the first call of that function warns if the input axes look swapped.
+    If `output` is given, the first call of that function warns if the input axes look swapped.
     """
     outputs = [output] if output else []
 

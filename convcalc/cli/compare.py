@@ -107,7 +107,7 @@ def _read_columns(
 
 
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
-    """Replace each pattern of examples, such as `example:mobilenet*`, by the names of the examples it matches.
+    """Replace each pattern of examples, such as `example:mobilenet*`, by the names of the examples that match it.
 
     Raises Failure if it matches none, or if the text after the `@` of an argument is malformed.
     """

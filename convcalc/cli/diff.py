@@ -109,7 +109,7 @@ class _ComparedNetwork(NamedTuple):
 
 
 def _read_condition(text: str) -> Condition:
-    """Parse a condition of --fail-if. Raises Failure with a caret under the mistake."""
+    """Parse a condition of --fail-if. For a malformed one, raises Failure with a caret under the mistake."""
     try:
         return parse_condition(text)
     except Flaw as flaw:
@@ -122,7 +122,7 @@ def _read_condition(text: str) -> Condition:
 def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
     """Return a function that reads the document of the old network, from a file or a git revision.
 
-    Raises UsageError if the arguments do not fit.
+    Raises UsageError for a wrong number of networks, and for a network that cannot be read with --git.
     """
     if revision is None:
         if len(nets) != 2:
@@ -153,7 +153,7 @@ def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -
 
 
 def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
-    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
+    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for a mistake in the options."""
     document = side.read_document()
     try:
         return common.build_network(document, side.overrides, where)
@@ -184,7 +184,7 @@ def _render(
 
 
 def _report_failures(difference: Difference, failed: list[Condition]) -> int:
-    """Print how the figure of each failed condition changed; return 1 if there are failed conditions, else 0."""
+    """Print a message for each failed condition; return 1 if there are any, else 0."""
     from convcalc.render.diff import failure_text
 
     for one in failed:

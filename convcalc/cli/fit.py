@@ -68,8 +68,9 @@ def command(
     """Find the largest network within a budget.
 
     NET is analysed with every combination of the values of -p. The combinations within the budget are listed, best
-    first. Below them are the combinations nearest to the best one that exceed the budget. The budget consists of the
-    limits in the spec and on the command line. The exit status is 1 if no combination is within the budget.
+    first. The list is followed by combinations that exceed the budget and differ from the best one in a single value.
+    The budget consists of the limits in the spec and on the command line. The exit status is 1 if no combination is
+    within the budget.
 
     With -q, only the best combination is printed, as options for other commands:
 
@@ -116,7 +117,7 @@ def _drop_budget(load: Load) -> Load:
 
 
 def _read_order(text: str) -> Order:
-    """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure."""
+    """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
     written = text.removeprefix("-")
     metric = find_figure(written) or written
     if metric not in METRICS:
@@ -128,7 +129,7 @@ def _read_order(text: str) -> Order:
 def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
     """Return the spec parameters and values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
 
-    Raises Failure if a text is malformed, and Flaw if the range in it is.
+    Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
     """
     params: dict[str, Param] = {}
     for text in tried:
@@ -142,7 +143,7 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
 
 
 def _read_values(text: str, values: str) -> list[Any]:
-    """Parse comma-separated values as in a spec. Raises Failure, which quotes the whole option `text`."""
+    """Parse comma-separated values as in a spec; for malformed ones, raises Failure with the option's whole `text`."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -153,7 +154,7 @@ def _read_values(text: str, values: str) -> list[Any]:
 
 
 def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
-    """Return the result in the requested format, with `rows` combinations (0: all).
+    """Return the result in the requested format, with at most `rows` combinations (0: all).
 
     If `rows` is None, JSON and CSV have all combinations, and the other formats the first few.
     """

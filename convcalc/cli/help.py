@@ -77,10 +77,7 @@ def _help_of_command(name: str) -> str:
 
 
 def _suggest_topic(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown topic.
-
-    It names the page of a layer kind or rule, a topic with that meaning, or a topic with a similar name.
-    """
+    """Return a hint for an unknown topic: the command for a layer kind or rule, or a topic that was probably meant."""
     from convcalc.check.rules import RULES
     from convcalc.layers import KINDS
 

@@ -74,7 +74,7 @@ def command(
 def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
     """Return the graph of a file, or of the PyTorch module that `factory` returns.
 
-    Raises NotImported if its contents are unsupported, and Failure if the file cannot be read.
+    Raises NotImported if the contents of the file or module are unsupported, and Failure if the file cannot be read.
     """
     if factory is not None:
         return _import_torch(factory, shapes)

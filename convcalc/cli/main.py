@@ -126,7 +126,7 @@ def _is_net(argument: str) -> bool:
 
 
 def _suggest_command(word: str, known: list[str]) -> str:
-    """Return a hint for an unknown command: a command with that meaning, or one with a similar name."""
+    """Return a hint for an unknown command: the command or example that was probably meant."""
     if os.path.isdir(word):
         return f"convcalc check {printable(word)} checks the specs of a folder"
     meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]

@@ -93,7 +93,10 @@ def _compare(
 
 
 def _compare_with_file(network: Network, file: str) -> Any:
-    """Return the comparison with an ONNX file. Raises NotImported, and Failure if it cannot be opened."""
+    """Return the comparison with an ONNX file.
+
+    Raises NotImported if the file is not a supported ONNX graph, and Failure if it cannot be opened.
+    """
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measure_file import measure_file
     from convcalc.spec.files import explain_unreadable

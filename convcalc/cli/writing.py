@@ -31,7 +31,7 @@ class Output(NamedTuple):
 
 
 class Failure(click.ClickException):
-    """A command could not run: its message is printed and the exit status is 2."""
+    """Raised if a command cannot run; the message is printed and the exit status is 2."""
 
 
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
@@ -180,7 +180,7 @@ def rewrite_file(file: str, before: str, after: str) -> None:
 
 
 def _replace_file(target: str, content: bytes) -> None:
-    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError."""
+    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError on failure."""
     import tempfile  # importing it at the top would slow the start
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()

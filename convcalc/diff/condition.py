@@ -76,7 +76,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
-    """Parse an amount such as `5%` or `64KiB`; return it, and whether it is a percentage. Raises Flaw."""
+    """Return an amount such as `5%` or `64KiB` as a number, and whether it is a percentage.
+
+    Raises Flaw if the text is not an amount of this metric.
+    """
     if not text:
         raise Flaw("the change is missing", _EXAMPLE)
     percent = _PERCENT.fullmatch(text)

@@ -184,9 +184,9 @@ def _collect_options(layer: LayerReport) -> dict[str, Any]:
 def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
     """Return, per tensor, its source: the number of the matched pair that produces it, or the name of an input.
 
-    `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair: the source
-    of its output is the source of its first input. Inserting a layer between two others therefore does not count as
-    rewiring.
+    `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair; the source of
+    its output is then the source of its first input. A layer that reads the output of an inserted layer therefore does
+    not count as rewired.
     """
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]

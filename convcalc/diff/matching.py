@@ -150,8 +150,9 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) 
 def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
     """Return the row of the score table for the old layer `mark`, and the best choice for each new layer.
 
-    Item n of the row is the best total score of all old layers up to this one with the first n new layers.
-    `columns` are the new layers, and `above` is the row of the previous old layer.
+    Item n of the row is the best total score of all old layers up to `mark` with the first n new layers. `columns` are
+    the new layers, and `above` is the row of the previous old layer. A choice is to pair `mark` with the new layer, or
+    to leave one of the two unpaired.
     """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
@@ -170,7 +171,7 @@ def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) ->
 
 
 def _score_pair(mark: Mark, other: Mark) -> int:
-    """Return the score of two layers of one kind; 0 if they differ in both arguments and last part of the name."""
+    """Return the score of two layers of the same kind; 0 if both the arguments and the last part of the name differ."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:
@@ -189,7 +190,7 @@ def _score_pair(mark: Mark, other: Mark) -> int:
 def _trace_best_pairs(taken: Sequence[bytearray], ranges: _LayerRanges) -> Iterator[Pair]:
     """Yield the pairs with the highest total score, the last pair first.
 
-    `taken` has the best choices of each row of the score table. They are followed back from the last cell.
+    `taken` has the best choices of each row of the score table; this function follows them back from the last cell.
     """
     i, j = len(taken), ranges.new_stop - ranges.new
     while i and j:
@@ -244,9 +245,9 @@ def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
 def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) -> list[Pair]:
     """Return the pairs in ranges that are too long for one table of scores.
 
-    Layers of the same kind with the same arguments are paired one by one. At the first two that differ, the best
-    pairs of the next 64 layers are computed, and the pairs in the first 32 are used. Then this starts again after
-    the last pair.
+    Layers are paired one by one as long as their kinds and arguments are equal. At the first difference, the best pairs
+    of the next 64 layers are computed, and those within the first 32 layers are used. The same steps are then repeated
+    from the last of these pairs.
     """
     found: list[Pair] = []
     i, i_stop, j, j_stop = ranges

@@ -13,10 +13,11 @@ class NoRevision(ValueError):
 
 
 def read_at(revision: str, file: str) -> Document:
-    """Read a spec from a file as of a git revision. Raises NoRevision and InvalidSpec.
+    """Read a spec from a file as of a git revision; messages call the document `REVISION:FILE`.
 
-    Messages call the document `REVISION:FILE`. The size limit for specs in files applies. The file is read with
-    `git cat-file`, which returns the bytes as stored and runs no filter, hook or pager of the repository.
+    The file is read with `git cat-file`, which returns the bytes as stored and runs no filter, hook or pager of the
+    repository. Raises NoRevision if the file cannot be read from the revision, and InvalidSpec if it is not text or
+    exceeds the size limit of specs.
     """
     if not revision or revision.startswith("-") or ":" in revision:
         raise NoRevision(

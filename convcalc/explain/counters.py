@@ -158,7 +158,7 @@ def _count_operations_of_softmax(layer: Layer) -> int:
 
 
 def _count_outputs_of_interpolate(layer: Layer) -> int:
-    """Return the number of output values that ptflops assumes for `interpolate`: it rounds scale factors down."""
+    """Return the number of output values that ptflops assumes for `interpolate`, whose scale factors it rounds down."""
     factors: list[float] | None = layer.arguments().get("scale_factor")
     return layer.output.elements if factors is None else layer.input.elements * prod(map(int, factors))
 

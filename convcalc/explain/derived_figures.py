@@ -1,8 +1,8 @@
 """Derives the sizes, counts and bytes of a layer, each with the formula from which it was computed.
 
 `explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `DerivedFigure`s
-such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while
-the layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
+such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. This module does not contain the formulas: they are
+recorded while the layer's own methods compute with symbolic integers (see `make_symbolic_layer`).
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -77,13 +77,14 @@ class Explanation(NamedTuple):
 
 
 class NoLayer(ValueError):
-    """No layer has the requested name or matches the requested pattern."""
+    """Raised if no layer has the requested name or matches the requested pattern."""
 
 
 def explain_layers(report: Report, pattern: str) -> list[Explanation]:
-    """Return the explanations of the layers that `pattern` names: a layer, a scope, or a pattern such as `stage2.*`.
+    """Return the explanations of the layers that `pattern` selects.
 
-    Raises `NoLayer`, which suggests the closest name, if no layer matches.
+    `pattern` is the name of a layer or scope, or a glob such as `stage2.*`. Raises `NoLayer`, which suggests the
+    closest name, if no layer matches.
     """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
@@ -259,7 +260,8 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
     """Return the receptive field and jump of a layer's output, as formulas if possible, otherwise in words.
 
-    Per axis, the formula is field + (k_eff - 1) × jump, where field and jump are those of the layer's input.
+    Per axis, the formula is field + (k_eff - 1) × jump, with the field and jump of the layer's input. `twin` is the
+    layer with symbolic numbers.
     """
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field

@@ -56,9 +56,8 @@ _SET_SEPARATELY = {"inputs", "given", "output"}
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
     """Return a copy of a layer in which every number is a `Quantity`: the same value with a symbol such as `C_out`.
 
-    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, the output
-    sizes of the parts are formulas that the parts compute. Otherwise they are the symbols of the whole layer's
-    output sizes.
+    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, each part
+    computes its output sizes as formulas. Otherwise, they are the symbols of the whole layer's output sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -71,9 +70,9 @@ def _copy_with_symbols(
 ) -> Layer:
     """Return a copy of a layer with symbolic numbers; `inputs` and `output` become its symbolic shapes.
 
-    `whole` is set if the layer is a part of another layer: only arguments with the same value in `whole` become
-    symbolic, and `output` is None. The parts of a layer are copied too; each part reads the output of the previous
-    one.
+    The parts of a composed layer are copied too; each part reads the output of the previous one. For the copy of a
+    part, `whole` is the composed layer and `output` is None; only arguments that have the same value in `whole` then
+    become symbolic.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
@@ -116,7 +115,7 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """Replace the numbers in the value of argument `name` by quantities; a value without numbers is unchanged."""
+    """Replace the numbers in the value of argument `name` by a `Quantity` or `Factor` each; keep any other value."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):

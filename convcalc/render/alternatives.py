@@ -61,7 +61,7 @@ def _make_columns(report: Report, found: Sequence[Alternative], by: str, hide_la
     """Return the columns of the table, which has one row per alternative.
 
     Costs of the layer are shown as ratios, new to old. Costs of the network are shown as changes in percent; the change
-    of the figure `by` is always among them. With `hide_layer`, the column `layer` is left out.
+    of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
     """
 
     def ratios(name: str) -> list[str]:
@@ -101,8 +101,8 @@ def alternative_lines(
 ) -> list[Block]:
     """Return a heading, the table of alternatives, the number of alternatives left out, and a legend.
 
-    `chosen` are the convolutions that the user selected. If there is only one, its cost is shown too, and why some
-    alternatives are impossible. `by` is the figure that ranks the alternatives.
+    `chosen` are the convolutions that the user selected. If there is only one, its cost and the reasons why some
+    alternatives are impossible are shown too. `by` is the metric that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
@@ -152,7 +152,7 @@ def _describe_convolution(report: Report, conv: Convolution, width: int | None) 
 
 
 def alternative_markdown(report: Report, found: Found, by: str) -> str:
-    """Return a Markdown table of the alternatives; `by` is the figure that ranks them."""
+    """Return a Markdown table of the alternatives; `by` is the metric that ranks them."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
     columns = _make_columns(report, found.alternatives, by, False)
     lines += cell_markdown(columns) if found.alternatives else [_none_text(found, by)]
@@ -162,7 +162,7 @@ def alternative_markdown(report: Report, found: Found, by: str) -> str:
 
 
 def alternative_json(report: Report, found: Found, by: str) -> str:
-    """Return the alternatives as JSON text, with exact figures before and after; `by` is the figure that ranks them."""
+    """Return the alternatives as JSON text, with exact costs before and after; `by` is the metric that ranks them."""
     answer = {
         "schema": _SCHEMA,
         "name": report.network.name,

@@ -14,7 +14,7 @@ _WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of the wrapped
 class Cells(NamedTuple):
     """A table column: its title, and one text per row, aligned to the right if `right` is true.
 
-    If the table is too wide, the columns with the lowest `weight` are dropped first. Those of weight 9 are never
+    If the table is too wide, the columns with the lowest `weight` are dropped first. A column of weight 9 is never
     dropped.
     """
 
@@ -44,7 +44,8 @@ class Cells(NamedTuple):
 def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title") -> Table:
     """Return the table with these columns; `first` is the style of its first row.
 
-    To fit `width` characters (None: unlimited), columns are dropped. A left-aligned first column may also be cut.
+    To fit `width` characters (None: unlimited), columns are dropped; the texts of a left-aligned first column may also
+    be cut.
     """
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]

@@ -40,7 +40,7 @@ def _make_printable(problem: Problem) -> Problem:
 
 
 def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem]]:
-    """Yield every problem together with its file, sorted by file name and place."""
+    """Yield every problem together with its file, sorted by file name, line and column."""
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
 
 

@@ -149,9 +149,9 @@ def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, 
 def junit_xml(checked: Sequence[Checked]) -> str:
     """Return the problems as JUnit XML, with one test case per file.
 
-    A test case fails if its file has errors or warnings. They are all listed in one failure, because programs that read
-    JUnit XML show only one per test case. Notes become the output of the test case. Characters that XML does not allow
-    are escaped.
+    A test case fails if its file has errors or warnings. All of these are listed in a single failure, because programs
+    that read JUnit XML show only one failure per test case. Notes become the output of the test case. Characters that
+    XML does not allow are escaped.
     """
     from xml.etree import ElementTree
 

@@ -139,5 +139,8 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """Return the columns named in a comma-separated list; `default` if `names` is None. Raises UnknownColumn."""
+    """Return the columns named in a comma-separated list; `default` if `names` is None.
+
+    Raises UnknownColumn if a column does not exist.
+    """
     return find_columns(names, COLUMNS, default)

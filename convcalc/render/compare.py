@@ -27,9 +27,9 @@ _MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """A network in the table: its label, its report, and its figures by name.
+    """A network in the table: its label, its report, and its metrics by name.
 
-    `best` has the names of the figures in which this network is better than the others. It is None in a table that does
+    `best` has the names of the metrics in which this network is better than the others. It is None in a table that does
     not compare networks.
     """
 
@@ -40,7 +40,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, with the names of the figures in which it is the best.
+    """Return one row per network, with the names of the metrics in which it is the best.
 
     `named` has pairs of a label and a report.
     """
@@ -56,7 +56,7 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
-    """Return the figure as a number that is larger for a better network; None if it is unknown.
+    """Return the metric `name` of a network as a number that is larger for a better network; None if unknown.
 
     A receptive field that covers the whole input is infinite.
     """
@@ -147,9 +147,10 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
 
 
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """Return the rows sorted by the column named `sort`, or unchanged if it is None. Raises UnknownColumn.
+    """Return the rows sorted by the column named `sort`, or unchanged if it is None.
 
-    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order.
+    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order. Raises
+    UnknownColumn if there is no such column.
     """
     if sort is None:
         return list(rows)
@@ -168,7 +169,7 @@ def networks_lines(
 ) -> list[Block]:
     """Return the table, and a legend if any value in it is marked.
 
-    Given `columns` are always shown. If `columns` is None, those that fit `width` are shown.
+    If `columns` is None, as many columns as fit `width` are shown; otherwise exactly these `columns`.
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
@@ -210,7 +211,7 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
 def networks_json(rows: Sequence[NetworkRow]) -> str:
     """Return JSON text with one line per network.
 
-    A line has the header and totals of the report, and the names of the figures in which the network is the best.
+    A line has the header and totals of the report, and the names of the metrics in which the network is the best.
     """
     lines = []
     for row in rows:

@@ -36,7 +36,7 @@ _STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim"
 
 
 class TotalRow(NamedTuple):
-    """A row of the table of totals: the name and title of a figure, and its old and new value.
+    """A row of the table of totals: the name and title of a metric, and its old and new value.
 
     If `texts` is not None, these two texts are shown instead of the values.
     """
@@ -48,7 +48,7 @@ class TotalRow(NamedTuple):
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the table of totals: the main figures, and a few others if they differ."""
+    """Return the rows of the table of totals: the main metrics, and a few others if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
@@ -144,7 +144,7 @@ def list_total_signs(difference: Difference) -> list[str]:
 
 
 def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the legend entries for the arguments in the table, except those that are cut there."""
+    """Return the legend entries for the arguments in the table, except for arguments whose texts are cut."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -179,7 +179,7 @@ def given_text(change: ValueChange) -> str:
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return a message for a failed condition of --fail-if, which says by how much the figure changed."""
+    """Return a message for a failed condition of --fail-if, which says by how much the metric changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"

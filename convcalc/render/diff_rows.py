@@ -22,8 +22,8 @@ _MOST_READ = 4  # at most this many items of a list, such as the inputs of a lay
 class DifferenceRow(NamedTuple):
     """A row of the table: what happened to a group of layers.
 
-    `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is their number.
-    `params` and `macs` are the sums of their changes; None if unknown.
+    `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is the number of
+    layers, and `params` and `macs` are the sums of their changes; None if unknown.
     """
 
     did: str
@@ -37,7 +37,7 @@ class DifferenceRow(NamedTuple):
 
 
 class _RowBuilder:
-    """Collects changes for one row; `what` is a function that takes them and returns the description of the row."""
+    """Collects changes for one row; `what` is a function that takes the changes and returns the row's description."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did
@@ -83,10 +83,10 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield an entry for each event of a layer, such as `moved`: the event, a key, a name, and a function.
+    """Yield one tuple per event, such as `moved`, that happened to a layer: event, key, name, and description function.
 
-    Layers with the same event and key share a row, and the function returns the description of that row. A change of
-    names has no entry, nor has a change of shapes that does not change the cost. `scopes` has the scopes that were
+    Layers with the same event and key share a row, and the function returns the description of that row. Nothing is
+    yielded for a new name, or for a change of shapes that does not change the cost. `scopes` has the scopes that were
     added or removed as a whole, by event and layer name.
     """
     old, new = change.old, change.new
@@ -115,7 +115,7 @@ def _is_costly(change: LayerChange) -> bool:
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
     """Return a key that is equal for layers of the same kind from the same line of the spec.
 
-    If the line is unknown, it is equal for layers of the same kind whose names differ only in numbers.
+    If the line is unknown, the key is equal for layers of the same kind whose names differ only in numbers.
     """
     return layer.kind, layer.line or _strip_numbers(layer.name)
 
@@ -153,7 +153,7 @@ def _describe_kind(changes: Sequence[LayerChange]) -> str:
 
 
 def _format_common_arguments(changes: Sequence[LayerChange]) -> str:
-    """Return the arguments that the layers have in short form; empty if the layers differ in them."""
+    """Return the arguments of the layers in short form; empty if the layers have different arguments."""
     texts = {change.layer.layer.glance() for change in changes}
     return texts.pop() if len(texts) == 1 else ""
 

@@ -1,4 +1,4 @@
-"""Writes problems as text: place and message, the line of the spec with carets under the mistake, and a hint."""
+"""Writes problems as text: position and message, the line of the spec with carets under the mistake, and a hint."""
 
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line

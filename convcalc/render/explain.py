@@ -83,7 +83,7 @@ def _figure_lines(figure: DerivedFigure, width: int | None, lead: int) -> list[L
 
 
 def _protect_blanks(text: str, room: int) -> str:
-    """Replace blanks by no-break blanks where a formula must not be broken.
+    """Replace spaces by no-break spaces where a formula must not be broken.
 
     A formula may be broken only before an operator other than `/`. Parentheses that fit on one line are never broken.
     """

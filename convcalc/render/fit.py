@@ -1,7 +1,7 @@
 """Writes the results of `convcalc fit` as a table, Markdown, CSV, JSON, or command-line options.
 
-convcalc tries combinations of values for spec parameters. A result lists those with which the network is within its
-budget, and some of those with which it exceeds the budget.
+convcalc tries combinations of values for spec parameters. The result lists the combinations for which the network is
+within its budget, and some for which it exceeds the budget.
 """
 
 import json
@@ -86,7 +86,7 @@ def _limit_text(limit: Limit) -> str:
 
 
 def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Merge limits on the same figure into one with the strictest minimum and maximum."""
+    """Merge limits on the same metric into one with the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape)
@@ -167,8 +167,8 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     """Return combinations that exceed the budget, each with an introductory text.
 
-    If no combination is within the budget, the nearest one is returned. Otherwise, the returned combinations differ
-    from the best one in one spec parameter.
+    If no combination is within the budget, only the nearest one is returned. Otherwise, each returned combination
+    differs from the best one in a single spec parameter.
     """
     if found.within_budget:
         return [("exceeds the budget: ", trial) for trial in found.first_exceeding]

@@ -52,7 +52,7 @@ def parse_page(kind: type[Layer]) -> Page:
 def _signature(kind: type[Layer]) -> str:
     """Return the arguments of a layer kind, such as `out_channels, kernel_size, stride 1`.
 
-    Required arguments come first; the others are followed by their defaults. A no-break blank keeps an argument and its
+    Required arguments come first; the others are followed by their defaults. A no-break space keeps an argument and its
     default on the same line.
     """
     parts = [

@@ -252,9 +252,9 @@ def _divide_axis(interval: Interval, size: int, most: int) -> list[_CharacterRan
 
 
 def _find_overlaps(covered: _CharacterRange, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return three values: whether the range overlaps the region, the input, and both at the same place.
+    """Return whether a range overlaps the part of the region inside the input, the whole region, and the input.
 
-    They are in the order both, region, input. `interval` is the region, and `size` is the size of the input.
+    `interval` is the region, and `size` is the size of the input.
     """
     within = (max(interval[0], 0), min(interval[1], size - 1))
     return _overlaps(covered, within), _overlaps(covered, interval), _overlaps(covered, (0, size - 1))
@@ -275,7 +275,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    If `seen` is not None, this input region of one position is added.
+    `seen` is the input region of one position, which is added unless it is None.
     """
     network = report.network
     found: dict[str, Any] = {

@@ -18,10 +18,11 @@ _SUMMED = (*COUNTS, "weight_memory", "activation_memory")
 
 
 class Row(NamedTuple):
-    """A row of the table: a layer, or a scope with the sums over its layers; unknown figures are None.
+    """A row of the table: a layer, or a scope with the sums over its layers; unknown values are None.
 
-    `is_group` is true only for an open scope. `indent` is the number of open scopes around the row, and `label` is the
-    name without their names. `what` describes the layer or the folded scope.
+    `is_group` is true only for an open scope, whose layers follow in rows of their own. `indent` is the number of open
+    scopes that contain the row, and `label` is the name without the names of these scopes. `what` describes the layer
+    or the folded scope.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Row(NamedTuple):
 
 
 class _RangeSums:
-    """Computes the sum of a figure over any range of layers in constant time.
+    """Computes the sum of a metric over any range of layers in constant time.
 
     For this, the sums over the first n layers are computed once for every n.
     """
@@ -53,14 +54,14 @@ class _RangeSums:
         self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
 
     def between(self, start: int, stop: int) -> int | None:
-        """Return the sum over the layers `start` to `stop` - 1; None if a figure is unknown."""
+        """Return the sum over the layers `start` to `stop` - 1; None if the value of any of them is unknown."""
         if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
             return None
         return self.known[stop] - self.known[start]
 
 
 def _choose_share_figure(report: Report) -> str:
-    """Return the name of the figure for the column `share`: `macs`, or `flops` if there are no MACs."""
+    """Return the metric for the column `share`: `macs`, or `flops` if there are no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
@@ -124,7 +125,7 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the rows of `tree_rows` without open scopes; they have full names and are not indented."""
+    """Return the rows of `tree_rows` without open scopes; the remaining rows have full names and are not indented."""
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
@@ -207,7 +208,7 @@ def _group_row(
 ) -> Row:
     """Return the row of a scope, with the sums over its layers.
 
-    `shown` are the open scopes around it. `basis` is the figure for the column `share`, and `whole` is its total.
+    `shown` are the open scopes that contain it. `basis` is the metric for the column `share`, and `whole` is its total.
     """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
@@ -242,7 +243,7 @@ def _is_repeat_or_branch(group: Group) -> bool:
 def describe_scope(group: Group, label: str) -> str:
     """Return the description of a folded scope, such as `bottleneck × 3, 32 layers`.
 
-    The word, here `bottleneck`, is left out if `label` begins with it.
+    The first word (`bottleneck`) is left out if `label` begins with it.
     """
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"

@@ -161,9 +161,9 @@ def _short_text(count: int | None, meaning: str = "") -> str:
 
 
 def unknown_costs(report: Report) -> str:
-    """Return a text such as `the MACs of conv1, conv2, conv3 and 3 more`.
+    """Return a text that names the layers with unknown costs, such as `the MACs of conv1, conv2, conv3 and 3 more`.
 
-    It names layers whose MACs, FLOPs, or both are unknown; both together are called the cost.
+    If both the MACs and the FLOPs of a layer are unknown, the text says `the cost` instead of `the MACs`.
     """
     names: dict[str, list[str]] = {}
     for layer in report.uncounted:

@@ -103,7 +103,7 @@ def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
 
 
 def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """Return the two values of a figure as text, such as `params 104 here, 112 in PyTorch`."""
+    """Return convcalc's value and the other value of a figure as text, such as `params 104 here, 112 in PyTorch`."""
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 

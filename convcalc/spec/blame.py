@@ -42,10 +42,10 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the names of the spec parameters that make the spec invalid by their given values.
+    """Return the spec parameters in `names` whose values, given from outside, make the spec invalid.
 
-    This is a single name if the spec is valid without its value. Otherwise it is all names if the spec is valid without
-    all of their values, and () if it is not. Shapes that do not fit are never blamed on a value.
+    This is a single parameter if the spec is valid without its given value, otherwise all of `names` if the spec is
+    valid without all given values, otherwise (). Shapes that do not fit are never blamed on a value.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()

@@ -15,7 +15,7 @@ from convcalc.spec.values import ValueCompiler
 
 
 class BlockCompiler:
-    """Compiles the blocks of one document; their layers are compiled like any other entries."""
+    """Compiles the blocks of one document."""
 
     def __init__(self, problems: Problems, values: ValueCompiler, entries: EntryCompiler) -> None:
         self.problems = problems
@@ -25,7 +25,7 @@ class BlockCompiler:
     def compile_blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
         """Return the compiled blocks by name.
 
-        `written` is the value of the key blocks, `names` are the spec parameters that blocks can use.
+        `written` is the value of the top-level key `blocks`, and `names` are the spec parameters that blocks can use.
         """
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
@@ -50,7 +50,7 @@ class BlockCompiler:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def _compile_block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """Return the compiled block; mistakes are reported, and mark it as broken if they make it unusable."""
+        """Return the compiled block. Mistakes are reported; `broken` is set if they make the block unusable."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True

@@ -76,10 +76,10 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
 
 
 def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
-    """Return the limit of one metric, written as `value`. Raises Flaw if it is invalid.
+    """Return the limit of one metric, written as `value`. Raises Flaw if the value is invalid.
 
     `output` is the name of the output that the limit applies to, None for all outputs. For a limit per layer, `pattern`
-    is the pattern of the layer names.
+    is a glob that the names of the layers must match, such as `head.*`.
     """
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)

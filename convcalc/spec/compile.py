@@ -248,7 +248,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report a name for the count of a repeat that is invalid, reserved or already used."""
+        """Report the name of a repeat's count if the name is invalid, reserved or already used."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"

@@ -227,7 +227,7 @@ def is_argument(word: str) -> bool:
 
 
 def _suggest_activation(value: Any) -> str:
-    """Return the hint for an activation in an argument, as in `conv: {activation: relu}`: it must be an entry."""
+    """Return the hint for an argument such as `activation: relu`: make the activation an entry of its own."""
     if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
         return "remove it: no activation is applied by default"
     if isinstance(value, str) and value.startswith("$"):

@@ -1,7 +1,7 @@
-"""Holds the values of a spec with their places in the text, and translates paths into lines and columns.
+"""Holds the values of a spec with their positions in the text, and translates paths into lines and columns.
 
-A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. A place in the text is an
-`Extent`: the index of its first character, and the index after its last character.
+A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. An `Extent` is the part of
+the text that a value or key occupies: the index of its first character, and the index after its last character.
 """
 
 import re
@@ -24,7 +24,7 @@ UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping in a spec: a dict with the places of the mapping, its keys and its values in the text."""
+    """A mapping in a spec: a dict that also has the extents of the mapping, its keys and its values in the text."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
@@ -37,7 +37,7 @@ class Mapping(dict[str, Any]):
 
 
 class Sequence(list[Any]):
-    """A list in a spec, with the places of the list and its items in the text."""
+    """A list in a spec, which also has the extents of the list and its items in the text."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -86,15 +86,15 @@ class Document:
         return Span(line, column, end_line, end_column)
 
     def line(self, path: Path) -> int | None:
-        """Return the line, counted from 1, of the key or list item at a path; None if its place is unknown."""
+        """Return the line, counted from 1, of the key or list item at a path; None if the spec has no text."""
         extent = self.find(path, on_key=True)
         return None if extent is None else self.line_and_column(extent[0])[0]
 
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no place.
+        """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no extent.
 
         If there is no value at the path, return the extent of the closest value above it. If the value is text,
-        `within` selects a part of it by the start and end of that part.
+        `within` selects a part of the text by the start and end of that part.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
@@ -113,15 +113,15 @@ class Document:
         return extent
 
     def _find_part(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the place of a part of a scalar; `within` are the start and end of the part in `value`.
+        """Return the extent of a part of a scalar; `within` are the start and end of the part in `value`.
 
-        For a scalar with escape sequences, return the place of the whole scalar, because `value` is not in the text.
+        For a scalar with escape sequences, return the extent of the whole scalar, because `value` is not in the text.
         """
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with the lines and columns of its place and of its related places."""
+        """Return the problem with `span` set, also for the related places that it mentions."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -149,7 +149,7 @@ def _make_printable(problem: Problem) -> Problem:
 
 
 def _remove_quotations(problem: Problem) -> Problem:
-    """Return the problem with only its title and place, because its message may not quote the file."""
+    """Return the problem with only its title and position, because messages must not quote the file."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

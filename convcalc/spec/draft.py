@@ -25,15 +25,15 @@ class Draft:
         self.entries = 0
 
     def count_entries(self, entries: int, path: Path) -> None:
-        """Add to the number of entries, before they are expanded. Raises TooMuch if the total exceeds the limit."""
+        """Count `entries` that are about to be expanded. Raises TooMuch if the total exceeds the limit."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def check_coming_entries(self, entries: int, path: Path) -> None:
-        """Raise TooMuch if `entries` more entries would exceed the limit; do not count them yet.
+        """Raise TooMuch if `entries` more entries would exceed the limit, but do not count them.
 
-        This refuses a spec that is too large before its entries are expanded.
+        A spec that is too large is thus refused before its entries are expanded.
         """
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)
@@ -45,10 +45,10 @@ class Draft:
     def add_layer(
         self, layer: Layer, name: str, entry: Entry, tensors: Tensors, frozen: bool, owner: int | None, path: Path
     ) -> Place:
-        """Add a layer to the network and return the `Place` that its name refers to. Raises TooMuch at the limit.
+        """Add a layer and return the `Place` that its name refers to. Raises TooMuch if there are too many layers.
 
-        `tensors` are the inputs of the layer, and `path` is where the layer is written in the spec. `owner` is the
-        index of another node if the layer reuses the weights of that node, otherwise None.
+        `tensors` are the inputs of the layer, and `path` is its path in the spec. If the layer reuses the weights of
+        another node, `owner` is the index of that node, otherwise None.
         """
         number = len(self.nodes)
         if number == MOST_LAYERS:

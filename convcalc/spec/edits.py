@@ -47,7 +47,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def make_edit(document: Document, problem: Problem) -> Edit:
-    """Return the edit that applies the fix of a problem. Raises CannotEdit if it has no fix or no known place."""
+    """Return the edit that applies the fix of a problem. Raises CannotEdit if the problem has no fix or no `span`."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
@@ -84,7 +84,7 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
 
 
 def _check_written_once(document: Document, path: Path) -> None:
-    """Raise CannotEdit if an edit of the value at a path would also change other places in the spec.
+    """Raise CannotEdit if an edit of the value at a path would also change other values of the spec.
 
     That is so if the value, or any collection that contains it, has an anchor, is an alias, or comes from another
     mapping through `<<`.
@@ -101,8 +101,8 @@ def _check_written_once(document: Document, path: Path) -> None:
 def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
     """Return whether a key of a mapping comes from another mapping through `<<`.
 
-    Merged keys are inserted before the mapping's own keys. In the text, they are before the mapping or after one of its
-    own keys.
+    Merged keys come first in the dict, before the mapping's own keys, but their extents are before the mapping or after
+    one of its own keys.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
@@ -215,7 +215,7 @@ def _add_argument_line(written: Mapping, name: str, value: str, text: str) -> Ed
 
 
 def _find_end_of_last_item(value: Any) -> int | None:
-    """Return the index after the last item; None if there are no items or an item is an alias."""
+    """Return the index after the last item of a collection; None if it is empty or an item is an alias."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):

@@ -81,7 +81,7 @@ class Block:
     """A compiled block: its parameters with their defaults (None if required), its inputs, and its entries (`body`).
 
     `number` counts the blocks from 0 in the order of the file. `input_names` is None if the block has a single input
-    without a name. `broken` is whether a mistake makes the block unusable.
+    without a name. `broken` is true if a mistake makes the block unusable.
     """
 
     __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
@@ -99,8 +99,8 @@ class Block:
 class Body:
     """A list of compiled entries, such as the entries of a block or branch.
 
-    `dynamic` is whether any entry takes its layer kind or block from a parameter. `least` is the minimum number of
-    entries that it expands to.
+    `dynamic` is true if any entry takes its layer kind or block from a parameter. `least` is the minimum number of
+    entries that the list expands to.
     """
 
     __slots__ = ("dynamic", "entries", "least")
@@ -114,10 +114,10 @@ class Body:
 class Entry:
     """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
 
-    `word` is the name of its layer kind or block, or else "branches" or "sequence". The entry is `dynamic` if a
-    parameter names the layer kind or block (`- $act`). It is `broken` if a mistake makes its output unknown, and
-    `literal` if no argument contains an expression. `ordinal` counts the entries with the same word from 1, for the
-    default name.
+    `word` is the name of its layer kind or block, or else "branches" or "sequence". `dynamic` is true if a parameter
+    names the layer kind or block (`- $act`), `broken` if a mistake makes the output of the entry unknown, and `literal`
+    if no argument contains an expression. `ordinal` is the number of the entry, from 1, among those of its list with
+    the same word; it is used in the default name.
     """
 
     __slots__ = (
@@ -179,7 +179,7 @@ class Entry:
         return None if self.block is None else self.block.parameters
 
     def count_least(self) -> int:
-        """Return the minimum number of entries that this one expands to, including itself and those inside it."""
+        """Return the minimum number of entries that this entry expands to; the entry and all inside it are counted."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 

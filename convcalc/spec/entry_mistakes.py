@@ -213,7 +213,7 @@ def _is_valid_argument(key: Key[Any], value: Any) -> bool:
 
 
 def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
-    """Return the unknown key that stands for `sequence`, such as "layers" in `{repeat: 3, layers: […]}`.
+    """Return the unknown key that was probably meant as `sequence`, such as "layers" in `{repeat: 3, layers: […]}`.
 
     Return None if the entry does not have this form.
     """

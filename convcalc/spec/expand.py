@@ -4,9 +4,9 @@ One pass in the order of the file is enough, because an entry can use only outpu
 of a layer are therefore known when it is made, unless there was a mistake above. For example, the entry
 `conv: {…, repeat: 3}` expands to the layers conv1.0, conv1.1 and conv1.2.
 
-The expander decides which layers there are and how they are connected. Other classes look up values and names
-(`Resolver`), make single layers (`LayerMaker`) and set the parameters of blocks (`BlockBinder`). They also check shared
-weights (`WeightSharing`) and hold the result (`Draft`).
+The expander decides which layers the network has and how they are connected. Other classes look up values and names
+(`Resolver`), make single layers (`LayerMaker`), set the parameters of blocks (`BlockBinder`), check shared weights
+(`WeightSharing`) and hold the result (`Draft`).
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class Expander:
         self.recordings: dict[object, Recording] = {}
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Expand a list of entries in a scope, in order; `path` is where the list is written."""
+        """Expand a list of entries in a scope, in order; `path` is the path of the list in the spec."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body
@@ -101,7 +101,7 @@ class Expander:
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies of a repeated entry, and add it to the number of entries."""
+        """Return the number of copies of a repeated entry, and count the copies toward the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -118,7 +118,8 @@ class Expander:
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
         """Expand an entry once, and return the `Place` that its name refers to.
 
-        `home` is the scope that contains the name; for a repeated entry, `name` is the index of the copy.
+        `home` is the scope in which the entry gets the name `name`. For a copy of a repeated entry, `home` is the scope
+        of the repeat, and `name` is the index of the copy.
         """
         entry, resolver = expansion.entry, self.resolver
         try:
@@ -185,7 +186,7 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make a name refer to a place; report it if another enabled entry has the same name."""
+        """Make a name in a scope refer to a `Place`; report the name if another enabled entry has it already."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -227,7 +228,10 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to."""
+        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to.
+
+        `home` is the scope in which the entry gets the name `name`. `twin` is an earlier use whose weights are reused.
+        """
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -305,7 +309,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the place of an entry that the option `when` or `repeat` disables."""
+    """Return the `Place` of an entry that the option `when` or `repeat` disables."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

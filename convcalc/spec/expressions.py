@@ -85,7 +85,8 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 class Parser:
     """Parses one expression, between the indices `start` and `end` of a text, into a function.
 
-    `names` maps each name in the expression to the place where it first occurs. `parentheses` is the nesting depth.
+    `names` maps each name in the expression to the start and end of its first occurrence. `parentheses` is the number
+    of parentheses and brackets that are open.
     """
 
     def __init__(self, text: str, start: int, end: int) -> None:
@@ -314,7 +315,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """Return a function with the same value; it raises WrongExpression if that is not a number or boolean."""
+    """Return a function that returns the same value, or raises WrongExpression if it is not a number or boolean."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -334,7 +335,7 @@ def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation. Raises WrongExpression if there is none or it is too large."""
+    """Return the result of a calculation. Raises WrongExpression if it fails or the result is too large."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
@@ -393,7 +394,7 @@ def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Eva
 
 
 def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
-    """Return a function that evaluates a call. Raises WrongExpression for a wrong number of arguments."""
+    """Return a function that evaluates a call; raise WrongExpression for a wrong number of arguments."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
         wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"

@@ -22,7 +22,7 @@ MOST_BYTES = 4 * 1024 * 1024
 def read_file(name: str) -> Document:
     """Read a spec from a file, or from standard input if the name is `-`.
 
-    Raises OSError if the file cannot be read, InvalidSpec if its contents are not the text of a spec.
+    Raises OSError if the file cannot be read, and InvalidSpec if it is too large or not UTF-8 text.
     """
     if name == STANDARD_INPUT:
         return decode_spec(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
@@ -40,8 +40,8 @@ def read_file(name: str) -> Document:
 def read_net(net: str) -> Document:
     """Read the spec that a NET argument names: a file, `-` for standard input, or `example:NAME`.
 
-    For an example, the document's file is this name, not the path of the installed file. Raises NoExample if there is
-    no such example, and the errors of `read_file`.
+    For an example, the document's `file` is `example:NAME`, not the path of the installed file. Raises NoExample if
+    there is no such example, and otherwise the same errors as `read_file`.
     """
     document = read_file(examples.resolve_net(net))
     if net.startswith(examples.PREFIX):
@@ -90,8 +90,8 @@ def reached_through_link(name: str) -> bool:
 def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
     """Return the document in the bytes of a file, which must be UTF-8, optionally with a byte order mark.
 
-    `quotable` is whether messages may quote the file. Raises InvalidSpec if the bytes are too many, not UTF-8, or in
-    another file format.
+    `quotable` is true if messages may quote the file. Raises InvalidSpec if there are too many bytes, if they are not
+    UTF-8, or if they are in another file format.
     """
     other = formats.find_foreign_format(file, data)
     if other is not None:

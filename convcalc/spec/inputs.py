@@ -1,6 +1,6 @@
-"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces that in the spec.
+"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces the one in the spec.
 
-For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
+For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input named "input".
 """
 
 import re
@@ -23,10 +23,10 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """Values given from outside the file, on the command line or in Python; they replace those in the file.
+    """Values given from outside the file, on the command line or in Python, which replace the values in the file.
 
-    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is
-    whether messages name function arguments instead of command-line options. `attached` are the names of the spec
+    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is true
+    if messages name function arguments instead of command-line options. `attached` are the names of the spec
     parameters that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
     """
 
@@ -114,8 +114,8 @@ class InputReader:
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
         """Return the shapes of the inputs by name; a shape is None after a mistake in it.
 
-        A single input without a name is called input. `meant` are the correct spellings of misspelt keys, which are not
-        reported as missing. Raises WrongOverride if an override is wrong.
+        A single input without a name is named "input". `meant` are the correct spellings of misspelt keys, which are
+        not reported as missing. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:

@@ -90,7 +90,7 @@ class LayerMaker:
     def _find_declaration(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
         """Return the declaration of an argument. Raises UnknownValue after reporting that it does not exist.
 
-        It can be missing only if a parameter names the layer kind; otherwise, arguments are checked earlier.
+        An unknown argument gets this far only if a parameter names the layer kind; otherwise, it is reported earlier.
         """
         key = kind.keys.get(name)
         if key is None:
@@ -112,7 +112,8 @@ class LayerMaker:
     def _find_named_shape(self, expansion: Expansion, key: str, name: str, path: Path) -> NamedShape:
         """Return the layer that the argument `like` names, with its output shape.
 
-        Raises Flaw if it does not have a single output, UnknownValue if there is no such layer or its shape is unknown.
+        Raises Flaw if the name refers to several outputs, and UnknownValue if there is no such layer or its shape is
+        unknown.
         """
         outputs = self.resolver.find_place(expansion, name, path).outputs
         if len(outputs) != 1:

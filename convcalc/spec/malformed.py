@@ -1,7 +1,7 @@
 """Explains why a text is not YAML, in convcalc's own words.
 
-The input is the text, the place where the YAML parser gave up, and what it had read before. The result is the place of
-the mistake, a message and a hint. The parser's own message is not used: it differs between parsers and versions.
+The input is the text, the index at which the YAML parser gave up, and what it had read before. The result is the index
+of the mistake, a message and a hint. The parser's own message is not used: it differs between parsers and versions.
 
 >>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message
@@ -42,10 +42,10 @@ _COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 class Stopped(NamedTuple):
     """Where the YAML parser gave up, and what it had read before."""
 
-    place: int  # the index of the character that it did not accept
+    place: int  # the index of the character that the parser did not accept
     since: int  # the index after the last part of the text that it had read
-    room: int  # how many more levels of nesting are allowed here
-    collections: tuple[tuple[str, int], ...] = ()  # the sign ([ { - or :) and start of each open one
+    room: int  # how many more levels of nesting are allowed at this index
+    collections: tuple[tuple[str, int], ...] = ()  # the sign ([ { - or :) and start of each open collection
     ended: bool = False  # whether the value of the whole spec was complete
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
@@ -60,15 +60,18 @@ class Malformed(NamedTuple):
 
 
 class _Unread(NamedTuple):
-    """Describes the text from the end of what the parser had read to the place where it gave up."""
+    """A summary of the text after the last part that the parser had read, up to the index at which it gave up."""
 
-    brackets: list[int]  # the places of the open brackets, outermost first
+    brackets: list[int]  # the indexes of the open brackets, outermost first
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
     word: int | None  # where the first scalar begins, None if there is none
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """Return an explanation of why the parser gave up. Raises TooDeep if the text before is nested too deeply."""
+    """Return an explanation of why the parser gave up.
+
+    Raises TooDeep if the brackets that are open at that index exceed the limit on nesting.
+    """
     unread = _summarise_unread_text(text, stopped)
     if isinstance(unread, Malformed):
         return unread
@@ -138,8 +141,8 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
     """Explain a mistake inside [ ] or { }.
 
-    `index` is where the parser gave up, `opening` is the innermost open bracket, and `previous` is the kind of the
-    token before.
+    `index` is where the parser gave up, `opening` is the index of the innermost open bracket, and `previous` is the
+    kind of the token before `index`.
     """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
@@ -164,7 +167,7 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
     """Return whether the bracket at `opening` is never closed.
 
-    That is so if the text ends, or if a line up to `index` begins a new entry outside of the brackets.
+    It is not closed if the document ends at `index`, or if a line up to `index` begins a new entry outside of it.
     """
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True

@@ -29,7 +29,7 @@ class ParamReader:
     def read_params(self, root: dict[str, Any]) -> None:
         """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
-        Raises WrongOverride if an override is invalid or for an unknown parameter.
+        Raises WrongOverride if an override is invalid or names an unknown parameter.
         """
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
@@ -50,7 +50,7 @@ class ParamReader:
     def evaluate(self, value: Any, path: Path) -> Any:
         """Return a value of the spec with its expressions evaluated.
 
-        `path` is where the value is written; it must be outside of entries. Raises UnknownValue after reporting a
+        `path` is the path of the value, which must be outside of entries. Raises UnknownValue after reporting a
         mistake.
         """
         if isinstance(value, dict):

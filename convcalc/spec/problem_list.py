@@ -83,9 +83,10 @@ class ExpansionReporter:
         on_key: bool = False,
         related: Related | None = None,
     ) -> None:
-        """Report a mistake at a path, and show `related`, another place in the spec.
+        """Report a mistake at a path.
 
-        By default, the related place is where the block around the entry is used.
+        The report also shows another part of the spec: `related`, or by default the use of the block that contains the
+        entry.
         """
         self.problems.add(
             path,
@@ -117,5 +118,8 @@ def _locate_use_of_block(expansion: "Expansion") -> list[Related]:
 
 
 def _identify_expansion(expansion: "Expansion") -> object:
-    """Return one object for all entries that are expanded in the same scope, but one per copy of a repeated entry."""
+    """Return an object that identifies the expansion of an entry, for `Problems.add`.
+
+    It is the scope of the entry or, for each copy of a repeated entry, the expansion of that copy.
+    """
     return expansion.scope if expansion.index == expansion.scope.index else expansion

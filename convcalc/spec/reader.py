@@ -1,7 +1,7 @@
 """Reads a `Document` into a `Network`: reads the top-level keys of the spec, and compiles and expands its entries.
 
 The keys params, inputs, budget, blocks and layers are read in files of their own: params.py, inputs.py, budget.py,
-blocks.py and compile.py. Values given from outside the file (`Overrides`) replace those in it.
+blocks.py and compile.py. Values given from outside the file (`Overrides`) replace the values in the file.
 """
 
 import re
@@ -66,7 +66,7 @@ _Read = TypeVar("_Read")
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """Return the network that a document describes.
 
-    Raises InvalidSpec with all problems of the spec, WrongOverride if an override is wrong.
+    Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []

@@ -21,7 +21,7 @@ MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may s
 class Resolver:
     """Looks up values and names for entries that are being expanded.
 
-    If a value or place cannot be found, the mistake is reported and UnknownValue is raised. UnknownValue is also
+    If a value or `Place` cannot be found, the mistake is reported and UnknownValue is raised. UnknownValue is also
     raised, without another report, if the result depends on a mistake that was reported earlier.
     """
 
@@ -35,7 +35,7 @@ class Resolver:
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
         """Return a compiled value with its expressions evaluated for the entry that is being expanded.
 
-        `path` is where the value is written.
+        `path` is the path of the value in the spec.
         """
         if isinstance(compiled, Template):
             try:
@@ -219,9 +219,9 @@ class Resolver:
         return tuple([tensor for place in places for tensor in place.outputs])
 
     def _check_can_look_up(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
-        """Check that `part` of a name can be looked up in these places: `*` is possible only in repeats.
+        """Raise UnknownValue if `part` of a layer name cannot be looked up in `places`; `*` is allowed only in repeats.
 
-        `walked` is the part of the name before it, which led to these places.
+        `walked` is the beginning of the name, before `part`; it refers to `places`.
         """
         if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
             message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
@@ -233,7 +233,7 @@ class Resolver:
     # -- names
 
     def find_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is where the name is written.
+        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is the path of the name in the spec.
 
         The first part of the name (`stage1`) is looked up in the innermost scope first, then in the scopes around it.
         """
@@ -258,7 +258,7 @@ class Resolver:
         return place
 
     def _find_inside(self, expansion: Expansion, place: Place, walked: str, part: str, path: Path) -> Place:
-        """Return the place called `part` inside `place`; `walked` is the name of `place`."""
+        """Return the child of `place` with the name `part`; `walked` is the name of `place`, for the message."""
         children = place.children or {}
         if part not in children:
             hint = did_you_mean(part, children) or _suggest_children(place)
@@ -268,7 +268,7 @@ class Resolver:
         return children[part]
 
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the place that the reserved name `input` or `previous` refers to."""
+        """Return the `Place` that the reserved name `input` or `previous` refers to."""
         scope = expansion.scope
         if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
             return Place(name, (), scope.inputs if name == "input" else scope.previous)
@@ -294,13 +294,13 @@ class Resolver:
 
 
 def _suggest_children(place: Place) -> str:
-    """Return a hint that lists the names inside a place."""
+    """Return a hint that lists the names of the children of a `Place`."""
     children = place.children or {}
     return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
 
 
 def _find_enabled_children(places: list[Place], part: str) -> list[Place]:
-    """Return the enabled places called `part` inside the given places; `*` stands for every name."""
+    """Return the enabled children of all `places` that have the name `part`, or all enabled children if it is `*`."""
     found: list[Place | None] = []
     for place in places:
         children = place.children or {}
@@ -309,7 +309,7 @@ def _find_enabled_children(places: list[Place], part: str) -> list[Place]:
 
 
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
-    """Search for a name in the innermost scope first, then in the scopes around it."""
+    """Return what a name refers to in the innermost scope that has it; None if no scope has it."""
     while scope is not None:
         place = scope.places.get(name)
         if place is not None:

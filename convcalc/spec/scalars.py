@@ -92,6 +92,6 @@ def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Return whether the character at an index is inside a scalar; `scalars` are the places of all, in order."""
+    """Return whether the character at an index is inside a scalar; `scalars` are the extents of all of them, sorted."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

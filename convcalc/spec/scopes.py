@@ -1,4 +1,4 @@
-"""Defines the state of an expansion: tensors, the places that names refer to, scopes, and the entry being expanded.
+"""Defines the state of an expansion: tensors, the `Place` that each name refers to, scopes, and the current entry.
 
 A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Each entry of a scope has
 a name that refers to a `Place`. The name conv1 in the scope stage2 is stage2.conv1 outside of it.
@@ -37,8 +37,8 @@ _EMPTY_BODY = Body([])
 class Place:
     """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
 
-    `path` is where the name is written; for a default name, it is where the layer kind or block is written. `outputs`
-    are its output tensors. `children` are the places inside a scope by name, and None for anything else.
+    `path` is the path of the name in the spec; for a default name, it is the path of the layer kind or block. `outputs`
+    are the output tensors. `children` has the `Place`s inside a scope by name; None for anything but a scope.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The places inside a finished scope, by name; for a copied block, they are computed on first access."""
+        """The `Place`s inside a finished scope, by name; for a copied block, they are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children
@@ -94,8 +94,8 @@ class Scope:
     """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
 
     `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
-    far. `outer` is the scope around it, and the names of `outer` are visible inside; it is None for a block, in which
-    no outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
+    far. `outer` is the surrounding scope, whose names are visible inside; it is None for a block, in which no outer
+    names are visible. `places` has the `Place` of each entry by name, and `depth` is the number of surrounding scopes.
     """
 
     __slots__ = (

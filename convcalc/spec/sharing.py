@@ -1,4 +1,4 @@
-"""Finds the layers and blocks with the weights that an entry reuses (option `share`), and checks that this is possible.
+"""Finds the layer or block whose weights an entry reuses (option `share`), and checks that the two can share weights.
 
 For example, `conv: {…, share: conv1}` is allowed only if its arguments and input channels equal those of conv1.
 """
@@ -23,11 +23,11 @@ class WeightSharing:
         self.nodes = nodes
 
     def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """Return the earlier layer or block that shares its weights with an entry; None if the entry has its own.
+        """Return the earlier layer or use of a block whose weights an entry reuses; None if the entry has its own.
 
-        The option `share` names it. Without that option, the entry may be inside a block that reuses the weights of an
-        earlier use of that block. The result is then the layer with the same name in the earlier use. Raises
-        UnknownValue after reporting a mistake.
+        This is the layer or use that the option `share` names. For an entry without `share` in a use of a block that
+        reuses the weights of an earlier use, it is the layer with the same name in the earlier use. `home` is the scope
+        in which the entry gets the name `name`. Raises UnknownValue after reporting a mistake.
         """
         if "share" not in expansion.entry.options:
             return None if home.twin is None else (home.twin.children or {}).get(name)

@@ -1,4 +1,4 @@
-"""Reads YAML text, such as `input: [3, 32, 32]`, into a `Document`: values with their places, and problems in the YAML.
+"""Reads YAML text, such as `input: [3, 32, 32]`, into a `Document`: values, their extents, and problems in the YAML.
 
 This is the only file that uses PyYAML, which splits the text into events (a scalar, the start or end of a collection,
 an alias). `tree.py` builds the values from the events. PyYAML's own constructors are not used, so nothing in a file is
@@ -93,7 +93,7 @@ class _EventReader:
             self.tree.report((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
     def _describe_stopped_parser(self, place: int) -> "Stopped":
-        """Describe what had been read when the parser gave up at the index `place`."""
+        """Return what the parser had read when it gave up at the index `place`."""
         from convcalc.spec.malformed import Stopped
 
         ended = self.read_one and not self.tree.stack and self.last.__class__ is not DocumentStartEvent
@@ -108,7 +108,7 @@ class _EventReader:
 
 
 def _find_extent(event: Any) -> Extent:
-    """Return the place of an event in the text; the start of a collection covers only one character."""
+    """Return the start and end of an event in the text; the start of a collection covers only one character."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
@@ -118,8 +118,8 @@ def _find_extent(event: Any) -> Extent:
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
     """Read a YAML text into a `Document`; mistakes in the YAML are in its `problems`.
 
-    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is
-    whether messages may quote the text.
+    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is true
+    if messages may quote the text.
     """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _EventReader(document)
@@ -163,9 +163,9 @@ def parse_events(text: str) -> Iterator[Event]:
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Return the places of the scalars (single values) in a well-formed text.
+    """Return the extents of all scalars (single values) in a well-formed text.
 
-    They show whether a # begins a comment: inside a scalar, it does not.
+    Callers need them to recognise comments, because a # inside a scalar does not begin one.
     """
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 

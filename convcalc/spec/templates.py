@@ -20,7 +20,7 @@ _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
 class _Expression:
-    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its place in the text."""
+    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its start and end in the text."""
 
     __slots__ = ("evaluate", "names")
 
@@ -34,7 +34,7 @@ class Template:
 
     If the text is a single expression, `whole` is that expression, and its value can be of any type. Otherwise, `whole`
     is None, and the values of the expressions are inserted into the text. `names` maps the names in the expressions to
-    their places in the text.
+    their start and end in the text.
     """
 
     __slots__ = ("names", "parts", "text", "whole")
@@ -50,7 +50,7 @@ class Template:
     def evaluate(self, lookup: Lookup) -> Any:
         """Return the value of the text, given a lookup (a function from names to values).
 
-        A float without a fraction becomes an integer. Raises WrongExpression if there is no value.
+        A float without a fraction becomes an integer. Raises WrongExpression if an expression has no value (1 / 0).
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
@@ -76,7 +76,7 @@ class Template:
 def compile_text(text: str) -> Template | str:
     """Return the template of a text with expressions; a text without expressions is returned as a string.
 
-    In both, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
+    In both cases, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
     """
     parts: list[str | _Expression] = []
     position, literal_text = 0, ""
@@ -143,7 +143,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list unchanged. Raises WrongExpression if it and the lists inside it have too many items.
+    """Return the list unchanged. Raises WrongExpression if it has too many items, those of nested lists included.
 
     Without a limit, lists could grow exponentially: each parameter can be a list that contains the previous parameter
     several times.

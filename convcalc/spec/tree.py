@@ -1,7 +1,7 @@
 """Builds the values of a spec from the parts of its YAML text, which are added in the order of the text.
 
 The parts are scalars (single values), the starts and ends of collections (mappings and lists), and aliases. The values
-remember their places in the text. For example, the start of a list, the scalars 3 and 32, and the end of the list
+keep their extents in the text. For example, the start of a list, the scalars 3 and 32, and the end of the list
 become [3, 32]. Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are
 enforced.
 """
@@ -30,7 +30,7 @@ class _OpenCollection:
     """A collection that is being read.
 
     `key` is the key of the value that comes next, None if a key is expected. `nodes` is the number of keys and values
-    in the collection so far, plus one for the collection. `merges` are the mappings that `<<` merges into it.
+    so far, plus one for the collection itself. `merges` are the mappings that `<<` merges into the collection.
     """
 
     __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
@@ -41,20 +41,20 @@ class _OpenCollection:
         self.flow = flow
         self.key: Any = None
         self.key_extent: Extent = (0, 0)
-        self.merged: Extent | None = None  # where the key << is
+        self.merged: Extent | None = None  # the extent of the key <<
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
-        self.joined: tuple[int, float] = (0, 0)  # place of an expression split by YAML; inf: no end
+        self.joined: tuple[int, float] = (0, 0)  # start and end of an expression that YAML has split; inf: no end
 
     @property
     def sign(self) -> str:
-        """The opening bracket of the collection; without brackets, - for a list and : for a mapping."""
+        """The character that opens the collection: [ or {; without brackets, - for a list and : for a mapping."""
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Return whether a value is a piece of an expression that was already put together again."""
+        """Return whether a value belongs to a text such as `(3, 3)`, which YAML splits but which was read whole."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -72,7 +72,7 @@ class TreeBuilder:
         self.document = document
         self.text = document.text or ""
         self.stack: list[_OpenCollection] = []
-        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 until complete), place
+        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 until complete), extent
         self.nodes = 0
         self.closed: _OpenCollection | None = None  # the collection that was completed last
         self.unquoted: Extent = (
@@ -81,7 +81,7 @@ class TreeBuilder:
         )  # the last expression that lacks quotes; a bracket in it stops the parser
 
     def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
-        """Add a problem at a place. Raises TooMuch if the limit on problems is reached."""
+        """Add a problem about the part of the text at `extent`. Raises TooMuch if the limit on problems is reached."""
         span = self.document.span(extent)
         self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
         if len(self.document.problems) == MOST_PROBLEMS:
@@ -90,7 +90,7 @@ class TreeBuilder:
     # -- parts of a text
 
     def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
-        """Add a scalar, which is a value or a key; `is_plain` is whether it has neither quotes nor a tag."""
+        """Add a scalar, which is a value or a key; `is_plain` is true if it has neither quotes nor a tag."""
         self._count_nodes(1, extent)
         collection = self.stack[-1] if self.stack else None
         if collection is not None and collection.key is None and collection.container.__class__ is Mapping:
@@ -117,7 +117,7 @@ class TreeBuilder:
     def open_collection(
         self, container: Mapping | Sequence, anchor: str | None, tag: str | None, is_flow: bool
     ) -> None:
-        """Begin a collection, which is still empty; `is_flow` is whether it is written in brackets.
+        """Begin a collection, which is still empty; `is_flow` is true if it is written in brackets.
 
         Raises TooDeep if the nesting limit is exceeded.
         """
@@ -169,8 +169,8 @@ class TreeBuilder:
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
         """Return the sign ([ { - or :) and the start of each open collection; the start comes after any anchor.
 
-        If the value of the whole spec has `ended`, return only the sign and start of that value, unless it is in
-        brackets.
+        `ended` is true if the value of the whole spec is complete; the result is then only the sign and start of that
+        value, unless it is in brackets.
         """
         collections = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
         return [opening for collection in collections if (opening := self._find_opening(collection)) is not None]
@@ -201,9 +201,9 @@ class TreeBuilder:
         self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
 
     def _find_missing_value(self, extent: Extent) -> Extent:
-        """Return an empty extent right before the next token, as the place of a missing value.
+        """Return an empty extent right before the next token, at which a missing value is reported.
 
-        It is not taken from the parser, because the parsers of PyYAML report different places.
+        The extent that the parser reports is not used, because it differs between the parsers of PyYAML.
         """
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
@@ -323,7 +323,7 @@ def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: E
 
 
 def _insert_merged_keys(container: Mapping, merges: list[Mapping]) -> None:
-    """Insert the keys and values of the mappings merged with `<<` before the mapping's own.
+    """Insert the keys and values of the mappings merged with `<<` before the mapping's own keys.
 
     A key of the mapping itself takes precedence over a merged one, and an earlier merged mapping over a later one.
     """

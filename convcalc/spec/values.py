@@ -47,7 +47,7 @@ class ValueCompiler:
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
         """Report a name that is invalid or reserved, so that expressions cannot use it.
 
-        `owner` is the word for the named thing in the message: "parameter" or "count".
+        The message calls it the name of a parameter or of a count, as `owner` says.
         """
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
@@ -74,7 +74,7 @@ class ValueCompiler:
 def describe_unknown_name(name: str, names: frozenset[str], compared: bool = False) -> tuple[str, str, str]:
     """Return the message, code and hint for an unknown name in an expression that can use only `names`.
 
-    `compared` is whether the name is compared with == or !=; the name may then be a text whose quotes are missing.
+    `compared` is true if the name is compared with == or !=; it may then be a text whose quotes are missing.
     """
     if name == "index" and AMBIGUOUS_INDEX in names:
         message = "$index is ambiguous: more than one repeat is around it"

@@ -15,7 +15,7 @@ class DropoutBeforeBatchnorm(Rule):
 
     Nothing is reported if the dropout has p = 0, if the batch norm has no running statistics, or if there is a
     convolution or linear layer between the two. Such a layer sums over many values, which reduces the effect, and
-    occurs there in published networks.
+    published networks have one between the two.
     """
 
     code = "CV210"

@@ -16,8 +16,9 @@ from convcalc.shape import axis_name
 class _Sequence(NamedTuple):
     """Consecutive layers with windows at one resolution, and the common factors of their dilations.
 
-    `factors` has the common factor on each axis, 0 if all windows have size 1 on that axis. `length` is the number
-    of layers with a window larger than 1; `first` and `last` are the indexes of their nodes.
+    `factors` has the greatest common divisor of the dilations on each axis, or 0 if all windows have size 1 on that
+    axis. `length` is the number of layers with a window larger than 1; `first` and `last` are the node indexes of the
+    first and the last of these layers.
     """
 
     factors: tuple[int, ...] = ()
@@ -84,7 +85,7 @@ layers:
 
 
 def _find_sequences(network: Network) -> list[_Sequence]:
-    """Return, by tensor number, the sequence of layers that ends at each tensor; it has length 0 if there is none."""
+    """Return, by tensor number, the sequence of layers that ends at each tensor; its length is 0 if there is none."""
     none = _Sequence()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once
@@ -123,7 +124,7 @@ def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence
 
 
 def _join_sequences(sequences: list[_Sequence]) -> _Sequence:
-    """Return the longest sequence; its factors become those that are common to all sequences."""
+    """Return the longest sequence, with the common factors of the dilations in all sequences."""
     if len(sequences) == 1:
         return sequences[0]
     longest = max(sequences, key=lambda sequence: sequence.length)

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 class MisalignedMerge(Rule):
     """Merged branches have receptive fields whose centres are more than half a jump (cumulative stride) apart.
 
-    The jump compared with is that of the coarsest resolution on any of the branches. A smaller distance is normal: even
-    upsampling by a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D
-    input, the first of a 3-D input), branches whose receptive fields end at the same position are causal and are not
-    reported.
+    The jump is that of the coarsest resolution on any of the branches. A smaller distance is normal: even upsampling by
+    a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D input, the
+    first of a 3-D input), branches whose receptive fields end at the same position are causal and are not reported.
     """
 
     code = "CV205"

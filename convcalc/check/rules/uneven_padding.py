@@ -97,10 +97,7 @@ def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
 def _measure_padding(
     size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int
 ) -> _UsedPadding:
-    """Return how much padding `count` windows read on one axis.
-
-    No padding after the input is read if the last window ends inside it.
-    """
+    """Return how much padding `count` windows read before and after the input on one axis."""
     before, after = padding
     unused = before + size + after - (count - 1) * stride - effective_kernel_size(kernel_size, dilation)
     return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

@@ -73,9 +73,10 @@ def _find_smallest_fields(network: Network) -> list[Field]:
 
 
 def _choose_smallest_field(inputs: list[Field]) -> Field:
-    """Return the smallest receptive field on each axis; unknown if any of them is unknown.
+    """Return the smallest receptive field of the inputs, separately for each axis; unknown if any of them is unknown.
 
-    A field that is the whole input is ignored unless all of them are.
+    Inputs whose receptive field is the whole input because of a global pooling or a linear layer are ignored, unless
+    there are no others.
     """
     partial = [field for field in inputs if not field.whole]
     if not partial:
@@ -89,7 +90,7 @@ def _choose_smallest_field(inputs: list[Field]) -> Field:
 
 
 def _find_smallest_size(field: Field) -> int:
-    """Return the smallest size of a receptive field with one axis."""
+    """Return the smallest size, over all positions, of a receptive field that has only one axis."""
     figures = field_report(field, (1,), (0,))
     return min(figures.size_min or figures.size or (0,))
 

@@ -62,7 +62,7 @@ layers:
                 yield self._make_finding(network, tensor, reading, gaps)
 
     def _make_finding(self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]) -> Problem:
-        """Return the finding for one tensor; `gaps` holds, per axis, the unread positions per period and the period."""
+        """Return the finding for one tensor; `gaps` holds the results of `_count_unread` for all axes."""
         from fractions import Fraction  # imported only for a finding, because it slows the start
 
         share, axes = Fraction(1), []
@@ -86,7 +86,7 @@ def _is_strided(layer: Layer) -> bool:
 
 
 def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """Return how many positions per period no layer reads along an axis, and the length of the period.
+    """Return how many positions along an axis no layer reads, per period of the windows, and the length of the period.
 
     (0, 1) means that every position is read.
     """
@@ -99,7 +99,7 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
-    """Return the stride of a layer's windows, and which offsets from 0 to stride - 1 they read.
+    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions that they read.
 
     None means that the layer reads all positions, as every layer without windows does.
     """
@@ -127,7 +127,7 @@ def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
     """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
-    `what` is inserted after the sizes, such as ` in conv2`. `gaps` tells for each axis whether positions are
+    `what` is inserted after the sizes, such as ` in conv2`. `gaps` is true for each axis on which positions are
     skipped.
     """
     by_options: dict[str, list[str]] = {}
@@ -142,7 +142,7 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest kernel_size, dilation and stride with which every position is read; each is enough alone.
+    """Return the nearest kernel_size, dilation and stride for which a change of that argument alone leaves no gaps.
 
     Windows read every position if the kernel is at least as large as the stride, and if stride and dilation have no
     common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible

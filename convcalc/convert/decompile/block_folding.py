@@ -181,7 +181,10 @@ class Folder:
 
 
 def _contains_numbered_copies(scope: SequenceItem) -> bool:
-    """Whether a sequence contains modules that are numbered in the source; such modules have no name here."""
+    """Whether a sequence contains an unnamed sequence, or only unnamed sequences and unnamed uses of blocks.
+
+    Entries have no name if the imported model only numbers the corresponding modules (`layer1.0`, `layer1.1`).
+    """
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
 

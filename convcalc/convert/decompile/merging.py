@@ -29,7 +29,7 @@ _MAX_COMPARED = 24  # blocks
 
 
 class _Alignment(NamedTuple):
-    """The placeholders that a smaller and a larger block share, and the entries missing from the smaller one."""
+    """How a smaller block corresponds to a larger one: pairs of placeholders, and the entries that it lacks."""
 
     placeholders: dict[int, int]  # number in the larger block → number in the smaller one
     missing: list[int]  # output tensors of the entries that only the larger block has
@@ -70,10 +70,10 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 
 
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
-    """Return the equal placeholders of two blocks and the entries that the smaller block lacks.
+    """Return which placeholders of two blocks correspond, and which entries the smaller block lacks.
 
-    Raises _NotMergeable if the blocks do not match, if more than half of the lines are missing, or if entries are
-    missing in more than one place.
+    Raises _NotMergeable if the smaller block is not the larger one with some entries missing, if more than half of the
+    lines are missing, or if the missing entries are not consecutive.
     """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)

@@ -119,8 +119,8 @@ def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None])
 class ClassDrafter:
     """Creates a ClassDraft for each scope of a network.
 
-    `calls` maps the names of scopes to the calls that create their classes; `list_classes` adds each finished class.
-    `ties` has the shared weights by the name of the scope whose class contains both modules.
+    `calls` maps the name of each scope with a finished class to the call that creates an instance of that class; the
+    caller adds to it. `ties` has the shared weights by the name of the scope whose class contains both modules.
     """
 
     def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:

@@ -120,7 +120,10 @@ class ScopeWiring:
         return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
 
     def is_class(self, scope: ModuleScope) -> bool:
-        """Whether a scope becomes a class: the network, a block, or any scope that is neither a chain nor a list."""
+        """Whether a scope becomes a class of its own, not an nn.Sequential (see `is_chain`) or nn.ModuleList.
+
+        The whole network and every use of a block become classes.
+        """
         if not scope.name or scope.block is not None:
             return True
         return not (self.is_chain(scope.children) or self.is_list(scope))
