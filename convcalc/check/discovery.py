@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from convcalc.convert.formats import LAYERS
+from convcalc.convert.formats import LAYERS, model_endings
 from convcalc.examples import PREFIX
-from convcalc.spec.files import STANDARD_INPUT
+from convcalc.spec.files import STANDARD_INPUT, find_folder_format
 from convcalc.spec.net_argument import join_net, split_net
 
 _SUFFIXES = (".yaml", ".yml")
@@ -25,7 +25,8 @@ class _Chosen(NamedTuple):
 def choose_files(names: Iterable[str]) -> _Chosen:
     """Return the files to check: every file given by name, and the specs in folders and matching patterns.
 
-    The spec parameters of `NET@width=0.5` stay part of the name of each file.
+    Model files, such as ONNX, are included if they are given by name or match a pattern with their ending. The spec
+    parameters of `NET@width=0.5` stay part of the name of each file.
     """
     found: dict[tuple[str, str], str] = {}
     no_specs = set()
@@ -33,11 +34,11 @@ def choose_files(names: Iterable[str]) -> _Chosen:
         name, params = split_net(argument)
         if name == STANDARD_INPUT or name.startswith(PREFIX):
             found.setdefault((name, params), argument)
-        elif not (os.path.isdir(name) or _is_pattern(name)):
+        elif not (_is_plain_folder(name) or _is_pattern(name)):
             found.setdefault((_identity_of(name), params), argument)
         else:
-            for path in _find_yaml_files(name):
-                if _is_spec(path):
+            for path in _find_files(name):
+                if path.endswith(model_endings()) or _is_spec(path):
                     found.setdefault((_identity_of(path), params), join_net(path, params))
                 else:
                     no_specs.add(_identity_of(path))
@@ -52,6 +53,14 @@ def _identity_of(name: str) -> str:
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
+def _is_plain_folder(name: str) -> bool:
+    """Whether a name is that of a folder, and not of a model that is a folder, which is reported as such."""
+    try:
+        return os.path.isdir(name) and find_folder_format(name) is None
+    except OSError:
+        return True
+
+
 def _is_pattern(name: str) -> bool:
     """Whether a name is a pattern such as `*.yaml`, and not an existing file of that name."""
     if os.path.exists(name):
@@ -61,14 +70,18 @@ def _is_pattern(name: str) -> bool:
     return has_magic(name)
 
 
-def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield the YAML files below a folder, or those that match a pattern, sorted; then any unreadable subfolders."""
+def _find_files(name: str) -> Iterator[str]:
+    """Yield the YAML files below a folder, sorted; then any unreadable subfolders.
+
+    For a pattern, yield the YAML files that match it, and model files if the pattern has their ending: `*.onnx`.
+    """
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
         from glob import glob
 
-        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(_SUFFIXES))
+        endings = (*_SUFFIXES, *(ending for ending in model_endings() if name.endswith(ending)))
+        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(endings))
         return
     unreadable: list[str] = []
     for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):

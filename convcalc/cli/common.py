@@ -12,12 +12,14 @@ from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli import completing
+from convcalc.cli.importing import make_follow, print_about
 from convcalc.cli.writing import Failure, Output, report_invalid
+from convcalc.convert.net_files import read_net
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, NotImported, did_you_mean, printable, show
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import explain_unreadable, read_net
+from convcalc.spec.files import explain_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.net_argument import read_net_params, split_net
 from convcalc.spec.reader import read_network
@@ -307,19 +309,26 @@ def load_argument(argument: str, overrides: Overrides, output: Output) -> Networ
     return load(net, overrides, output)
 
 
-def read_document(net: str) -> Document:
-    """Return the document that NET refers to: a file, standard input or an example. Raises Failure if unreadable."""
+def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Document, Overrides]:
+    """Return the document that NET refers to (a spec, a model file or an example), and the overrides that still apply.
+
+    Notes on a model file are printed on standard error. Raises Failure if NET cannot be read, or InvalidSpec.
+    """
     try:
-        return read_net(net)
+        document, remaining = read_net(net, overrides, make_follow(output))
     except examples.NoExample as error:
         raise Failure(str(error)) from None
+    except NotImported as error:
+        raise Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
         raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
+    print_about(document.model, net, output)
+    return document, remaining
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
     """Return the network that NET refers to, and warn if its input axes look swapped. Raises Failure or InvalidSpec."""
-    return build_network(read_document(net), overrides, output)
+    return build_network(*read_document(net, overrides, output), output)
 
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:

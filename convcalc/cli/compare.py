@@ -61,12 +61,12 @@ def command(
 
     shown = _read_columns(columns, sort, exact, format, where)
     files = choose_files(_expand_patterns(nets)).files
-    documents, wrong, status = _read_documents(files)
-    _check_parameters(overrides, [document for _, document in documents])
+    documents, wrong, status = _read_documents(files, overrides, where)
+    _check_parameters(overrides, [document for _, document, _ in documents])
     reports = []
-    for name, document in documents:
+    for name, document, remaining in documents:
         try:
-            _, given = common.split_params(name, _drop_unknown_parameters(overrides, document))
+            _, given = common.split_params(name, _drop_unknown_parameters(remaining, document))
             reports.append((name, analyse(common.build_network(document, given, where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
@@ -127,15 +127,19 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
     return found
 
 
-def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
-    """Return the documents, the errors in files that are not text, and an exit status.
+def _read_documents(
+    files: Sequence[str], overrides: Overrides, where: writing.Output
+) -> tuple[list[tuple[str, Document, Overrides]], list[tuple[str, InvalidSpec]], int]:
+    """Return the documents with the overrides that still apply, the errors in files that are not text, and a status.
 
     The exit status is 2 if a file cannot be opened, else 0. Files that cannot be opened are reported on standard error.
     """
-    found, wrong, status = [], [], 0
+    found: list[tuple[str, Document, Overrides]] = []
+    wrong: list[tuple[str, InvalidSpec]] = []
+    status = 0
     for file in files:
         try:
-            found.append((file, common.read_document(split_net(file)[0])))
+            found.append((file, *common.read_document(split_net(file)[0], overrides, where)))
         except writing.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE

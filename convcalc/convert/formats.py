@@ -1,34 +1,43 @@
-"""Recognises the format of a file, by its content or else by the ending of its name.
+"""Lists the file formats, and recognises the format of a file by its content or else by the ending of its name.
 
-For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the table FORMATS to report
-which other kind of file they got; `import` uses it to choose the importer, or to advise what to do if there is none.
-Nothing is parsed, unpickled or run. This module imports nothing from convcalc, so that any other module may import it.
+For example, a file that begins with `GGUF` is "a GGUF file". The table FORMATS is the only place that lists formats:
+commands use it to choose the reader of a model file, or to say what to do with a file that has no reader; the manual's
+table of formats is generated from it. Nothing is parsed, unpickled or run. This module imports nothing from convcalc,
+so that any other module may import it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 HEAD = 65_536  # number of bytes at the start of a file that are inspected
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, which is text although it contains NUL bytes
 
 
 class Format(NamedTuple):
     """A file format.
 
     `name` is the format with its article, such as "a GGUF file". `holds` takes the first bytes of a file and returns a
-    true value if they are in this format. `reader` names the importer, and `extra` the extra of convcalc that it needs
-    (`convcalc[onnx]`), if any. For a format without an importer, `reader` is "" and `advice` says what to do instead.
+    true value if they are in this format; `holds_folder` takes the names in a folder.
+
+    `reader` is the module that imports the format. It has a function `read(path, inputs, follow)` that returns a
+    `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
+    writes the format. `extra` is the extra of convcalc that reading needs (`convcalc[onnx]`), and `lost` says what a
+    spec does not keep of such a file. For a format without a reader, `advice` says what to do instead.
     """
 
     name: str
     endings: tuple[str, ...]
     holds: Callable[[bytes], object]
     reader: str = ""
+    writer: str = ""
     extra: str = ""
+    lost: str = ""
     advice: str = ""
+    holds_folder: Callable[[Collection[str]], bool] = lambda names: False
 
 
 _THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
@@ -52,16 +61,23 @@ def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
 
 
 def _never(head: bytes) -> bool:
-    """Return False: a format with this function is recognised only by the ending of the file name."""
+    """Return False: a format with this function is recognised only by the ending of the name, or as a folder."""
     return False
+
+
+def _contains(name: str) -> Callable[[Collection[str]], bool]:
+    """Return a function that recognises folders in which there is a file or folder with this name."""
+    return lambda names: name in names
 
 
 ONNX = Format(
     "an ONNX model",
     (".onnx",),
     lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
-    reader="onnx",
+    reader="convcalc.convert.from_onnx",
+    writer="onnx",
     extra="onnx",
+    lost="the values of weights",
 )
 SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
@@ -90,7 +106,13 @@ FORMATS = (
         _begins_with(b"\x89HDF\r\n"),
         advice="save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
     ),
-    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), reader="keras"),
+    Format(
+        "a Keras model",
+        (".keras",),
+        _is_zip_with(rb"config\.json"),
+        reader="convcalc.convert.from_keras",
+        lost="weights, losses, optimizers and the code of custom layers",
+    ),
     Format(
         "a PyTorch file",
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
@@ -98,11 +120,34 @@ FORMATS = (
         advice=f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
     # schema version 1 and a graph; ONNX begins the same way, with a higher version
-    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), advice=_TF2ONNX),
+    Format(
+        "a TensorFlow graph",
+        (".pb",),
+        _begins_with(b"\x08\x01\x12"),
+        advice=_TF2ONNX,
+    ),
+    Format(
+        "a TensorFlow SavedModel",
+        (),
+        _never,
+        advice=_TF2ONNX,
+        holds_folder=_contains("saved_model.pb"),
+    ),
     Format("a Core ML model", (".mlmodel",), _never, advice=_THROUGH_ONNX),
+    Format(
+        "a Core ML package",
+        (".mlpackage",),
+        _never,
+        advice=_THROUGH_ONNX,
+        holds_folder=lambda names: {"Manifest.json", "Data"} <= set(names),
+    ),
     ONNX,
     Format(
-        "a Keras model in JSON", (), lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head, reader="keras"
+        "a Keras model in JSON",
+        (),
+        lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head,
+        reader="convcalc.convert.from_keras",
+        lost="weights, losses, optimizers and the code of custom layers",
     ),
     Format(
         "an Ultralytics model YAML",
@@ -128,7 +173,7 @@ FORMATS = (
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
         advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), _never, advice=_CODE),
+    Format("a Python file", (".py",), _never, writer="torch", advice=_CODE),
 )
 
 
@@ -147,12 +192,38 @@ def recognise(name: str, head: bytes) -> Format | None:
     return next(iter([*both, *without_content, *by_content, *by_name]), None)
 
 
+def recognise_folder(name: str, content: Collection[str]) -> Format | None:
+    """Return the format of a folder from its name and the names in it; None if it is an ordinary folder."""
+    by_content = [kind for kind in FORMATS if kind.holds_folder(content)]
+    by_name = [kind for kind in FORMATS if kind.endings and name.lower().rstrip("/\\").endswith(kind.endings)]
+    return next(iter([*by_content, *by_name]), None)
+
+
 def find_foreign_format(name: str, head: bytes) -> Format | None:
     """Return the format of a file that is not a spec; None if the file may be a spec."""
     found = recognise(name, head)
     return None if found is SPEC else found
 
 
-def advice(found: Format, file: str) -> str:
-    """Return how to import or convert a file that was given instead of a spec."""
-    return f"import it with convcalc import {file}" if found.reader else found.advice
+def is_binary(head: bytes) -> bool:
+    """Whether the first bytes of a file are not text: they contain a NUL byte, and are not UTF-16."""
+    return b"\0" in head and not head.startswith(_BYTE_ORDER_MARKS)
+
+
+def describe_readable() -> str:
+    """Return the formats that have a reader, such as `ONNX model (.onnx), Keras model (.keras)`."""
+    return ", ".join(
+        f"{bare_name(kind)} ({', '.join(kind.endings)})" if kind.endings else bare_name(kind)
+        for kind in FORMATS
+        if kind.reader
+    )
+
+
+def bare_name(found: Format) -> str:
+    """Return the name of a format without its article, such as `GGUF file`."""
+    return found.name.partition(" ")[2]
+
+
+def model_endings() -> tuple[str, ...]:
+    """Return the endings of the names of model files that can be read."""
+    return tuple(ending for kind in FORMATS if kind.reader for ending in kind.endings)

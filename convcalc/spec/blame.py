@@ -8,7 +8,7 @@ are replaced by a single one, which names the option: `--set width=abc`.
 from collections.abc import Iterable, Sequence
 
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec
+from convcalc.problems import InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
@@ -20,12 +20,24 @@ _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
     """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
 
-    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong.
+    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong, or sets a spec
+    parameter of a document that was imported from a model file.
     """
+    if document.model and overrides.params:
+        given = ", ".join(map(overrides.param_option, overrides.params))
+        message = f"{given}: {document.model.format} has no spec parameters"
+        raise WrongOverride(
+            [make_override_problem(message, advise_import(document, "and add params: to it"))], document.file
+        )
     try:
         return read_network(document, overrides)
     except InvalidSpec as error:
         raise blame_params(error, document, overrides, tuple(overrides.params)) from None
+
+
+def advise_import(document: Document, then: str) -> str:
+    """Return the advice to write the spec of a model file and `then` to do what is possible only with a spec."""
+    return f"write its spec with convcalc import {printable(document.file or 'FILE')} -o net.yaml, {then}"
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
