@@ -90,7 +90,7 @@ def _recognise(path: str) -> formats.Format:
         raise NotImported(f"already a spec: use convcalc summary {printable(path)}")
     if found not in (None, formats.SPEC):
         raise NotImported(f"{found.name}: {found.advice}")
-    what = "an empty file" if not head else f"a {'binary' if formats.is_binary(head) else 'text'} file"
+    what = "a file" if head else "an empty file"
     raise NotImported(f"{what} of an unknown format; supported are: {formats.describe_readable()}")
 
 
