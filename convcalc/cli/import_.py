@@ -1,4 +1,4 @@
-"""`convcalc import`: converts an ONNX file, a Keras model or a PyTorch module to a spec."""
+"""`convcalc import`: converts a model file, such as ONNX, or a PyTorch module to a spec."""
 
 from collections.abc import Iterable
 
@@ -42,12 +42,13 @@ def command(
     strict: bool,
     where: writing.Output,
 ) -> int:
-    """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
+    """Convert a model file, such as ONNX, or a PyTorch module to a spec.
 
-    FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
-    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported and becomes
-    an opaque layer with the cost of the operation, if it is known. ONNX needs the extra convcalc[onnx], PyTorch
-    convcalc[torch].
+    FILE is an ONNX file, a Keras model, or in another format that `convcalc help import` lists. Weights are not needed.
+    Nothing in FILE is executed; only --torch runs code. Other commands read such files too: `convcalc net.onnx`.
+
+    An operation that a spec cannot express is reported and becomes an opaque layer with the cost of the operation, if
+    it is known. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")

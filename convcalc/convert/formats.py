@@ -25,14 +25,16 @@ class Format(NamedTuple):
 
     `reader` is the module that imports the format. It has a function `read(path, inputs, follow)` that returns a
     `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
-    writes the format. `extra` is the extra of convcalc that reading needs (`convcalc[onnx]`), and `lost` says what a
-    spec does not keep of such a file. For a format without a reader, `advice` says what to do instead.
+    writes the format. `extra` is the extra of convcalc that importing needs (`convcalc[onnx]`), and `lost` says what a
+    spec does not keep of such a file. For a format without a reader, `advice` says what to do instead; `import_option`
+    is the option of `import` for code, which is run and not read.
     """
 
     name: str
     endings: tuple[str, ...]
     holds: Callable[[bytes], object]
     reader: str = ""
+    import_option: str = ""
     writer: str = ""
     extra: str = ""
     lost: str = ""
@@ -40,9 +42,9 @@ class Format(NamedTuple):
     holds_folder: Callable[[Collection[str]], bool] = lambda names: False
 
 
-_THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
+_THROUGH_ONNX = "export it to ONNX"
 _CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
-_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
+_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert"
 
 
 def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
@@ -77,7 +79,7 @@ ONNX = Format(
     reader="convcalc.convert.from_onnx",
     writer="onnx",
     extra="onnx",
-    lost="the values of weights",
+    lost="the values of weights, metadata",
 )
 SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
@@ -104,14 +106,14 @@ FORMATS = (
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
         _begins_with(b"\x89HDF\r\n"),
-        advice="save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
+        advice="save the model as .keras, or save the JSON of model.to_json()",
     ),
     Format(
         "a Keras model",
         (".keras",),
         _is_zip_with(rb"config\.json"),
         reader="convcalc.convert.from_keras",
-        lost="weights, losses, optimizers and the code of custom layers",
+        lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
         "a PyTorch file",
@@ -147,13 +149,13 @@ FORMATS = (
         (),
         lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head,
         reader="convcalc.convert.from_keras",
-        lost="weights, losses, optimizers and the code of custom layers",
+        lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
         "an Ultralytics model YAML",
         (),
         _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
-        advice="there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
+        advice="there is no importer for it; convert it to ONNX with yolo export model=NAME.yaml format=onnx",
     ),
     Format(
         "a Darknet configuration",
@@ -173,7 +175,16 @@ FORMATS = (
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
         advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), _never, writer="torch", advice=_CODE),
+    Format(
+        "a Python file",
+        (".py",),
+        _never,
+        import_option="--torch",
+        writer="torch",
+        extra="torch",
+        lost="the values of weights, and which branch of the code other inputs would take",
+        advice=_CODE,
+    ),
 )
 
 
