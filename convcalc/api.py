@@ -73,10 +73,10 @@ def load(
         return net
     if _is_torch_module(net):
         _check_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
-        net = _spec_of_module(net, input_shape)
-    else:
-        _check_arguments(given & {"input_shape"}, "a spec or a model file: it takes input, or inputs by name")
+        net, input_shape = _spec_of_module(net, input_shape), None
     document, remaining = _read_document(net, _make_overrides(params, input, inputs, batch, dtype))
+    if input_shape is not None:
+        _check_arguments({"input_shape"}, "a spec or a model file: it takes input, or inputs by name")
     return read_overridden_network(document, remaining)
 
 

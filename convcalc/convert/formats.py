@@ -14,6 +14,7 @@ HEAD = 65_536  # number of bytes at the start of a file that are inspected
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
+_CONTROL_CHARACTERS = bytes((*range(9), *range(14, 32)))  # without tab, the line breaks and the page break
 _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, which is text although it contains NUL bytes
 
 
@@ -217,8 +218,9 @@ def find_foreign_format(name: str, head: bytes) -> Format | None:
 
 
 def is_binary(head: bytes) -> bool:
-    """Whether the first bytes of a file are not text: they contain a NUL byte, and are not UTF-16."""
-    return b"\0" in head and not head.startswith(_BYTE_ORDER_MARKS)
+    """Whether the first bytes of a file are not text: more than 5% are control characters, and they are not UTF-16."""
+    controls = len(head) - len(head.translate(None, _CONTROL_CHARACTERS))
+    return controls > len(head) // 20 and not head.startswith(_BYTE_ORDER_MARKS)
 
 
 def describe_readable() -> str:

@@ -37,7 +37,7 @@ def read_overridden_network(document: Document, overrides: Overrides) -> Network
 
 def advise_import(document: Document, then: str) -> str:
     """Return the advice to write the spec of a model file and `then` to do what is possible only with a spec."""
-    return f"write its spec with convcalc import {printable(document.file or 'FILE')} -o net.yaml, {then}"
+    return f"run convcalc import {printable(document.file or 'FILE')} -o net.yaml, {then}"
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:

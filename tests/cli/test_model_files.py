@@ -209,7 +209,7 @@ def test_a_hint_for_a_keras_model_is_channels_first(capsys: pytest.CaptureFixtur
 
 
 def test_spec_parameters_of_a_model_file_are_refused(biased: str, capsys: pytest.CaptureFixture[str]) -> None:
-    advice = "write its spec with convcalc import biased.onnx -o net.yaml, and add params: to it"
+    advice = "run convcalc import biased.onnx -o net.yaml, and add params: to it"
     for arguments, given in (([biased, "--set", "width=2"], "--set width=2"), ([f"{biased}@width=2"], "@width=2")):
         assert run(["summary", *arguments]) == 2
         assert capsys.readouterr().err == f"convcalc: {given}: an ONNX model has no spec parameters: {advice}\n"
