@@ -34,10 +34,13 @@ def choose_files(names: Iterable[str]) -> _Chosen:
         name, params = split_net(argument)
         if name == STANDARD_INPUT or name.startswith(PREFIX):
             found.setdefault((name, params), argument)
-        elif not (_is_plain_folder(name) or _is_pattern(name)):
+        elif not (os.path.isdir(name) or _is_pattern(name)):
             found.setdefault((_identity_of(name), params), argument)
         else:
-            for path in _find_files(name):
+            paths = list(_find_files(name))
+            if not paths and _is_model_folder(name):
+                found.setdefault((_identity_of(name), params), argument)
+            for path in paths:
                 if path.endswith(model_endings()) or _is_spec(path):
                     found.setdefault((_identity_of(path), params), join_net(path, params))
                 else:
@@ -53,12 +56,12 @@ def _identity_of(name: str) -> str:
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
-def _is_plain_folder(name: str) -> bool:
-    """Whether a name is that of a folder, and not of a model that is a folder, which is reported as such."""
+def _is_model_folder(name: str) -> bool:
+    """Whether a name is that of a folder that is a model, such as a SavedModel, so that checking it reports that."""
     try:
-        return os.path.isdir(name) and find_folder_format(name) is None
+        return os.path.isdir(name) and find_folder_format(name) is not None
     except OSError:
-        return True
+        return False
 
 
 def _is_pattern(name: str) -> bool:

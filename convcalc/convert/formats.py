@@ -22,7 +22,8 @@ class Format(NamedTuple):
     """A file format.
 
     `name` is the format with its article, such as "a GGUF file". `holds` takes the first bytes of a file and returns a
-    true value if they are in this format; `holds_folder` takes the names in a folder.
+    true value if they are in this format. `holds_folder` takes the names in a folder; it is None if no folder has this
+    format.
 
     `reader` is the module that imports the format. It has a function `read(path, inputs, follow)` that returns a
     `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
@@ -40,7 +41,7 @@ class Format(NamedTuple):
     extra: str = ""
     lost: str = ""
     advice: str = ""
-    holds_folder: Callable[[Collection[str]], bool] = lambda names: False
+    holds_folder: Callable[[Collection[str]], bool] | None = None
 
 
 _THROUGH_ONNX = "export it to ONNX"
@@ -206,8 +207,9 @@ def recognise(name: str, head: bytes) -> Format | None:
 
 def recognise_folder(name: str, content: Collection[str]) -> Format | None:
     """Return the format of a folder from its name and the names in it; None if it is an ordinary folder."""
-    by_content = [kind for kind in FORMATS if kind.holds_folder(content)]
-    by_name = [kind for kind in FORMATS if kind.endings and name.lower().rstrip("/\\").endswith(kind.endings)]
+    possible = [kind for kind in FORMATS if kind.holds_folder is not None]
+    by_content = [kind for kind in possible if kind.holds_folder and kind.holds_folder(content)]
+    by_name = [kind for kind in possible if kind.endings and name.lower().rstrip("/\\").endswith(kind.endings)]
     return next(iter([*by_content, *by_name]), None)
 
 

@@ -262,3 +262,16 @@ def test_import_of_a_spec_reports_that_it_is_one(capsys: pytest.CaptureFixture[s
     Path("net.txt").write_bytes(SPEC_TEXT)
     assert run(["import", "net.txt"]) == 2
     assert capsys.readouterr().err == "convcalc: net.txt: already a spec: use convcalc summary net.txt\n"
+
+
+def test_a_folder_with_specs_is_checked_although_a_model_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("nets.onnx").mkdir()
+    for folder in (Path(), Path("nets.onnx")):
+        (folder / "saved_model.pb").write_bytes(b"")
+        (folder / "net.yaml").write_bytes(SPEC_TEXT)
+    assert run(["check", "nets.onnx"]) == 0
+    assert run(["check", "."]) == 0
+    assert "2 files checked: no problems" in capsys.readouterr().out
+    Path("empty.onnx").mkdir()
+    assert run(["summary", "empty.onnx"]) == 2
+    assert capsys.readouterr().err == "convcalc: empty.onnx: is a directory\n"
