@@ -150,7 +150,9 @@ def command(
     except (WrongConfiguration, NoProcesses) as error:
         raise writing.Failure(str(error)) from None
     for one in checked:
-        if one.model is not None and (fix or diff):
+        if one.model is None:
+            continue
+        if fix or diff:
             raise writing.Failure(f"--fix and --diff edit specs, and {printable(one.file)} is {one.model.format}")
         print_about(one.model, one.file, where)
     if fix and not diff:

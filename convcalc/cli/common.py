@@ -12,7 +12,6 @@ from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli import completing
-from convcalc.cli.importing import make_follow, print_about
 from convcalc.cli.writing import Failure, Output, report_invalid
 from convcalc.convert.net_files import read_net
 from convcalc.network import Network
@@ -315,15 +314,29 @@ def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Docum
     Notes on a model file are printed on standard error. Raises Failure if NET cannot be read, or InvalidSpec.
     """
     try:
-        document, remaining = read_net(net, overrides, make_follow(output))
+        document, remaining = read_net(net, overrides, _make_follow(output))
     except examples.NoExample as error:
         raise Failure(str(error)) from None
     except NotImported as error:
         raise Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
         raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
-    print_about(document.model, net, output)
+    if document.model is not None:
+        from convcalc.cli.importing import print_about
+
+        print_about(document.model, net, output)
     return document, remaining
+
+
+def _make_follow(output: Output) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    """Return a function that shows the progress of reading a model file, and imports what it needs when it is called."""
+
+    def follow(items: Iterable[Any], total: int) -> Iterable[Any]:
+        from convcalc.cli.importing import show_bar
+
+        return show_bar(items, total, output)
+
+    return follow
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:

@@ -6,7 +6,7 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common, writing
-from convcalc.cli.importing import make_follow, print_notes, print_remarks
+from convcalc.cli.importing import print_notes, print_remarks, show_bar
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.convert.model_files import describe_batch, describe_outcome, read_graph
 from convcalc.problems import printable
@@ -84,7 +84,7 @@ def _import_graph(
     if file == STANDARD_INPUT:
         raise writing.Failure("import reads files, not standard input: save the model to a file")
     try:
-        graph, _, remarks = read_graph(file, shapes, make_follow(where))
+        graph, _, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where))
     except OSError as error:
         raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
     return graph, remarks

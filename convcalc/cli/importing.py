@@ -2,25 +2,20 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convcalc.cli.writing import Output, may_show_bar, use_color
 from convcalc.problems import printable
 from convcalc.render.lines import Line, write
 from convcalc.spec.document import ModelFile
 
-if TYPE_CHECKING:
-    from convcalc.convert.graph import Follow
-
 _MOST_NOTES = 20
 
 
-def make_follow(output: Output) -> "Follow | None":
-    """Return what shows a progress bar on standard error if a file takes long to read; None if there must be none."""
-    return _show_bar if may_show_bar(output) else None
-
-
-def _show_bar(items: Iterable[Any], total: int) -> Iterable[Any]:
+def show_bar(items: Iterable[Any], total: int, output: Output) -> Iterable[Any]:
+    """Yield the items unchanged, and show a progress bar on standard error if this takes long and -q is not given."""
+    if not may_show_bar(output):
+        return items
     from convcalc.render.progress import show_progress
 
     return show_progress(items, total, sys.stderr, "nodes")
@@ -50,8 +45,8 @@ def print_remarks(remarks: Iterable[str]) -> None:
         sys.stderr.write(f"convcalc: {printable(remark)}\n")
 
 
-def print_about(model: ModelFile | None, file: str, output: Output) -> None:
-    """Print the notes and remarks about a model file, unless -q is given; nothing for a spec."""
-    if model is not None and not output.quiet:
+def print_about(model: ModelFile, file: str, output: Output) -> None:
+    """Print the notes and remarks about a model file, unless -q is given."""
+    if not output.quiet:
         print_remarks(model.remarks)
         print_notes(model.notes, model.outcome, output, f"{printable(file)}: ")
