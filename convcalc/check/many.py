@@ -107,8 +107,7 @@ def check_file(task: Task, how: How) -> Checked:
         if params:
             read_overridden_network(document, overrides)  # reports a wrong value once, at the @
         found = _name_params(_check_document(document, overrides, task.settings, how), params)
-        if document.model is not None:
-            found = found._replace(model=document.model._replace(spec=""))
+        found = found._replace(model=document.model)
     except Flaw as flaw:
         found = _not_checked(task.file, flaw.message, flaw.hint)
     except WrongOverride as error:

@@ -329,7 +329,7 @@ def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Docum
 
 
 def _make_follow(output: Output) -> Callable[[Iterable[Any], int], Iterable[Any]]:
-    """Return a function that shows the progress of reading a model file, and imports what it needs when it is called."""
+    """Return a function that shows the progress of reading a model file; it imports what it needs when it is called."""
 
     def follow(items: Iterable[Any], total: int) -> Iterable[Any]:
         from convcalc.cli.importing import show_bar

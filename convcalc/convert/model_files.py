@@ -56,11 +56,10 @@ def read_document(path: str, overrides: Overrides, follow: Follow | None) -> Doc
     imported = read_graph(path, _read_shapes(overrides), follow)
     from convcalc.convert.decompile.spec_writer import spec_text
 
-    text = spec_text(imported.graph)
-    document = Document(_drop_places(read_text(text, path, True).root), path)
+    document = Document(_drop_places(read_text(spec_text(imported.graph), path, True).root), path)
     notes = imported.graph.notes
     outcome = describe_outcome(imported.graph) if notes else ""
-    document.model = ModelFile(imported.format.name, text, notes, outcome, imported.remarks)
+    document.model = ModelFile(imported.format.name, notes, outcome, imported.remarks)
     return document
 
 
@@ -69,6 +68,16 @@ def describe_batch(name: str | None, given: Sequence[int], sizes: Sequence[int])
     option = "--input " if name is None else f"--input {shorten(name)}="
     without, whole = (",".join(map(str, those)) for those in (sizes, given))
     return f"{option}{whole} is read as {without}: the leading {given[0]} is taken as the batch size"
+
+
+def describe_outcome(graph: Graph) -> str:
+    """Return what follows from the notes of a graph for the figures, such as the number of opaque layers."""
+    from convcalc.convert.opaque_summary import summarise_opaque
+
+    found = summarise_opaque(graph)
+    if not found.layers:
+        return "the figures are not affected"
+    return f"{found.layers} opaque layer{'' if found.layers == 1 else 's'}; {found.describe()}"
 
 
 def _recognise(path: str) -> formats.Format:
@@ -92,16 +101,6 @@ def _recognise(path: str) -> formats.Format:
         raise NotImported(f"{found.name}: {found.advice}")
     what = "a file" if head else "an empty file"
     raise NotImported(f"{what} of an unknown format; supported are: {formats.describe_readable()}")
-
-
-def describe_outcome(graph: Graph) -> str:
-    """Return what follows from the notes of a graph for the figures, such as the number of opaque layers."""
-    from convcalc.convert.opaque_summary import summarise_opaque
-
-    found = summarise_opaque(graph)
-    if not found.layers:
-        return "the figures are not affected"
-    return f"{found.layers} opaque layer{'' if found.layers == 1 else 's'}; {found.describe()}"
 
 
 def _read_shapes(overrides: Overrides) -> Mapping[str | None, tuple[int, ...]]:

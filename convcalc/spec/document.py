@@ -50,13 +50,11 @@ class Sequence(list[Any]):
 class ModelFile(NamedTuple):
     """The model file, such as ONNX, that a document was imported from.
 
-    `format` is its format with an article, such as "an ONNX model", and `spec` the text of the spec that
-    `convcalc import` writes for it. `notes` report what a spec cannot express, and `outcome` says what follows from
-    that. `remarks` say how input shapes were understood.
+    `format` is its format with an article, such as "an ONNX model". `notes` report what a spec cannot express, and
+    `outcome` says what follows from that. `remarks` say how input shapes were understood.
     """
 
     format: str
-    spec: str
     notes: tuple[str, ...] = ()
     outcome: str = ""
     remarks: tuple[str, ...] = ()

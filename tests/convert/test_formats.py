@@ -163,8 +163,9 @@ def test_a_model_that_is_a_folder_is_named(name: str, command: str, capsys: pyte
 
 def test_a_reader_is_a_module_with_the_one_signature() -> None:
     for kind in READ:
-        read = import_module(kind.reader).read
-        assert list(inspect.signature(read).parameters) == ["path", "inputs", "follow"], kind.name
+        path, inputs, follow, *more = inspect.signature(import_module(kind.reader).read).parameters.values()
+        assert [path.name, inputs.name, follow.name] == ["path", "inputs", "follow"], kind.name
+        assert all(option.default is not inspect.Parameter.empty for option in more), kind.name
 
 
 @pytest.mark.parametrize("kind", READ, ids=lambda kind: kind.name)
