@@ -104,15 +104,18 @@ def _import_torch(factory: str, shapes: _Shapes) -> tuple[Graph, tuple[str, ...]
         return _trace(factory, shapes), ()
     except NotImported:
         without = {name: shape[1:] for name, shape in shapes.items()}
-        if not all(len(shape) > 1 for shape in without.values()):
-            raise
-        try:
-            graph = _trace(factory, without)
-        except NotImported:
-            graph = None
+        graph = _try_trace(factory, without)
         if graph is None:
             raise
         return graph, tuple(describe_batch(name, shapes[name], shape) for name, shape in without.items())
+
+
+def _try_trace(factory: str, shapes: _Shapes) -> Graph | None:
+    """Return the graph of the module, or None if it cannot be traced with these shapes."""
+    try:
+        return _trace(factory, shapes) if all(shapes.values()) else None
+    except NotImported:
+        return None
 
 
 def _trace(factory: str, shapes: _Shapes) -> Graph:
