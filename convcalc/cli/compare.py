@@ -139,7 +139,8 @@ def _read_documents(
     status = 0
     for file in files:
         try:
-            found.append((file, *common.read_document(split_net(file)[0], overrides, where)))
+            net, given = common.split_params(file, overrides)
+            found.append((file, *common.read_document(net, given, where)))
         except writing.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
@@ -159,7 +160,12 @@ def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int
 
 
 def _declared_parameters(document: Document) -> dict[str, Any]:
-    """Return the spec parameters that a document declares, unchecked; empty if it declares none."""
+    """Return the spec parameters that a document declares, unchecked; empty if it declares none.
+
+    For a model file, these are the parameters with which it was read.
+    """
+    if document.model is not None:
+        return dict.fromkeys(document.model.parameters)
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 

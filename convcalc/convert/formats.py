@@ -29,7 +29,8 @@ class Format(NamedTuple):
     `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
     writes the format. `extra` is the extra of convcalc that importing needs (`convcalc[onnx]`), and `lost` says what a
     spec does not keep of such a file. For a format without a reader, `advice` says what to do instead; `import_option`
-    is the option of `import` for code, which is run and not read.
+    is the option of `import` for code, which is run and not read. `parameters` are the keyword arguments of `read` that
+    select a network in the file; they are given like spec parameters, as in `NET@scale=n`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Format(NamedTuple):
     lost: str = ""
     advice: str = ""
     holds_folder: Callable[[Collection[str]], bool] | None = None
+    parameters: tuple[str, ...] = ()
 
 
 _THROUGH_ONNX = "export it to ONNX"

@@ -17,10 +17,11 @@ Shapes = Mapping[str | None, Sequence[int]]
 """Shapes that the user gave for inputs, by name and without the batch; the key None is the only input of a model."""
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 """Takes the items that a reader goes through and their number, and yields the items: for progress bars."""
-Reader = Callable[[str, Shapes, Follow | None], "Graph"]
+Reader = Callable[..., "Graph"]
 """The function `read(path, inputs, follow)` of every module that `formats.FORMATS` names as a reader.
 
-It raises OSError if the file cannot be read, and NotImported if its content is unsupported or exceeds a limit.
+Its further arguments, if any, are the `parameters` of the format, and have defaults. It raises OSError if the file
+cannot be read, and NotImported if its content is unsupported or exceeds a limit.
 """
 _AXES = {1: "C", 2: "CL", 3: "CHW", 4: "CDHW"}  # letters for unknown sizes, by the number of sizes of a sample
 

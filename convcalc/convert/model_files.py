@@ -28,19 +28,23 @@ class ImportedFile(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def read_graph(path: str, inputs: Shapes, follow: Follow | None = None) -> ImportedFile:
+def read_graph(
+    path: str, inputs: Shapes, follow: Follow | None = None, parameters: Mapping[str, Any] | None = None
+) -> ImportedFile:
     """Return the network of a model file.
 
-    `inputs` are the shapes that the user gave; a batch size in front of one is left out, with a remark. Raises OSError
-    if the file cannot be read, NotImported if its format is unsupported or its content is.
+    `inputs` are the shapes that the user gave; a batch size in front of one is left out, with a remark. `parameters`
+    are passed to the reader if its format has them. Raises OSError if the file cannot be read, NotImported if its
+    format is unsupported or its content is.
     """
     found = _recognise(path)
+    chosen = {name: value for name, value in (parameters or {}).items() if name in found.parameters}
     reader: Reader = import_module(found.reader).read
     shapes = dict(inputs)
     remarks: list[str] = []
     while True:
         try:
-            return ImportedFile(reader(path, shapes, follow), found, tuple(remarks))
+            return ImportedFile(reader(path, shapes, follow, **chosen), found, tuple(remarks))
         except WrongNumberOfSizes as error:
             if error.batch is None:
                 raise
@@ -53,13 +57,13 @@ def read_document(path: str, overrides: Overrides, follow: Follow | None) -> Doc
 
     Raises the errors of `read_graph`, and WrongOverride if an input shape in the overrides is malformed.
     """
-    imported = read_graph(path, _read_shapes(overrides), follow)
+    imported = read_graph(path, _read_shapes(overrides), follow, overrides.params)
     from convcalc.convert.decompile.spec_writer import spec_text
 
     document = Document(_drop_places(read_text(spec_text(imported.graph), path, True).root), path)
     notes = imported.graph.notes
     outcome = describe_outcome(imported.graph) if notes else ""
-    document.model = ModelFile(imported.format.name, notes, outcome, imported.remarks)
+    document.model = ModelFile(imported.format.name, imported.format.parameters, notes, outcome, imported.remarks)
     return document
 
 

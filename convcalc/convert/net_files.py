@@ -7,6 +7,7 @@ reading a spec takes no longer.
 from typing import TYPE_CHECKING
 
 from convcalc.spec import files
+from convcalc.spec.blame import remove_used
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> tuple[Document, Overrides]:
     """Return the document that a NET argument names, and the overrides that still apply to it.
 
-    The input shapes in the overrides of a model file are used while it is read, and do not apply again. `follow` shows
-    the progress of reading a model file. Raises the errors of `spec.files.read_net`; for a model file, also
-    NotImported, or WrongOverride if a shape is malformed.
+    The input shapes in the overrides of a model file, and the parameters that its format has, are used while it is
+    read, and do not apply again. `follow` shows the progress of that. Raises the errors of `spec.files.read_net`; for a
+    model file, also NotImported, or WrongOverride if a shape is malformed.
     """
     try:
         return files.read_net(net), overrides
@@ -28,4 +29,5 @@ def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> 
             raise
     from convcalc.convert.model_files import read_document
 
-    return read_document(net, overrides, follow), overrides.without_inputs()
+    document = read_document(net, overrides, follow)
+    return document, remove_used(document, overrides.without_inputs())

@@ -17,6 +17,8 @@ from click.shell_completion import ShellComplete
 
 import convcalc
 from convcalc.cli.main import commands, run
+from convcalc.convert import formats
+from convcalc.convert.graph import Graph, Step
 from convcalc.convert.to_onnx import model_bytes
 from tests.support.onnx_models import made
 from tests.support.places import DATA
@@ -392,3 +394,49 @@ def test_a_module_is_traced_without_a_leading_batch(
     assert err == ""
     assert run(["import", "--torch", "batch_nets:flat", "--input", "1,5,20,20"]) == 2
     assert "input" in capsys.readouterr().err
+
+
+# -- parameters with which a file is read
+
+
+@pytest.fixture
+def scaled(biased: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model whose reader has the parameter `scale`, as that of a YAML with several scales has."""
+    recognise, changed = formats.recognise, formats.ONNX._replace(parameters=("scale",))
+
+    def read(path: str, inputs: object, follow: object, scale: str = "n") -> Graph:
+        channels = {"n": 8, "s": 16}[scale]
+        step = Step("first", "conv", {"out_channels": channels, "kernel_size": 3}, ("x",))
+        return Graph("scaled", path, {"x": (3, 8, 8)}, (step,), ("first",))
+
+    monkeypatch.setattr("convcalc.convert.from_onnx.read", read)
+    monkeypatch.setattr(formats, "recognise", lambda *file: changed if file[0] == biased else recognise(*file))
+    return biased
+
+
+@pytest.mark.parametrize("command", ["summary", "compare", "memory", "explain", "alternatives", "check"])
+def test_a_parameter_of_a_format_selects_the_network(
+    command: str, scaled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for channels, arguments in ((8, [scaled]), (16, [f"{scaled}@scale=s"]), (16, [scaled, "--set", "scale=s"])):
+        if command == "check" and "--set" in arguments:
+            continue
+        limit = ["--max-params", str(channels * 28 - 1)] if command == "check" else ["-f", "json"]
+        assert run([command, *arguments, *limit]) == int(command == "check")
+        out, err = capsys.readouterr()
+        assert err == ""
+        peak = 4 * (3 * 8 * 8 + channels * 6 * 6)
+        assert str(peak if command == "memory" else channels * 28) in out
+    assert run(["summary", f"{scaled}@size=s"]) == 2
+    assert "@size=s: an ONNX model has no such parameter: available: scale" in capsys.readouterr().err
+
+
+def test_parameters_of_a_format_apply_to_each_side_and_in_python(
+    scaled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["diff", f"{scaled}@scale=n", f"{scaled}@scale=s", "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["totals"]["params"]["new"] == 16 * 28
+    assert run(["compare", scaled, f"{scaled}@scale=s", "example:lenet5", "-f", "json"]) == 0
+    networks = json.loads(capsys.readouterr().out)["networks"]
+    assert [network["totals"]["params"] for network in networks] == [8 * 28, 16 * 28, 61_706]
+    assert convcalc.summary(scaled, params={"scale": "s"}).totals.params == 16 * 28
