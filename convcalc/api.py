@@ -1,7 +1,7 @@
 """The Python entry points: `load` a network, `summary` to analyse it, `from_torch` for a PyTorch module.
 
-They accept a network in any form (the path of a spec, `example:NAME`, a text stream, a mapping, a PyTorch module or a
-`Network`) and return a `Network` or a `Report`.
+They accept a network in any form (the path of a spec or of a model file such as ONNX, `example:NAME`, a text stream, a
+mapping, a PyTorch module or a `Network`) and return a `Network` or a `Report`.
 
 >>> summary("example:lenet5").totals.params
 61706
@@ -18,9 +18,10 @@ from typing import IO, Any, Literal, Protocol
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import LARGEST, MOST_DIGITS
+from convcalc.convert.net_files import read_net
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, Path, Problem, show
+from convcalc.problems import InvalidSpec, NotImported, Path, Problem, printable, show
 from convcalc.spec import files
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
@@ -49,16 +50,16 @@ def load(
     batch: int | None = None,
     dtype: str | Mapping[str, str] | None = None,
 ) -> Network:
-    """Return the network of a spec or of a PyTorch module; a `Network` is returned unchanged.
+    """Return the network of a spec, of a model file or of a PyTorch module; a `Network` is returned unchanged.
 
     A spec is a path, `example:NAME`, a text stream, or a mapping with the content of the file. `params` (spec
-    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A
-    torch.nn.Module needs `input_shape`, as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one
-    sample, channels first.
+    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. The path may also
+    be that of a model file, such as ONNX or Keras, which has no spec parameters. A torch.nn.Module needs `input_shape`,
+    as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
 
-    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, and NotImported if a
-    module cannot be traced. Raises TypeError for any other type of network or argument, and for an argument that
-    does not apply.
+    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a model file
+    or module cannot be imported, and TypeError for any other type of network or argument, or an argument that does not
+    apply.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
@@ -72,11 +73,11 @@ def load(
         return net
     if _is_torch_module(net):
         _reject_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
-        document = _read_document(_trace_module(net, input_shape))
-    else:
-        document = _read_document(net)
-        _reject_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
-    return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
+        net, input_shape = _trace_module(net, input_shape), None
+    document, remaining = _read_document(net, _make_overrides(params, input, inputs, batch, dtype))
+    if input_shape is not None:
+        _reject_arguments({"input_shape"}, "a spec or a model file: it takes input, or inputs by name")
+    return read_overridden_network(document, remaining)
 
 
 @defer_garbage_collection
@@ -160,15 +161,15 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
     return Overrides(_normalise_value(params or {}), given, _normalise_value(batch), _normalise_value(dtype), True)
 
 
-def _read_document(spec: object) -> Document:
-    """Read a spec that is given as a mapping, path, `example:NAME` or text stream.
+def _read_document(spec: object, overrides: Overrides) -> tuple[Document, Overrides]:
+    """Return the document of a network given as a mapping, path, `example:NAME` or text stream.
 
-    Raises TypeError for any other type.
+    Also return the overrides that still apply. Raises TypeError for any other type.
     """
     if isinstance(spec, Mapping):
-        return Document(_normalise_value(spec))
+        return Document(_normalise_value(spec)), overrides
     if isinstance(spec, str | os.PathLike):
-        return _read_file(os.fsdecode(spec))
+        return _read_file(os.fsdecode(spec), overrides)
     read = getattr(spec, "read", None)
     if not callable(read):
         expected = "a path, example:NAME, a text stream, a mapping, a Network or a torch.nn.Module"
@@ -177,12 +178,20 @@ def _read_document(spec: object) -> Document:
     if not isinstance(text, str):
         raise TypeError("the stream must be opened in text mode; it contains bytes")
     file = getattr(spec, "name", None)
-    return files.decode_spec(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
+    name = file if isinstance(file, str) else "<stream>"
+    return files.decode_spec(text.encode("utf-8", "surrogatepass"), name, True), overrides
 
 
-def _read_file(name: str) -> Document:
+def _read_file(name: str, overrides: Overrides) -> tuple[Document, Overrides]:
+    """Return the document of a file or an example, and the overrides that still apply.
+
+    Raises InvalidSpec if there is no such example; OSError, with a note that says what to do, if the file cannot be
+    read; and NotImported if it is a model file that cannot be imported.
+    """
     try:
-        return files.read_net(name)
+        return read_net(name, overrides)
+    except NotImported as error:
+        raise NotImported(f"{printable(name)}: {error}") from None
     except examples.NoExample as error:
         raise InvalidSpec([Problem((), str(error), "CV000")], name) from None
     except OSError as error:

@@ -116,6 +116,10 @@ class Flaw(Exception):
         self.code = code
 
 
+class NotImported(Exception):
+    """A model file or module cannot be imported; the message says why."""
+
+
 def find_nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word most similar to a misspelt one, or None if no word is similar."""
     from difflib import get_close_matches  # imported only for errors: difflib costs start-up time

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from convcalc.convert.formats import LAYERS
+from convcalc.convert.formats import LAYERS, model_endings
 from convcalc.examples import PREFIX
-from convcalc.spec.files import STANDARD_INPUT
+from convcalc.spec.files import STANDARD_INPUT, find_folder_format
 from convcalc.spec.net_argument import join_net, split_net
 
 _SUFFIXES = (".yaml", ".yml")
@@ -25,7 +25,8 @@ class _Chosen(NamedTuple):
 def choose_files(names: Iterable[str]) -> _Chosen:
     """Return the files to check: every file given by name, and all specs in folders or matched by a pattern.
 
-    The spec parameters of `NET@width=0.5` stay part of the name of each file.
+    Model files, such as ONNX, are included if they are given by name or match a pattern with their ending. The spec
+    parameters of `NET@width=0.5` stay part of the name of each file.
     """
     found: dict[tuple[str, str], str] = {}
     no_specs = set()
@@ -36,8 +37,11 @@ def choose_files(names: Iterable[str]) -> _Chosen:
         elif not (os.path.isdir(name) or _is_pattern(name)):
             found.setdefault((_normalise_name(name), params), argument)
         else:
-            for path in _find_yaml_files(name):
-                if _is_spec(path):
+            paths = list(_find_files(name))
+            if not paths and _is_model_folder(name):
+                found.setdefault((_normalise_name(name), params), argument)
+            for path in paths:
+                if path.endswith(model_endings()) or _is_spec(path):
                     found.setdefault((_normalise_name(path), params), join_net(path, params))
                 else:
                     no_specs.add(_normalise_name(path))
@@ -52,6 +56,14 @@ def _normalise_name(name: str) -> str:
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
+def _is_model_folder(name: str) -> bool:
+    """Whether a name is that of a folder that is a model, such as a SavedModel, so that checking it reports that."""
+    try:
+        return os.path.isdir(name) and find_folder_format(name) is not None
+    except OSError:
+        return False
+
+
 def _is_pattern(name: str) -> bool:
     """Whether a name is a pattern such as `*.yaml`, and not the name of an existing file."""
     if os.path.exists(name):
@@ -61,14 +73,18 @@ def _is_pattern(name: str) -> bool:
     return has_magic(name)
 
 
-def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield all YAML files in a folder or matching a pattern, sorted; then any subfolders that cannot be read."""
+def _find_files(name: str) -> Iterator[str]:
+    """Yield the YAML files below a folder, sorted; then any unreadable subfolders.
+
+    For a pattern, yield the YAML files that match it, and model files if the pattern has their ending: `*.onnx`.
+    """
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
         from glob import glob
 
-        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(_SUFFIXES))
+        endings = (*_SUFFIXES, *(ending for ending in model_endings() if name.endswith(ending)))
+        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(endings))
         return
     unreadable: list[str] = []
     for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):

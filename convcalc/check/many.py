@@ -13,10 +13,11 @@ from convcalc.check.fixing import apply_harmless_fixes, fix
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
-from convcalc.problems import Flaw, InvalidSpec, Problem, printable
+from convcalc.convert.net_files import read_net
+from convcalc.problems import Flaw, InvalidSpec, NotImported, Problem, printable
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.net_argument import read_net_params, split_net
 
@@ -103,10 +104,11 @@ def check_file(task: Task, how: How) -> Checked:
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
-        document = read_net(net)
+        document, overrides = read_net(net, overrides)
         if params:
-            read_overridden_network(document, overrides)  # a wrong value after the @ is reported here, and only once
+            read_overridden_network(document, overrides)  # reports a wrong value once, at the @
         found = _add_params_to_messages(_check_document(document, overrides, task.settings, how), params)
+        found = found._replace(model=document.model)
     except Flaw as flaw:
         found = _not_checked(task.file, flaw.message, flaw.hint)
     except WrongOverride as error:
@@ -115,7 +117,7 @@ def check_file(task: Task, how: How) -> Checked:
         found = _add_params_to_messages(Checked(error.file or net, error.problems, error.text), params)
     except OSError as error:
         found = _not_checked(net, explain_unreadable(net, error))
-    except examples.NoExample as error:
+    except (examples.NoExample, NotImported) as error:
         found = _not_checked(task.file, str(error))
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
@@ -149,7 +151,7 @@ def _check_document(document: Document, overrides: Overrides, settings: Settings
     def read(document: Document) -> Checked:
         return check(document, overrides, settings, {}, False)
 
-    if how.fixing:
+    if how.fixing and document.model is None:
         return fix(document, checked)
     found = checked(document)
     if not any(problem.fix for problem in found.problems):

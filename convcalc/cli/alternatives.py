@@ -19,6 +19,7 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
 from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
+from convcalc.spec.blame import advise_import
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
@@ -73,7 +74,10 @@ def command(
     matches all of them and can be passed to --apply.
     """
     metric = "macs" if by is None else _read_figure(by)
-    document = common.read_document(net)
+    document, overrides = common.read_document(net, overrides, where)
+    if apply is not None and document.model is not None:
+        advice = advise_import(document, "and apply it to that")
+        raise writing.Failure(f"--apply edits a spec, and {printable(net)} is {document.model.format}: {advice}")
     report = analyse(common.build_network(document, overrides, where))
     convs = list_convolutions(document, report.network)
     if apply is not None:

@@ -16,6 +16,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
 from convcalc.cli import common, completing, writing
+from convcalc.cli.importing import print_about
 from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
@@ -124,7 +125,8 @@ def command(
 
     Each NET is a file, a folder, a pattern or an example; the default is the current folder. A file given by name is
     always checked. In folders and among the files that match a pattern, only specs are checked: files named
-    *.convcalc.yaml, and other YAML files with a top-level `layers` key.
+    *.convcalc.yaml, and other YAML files with a top-level `layers` key. Model files, such as ONNX, are checked if they
+    are given by name.
 
     The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
     is 2 if a file cannot be checked.
@@ -147,6 +149,12 @@ def command(
         checked = list(_show_progress(check_all(tasks, how, jobs), len(tasks), where))
     except (WrongConfiguration, NoProcesses) as error:
         raise writing.Failure(str(error)) from None
+    for one in checked:
+        if one.model is None:
+            continue
+        if fix or diff:
+            raise writing.Failure(f"--fix and --diff edit specs, and {printable(one.file)} is {one.model.format}")
+        print_about(one.model, one.file, where)
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)

@@ -13,11 +13,12 @@ from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli import completing
 from convcalc.cli.writing import Failure, Output, report_invalid
+from convcalc.convert.net_files import read_net
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, NotImported, did_you_mean, printable, show
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import explain_unreadable, read_net
+from convcalc.spec.files import explain_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.net_argument import read_net_params, split_net
 from convcalc.spec.reader import read_network
@@ -316,25 +317,40 @@ def load_argument(argument: str, overrides: Overrides, output: Output) -> Networ
     return load(net, overrides, output)
 
 
-def read_document(net: str) -> Document:
-    """Return the document that NET refers to: a file, standard input or an example.
+def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Document, Overrides]:
+    """Return the document that NET refers to (a spec, a model file or an example), and the overrides that still apply.
 
-    Raises Failure if it does not exist or cannot be read.
+    Notes on a model file are printed on standard error. Raises Failure if NET cannot be read, or InvalidSpec.
     """
     try:
-        return read_net(net)
+        document, remaining = read_net(net, overrides, _make_follow(output))
     except examples.NoExample as error:
         raise Failure(str(error)) from None
+    except NotImported as error:
+        raise Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
         raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
+    if document.model is not None:
+        from convcalc.cli.importing import print_about
+
+        print_about(document.model, net, output)
+    return document, remaining
+
+
+def _make_follow(output: Output) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    """Return a function that shows the progress of reading a model file; it imports what it needs when it is called."""
+
+    def follow(items: Iterable[Any], total: int) -> Iterable[Any]:
+        from convcalc.cli.importing import show_bar
+
+        return show_bar(items, total, output)
+
+    return follow
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
-    """Return the network that NET refers to, and warn if its input axes look swapped.
-
-    Raises Failure if the file cannot be read, and InvalidSpec if the spec is invalid.
-    """
-    return build_network(read_document(net), overrides, output)
+    """Return the network that NET refers to, and warn if its input axes look swapped. Raises Failure or InvalidSpec."""
+    return build_network(*read_document(net, overrides, output), output)
 
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:

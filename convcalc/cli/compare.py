@@ -61,12 +61,12 @@ def command(
 
     shown = _read_columns(columns, sort, exact, format, where)
     files = choose_files(_expand_patterns(nets)).files
-    documents, wrong, status = _read_documents(files)
-    _check_parameters(overrides, [document for _, document in documents])
+    documents, wrong, status = _read_documents(files, overrides, where)
+    _check_parameters(overrides, [document for _, document, _ in documents])
     reports = []
-    for name, document in documents:
+    for name, document, remaining in documents:
         try:
-            _, given = common.split_params(name, _drop_unknown_parameters(overrides, document))
+            _, given = common.split_params(name, _drop_unknown_parameters(remaining, document))
             reports.append((name, analyse(common.build_network(document, given, where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
@@ -127,15 +127,20 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
     return found
 
 
-def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
-    """Return the documents, the errors in files that are not text, and an exit status.
+def _read_documents(
+    files: Sequence[str], overrides: Overrides, where: writing.Output
+) -> tuple[list[tuple[str, Document, Overrides]], list[tuple[str, InvalidSpec]], int]:
+    """Return the documents with the overrides that still apply, the errors in files that are not text, and a status.
 
     The exit status is 2 if a file cannot be opened, else 0. Files that cannot be opened are reported on standard error.
     """
-    found, wrong, status = [], [], 0
+    found: list[tuple[str, Document, Overrides]] = []
+    wrong: list[tuple[str, InvalidSpec]] = []
+    status = 0
     for file in files:
         try:
-            found.append((file, common.read_document(split_net(file)[0])))
+            net, given = common.split_params(file, overrides)
+            found.append((file, *common.read_document(net, given, where)))
         except writing.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
@@ -155,7 +160,12 @@ def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int
 
 
 def _declared_parameters(document: Document) -> dict[str, Any]:
-    """Return the spec parameters that a document declares, unchecked; empty if it declares none."""
+    """Return the spec parameters that a document declares, unchecked; empty if it declares none.
+
+    For a model file, these are the parameters with which it was read.
+    """
+    if document.model is not None:
+        return dict.fromkeys(document.model.parameters)
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 

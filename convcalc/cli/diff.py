@@ -82,8 +82,8 @@ def command(
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
     files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
     sides = (
-        _ComparedNetwork("OLD", _make_old_reader(files, revision), old_overrides),
-        _ComparedNetwork("NEW", _make_new_reader(files), new_overrides),
+        _ComparedNetwork("OLD", _make_old_reader(files, revision, where), old_overrides),
+        _ComparedNetwork("NEW", _make_new_reader(files, where), new_overrides),
     )
     reports, errors = [], []
     for side in reversed(sides):  # NEW is first, so that a missing file is reported before a missing git revision
@@ -100,11 +100,17 @@ def command(
     return _report_failures(difference, failed) or int(exit_code and not difference.is_empty)
 
 
+_Read = Callable[[Overrides], tuple[Document, Overrides]]
+
+
 class _ComparedNetwork(NamedTuple):
-    """One of the two networks: OLD or NEW, a function that reads its document, and its overrides."""
+    """One of the two networks: OLD or NEW, its overrides, and a function that reads its document.
+
+    That function takes the overrides, and also returns those that still apply.
+    """
 
     name: str
-    read_document: Callable[[], Document]
+    read_document: _Read
     overrides: Overrides
 
 
@@ -119,7 +125,7 @@ def _read_condition(text: str) -> Condition:
         raise writing.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 
-def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
+def _make_old_reader(nets: tuple[str, ...], revision: str | None, where: writing.Output) -> _Read:
     """Return a function that reads the document of the old network, from a file or a git revision.
 
     Raises UsageError for a wrong number of networks, and for a network that cannot be read with --git.
@@ -129,22 +135,22 @@ def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[]
             raise click.UsageError(f"diff takes two networks, OLD and NEW, or one file with --git REV; got {len(nets)}")
         if nets == ("-", "-"):
             raise click.UsageError("only one of the networks can come from standard input")
-        return lambda: common.read_document(nets[0])
+        return lambda overrides: common.read_document(nets[0], overrides, where)
     if len(nets) != 1 or nets[0] == "-" or nets[0].startswith(examples.PREFIX):
         raise click.UsageError("--git REV takes exactly one file: diff --git main net.yaml")
     from convcalc.diff.revision import NoRevision, read_at
 
-    def read() -> Document:
+    def read(overrides: Overrides) -> tuple[Document, Overrides]:
         try:
-            return read_at(revision, nets[0])
+            return read_at(revision, nets[0]), overrides
         except NoRevision as error:
             raise writing.Failure(str(error)) from None
 
     return read
 
 
-def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
-    return lambda: common.read_document(nets[-1])
+def _make_new_reader(nets: tuple[str, ...], where: writing.Output) -> _Read:
+    return lambda overrides: common.read_document(nets[-1], overrides, where)
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
@@ -153,10 +159,10 @@ def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -
 
 
 def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
-    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for a mistake in the options."""
-    document = side.read_document()
+    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
+    document, overrides = side.read_document(side.overrides)
     try:
-        return common.build_network(document, side.overrides, where)
+        return common.build_network(document, overrides, where)
     except InvalidSpec as error:
         refused = writing.find_refusal(error)
         if refused is None:

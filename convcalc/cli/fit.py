@@ -8,8 +8,8 @@ from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
-from convcalc.spec.blame import blame_params
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.spec.blame import advise_import, blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
@@ -84,7 +84,11 @@ def command(
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     if where.quiet and format != "table":
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
-    order, document = _read_order(by), common.read_document(net)
+    order = _read_order(by)
+    document, overrides = common.read_document(net, overrides, where)
+    if document.model is not None:
+        why = f"fit varies spec parameters, which {document.model.format} does not have"
+        raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add params: to it')}")
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise writing.Failure(_NO_BUDGET)
     try:

@@ -109,8 +109,9 @@ class _Commands(click.Group):
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
-    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. NET@width=0.5,size=160
-    also sets spec parameters. convcalc NET is short for convcalc summary NET.
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. The file is a spec or a
+    model file, such as ONNX. NET@width=0.5,size=160 also sets spec parameters. convcalc NET is short for convcalc
+    summary NET.
     """
 
 
@@ -120,14 +121,21 @@ def _is_net(argument: str) -> bool:
         from convcalc.spec.net_argument import split_net  # imports the YAML parser
 
         argument, _ = split_net(argument)
-    return (
-        argument == "-" or argument.startswith(PREFIX) or argument.endswith(_SPEC_ENDINGS) or os.path.isfile(argument)
-    )
+    if argument == "-" or argument.startswith(PREFIX):
+        return True
+    from convcalc.convert.formats import model_endings
+
+    return argument.endswith((*_SPEC_ENDINGS, *model_endings())) or os.path.isfile(argument)
 
 
 def _suggest_command(word: str, known: list[str]) -> str:
     """Return a hint for an unknown command: the command or example that was probably meant."""
     if os.path.isdir(word):
+        from convcalc.spec.files import find_folder_format
+
+        found = find_folder_format(word)
+        if found:
+            return f"it is {found.name}: {found.advice}"
         return f"convcalc check {printable(word)} checks the specs of a folder"
     meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]
     if meant:

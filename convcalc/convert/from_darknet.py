@@ -6,10 +6,10 @@ of src/parser.c and of the files per layer in github.com/pjreddie/darknet and gi
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, use_pointwise_kind
+from convcalc.convert.graph import Follow, Graph, NotImported, Shapes, Step, check_number_of_sizes, use_pointwise_kind
 from convcalc.convert.loading_check import make_loadable
 from convcalc.layers.make import make_written_layer
 from convcalc.network import MOST_LAYERS
@@ -78,11 +78,7 @@ class _Output(NamedTuple):
     shape: Shape
 
 
-def read(
-    path: str,
-    inputs: Mapping[str | None, Sequence[int]] | None = None,
-    follow: Callable[[Iterable[Any], int], Iterable[Any]] | None = None,
-) -> Graph:
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of a Darknet configuration.
 
     `inputs` maps `data` or None to a shape, channels first, that replaces the one in the file. `follow` takes the
@@ -122,7 +118,7 @@ def _read_sections(path: str) -> list[_Section]:
     return sections
 
 
-def _find_input_shape(network: _Section, inputs: Mapping[str | None, Sequence[int]]) -> Shape:
+def _find_input_shape(network: _Section, inputs: Shapes) -> Shape:
     unknown = [name for name in inputs if name not in (None, _INPUT)]
     if unknown:
         raise NotImported(f"--input needs the name of an input; available: {_INPUT}")

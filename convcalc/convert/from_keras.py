@@ -4,16 +4,18 @@ Keras is not needed, and nothing in the file is executed.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.graph import (
+    Follow,
     Graph,
     NotImported,
+    Shapes,
     Step,
     check_number_of_sizes,
+    format_input_option,
     sort_steps,
     use_pointwise_kind,
 )
@@ -38,7 +40,6 @@ from convcalc.network import MOST_LAYERS
 from convcalc.problems import Flaw, printable, show
 from convcalc.shape import Shape
 
-_Inputs = Mapping[str | None, tuple[int, ...]]
 _KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # output like input; no weights
 _WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
@@ -55,12 +56,13 @@ class _KerasUse(NamedTuple):
     call: KerasCall
 
 
-def read(path: str, inputs: _Inputs | None = None) -> Graph:
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of a Keras model.
 
-    `inputs` maps the names of inputs to shapes, channels first and without the batch, which replace those in the file.
-    The key None stands for the only input. A shape is required if the file does not state it completely. Raises OSError
-    if the file cannot be read; NotImported if it is not a Keras model or has unsupported layers that may have weights.
+    `inputs` maps the names of inputs to their shapes, channels first and without the batch, and replaces the shapes in
+    the file; the key None is the only input of a model. It is needed if the file leaves a size open. `follow` is not
+    called, because reading takes no noticeable time. Raises OSError if the file cannot be read; NotImported if it is
+    not a Keras model or has unsupported layers that may have weights.
     """
     try:
         whole = read_model(path)
@@ -77,7 +79,7 @@ class _ModelReader:
     to their description.
     """
 
-    def __init__(self, whole: ModelConfig, inputs: _Inputs) -> None:
+    def __init__(self, whole: ModelConfig, inputs: Shapes) -> None:
         self.given_shapes = inputs
         self.steps: list[Step] = []
         self.shapes: dict[str, Shape] = {}
@@ -110,8 +112,8 @@ class _ModelReader:
             )
         if sizes is None:
             if None in written[1:] or len(written) < 2:
-                example = "" if number_of_inputs == 1 else f"{printable(layer.name)}="
-                option = f"--input {example}3,224,224"
+                known = self.sample_shape(tuple(written)).sizes if len(written) > 1 else ()
+                option = format_input_option(None if number_of_inputs == 1 else layer.name, known)
                 raise NotImported(f"the shape of the input {show(layer.name)} is not fully known: give {option}")
             sizes = self.sample_shape(tuple(written)).sizes
         self.inputs[layer.name] = tuple(sizes)

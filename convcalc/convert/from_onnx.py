@@ -6,10 +6,10 @@ The values of weights are not read, so files with external weights can be import
 import os
 
 from convcalc.convert.from_operators import build_graph
-from convcalc.convert.graph import Graph
+from convcalc.convert.graph import Follow, Graph, Shapes
 from convcalc.convert.onnx_graph.file import read_model
 from convcalc.convert.onnx_graph.layer_names import OnnxNames
-from convcalc.convert.onnx_graph.program import Follow, Shapes, read_program
+from convcalc.convert.onnx_graph.program import read_program
 
 
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:

@@ -5,12 +5,25 @@ ONNX node `Relu` becomes `Step("relu1", "relu", {}, ("conv1",))`, which is one l
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.axis_order import describe_wrong_number_of_sizes, suggest_sizes
+from convcalc.problems import NotImported as NotImported  # every reader imports it from here
 from convcalc.problems import shorten
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
+
+Shapes = Mapping[str | None, Sequence[int]]
+"""Shapes that the user gave for inputs, by name and without the batch; the key None is the only input of a model."""
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Takes the items that a reader goes through and their number, and yields the items: for progress bars."""
+Reader = Callable[..., "Graph"]
+"""The function `read(path, inputs, follow)` of every module that `formats.FORMATS` names as a reader.
+
+Its further arguments, if any, are the `parameters` of the format, and have defaults. It raises OSError if the file
+cannot be read, and NotImported if its content is unsupported or exceeds a limit.
+"""
+_AXES = {1: "C", 2: "CL", 3: "CHW", 4: "CDHW"}  # letters for unknown sizes, by the number of sizes of a sample
 
 
 class Step(NamedTuple):
@@ -47,8 +60,18 @@ class Graph(NamedTuple):
     dtype: Mapping[str, str] = {}
 
 
-class NotImported(Exception):
-    """A file or module cannot be imported; the message says why."""
+class WrongNumberOfSizes(NotImported):
+    """The shape that the user gave for an input has the wrong number of sizes.
+
+    `name` is the key of that shape in `Shapes`. If the shape has a batch size in front, `batch` is that size and
+    `sizes` the shape without it; otherwise `batch` is None.
+    """
+
+    def __init__(self, message: str, name: str | None, sizes: Sequence[int], batch: int | None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.sizes = tuple(sizes)
+        self.batch = batch
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
@@ -99,7 +122,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
 
 
 def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[int | None]) -> None:
-    """Raise NotImported if the shape that the user gave for an input has the wrong number of sizes.
+    """Raise WrongNumberOfSizes if the shape that the user gave for an input has more or fewer sizes than the file's.
 
     `own` is the input's shape in the file, without the batch; None is an unknown size. `name` is the input's name, or
     None if the shape was given without one.
@@ -108,10 +131,24 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
         return
     sizes = [size or 0 for size in own]
     better = suggest_sizes(given, sizes)
-    option = "--input " if name is None else f"--input {shorten(name)}="
-    form = f": {option}{','.join(map(str, better.sizes))}" if all(better.sizes) else ""
-    message = describe_wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
-    raise NotImported(f"{message}; {better.advice}{form}")
+    option = "--input" if name is None else f"--input {shorten(name)}"
+    message = describe_wrong_number_of_sizes(given, sizes, option, "the file's input without the batch")
+    message = f"{message}; {better.advice}: {format_input_option(name, better.sizes)}"
+    has_batch = better.batch is not None and better.sizes == tuple(given[1:])
+    raise WrongNumberOfSizes(message, name, better.sizes, better.batch if has_batch else None)
+
+
+def format_input_option(name: str | None, sizes: Sequence[int | None]) -> str:
+    """Return the option that gives the shape of an input, with the sizes that the file states: `--input x=1,64,W`.
+
+    An unknown size (0 or None) becomes the letter of its axis. If no size is known, the option has the sizes of a
+    photo as an example. `name` is None if the input needs no name.
+    """
+    if not any(sizes) and len(sizes) in (0, 3):
+        sizes = (3, 224, 224)
+    letters = _AXES.get(len(sizes), "N" * len(sizes))
+    text = ",".join(str(size or letter) for size, letter in zip(sizes, letters, strict=True))
+    return f"--input {text}" if name is None else f"--input {shorten(name)}={text}"
 
 
 def title(graph: Graph) -> str:

@@ -44,6 +44,12 @@ def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
 
 
+def describe_problem(one: Checked, problem: Problem) -> str:
+    """Return the message and hint of a problem; in a model file, which has no lines, after the name of the layer."""
+    layer = f"{problem.path[0]}: " if one.model is not None and problem.path else ""
+    return layer + message_with_hint(problem)
+
+
 def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
     """Return the titles of all problem codes: invalid specs, exceeded budgets, and lint rules."""
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
@@ -172,18 +178,18 @@ def findings_json(checked: Sequence[Checked]) -> str:
 
 def github_annotations(checked: Sequence[Checked]) -> str:
     """Return one GitHub workflow command per problem; GitHub shows it as an annotation of a line of the spec."""
-    return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
+    return "".join(f"{_annotation_text(one, problem)}\n" for one, problem in list_problems(checked))
 
 
-def _annotation_text(file: str, problem: Problem) -> str:
-    properties: dict[str, object] = {"file": PurePath(file).as_posix()}  # GitHub does not recognise ./name
+def _annotation_text(one: Checked, problem: Problem) -> str:
+    properties: dict[str, object] = {"file": PurePath(one.file).as_posix()}  # GitHub does not recognise ./name
     if span := problem.span:
         properties |= {"line": span.line, "endLine": span.end_line}
         if span.line == span.end_line:  # GitHub ignores columns if a problem spans several lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"convcalc {problem.code}"
     given = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
-    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(message_with_hint(problem))}"
+    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(describe_problem(one, problem))}"
 
 
 def _escape_data(text: str) -> str:
@@ -231,7 +237,7 @@ def github_summary(checked: Sequence[Checked]) -> str:
             _shorten_cell(one.file) + line,
             problem.severity,
             problem.code,
-            _shorten_cell(message_with_hint(problem)),
+            _shorten_cell(describe_problem(one, problem)),
         )
         lines.append(f"| {' | '.join(map(escape, cells))} |")
     if len(every) > MOST_ROWS:

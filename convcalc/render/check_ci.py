@@ -8,8 +8,8 @@ from typing import Any
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
-from convcalc.problems import Problem, Related, Span, message_with_hint, printable
-from convcalc.render.check import code_titles, list_problems, severity_counts, sort_problems
+from convcalc.problems import Problem, Related, Span, printable
+from convcalc.render.check import code_titles, describe_problem, list_problems, severity_counts, sort_problems
 from convcalc.render.excerpt import split_lines
 from convcalc.version import __version__
 
@@ -31,7 +31,11 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
     for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else []
         for problem in one.problems:
-            key = (PurePath(one.file).as_posix(), problem.code, _stripped_line(source, problem) or problem.message)
+            key = (
+                PurePath(one.file).as_posix(),
+                problem.code,
+                _stripped_line(source, problem) or describe_problem(one, problem),
+            )
             yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
             seen[key] += 1
 
@@ -88,7 +92,7 @@ def _result_dict(one: Checked, problem: Problem, fingerprint: str, index: int) -
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": problem.severity,
-        "message": {"text": _break_links(message_with_hint(problem))},
+        "message": {"text": _break_links(describe_problem(one, problem))},
         "locations": [{"physicalLocation": _location_dict(one.file, problem.span)}],
         **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"convcalc/v1": fingerprint},
@@ -138,7 +142,7 @@ def gitlab_report(checked: Sequence[Checked]) -> str:
 def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
     path = PurePath(one.file).as_posix().encode("utf-8", "backslashreplace").decode()
     return {
-        "description": message_with_hint(problem),
+        "description": describe_problem(one, problem),
         "check_name": problem.code,
         "fingerprint": fingerprint,
         "severity": _GITLAB_SEVERITIES[problem.severity],
@@ -165,9 +169,9 @@ def junit_xml(checked: Sequence[Checked]) -> str:
             message = severity_counts([one._replace(problems=failures)])
             worst = "error" if any(problem.severity == "error" for problem in failures) else "warning"
             failure = ElementTree.SubElement(case, "failure", type=worst, message=message)
-            failure.text = _list_text(one.file, failures)
+            failure.text = _list_text(one, failures)
         if notes:
-            ElementTree.SubElement(case, "system-out").text = _list_text(one.file, notes)
+            ElementTree.SubElement(case, "system-out").text = _list_text(one, notes)
     counts = {"tests": len(checked), "failures": len(suite.findall("testcase/failure")), "errors": 0, "skipped": 0}
     for element in (suites, suite):
         element.attrib.update({key: str(count) for key, count in counts.items()})
@@ -175,9 +179,9 @@ def junit_xml(checked: Sequence[Checked]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _list_text(file: str, problems: Sequence[Problem]) -> str:
+def _list_text(one: Checked, problems: Sequence[Problem]) -> str:
     return "\n".join(
-        f"{_place_text(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems
+        f"{_place_text(one.file, problem)}: {describe_problem(one, problem)} [{problem.code}]" for problem in problems
     )
 
 

@@ -8,8 +8,8 @@ are replaced by a single one, which names the option: `--set width=abc`.
 from collections.abc import Iterable, Sequence
 
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec
-from convcalc.spec.document import Document
+from convcalc.problems import InvalidSpec, Problem, printable
+from convcalc.spec.document import Document, ModelFile
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
@@ -20,12 +20,36 @@ _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
     """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
 
-    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong.
+    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong, or sets a spec
+    parameter of a document that was imported from a model file.
     """
+    overrides = remove_used(document, overrides)
+    if document.model and overrides.params:
+        raise WrongOverride([_describe_unknown_params(document, document.model, overrides)], document.file)
     try:
         return read_network(document, overrides)
     except InvalidSpec as error:
         raise blame_params(error, document, overrides, tuple(overrides.params)) from None
+
+
+def remove_used(document: Document, overrides: Overrides) -> Overrides:
+    """Return the overrides without the parameters with which a model file was read."""
+    used = document.model.parameters if document.model else ()
+    return overrides.with_params({name: value for name, value in overrides.params.items() if name not in used})
+
+
+def _describe_unknown_params(document: Document, model: ModelFile, overrides: Overrides) -> Problem:
+    given = ", ".join(map(overrides.param_option, overrides.params))
+    if model.parameters:
+        available = f"available: {', '.join(model.parameters)}"
+        return make_override_problem(f"{given}: {model.format} has no such parameter", available)
+    advice = advise_import(document, "and add params: to it")
+    return make_override_problem(f"{given}: {model.format} has no spec parameters", advice)
+
+
+def advise_import(document: Document, then: str) -> str:
+    """Return the advice to write the spec of a model file and `then` to do what is possible only with a spec."""
+    return f"run convcalc import {printable(document.file or 'FILE')} -o net.yaml, {then}"
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:

@@ -6,7 +6,7 @@ the text that a value or key occupies: the index of its first character, and the
 
 import re
 from bisect import bisect_right
-from typing import Any
+from typing import Any, NamedTuple
 
 from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span, printable
 
@@ -47,10 +47,26 @@ class Sequence(list[Any]):
         self.item_extents: list[Extent] = []
 
 
+class ModelFile(NamedTuple):
+    """The model file, such as ONNX, that a document was imported from.
+
+    `format` is its format with an article, such as "an ONNX model", and `parameters` the names of the parameters with
+    which it was read, such as the scale of a YOLO. `notes` report what a spec cannot express, and
+    `outcome` says what follows from that. `remarks` say how input shapes were understood.
+    """
+
+    format: str
+    parameters: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    outcome: str = ""
+    remarks: tuple[str, ...] = ()
+
+
 class Document:
     """A spec whose YAML has been read: its values (`root`), its text, and the problems in the YAML.
 
     `quotable` is False if messages must not quote the text, because the file was reached through a symbolic link.
+    `model` is the model file that the document was imported from; None for a spec. Then there is no text.
     """
 
     def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
@@ -58,6 +74,7 @@ class Document:
         self.file = file
         self.text = text
         self.quotable = quotable
+        self.model: ModelFile | None = None
         self.problems: list[Problem] = []
         self._line_starts: list[int] | None = None
 

@@ -54,6 +54,10 @@ class Overrides:
         """Return a copy of the overrides with `params` as its only spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
 
+    def without_inputs(self) -> "Overrides":
+        """Return a copy of the overrides without input shapes."""
+        return Overrides(self.params, {}, self.batch, self.dtype, self.from_python, self.attached)
+
     def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
         """Return a copy with the spec parameters after the `@` of a NET argument, which take precedence over others."""
         found = self.with_params({**self.params, **params})

@@ -113,9 +113,11 @@ def test_strict_accepts_a_fully_supported_file() -> None:
     ("content", "said"),
     [
         (b"", "empty"),
-        (b"\x00\x01garbage", "not an ONNX model"),
-        (b"{}", "not a Keras model"),
-        (b"PK\x03\x04", "net.bin"),
+        (b"\x00\x01garbage", "a file of an unknown format"),
+        (b"{}", "a file of an unknown format"),
+        (b"PK\x03\x04", "a file of an unknown format"),
+        (b"\x08\x09\x12\x07pytorch\x3a\xff", "not an ONNX model"),
+        (b'{"class_name": 3}', "not a Keras model"),
         (b"\x89HDF\r\n", "HDF5"),
     ],
 )

@@ -211,7 +211,7 @@ def test_channels_first_stays_channels_first(tmp_path: Path) -> None:
 def test_an_open_size_can_be_given(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][0]["config"]["batch_input_shape"] = [None, None, None, 3]
-    with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,224,224"):
+    with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,H,W"):
         imported(tmp_path, model)
     for inputs in ({None: (3, 64, 64)}, {"image": (3, 64, 64)}):
         [output] = report(imported(tmp_path, model, inputs=inputs)).outputs().values()

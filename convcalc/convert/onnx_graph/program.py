@@ -4,19 +4,17 @@ The package onnx infers shapes node by node. It is given the contents of small c
 can be evaluated. Whatever shapes the file declares, only small arrays are allocated.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
-from convcalc.convert.graph import NotImported, check_number_of_sizes
+from convcalc.convert.graph import Follow, NotImported, Shapes, check_number_of_sizes, format_input_option
 from convcalc.convert.onnx_graph import constants
 from convcalc.convert.onnx_graph.declared import describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.problems import shorten, show
 
-Shapes = Mapping[str | None, Sequence[int]]
-Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 _MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
 _KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
@@ -177,7 +175,7 @@ class _OnnxReader:
         if not declared or not all(declared[1:]):
             raise NotImported(
                 f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'}): "
-                f"give it without the batch, for example --input {shorten(info.name)}=3,224,224"
+                f"give it without the batch: {format_input_option(info.name, declared[1:])}"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
