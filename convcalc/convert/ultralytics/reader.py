@@ -1,0 +1,163 @@
+"""Imports a model YAML of Ultralytics YOLO: reads the file, and adds the layers of each of its entries.
+
+For example, the entry `- [-1, 1, Conv, [64, 3, 2]]`, if it is the first, becomes the layers model.0.conv, model.0.bn
+and model.0.act.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, use_pointwise_kind
+from convcalc.convert.loading_check import make_loadable
+from convcalc.convert.ultralytics.model_file import Entry, ModelFile
+from convcalc.convert.ultralytics.modules import MODULES, Module, Variant
+from convcalc.convert.ultralytics.scope import Scope, Tensor
+from convcalc.convert.ultralytics.signatures import bind, list_parameters
+from convcalc.problems import Flaw, did_you_mean, printable
+from convcalc.shape import Shape
+from convcalc.spec.files import MOST_BYTES, reached_through_link
+from convcalc.spec.source import read_text
+
+INPUT = "images"
+_SIZE, _CLASSIFIER_SIZE = 640, 224  # of images, unless an input is given
+_Outputs = list[Tensor] | None  # of an entry; None if it is wrong
+Shapes = Mapping[str | None, tuple[int, ...]]
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None, scale: str | None = None) -> Graph:
+    """Return the network of an Ultralytics model YAML.
+
+    `inputs` is as in `from_onnx.read`; without it, images have 640×640 pixels, or 224×224 for a classifier. `scale` is
+    the letter of a scale in the file, by default the one in the file's name, such as the n of yolov8n.yaml, else the
+    first. `follow` is not used: a file is read in an instant.
+
+    Raises OSError if the file cannot be read, InvalidSpec with the places of mistakes in it, and NotImported if it is
+    too large or the input does not fit.
+    """
+    with open(path, "rb") as stream:
+        data = stream.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotImported(f"not UTF-8: byte 0x{data[error.start]:02x}") from None
+    document = read_text(text, path, not reached_through_link(path))
+    if document.problems:
+        raise document.invalid(document.problems)
+    model = ModelFile(document, scale)
+    steps: list[Step] = []
+    images = _choose_input(model, inputs or {})
+    outputs = _add_entries(model, images, steps)
+    if model.problems.found:
+        raise document.invalid(model.problems.found)
+    if not outputs or not steps:
+        raise NotImported("it has no layers")
+    base = os.path.basename(path)
+    letter = model.scaling.letter
+    origin = f"{printable(base)} (Ultralytics{f', scale {letter}' if letter else ''})"
+    name = os.path.splitext(base)[0]
+    shapes = {images.name: images.shape.sizes}
+    unique = tuple(dict.fromkeys(tensor.name for tensor in outputs))
+    return make_loadable(use_pointwise_kind(Graph(name, origin, shapes, tuple(steps), unique)))
+
+
+def _choose_input(model: ModelFile, given: Shapes) -> Tensor:
+    """Return the input of the network. Raises NotImported if the given shape does not fit."""
+    last = model.entries[-1] if model.entries else None
+    size = _CLASSIFIER_SIZE if last is not None and last.module == "Classify" else _SIZE
+    own = (model.channels, size, size)
+    unknown = [name for name in given if name not in (None, INPUT)]
+    if unknown:
+        raise NotImported(f"there is no input {printable(str(unknown[0]))}; the input is called {INPUT}")
+    for name, sizes in given.items():
+        check_number_of_sizes(name, sizes, own)
+        own = (sizes[0], *sizes[1:])  # type: ignore[assignment]
+    return Tensor(INPUT, Shape(own[0], own[1:]))
+
+
+def _add_entries(model: ModelFile, images: Tensor, steps: list[Step]) -> _Outputs:
+    """Add the layers of all entries to `steps`, report mistakes to the model, and return the outputs of the last."""
+    variant = Variant(model.scaling.letter, model.bins, model.end2end)
+    results: list[_Outputs] = []
+    for place, entry in enumerate(model.entries):
+        found: _Outputs = None
+        module = None if entry is None else _find_module(model, entry)
+        if entry is not None and module is not None:
+            sources = [[images] if source < 0 else results[source] for source in entry.sources]
+            if None not in sources:
+                scope = Scope(steps, f"model.{place}", model.activation)
+                read = [source for source in sources if source is not None]
+                found = _add_entry(model, entry, module, variant, scope, read)
+            variant = variant._replace(is_new=variant.is_new or module.is_new)
+        results.append(found)
+    return results[-1] if results else None
+
+
+def _find_module(model: ModelFile, entry: Entry) -> Module | None:
+    """Return the module that an entry names; report an unknown one and return None."""
+    module = MODULES.get(entry.module)
+    if module is None:
+        hint = did_you_mean(entry.module, MODULES)
+        model.problems.add((*entry.path, 2), f"unknown module {printable(entry.module)}", "CV011", hint)
+    return module
+
+
+def _add_entry(
+    model: ModelFile, entry: Entry, module: Module, variant: Variant, scope: Scope, sources: list[list[Tensor]]
+) -> _Outputs:
+    """Add the layers of an entry and return its outputs; report a mistake and return None."""
+    try:
+        arguments = _bind_arguments(model, entry, module, variant)
+    except Flaw as flaw:
+        model.problems.add((*entry.path, 3, *flaw.where), flaw.message, flaw.code, flaw.hint)
+        return None
+    try:
+        return _add_module(entry, module, scope, _choose_read(entry, module, sources), arguments)
+    except Flaw as flaw:
+        path = (*entry.path, 3, *flaw.where) if flaw.where else entry.path
+        model.problems.add(path, flaw.message, flaw.code, flaw.hint)
+        return None
+
+
+def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Variant) -> dict[str, Any]:
+    """Return the arguments of a module: those in the file with scaled channels, and those that depend on the scale."""
+    parameters = list_parameters(module.add)
+    if module.repeats:
+        parameters.pop("n")
+    arguments = bind(entry.module, parameters, entry.arguments)
+    if module.scaled is not None:
+        name = list(parameters)[module.scaled]
+        channels = arguments.get(name, parameters[name].default)
+        if channels != model.classes:
+            arguments[name] = model.scaling.scale_channels(channels)
+    if module.repeats:
+        arguments["n"] = entry.number
+    if module.adjust is not None:
+        module.adjust(arguments, variant)
+    return arguments
+
+
+def _choose_read(entry: Entry, module: Module, sources: list[list[Tensor]]) -> Any:
+    """Return what a module reads: one tensor, a list of tensors, or a list of lists. Raises Flaw if it does not fit."""
+    if entry.many != module.many:
+        wanted = "a list of layers: [-1]" if module.many else "one layer, not a list"
+        raise Flaw(f"{entry.module} reads {wanted}")
+    if module.parts:
+        return sources
+    if any(len(source) != 1 for source in sources):
+        raise Flaw(f"{entry.module} cannot read a layer with several outputs; only CBFuse can")
+    tensors = [source[0] for source in sources]
+    return tensors if module.many else tensors[0]
+
+
+def _add_module(entry: Entry, module: Module, scope: Scope, read: Any, arguments: Mapping[str, Any]) -> list[Tensor]:
+    """Add a module, as often as the entry says unless the module itself repeats, and return its outputs."""
+    if module.repeats or entry.number <= 1:
+        found = module.add(scope, read, **arguments)
+        return found if isinstance(found, list) else [found]
+    for index in range(entry.number):
+        read = module.add(scope.inner(index), read, **arguments)
+    return [read]
