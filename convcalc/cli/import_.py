@@ -1,4 +1,4 @@
-"""`convcalc import`: converts an ONNX file, a Keras model or a PyTorch module to a spec."""
+"""`convcalc import`: converts an ONNX file, a Keras or Ultralytics model, or a PyTorch module to a spec."""
 
 import os
 import sys
@@ -11,7 +11,8 @@ from convcalc import examples
 from convcalc.cli import common, writing
 from convcalc.convert import formats
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.problems import printable
+from convcalc.convert.ultralytics.file_names import find_file
+from convcalc.problems import printable, show
 from convcalc.render.lines import Line, write
 from convcalc.spec.files import explain_unreadable
 
@@ -19,6 +20,7 @@ _EXAMPLES = """\b
 Examples:
   convcalc import resnet50.onnx -o resnet50.yaml
   convcalc import model.keras
+  convcalc import yolov8.yaml --scale n
   convcalc import net.onnx --input 3,224,224 --strict
   convcalc import --torch nets:small --input 3,224,224"""
 _MOST_NOTES = 20
@@ -34,6 +36,14 @@ Shapes = dict[str | None, tuple[int, ...]]
     help="Import the torch.nn.Module that this function or class returns. This runs its code.",
 )
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@click.option("--scale", metavar="LETTER", help="Scale of an Ultralytics YAML (default: n for yolov8n.yaml).")
+@click.option(
+    "--map",
+    "mapped",
+    metavar="NAME=MODULE",
+    multiple=True,
+    help="Read your module NAME of an Ultralytics YAML as MODULE.",
+)
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
@@ -42,20 +52,29 @@ def command(
     file: str | None,
     factory: str | None,
     inputs: tuple[str, ...],
+    scale: str | None,
+    mapped: tuple[str, ...],
     name: str | None,
     strict: bool,
     where: writing.Output,
 ) -> int:
-    """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
+    """Convert an ONNX file, a Keras or Ultralytics model or a PyTorch module to a spec.
 
-    FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
-    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported, and
-    becomes an opaque layer of unknown cost. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
+    FILE is an ONNX file, a .keras archive, the JSON that a Keras model's to_json() returns, or a model YAML of
+    Ultralytics. Weights are not needed. Nothing in FILE is executed; only --torch runs code. An operation that a spec
+    cannot express is reported, and becomes an opaque layer of unknown cost. ONNX needs the extra convcalc[onnx],
+    PyTorch convcalc[torch].
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
     try:
-        graph = _import_graph(file, factory, _read_shapes(inputs), writing.may_show_bar(where))
+        shapes, own = _read_shapes(inputs), _read_ultralytics_options(scale, mapped)
+        if factory is None:
+            graph = _import_file(str(file), shapes, own, writing.may_show_bar(where))
+        elif own:
+            raise click.UsageError("--scale and --map are only for an Ultralytics YAML")
+        else:
+            graph = _import_torch(factory, shapes)
     except NotImported as error:
         raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
@@ -70,20 +89,24 @@ def command(
     return 0
 
 
-def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
-    """Return the graph of a file, or of the PyTorch module that `factory` returns.
+def _import_file(file: str, shapes: Shapes, ultralytics: dict[str, Any], bar: bool) -> Graph:
+    """Return the graph of a file; `ultralytics` has the options that only an Ultralytics YAML has.
 
-    Raises NotImported if its contents are unsupported, and Failure if the file cannot be read.
+    Raises NotImported or InvalidSpec if its contents are unsupported, and Failure if the file cannot be read.
     """
-    if factory is not None:
-        return _import_torch(factory, shapes)
-    assert file is not None
     if file.startswith(examples.PREFIX):
         raise writing.Failure(f"{printable(file)}: an example is already a spec")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
         raise writing.Failure(f"{printable(file)}: not a regular file")
     try:
-        if _choose_importer(file) == "keras":
+        importer = _choose_importer(find_file(file))
+        if importer == "ultralytics":
+            from convcalc.convert.ultralytics import reader
+
+            return reader.read(file, shapes, **ultralytics)
+        if ultralytics:
+            raise click.UsageError("--scale and --map are only for an Ultralytics YAML")
+        if importer == "keras":
             from convcalc.convert import from_keras
 
             return from_keras.read(file, shapes)
@@ -95,7 +118,7 @@ def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bo
 
 
 def _choose_importer(file: str) -> str:
-    """Return the importer for a file: `keras` or `onnx`.
+    """Return the importer for a file: `keras`, `onnx` or `ultralytics`.
 
     Raises Failure if the file is a spec or has an unsupported format, and OSError if it cannot be opened.
     """
@@ -137,6 +160,20 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
     """Return the shapes of the --input options by input name; the key of a shape without a name is None."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
+
+
+def _read_ultralytics_options(scale: str | None, mapped: Iterable[str]) -> dict[str, Any]:
+    """Return the options of an Ultralytics YAML that are given, as arguments of its reader. Raises Failure."""
+    aliases = {}
+    for text in mapped:
+        name, equals, module = text.partition("=")
+        if not (name and equals and module):
+            raise writing.Failure(f"--map must be NAME=MODULE; got {show(text)}")
+        if name in aliases:
+            raise writing.Failure(f"--map is given twice for {show(name)}")
+        aliases[name] = module
+    given = {"scale": scale, "aliases": aliases}
+    return {name: value for name, value in given.items() if value}
 
 
 def _note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:

@@ -108,7 +108,7 @@ FORMATS = (
         "an Ultralytics model YAML",
         (),
         _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
-        advice="there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
+        reader="ultralytics",
     ),
     Format(
         "a Darknet configuration",

@@ -50,7 +50,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "an Ultralytics model YAML": (
         "yaml",
         b"nc: 80\nbackbone:\n  - [-1, 1, Conv, [64, 3, 2]]\nhead:\n  - [[15, 18, 21], 1, Detect, [nc]]\n",
-        "yolo export",
+        "convcalc import",
     ),
     "a Darknet configuration": (
         "cfg",
@@ -165,7 +165,7 @@ def test_import_reads_the_formats_that_other_commands_refer_to_it(
     Path(f"model.{ending}").write_bytes(content)
     run(["import", f"model.{ending}"])
     said = capsys.readouterr().err
-    assert ("ONNX" if READERS[name] == "onnx" else "Keras") in said
+    assert {"onnx": "ONNX", "keras": "Keras", "ultralytics": "Detect"}[READERS[name]] in said
     assert "protobuf" not in said.lower()
 
 

@@ -14,11 +14,11 @@ from convcalc.problems import Flaw
 _PSA_HEAD = 64  # channels per head
 
 
-def count_heads(at: Scope, channels: int, size: int) -> int:
-    """Return the number of heads of `size` channels; raises Flaw if there are too few channels for one."""
-    if channels < size:
-        raise Flaw(f"{at.name}: attention needs at least {size} channels; got {channels}", code="CV016")
-    return channels // size
+def _count_heads(at: Scope, channels: int) -> int:
+    """Return the number of heads; raises Flaw if there are too few channels for one."""
+    if channels < _PSA_HEAD:
+        raise Flaw(f"{at.name}: attention needs at least {_PSA_HEAD} hidden channels; got {channels}", code="CV016")
+    return channels // _PSA_HEAD
 
 
 def attend(at: Scope, qkv: Tensor, heads: int, key: int, value: int, areas: int = 1) -> Tensor:
@@ -72,7 +72,7 @@ def add_psa(at: Scope, x: Tensor, c2: int, e: float = 0.5) -> Tensor:
     hidden = int(x.shape.channels * e)
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
     first, second = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
-    y = at.concatenate("concat", first, add_psa_block(at, second, count_heads(at, hidden, _PSA_HEAD)))
+    y = at.concatenate("concat", first, add_psa_block(at, second, _count_heads(at, hidden)))
     return add_conv(at.inner("cv2"), y, c2)
 
 
@@ -83,7 +83,7 @@ def add_c2_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Ten
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
     first, y = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
     for index in range(n):
-        y = add_psa_block(at.inner("m", index), y, count_heads(at, hidden, _PSA_HEAD))
+        y = add_psa_block(at.inner("m", index), y, _count_heads(at, hidden))
     return add_conv(at.inner("cv2"), at.concatenate("concat", first, y), c2)
 
 
@@ -95,7 +95,7 @@ def add_c2f_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Te
     parts = [y]
     y = at.select("second", y, hidden, 2 * hidden)
     for index in range(n):
-        y = add_psa_block(at.inner("m", index), y, count_heads(at, hidden, _PSA_HEAD))
+        y = add_psa_block(at.inner("m", index), y, _count_heads(at, hidden))
         parts.append(y)
     return add_conv(at.inner("cv2"), at.concatenate("concat", *parts), c2)
 

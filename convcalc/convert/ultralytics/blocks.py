@@ -6,7 +6,7 @@ Every function adds one module to a scope and returns its output; see `convoluti
 from collections.abc import Callable
 from itertools import accumulate
 
-from convcalc.convert.ultralytics.attention import add_area_block, add_psa_block, count_heads
+from convcalc.convert.ultralytics.attention import add_area_block, add_psa_block
 from convcalc.convert.ultralytics.convolutions import (
     Sizes,
     add_conv,
@@ -22,6 +22,7 @@ from convcalc.problems import Flaw
 
 Part = Callable[[Scope, Tensor], Tensor]
 _SQUARE = (3, 3)
+_AREA_HEAD = 32  # channels per head of area attention
 
 
 def chain(at: Scope, x: Tensor, n: int, part: Part) -> Tensor:
@@ -265,11 +266,13 @@ def add_a2c2f(
 ) -> Tensor:
     """Add n pairs of area attention, or C3k blocks, whose outputs are all concatenated; `residual` adds the input."""
     hidden = int(c2 * e)
+    if hidden < _AREA_HEAD or hidden % _AREA_HEAD:
+        raise Flaw(f"{at.name}: {_AREA_HEAD} must divide the hidden channels; got {hidden}", code="CV016")
 
     def add_part(at: Scope, x: Tensor) -> Tensor:
         if not a2:
             return add_c3k(at, x, hidden, 2, shortcut, g)
-        heads = count_heads(at, hidden, 32)
+        heads = hidden // _AREA_HEAD
         return chain(at, x, 2, lambda at, x: add_area_block(at, x, heads, mlp_ratio, max(area, 1)))
 
     parts = [add_conv(at.inner("cv1"), x, hidden)]

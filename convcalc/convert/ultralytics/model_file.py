@@ -3,12 +3,12 @@
 The entry `[-1, 3, C2f, [128, True]]` consists of the layer it reads, a number of repeats, a module and its arguments.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from math import ceil, inf
 from typing import Any, NamedTuple
 
+from convcalc.convert.graph import NotImported
 from convcalc.convert.ultralytics.scope import Activation
 from convcalc.convert.ultralytics.signatures import read_value
 from convcalc.problems import Path, show
@@ -16,6 +16,8 @@ from convcalc.spec.document import Document
 from convcalc.spec.problem_list import Problems
 
 _SECTIONS = ("backbone", "head")
+_MOST_REPEATS = 10**6
+_MOST_TEXT = 200  # characters of a text that is matched with a pattern
 _FORM = "write [from, number, module, arguments]"
 _ACTIVATIONS = {
     "ReLU": "relu",
@@ -74,8 +76,11 @@ class Entry(NamedTuple):
 class ModelFile:
     """The settings and entries of a model; an entry is None if it is wrong. `problems` has all mistakes."""
 
-    def __init__(self, document: Document, scale: str | None = None) -> None:
-        """Read a document; `scale` is the letter of the scale, by default the one in the name of the file."""
+    def __init__(self, document: Document, scale: str | None, usual: str) -> None:
+        """Read a document with the scale of a letter; if it is None, with the `usual` one if there is such a scale.
+
+        Raises NotImported if there is no scale of this letter.
+        """
         self.problems = Problems()
         self.root: Mapping[str, Any] = document.root if isinstance(document.root, Mapping) else {}
         self.classes = self._read_setting("nc", int, 80)
@@ -83,7 +88,7 @@ class ModelFile:
         self.bins = self._read_setting("reg_max", int, 16)
         self.end2end = self._read_setting("end2end", bool, False)
         self.activation = self._read_activation()
-        self.scaling = self._read_scaling(document.file or "", scale)
+        self.scaling = self._read_scaling(scale, usual)
         self.entries = [self._read_entry(path, value, place) for place, (path, value) in enumerate(self._list_lines())]
 
     def _read_setting(self, key: str, kind: type, default: Any) -> Any:
@@ -105,7 +110,7 @@ class ModelFile:
         value = self.root.get("activation")
         if value is None:
             return _SILU
-        found = re.fullmatch(_ACTIVATION, value) if isinstance(value, str) else None
+        found = re.fullmatch(_ACTIVATION, value[:_MOST_TEXT]) if isinstance(value, str) else None
         kind = _ACTIVATIONS.get(found[1]) if found else None
         if found is None or kind is None or (found[2] and kind != "leaky_relu"):
             hint = f"supported are {', '.join(_ACTIVATIONS)}; write nn.ReLU() or nn.LeakyReLU(0.1)"
@@ -114,23 +119,24 @@ class ModelFile:
         slope = {"negative_slope": float(found[2])} if found[2] and found[2].count(".") < 2 else {}
         return Activation(kind, slope)
 
-    def _read_scaling(self, file: str, letter: str | None) -> Scaling:
-        """Return the scale that a letter names, else the one in the name of the file, else the first in the file."""
+    def _read_scaling(self, letter: str | None, usual: str) -> Scaling:
+        """Return the scale of a letter, else the usual one, else the first in the file.
+
+        Raises NotImported if there is no scale of this letter.
+        """
         scales = self.root.get("scales")
         if not scales:
             depth = self._read_factor(("depth_multiple",), self.root.get("depth_multiple", 1))
             width = self._read_factor(("width_multiple",), self.root.get("width_multiple", 1))
             if letter is not None:
-                self.problems.add((), f"there is no scale {letter}: the file has no scales", "CV017")
+                raise NotImported(f"there is no scale {letter}: the file has no scales")
             return Scaling("", depth, width)
         if not isinstance(scales, Mapping):
             self.problems.add(("scales",), f"scales must be a mapping; got {show(scales)}", "CV013")
             return Scaling()
         if letter is not None and letter not in scales:
-            self.problems.add((), f"there is no scale {letter}: the file has {', '.join(scales)}", "CV017")
-            return Scaling()
-        chosen = letter or find_scale_letter(file)
-        chosen = chosen if chosen in scales else next(iter(scales))
+            raise NotImported(f"there is no scale {letter}: the file has {', '.join(scales)}")
+        chosen = letter or (usual if usual in scales else next(iter(scales)))
         value = scales[chosen]
         if not isinstance(value, list) or len(value) != 3:
             form = "write [depth, width, max_channels]"
@@ -157,45 +163,44 @@ class ModelFile:
         """Yield the path and value of every entry of the backbone and the head."""
         for section in _SECTIONS:
             lines = self.root.get(section)
-            if lines is None and section in self.root:
-                lines = []
-            if not isinstance(lines, list):
-                if section not in self.root:
-                    self.problems.add((), f"{section} is missing", "CV012")
-                else:
-                    self.problems.add((section,), f"{section} must be a list of entries; got {show(lines)}", "CV013")
-                continue
-            yield from (((section, index), line) for index, line in enumerate(lines))
+            if section not in self.root:
+                self.problems.add((), f"{section} is missing", "CV012")
+            elif not isinstance(lines, list):
+                self.problems.add((section,), f"{section} must be a list of entries; got {show(lines)}", "CV013")
+            else:
+                yield from (((section, index), line) for index, line in enumerate(lines))
 
     def _read_entry(self, path: Path, value: Any, place: int) -> Entry | None:
         """Return the entry at a path, which is number `place` of the network; None if it is wrong."""
         if not isinstance(value, list) or len(value) != 4:
-            count = f"{len(value)} items" if isinstance(value, list) else show(value)
-            self.problems.add(path, f"an entry must be a list of 4 items; got {count}", "CV013", _FORM)
+            size = f"{len(value)} items" if isinstance(value, list) else show(value)
+            self.problems.add(path, f"an entry must be a list of 4 items; got {size}", "CV013", _FORM)
             return None
-        written, number, module, arguments = tuple[Any, Any, Any, Any](value)
-        many = isinstance(written, list)
-        origins = list(written) if many else [written]
-        sources = [
-            self._read_source((*path, 0, index) if many else (*path, 0), origin, place)
-            for index, origin in enumerate(origins)
-        ]
-        if not origins:
-            self.problems.add((*path, 0), "from must name at least one layer", "CV013")
-        if isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > 10**6:
-            self.problems.add((*path, 1), f"number must be a number of repeats; got {show(number)}", "CV013", _FORM)
+        written, number, module, arguments = value
+        sources = self._read_sources((*path, 0), written, place)
+        wrong = ""
+        if isinstance(number, bool) or not isinstance(number, int | float) or abs(number) > _MOST_REPEATS:
+            wrong, item = f"number must be a number of repeats; got {show(number)}", 1
+        elif not isinstance(module, str):
+            wrong, item = f"module must be a name; got {show(module)}", 2
+        elif not isinstance(arguments, list):
+            wrong, item = f"arguments must be a list; got {show(arguments)}", 3
+        if wrong:
+            self.problems.add((*path, item), wrong, "CV013", _FORM)
+        if wrong or None in sources:
             return None
-        if not isinstance(module, str):
-            self.problems.add((*path, 2), f"module must be a name; got {show(module)}", "CV013", _FORM)
-            return None
-        if not isinstance(arguments, list):
-            self.problems.add((*path, 3), f"arguments must be a list; got {show(arguments)}", "CV013", _FORM)
-            return None
-        if None in sources or not sources:
-            return None
-        found = tuple(self._resolve(argument) for argument in arguments)
-        count = self.scaling.scale_repeats(number)
-        return Entry(path, tuple(source for source in sources if source is not None), many, count, module, found)
+        values = tuple(self._resolve(argument) for argument in arguments)
+        known = tuple(source for source in sources if source is not None)
+        return Entry(path, known, isinstance(written, list), self.scaling.scale_repeats(number), module, values)
+
+    def _read_sources(self, path: Path, written: Any, place: int) -> list[int | None]:
+        """Return the numbers of the entries that entry `place` reads: of one or of a list; None for a wrong one."""
+        if not isinstance(written, list):
+            return [self._read_source(path, written, place)]
+        if not written:
+            self.problems.add(path, "from must name at least one layer", "CV013", _FORM)
+            return [None]
+        return [self._read_source((*path, index), origin, place) for index, origin in enumerate(written)]
 
     def _read_source(self, path: Path, origin: Any, place: int) -> int | None:
         """Return the number of the entry that `from` names in entry `place`; None if there is none before it."""
@@ -216,7 +221,7 @@ class ModelFile:
         """Return an argument's value: that of a top-level key for its name, and the list for a list in quotes."""
         if isinstance(argument, list):
             return [self._resolve(item) for item in argument]
-        if not isinstance(argument, str):
+        if not isinstance(argument, str) or len(argument) > _MOST_TEXT:
             return argument
         if argument == "None":
             return None
@@ -229,9 +234,3 @@ class ModelFile:
         if re.fullmatch(r"[(\[]\s*-?\d{1,9}(?:\s*,\s*-?\d{1,9})*\s*,?\s*[)\]]", argument, re.ASCII):
             return [int(number) for number in re.findall(r"-?\d+", argument)]
         return argument
-
-
-def find_scale_letter(file: str) -> str:
-    """Return the letter of the scale in the name of a file: "n" for `yolov8n-seg.yaml`; "" if there is none."""
-    found = re.search(r"yolo(?:e-)?v?\d+([nslmx])", os.path.basename(file))
-    return found[1] if found else ""

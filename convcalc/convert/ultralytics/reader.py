@@ -10,6 +10,8 @@ from typing import Any
 
 from convcalc.convert.graph import Graph, NotImported, Step, check_number_of_sizes, use_pointwise_kind
 from convcalc.convert.loading_check import make_loadable
+from convcalc.convert.ultralytics import blocks
+from convcalc.convert.ultralytics.file_names import find_file, find_scale_letter
 from convcalc.convert.ultralytics.model_file import Entry, ModelFile
 from convcalc.convert.ultralytics.modules import MODULES, Module, Variant
 from convcalc.convert.ultralytics.scope import Scope, Tensor
@@ -26,17 +28,25 @@ Shapes = Mapping[str | None, tuple[int, ...]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
-def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None, scale: str | None = None) -> Graph:
+def read(
+    path: str,
+    inputs: Shapes | None = None,
+    follow: Follow | None = None,
+    scale: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> Graph:
     """Return the network of an Ultralytics model YAML.
 
     `inputs` is as in `from_onnx.read`; without it, images have 640×640 pixels, or 224×224 for a classifier. `scale` is
     the letter of a scale in the file, by default the one in the file's name, such as the n of yolov8n.yaml, else the
-    first. `follow` is not used: a file is read in an instant.
+    first. If there is no yolov8n.yaml, its name stands for the scale n of yolov8.yaml. `aliases` maps names of a user's
+    own modules to those of supported ones. `follow` is not used: a file is read in an instant.
 
     Raises OSError if the file cannot be read, InvalidSpec with the places of mistakes in it, and NotImported if it is
     too large or the input does not fit.
     """
-    with open(path, "rb") as stream:
+    file = find_file(path)
+    with open(file, "rb") as stream:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
@@ -44,21 +54,22 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None, 
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotImported(f"not UTF-8: byte 0x{data[error.start]:02x}") from None
-    document = read_text(text, path, not reached_through_link(path))
+    document = read_text(text, file, not reached_through_link(file))
     if document.problems:
         raise document.invalid(document.problems)
-    model = ModelFile(document, scale)
+    model = ModelFile(document, scale, find_scale_letter(path))
+    names = _find_modules(aliases or {})
     steps: list[Step] = []
     images = _choose_input(model, inputs or {})
-    outputs = _add_entries(model, images, steps)
+    outputs = _add_entries(model, names, images, steps)
     if model.problems.found:
         raise document.invalid(model.problems.found)
     if not outputs or not steps:
         raise NotImported("it has no layers")
-    base = os.path.basename(path)
+    base = os.path.basename(file)
     letter = model.scaling.letter
     origin = f"{printable(base)} (Ultralytics{f', scale {letter}' if letter else ''})"
-    name = os.path.splitext(base)[0]
+    name = os.path.splitext(os.path.basename(path))[0]
     shapes = {images.name: images.shape.sizes}
     unique = tuple(dict.fromkeys(tensor.name for tensor in outputs))
     return make_loadable(use_pointwise_kind(Graph(name, origin, shapes, tuple(steps), unique)))
@@ -78,56 +89,58 @@ def _choose_input(model: ModelFile, given: Shapes) -> Tensor:
     return Tensor(INPUT, Shape(own[0], own[1:]))
 
 
-def _add_entries(model: ModelFile, images: Tensor, steps: list[Step]) -> _Outputs:
+def _find_modules(aliases: Mapping[str, str]) -> dict[str, Module]:
+    """Return all modules by name, including those of aliases. Raises NotImported if an alias names no module."""
+    for alias, name in aliases.items():
+        if name not in MODULES:
+            hint = did_you_mean(name, MODULES)
+            raise NotImported(
+                f"{printable(alias)} cannot be mapped to {printable(name)}: unknown module{hint and f', {hint}'}"
+            )
+    return {**MODULES, **{alias: MODULES[name] for alias, name in aliases.items()}}
+
+
+def _add_entries(model: ModelFile, modules: Mapping[str, Module], images: Tensor, steps: list[Step]) -> _Outputs:
     """Add the layers of all entries to `steps`, report mistakes to the model, and return the outputs of the last."""
     variant = Variant(model.scaling.letter, model.bins, model.end2end)
     results: list[_Outputs] = []
     for place, entry in enumerate(model.entries):
         found: _Outputs = None
-        module = None if entry is None else _find_module(model, entry)
+        module = None if entry is None else _find_module(model, modules, entry)
         if entry is not None and module is not None:
+            arguments = _bind_arguments(model, entry, module, variant)
             sources = [[images] if source < 0 else results[source] for source in entry.sources]
-            if None not in sources:
+            known = [source for source in sources if source is not None]
+            if arguments is not None and len(known) == len(sources):
                 scope = Scope(steps, f"model.{place}", model.activation)
-                read = [source for source in sources if source is not None]
-                found = _add_entry(model, entry, module, variant, scope, read)
+                found = _add_entry(model, entry, module, scope, known, arguments)
             variant = variant._replace(is_new=variant.is_new or module.is_new)
         results.append(found)
     return results[-1] if results else None
 
 
-def _find_module(model: ModelFile, entry: Entry) -> Module | None:
+def _find_module(model: ModelFile, modules: Mapping[str, Module], entry: Entry) -> Module | None:
     """Return the module that an entry names; report an unknown one and return None."""
-    module = MODULES.get(entry.module)
+    module = modules.get(entry.module)
     if module is None:
-        hint = did_you_mean(entry.module, MODULES)
+        hint = did_you_mean(entry.module, modules)
         model.problems.add((*entry.path, 2), f"unknown module {printable(entry.module)}", "CV011", hint)
     return module
 
 
-def _add_entry(
-    model: ModelFile, entry: Entry, module: Module, variant: Variant, scope: Scope, sources: list[list[Tensor]]
-) -> _Outputs:
-    """Add the layers of an entry and return its outputs; report a mistake and return None."""
-    try:
-        arguments = _bind_arguments(model, entry, module, variant)
-    except Flaw as flaw:
-        model.problems.add((*entry.path, 3, *flaw.where), flaw.message, flaw.code, flaw.hint)
-        return None
-    try:
-        return _add_module(entry, module, scope, _choose_read(entry, module, sources), arguments)
-    except Flaw as flaw:
-        path = (*entry.path, 3, *flaw.where) if flaw.where else entry.path
-        model.problems.add(path, flaw.message, flaw.code, flaw.hint)
-        return None
+def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Variant) -> dict[str, Any] | None:
+    """Return the arguments of a module: those in the file with scaled channels, and those that depend on the scale.
 
-
-def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Variant) -> dict[str, Any]:
-    """Return the arguments of a module: those in the file with scaled channels, and those that depend on the scale."""
+    A wrong argument is reported, and the result is None.
+    """
     parameters = list_parameters(module.add)
     if module.repeats:
         parameters.pop("n")
-    arguments = bind(entry.module, parameters, entry.arguments)
+    try:
+        arguments = bind(entry.module, parameters, entry.arguments)
+    except Flaw as flaw:
+        model.problems.add((*entry.path, 3, *flaw.where), flaw.message, flaw.code, flaw.hint)
+        return None
     if module.scaled is not None:
         name = list(parameters)[module.scaled]
         channels = arguments.get(name, parameters[name].default)
@@ -140,8 +153,25 @@ def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Var
     return arguments
 
 
+def _add_entry(
+    model: ModelFile,
+    entry: Entry,
+    module: Module,
+    scope: Scope,
+    sources: list[list[Tensor]],
+    arguments: Mapping[str, Any],
+) -> _Outputs:
+    """Add the layers of an entry and return its outputs; report a mistake and return None."""
+    try:
+        return _add_module(entry, module, scope, _choose_read(entry, module, sources), arguments)
+    except Flaw as flaw:
+        path = (*entry.path, 3, *flaw.where) if flaw.where else entry.path
+        model.problems.add(path, flaw.message, flaw.code, flaw.hint)
+        return None
+
+
 def _choose_read(entry: Entry, module: Module, sources: list[list[Tensor]]) -> Any:
-    """Return what a module reads: one tensor, a list of tensors, or a list of lists. Raises Flaw if it does not fit."""
+    """Return the input of a module: a tensor, a list of them, or a list of lists. Raises Flaw if it does not fit."""
     if entry.many != module.many:
         wanted = "a list of layers: [-1]" if module.many else "one layer, not a list"
         raise Flaw(f"{entry.module} reads {wanted}")
@@ -158,6 +188,12 @@ def _add_module(entry: Entry, module: Module, scope: Scope, read: Any, arguments
     if module.repeats or entry.number <= 1:
         found = module.add(scope, read, **arguments)
         return found if isinstance(found, list) else [found]
+    if module.many or module.add is blocks.add_cb_linear:
+        raise Flaw(f"{entry.module} cannot be repeated")
+    channels = read.shape.channels
     for index in range(entry.number):
+        if read.shape.channels != channels:
+            needed = f"its output must have the {channels} channels of its input; got {read.shape.channels}"
+            raise Flaw(f"{entry.module} is repeated, so {needed}", code="CV016")
         read = module.add(scope.inner(index), read, **arguments)
     return [read]
