@@ -342,8 +342,8 @@ def test_scale_and_map_are_refused_for_other_files(capsys: pytest.CaptureFixture
 
 def test_the_number_of_layers_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scope, "MOST_LAYERS", 30)
-    assert len(read(small("-1, 10, Conv, [8]")).steps) == 30
-    for text in (small("-1, 11, Conv, [8]"), small("-1, 1000000, C2f, [8]", depth_multiple=1000000000)):
+    assert len(read(small("-1, 10, Conv, [8]", ch=8)).steps) == 30
+    for text in (small("-1, 11, Conv, [8]", ch=8), small("-1, 1000000, C2f, [8]", depth_multiple=1000000000)):
         with pytest.raises(NotImported, match="more than 30 layers"):
             read(text)
 
