@@ -361,6 +361,25 @@ def test_numbers_and_lists_are_limited() -> None:
         assert problems(refused)
 
 
+def test_the_number_of_reported_problems_is_limited() -> None:
+    for count in (999, 1000, 1500):
+        assert len(problems(small(*["-1, 1, Cnv, [8]"] * count))) == min(count, 1000)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("[1, 1], 1, CBFuse, [[0]]", "the last input of CBFuse must have one output"),
+        ("[1, 0], 1, CBFuse, [[2]]", "input 0 of CBFuse has 2 tensors, numbered from 0; got 2"),
+        ("[1, 0], 1, CBFuse, [[0, 1]]", "idx must have one number per input but the last, 1; got 2"),
+        ("-1, 1, Conv, [8]", "Conv cannot read a layer with several outputs; only CBFuse can"),
+    ],
+)
+def test_the_tensors_of_cb_linear_are_checked_where_they_are_read(entry: str, message: str) -> None:
+    found = problems(small("-1, 1, Conv, [8]", "-1, 1, CBLinear, [[8, 16]]", entry))
+    assert found[0].split(": ", 1)[1].startswith(message)
+
+
 def test_the_size_of_a_file_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     text = small("-1, 1, Conv, [8]")
     monkeypatch.setattr(reader, "MOST_BYTES", len(text))

@@ -303,7 +303,10 @@ def add_cb_linear(
 
 def add_cb_fuse(at: Scope, xs: list[list[Tensor]], idx: tuple[int, ...]) -> Tensor:
     """Add one tensor of each CBLinear, resized to the last input, to the last input; `idx` says which tensor."""
-    *lists, [last] = xs
+    *lists, ends = xs
+    if len(ends) != 1:
+        raise Flaw("the last input of CBFuse must have one output")
+    [last] = ends
     if len(idx) != len(lists):
         raise Flaw(f"idx must have one number per input but the last, {len(lists)}; got {len(idx)}", where=(0,))
     size = list(last.shape.spatial)

@@ -74,14 +74,14 @@ class Entry(NamedTuple):
 
 
 class ModelFile:
-    """The settings and entries of a model; an entry is None if it is wrong. `problems` has all mistakes."""
+    """The settings and entries of a model; an entry is None if it is wrong. Mistakes are added to `problems`."""
 
-    def __init__(self, document: Document, scale: str | None, usual: str) -> None:
+    def __init__(self, document: Document, problems: Problems, scale: str | None, usual: str) -> None:
         """Read a document with the scale of a letter; if it is None, with the `usual` one if there is such a scale.
 
-        Raises NotImported if there is no scale of this letter.
+        Raises NotImported if there is no scale of this letter, and TooMuch if there are too many problems.
         """
-        self.problems = Problems()
+        self.problems = problems
         self.root: Mapping[str, Any] = document.root if isinstance(document.root, Mapping) else {}
         self.classes = self._read_setting("nc", int, 80)
         self.channels = self._read_setting("ch", int, 3)

@@ -18,7 +18,9 @@ from convcalc.convert.ultralytics.scope import Scope, Tensor
 from convcalc.convert.ultralytics.signatures import bind, list_parameters
 from convcalc.problems import Flaw, did_you_mean, printable
 from convcalc.shape import Shape
+from convcalc.spec.document import Document
 from convcalc.spec.files import MOST_BYTES, reached_through_link
+from convcalc.spec.problem_list import Problems, TooMuch
 from convcalc.spec.source import read_text
 
 INPUT = "images"
@@ -45,7 +47,33 @@ def read(
     Raises OSError if the file cannot be read, InvalidSpec with the places of mistakes in it, and NotImported if it is
     too large or the input does not fit.
     """
-    file = find_file(path)
+    modules = _find_modules(aliases or {})
+    document = _read_document(find_file(path))
+    problems = Problems()
+    steps: list[Step] = []
+    outputs: _Outputs = None
+    try:
+        model = ModelFile(document, problems, scale, find_scale_letter(path))
+        images = _choose_input(model, inputs or {})
+        outputs = _add_entries(model, modules, images, steps)
+    except TooMuch:
+        pass  # the problems found so far are reported
+    if problems.found:
+        raise document.invalid(problems.found)
+    if not outputs:
+        raise NotImported("it has no layers")
+    letter = model.scaling.letter
+    return _make_graph(
+        os.path.splitext(os.path.basename(path))[0],
+        f"{printable(os.path.basename(str(document.file)))} (Ultralytics{letter and f', scale {letter}'})",
+        images,
+        steps,
+        outputs,
+    )
+
+
+def _read_document(file: str) -> Document:
+    """Return the values in a file. Raises OSError, NotImported if it is too large or no text, and InvalidSpec."""
     with open(file, "rb") as stream:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -57,35 +85,26 @@ def read(
     document = read_text(text, file, not reached_through_link(file))
     if document.problems:
         raise document.invalid(document.problems)
-    model = ModelFile(document, scale, find_scale_letter(path))
-    names = _find_modules(aliases or {})
-    steps: list[Step] = []
-    images = _choose_input(model, inputs or {})
-    outputs = _add_entries(model, names, images, steps)
-    if model.problems.found:
-        raise document.invalid(model.problems.found)
-    if not outputs or not steps:
-        raise NotImported("it has no layers")
-    base = os.path.basename(file)
-    letter = model.scaling.letter
-    origin = f"{printable(base)} (Ultralytics{f', scale {letter}' if letter else ''})"
-    name = os.path.splitext(os.path.basename(path))[0]
-    shapes = {images.name: images.shape.sizes}
+    return document
+
+
+def _make_graph(name: str, origin: str, images: Tensor, steps: list[Step], outputs: list[Tensor]) -> Graph:
+    """Return the graph of all steps. Raises NotImported if they do not make a valid spec."""
     unique = tuple(dict.fromkeys(tensor.name for tensor in outputs))
-    return make_loadable(use_pointwise_kind(Graph(name, origin, shapes, tuple(steps), unique)))
+    graph = Graph(name, origin, {images.name: images.shape.sizes}, tuple(steps), unique)
+    return make_loadable(use_pointwise_kind(graph))
 
 
 def _choose_input(model: ModelFile, given: Shapes) -> Tensor:
     """Return the input of the network. Raises NotImported if the given shape does not fit."""
     last = model.entries[-1] if model.entries else None
     size = _CLASSIFIER_SIZE if last is not None and last.module == "Classify" else _SIZE
-    own = (model.channels, size, size)
-    unknown = [name for name in given if name not in (None, INPUT)]
-    if unknown:
-        raise NotImported(f"there is no input {printable(str(unknown[0]))}; the input is called {INPUT}")
+    own: tuple[int, ...] = (model.channels, size, size)
     for name, sizes in given.items():
-        check_number_of_sizes(name, sizes, own)
-        own = (sizes[0], *sizes[1:])  # type: ignore[assignment]
+        if name not in (None, INPUT):
+            raise NotImported(f"there is no input {printable(str(name))}; the input is called {INPUT}")
+        check_number_of_sizes(name, sizes, (model.channels, size, size))
+        own = sizes
     return Tensor(INPUT, Shape(own[0], own[1:]))
 
 
