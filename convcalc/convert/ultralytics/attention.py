@@ -1,10 +1,11 @@
-"""Adds the attention modules of Ultralytics networks: PSA, C2PSA, C2fPSA and the area attention of A2C2f.
+"""Adds the attention of Ultralytics networks: PSA, C2PSA, and the blocks of C2fPSA, C3k2 and A2C2f.
 
 The products of an attention, `softmax(q kᵀ) v`, are an opaque layer with its exact cost; all else are layers. Queries,
 keys and values are consecutive channels here and interleaved by heads in the package, which differs only in the order
 of the weights.
 """
 
+from collections.abc import Callable
 from math import prod
 
 from convcalc.convert.ultralytics.convolutions import add_conv
@@ -14,7 +15,7 @@ from convcalc.problems import Flaw
 _PSA_HEAD = 64  # channels per head
 
 
-def _count_heads(at: Scope, channels: int) -> int:
+def count_heads(at: Scope, channels: int) -> int:
     """Return the number of heads; raises Flaw if there are too few channels for one."""
     if channels < _PSA_HEAD:
         raise Flaw(f"{at.name}: attention needs at least {_PSA_HEAD} hidden channels; got {channels}", code="CV016")
@@ -68,39 +69,31 @@ def add_psa_block(at: Scope, x: Tensor, heads: int) -> Tensor:
 
 def add_psa(at: Scope, x: Tensor, c2: int, e: float = 0.5) -> Tensor:
     """Add attention for half of the hidden channels; the number of channels does not change."""
-    _check_same_channels(at, x, c2)
-    hidden = int(x.shape.channels * e)
-    y = add_conv(at.inner("cv1"), x, 2 * hidden)
-    first, second = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
-    y = at.concatenate("concat", first, add_psa_block(at, second, _count_heads(at, hidden)))
-    return add_conv(at.inner("cv2"), y, c2)
+    return _add_beside(at, x, c2, e, lambda y: add_psa_block(at, y, count_heads(at, y.shape.channels)))
 
 
 def add_c2_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Tensor:
     """Add n blocks of attention for half of the hidden channels; the number of channels does not change."""
-    _check_same_channels(at, x, c2)
-    hidden = int(x.shape.channels * e)
+
+    def add_blocks(y: Tensor) -> Tensor:
+        for index in range(n):
+            y = add_psa_block(at.inner("m", index), y, count_heads(at, y.shape.channels))
+        return y
+
+    return _add_beside(at, x, c2, e, add_blocks)
+
+
+def _add_beside(at: Scope, x: Tensor, c2: int, e: float, part: Callable[[Tensor], Tensor]) -> Tensor:
+    """Add a part for the second half of the hidden channels; the first half bypasses it."""
+    check_same_channels(at, x, c2)
+    hidden = int(c2 * e)
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
-    first, y = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
-    for index in range(n):
-        y = add_psa_block(at.inner("m", index), y, _count_heads(at, hidden))
-    return add_conv(at.inner("cv2"), at.concatenate("concat", first, y), c2)
+    first, second = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
+    return add_conv(at.inner("cv2"), at.concatenate("concat", first, part(second)), c2)
 
 
-def add_c2f_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Tensor:
-    """Add n blocks of attention one after the other, whose outputs are concatenated; channels do not change."""
-    _check_same_channels(at, x, c2)
-    hidden = int(x.shape.channels * e)
-    y = add_conv(at.inner("cv1"), x, 2 * hidden)
-    parts = [y]
-    y = at.select("second", y, hidden, 2 * hidden)
-    for index in range(n):
-        y = add_psa_block(at.inner("m", index), y, _count_heads(at, hidden))
-        parts.append(y)
-    return add_conv(at.inner("cv2"), at.concatenate("concat", *parts), c2)
-
-
-def _check_same_channels(at: Scope, x: Tensor, c2: int) -> None:
+def check_same_channels(at: Scope, x: Tensor, c2: int) -> None:
+    """Raise Flaw if the number of output channels is not that of the input."""
     if x.shape.channels != c2:
         raise Flaw(f"{at.name}: the output must have the {x.shape.channels} channels of the input; got {c2}")
 

@@ -6,7 +6,7 @@ Every function adds one module to a scope and returns its output; see `convoluti
 from collections.abc import Callable
 from itertools import accumulate
 
-from convcalc.convert.ultralytics.attention import add_area_block, add_psa_block
+from convcalc.convert.ultralytics.attention import add_area_block, add_psa_block, check_same_channels, count_heads
 from convcalc.convert.ultralytics.convolutions import (
     Sizes,
     add_conv,
@@ -151,6 +151,12 @@ def add_c2f_cib(
 ) -> Tensor:
     """Add C2f with blocks of depthwise and 1×1 convolutions; `lk` chooses a 7×7 kernel, g has no effect."""
     return add_stages(at, x, c2, n, e, lambda at, x: add_cib(at, x, shortcut, lk))
+
+
+def add_c2f_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Tensor:
+    """Add C2f with blocks of attention; the number of channels does not change."""
+    check_same_channels(at, x, c2)
+    return add_stages(at, x, c2, n, e, lambda at, x: add_psa_block(at, x, count_heads(at, x.shape.channels)))
 
 
 def add_cib(at: Scope, x: Tensor, shortcut: bool, lk: bool) -> Tensor:

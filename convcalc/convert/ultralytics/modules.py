@@ -86,7 +86,7 @@ MODULES = {
     "SPPELAN": Module(blocks.add_spp_elan, scaled=0),
     "PSA": Module(attention.add_psa, scaled=0),
     "C2PSA": Module(attention.add_c2_psa, scaled=0, repeats=True),
-    "C2fPSA": Module(attention.add_c2f_psa, scaled=0, repeats=True),
+    "C2fPSA": Module(blocks.add_c2f_psa, scaled=0, repeats=True),
     "A2C2f": Module(blocks.add_a2c2f, scaled=0, repeats=True, adjust=_add_residual, is_new=True),
     "ResNetLayer": Module(blocks.add_stated_resnet_layer),
     "CBLinear": Module(blocks.add_cb_linear),
