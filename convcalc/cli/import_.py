@@ -1,6 +1,7 @@
 """`convcalc import`: converts a model file, such as ONNX, or a PyTorch module to a spec."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -9,15 +10,17 @@ from convcalc.cli import common, writing
 from convcalc.cli.importing import print_notes, print_remarks, show_bar
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.convert.model_files import describe_batch, describe_outcome, read_graph
-from convcalc.problems import printable
+from convcalc.problems import printable, show
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 
 _EXAMPLES = """\b
 Examples:
   convcalc import resnet50.onnx -o resnet50.yaml
   convcalc import model.keras
+  convcalc import yolov8.yaml --scale n
   convcalc import net.onnx --input 3,224,224 --strict
   convcalc import --torch nets:small --input 3,224,224"""
+_ONLY_ULTRALYTICS = "--scale and --map are only for an Ultralytics YAML"
 _Shapes = dict[str | None, tuple[int, ...]]
 
 
@@ -30,6 +33,14 @@ _Shapes = dict[str | None, tuple[int, ...]]
     help="Import the torch.nn.Module that this function or class returns. This runs its code.",
 )
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@click.option("--scale", metavar="LETTER", help="Scale of an Ultralytics YAML (default: n for yolov8n.yaml).")
+@click.option(
+    "--map",
+    "mapped",
+    metavar="NAME=MODULE",
+    multiple=True,
+    help="Read your module NAME of an Ultralytics YAML as MODULE.",
+)
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
@@ -38,6 +49,8 @@ def command(
     file: str | None,
     factory: str | None,
     inputs: tuple[str, ...],
+    scale: str | None,
+    mapped: tuple[str, ...],
     name: str | None,
     strict: bool,
     where: writing.Output,
@@ -53,7 +66,8 @@ def command(
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
     try:
-        graph, remarks = _import_graph(file, factory, _read_shapes(inputs), where)
+        parameters = _read_ultralytics_options(scale, mapped)
+        graph, remarks = _import_graph(file, factory, _read_shapes(inputs), parameters, where)
     except NotImported as error:
         raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
@@ -70,12 +84,15 @@ def command(
 
 
 def _import_graph(
-    file: str | None, factory: str | None, shapes: _Shapes, where: writing.Output
+    file: str | None, factory: str | None, shapes: _Shapes, parameters: dict[str, Any], where: writing.Output
 ) -> tuple[Graph, tuple[str, ...]]:
     """Return the graph of a file, or of the PyTorch module that `factory` returns, and remarks on the input shapes.
 
-    Raises NotImported if the contents of the file or module are unsupported, and Failure if the file cannot be read.
+    `parameters` are the options that only an Ultralytics YAML has. Raises NotImported if the contents of the file or
+    module are unsupported, and Failure if the file cannot be read.
     """
+    if factory is not None and parameters:
+        raise click.UsageError(_ONLY_ULTRALYTICS)
     if factory is not None:
         return _import_torch(factory, shapes)
     assert file is not None
@@ -84,10 +101,26 @@ def _import_graph(
     if file == STANDARD_INPUT:
         raise writing.Failure("import reads files, not standard input: save the model to a file")
     try:
-        graph, _, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where))
+        graph, found, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where), parameters)
     except OSError as error:
         raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
+    if not parameters.keys() <= set(found.parameters):
+        raise click.UsageError(_ONLY_ULTRALYTICS)
     return graph, remarks
+
+
+def _read_ultralytics_options(scale: str | None, mapped: Iterable[str]) -> dict[str, Any]:
+    """Return the options of an Ultralytics YAML that are given, as arguments of its reader. Raises Failure."""
+    aliases = {}
+    for text in mapped:
+        name, equals, module = text.partition("=")
+        if not (name and equals and module):
+            raise writing.Failure(f"--map must be NAME=MODULE; got {show(text)}")
+        if name in aliases:
+            raise writing.Failure(f"--map is given twice for {show(name)}")
+        aliases[name] = module
+    given = {"scale": scale, "aliases": aliases}
+    return {name: value for name, value in given.items() if value}
 
 
 def _import_torch(factory: str, shapes: _Shapes) -> tuple[Graph, tuple[str, ...]]:

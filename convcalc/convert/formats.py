@@ -160,7 +160,9 @@ FORMATS = (
         "an Ultralytics model YAML",
         (),
         _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
-        advice="there is no importer for it; convert it to ONNX with yolo export model=NAME.yaml format=onnx",
+        reader="convcalc.convert.ultralytics.reader",
+        lost="training options, the training-only part of heads as layers",
+        parameters=("scale", "aliases"),
     ),
     Format(
         "a Darknet configuration",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from convcalc.arguments import is_integer
 from convcalc.convert import formats
 from convcalc.convert.graph import Follow, Graph, Reader, Shapes, WrongNumberOfSizes
+from convcalc.convert.ultralytics.file_names import find_file
 from convcalc.problems import NotImported, printable, shorten, show
 from convcalc.spec import files
 from convcalc.spec.document import Document, ModelFile
@@ -37,7 +38,7 @@ def read_graph(
     are passed to the reader if its format has them. Raises OSError if the file cannot be read, NotImported if its
     format is unsupported or its content is.
     """
-    found = _recognise(path)
+    found = _recognise(find_file(path))
     chosen = {name: value for name, value in (parameters or {}).items() if name in found.parameters}
     reader: Reader = import_module(found.reader).read
     shapes = dict(inputs)

@@ -6,6 +6,7 @@ reading a spec takes no longer.
 
 from typing import TYPE_CHECKING
 
+from convcalc.convert.ultralytics.file_names import find_file
 from convcalc.spec import files
 from convcalc.spec.blame import remove_used
 from convcalc.spec.document import Document
@@ -23,7 +24,7 @@ def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> 
     model file, also NotImported, or WrongOverride if a shape is malformed.
     """
     try:
-        return files.read_net(net), overrides
+        return files.read_net(find_file(net)), overrides
     except files.ForeignFile as error:
         if net == files.STANDARD_INPUT or error.format is None or not error.format.reader:
             raise

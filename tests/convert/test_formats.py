@@ -55,7 +55,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "an Ultralytics model YAML": (
         "yaml",
         b"nc: 80\nbackbone:\n  - [-1, 1, Conv, [64, 3, 2]]\nhead:\n  - [[15, 18, 21], 1, Detect, [nc]]\n",
-        "yolo export",
+        "convcalc import",
     ),
     "a Darknet configuration": (
         "cfg",

@@ -270,6 +270,99 @@ def yolov3() -> Built:
     return YOLOv3(), (3, 416, 416)
 
 
+class YoloConv(nn.Sequential):
+    """A convolution with batch norm and SiLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, size: int = 1, stride: int = 1) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(out_channels), nn.SiLU())
+
+
+class C2f(nn.Module):
+    """YOLOv8's stage: half of the channels pass bottlenecks, the outputs of which are all concatenated."""
+
+    def __init__(self, in_channels: int, out_channels: int, count: int, residual: bool) -> None:
+        super().__init__()
+        self.half = half = out_channels // 2
+        self.enter, self.leave = YoloConv(in_channels, out_channels), YoloConv((2 + count) * half, out_channels)
+        self.chain = nn.ModuleList(
+            nn.Sequential(YoloConv(half, half, 3), YoloConv(half, half, 3)) for _ in range(count)
+        )
+        self.residual = residual
+
+    def forward(self, features: Tensor) -> Tensor:
+        both = self.enter(features)
+        last = both[:, self.half :]
+        found = [both]
+        for bottleneck in self.chain:
+            last = last + bottleneck(last) if self.residual else bottleneck(last)
+            found.append(last)
+        left: Tensor = self.leave(torch.cat(found, dim=1))
+        return left
+
+
+class FastPyramidPooling(nn.Module):
+    """SPPF of YOLOv5 and YOLOv8: three poolings in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = YoloConv(256, 128), YoloConv(512, 256)
+
+    def forward(self, features: Tensor) -> Tensor:
+        found = [self.enter(features)]
+        for _ in range(3):
+            found.append(functional.max_pool2d(found[-1], 5, 1, 2))
+        left: Tensor = self.leave(torch.cat(found, dim=1))
+        return left
+
+
+class YOLOv8n(nn.Module):
+    """Jocher et al. 2023 up to the expected sides of boxes and the scores of classes, at strides 8, 16 and 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_8 = nn.Sequential(
+            YoloConv(3, 16, 3, 2),
+            YoloConv(16, 32, 3, 2), C2f(32, 32, 1, True),
+            YoloConv(32, 64, 3, 2), C2f(64, 64, 2, True),
+        )  # fmt: skip
+        self.to_16 = nn.Sequential(YoloConv(64, 128, 3, 2), C2f(128, 128, 2, True))
+        self.to_32 = nn.Sequential(YoloConv(128, 256, 3, 2), C2f(256, 256, 1, True), FastPyramidPooling())
+        self.finer_16, self.finer_8 = C2f(384, 128, 1, False), C2f(192, 64, 1, False)
+        self.down_16, self.coarser_16 = YoloConv(64, 64, 3, 2), C2f(192, 128, 1, False)
+        self.down_32, self.coarser_32 = YoloConv(128, 128, 3, 2), C2f(384, 256, 1, False)
+        self.sides = nn.ModuleList(
+            nn.Sequential(YoloConv(width, 64, 3), YoloConv(64, 64, 3), nn.Conv2d(64, 64, 1)) for width in (64, 128, 256)
+        )
+        self.scores = nn.ModuleList(
+            nn.Sequential(YoloConv(width, 80, 3), YoloConv(80, 80, 3), nn.Conv2d(80, 80, 1)) for width in (64, 128, 256)
+        )
+        self.expectation = nn.Conv2d(16, 1, 1, bias=False).requires_grad_(False)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        at_8 = self.to_8(picture)
+        at_16 = self.to_16(at_8)
+        at_32 = self.to_32(at_16)
+        neck_16 = self.finer_16(torch.cat([functional.interpolate(at_32, scale_factor=2), at_16], dim=1))
+        small = self.finer_8(torch.cat([functional.interpolate(neck_16, scale_factor=2), at_8], dim=1))
+        medium = self.coarser_16(torch.cat([self.down_16(small), neck_16], dim=1))
+        large = self.coarser_32(torch.cat([self.down_32(medium), at_32], dim=1))
+        levels = (small, medium, large)
+        sides = [branch(features) for branch, features in zip(self.sides, levels, strict=True)]
+        scores = [branch(features).sigmoid() for branch, features in zip(self.scores, levels, strict=True)]
+        found = []
+        for side, score in zip(sides, scores, strict=True):
+            batch, _, height, width = side.shape
+            bins = side.view(batch, 16, 4 * height, width).softmax(dim=1)
+            found += [self.expectation(bins).view(batch, 4, height, width), score]
+        return tuple(found)
+
+
+def yolov8n() -> Built:
+    """Jocher et al. 2023, 80 classes."""
+    return YOLOv8n(), (3, 640, 640)
+
+
 # --- Small networks --------------------------------------------------------------------------------------------------
 
 
@@ -319,7 +412,7 @@ MODELS: dict[str, Callable[[], Built]] = {
     build.__name__: build
     for build in (
         conv_autoencoder, deeplabv3_resnet50, ds_cnn, espcn, fcn_resnet50, r3d_18, resnet34, resnet101, resnet152,
-        yolov3,
+        yolov3, yolov8n,
     )
 }  # fmt: skip
 

@@ -119,6 +119,26 @@ layers:
   - unit: {share: unit1}
   - conv: {out_channels: 8, kernel_size: 1, share: second.a}
 """,
+    "outputs_inside_a_chain_are_read": """
+input: [8, 32, 32]
+blocks:
+  unit:
+    layers:
+      - conv: {out_channels: 8, kernel_size: 1}
+      - relu
+layers:
+  - conv: {out_channels: 8, kernel_size: 1, repeat: 3, name: layers}
+  - concat: [layers.*, input]
+  - conv: {out_channels: 8, kernel_size: 1}
+  - unit: {repeat: 2, name: units}
+  - concat: [units.*, input]
+  - conv: {out_channels: 8, kernel_size: 1}
+  - sequence:
+      - conv: {out_channels: 8, kernel_size: 1, name: inside}
+      - unit
+    name: sequence
+  - concat: [sequence.inside, sequence]
+""",
 }
 HOSTILE = {
     "name": 'a"""\\" import os #',

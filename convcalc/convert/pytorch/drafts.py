@@ -146,8 +146,9 @@ class ClassDrafter:
             for tie in ties
             if tie.target not in direct
         )
-        chain = self.wiring.is_chain(scope.children) and not (not scope.name and len(self.wiring.network.outputs) > 1)
-        return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
+        sequential = self.wiring.is_sequential(scope) and (scope.name or len(self.wiring.network.outputs) == 1)
+        forward = None if sequential else write_forward(scope, self.wiring, self.places)
+        return ClassDraft(scope, tuple(items), later, forward)
 
     def _list_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
         """Return the modules of a layer or inner scope with their keys, including any padding and cropping."""

@@ -110,23 +110,24 @@ class ScopeWiring:
                 return False
         return True
 
+    def is_sequential(self, scope: ModuleScope) -> bool:
+        """Whether a scope can be an nn.Sequential: its children form a chain, of which only the last output is read."""
+        return self.is_chain(scope.children) and len(self.list_outputs(scope)) == 1
+
     def is_list(self, child: ScopeChild) -> bool:
-        """Whether a child becomes an nn.ModuleList: a set of branches, or copies that do not form a chain.
+        """Whether a child becomes an nn.ModuleList: a set of branches, or copies that cannot be an nn.Sequential.
 
         The forward of the surrounding class calls the list's elements one by one.
         """
         if isinstance(child, int):
             return False
-        return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
+        return not self.is_sequential(child) if child.copies is not None else child.word == "branches"
 
     def is_class(self, scope: ModuleScope) -> bool:
-        """Whether a scope becomes a class of its own, not an nn.Sequential (see `is_chain`) or nn.ModuleList.
-
-        The whole network and every use of a block become classes.
-        """
+        """Whether a scope becomes a class: the network, a block, or any scope that is neither sequential nor a list."""
         if not scope.name or scope.block is not None:
             return True
-        return not (self.is_chain(scope.children) or self.is_list(scope))
+        return not (self.is_sequential(scope) or self.is_list(scope))
 
     def is_frozen(self, child: ScopeChild) -> bool:
         """Whether a child has weights of its own, all of them frozen."""
