@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from convcalc.convert.graph import Step
 from convcalc.convert.learnt import list_learnt_roots
-from convcalc.convert.operator_costs import count_operation, find_field
+from convcalc.convert.operator_costs import Cost, count_operation, find_field
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
@@ -23,6 +23,14 @@ _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "lin
 
 class UnsupportedOperation(Exception):
     """Raised if no layer of convcalc can express an operation; the message is the reason."""
+
+
+class _ChannelsNotLast(Exception):
+    """Raised if an operation needs the channels of its input `name` on the last axis, and they may be placed there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class _AxesOutOfOrder(Exception):
@@ -66,11 +74,22 @@ class LayerNames(Protocol):
     def reserve(self, name: str) -> None:
         """Keep a name from being assigned to a layer."""
 
+    def release(self, name: str) -> None:
+        """Allow a name to be assigned again."""
+
     def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """Return an unused name for the layer of kind `kind` of an operation named `node`.
 
         `roots` are the names of its learnt tensors.
         """
+
+
+class _RootCounts(NamedTuple):
+    """Numbers of elements: all learnt tensors, the frozen ones of these, and running statistics."""
+
+    params: int
+    frozen: int
+    buffers: int
 
 
 class Builder:
@@ -89,6 +108,13 @@ class Builder:
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
+        self.preparing = {
+            name: operation
+            for operation in program.operations
+            if program.macs and all(program.values[name].constant for name in operation.outputs if name)
+            for name in operation.outputs
+        }
+        self.preparation = 0  # MACs of the operations that compute the constants of the current operation
         self.batch = next(iter(program.inputs.values()))[0]
 
     def add_input(self, name: str, order: Sizes) -> None:
@@ -108,6 +134,26 @@ class Builder:
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
         """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""
+        self.preparation = self.count_preparation(operation)
+        self.apply_rule(operation, rule)
+
+    def count_preparation(self, operation: Operation) -> int:
+        """Return the MACs of the operations that compute the constants of an operation, such as a product of weights.
+
+        They run once per batch. Operations that an earlier call has counted are left out.
+        """
+        macs, pending = 0, list(operation.inputs)
+        while pending:
+            maker = self.preparing.pop(pending.pop(), None)
+            if maker is not None:
+                macs += self.program.macs.get(maker.name, 0)
+                pending += maker.inputs
+                for name in maker.outputs:
+                    self.preparing.pop(name, None)
+        return macs
+
+    def apply_rule(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
+        """Do what `run` does, after the costs of the operation's constants are counted."""
         made, self.before = len(self.steps), []
         try:
             if rule is None:
@@ -118,7 +164,10 @@ class Builder:
             rule(self, operation)
         except _AxesOutOfOrder as reorder:
             self.insert_transpose(operation, reorder.name)
-            self.run(operation, rule)
+            self.apply_rule(operation, rule)
+        except _ChannelsNotLast as reorder:
+            self.place_channels_last(reorder.name)
+            self.apply_rule(operation, rule)
         except (UnsupportedOperation, Flaw) as error:
             self.take_back(made)
             self.add_opaque(operation, error.message if isinstance(error, Flaw) else str(error))
@@ -129,6 +178,8 @@ class Builder:
 
     def take_back(self, made: int) -> None:
         """Undo the current operation: remove all steps but the first `made`, and restore `owners`."""
+        for step in self.steps[made:]:
+            self.names.release(step.name)
         del self.steps[made:]
         for key, owner in reversed(self.before):
             if owner is None:
@@ -179,6 +230,34 @@ class Builder:
         if not found.standard:
             raise _AxesOutOfOrder(name)
         return found
+
+    def read_channels_last(self, name: str) -> Data:
+        """Return the data of the tensor `name`, in any order of axes, but with the channels on the last if possible.
+
+        They are if the tensor comes from an opaque step that nothing else reads: the order of its axes has no meaning.
+        Raises _ChannelsNotLast for such a step, and UnsupportedOperation as `read_any_order` does.
+        """
+        found = self.read_any_order(name)
+        if found.order[-1] != 1 and found.standard:
+            [*_, step] = [step for step in self.steps if step.name == found.step] or [None]
+            views = [data for data in self.data.values() if data.step == found.step]
+            read = any(found.step in step.reads for step in self.steps)
+            if step is not None and step.kind == "opaque" and len(views) == 1 and not read:
+                raise _ChannelsNotLast(name)
+        return found
+
+    def place_channels_last(self, name: str) -> None:
+        """Rewrite the opaque step that produces a tensor so that its channels are the last axis in the file."""
+        data = self.data[name]
+        channels, *spatial = data.shape.sizes[-1:] + data.shape.sizes[:-1]
+        order = (0, *range(2, len(data.order)), 1)
+        self.data[name] = Data(data.step, Shape(channels, tuple(spatial)), order)
+        for place, step in enumerate(self.steps):
+            if step.name == data.step:
+                arguments = {**step.arguments, "output_shape": [channels, *spatial]}
+                if arguments.get("receptive_field") == "same":
+                    del arguments["receptive_field"]  # it was the same position in another order of axes
+                self.steps[place] = step._replace(arguments=arguments)
 
     def constant(self, operation: Operation, place: int, what: str) -> Tensor:
         """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
@@ -244,18 +323,75 @@ class Builder:
         not fit, and UnsupportedOperation if its weights cannot be shared as in the file.
         """
         layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
-        name = self.names.assign(operation.name, kind, roots) + suffix
+        self.check_macs(operation, kind, layer)
         owner = self.owner(kind, roots, layer)
+        frozen = False
+        if self.program.exact and owner is None:
+            frozen, reads = self.check_weights(operation, kind, layer, roots, reads)
+        name = self.names.assign(operation.name, kind, roots) + suffix
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
             raise UnsupportedOperation(f"it shares the weights of {shorten(owner.name)}, but has other arguments")
         shared = None if owner is None else owner.name
-        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
+        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared, frozen)
         if owner is None and roots:
             self.before.append(((kind, roots), self.owners.get((kind, roots))))
             self.owners[kind, roots] = step
         self.counted.update(roots)
         self.steps.append(step)
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
+
+    def check_macs(self, operation: Operation, kind: str, layer: Layer) -> None:
+        """Raise UnsupportedOperation if the framework counted other MACs for an operation than its layer has."""
+        counted, macs = self.program.macs.get(operation.name), layer.count_macs()
+        if counted is not None and macs is not None and macs * self.batch != counted:
+            raise UnsupportedOperation(f"a {kind} would have {macs:,} MACs instead of {counted / self.batch:,.12g}")
+
+    def check_weights(
+        self, operation: Operation, kind: str, layer: Layer, roots: tuple[str, ...], reads: Sequence[Data]
+    ) -> tuple[bool, Sequence[Data]]:
+        """Return whether the weights of a layer are frozen, and the data that the layer reads.
+
+        If its weights are computed from learnt tensors with more elements, as in weight normalisation, an opaque step
+        with the other elements is inserted before it. Raises UnsupportedOperation if the layer has more params, other
+        running statistics, or is frozen in part.
+        """
+        params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+        counts = self.count_roots(set(roots))
+        extra = counts.params - params
+        if extra < 0 or counts.buffers != sum(layer.buffer_tensors()) or (extra and not params):
+            raise UnsupportedOperation(
+                f"a {kind} would have {params:,} params and {sum(layer.buffer_tensors()):,} running statistics instead "
+                f"of {counts.params:,} and {counts.buffers:,}"
+            )
+        apart = {0: False, counts.params: True, params: True, extra: False}
+        if counts.frozen not in apart:
+            raise UnsupportedOperation(
+                f"{counts.frozen:,} of its {counts.params:,} params are frozen: a spec can only freeze whole layers"
+            )
+        frozen = counts.frozen > 0 and apart[counts.frozen]
+        if not extra and not (self.preparation and params):
+            return frozen, reads
+        others_frozen = counts.frozen in (counts.params, extra) and counts.frozen > 0
+        data = self.add_opaque_step(
+            operation._replace(operator="weights computed from other tensors"),
+            reads[0],
+            {"params": extra, **Cost(self.preparation, self.preparation, self.preparation)._asdict()},
+            reads[:1],
+            others_frozen,
+            "same",
+        )
+        self.preparation = 0
+        self.notes.append(f"{data.step}: {kind} with weights computed from other tensors")
+        return frozen, (data, *reads[1:])
+
+    def count_roots(self, roots: set[str]) -> "_RootCounts":
+        """Return the number of elements of learnt tensors and running statistics, each counted once."""
+        weights, statistics = self.program.weights, self.program.statistics
+        return _RootCounts(
+            sum(weights.get(root, 0) for root in roots),
+            sum(weights.get(root, 0) for root in roots & self.program.frozen),
+            sum(statistics.get(root, 0) for root in roots),
+        )
 
     def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
         """Return the earlier step that owns a layer's weights, the learnt tensors `roots`.
@@ -264,11 +400,18 @@ class Builder:
         UnsupportedOperation if an earlier step of another kind, or with another bias, has the same weight.
         """
         own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-        if not roots or max(self.program.weights[root] for root in roots) > own:
-            return None
         owner = self.owners.get((kind, roots))
+        if not roots or max(self.program.weights.get(root, 0) for root in roots) > own:
+            owner = None
+            if not self.program.exact:
+                return None
         # exporters may merge equal norm scales into one tensor, but hardly equal weight matrices
-        if owner is None and kind in _MULTIPLYING_KINDS and roots[0] in self.counted:
+        counted = (
+            not self.counted.isdisjoint(roots)
+            if self.program.exact
+            else kind in _MULTIPLYING_KINDS and roots[0] in self.counted
+        )
+        if owner is None and counted:
             raise UnsupportedOperation("it shares its weights with another layer that differs in kind or bias")
         return owner
 
@@ -309,21 +452,43 @@ class Builder:
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
         roots = set(list_learnt_roots(self.program, operation)) - self.counted
-        params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
             raise UnsupportedOperation(
                 f"none of the inputs of {describe_operation(operation)} is the output of a layer"
             )
-        self.notes.append(f"{describe_operation(operation)}: {reason}")
+        counts = self.count_learnt(operation, roots)
         self.counted |= roots
-        stated: dict[str, Any] = {"params": params, **self.count_cost(operation)}
-        for name in filter(None, operation.outputs):
-            if name in self.program.values:
-                output = self.unordered(name)
-                if find_field(operation.operator) == "same":
-                    output = self.ordered_like(name, reads) or output
-                self.data[name] = self.add_opaque_step(operation, output, stated, reads)
-                stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
+        stated: dict[str, Any] = {"params": counts.params, **self.count_cost(operation)}
+        stated |= {key: stated[key] + self.preparation for key in Cost._fields if key in stated}
+        if counts.buffers:
+            stated["buffers"] = counts.buffers
+        outputs = [name for name in operation.outputs if name in self.program.values]
+        made = len(self.steps)
+        for name in outputs:
+            output = self.unordered(name)
+            if find_field(operation.operator) == "same":
+                output = self.ordered_like(name, reads) or output
+            if 0 < counts.frozen < counts.params:
+                frozen = {"params": counts.frozen, "multiplications": 0, "additions": 0, "macs": 0}
+                apart = self.add_opaque_step(operation, output, frozen, reads, True)
+                reads, stated["params"] = [*reads, apart], counts.params - counts.frozen
+                counts = counts._replace(frozen=0)
+            self.data[name] = self.add_opaque_step(operation, output, stated, reads, counts.frozen > 0)
+            stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
+            counts = _RootCounts(0, 0, 0)
+        named = self.steps[made].name if self.program.exact and outputs else ""
+        where = f"{named}: {shorten(operation.operator)}" if named else describe_operation(operation)
+        self.notes.append(f"{where}: {reason}")
+
+    def count_learnt(self, operation: Operation, roots: set[str]) -> _RootCounts:
+        """Return the number of elements of the learnt tensors of an opaque operation.
+
+        If the format does not say which tensors are learnt, single numbers are taken for constants.
+        """
+        if self.program.exact:
+            statistics = {root for name in operation.inputs if name for root in self.value(name).roots}
+            return self.count_roots(roots | (statistics & set(self.program.statistics)) - self.counted)
+        return self.count_roots({root for root in roots if self.program.weights[root] > 1})
 
     def count_cost(self, operation: Operation) -> dict[str, int]:
         """Return the operations of an operation per sample, as arguments of an opaque layer; empty if unknown.
@@ -335,25 +500,40 @@ class Builder:
             [values[name].dims if name in values else None for name in names]
             for names in (operation.inputs, operation.outputs)
         )
-        cost = count_operation(operation.operator, operation.attributes, inputs, outputs)
+        cost = self.program.costs.get(operation.name) or count_operation(
+            operation.operator, operation.attributes, inputs, outputs
+        )
+        macs = self.program.macs.get(operation.name)
         disputed = any(self.program.disputed.get(name) for name in operation.outputs)
+        if cost is None and macs is not None and not macs % self.batch:
+            return {"macs": macs // self.batch}
+        if cost is not None and macs is not None:  # the framework's count replaces that of the rule
+            other = macs - cost.macs
+            cost = Cost(cost.multiplications + other, cost.additions + other, macs)
         if cost is None or disputed or any(count % self.batch for count in cost):
             return {}
         return {name: count // self.batch for name, count in cost._asdict().items()}
 
     def add_opaque_step(
-        self, operation: Operation, output: Data, stated: Mapping[str, Any], reads: Sequence[Data]
+        self,
+        operation: Operation,
+        output: Data,
+        stated: Mapping[str, Any],
+        reads: Sequence[Data],
+        frozen: bool = False,
+        field: str | None = None,
     ) -> Data:
         """Add an opaque step and return its output: `output` with the name of the step.
 
-        `stated` are its params and operations.
+        `stated` are its params and operations; `field` is its receptive field, by default that of the operator.
         """
         arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
-        field = find_field(operation.operator)
+        field = field or find_field(operation.operator)
         if field == "all" or (field == "same" and all(_has_positions_of(output, data) for data in reads)):
             arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
-        self.steps.append(Step(name, "opaque", arguments, tuple(dict.fromkeys(data.step for data in reads))))
+        sources = tuple(dict.fromkeys(data.step for data in reads))
+        self.steps.append(Step(name, "opaque", arguments, sources, None, frozen))
         return output._replace(step=name)
 
     def unordered(self, name: str) -> Data:
@@ -372,8 +552,16 @@ class Builder:
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`.
 
-        A tensor without a batch axis is one sample. A sample with no axes, too many axes or an axis of size 0 is
-        returned as a vector of its elements, at least one.
+        If the batch is folded into the first axis, as for windows of an image, this axis has its part of one sample; if
+        it is in another axis, the sample is a vector. A tensor without a batch is one sample. A sample with no axes,
+        too many axes or an axis of size 0 is returned as a vector of its elements, at least one.
         """
-        sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
+        if len(dims) > 1 and dims[0] == self.batch:
+            sizes = dims[1:]
+        elif self.batch > 1 and dims and dims[0] and dims[0] % self.batch == 0:
+            sizes = (dims[0] // self.batch, *dims[1:])
+        elif self.batch > 1 and prod(dims) % self.batch == 0:
+            sizes = (prod(dims) // self.batch,)
+        else:
+            sizes = dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)

@@ -93,7 +93,7 @@ class _PatternMerger:
     def is_filled(self, name: str, value: float) -> bool:
         """Whether all elements of a tensor are known to equal `value`."""
         contents = self.values[name].contents
-        return contents is not None and bool((contents == value).all())
+        return contents is not None and all(item == value for item in contents.ravel())
 
     def scalar(self, name: str) -> float | None:
         """Return the value of a numeric constant with one element, else None."""
@@ -273,6 +273,8 @@ def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Oper
 
     Models converted from Caffe have them, because Caffe writes a batch norm as BatchNorm and Scale.
     """
+    if merger.program.exact:  # the factors are learnt in addition to those of the norm
+        return False
     shifted = _split_constant(merger, operation)
     factor = None if shifted is None else merger.find_only_maker(shifted[0], "Mul")
     scaled = None if factor is None else _split_constant(merger, factor[1])

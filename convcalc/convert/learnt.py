@@ -48,7 +48,7 @@ def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]
 
 
 def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
-    slots = _WEIGHT_INPUTS.get(operation.operator)
+    slots = None if program.exact else _WEIGHT_INPUTS.get(operation.operator)
     for place, name in enumerate(operation.inputs):
         if slots is None:
             is_weight = name and is_learnt(program, program.values[name].roots)
@@ -63,7 +63,7 @@ def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
     """Whether a constant made from the tensors `roots` is learnt, if _WEIGHT_INPUTS lacks its operator."""
-    return any(root not in program.filled for root in roots)
+    return any(root in program.weights and root not in program.filled for root in roots)
 
 
 def is_varied(program: Program, name: str) -> bool:
