@@ -134,8 +134,8 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """
     try:
         reach = layer.reach()
-        if reach == "unknown":
-            return _UNKNOWN_FIELD
+        if reach == "unknown":  # whatever positions it reads, all of them see the whole input
+            return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
         merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return merged._replace(whole=True, collapsed=True)

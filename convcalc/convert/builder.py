@@ -25,12 +25,13 @@ class UnsupportedOperation(Exception):
     """Raised if no layer of convcalc can express an operation; the message is the reason."""
 
 
-class _ChannelsNotLast(Exception):
-    """Raised if an operation needs the channels of its input `name` on the last axis, and they may be placed there."""
+class _AxesUndecided(Exception):
+    """Raised if an operation needs its input `name` with the axes in `order`, and they may be placed there."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, order: Sizes) -> None:
         super().__init__(name)
         self.name = name
+        self.order = order
 
 
 class _AxesOutOfOrder(Exception):
@@ -66,6 +67,19 @@ def _has_positions_of(output: Data, data: Data) -> bool:
         and len(sizes) == len(own)
         and all(one in (1, size) for one, size in zip(own, sizes, strict=True))
     )
+
+
+def _has_same_positions(output: Data, reads: Sequence[Data]) -> bool:
+    """Whether an elementwise operator gives `output` position by position; one input must have each of its sizes."""
+    return all(_has_positions_of(output, data) for data in reads) and all(
+        size in sizes
+        for size, *sizes in zip(output.shape.spatial, *(data.shape.spatial for data in reads), strict=True)
+    )
+
+
+def channels_last(rank: int) -> Sizes:
+    """Return the order of the axes of a tensor with the channels last, see Data: (0, 2, 3, 1) for four axes."""
+    return (0, *range(2, rank), 1)
 
 
 class LayerNames(Protocol):
@@ -165,8 +179,8 @@ class Builder:
         except _AxesOutOfOrder as reorder:
             self.insert_transpose(operation, reorder.name)
             self.apply_rule(operation, rule)
-        except _ChannelsNotLast as reorder:
-            self.place_channels_last(reorder.name)
+        except _AxesUndecided as undecided:
+            self.place_axes(undecided.name, undecided.order)
             self.apply_rule(operation, rule)
         except (UnsupportedOperation, Flaw) as error:
             self.take_back(made)
@@ -228,35 +242,44 @@ class Builder:
         """
         found = self.read_any_order(name)
         if not found.standard:
+            if self.is_undecided(name):
+                raise _AxesUndecided(name, tuple(range(len(found.order))))
             raise _AxesOutOfOrder(name)
         return found
 
     def read_channels_last(self, name: str) -> Data:
         """Return the data of the tensor `name`, in any order of axes, but with the channels on the last if possible.
 
-        They are if the tensor comes from an opaque step that nothing else reads: the order of its axes has no meaning.
-        Raises _ChannelsNotLast for such a step, and UnsupportedOperation as `read_any_order` does.
+        Raises _AxesUndecided if they are not but may be, and UnsupportedOperation as `read_any_order` does.
         """
         found = self.read_any_order(name)
-        if found.order[-1] != 1 and found.standard:
-            [*_, step] = [step for step in self.steps if step.name == found.step] or [None]
-            views = [data for data in self.data.values() if data.step == found.step]
-            read = any(found.step in step.reads for step in self.steps)
-            if step is not None and step.kind == "opaque" and len(views) == 1 and not read:
-                raise _ChannelsNotLast(name)
+        if found.order[-1] != 1 and self.is_undecided(name):
+            raise _AxesUndecided(name, channels_last(len(found.order)))
         return found
 
-    def place_channels_last(self, name: str) -> None:
-        """Rewrite the opaque step that produces a tensor so that its channels are the last axis in the file."""
+    def is_undecided(self, name: str) -> bool:
+        """Whether the order of the axes of a tensor has no meaning yet.
+
+        The tensor comes from an opaque step that may have moved the values, and nothing else reads the step.
+        """
+        step = self.data[name].step
+        maker = next((other for other in reversed(self.steps) if other.name == step), None)
+        return (
+            maker is not None
+            and maker.kind == "opaque"
+            and maker.arguments.get("receptive_field") != "same"
+            and sum(data.step == step for data in self.data.values()) == 1
+            and not any(step in other.reads for other in self.steps)
+        )
+
+    def place_axes(self, name: str, order: Sizes) -> None:
+        """Rewrite the opaque step that produces a tensor so that its axes in the file have this order."""
         data = self.data[name]
-        channels, *spatial = data.shape.sizes[-1:] + data.shape.sizes[:-1]
-        order = (0, *range(2, len(data.order)), 1)
+        channels, *spatial = (size for _, size in sorted(zip(order, self.value(name).dims, strict=True))[1:])
         self.data[name] = Data(data.step, Shape(channels, tuple(spatial)), order)
         for place, step in enumerate(self.steps):
             if step.name == data.step:
                 arguments = {**step.arguments, "output_shape": [channels, *spatial]}
-                if arguments.get("receptive_field") == "same":
-                    del arguments["receptive_field"]  # it was the same position in another order of axes
                 self.steps[place] = step._replace(arguments=arguments)
 
     def constant(self, operation: Operation, place: int, what: str) -> Tensor:
@@ -373,7 +396,7 @@ class Builder:
             return frozen, reads
         others_frozen = counts.frozen in (counts.params, extra) and counts.frozen > 0
         data = self.add_opaque_step(
-            operation._replace(operator="weights computed from other tensors"),
+            operation._replace(name=f"{operation.name}_weights", operator="weights computed from other tensors"),
             reads[0],
             {"params": extra, **Cost(self.preparation, self.preparation, self.preparation)._asdict()},
             reads[:1],
@@ -468,6 +491,8 @@ class Builder:
             output = self.unordered(name)
             if find_field(operation.operator) == "same":
                 output = self.ordered_like(name, reads) or output
+            elif output.shape.sizes == self.value(name).dims[1:]:
+                output = self.ordered_like(name, reads[:1]) or output
             if 0 < counts.frozen < counts.params:
                 frozen = {"params": counts.frozen, "multiplications": 0, "additions": 0, "macs": 0}
                 apart = self.add_opaque_step(operation, output, frozen, reads, True)
@@ -529,7 +554,7 @@ class Builder:
         """
         arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
         field = field or find_field(operation.operator)
-        if field == "all" or (field == "same" and all(_has_positions_of(output, data) for data in reads)):
+        if field == "all" or (field == "same" and _has_same_positions(output, reads)):
             arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
         sources = tuple(dict.fromkeys(data.step for data in reads))
