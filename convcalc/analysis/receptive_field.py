@@ -191,7 +191,7 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
-    if len(field.axes) != shape.axes:
+    if not len(field.axes) == shape.axes == output.axes:
         raise TooVaried
     return tuple(
         paths if size == count else tuple([fixed_reads(path.at(0)) for path in paths])

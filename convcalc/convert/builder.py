@@ -13,6 +13,7 @@ from convcalc.convert.graph import Step
 from convcalc.convert.learnt import list_learnt_roots
 from convcalc.convert.operator_costs import Cost, count_operation, find_field
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
+from convcalc.convert.positions import Axes, find_positions, refine_field
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, shorten
@@ -77,6 +78,10 @@ def _has_same_positions(output: Data, reads: Sequence[Data]) -> bool:
     )
 
 
+def _list_spatial_axes(data: Data) -> Axes:
+    return frozenset(axis for axis, place in enumerate(data.order) if place > 1)
+
+
 def channels_last(rank: int) -> Sizes:
     """Return the order of the axes of a tensor with the channels last, see Data: (0, 2, 3, 1) for four axes."""
     return (0, *range(2, rank), 1)
@@ -122,6 +127,8 @@ class Builder:
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
+        self.dims = {name: value.dims for name, value in program.values.items()}
+        self.positions: dict[str, Axes] = {}  # by tensor, the axes in the file that hold positions
         self.preparing = {
             name: operation
             for operation in program.operations
@@ -145,11 +152,25 @@ class Builder:
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)
         self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
+        self.positions[name] = _list_spatial_axes(self.data[name])
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
         """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""
         self.preparation = self.count_preparation(operation)
         self.apply_rule(operation, rule)
+        by_value = find_field(operation.operator) == "same"
+        for name in operation.outputs:
+            if name in self.data:
+                found = find_positions(operation, self.dims, self.positions, name, by_value)
+                if found is None and self.is_layer(name):
+                    found = _list_spatial_axes(self.data[name])
+                if found is not None:
+                    self.positions[name] = found
+
+    def is_layer(self, name: str) -> bool:
+        """Whether a tensor comes from an input or a step that is not opaque."""
+        step = self.data[name].step
+        return next((made.kind != "opaque" for made in reversed(self.steps) if made.name == step), True)
 
     def count_preparation(self, operation: Operation) -> int:
         """Return the MACs of the operations that compute the constants of an operation, such as a product of weights.
@@ -553,8 +574,10 @@ class Builder:
         `stated` are its params and operations; `field` is its receptive field, by default that of the operator.
         """
         arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
-        field = field or find_field(operation.operator)
-        if field == "all" or (field == "same" and _has_same_positions(output, reads)):
+        field = field or refine_field(operation, self.dims, self.positions, find_field(operation.operator))
+        if field == "same" and not _has_same_positions(output, reads):
+            field = "some"
+        if field is not None:
             arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
         sources = tuple(dict.fromkeys(data.step for data in reads))

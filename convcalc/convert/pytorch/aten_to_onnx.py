@@ -19,9 +19,9 @@ Rule = Callable[["Call"], None]
 _UNCHANGED = """alias clone contiguous detach to _to_copy lift_fresh lift_fresh_copy lift type_as float half bfloat16
 double requires_grad positive conj resolve_conj resolve_neg to_dense"""
 _CONSTANT = """arange bartlett_window blackman_window empty empty_like empty_permuted empty_strided eye fill full
-full_like hamming_window hann_window kaiser_window linspace logspace new_empty new_empty_strided new_full new_ones new_zeros
-ones ones_like rand rand_like randint randint_like randn randn_like randperm scalar_tensor tril_indices triu_indices
-zero zeros zeros_like"""
+full_like hamming_window hann_window kaiser_window linspace logspace new_empty new_empty_strided new_full new_ones
+new_zeros ones ones_like rand rand_like randint randint_like randn randn_like randperm scalar_tensor tril_indices
+triu_indices zero zeros zeros_like"""
 UNCHANGED = frozenset(_UNCHANGED.split())
 CONSTANT = frozenset(_CONSTANT.split())
 
@@ -351,6 +351,11 @@ def _translate_stack(call: "Call") -> None:
     call.emit("aten.stack", list(call.node.args[0]))
 
 
+def _translate_select(call: "Call") -> None:
+    """Translate an operation that takes one place of an axis, or all of them, and drops the axis."""
+    call.emit(f"aten.{call.name}", call.node.args[:1], axis=call.given["dim"])
+
+
 def _translate_slice(call: "Call") -> None:
     given = call.given
     attributes = {"axes": (given["dim"],), "starts": (given.get("start") or 0,)}
@@ -495,6 +500,7 @@ RULES: dict[str, Rule] = {
     "copy": _translate_copy,
     **_by_axes("cat concat concatenate", _translate_concat),
     "stack": _translate_stack,
+    **_by_axes("select unbind", _translate_select),
     **_by_axes("slice narrow", _translate_slice),
     **_by_axes("chunk split split_with_sizes tensor_split unsafe_chunk unsafe_split", _translate_split),
     **_by_axes("pad constant_pad_nd reflection_pad#d replication_pad#d", _translate_pad),
