@@ -457,7 +457,7 @@ _ROWS |= {
         _free,
         "all",
     ),
-    **_name_aten("cdist _cdist_forward pairwise_distance", _compare_pairs, "all"),
+    **_name_aten("cdist _cdist_forward _pdist_forward pairwise_distance", _compare_pairs, "all"),
     **_name_aten("scatter_add scatter_reduce index_add index_reduce", _add_into(2), None),
     **_name_aten("_weight_norm _weight_norm_interface", _normalise_weights, "all"),
     **_name_aten("lstm", _recur_in_steps(gates=4, products=3, sums=1), "all"),
@@ -471,3 +471,8 @@ def find_field(operator: str) -> str | None:
     """Return which input positions an output position of an operator depends on: `same`, `all`, or None if unknown."""
     row = _ROWS.get(operator)
     return None if row is None else row.field
+
+
+def has_row(operator: str) -> bool:
+    """Whether the operations of an operator are counted."""
+    return operator in _ROWS

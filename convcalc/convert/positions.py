@@ -11,11 +11,11 @@ from convcalc.convert.operators import Operation, Sizes
 
 Axes = frozenset[int]  # the axes of a tensor that hold positions, counted from 0; the batch alone is no position
 _RESHAPES = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
-_KEEPING = """Cast Concat Dropout DropPath Expand Identity LayerNormalization LogSoftmax Pad RMSNormalization Slice
+_KEEPING = """Cast Concat Dropout DropPath Expand Identity LayerNormalization LogSoftmax Pad RMSNormalization
 Softmax Split Tile aten.flip aten.roll"""
 _KEEPS_AXES = frozenset(_KEEPING.split())
-_REARRANGING = """ChannelShuffle Concat DepthToSpace Einsum Expand Flatten Pad Reshape SpaceToDepth Squeeze Tile Transpose
-Unsqueeze aten.flip aten.im2col aten.roll aten.stack aten.unfold"""
+_REARRANGING = """ChannelShuffle Concat DepthToSpace Einsum Expand Flatten Pad Reshape SpaceToDepth Squeeze Tile
+Transpose Unsqueeze aten.flip aten.im2col aten.roll aten.stack aten.unfold"""
 _LOSES_NONE = frozenset(_REARRANGING.split())
 _CUTS = frozenset(("Slice", "Split", "aten.select", "aten.unbind"))
 _MIXES = frozenset(("Attention", "Einsum", "Gemm", "LogSoftmax", "MatMul", "Softmax"))

@@ -457,7 +457,10 @@ RULES: dict[str, Rule] = {
     ),
     **_by_axes("upsample_bicubic2d _upsample_bicubic2d_aa", _resize_rule("cubic")),
     **_by_axes("grid_sampler grid_sampler_2d grid_sampler_3d", _translate_grid_sampler),
-    **_by_axes("batch_norm native_batch_norm _native_batch_norm_legit_no_training", _translate_batch_norm),
+    **_by_axes(
+        "batch_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training",
+        _translate_batch_norm,
+    ),
     **_by_axes("layer_norm native_layer_norm rms_norm", _translate_layer_norm),
     **_by_axes("group_norm native_group_norm", _translate_group_norm),
     "instance_norm": _translate_instance_norm,
