@@ -56,8 +56,8 @@ def test_a_reshape_keeps_positions_apart_from_channels(
 
 
 def test_the_axes_follow_a_transpose_and_a_cut() -> None:
-    assert follow("Transpose", (2, 6, 3, 4), (3, 2, 6, 4), {1}, perm=(2, 0, 1, 3)) == {2}
-    assert follow("aten.unbind", (3, 2, 6, 4), (2, 6, 4), {2}, axis=0) == {1}
+    assert follow("Transpose", (2, 6, 3, 4), (3, 2, 6, 4), {1}, perm=(2, 0, 1, 3)) == frozenset({2})
+    assert follow("aten.unbind", (3, 2, 6, 4), (2, 6, 4), {2}, axis=0) == frozenset({1})
     assert follow("ReduceMean", (2, 6, 4), (2, 4), {1}, axes=(1,), keepdims=0) == frozenset()
 
 
