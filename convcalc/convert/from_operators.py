@@ -61,6 +61,7 @@ def _find_input_order(program: Program, operations: Iterable[Operation], name: s
     readers = [operation for operation in operations if name in (*operation.inputs, *operation.captured)]
     if (
         rank > 2
+        and not program.exact  # PyTorch's users give the shape that their module takes
         and readers
         and all(
             reader.operator == "Transpose" and tuple(reader.attributes.get("perm", ())) == to_front

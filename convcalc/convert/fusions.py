@@ -429,6 +429,16 @@ def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> 
     return merger.replace(place, made, moved[0], before[0])
 
 
+def _merge_reshapes(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a Reshape into the Reshape before it, which may have the sizes that it restores."""
+    made = merger.find_only_maker(operation.inputs[0], "Reshape")
+    if made is None:
+        return False
+    source = made[1].inputs[0]
+    merger.readers[source] = [place if reader == made[0] else reader for reader in merger.readers[source]]
+    return merger.replace(place, operation._replace(inputs=(source, *operation.inputs[1:])), made[0])
+
+
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
     """Return the operator and attributes of a reshape, transpose and reshape; None if they are not a known shuffle.
 
@@ -510,5 +520,5 @@ _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
     "Min": (_merge_activation,),
     "Max": (_merge_activation,),
     "Add": (_merge_bias, _merge_affine_batch_norm, _merge_affine_norm),
-    "Reshape": (_merge_shuffle, _merge_group_norm),
+    "Reshape": (_merge_shuffle, _merge_group_norm, _merge_reshapes),
 }

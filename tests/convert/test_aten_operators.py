@@ -82,6 +82,7 @@ def imported(module: Any, shape: tuple[int, ...]) -> convcalc.Report:
         ("Gated", (8, 6, 6)),
         ("Joined", (8, 6, 6)),
         ("Numbers", (8, 6, 6)),
+        ("Regions", (8, 6, 6)),
     ],
 )
 def test_params_and_macs_are_those_of_pytorch(name: str, shape: tuple[int, ...]) -> None:
@@ -129,3 +130,12 @@ def test_arithmetic_with_neutral_numbers_is_no_layer() -> None:
 
     report = imported(operator_modules.Numbers(), (8, 6, 6))
     assert [layer.kind for layer in report.layers] == ["conv", "conv", "add", "add", "multiply", "gelu"]
+
+
+@pytest.mark.torch
+def test_regions_without_autocast_or_gradients_become_layers() -> None:
+    from tests.support import operator_modules
+
+    graph = read_module(operator_modules.Regions(), (8, 6, 6))
+    assert graph.notes == ()
+    assert [step.kind for step in graph.steps] == ["conv", "relu", "conv"]

@@ -37,6 +37,14 @@ def find_view_base(node: Any) -> Any:
     return node.args[0] if alias is not None and not alias.is_write else None
 
 
+def find_inner_graph(node: Any) -> Any:
+    """Return the graph that a node runs once, in which gradients or autocast are switched; None for other nodes."""
+    if not str(getattr(node.target, "__name__", "")).startswith("wrap_with_"):
+        return None
+    [module] = [given.target for given in node.args if getattr(given, "op", "") == "get_attr"]
+    return getattr(node.graph.owning_module, module).graph
+
+
 def list_written(node: Any) -> list[Any]:
     """Return the nodes whose values an operation overwrites."""
     schema = getattr(node.target, "_schema", None)

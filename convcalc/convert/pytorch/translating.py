@@ -18,6 +18,7 @@ from convcalc.convert.pytorch.failures import node_location
 from convcalc.convert.pytorch.module_names import ModulePlace
 from convcalc.convert.pytorch.nodes import (
     CallPlace,
+    find_inner_graph,
     find_view_base,
     has_unknown_size,
     list_dtypes,
@@ -78,6 +79,7 @@ class Translator:
         self.costs: dict[str, Cost] = {}
         self.places: dict[str, ModulePlace] = {}
         self.current: dict[Any, Any] = {}
+        self.inlined: set[str] = set()  # operations whose MACs PyTorch's counter gives together
         self.inner = 0  # number of tensors that are not the value of a node
 
     def translate(self) -> Translation:
@@ -123,7 +125,7 @@ class Translator:
                 repeated = bool(outputs[0].dims) and outputs[0].dims[0] % self.batch == 0
                 self.macs[operation.name] = macs // self.batch if repeated else macs
                 correction += self.macs[operation.name] - Fraction(macs, self.batch)
-            elif not macs and self.trace.flops is not None:
+            elif not macs and operation.name not in self.inlined and self.trace.flops is not None:
                 cost = self.count(operation)
                 correction += 0 if cost is None else Fraction(cost.macs, self.batch)
         return correction
@@ -168,9 +170,31 @@ class Translator:
             if place.word in WHOLE or place.word in OPAQUE:
                 if place.key not in done:
                     done.add(place.key)
-                    self.translate_module(place)
+                    self.translate_module(node, place)
                 return
-        self.translate_operation(node)
+        inner = find_inner_graph(node)
+        if inner is None:
+            self.translate_operation(node)
+        else:
+            self.translate_graph(node, inner, done)
+
+    def translate_graph(self, node: Any, inner: Any, done: set[str]) -> None:
+        """Translate the operations of the graph that a node runs, such as a region without autocast."""
+        given = [each for each in node.args[1:] if hasattr(each, "users") and each.op != "get_attr"]
+        inputs = iter(given)
+        before = len(self.operations)
+        for each in inner.nodes:
+            if each.op == "placeholder":
+                found = self.current.get(next(inputs, None))
+                if found is not None:
+                    self.current[each] = found
+            elif each.op == "output":
+                self.current[node] = [self.tensor(result) for result in each.args[0]]
+            elif each.op == "get_attr":
+                self.add_constant(each)
+            else:
+                self.translate_node(each, done)
+        self.inlined.update(operation.name for operation in self.operations[before:])
 
     def translate_operation(self, node: Any) -> None:
         """Translate an operation alone."""
@@ -280,9 +304,12 @@ class Translator:
 
     # -- modules read as a whole
 
-    def translate_module(self, place: CallPlace) -> None:
-        """Translate all operations of one call of a module to one operation, with the sum of their costs."""
-        nodes = [node for node in self.trace.nodes if any(found.key == place.key for found in list_places(node))]
+    def translate_module(self, first: Any, place: CallPlace) -> None:
+        """Translate all operations of one call of a module to one operation, with the sum of their costs.
+
+        `first` is the node of the first of them.
+        """
+        nodes = [node for node in first.graph.nodes if any(found.key == place.key for found in list_places(node))]
         start = len(self.operations)
         for node in nodes:
             self.translate_operation(node)
@@ -378,9 +405,7 @@ class Call:
         name = self.translator.tensor(given)
         made = f"{name}.{'x'.join(map(str, dims))}"
         self.translator.values[made] = self.translator.values[name]._replace(dims=dims)
-        maker = self.translator.values[name]
-        if maker.roots:
-            self.translator.operations.append(Operation(made, "Reshape", {}, (name,), (made,)))
+        self.translator.operations.append(Operation(made, "Reshape", {}, (name,), (made,)))
         return made
 
 
