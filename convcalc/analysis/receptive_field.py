@@ -132,8 +132,8 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """
     try:
         reach = layer.reach()
-        if reach == "unknown":
-            return _UNKNOWN_FIELD
+        if reach == "unknown":  # whatever positions it reads, all of them see the whole input
+            return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
         merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return merged._replace(whole=True, collapsed=True)
@@ -189,7 +189,7 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
-    if len(field.axes) != shape.axes:
+    if not len(field.axes) == shape.axes == output.axes:
         raise TooVaried
     return tuple(
         paths if size == count else tuple([fixed_reads(path.at(0)) for path in paths])

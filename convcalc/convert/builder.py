@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from convcalc.convert.graph import Step
 from convcalc.convert.learnt import list_learnt_roots
-from convcalc.convert.operator_costs import count_operation, find_field
+from convcalc.convert.operator_costs import Cost, count_operation, find_field
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
+from convcalc.convert.positions import Axes, find_positions, refine_field
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
 from convcalc.problems import Flaw, shorten
@@ -22,6 +23,15 @@ _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "lin
 
 class UnsupportedOperation(Exception):
     """Raised if no layer of convcalc can express an operation; the message is the reason."""
+
+
+class _AxesUndecided(Exception):
+    """Raised if an operation needs its input `name` with the axes in `order`, and they may be placed there."""
+
+    def __init__(self, name: str, order: Sizes) -> None:
+        super().__init__(name)
+        self.name = name
+        self.order = order
 
 
 class _AxesOutOfOrder(Exception):
@@ -59,17 +69,45 @@ def _has_positions_of(output: Data, data: Data) -> bool:
     )
 
 
+def _has_same_positions(output: Data, reads: Sequence[Data]) -> bool:
+    """Whether an elementwise operator gives `output` position by position; one input must have each of its sizes."""
+    return all(_has_positions_of(output, data) for data in reads) and all(
+        size in sizes
+        for size, *sizes in zip(output.shape.spatial, *(data.shape.spatial for data in reads), strict=True)
+    )
+
+
+def _list_spatial_axes(data: Data) -> Axes:
+    return frozenset(axis for axis, place in enumerate(data.order) if place > 1)
+
+
+def channels_last(rank: int) -> Sizes:
+    """Return the order of the axes of a tensor with the channels last, see Data: (0, 2, 3, 1) for four axes."""
+    return (0, *range(2, rank), 1)
+
+
 class LayerNames(Protocol):
     """Names the layers of a network. Each format has its own rules, see for example `onnx_graph.layer_names`."""
 
     def reserve(self, name: str) -> None:
         """Keep a name from being assigned to a layer."""
 
+    def release(self, name: str) -> None:
+        """Allow a name to be assigned again."""
+
     def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """Return an unused name for the layer of kind `kind` of an operation named `node`.
 
         `roots` are the names of its learnt tensors.
         """
+
+
+class _RootCounts(NamedTuple):
+    """Numbers of elements: all learnt tensors, the frozen ones of these, and running statistics."""
+
+    params: int
+    frozen: int
+    buffers: int
 
 
 class Builder:
@@ -89,6 +127,15 @@ class Builder:
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
+        self.dims = {name: value.dims for name, value in program.values.items()}
+        self.positions: dict[str, Axes] = {}  # by tensor, the axes in the file that hold positions
+        self.preparing = {
+            name: operation
+            for operation in program.operations
+            if program.macs and all(program.values[name].constant for name in operation.outputs if name)
+            for name in operation.outputs
+        }
+        self.preparation = 0  # MACs of the operations that compute the constants of the current operation
         self.batch = next(iter(program.inputs.values()))[0]
 
     def add_input(self, name: str, order: Sizes) -> None:
@@ -105,12 +152,43 @@ class Builder:
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)
         self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
+        self.positions[name] = _list_spatial_axes(self.data[name])
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
-        """Convert an operation by `rule`, and add the resulting steps.
+        """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""
+        self.preparation = self.count_preparation(operation)
+        self.apply_rule(operation, rule)
+        by_value = find_field(operation.operator) == "same"
+        for name in operation.outputs:
+            if name in self.data:
+                found = find_positions(operation, self.dims, self.positions, name, by_value)
+                if found is None and self.is_layer(name):
+                    found = _list_spatial_axes(self.data[name])
+                if found is not None:
+                    self.positions[name] = found
 
-        If there is no rule, or it raises an error, add opaque steps instead.
+    def is_layer(self, name: str) -> bool:
+        """Whether a tensor comes from an input or a step that is not opaque."""
+        step = self.data[name].step
+        return next((made.kind != "opaque" for made in reversed(self.steps) if made.name == step), True)
+
+    def count_preparation(self, operation: Operation) -> int:
+        """Return the MACs of the operations that compute the constants of an operation, such as a product of weights.
+
+        They run once per batch. Operations that an earlier call has counted are left out.
         """
+        macs, pending = 0, list(operation.inputs)
+        while pending:
+            maker = self.preparing.pop(pending.pop(), None)
+            if maker is not None:
+                macs += self.program.macs.get(maker.name, 0)
+                pending += maker.inputs
+                for name in maker.outputs:
+                    self.preparing.pop(name, None)
+        return macs
+
+    def apply_rule(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
+        """Do what `run` does, after the costs of the operation's constants are counted."""
         made, self.before = len(self.steps), []
         try:
             if rule is None:
@@ -121,7 +199,10 @@ class Builder:
             rule(self, operation)
         except _AxesOutOfOrder as reorder:
             self.insert_transpose(operation, reorder.name)
-            self.run(operation, rule)
+            self.apply_rule(operation, rule)
+        except _AxesUndecided as undecided:
+            self.place_axes(undecided.name, undecided.order)
+            self.apply_rule(operation, rule)
         except (UnsupportedOperation, Flaw) as error:
             self.take_back(made)
             self.add_opaque(operation, error.message if isinstance(error, Flaw) else str(error))
@@ -132,6 +213,8 @@ class Builder:
 
     def take_back(self, made: int) -> None:
         """Undo the current operation: remove all steps but the first `made`, and restore `owners`."""
+        for step in self.steps[made:]:
+            self.names.release(step.name)
         del self.steps[made:]
         for key, owner in reversed(self.before):
             if owner is None:
@@ -180,8 +263,45 @@ class Builder:
         """
         found = self.read_any_order(name)
         if not found.standard:
+            if self.is_undecided(name):
+                raise _AxesUndecided(name, tuple(range(len(found.order))))
             raise _AxesOutOfOrder(name)
         return found
+
+    def read_channels_last(self, name: str) -> Data:
+        """Return the data of the tensor `name`, in any order of axes, but with the channels on the last if possible.
+
+        Raises _AxesUndecided if they are not but may be, and UnsupportedOperation as `read_any_order` does.
+        """
+        found = self.read_any_order(name)
+        if found.order[-1] != 1 and self.is_undecided(name):
+            raise _AxesUndecided(name, channels_last(len(found.order)))
+        return found
+
+    def is_undecided(self, name: str) -> bool:
+        """Whether the order of the axes of a tensor has no meaning yet.
+
+        The tensor comes from an opaque step that may have moved the values, and nothing else reads the step.
+        """
+        step = self.data[name].step
+        maker = next((other for other in reversed(self.steps) if other.name == step), None)
+        return (
+            maker is not None
+            and maker.kind == "opaque"
+            and maker.arguments.get("receptive_field") != "same"
+            and sum(data.step == step for data in self.data.values()) == 1
+            and not any(step in other.reads for other in self.steps)
+        )
+
+    def place_axes(self, name: str, order: Sizes) -> None:
+        """Rewrite the opaque step that produces a tensor so that its axes in the file have this order."""
+        data = self.data[name]
+        channels, *spatial = (size for _, size in sorted(zip(order, self.value(name).dims, strict=True))[1:])
+        self.data[name] = Data(data.step, Shape(channels, tuple(spatial)), order)
+        for place, step in enumerate(self.steps):
+            if step.name == data.step:
+                arguments = {**step.arguments, "output_shape": [channels, *spatial]}
+                self.steps[place] = step._replace(arguments=arguments)
 
     def constant(self, operation: Operation, place: int, what: str) -> Tensor:
         """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
@@ -247,18 +367,75 @@ class Builder:
         not fit, and UnsupportedOperation if its weights cannot be shared as in the file.
         """
         layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
-        name = self.names.assign(operation.name, kind, roots) + suffix
+        self.check_macs(operation, kind, layer)
         owner = self.owner(kind, roots, layer)
+        frozen = False
+        if self.program.exact and owner is None:
+            frozen, reads = self.check_weights(operation, kind, layer, roots, reads)
+        name = self.names.assign(operation.name, kind, roots) + suffix
         if owner is not None and (owner.kind, owner.arguments) != (kind, arguments):
             raise UnsupportedOperation(f"it shares the weights of {shorten(owner.name)}, but has other arguments")
         shared = None if owner is None else owner.name
-        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared)
+        step = Step(name, kind, arguments, tuple(data.step for data in reads), shared, frozen)
         if owner is None and roots:
             self.before.append(((kind, roots), self.owners.get((kind, roots))))
             self.owners[kind, roots] = step
         self.counted.update(roots)
         self.steps.append(step)
         return Data(name, layer.output, tuple(range(len(layer.output.sizes) + 1)))
+
+    def check_macs(self, operation: Operation, kind: str, layer: Layer) -> None:
+        """Raise UnsupportedOperation if the framework counted other MACs for an operation than its layer has."""
+        counted, macs = self.program.macs.get(operation.name), layer.count_macs()
+        if counted is not None and macs is not None and macs * self.batch != counted:
+            raise UnsupportedOperation(f"a {kind} would have {macs:,} MACs instead of {counted / self.batch:,.12g}")
+
+    def check_weights(
+        self, operation: Operation, kind: str, layer: Layer, roots: tuple[str, ...], reads: Sequence[Data]
+    ) -> tuple[bool, Sequence[Data]]:
+        """Return whether the weights of a layer are frozen, and the data that the layer reads.
+
+        If its weights are computed from learnt tensors with more elements, as in weight normalisation, an opaque step
+        with the other elements is inserted before it. Raises UnsupportedOperation if the layer has more params, other
+        running statistics, or is frozen in part.
+        """
+        params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
+        counts = self.count_roots(set(roots))
+        extra = counts.params - params
+        if extra < 0 or counts.buffers != sum(layer.buffer_tensors()) or (extra and not params):
+            raise UnsupportedOperation(
+                f"a {kind} would have {params:,} params and {sum(layer.buffer_tensors()):,} running statistics instead "
+                f"of {counts.params:,} and {counts.buffers:,}"
+            )
+        apart = {0: False, counts.params: True, params: True, extra: False}
+        if counts.frozen not in apart:
+            raise UnsupportedOperation(
+                f"{counts.frozen:,} of its {counts.params:,} params are frozen: a spec can only freeze whole layers"
+            )
+        frozen = counts.frozen > 0 and apart[counts.frozen]
+        if not extra and not (self.preparation and params):
+            return frozen, reads
+        others_frozen = counts.frozen in (counts.params, extra) and counts.frozen > 0
+        data = self.add_opaque_step(
+            operation._replace(name=f"{operation.name}_weights", operator="weights computed from other tensors"),
+            reads[0],
+            {"params": extra, **Cost(self.preparation, self.preparation, self.preparation)._asdict()},
+            reads[:1],
+            others_frozen,
+            "same",
+        )
+        self.preparation = 0
+        self.notes.append(f"{data.step}: {kind} with weights computed from other tensors")
+        return frozen, (data, *reads[1:])
+
+    def count_roots(self, roots: set[str]) -> "_RootCounts":
+        """Return the number of elements of learnt tensors and running statistics, each counted once."""
+        weights, statistics = self.program.weights, self.program.statistics
+        return _RootCounts(
+            sum(weights.get(root, 0) for root in roots),
+            sum(weights.get(root, 0) for root in roots & self.program.frozen),
+            sum(statistics.get(root, 0) for root in roots),
+        )
 
     def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
         """Return the earlier step that has a layer's weights, the learnt tensors `roots`.
@@ -267,11 +444,18 @@ class Builder:
         UnsupportedOperation if an earlier step has the same weight, but another kind or bias.
         """
         own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-        if not roots or max(self.program.weights[root] for root in roots) > own:
-            return None
         owner = self.owners.get((kind, roots))
+        if not roots or max(self.program.weights.get(root, 0) for root in roots) > own:
+            owner = None
+            if not self.program.exact:
+                return None
         # exporters may merge equal norm scales into one tensor, but hardly equal weight matrices
-        if owner is None and kind in _MULTIPLYING_KINDS and roots[0] in self.counted:
+        counted = (
+            not self.counted.isdisjoint(roots)
+            if self.program.exact
+            else kind in _MULTIPLYING_KINDS and roots[0] in self.counted
+        )
+        if owner is None and counted:
             raise UnsupportedOperation("it shares its weights with another layer that differs in kind or bias")
         return owner
 
@@ -312,21 +496,45 @@ class Builder:
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
         roots = set(list_learnt_roots(self.program, operation)) - self.counted
-        params = sum(self.program.weights[root] for root in roots if self.program.weights[root] > 1)
         if not reads:
             raise UnsupportedOperation(
                 f"none of the inputs of {describe_operation(operation)} is the output of a layer"
             )
-        self.notes.append(f"{describe_operation(operation)}: {reason}")
+        counts = self.count_learnt(operation, roots)
         self.counted |= roots
-        stated: dict[str, Any] = {"params": params, **self.count_cost(operation)}
-        for name in filter(None, operation.outputs):
-            if name in self.program.values:
-                output = self.unordered(name)
-                if find_field(operation.operator) == "same":
-                    output = self.ordered_like(name, reads) or output
-                self.data[name] = self.add_opaque_step(operation, output, stated, reads)
-                stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
+        stated: dict[str, Any] = {"params": counts.params, **self.count_cost(operation)}
+        stated |= {key: stated[key] + self.preparation for key in Cost._fields if key in stated}
+        if counts.buffers:
+            stated["buffers"] = counts.buffers
+        outputs = [name for name in operation.outputs if name in self.program.values]
+        made = len(self.steps)
+        for name in outputs:
+            output = self.unordered(name)
+            if find_field(operation.operator) == "same":
+                output = self.ordered_like(name, reads) or output
+            elif output.shape.sizes == self.value(name).dims[1:]:
+                output = self.ordered_like(name, reads[:1]) or output
+            if 0 < counts.frozen < counts.params:
+                frozen = {"params": counts.frozen, "multiplications": 0, "additions": 0, "macs": 0}
+                apart = self.add_opaque_step(operation, output, frozen, reads, True)
+                reads, stated["params"] = [*reads, apart], counts.params - counts.frozen
+                counts = counts._replace(frozen=0)
+            self.data[name] = self.add_opaque_step(operation, output, stated, reads, counts.frozen > 0)
+            stated = dict.fromkeys(stated, 0)  # the first output has all params and operations
+            counts = _RootCounts(0, 0, 0)
+        named = self.steps[made].name if self.program.exact and outputs else ""
+        where = f"{named}: {shorten(operation.operator)}" if named else describe_operation(operation)
+        self.notes.append(f"{where}: {reason}")
+
+    def count_learnt(self, operation: Operation, roots: set[str]) -> _RootCounts:
+        """Return the number of elements of the learnt tensors of an opaque operation.
+
+        If the format does not say which tensors are learnt, single numbers are taken for constants.
+        """
+        if self.program.exact:
+            statistics = {root for name in operation.inputs if name for root in self.value(name).roots}
+            return self.count_roots(roots | (statistics & set(self.program.statistics)) - self.counted)
+        return self.count_roots({root for root in roots if self.program.weights[root] > 1})
 
     def count_cost(self, operation: Operation) -> dict[str, int]:
         """Return the operations of an operation per sample, as arguments of an opaque layer; empty if unknown.
@@ -338,25 +546,42 @@ class Builder:
             [values[name].dims if name in values else None for name in names]
             for names in (operation.inputs, operation.outputs)
         )
-        cost = count_operation(operation.operator, operation.attributes, inputs, outputs)
+        cost = self.program.costs.get(operation.name) or count_operation(
+            operation.operator, operation.attributes, inputs, outputs
+        )
+        macs = self.program.macs.get(operation.name)
         disputed = any(self.program.disputed.get(name) for name in operation.outputs)
+        if cost is None and macs is not None and not macs % self.batch:
+            return {"macs": macs // self.batch}
+        if cost is not None and macs is not None:  # the framework's count replaces that of the rule
+            other = macs - cost.macs
+            cost = Cost(cost.multiplications + other, cost.additions + other, macs)
         if cost is None or disputed or any(count % self.batch for count in cost):
             return {}
         return {name: count // self.batch for name, count in cost._asdict().items()}
 
     def add_opaque_step(
-        self, operation: Operation, output: Data, stated: Mapping[str, Any], reads: Sequence[Data]
+        self,
+        operation: Operation,
+        output: Data,
+        stated: Mapping[str, Any],
+        reads: Sequence[Data],
+        frozen: bool = False,
+        field: str | None = None,
     ) -> Data:
         """Add an opaque step and return its output: `output` with the name of the step.
 
-        `stated` are its params and operations.
+        `stated` are its params and operations; `field` is its receptive field, by default that of the operator.
         """
         arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
-        field = find_field(operation.operator)
-        if field == "all" or (field == "same" and all(_has_positions_of(output, data) for data in reads)):
+        field = field or refine_field(operation, self.dims, self.positions, find_field(operation.operator))
+        if field == "same" and not _has_same_positions(output, reads):
+            field = "some"
+        if field is not None:
             arguments["receptive_field"] = field
         name = self.names.assign(operation.name, "opaque", ())
-        self.steps.append(Step(name, "opaque", arguments, tuple(dict.fromkeys(data.step for data in reads))))
+        sources = tuple(dict.fromkeys(data.step for data in reads))
+        self.steps.append(Step(name, "opaque", arguments, sources, None, frozen))
         return output._replace(step=name)
 
     def unordered(self, name: str) -> Data:
@@ -375,8 +600,16 @@ class Builder:
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`.
 
-        A tensor without a batch axis is one sample. If a sample has no axes, too many axes or an axis of size 0, the
-        result is a vector with as many elements, and at least one.
+        If the batch is folded into the first axis, as for windows of an image, this axis has its part of one sample; if
+        it is in another axis, the sample is a vector. A tensor without a batch is one sample. A sample with no axes,
+        too many axes or an axis of size 0 is returned as a vector of its elements, at least one.
         """
-        sizes = dims[1:] if len(dims) > 1 and dims[0] == self.batch else dims
+        if len(dims) > 1 and dims[0] == self.batch:
+            sizes = dims[1:]
+        elif self.batch > 1 and dims and dims[0] and dims[0] % self.batch == 0:
+            sizes = (dims[0] // self.batch, *dims[1:])
+        elif self.batch > 1 and prod(dims) % self.batch == 0:
+            sizes = (prod(dims) // self.batch,)
+        else:
+            sizes = dims
         return sizes if 1 <= len(sizes) <= MOST_AXES + 1 and all(sizes) else (max(prod(sizes), 1),)

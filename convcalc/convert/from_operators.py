@@ -6,6 +6,7 @@ Every importer of operators ends here, so that the same operators become the sam
 from collections.abc import Callable, Iterable
 
 from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation
+from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.fusions import merge_patterns
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
 from convcalc.convert.loading_check import make_loadable
@@ -15,9 +16,16 @@ from convcalc.convert.tensor_types import count_data_types
 from convcalc.network import MOST_LAYERS
 
 
-def build_graph(program: Program, title: str, origin: str, make_names: Callable[[Iterable[str]], LayerNames]) -> Graph:
+def build_graph(
+    program: Program,
+    title: str,
+    origin: str,
+    make_names: Callable[[Iterable[str]], LayerNames],
+    types: DataTypes | None = None,
+) -> Graph:
     """Return the graph of a program, with this title and origin.
 
+    `types` are the data types of the network, counted from its tensors by default.
     `make_names` takes the names of the operations that remain after merging and returns the `LayerNames` to use.
 
     Raises NotImported if an input is not a batch of samples, no output depends on an input, there are too many layers,
@@ -37,7 +45,8 @@ def build_graph(program: Program, title: str, origin: str, make_names: Callable[
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
     shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
-    return make_loadable(use_pointwise_kind(count_data_types(builder, operations).apply_to(graph)))
+    types = count_data_types(builder, operations) if types is None else types
+    return make_loadable(use_pointwise_kind(types.apply_to(graph)))
 
 
 def _find_axis_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:
@@ -52,6 +61,7 @@ def _find_axis_order(program: Program, operations: Iterable[Operation], name: st
     readers = [operation for operation in operations if name in (*operation.inputs, *operation.captured)]
     if (
         rank > 2
+        and not program.exact  # PyTorch's users give the shape that their module takes
         and readers
         and all(
             reader.operator == "Transpose" and tuple(reader.attributes.get("perm", ())) == to_front

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from convcalc.convert.dtypes import FLOAT32, DataTypes
-from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
-from convcalc.convert.loading_check import make_loadable
-from convcalc.convert.pytorch.aten_operators import OPERATORS
+from convcalc.convert.from_operators import build_graph
+from convcalc.convert.graph import Graph, NotImported
 from convcalc.convert.pytorch.failures import describe_error, error_location
-from convcalc.convert.pytorch.fidelity import account_for, measure_totals
+from convcalc.convert.pytorch.fidelity import TraceFacts, account_for, list_shapes, list_unused, measure_totals
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import check_installed
-from convcalc.convert.pytorch.reading import TraceReader
+from convcalc.convert.pytorch.module_names import ModuleNames
 from convcalc.convert.pytorch.tracing import trace_module
+from convcalc.convert.pytorch.translating import translate_trace
 from convcalc.problems import show
 from convcalc.units import is_integer_type
 
@@ -45,11 +45,17 @@ def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: s
     check_installed()
     types = _collect_types(module)
     with _use_default_type(types.dtype().get("activations", FLOAT32)):
-        reader = TraceReader(trace_module(module, all_shapes), OPERATORS, tuple(named))
+        trace = trace_module(module, all_shapes)
         whole = measure_totals(module, all_shapes)
-    graph = join_padding(reader.graph(name or class_name, origin or f"the PyTorch module {class_name}"))
-    graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
-    return account_for(graph, whole, reader.collect_facts())
+    translation = translate_trace(trace, tuple(named))
+    names = ModuleNames(translation.places)
+    unused = list_unused(trace)
+    left = sum(trace.elements.get(name, 0) for name in unused)
+    origin = origin or f"the PyTorch module {class_name}"
+    origin += f" without the {left:,} params that its forward does not use" if left else ""
+    graph = build_graph(translation.program, name or class_name, origin, lambda _: names, types)
+    facts = TraceFacts(unused, translation.correction, translation.outputs, list_shapes(graph))
+    return account_for(join_padding(graph), whole, facts)
 
 
 def _collect_types(module: Any) -> DataTypes:

@@ -25,6 +25,9 @@ _INPUTS_WITHOUT_BIAS = {
 }  # number of inputs of a node that has no bias
 
 
+_BROADCASTING = frozenset(("Add", "Div", "Mul", "Sub"))
+
+
 def merge_patterns(program: Program) -> list[Operation]:
     """Return the operations of a program, with each known pattern of operations merged into one.
 
@@ -61,6 +64,9 @@ class _PatternMerger:
 
     def merge(self) -> list[Operation]:
         for place, operation in enumerate(self.operations):
+            if operation is not None and operation.operator in _BROADCASTING:
+                _skip_expansions(self, place, operation)
+        for place, operation in enumerate(self.operations):
             if operation is not None:
                 for pattern in _PATTERNS.get(operation.operator, ()):
                     if pattern(self, place, operation):
@@ -96,7 +102,7 @@ class _PatternMerger:
     def is_filled_with(self, name: str, value: float) -> bool:
         """Whether all elements of a tensor equal `value`; false if they are unknown."""
         contents = self.values[name].contents
-        return contents is not None and bool((contents == value).all())
+        return contents is not None and all(item == value for item in contents.ravel())
 
     def read_scalar(self, name: str) -> float | None:
         """Return the value of a numeric constant with one element; None for any other tensor."""
@@ -235,7 +241,7 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     at, pad = made
     mode = _PADDING_MODES.get(pad.attributes.get("mode", ""))
     rank = len(merger.dims(pad.inputs[0]))
-    amounts, axes = (_read_integers(merger, pad, position) for position in (1, 3))
+    amounts, axes = _list_integers(merger, pad, 1, "pads"), _list_integers(merger, pad, 3, "axes")
     axes = tuple(range(rank)) if axes is None else axes
     if mode is None or amounts is None or len(amounts) != 2 * len(axes) or min(amounts) < 0:
         return False
@@ -249,8 +255,15 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     return merger.replace(place, operation._replace(attributes=attributes, inputs=inputs), at)
 
 
-def _read_integers(merger: _PatternMerger, operation: Operation, position: int) -> tuple[int, ...] | None:
-    """Return the integers in a constant input; None if the input is absent or its values are unknown."""
+def _list_integers(
+    merger: _PatternMerger, operation: Operation, position: int, attribute: str
+) -> tuple[int, ...] | None:
+    """Return the integers in an attribute or else in the constant input at a position.
+
+    None if both are absent or the values are unknown.
+    """
+    if attribute in operation.attributes:
+        return tuple(operation.attributes[attribute])
     name = operation.inputs[position] if position < len(operation.inputs) else ""
     contents = merger.values[name].contents if name else None
     return None if contents is None else tuple(map(int, contents.ravel()))
@@ -279,6 +292,8 @@ def _merge_affine_batch_norm(merger: _PatternMerger, place: int, operation: Oper
 
     Caffe writes a batch norm as BatchNorm and Scale, so models converted from Caffe have these nodes.
     """
+    if merger.program.exact:  # the factors are learnt in addition to those of the norm
+        return False
     shifted = _split_data_and_constant(merger, operation)
     factor = None if shifted is None else merger.find_producer_with_one_reader(shifted[0], "Mul")
     scaled = None if factor is None else _split_data_and_constant(merger, factor[1])
@@ -424,6 +439,16 @@ def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> 
     return merger.replace(place, made, moved[0], before[0])
 
 
+def _merge_reshapes(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a Reshape into the Reshape before it, which may have the sizes that it restores."""
+    made = merger.find_producer_with_one_reader(operation.inputs[0], "Reshape")
+    if made is None:
+        return False
+    source = made[1].inputs[0]
+    merger.readers[source] = [place if reader == made[0] else reader for reader in merger.readers[source]]
+    return merger.replace(place, operation._replace(inputs=(source, *operation.inputs[1:])), made[0])
+
+
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
     """Return the operator, with attributes, that is equivalent to a Reshape, a Transpose and a Reshape.
 
@@ -447,13 +472,63 @@ def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> t
     return None
 
 
+def _skip_expansions(merger: _PatternMerger, place: int, operation: Operation) -> None:
+    """Let an operation read the input of an Expand instead of its output, as arithmetic repeats axes of size 1 anyway.
+
+    The output must have the same sizes.
+    """
+    for position, name in enumerate(operation.inputs):
+        made = merger.find_producer(name, "Expand")
+        if made is None:
+            continue
+        source = made[1].inputs[0]
+        inputs = (*operation.inputs[:position], source, *operation.inputs[position + 1 :])
+        sizes = [merger.dims(other) for other in inputs]
+        if len({len(dims) for dims in sizes}) > 1 or tuple(map(max, *sizes)) != merger.dims(operation.outputs[0]):
+            continue
+        gone = (made[0],) if len(merger.readers.get(name, ())) == 1 else ()
+        merger.readers[source] = [*(reader for reader in merger.readers[source] if reader not in gone), place]
+        merger.readers[name] = [reader for reader in merger.readers[name] if reader != place]
+        operation = operation._replace(inputs=inputs)
+        merger.replace(place, operation, *gone)
+
+
+def _merge_slices(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge a Slice into the Slice of other axes before it, so that both are one crop."""
+    made = merger.find_producer_with_one_reader(operation.inputs[0], "Slice")
+    if made is None:
+        return False
+    ranges = [_read_slice(merger, other) for other in (made[1], operation)]
+    if ranges[0] is None or ranges[1] is None or not ranges[0].keys().isdisjoint(ranges[1]):
+        return False
+    starts = ranges[0] | ranges[1]
+    attributes = {"axes": tuple(starts), "starts": tuple(starts.values())}
+    merged = operation._replace(attributes=attributes, inputs=made[1].inputs[:1])
+    return merger.replace(place, merged, made[0])
+
+
+def _read_slice(merger: _PatternMerger, operation: Operation) -> dict[int, int] | None:
+    """Return the start of a Slice for each of its axes, counted from 0; None if they or its steps are unknown."""
+    rank = len(merger.dims(operation.inputs[0]))
+    starts, axes, steps = (
+        _list_integers(merger, operation, position, name)
+        for position, name in ((1, "starts"), (3, "axes"), (4, "steps"))
+    )
+    given = len(operation.inputs) > 4 and bool(operation.inputs[4])
+    if starts is None or (steps is None and given) or set(steps or ()) - {1}:
+        return None
+    axes = tuple(range(len(starts))) if axes is None else axes
+    return {axis % rank: start for axis, start in zip(axes, starts, strict=True)}
+
+
 _Pattern = Callable[[_PatternMerger, int, Operation], bool]
 _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
     "Conv": (_merge_padding_mode,),
+    "Slice": (_merge_slices,),
     "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
     "Div": (_merge_activation, _merge_layer_norm),
     "Min": (_merge_activation,),
     "Max": (_merge_activation,),
     "Add": (_merge_bias, _merge_affine_batch_norm, _merge_affine_norm),
-    "Reshape": (_merge_shuffle, _merge_group_norm),
+    "Reshape": (_merge_shuffle, _merge_group_norm, _merge_reshapes),
 }

@@ -48,7 +48,7 @@ def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]
 
 
 def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]:
-    weight_positions = _WEIGHT_INPUTS.get(operation.operator)
+    weight_positions = None if program.exact else _WEIGHT_INPUTS.get(operation.operator)
     for place, name in enumerate(operation.inputs):
         if weight_positions is None:
             is_weight = name and is_learnt(program, program.values[name].roots)
@@ -62,11 +62,8 @@ def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]
 
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
-    """Whether a constant computed from the tensors `roots` is learnt: not all of them are filled with one value.
-
-    Used for operators that are not in _WEIGHT_INPUTS.
-    """
-    return any(root not in program.filled for root in roots)
+    """Whether a constant made from the tensors `roots` is learnt, if _WEIGHT_INPUTS lacks its operator."""
+    return any(root in program.weights and root not in program.filled for root in roots)
 
 
 def is_varied(program: Program, name: str) -> bool:

@@ -4,7 +4,8 @@
 for the whole batch: a MatMul of 4×8 by 8×2 is `Cost(64, 64, 64)`. The rules are those of the layers: matrix products
 and convolutions are MACs, a division is a multiplication, a subtraction an addition. Comparisons, exponentials and
 other functions are not counted, and moving or copying values is free.
-Source of the operators: onnx.ai/onnx/operators. Operators that this module does not name are unknown.
+Source of the operators: onnx.ai/onnx/operators, and docs.pytorch.org for those with the prefix `aten.`. Operators that
+this module does not name are unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -157,7 +158,9 @@ def _make_macs(macs: int, further_multiplications: int = 0, further_additions: i
 
 
 def _multiply_matrices(attributes: Attributes, shapes: Shapes) -> Cost:
-    return _make_macs(shapes.count_output() * shapes.input(0)[-1])
+    """Count a MatMul. Its third input, if any, is the bias that an importer merged into it."""
+    biased = shapes.count_output() if len(shapes.inputs) == 3 and shapes.count_input(2) else 0
+    return _make_macs(shapes.count_output() * shapes.input(0)[-1], further_additions=biased)
 
 
 def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -236,6 +239,11 @@ def _average_windows(attributes: Attributes, shapes: Shapes) -> Cost:
     return Cost(shapes.count_output(), shapes.count_output() * (taps - 1))
 
 
+def _average_regions(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count adaptive pooling as one addition per input value and one division per output."""
+    return Cost(shapes.count_output(), shapes.count_input())
+
+
 def _pool_norms(attributes: Attributes, shapes: Shapes) -> Cost:
     taps = prod(attributes["kernel_shape"])
     return Cost(shapes.count_output() * taps, shapes.count_output() * (taps - 1))
@@ -293,6 +301,62 @@ def _recur(gates: int, products: int, sums: int) -> CostRule:
     return rule
 
 
+def _recur_in_steps(gates: int, products: int, sums: int) -> CostRule:
+    """Return a rule for a recurrent layer of PyTorch, with the elementwise operations of `_recur`.
+
+    `matrices` are the sizes of its matrices: for each layer and direction, those of the inputs, the state and, for an
+    LSTM with projections, the output.
+    """
+
+    def rule(attributes: Attributes, shapes: Shapes) -> Cost:
+        matrices = attributes["matrices"]
+        steps = prod(shapes.input(0)) // matrices[0][1]
+        macs = steps * sum(rows * columns for rows, columns in matrices)
+        hidden = [rows // gates for rows, _ in matrices[::2]]
+        biases = 2 if attributes["biased"] else 0
+        return _make_macs(
+            macs,
+            steps * products * sum(hidden),
+            steps * sum((gates * (1 + biases) + sums) * size for size in hidden),
+        )
+
+    return rule
+
+
+# -- operators of PyTorch that ONNX lacks
+
+
+def _deviate(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count a variance or standard deviation: the mean, the differences, their squares and the sum of these."""
+    values, results = shapes.count_input(), shapes.count_output()
+    return Cost(values + 2 * results, 3 * values - 2 * results)
+
+
+def _compare_pairs(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count distances between all pairs of vectors: per component, a difference, a square and a sum."""
+    values = shapes.count_output() * shapes.input(0)[-1]
+    return Cost(values, 2 * values - shapes.count_output())
+
+
+def _add_into(place: int) -> CostRule:
+    """Return a rule with one addition per value of the input at a position, which is added to another tensor."""
+
+    def rule(attributes: Attributes, shapes: Shapes) -> Cost:
+        return Cost(additions=shapes.count_input(place))
+
+    return rule
+
+
+def _normalise_weights(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count g × v / |v|: a square and a product per value, a sum per value, a division per norm."""
+    values, norms = shapes.count_input(0), shapes.count_input(1)
+    return Cost(2 * values + norms, values - norms)
+
+
+def _unknown(attributes: Attributes, shapes: Shapes) -> Cost:
+    raise ValueError("the cost depends on values or on the parts of the operator")
+
+
 class _Row(NamedTuple):
     """How an operator is counted, and which input positions an output position depends on.
 
@@ -328,7 +392,8 @@ _ROWS: dict[str, _Row] = {
     "Mean": _Row(_average_inputs, "same"),
     "BatchNormalization": _Row(_normalise_by_statistics, "same"),
     "LRN": _Row(_normalise_response, "same"),
-    **_name_all("MaxPool MaxRoiPool MaxUnpool", _free, None),
+    **_name_all("AdaptiveAveragePool", _average_regions, None),
+    **_name_all("AdaptiveMaxPool MaxPool MaxRoiPool MaxUnpool", _free, None),
     "AveragePool": _Row(_average_windows, None),
     "LpPool": _Row(_pool_norms, None),
     **_name_all("Resize Upsample", _interpolate, None),
@@ -364,7 +429,50 @@ _ROWS: dict[str, _Row] = {
 }
 
 
+def _name_aten(names: str, rule: CostRule, field: str | None) -> dict[str, _Row]:
+    return {f"aten.{name}": _Row(rule, field) for name in names.split()}
+
+
+_ATEN_MOVES = """_unsafe_index as_strided bucketize copy diag_embed diagonal diagonal_scatter flip fold im2col index
+index_copy index_fill index_put _unsafe_index_put masked_scatter masked_select meshgrid multinomial narrow_copy
+repeat_interleave resize roll rot90 scatter searchsorted select select_scatter slice_scatter stack take take_along_dim
+unbind unfold view_as_complex unsafe_split_with_sizes view_copy cartesian_prod block_diag pad_sequence"""
+_ATEN_BY_VALUE = """atan2 bitwise_left_shift bitwise_right_shift clamp copysign digamma erfc erfinv exp2 expm1 fmax fmin
+frac hardshrink heaviside isclose isfinite isneginf isposinf lgamma log10 log1p log2 log_sigmoid_forward logaddexp
+logaddexp2 logit nan_to_num ne nextafter relu signbit sinc sgn softshrink special_erfcx threshold trunc xlogy real imag
+bernoulli exponential normal uniform"""
+_WHOLE_MODULES = """nn.MultiheadAttention nn.Transformer nn.TransformerEncoder nn.TransformerEncoderLayer
+nn.TransformerDecoder nn.TransformerDecoderLayer nn.LSTM nn.GRU nn.RNN nn.LSTMCell nn.GRUCell nn.RNNCell"""
+_ROWS |= {
+    **_name_aten(_ATEN_MOVES, _free, None),
+    **_name_aten(_ATEN_BY_VALUE, _free, "same"),
+    **_name_aten("square rsqrt floor_divide deg2rad rad2deg ldexp", _per_output(multiplications=1), "same"),
+    **_name_aten("instance_norm", _normalise_by_statistics, "same"),
+    **_name_aten("lerp", _per_output(multiplications=1, additions=2), "same"),
+    **_name_aten("addcmul addcdiv", _per_output(multiplications=2, additions=1), "same"),
+    **_name_aten("var std var_mean std_mean", _deviate, "all"),
+    **_name_aten(
+        "all any aminmax argsort bincount count_nonzero cummax cummin equal histc kthvalue max median min mode msort "
+        "nanmedian nonzero_static sort unique unique_consecutive unique_dim _unique2",
+        _free,
+        "all",
+    ),
+    **_name_aten("cdist _cdist_forward _pdist_forward pairwise_distance", _compare_pairs, "all"),
+    **_name_aten("scatter_add scatter_reduce index_add index_reduce", _add_into(2), None),
+    **_name_aten("_weight_norm _weight_norm_interface", _normalise_weights, "all"),
+    **_name_aten("lstm", _recur_in_steps(gates=4, products=3, sums=1), "all"),
+    **_name_aten("gru", _recur_in_steps(gates=3, products=3, sums=2), "all"),
+    **_name_aten("rnn_tanh rnn_relu", _recur_in_steps(gates=1, products=0, sums=0), "all"),
+    **_name_all(_WHOLE_MODULES, _unknown, "all"),
+}
+
+
 def find_field(operator: str) -> str | None:
     """Return which input positions an output position of an operator depends on: `same`, `all`, or None if unknown."""
     row = _ROWS.get(operator)
     return None if row is None else row.field
+
+
+def has_row(operator: str) -> bool:
+    """Whether the operations of an operator are counted."""
+    return operator in _ROWS

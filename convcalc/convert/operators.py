@@ -7,8 +7,10 @@ Source of the names: onnx.ai/onnx/operators.
 """
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from convcalc.convert.operator_costs import Cost
 from convcalc.problems import shorten, show
 
 Sizes = tuple[int, ...]
@@ -49,9 +51,14 @@ class Program(NamedTuple):
     """A network as a list of operations in an order of execution, with the facts known about its tensors.
 
     `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
-    learnt. Of these tensors, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node.
-    A filled tensor is learnt only if the operator has an input for weights there. `disputed` describes for each tensor
-    how its declared shape differs from the inferred one; the text is empty if it does not.
+    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
+    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
+    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
+
+    `exact` says that `weights` are all learnt tensors and no others, as in PyTorch; then `statistics` has the number of
+    elements of each running statistic, and `frozen` names the weights that are not trained. `macs` has the MACs of
+    operations by name, for the whole batch, if the framework counted them. `costs` has those of operations that no
+    rule in `operator_costs` counts, for the whole batch too.
     """
 
     name: str
@@ -63,6 +70,26 @@ class Program(NamedTuple):
     literal: frozenset[str] = frozenset()
     filled: frozenset[str] = frozenset()
     disputed: Mapping[str, str] = {}
+    exact: bool = False
+    statistics: Mapping[str, int] = {}
+    frozen: frozenset[str] = frozenset()
+    macs: Mapping[str, int] = {}
+    costs: Mapping[str, Cost] = {}
+
+
+class Number(float):
+    """The contents of a constant with one number, with the interface of a NumPy array of one element."""
+
+    size = 1
+    dtype = SimpleNamespace(kind="f")
+
+    def ravel(self) -> "list[Number]":
+        """Return the number in a list."""
+        return [self]
+
+    def item(self) -> float:
+        """Return the number."""
+        return float(self)
 
 
 def describe_operation(operation: Operation) -> str:

@@ -39,9 +39,10 @@ class Opaque(Layer):
     additions = Integer("additions and subtractions per sample", minimum=0, default_text="unknown")
     macs = Integer("multiply-accumulates per sample", minimum=0, default_text="unknown")
     receptive_field = Choice(
-        "what an output position depends on: the same position of each input, or all positions",
+        "what an output position depends on: the same position of each input, some positions (all output positions "
+        "together: on all), or all positions",
         None,
-        choices=("same", "all"),
+        choices=("same", "some", "all"),
         default_text="unknown",
     )
     what = Text("description or name of the operation")
@@ -103,6 +104,8 @@ class Opaque(Layer):
         """Return the meaning of the argument receptive_field; in a vector, every output depends on all inputs."""
         if self.receptive_field is None:
             return "unknown"
+        if self.receptive_field == "some":
+            return "elsewhere"
         return "same" if self.receptive_field == "same" and self.output_shape[1:] else "everything"
 
     def saved_for_backward(self) -> None:

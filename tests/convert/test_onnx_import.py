@@ -447,9 +447,9 @@ def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
             0,
             False,
         ),
-        ("y = Softmax<axis=3>(x)", "over axis 3", 0, True),
+        ("y = Softmax<axis=3>(x)", "over axis 3", 0, False),
         ("y = Concat<axis=2>(x, x)", "along axis 2", 0, False),
-        ("y = MatMul(x, x2)", "its weights are not constants", 4 * 12 * 3 * 10, True),
+        ("y = MatMul(x, x2)", "its weights are not constants", 4 * 12 * 3 * 10, False),
         ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size", 0, False),
         (
             "y = MaxPool<kernel_shape=[1,1], strides=[5,5], ceil_mode=1>(x)",

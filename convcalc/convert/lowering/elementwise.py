@@ -51,10 +51,11 @@ def convert_softmax(builder: Builder, operation: Operation) -> None:
 
     Before operator set 13, these operators normalise over `axis` and all later axes together.
     """
-    data = builder.read_any_order(operation.inputs[0])
     old = operation.version < 13
-    rank = len(data.order)
+    rank = len(builder.value(operation.inputs[0]).dims)
     axis = operation.attributes.get("axis", 1 if old else -1) % rank
+    read = builder.read_channels_last if axis == rank - 1 else builder.read_any_order
+    data = read(operation.inputs[0])
     if data.order[axis] != 1 or (old and axis != rank - 1 and data.shape.positions > 1):
         raise UnsupportedOperation(f"it is computed over axis {axis}; only softmax over the channels is supported")
     kind = "softmax" if operation.operator == "Softmax" else "log_softmax"
@@ -103,18 +104,28 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
     """
     data = builder.read(operation.inputs[0])
     for place in range(1, 5):
-        if builder.constant(operation, place, "parameters").dims != (data.shape.channels,):
+        if has_input(operation, place) and builder.constant(operation, place, "parameters").dims != (
+            data.shape.channels,
+        ):
             raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
     roots = builder.roots(operation, 1, 2, 3, 4)
     # exporters may merge equal constants, so norms with only some tensors in common are separate layers
     scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
     arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
     arguments |= {"center": False} if scale and not center else {}
-    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 else ())
+    arguments |= {} if has_input(operation, 3) else {"track_running_stats": False}
+    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 or builder.program.exact else ())
+
+
+def has_input(operation: Operation, place: int) -> bool:
+    """Whether an operation has the optional input at a position."""
+    return place < len(operation.inputs) and bool(operation.inputs[place])
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (`place` 1) is a constant of ones, or its bias (`place` 2) a constant of zeros."""
+    """Whether a norm's scale (`place` 1) is absent or all ones, or its bias (`place` 2) all zeros, and not learnt."""
+    if not has_input(operation, place):
+        return True
     value = builder.value(operation.inputs[place])
     plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
     return plain and set(value.roots) <= builder.program.literal
@@ -127,7 +138,8 @@ def _has_constant_scale_and_bias(builder: Builder, operation: Operation) -> bool
 def convert_instance_norm(builder: Builder, operation: Operation) -> None:
     """Convert InstanceNormalization."""
     data = builder.read(operation.inputs[0])
-    builder.constant(operation, 1, "scales")
+    if has_input(operation, 1):
+        builder.constant(operation, 1, "scales")
     plain = _has_constant_scale_and_bias(builder, operation)
     arguments = {} if plain else {"affine": True}
     builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
@@ -150,13 +162,18 @@ def convert_group_norm(builder: Builder, operation: Operation) -> None:
 
 def convert_layer_norm(builder: Builder, operation: Operation) -> None:
     """Convert LayerNormalization over the channels or over the whole sample."""
-    data = builder.read_any_order(operation.inputs[0])
+    data = builder.read_channels_last(operation.inputs[0])
     axis = operation.attributes.get("axis", -1) % len(data.order)
     arguments = _layernorm_arguments(data, data.order[axis:])
     if len(operation.inputs) == 1:
         arguments["affine"] = False
     elif len(operation.inputs) < 3:
-        raise UnsupportedOperation("it has a scale but no bias")
+        if not arguments:
+            raise UnsupportedOperation("it has a scale but no bias")
+        norm = builder.make(operation, "layernorm", {**arguments, "affine": False}, [data])
+        scaling = operation._replace(name=f"{operation.name}_scale")
+        builder.add(scaling, "scale", {}, [norm], builder.roots(operation, 1), data.order)
+        return
     builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
 
 
@@ -195,12 +212,16 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
 
 
 def merge_rule(kind: str) -> Rule:
-    """Return a rule that converts Add and Sum to an `add` layer, or Mul to a `multiply` layer.
+    """Return a rule for Add, Sum, Sub, Mul or Div.
 
-    A product with one learnt factor per channel becomes a `scale` layer.
+    Inputs from layers are merged by a layer of kind `kind`: `add` for a difference too, `multiply` for a quotient. A
+    product with one learnt factor per channel becomes a `scale`.
     """
 
     def rule(builder: Builder, operation: Operation) -> None:
+        if _changes_nothing(builder, operation, kind):
+            builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+            return
         names = [name for name in operation.inputs if not builder.value(name).constant]
         data = [builder.read_any_order(name) for name in names]
         if len(names) == 1 == len(operation.inputs):
@@ -215,6 +236,22 @@ def merge_rule(kind: str) -> Rule:
     return rule
 
 
+def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
+    """Whether the second input is a constant zero that is added, or a constant one by which is multiplied."""
+    if len(operation.inputs) != 2 or builder.value(operation.inputs[0]).constant:
+        return False
+    value = builder.value(operation.inputs[1])
+    neutral = 0 if kind == "add" else 1
+    return (
+        value.contents is not None
+        and not is_learnt(builder.program, value.roots)
+        and builder.value(operation.inputs[0]).dims != ()
+        and builder.value(operation.outputs[0]).dims == builder.value(operation.inputs[0]).dims
+        and all(item == neutral for item in value.contents.ravel())
+        and value.contents.size > 0
+    )
+
+
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
     """Convert a product with one learnt factor per channel to a `scale` layer.
 
@@ -222,7 +259,8 @@ def _convert_constant_operand(builder: Builder, operation: Operation, kind: str,
     """
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
     sizes = builder.value(operation.inputs[places[0]]).dims
-    if kind != "multiply" or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
+    divided = operation.operator == "Div" and places == [0]
+    if kind != "multiply" or divided or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
         verb = "adds" if kind == "add" else "multiplies by"
         only = "only multiplication by one learnt factor per channel is supported"
         raise UnsupportedOperation(f"it {verb} a constant of shape {list(sizes)}; {only}")

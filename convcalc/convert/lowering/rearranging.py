@@ -6,7 +6,7 @@ Each `convert_…` function is a rule: it adds the layers of an operation to the
 from math import prod
 from typing import Any
 
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation, channels_last
 from convcalc.convert.lowering.windows import collapse_axes, spec_padding
 from convcalc.convert.operators import Operation, Sizes
 
@@ -144,7 +144,12 @@ def convert_reshape(builder: Builder, operation: Operation) -> None:
         builder.alias(operation, data)
     elif len(dims) == 2:
         builder.add(operation, "flatten", {}, [data])
+    elif data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
+        shape = [dims[-1], *dims[1:-1]]
+        builder.add(operation, "reshape", {"shape": shape}, [data], order=channels_last(len(dims)))
     else:
+        if not data.standard and not builder.is_undecided(operation.inputs[0]):
+            raise UnsupportedOperation("it divides or joins axes that are not in the order of a layer's")
         data = builder.read(operation.inputs[0])
         builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
 

@@ -212,6 +212,14 @@ def convert_global_pool(builder: Builder, operation: Operation) -> None:
     builder.add(operation, kind, {}, [data])
 
 
+def convert_adaptive_pool(builder: Builder, operation: Operation) -> None:
+    """Convert adaptive pooling, an operator of PyTorch, to the size of its output."""
+    data = builder.read(operation.inputs[0])
+    size = collapse_axes(builder.value(operation.outputs[0]).dims[2:])
+    kind = "adaptive_avgpool" if operation.operator == "AdaptiveAveragePool" else "adaptive_maxpool"
+    builder.add(operation, kind, {"output_size": size}, [data])
+
+
 def convert_reduction(builder: Builder, operation: Operation) -> None:
     """Convert ReduceMean and ReduceMax over all spatial axes to global_avgpool and global_maxpool."""
     data = builder.read_any_order(operation.inputs[0])
@@ -240,7 +248,7 @@ def convert_matmul(builder: Builder, operation: Operation) -> None:
     """Convert MatMul with a weight matrix to a linear layer, or to a pointwise_conv if the data has spatial axes."""
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
-    data = builder.read_any_order(operation.inputs[0])
+    data = builder.read_channels_last(operation.inputs[0])
     sizes = builder.constant(operation, 1, "weights").dims
     if len(sizes) != 2 or data.order[-1] != 1:
         raise UnsupportedOperation("it does not multiply the channels by a weight matrix")

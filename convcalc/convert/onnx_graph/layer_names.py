@@ -26,6 +26,10 @@ class OnnxNames:
         """Keep a name from being assigned to a layer."""
         self.taken.add(name)
 
+    def release(self, name: str) -> None:
+        """Allow a name to be assigned again."""
+        self.taken.discard(name)
+
     def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """Return an unused name for a layer.
 

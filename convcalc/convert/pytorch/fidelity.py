@@ -1,22 +1,23 @@
 """Checks that an imported network has the same shapes, params and MACs as the PyTorch module.
 
-Each layer is compared with its operation: output shape, params, running statistics and MACs (`describe_difference`).
-The whole network is compared with the unaltered module, which is run again on the meta device (`account_for`). In both
-comparisons, convcalc counts one side with its layer kinds, and PyTorch counts the other.
+The builder compares each layer with its operation: output shape, params, running statistics and MACs. Here, the whole
+network is compared with the unaltered module, which is run again on the meta device. In both comparisons, convcalc's
+layer kinds count one side and PyTorch the other.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
 from convcalc.convert.pytorch.joining import AFTER
 from convcalc.convert.pytorch.measure_module import run_whole
 from convcalc.convert.pytorch.names import first_free_name
-from convcalc.convert.pytorch.tracing import BATCH, copy_to_meta, statistic_sizes
+from convcalc.convert.pytorch.nodes import list_sources, output_sizes
+from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, copy_to_meta, statistic_sizes
 from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec
+from convcalc.problems import InvalidSpec
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.reader import read_network
@@ -40,28 +41,6 @@ class _ModuleTotals(NamedTuple):
     refusal: str = ""
 
 
-def describe_difference(
-    kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
-) -> str:
-    """Describe how a layer's output shape, params, buffers and MACs differ from PyTorch's; empty if they are equal.
-
-    `traced` has PyTorch's numbers; MACs are not compared if `traced.macs` is None. `reads` are the layer's input
-    shapes, channels first.
-    """
-    shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
-    try:
-        layer = make_written_layer(kind, arguments, shapes)
-    except Flaw as flaw:
-        return f"arguments that do not fit: {flaw.message}"
-    params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-    macs = None if traced.macs is None else layer.count_macs()
-    ours = MeasuredFigures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
-    pairs = zip(ours._asdict().items(), traced, strict=True)
-    return ", ".join(
-        f"{name.replace('_', ' ')} {mine} instead of {theirs}" for (name, mine), theirs in pairs if mine != theirs
-    )
-
-
 def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
     """Return the totals of an unaltered module, run on the meta device with inputs of these shapes (without batch)."""
     module = copy_to_meta(module).eval()
@@ -79,15 +58,40 @@ def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotal
 class TraceFacts(NamedTuple):
     """Facts about a trace, other than its layers, for the comparison with the whole module.
 
-    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `opaque_flops` is
-    the number of FLOPs that PyTorch counts for the operations that became opaque layers (None: unknown). `outputs` are
-    the sizes of the trace's outputs, with the batch. `shapes` maps every traced layer to its output shape.
+    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `correction` is
+    that of `translating.Translation`. `outputs` are the sizes of the trace's outputs, with the batch. `shapes` maps
+    every layer that was read to its output shape.
     """
 
     unused: set[str]
-    opaque_flops: int | None
+    correction: Fraction
     outputs: tuple[tuple[int, ...], ...]
     shapes: Mapping[str, tuple[int, ...]]
+
+
+def list_unused(trace: TracedModule) -> set[str]:
+    """Return the names of the learnt tensors and running statistics that the forward never uses.
+
+    A tensor that no operation reads counts as unused, unless the trace has a constant of the same sizes: if a function
+    stored in the module reads the weights directly, the trace contains them as constants.
+    """
+    nodes = [node for node in trace.nodes if node.op == "placeholder"]
+    constants = {
+        output_sizes(node) for node in nodes if node.users and trace.placeholders.get(node.name) == TracedConstant()
+    }
+    unread = [node for node in nodes if not node.users and output_sizes(node) not in constants]
+    read = {name for node in nodes if node.users for name in list_sources(trace.placeholders.get(node.name))}
+    return {name for node in unread for name in list_sources(trace.placeholders.get(node.name))} - read
+
+
+def list_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Return the output shape of every step of a graph."""
+    shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
+    for step in graph.steps:
+        shapes[step.name] = make_written_layer(
+            step.kind, step.arguments, tuple(shapes[name] for name in step.reads)
+        ).output
+    return {step.name: shapes[step.name].sizes for step in graph.steps}
 
 
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
@@ -109,8 +113,8 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
         ("trainable params", trained, used_trained),
         ("running statistics", statistics, used_statistics),
     ]
-    if read.opaque_flops is not None and whole.flops is not None:
-        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
+    if all(node.layer.count_macs() is not None for node in network.nodes) and whole.flops is not None:
+        rows.append(("MACs", macs, float(Fraction(whole.flops, 2 * BATCH) + read.correction)))
     differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
     differences += [whole.refusal] if whole.flops is None else _describe_output_differences(whole, read)
     differences += _describe_shape_differences(graph, network, read)

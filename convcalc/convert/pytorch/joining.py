@@ -7,7 +7,7 @@ If PyTorch's layer does not support its padding, a module that convcalc exports 
 from collections import Counter
 from typing import Any
 
-from convcalc.convert.graph import Graph, Step
+from convcalc.convert.graph import Graph, Step, collect_values
 from convcalc.convert.pytorch.module_scopes import AROUND
 
 BEFORE, AFTER = AROUND
@@ -47,15 +47,15 @@ def _is_padding(before: Step, step: Step) -> bool:
         return False
     if step.kind in ("conv", "depthwise_conv"):
         return True
-    pairs = before.arguments["padding"]
-    return all(
-        max(pair) <= half for pair, half in zip(pairs, _halve_kernel(step.arguments["kernel_size"], pairs), strict=True)
-    )
+    padding, kernel = before.arguments["padding"], step.arguments["kernel_size"]
+    axes = max((len(given) for given in (padding, kernel) if isinstance(given, list)), default=1)
+    pairs, sizes = _per_axis(padding, axes), _per_axis(kernel, axes)
+    return all(max(collect_values(pair)) <= size // 2 for pair, size in zip(pairs, sizes, strict=True))
 
 
-def _halve_kernel(kernel: Any, pairs: list[Any]) -> list[int]:
-    """Return half of the kernel size for each axis, rounded down."""
-    return [size // 2 for size in (kernel if isinstance(kernel, list) else [kernel] * len(pairs))]
+def _per_axis(value: Any, axes: int) -> list[Any]:
+    """Return one value per axis of an argument that may be a single value for all axes."""
+    return value if isinstance(value, list) else [value] * axes
 
 
 def _is_crop(after: Step, step: Step) -> bool:

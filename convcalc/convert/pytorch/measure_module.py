@@ -29,6 +29,9 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    trained = [value for value in module.parameters() if value.requires_grad]
+    for value in trained:  # PyTorch's counter fails if a module is called with a trained parameter
+        value.requires_grad_(False)
     try:
         with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
             if watch is not None:
@@ -36,6 +39,9 @@ def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -
             outputs = module(*(torch.empty(*shape) for shape in shapes))
     except (Exception, SystemExit) as error:  # the module's code may raise anything
         raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
+    finally:
+        for value in trained:
+            value.requires_grad_(True)
     return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
 
 
