@@ -479,6 +479,7 @@ _ROWS: dict[str, _Row] = {
     "RNN": _Row(_recur(gates=1, products=0, sums=0), "all"),
 }
 
+
 def find_field(operator: str) -> str | None:
     """Return which input positions an output position of an operator depends on: `same`, `all`, or None if unknown."""
     row = _ROWS.get(operator)

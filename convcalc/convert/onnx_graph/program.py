@@ -74,6 +74,7 @@ class _OnnxReader:
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
+        self.stated = False  # whether a shape of the last node is only declared in the file
         self.failure = ""  # why the output shapes of the last node were not inferred
         self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -240,7 +241,9 @@ class _OnnxReader:
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
         inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
-        folded = self.fold_outputs(operation, inferred) if constant else None
+        folded = self.fold_outputs(node, operation, inferred) if constant else None
+        if folded and operation.operator in constants.BOUNDED_BY_INPUT:
+            inferred[operation.outputs[0]] = (self.onnx.TensorProto.INT64, folded[0].shape)
         measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
@@ -289,12 +292,17 @@ class _OnnxReader:
         contents = (_read_constant(numpy, operation.attributes) or [None])[0]
         return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
-    def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """Return the output arrays of a node with constant inputs; None if they are large or not computable."""
+    def fold_outputs(self, node: Any, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """Return the output arrays of a node with constant inputs; None if they are large or not computable.
+
+        Declared shapes are not trusted: if onnx did not infer a shape, the node is not evaluated.
+        """
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
-        if max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
+        if operation.operator in constants.BOUNDED_BY_INPUT:
+            self.stated, sizes = False, [0]
+        if self.stated or max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
             return None
         if operation.operator in ("Shape", "Size"):
             dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
@@ -308,7 +316,7 @@ class _OnnxReader:
         contents = [self.values[name].contents if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return constants.fold(operation.operator, operation.attributes, contents)
+        return constants.fold(node, operation.version, contents) if node.domain in _DEFAULT_DOMAIN else None
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
         """Return the data type and sizes of each output, as inferred or else as declared in the file.
@@ -317,11 +325,13 @@ class _OnnxReader:
         """
         found = {}
         types = self.infer_types(node, operation)
+        self.stated = False
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
                 known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
+                    self.stated |= source is not types.get(name)
                     break
             if (
                 name in found and name in self.declared and not self.shapes
