@@ -25,7 +25,7 @@ _WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {  # by operator, the positions of 
     "InstanceNormalization": (1, 2),
     "LSTM": _RECURRENT_WEIGHTS,
     "LayerNormalization": (1, 2),
-    "MatMul": (0, 1),
+    "MatMul": (0, 1, 2),  # it has a bias if `fusions` merged an Add into it
     "MatMulInteger": (0, 1),
     "PRelu": (1,),
     "QLinearConv": (3, 8),

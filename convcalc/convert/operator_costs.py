@@ -171,6 +171,12 @@ def _multiply_matrices(attributes: Attributes, shapes: Shapes) -> Cost:
     return _make_macs(shapes.count_output() * shapes.input(0)[-1], shapes.count_output())
 
 
+def _multiply_matrices_with_bias(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count a MatMul, which has a third input if `fusions` merged the sum with a bias into it."""
+    cost = _multiply_matrices(attributes, shapes)
+    return cost._replace(additions=cost.additions + shapes.count_output()) if shapes.count_input(2) else cost
+
+
 def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
     inner = shapes.input(0)[0 if attributes.get("transA") else -1]
     biased = shapes.count_output() if shapes.count_input(2) else 0
@@ -263,6 +269,12 @@ def _convolve_causally(attributes: Attributes, shapes: Shapes) -> Cost:
 def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count AffineGrid: each coordinate is a row of the transformation times a position."""
     return _make_macs(shapes.count_output() * shapes.input(0)[-1], shapes.count_output())
+
+
+def _multiply_matrices_with_bias(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count a MatMul, which has a third input if `fusions` merged the sum with a bias into it."""
+    cost = _multiply_matrices(attributes, shapes)
+    return cost._replace(additions=cost.additions + shapes.count_output()) if shapes.count_input(2) else cost
 
 
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -466,7 +478,8 @@ _ROWS: dict[str, _Row] = {
         "LayerNormalization GroupNormalization InstanceNormalization MeanVarianceNormalization", _normalise, "all"
     ),
     "RMSNormalization": _Row(_normalise_by_square, "all"),
-    **_name_all("MatMul MatMulInteger QLinearMatMul", _multiply_matrices, "all"),
+    "MatMul": _Row(_multiply_matrices_with_bias, "all"),
+    **_name_all("MatMulInteger QLinearMatMul", _multiply_matrices, "all"),
     "Gemm": _Row(_multiply_and_add, "all"),
     "Einsum": _Row(_contract, "all"),
     "Attention": _Row(_attend, "all"),

@@ -109,3 +109,9 @@ def test_scales_of_quantised_weights_are_not_weights(tmp_path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(onnx.parser.parse_node(line) for line in with_bias_apart.splitlines())
     assert params_of(tmp_path, model) == 8 * 4 * 9
+
+
+def test_the_bias_of_a_product_along_positions_is_a_weight(tmp_path: Path) -> None:
+    """The product is opaque: it multiplies the last axis of data whose channels are first."""
+    nodes = "a = MatMul(x, w)\ny = Add(a, b)"
+    assert params_of(tmp_path, made(nodes, X, {"w": (10, 6), "b": (6,)})) == 66

@@ -143,6 +143,8 @@ def test_a_matrix_product_costs_what_numpy_does(a: Any, b: Any) -> None:
     y = numpy.matmul(counter.array(*a), counter.array(*b))
     cost = counter.cost(counter.multiplications)
     assert count_operation("MatMul", {}, [a, b], [numpy.shape(y)]) == cost
+    with_bias = cost._replace(additions=cost.additions + numpy.size(y))
+    assert count_operation("MatMul", {}, [a, b, (1,)], [numpy.shape(y)]) == with_bias
     assert count_operation("MatMulInteger", {}, [a, b, (), ()], [numpy.shape(y)]) == cost
     quantised = [a, (), (), b, (), (), (), ()]
     assert count_operation("QLinearMatMul", {}, quantised, [numpy.shape(y)]) == cost

@@ -4,7 +4,7 @@ The package onnx infers shapes node by node. It is given the contents of small c
 can be evaluated. Whatever shapes the file declares, only small arrays are allocated.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -12,6 +12,7 @@ from convcalc.convert.graph import NotImported, check_number_of_sizes
 from convcalc.convert.onnx_graph import constants
 from convcalc.convert.onnx_graph.declared import describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
+from convcalc.convert.onnx_graph.translation import Part, Translator
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.problems import shorten, show
 
@@ -19,7 +20,9 @@ Shapes = Mapping[str | None, Sequence[int]]
 Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 _MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
-_KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+_KEEPS_SHAPE = frozenset(
+    ("GroupNormalization", "LayerNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish")
+)
 _MOST_AXES = 64
 _BY_LENGTH = frozenset(  # operators with an input that lists sizes or axes: inference allocates one axis per element
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
@@ -85,13 +88,22 @@ class _OnnxReader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_initializer(check_text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_initializer(tensor)
         for sparse in graph.sparse_initializer:
-            self.add_initializer(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_initializer(sparse.values, tuple(sparse.dims))
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
-        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
         outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
+        translator = Translator(self.onnx, outputs, self.values, self.add_initializer)
+        operations = [
+            self.read_node(part, place, version)
+            for place, node in enumerate(nodes)
+            for part, version in self.check_translation(translator, node)
+        ]
+        for name, zero in translator.stored.items():
+            kind = self.values[zero].dtype if zero in self.values else "uint8"
+            if name in self.values:
+                self.values[name] = self.values[name]._replace(dtype=kind)
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"no node produces the output {show(name)}"))
@@ -122,7 +134,9 @@ class _OnnxReader:
         if value.contents is not None:
             self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
-    def add_initializer(self, name: str, dims: Sizes, tensor: Any) -> None:
+    def add_initializer(self, tensor: Any, dense: Sizes | None = None) -> None:
+        """Record a constant of the file. `dense` are the sizes of a sparse tensor."""
+        name, dims = check_text(tensor.name), tuple(tensor.dims) if dense is None else dense
         self.check_sizes(dims, name)
         contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
@@ -184,8 +198,20 @@ class _OnnxReader:
 
     # -- nodes
 
-    def read_node(self, node: Any, place: int) -> Operation:
-        """Return a node as an operation, and record its outputs. `place` is its position in the file."""
+    def check_translation(self, translator: Translator, node: Any) -> Iterator[Part]:
+        """Yield the nodes that replace a node. Raises NotImported if its attributes or inputs are malformed."""
+        try:
+            yield from translator.translate(node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise NotImported(
+                f"{shorten(str(node.op_type))} {show(str(node.name))} is malformed: {shorten(str(error))}"
+            ) from None
+
+    def read_node(self, node: Any, place: int, version: int | None = None) -> Operation:
+        """Return a node as an operation, and record its outputs.
+
+        `place` is its position in the file. `version` is that of its operator set, by default the file's.
+        """
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
@@ -193,7 +219,7 @@ class _OnnxReader:
             {attribute.name: self.read_attribute(attribute) for attribute in node.attribute},
             tuple(map(check_text, node.input)),
             tuple(map(check_text, node.output)),
-            self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
+            version or self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
             tuple(list_captured(node)),
         )
         for name in (*operation.inputs, *operation.captured):
