@@ -271,12 +271,6 @@ def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
     return _make_macs(shapes.count_output() * shapes.input(0)[-1], shapes.count_output())
 
 
-def _multiply_matrices_with_bias(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count a MatMul, which has a third input if `fusions` merged the sum with a bias into it."""
-    cost = _multiply_matrices(attributes, shapes)
-    return cost._replace(additions=cost.additions + shapes.count_output()) if shapes.count_input(2) else cost
-
-
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count scaled dot-product attention: two matrix products, the scale, and a softmax over the keys.
 

@@ -48,16 +48,16 @@ def count_macs(module: Any, inputs: tuple[Any, ...]) -> int:
             module(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def count_params(module: Any, folded: bool) -> int:
     """The params of a module; `folded` if batch norms are merged into the convolutions before them, as their bias."""
-    total = sum(parameter.numel() for parameter in module.parameters())
+    total = int(sum(parameter.numel() for parameter in module.parameters()))
     norms = [part for part in module.modules() if "BatchNorm" in type(part).__name__]
     unbiased = [part for part in module.modules() if "Conv" in type(part).__name__ and getattr(part, "bias", 0) is None]
     merged = 2 * sum(norm.num_features for norm in norms) - sum(conv.out_channels for conv in unbiased)
-    return total - merged if folded else total
+    return total - int(merged) if folded else total
 
 
 def export(module: Any, inputs: tuple[Any, ...], path: Path, opset: int, new: bool, **more: Any) -> Graph:
