@@ -9,6 +9,7 @@ pattern. If so, it replaces the pattern by one operation and returns True.
 """
 
 from collections.abc import Callable
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -447,8 +448,60 @@ def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> t
     return None
 
 
+def _merge_space_to_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge Slices that take every second row and column, and their Concat, into a SpaceToDepth.
+
+    The Slices must take each position once. YOLOv5 begins with such a layer, called Focus.
+    """
+    inside: set[int] = set()
+    sizes = merger.dims(operation.inputs[0])
+    found = [_follow_strided_slices(merger, name, inside) for name in operation.inputs]
+    sources = {source for source, _ in found}
+    source = sources.pop()
+    whole = merger.dims(source)
+    step = next((step for _, step in found[0][1].values()), 1)
+    starts = {tuple(parts.get(axis, (0, 1))[0] for axis in (2, 3)) for _, parts in found}
+    due = set(product(range(step), repeat=2))
+    steps = {axis: step for _, parts in found for axis, (_, step) in parts.items()}
+    if sources or len(whole) != 4 or step < 2 or operation.attributes.get("axis", 1) % 4 != 1:
+        return False
+    if starts != due or len(found) != len(due) or steps != {2: step, 3: step}:
+        return False
+    if sizes != (*whole[:2], whole[2] // step, whole[3] // step) or any(size % step for size in whole[2:]):
+        return False
+    if not _has_no_outside_readers(merger, inside | {place}, place):
+        return False
+    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
+    made = operation._replace(operator="SpaceToDepth", attributes={"blocksize": step}, inputs=(source,))
+    return merger.replace(place, made, *inside)
+
+
+def _follow_strided_slices(
+    merger: _PatternMerger, name: str, inside: set[int]
+) -> tuple[str, dict[int, tuple[int, int]]]:
+    """Return the tensor from which Slices take the tensor `name`, and the start and step of each sliced axis.
+
+    The positions of the Slices are added to `inside`.
+    """
+    parts: dict[int, tuple[int, int]] = {}
+    while (made := merger.find_producer(name, "Slice")) is not None:
+        at, operation = made
+        starts, axes, steps = (_read_integers(merger, operation, position) for position in (1, 3, 4))
+        if starts is None or axes is None or len(starts) != len(axes):
+            break
+        inside.add(at)
+        name = operation.inputs[0]
+        sizes = merger.dims(name)
+        for axis, start, step in zip(axes, starts, steps or (1,) * len(axes), strict=True):
+            later, stride = parts.get(axis % len(sizes), (0, 1))
+            first = start + sizes[axis] if start < 0 else start
+            parts[axis % len(sizes)] = (first + later * step, step * stride)
+    return name, parts
+
+
 _Pattern = Callable[[_PatternMerger, int, Operation], bool]
 _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
+    "Concat": (_merge_space_to_depth,),
     "Conv": (_merge_padding_mode,),
     "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
     "Div": (_merge_activation, _merge_layer_norm),

@@ -338,6 +338,38 @@ def test_a_shuffle_is_recognised_by_its_reshapes(kind: str, tmp_path: Path) -> N
     assert [entry(step) for step in graph.steps] == [(kind, arguments)]
 
 
+FOCUS = """
+a = Slice(x, zero, end, rows, two)
+b = Slice(x, one, end, rows, two)
+c = Slice(a, zero, end, columns, two)
+d = Slice(b, zero, end, columns, two)
+e = Slice(a, one, end, columns, two)
+f = Slice(b, one, end, columns, two)
+"""
+STEPS = {"zero": [0], "one": [1], "two": [2], "end": [2**31], "rows": [2], "columns": [-1]}
+
+
+def test_slices_of_every_second_position_are_a_pixel_unshuffle(tmp_path: Path) -> None:
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\ny = Concat<axis=1>(c, d, e, f)", X, integers=STEPS))
+    assert [entry(step) for step in graph.steps] == [("pixel_unshuffle", {"downscale_factor": 2})]
+
+
+@pytest.mark.parametrize(
+    ("joined", "inputs"),
+    [
+        ("y = Concat<axis=1>(c, d, e, e)", X),  # one part twice
+        ("y = Concat<axis=1>(c, d, e)", X),
+        ("y = Concat<axis=2>(c, d, e, f)", X),
+        ("y = Concat<axis=1>(c, d, e, f)\nz = Relu(c)", X),  # a part is read elsewhere as well
+        ("y = Concat<axis=1>(a, b)", X),
+    ],
+)
+def test_other_slices_are_not_mistaken_for_a_pixel_unshuffle(joined: str, inputs: Any, tmp_path: Path) -> None:
+    outputs = ["y", "z"] if "z = " in joined else ["y"]
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\n{joined}", inputs, integers=STEPS, outputs=outputs))
+    assert "pixel_unshuffle" not in [step.kind for step in graph.steps]
+
+
 def test_a_group_norm_is_recognised_by_its_reshapes(tmp_path: Path) -> None:
     nodes = """
     one = Constant<value_floats=[1.0, 1.0]>()

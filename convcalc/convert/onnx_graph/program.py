@@ -69,6 +69,7 @@ class _OnnxReader:
 
         self.onnx = onnx
         self.model = model
+        self.sole_input = True
         self.shapes = dict(shapes)
         self.values: dict[str, Tensor] = {}
         self.types: dict[str, Any] = {}
@@ -159,6 +160,7 @@ class _OnnxReader:
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
         """Return the sizes of each input, batch first."""
         names = [check_text(info.name) for info in infos]
+        self.sole_input = len(names) == 1
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
@@ -184,15 +186,19 @@ class _OnnxReader:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
-        if len(declared) == 1:
+        described = [describe_size(size) for size in info.type.tensor_type.shape.dim]
+        declared_shape = " × ".join(map(str, described))
+        if not declared and not self.sole_input and info.type.tensor_type.HasField("shape"):
+            return ()
+        if len(declared) == 1 and self.sole_input:
             raise NotImported(
                 f"the input {show(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
             )
         if not declared or not all(declared[1:]):
+            form = ",".join(_suggest_sizes(declared[1:])) or "3,224,224"
             raise NotImported(
                 f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'}): "
-                f"give it without the batch, for example --input {shorten(info.name)}=3,224,224"
+                f"give it without the batch, for example --input {shorten(info.name)}={form}"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
@@ -396,6 +402,12 @@ class _OnnxReader:
             self.failure = shorten(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
             return {}
         return dict(found)
+
+
+def _suggest_sizes(declared: Sequence[int | None]) -> list[str]:
+    """Return an example of an input's sizes without the batch: those in the file, and usual ones for the others."""
+    usual = {1: (64,), 2: (64, 100), 3: (3, 224, 224), 4: (3, 16, 112, 112)}.get(len(declared), (8,) * len(declared))
+    return [str(known or other) for known, other in zip(declared, usual, strict=True)]
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
