@@ -73,3 +73,9 @@ def is_varied(program: Program, name: str) -> bool:
     """Whether a constant is known to hold at least two different values."""
     contents = program.values[name].contents
     return contents is not None and contents.size > 0 and bool((contents != contents.ravel()[0]).any())
+
+
+def is_uniform(program: Program, name: str) -> bool:
+    """Whether a constant is known to hold one value only."""
+    value = program.values.get(name)
+    return value is not None and value.contents is not None and value.contents.size > 0 and not is_varied(program, name)

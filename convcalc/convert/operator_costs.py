@@ -162,13 +162,13 @@ def _normalise_response(attributes: Attributes, shapes: Shapes) -> Cost:
 # -- matrix products
 
 
-def _make_macs(macs: int, sums: int, further_multiplications: int = 0, further_additions: int = 0) -> Cost:
+def _make_macs(macs: int, further_multiplications: int = 0, further_additions: int = 0, *, sums: int) -> Cost:
     """Return the cost of `macs` products that are added up to `sums` values, and of further operations."""
     return Cost(macs + further_multiplications, macs - sums + further_additions, macs)
 
 
 def _multiply_matrices(attributes: Attributes, shapes: Shapes) -> Cost:
-    return _make_macs(shapes.count_output() * shapes.input(0)[-1], shapes.count_output())
+    return _make_macs(shapes.count_output() * shapes.input(0)[-1], sums=shapes.count_output())
 
 
 def _multiply_matrices_with_bias(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -182,7 +182,7 @@ def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
     biased = shapes.count_output() if shapes.count_input(2) else 0
     scaled = shapes.count_output() if attributes.get("alpha", 1.0) != 1 else 0
     scaled += shapes.count_input(2) if attributes.get("beta", 1.0) != 1 else 0
-    return _make_macs(shapes.count_output() * inner, shapes.count_output(), scaled, biased)
+    return _make_macs(shapes.count_output() * inner, scaled, biased, sums=shapes.count_output())
 
 
 def _contract(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -207,7 +207,7 @@ def _contract(attributes: Attributes, shapes: Shapes) -> Cost:
     combinations = _count_combinations(sizes, set.union(*kept))
     if set.union(*kept) <= set(result):
         return Cost(combinations, added)
-    return _make_macs(combinations, shapes.count_output(), further_additions=added)
+    return _make_macs(combinations, further_additions=added, sums=shapes.count_output())
 
 
 def _count_combinations(sizes: Mapping[str, int], letters: set[str]) -> int:
@@ -237,7 +237,7 @@ def _convolve(weights: int, biases: int) -> CostRule:
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
         values = shapes.count_output()
         biased = values if shapes.count_input(biases) else 0
-        return _make_macs(values * prod(shapes.input(weights)[1:]), values, further_additions=biased)
+        return _make_macs(values * prod(shapes.input(weights)[1:]), further_additions=biased, sums=values)
 
     return rule
 
@@ -246,7 +246,7 @@ def _convolve_transposed(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count one addition per product, as `conv_transpose` does: products are added where windows overlap."""
     weights = shapes.input(1)
     biased = shapes.count_output() if shapes.count_input(2) else 0
-    return _make_macs(shapes.count_input() * prod(weights[1:]), 0, further_additions=biased)
+    return _make_macs(shapes.count_input() * prod(weights[1:]), further_additions=biased, sums=0)
 
 
 def _deform(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -256,19 +256,19 @@ def _deform(attributes: Attributes, shapes: Shapes) -> Cost:
     sampled = data[0] * data[1] * (values // (data[0] * weights[0])) * prod(weights[2:])
     masked = sampled if shapes.count_input(4) else 0
     biased = values if shapes.count_input(3) else 0
-    return _make_macs(values * prod(weights[1:]), values, 4 * sampled + masked, 3 * sampled + biased)
+    return _make_macs(values * prod(weights[1:]), 4 * sampled + masked, 3 * sampled + biased, sums=values)
 
 
 def _convolve_causally(attributes: Attributes, shapes: Shapes) -> Cost:
     values = shapes.count_output()
     activated = values if attributes.get("activation", "none") in ("silu", "swish") else 0
     biased = values if shapes.count_input(2) else 0
-    return _make_macs(values * shapes.input(1)[-1], values, activated, biased)
+    return _make_macs(values * shapes.input(1)[-1], activated, biased, sums=values)
 
 
 def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count AffineGrid: each coordinate is a row of the transformation times a position."""
-    return _make_macs(shapes.count_output() * shapes.input(0)[-1], shapes.count_output())
+    return _make_macs(shapes.count_output() * shapes.input(0)[-1], sums=shapes.count_output())
 
 
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -288,7 +288,7 @@ def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
         keys += shapes.input(4)[-2]
     scores = rows * keys
     masked = scores if shapes.count_input(3) else 0
-    return _make_macs(scores * sum(sizes), scores + rows * sizes[1], 2 * scores, scores + masked)
+    return _make_macs(scores * sum(sizes), 2 * scores, scores + masked, sums=scores + rows * sizes[1])
 
 
 def _attend_linearly(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -306,7 +306,7 @@ def _attend_linearly(attributes: Attributes, shapes: Shapes) -> Cost:
     macs = positions * state * (heads + shared * (1 + delta))
     sums = positions * value_size * (heads + shared * delta)
     scaled = positions * (heads * value_size + shared * (delta * value_size + gated * state))
-    return _make_macs(macs, sums, scaled, positions * shared * delta * value_size)
+    return _make_macs(macs, scaled, positions * shared * delta * value_size, sums=sums)
 
 
 def _rotate(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -399,9 +399,9 @@ def _recur(gates: int, products: int, sums: int, peepholes: int | None = None) -
         seen = 0 if peepholes is None or not shapes.count_input(peepholes) else 3 * hidden
         return _make_macs(
             steps * rows * (features + hidden),
-            steps * rows,
             steps * (products * hidden + seen),
             steps * (sums * hidden + biased + seen),
+            sums=steps * rows,
         )
 
     return rule
@@ -436,6 +436,11 @@ _ROWS: dict[str, _Row] = {
     **_name_all(_FREE_BY_VALUE, _free, "same"),
     **_name_all("Add Sub", _per_output(additions=1), "same"),
     **_name_all("Mul Div Mod Reciprocal PRelu LeakyRelu Mish Gelu", _per_output(multiplications=1), "same"),
+    # the activations that `fusions` makes of several operators
+    **_name_all("hardtanh relu relu6 sigmoid softplus softsign tanh", _free, "same"),
+    **_name_all("gelu mish silu", _per_output(multiplications=1), "same"),
+    "hardsigmoid": _Row(_per_output(1, 1), "same"),
+    "hardswish": _Row(_per_output(2, 1), "same"),
     "Swish": _Row(_gate(1), "same"),
     "SwiGLU": _Row(_gate(2), "same"),
     "HardSigmoid": _Row(_per_output(1, 1), "same"),

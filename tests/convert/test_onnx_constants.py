@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from convcalc.convert.graph import NotImported
+from convcalc.convert.onnx_graph import constants
 from convcalc.convert.onnx_graph.constants import MOST_ELEMENTS
 from convcalc.convert.onnx_graph.program import read_program
 from tests.support.onnx_models import made
@@ -99,3 +100,10 @@ def test_range_of_a_type_that_onnx_does_not_infer_is_not_evaluated() -> None:
         model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.int16(value), name))
     model.graph.value_info.append(onnx.helper.make_tensor_value_info("c", onnx.TensorProto.INT16, [2]))
     assert read_program(model, {}).values["c"].contents is None
+
+
+def test_a_number_of_nodes_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "MOST_EVALUATIONS", 2)
+    nodes = "a = Shape(x)\nb = Neg(a)\nc = Neg(b)\nd = Neg(c)"
+    assert contents(nodes, "c") == [2, 3, 4, 5]
+    assert contents(nodes, "d") is None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 MOST_ELEMENTS = 4096  # the values of larger constants are not kept
+MOST_EVALUATIONS = 20_000  # nodes evaluated per file; each takes about half a millisecond
 BOUNDED_BY_INPUT = frozenset(("NonZero",))  # their shapes depend on values, but are at most as large as the inputs
 _FOLDABLE_OPERATORS = """
 Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Concat ConstantOfShape Cos

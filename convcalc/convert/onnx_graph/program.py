@@ -78,6 +78,7 @@ class _OnnxReader:
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
+        self.evaluations = 0
         self.stated = False  # whether a shape of the last node is only declared in the file
         self.failure = ""  # why the output shapes of the last node were not inferred
         self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
@@ -348,7 +349,10 @@ class _OnnxReader:
         contents = [self.values[name].contents if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return constants.fold(node, operation.version, contents) if node.domain in _DEFAULT_DOMAIN else None
+        self.evaluations += 1
+        if node.domain not in _DEFAULT_DOMAIN or self.evaluations > constants.MOST_EVALUATIONS:
+            return None
+        return constants.fold(node, operation.version, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
         """Return the data type and sizes of each output, as inferred or else as declared in the file.
