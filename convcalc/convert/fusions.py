@@ -486,13 +486,17 @@ def _follow_strided_slices(
     parts: dict[int, tuple[int, int]] = {}
     while (made := merger.find_producer(name, "Slice")) is not None:
         at, operation = made
-        starts, axes, steps = (_read_integers(merger, operation, position) for position in (1, 3, 4))
-        if starts is None or axes is None or len(starts) != len(axes):
+        starts, axes, steps = (
+            operation.attributes.get(name) or _read_integers(merger, operation, position)
+            for position, name in ((1, "starts"), (3, "axes"), (4, "steps"))
+        )
+        if starts is None:
             break
+        axes = tuple(range(len(starts))) if axes is None else axes
         inside.add(at)
         name = operation.inputs[0]
         sizes = merger.dims(name)
-        for axis, start, step in zip(axes, starts, steps or (1,) * len(axes), strict=True):
+        for axis, start, step in zip(axes, starts, steps or (1,) * len(axes), strict=False):
             later, stride = parts.get(axis % len(sizes), (0, 1))
             first = start + sizes[axis] if start < 0 else start
             parts[axis % len(sizes)] = (first + later * step, step * stride)
