@@ -13,7 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from convcalc.convert import activation_values
+from convcalc.convert import activation_values, norm_values
 from convcalc.convert.learnt import is_learnt, is_varied
 from convcalc.convert.operators import Operation, Program, Sizes
 
@@ -332,24 +332,29 @@ def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation)
 
 
 def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the operators of (x - mean) / sqrt(variance + epsilon) into a LayerNormalization."""
+    """Merge operators that compute (x - mean) / sqrt(variance + epsilon), however written, into a LayerNormalization.
+
+    The last operator is a division, or a product with a reciprocal.
+    """
     made = [merger.find_producer(name) for name in operation.inputs]
-    if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
+    centred = [maker[1] for maker in made if maker is not None and maker[1].operator == "Sub"]
+    if len(made) != 2 or len(centred) != 1:
         return False
-    source = made[0][1].inputs[0]
+    source = centred[0].inputs[0]
     inside = _find_operations_between(merger, operation.outputs[0], source)
-    found = [merger.operations[other] for other in inside or ()]
-    counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
-    means = [other for other in found if other is not None and other.operator == "ReduceMean"]
-    if counted not in (
-        ["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
-        ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
+    found = sorted(inside or ())
+    means = [other for at in found if (other := merger.operations[at]) is not None and other.operator == "ReduceMean"]
+    axes = {_find_first_averaged_axis(merger, mean) for mean in means}
+    axis = axes.pop() if len(axes) == 1 else None
+    if (
+        inside is None
+        or axis is None
+        or not norm_values.is_norm(merger.program, merger.operations, found, source, axis)
     ):
         return False
-    axes = {_find_first_averaged_axis(merger, mean) for mean in means}
-    if inside is None or len(axes) != 1 or None in axes or not _has_no_outside_readers(merger, inside, place):
+    if not _has_no_outside_readers(merger, inside, place):
         return False
-    attributes = {"axis": axes.pop(), "merged": True}
+    attributes = {"axis": axis, "merged": True}
     merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
     return merger.replace(place, norm, *(inside - {place}))
@@ -392,16 +397,20 @@ def _find_first_averaged_axis(merger: _PatternMerger, mean: Operation) -> int | 
 
 
 def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Reshape to groups, an instance norm without learnt weights, and a Reshape back into a group norm."""
-    norm = merger.find_producer_with_one_reader(operation.inputs[0], "InstanceNormalization")
+    """Merge a Reshape to groups, a norm of each group without learnt weights, and a Reshape back into a group norm."""
+    norm = merger.find_producer_with_one_reader(operation.inputs[0], "InstanceNormalization", "LayerNormalization")
     before = None if norm is None else merger.find_producer_with_one_reader(norm[1].inputs[0], "Reshape")
     if norm is None or before is None:
         return False
     source = before[1].inputs[0]
     groups = merger.dims(norm[1].inputs[0])
     same = merger.dims(source) == merger.dims(operation.outputs[0])
-    plain = merger.is_filled_with(norm[1].inputs[1], 1) and merger.is_filled_with(norm[1].inputs[2], 0)
-    if not same or not plain or len(groups) != 3 or groups[0] != merger.dims(source)[0]:
+    if norm[1].operator == "LayerNormalization":
+        plain = len(norm[1].inputs) == 1 and norm[1].attributes.get("axis") == 2
+    else:
+        filled = merger.is_filled_with(norm[1].inputs[1], 1) and merger.is_filled_with(norm[1].inputs[2], 0)
+        plain = filled and len(groups) == 3
+    if not same or not plain or groups[0] != merger.dims(source)[0]:
         return False
     merged = operation._replace(
         operator="GroupNormalization", attributes={"num_groups": groups[1], "merged": True}, inputs=(source,)
@@ -507,7 +516,7 @@ _Pattern = Callable[[_PatternMerger, int, Operation], bool]
 _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
     "Concat": (_merge_space_to_depth,),
     "Conv": (_merge_padding_mode,),
-    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
+    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth, _merge_layer_norm),
     "Div": (_merge_activation, _merge_layer_norm),
     "Min": (_merge_activation,),
     "Max": (_merge_activation,),
