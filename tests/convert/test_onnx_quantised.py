@@ -1,15 +1,22 @@
 """Quantised ONNX files and the operators of ONNX Runtime are read as the networks in floating point."""
 
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import convcalc
 from convcalc.convert import from_onnx
+from convcalc.convert.from_operators import build_graph
 from convcalc.convert.graph import Graph, NotImported, plain_spec
+from convcalc.convert.onnx_graph.layer_names import OnnxNames
+from convcalc.convert.onnx_graph.program import read_program
+from convcalc.convert.onnx_graph.translation import _RULES
 from tests.support.onnx_models import imported, made
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -248,3 +255,41 @@ def test_a_malformed_operator_is_refused(line: str, tmp_path: Path) -> None:
     with pytest.raises(NotImported) as error:
         imported(tmp_path, with_added_operators(line, X))
     assert "\n" not in str(error.value)
+
+
+NAMES = ("x", "t", "h", "w", "m", "b", "s", "z", "v", "y0", "")
+VALUES: dict[str, list[Any]] = {
+    "axis": [0, -1, 99, 1.5, "x"],
+    "alpha": [0.5, "a", [2.0]],
+    "transA": [0, 1],
+    "transB": [0, 7],
+    "activation": ["Relu", "Clip", "", "None", 3],
+    "activation_params": [[1.0, 2.0], [0.0] * 9, "z"],
+    "num_heads": [2, 0, -1, "q"],
+    "qkv_hidden_sizes": [[10, 10, 10], [1], [-5, 20, 15]],
+    "channels_last": [0, 1],
+    "to": [1, 99],
+    "then_branch": [1, "x"],
+}
+
+
+@settings(max_examples=200)
+@given(st.randoms(use_true_random=False))
+def test_any_translated_operator_is_read_or_refused(chance: random.Random) -> None:
+    lines = "y0 = Relu(x)"
+    model = with_added_operators(lines, {"x": (1, 4, 6, 6), "t": (1, 6, 10), "h": (1, 10)})
+    model = filled(model, {name: INTEGERS[name] for name in NAMES if name in INTEGERS})
+    for number in range(chance.randint(1, 3)):
+        domain, operator = chance.choice(sorted(_RULES))
+        inputs = [chance.choice(NAMES) for _ in range(chance.randint(0, 9))]
+        outputs = [f"o{number}_{place}" for place in range(chance.choice((0, 1, 1, 1, 4)))]
+        made_node = onnx.helper.make_node(operator, inputs, outputs, domain=domain)
+        for name in chance.sample(sorted(VALUES), chance.randint(0, 4)):
+            made_node.attribute.append(onnx.helper.make_attribute(name, chance.choice(VALUES[name])))
+        model.graph.node.append(made_node)
+        model.graph.output[0].name = chance.choice([*outputs, "y0"])
+    try:
+        graph = build_graph(read_program(model, {}), "net", "", OnnxNames)
+    except NotImported:
+        return
+    convcalc.load(plain_spec(graph))

@@ -8,7 +8,7 @@ import pytest
 
 import convcalc
 from convcalc.convert import from_onnx
-from convcalc.convert.graph import Graph, plain_spec
+from convcalc.convert.graph import Graph, NotImported, plain_spec
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -97,3 +97,40 @@ def test_a_module_exported_by_the_new_exporter_is_exact(name: str, tmp_path: Pat
         assert totals.macs == count_macs(module, inputs) - 16 * 16
     else:
         check(graph, module, inputs, folded=True)
+
+
+def test_open_sizes_are_given_for_a_file_with_dynamic_axes(tmp_path: Path) -> None:
+    """squeeze() becomes an If here, as the exporter does not know the size of the axis."""
+    module, inputs = build(CASES["squeezed"])
+    path = tmp_path / "net.onnx"
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            module,
+            inputs,
+            path,
+            dynamo=False,
+            opset_version=17,
+            input_names=["x"],
+            dynamic_axes={"x": {0: "batch", 2: "height", 3: "width"}},
+        )
+    with pytest.raises(NotImported, match="batch × 3 × height × width"):
+        from_onnx.read(str(path))
+    check(from_onnx.read(str(path), inputs={"x": (3, 6, 20)}), module, inputs)
+
+
+def test_open_sizes_are_given_for_a_file_of_the_new_exporter(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the package onnxscript is not installed")
+    module, inputs = build(CASES["plain"])
+    path = tmp_path / "net.onnx"
+    sizes = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    with warnings.catch_warnings(action="ignore"):
+        torch.onnx.export(
+            module,
+            (torch.rand(2, 3, 18, 20),),
+            path,
+            dynamo=True,
+            opset_version=18,
+            verbose=False,
+            dynamic_shapes=(sizes,),
+        )
+    check(from_onnx.read(str(path), inputs={None: (3, 16, 16)}), module, inputs, folded=True)
