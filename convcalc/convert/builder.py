@@ -4,6 +4,7 @@
 operation without a rule, or one whose rule raises an error, becomes an `opaque` step with a note.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol
@@ -136,23 +137,32 @@ class Builder:
             for name in operation.outputs
         }
         self.preparation = 0  # MACs of the operations that compute the constants of the current operation
-        self.batch = next(iter(program.inputs.values()))[0]
+        first = Counter(sizes[0] for sizes in program.inputs.values() if sizes)
+        self.batch = max(first, key=lambda size: first[size], default=1)
 
     def add_input(self, name: str, order: Sizes) -> None:
         """Add an input of the network. For `order`, see Data.
 
-        Raises UnsupportedOperation if the shape is not a batch of samples with channels.
+        An input that is not a batch of samples with channels, such as a state or a number, becomes one sample without
+        a batch. Raises UnsupportedOperation if a size is 0 or no input is a batch.
         """
         dims = self.program.inputs[name]
-        if dims[0] != self.batch or not 1 <= len(dims) - 1 <= MOST_AXES + 1 or not all(dims):
+        if not all(dims) or (len(self.program.inputs) == 1 and not self._is_batch(dims)):
             raise UnsupportedOperation(
                 f"input {shorten(name)} has shape {list(dims)}; expected {self._expected_shape()}"
             )
+        if not self._is_batch(dims):
+            self.names.reserve(name)
+            self.data[name] = self.unordered(name)._replace(step=name)
+            return
         sizes = sorted(zip(order, dims, strict=True))
         channels, *spatial = (size for _, size in sizes[1:])
         self.names.reserve(name)
         self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
         self.positions[name] = _list_spatial_axes(self.data[name])
+
+    def _is_batch(self, dims: Sizes) -> bool:
+        return dims[:1] == (self.batch,) and 1 <= len(dims) - 1 <= MOST_AXES + 1
 
     def run(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
         """Add the steps that `rule` makes of an operation; opaque steps if there is no rule or it raises."""

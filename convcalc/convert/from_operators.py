@@ -9,11 +9,13 @@ from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.fusions import merge_patterns
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.learnt import is_uniform
 from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.lowering import LOWERINGS
 from convcalc.convert.operators import Operation, Program, Sizes
 from convcalc.convert.tensor_types import count_data_types
 from convcalc.network import MOST_LAYERS
+from convcalc.problems import shorten
 
 
 def build_graph(
@@ -43,10 +45,33 @@ def build_graph(
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
+    builder.notes += _describe_merged_weights(builder)
     shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
     types = count_data_types(builder, operations) if types is None else types
     return make_loadable(use_pointwise_kind(types.apply_to(graph)))
+
+
+def _describe_merged_weights(builder: Builder) -> list[str]:
+    """Return a note if layers share weights that all hold one value, as in an untrained network; an empty list if not.
+
+    Exporters store equal tensors once, so that such a network has fewer params in the file than its layers have.
+    """
+    roots = {owner.name: names for (_, names), owner in builder.owners.items()}
+    # convcalc itself writes weights as nodes that fill them with one value
+    made = {name for operation in builder.program.operations for name in operation.outputs}
+    sharing = [
+        step
+        for step in builder.steps
+        if step.share is not None
+        and all(name not in made and is_uniform(builder.program, name) for name in roots.get(step.share, ("",)))
+    ]
+    if not sharing:
+        return []
+    lost = sum(sum(builder.program.weights[root] for root in roots[str(step.share)]) for step in sharing)
+    layers = f"{len(sharing)} layer{'s share' if len(sharing) > 1 else ' shares'} weights"
+    why = "an exporter stores equal weights of an untrained network once"
+    return [f"{layers} that all have one value, such as {shorten(str(sharing[0].share))}: {why}, {lost:,} params fewer"]
 
 
 def _find_axis_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:

@@ -9,10 +9,11 @@ pattern. If so, it replaces the pattern by one operation and returns True.
 """
 
 from collections.abc import Callable
+from itertools import product
 from math import prod
 from typing import Any
 
-from convcalc.convert import activation_values
+from convcalc.convert import activation_values, norm_values
 from convcalc.convert.learnt import is_learnt, is_varied
 from convcalc.convert.operators import Operation, Program, Sizes
 
@@ -346,24 +347,29 @@ def _merge_affine_norm(merger: _PatternMerger, place: int, operation: Operation)
 
 
 def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge the operators of (x - mean) / sqrt(variance + epsilon) into a LayerNormalization."""
+    """Merge operators that compute (x - mean) / sqrt(variance + epsilon), however written, into a LayerNormalization.
+
+    The last operator is a division, or a product with a reciprocal.
+    """
     made = [merger.find_producer(name) for name in operation.inputs]
-    if made[0] is None or made[1] is None or made[0][1].operator != "Sub" or made[1][1].operator != "Sqrt":
+    centred = [maker[1] for maker in made if maker is not None and maker[1].operator == "Sub"]
+    if len(made) != 2 or len(centred) != 1:
         return False
-    source = made[0][1].inputs[0]
+    source = centred[0].inputs[0]
     inside = _find_operations_between(merger, operation.outputs[0], source)
-    found = [merger.operations[other] for other in inside or ()]
-    counted = sorted(other.operator for other in found if other is not None and other.operator != "Sub")
-    means = [other for other in found if other is not None and other.operator == "ReduceMean"]
-    if counted not in (
-        ["Add", "Div", "Pow", "ReduceMean", "ReduceMean", "Sqrt"],
-        ["Add", "Div", "Mul", "ReduceMean", "ReduceMean", "Sqrt"],
+    found = sorted(inside or ())
+    means = [other for at in found if (other := merger.operations[at]) is not None and other.operator == "ReduceMean"]
+    axes = {_find_first_averaged_axis(merger, mean) for mean in means}
+    axis = axes.pop() if len(axes) == 1 else None
+    if (
+        inside is None
+        or axis is None
+        or not norm_values.is_norm(merger.program, merger.operations, found, source, axis)
     ):
         return False
-    axes = {_find_first_averaged_axis(merger, mean) for mean in means}
-    if inside is None or len(axes) != 1 or None in axes or not _has_no_outside_readers(merger, inside, place):
+    if not _has_no_outside_readers(merger, inside, place):
         return False
-    attributes = {"axis": axes.pop(), "merged": True}
+    attributes = {"axis": axis, "merged": True}
     merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
     return merger.replace(place, norm, *(inside - {place}))
@@ -406,16 +412,20 @@ def _find_first_averaged_axis(merger: _PatternMerger, mean: Operation) -> int | 
 
 
 def _merge_group_norm(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Reshape to groups, an instance norm without learnt weights, and a Reshape back into a group norm."""
-    norm = merger.find_producer_with_one_reader(operation.inputs[0], "InstanceNormalization")
+    """Merge a Reshape to groups, a norm of each group without learnt weights, and a Reshape back into a group norm."""
+    norm = merger.find_producer_with_one_reader(operation.inputs[0], "InstanceNormalization", "LayerNormalization")
     before = None if norm is None else merger.find_producer_with_one_reader(norm[1].inputs[0], "Reshape")
     if norm is None or before is None:
         return False
     source = before[1].inputs[0]
     groups = merger.dims(norm[1].inputs[0])
     same = merger.dims(source) == merger.dims(operation.outputs[0])
-    plain = merger.is_filled_with(norm[1].inputs[1], 1) and merger.is_filled_with(norm[1].inputs[2], 0)
-    if not same or not plain or len(groups) != 3 or groups[0] != merger.dims(source)[0]:
+    if norm[1].operator == "LayerNormalization":
+        plain = len(norm[1].inputs) == 1 and norm[1].attributes.get("axis") == 2
+    else:
+        filled = merger.is_filled_with(norm[1].inputs[1], 1) and merger.is_filled_with(norm[1].inputs[2], 0)
+        plain = filled and len(groups) == 3
+    if not same or not plain or groups[0] != merger.dims(source)[0]:
         return False
     merged = operation._replace(
         operator="GroupNormalization", attributes={"num_groups": groups[1], "merged": True}, inputs=(source,)
@@ -521,11 +531,67 @@ def _read_slice(merger: _PatternMerger, operation: Operation) -> dict[int, int] 
     return {axis % rank: start for axis, start in zip(axes, starts, strict=True)}
 
 
+def _merge_space_to_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
+    """Merge Slices that take every second row and column, and their Concat, into a SpaceToDepth.
+
+    The Slices must take each position once. YOLOv5 begins with such a layer, called Focus.
+    """
+    inside: set[int] = set()
+    sizes = merger.dims(operation.inputs[0])
+    found = [_follow_strided_slices(merger, name, inside) for name in operation.inputs]
+    sources = {source for source, _ in found}
+    source = sources.pop()
+    whole = merger.dims(source)
+    step = next((step for _, step in found[0][1].values()), 1)
+    starts = {tuple(parts.get(axis, (0, 1))[0] for axis in (2, 3)) for _, parts in found}
+    due = set(product(range(step), repeat=2))
+    steps = {axis: step for _, parts in found for axis, (_, step) in parts.items()}
+    if sources or len(whole) != 4 or step < 2 or operation.attributes.get("axis", 1) % 4 != 1:
+        return False
+    if starts != due or len(found) != len(due) or steps != {2: step, 3: step}:
+        return False
+    if sizes != (*whole[:2], whole[2] // step, whole[3] // step) or any(size % step for size in whole[2:]):
+        return False
+    if not _has_no_outside_readers(merger, inside | {place}, place):
+        return False
+    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
+    made = operation._replace(operator="SpaceToDepth", attributes={"blocksize": step}, inputs=(source,))
+    return merger.replace(place, made, *inside)
+
+
+def _follow_strided_slices(
+    merger: _PatternMerger, name: str, inside: set[int]
+) -> tuple[str, dict[int, tuple[int, int]]]:
+    """Return the tensor from which Slices take the tensor `name`, and the start and step of each sliced axis.
+
+    The positions of the Slices are added to `inside`.
+    """
+    parts: dict[int, tuple[int, int]] = {}
+    while (made := merger.find_producer(name, "Slice")) is not None:
+        at, operation = made
+        starts, axes, steps = (
+            _list_integers(merger, operation, position, key)
+            for position, key in ((1, "starts"), (3, "axes"), (4, "steps"))
+        )
+        if starts is None:
+            break
+        axes = tuple(range(len(starts))) if axes is None else axes
+        inside.add(at)
+        name = operation.inputs[0]
+        sizes = merger.dims(name)
+        for axis, start, step in zip(axes, starts, steps or (1,) * len(axes), strict=False):
+            later, stride = parts.get(axis % len(sizes), (0, 1))
+            first = start + sizes[axis] if start < 0 else start
+            parts[axis % len(sizes)] = (first + later * step, step * stride)
+    return name, parts
+
+
 _Pattern = Callable[[_PatternMerger, int, Operation], bool]
 _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
+    "Concat": (_merge_space_to_depth,),
     "Conv": (_merge_padding_mode,),
     "Slice": (_merge_slices,),
-    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth),
+    "Mul": (_merge_activation, _merge_affine_norm, _merge_stochastic_depth, _merge_layer_norm),
     "Div": (_merge_activation, _merge_layer_norm),
     "Min": (_merge_activation,),
     "Max": (_merge_activation,),

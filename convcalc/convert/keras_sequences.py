@@ -69,9 +69,11 @@ def describe_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[s
     macs = sum(prod(sizes) for sizes in projections) + scores * (size + size_of_values)
     biases = bias * sum(positions * after for positions, _, after in projections)
     scaling = query.positions * heads * size
-    return _state_opaque(
-        query, "MultiHeadAttention", params, Cost(macs + scaling + scores, macs + biases + scores, macs)
-    )
+    # a sum of n products has n - 1 additions; softmax has one per score
+    sums = sum(positions * after for positions, _, after in projections) + scores
+    sums += query.positions * heads * size_of_values
+    cost = Cost(macs + scaling + scores, macs - sums + biases + scores, macs)
+    return _state_opaque(query, "MultiHeadAttention", params, cost)
 
 
 def describe_bidirectional(inner: Mapping[str, Any], config: KerasConfig) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _WEIGHT_INPUTS: dict[str, tuple[int, ...]] = {  # by operator, the positions of 
     "InstanceNormalization": (1, 2),
     "LSTM": _RECURRENT_WEIGHTS,
     "LayerNormalization": (1, 2),
-    "MatMul": (0, 1),
+    "MatMul": (0, 1, 2),  # it has a bias if `fusions` merged an Add into it
     "MatMulInteger": (0, 1),
     "PRelu": (1,),
     "QLinearConv": (3, 8),
@@ -70,3 +70,9 @@ def is_varied(program: Program, name: str) -> bool:
     """Whether a constant is known to hold at least two different values."""
     contents = program.values[name].contents
     return contents is not None and contents.size > 0 and bool((contents != contents.ravel()[0]).any())
+
+
+def is_uniform(program: Program, name: str) -> bool:
+    """Whether a constant is known to hold one value only."""
+    value = program.values.get(name)
+    return value is not None and value.contents is not None and value.contents.size > 0 and not is_varied(program, name)

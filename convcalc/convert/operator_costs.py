@@ -1,9 +1,9 @@
 """Counts the operations of operators that no layer kind expresses, so that an `opaque` layer has their exact cost.
 
 `count_operation` takes an operation with the shapes of its tensors and returns its multiplications, additions and MACs
-for the whole batch: a MatMul of 4×8 by 8×2 is `Cost(64, 64, 64)`. The rules are those of the layers: matrix products
-and convolutions are MACs, a division is a multiplication, a subtraction an addition. Comparisons, exponentials and
-other functions are not counted, and moving or copying values is free.
+for the whole batch: a MatMul of 4×8 by 8×2 is `Cost(64, 56, 64)`. The rules are those of the layers: matrix products
+and convolutions are MACs, a division is a multiplication, a subtraction an addition, and a sum of n values has n - 1
+additions. Comparisons, exponentials and other functions are not counted, and moving or copying values is free.
 Source of the operators: onnx.ai/onnx/operators, and docs.pytorch.org for those with the prefix `aten.`. Operators that
 this module does not name are unknown.
 """
@@ -108,6 +108,16 @@ def _average_inputs(attributes: Attributes, shapes: Shapes) -> Cost:
     return Cost(shapes.count_output(), shapes.count_output() * (len(shapes.inputs) - 1))
 
 
+def _gate(products: int) -> CostRule:
+    """Return a rule with `products` multiplications per value, and one more if the sigmoid has a factor `alpha`."""
+
+    def rule(attributes: Attributes, shapes: Shapes) -> Cost:
+        scaled = attributes.get("alpha", 1.0) != 1
+        return Cost(shapes.count_output() * (products + scaled))
+
+    return rule
+
+
 # -- reductions: each output is computed from all values of its group
 
 
@@ -153,14 +163,19 @@ def _normalise_response(attributes: Attributes, shapes: Shapes) -> Cost:
 # -- matrix products
 
 
-def _make_macs(macs: int, further_multiplications: int = 0, further_additions: int = 0) -> Cost:
-    return Cost(macs + further_multiplications, macs + further_additions, macs)
+def _make_macs(macs: int, further_multiplications: int = 0, further_additions: int = 0, *, sums: int) -> Cost:
+    """Return the cost of `macs` products that are added up to `sums` values, and of further operations."""
+    return Cost(macs + further_multiplications, macs - sums + further_additions, macs)
 
 
 def _multiply_matrices(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count a MatMul. Its third input, if any, is the bias that an importer merged into it."""
-    biased = shapes.count_output() if len(shapes.inputs) == 3 and shapes.count_input(2) else 0
-    return _make_macs(shapes.count_output() * shapes.input(0)[-1], further_additions=biased)
+    return _make_macs(shapes.count_output() * shapes.input(0)[-1], sums=shapes.count_output())
+
+
+def _multiply_matrices_with_bias(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count a MatMul, which has a third input if `fusions` merged the sum with a bias into it."""
+    cost = _multiply_matrices(attributes, shapes)
+    return cost._replace(additions=cost.additions + shapes.count_output()) if shapes.count_input(2) else cost
 
 
 def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -168,67 +183,139 @@ def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
     biased = shapes.count_output() if shapes.count_input(2) else 0
     scaled = shapes.count_output() if attributes.get("alpha", 1.0) != 1 else 0
     scaled += shapes.count_input(2) if attributes.get("beta", 1.0) != 1 else 0
-    return _make_macs(shapes.count_output() * inner, scaled, biased)
+    return _make_macs(shapes.count_output() * inner, scaled, biased, sums=shapes.count_output())
 
 
 def _contract(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count an Einsum of two operands as one product per combination of indices; one operand is a sum."""
-    equation = str(attributes["equation"]).replace(" ", "")
-    left, _, right = equation.partition("->")
-    terms = left.split(",")
-    if "." in equation or len(terms) != len(shapes.inputs) or len(terms) > 2:
-        raise ValueError("unsupported equation")
+    """Count an Einsum of one or two operands. With more operands, the cost depends on the order of the products.
+
+    As in PyTorch, an index of one operand only is summed first. The product of the operands then has one
+    multiplication per combination of indices; these are MACs if an index is summed.
+    """
+    terms, result = _read_equation(str(attributes["equation"]), shapes)
     sizes: dict[str, int] = {}
     for place, term in enumerate(terms):
         for letter, size in zip(term, shapes.input(place), strict=True):
             sizes[letter] = max(size, sizes.get(letter, 1))
-    combinations = prod(sizes.values())
+    added = 0
+    kept: list[set[str]] = []
+    for place, term in enumerate(terms):
+        others = set(result).union(*terms[:place], *terms[place + 1 :])
+        kept.append(set(term) & others)
+        added += _count_combinations(sizes, set(term)) - _count_combinations(sizes, kept[-1])
     if len(terms) == 1:
-        return Cost(additions=combinations - shapes.count_output())
-    summed = set(sizes) - set(right) if "->" in equation else {letter for letter in sizes if left.count(letter) > 1}
-    # a product without a sum is elementwise: no MACs, as for Mul
-    return _make_macs(combinations) if summed else Cost(combinations)
+        return Cost(additions=added)
+    combinations = _count_combinations(sizes, set.union(*kept))
+    if set.union(*kept) <= set(result):
+        return Cost(combinations, added)
+    return _make_macs(combinations, further_additions=added, sums=shapes.count_output())
+
+
+def _count_combinations(sizes: Mapping[str, int], letters: set[str]) -> int:
+    return prod(sizes[letter] for letter in letters)
+
+
+def _read_equation(equation: str, shapes: Shapes) -> tuple[list[str], str]:
+    """Return the terms of an Einsum and its result, with one letter per axis; digits stand for the axes of `...`."""
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(shapes.inputs) or len(terms) > 2 or any(letter.isdigit() for letter in left):
+        raise ValueError("unsupported equation")
+    widest = ""
+    for place, term in enumerate(terms):
+        axes = len(shapes.input(place)) - len(term.replace("...", ""))
+        digits = "9876543210"[10 - axes :] if "..." in term else ""
+        terms[place] = term.replace("...", digits)
+        widest = max(widest, digits, key=len)
+    letters = "".join(terms)
+    implied = widest + "".join(letter for letter in letters if letters.count(letter) == 1 and letter.isalpha())
+    return terms, right.replace("...", widest) if arrow else implied
 
 
 def _convolve(weights: int, biases: int) -> CostRule:
     """Return a rule for a convolution whose weights and biases are the inputs at these positions."""
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
-        biased = shapes.count_output() if shapes.count_input(biases) else 0
-        return _make_macs(shapes.count_output() * prod(shapes.input(weights)[1:]), further_additions=biased)
+        values = shapes.count_output()
+        biased = values if shapes.count_input(biases) else 0
+        return _make_macs(values * prod(shapes.input(weights)[1:]), further_additions=biased, sums=values)
 
     return rule
 
 
 def _convolve_transposed(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count one addition per product, as `conv_transpose` does: products are added where windows overlap."""
     weights = shapes.input(1)
     biased = shapes.count_output() if shapes.count_input(2) else 0
-    return _make_macs(shapes.count_input() * prod(weights[1:]), further_additions=biased)
+    return _make_macs(shapes.count_input() * prod(weights[1:]), further_additions=biased, sums=0)
 
 
 def _deform(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count the convolution as MACs, and a bilinear interpolation per sampled value: 4 products and 3 sums."""
     weights, data = shapes.input(1), shapes.input(0)
-    positions = shapes.count_output() // (data[0] * weights[0])
-    sampled = data[0] * data[1] * positions * prod(weights[2:])
+    values = shapes.count_output()
+    sampled = data[0] * data[1] * (values // (data[0] * weights[0])) * prod(weights[2:])
     masked = sampled if shapes.count_input(4) else 0
-    biased = shapes.count_output() if shapes.count_input(3) else 0
-    return _make_macs(shapes.count_output() * prod(weights[1:]), 4 * sampled + masked, 3 * sampled + biased)
+    biased = values if shapes.count_input(3) else 0
+    return _make_macs(values * prod(weights[1:]), 4 * sampled + masked, 3 * sampled + biased, sums=values)
+
+
+def _convolve_causally(attributes: Attributes, shapes: Shapes) -> Cost:
+    values = shapes.count_output()
+    activated = values if attributes.get("activation", "none") in ("silu", "swish") else 0
+    biased = values if shapes.count_input(2) else 0
+    return _make_macs(values * shapes.input(1)[-1], activated, biased, sums=values)
+
+
+def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count AffineGrid: each coordinate is a row of the transformation times a position."""
+    return _make_macs(shapes.count_output() * shapes.input(0)[-1], sums=shapes.count_output())
 
 
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count scaled dot-product attention: two matrix products, the scale, and a softmax over the keys."""
+    """Count scaled dot-product attention: two matrix products, the scale, and a softmax over the keys.
+
+    A mask is added to the scores. The keys of past positions count too.
+    """
     query, key, value = (shapes.input(place) for place in (0, 1, 2))
     if len(query) == 3:  # batch, length, heads × size
-        heads = int(attributes["q_num_heads"])
-        query = (query[0], heads, query[1], query[2] // heads)
-        values_per_head = value[2] // int(attributes["kv_num_heads"])
-        keys = key[1]
+        heads, shared = int(attributes["q_num_heads"]), int(attributes["kv_num_heads"])
+        rows, keys = query[0] * query[1] * heads, key[1]
+        sizes = query[2] // heads, value[2] // shared
     else:
-        values_per_head, keys = value[-1], key[-2]
-    scores = prod(query[:-1]) * keys
+        rows, keys = prod(query[:-1]), key[-2]
+        sizes = query[-1], value[-1]
+    if shapes.count_input(4):
+        keys += shapes.input(4)[-2]
+    scores = rows * keys
     masked = scores if shapes.count_input(3) else 0
-    return _make_macs(scores * (query[-1] + values_per_head), 2 * scores, scores + masked)
+    return _make_macs(scores * sum(sizes), 2 * scores, scores + masked, sums=scores + rows * sizes[1])
+
+
+def _attend_linearly(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count the recurrent form of linear attention, whose state is a matrix of key size × value size per head.
+
+    Per position, the state is updated by the product of key and value, and multiplied by each query. The rules with
+    `delta` multiply it by the key as well, and the gated ones by a decay.
+    """
+    heads, shared = int(attributes["q_num_heads"]), int(attributes["kv_num_heads"])
+    rule = attributes.get("update_rule", "gated_delta")
+    batch, length, packed = shapes.input(0)
+    key_size, value_size = packed // heads, shapes.input(2)[-1] // shared
+    positions, state = batch * length, key_size * value_size
+    delta, gated = "delta" in rule, "gated" in rule
+    macs = positions * state * (heads + shared * (1 + delta))
+    sums = positions * value_size * (heads + shared * delta)
+    scaled = positions * (heads * value_size + shared * (delta * value_size + gated * state))
+    return _make_macs(macs, scaled, positions * shared * delta * value_size, sums=sums)
+
+
+def _rotate(attributes: Attributes, shapes: Shapes) -> Cost:
+    """Count two products and a sum per rotated value; only the first values of each head may be rotated."""
+    sizes = shapes.input(0)
+    size = sizes[-1] if len(sizes) == 4 else sizes[-1] // int(attributes["num_heads"])
+    rotated = prod(sizes) // size * (int(attributes.get("rotary_embedding_dim", 0)) or size)
+    return Cost(2 * rotated, rotated)
 
 
 # -- windows and interpolation
@@ -246,7 +333,25 @@ def _average_regions(attributes: Attributes, shapes: Shapes) -> Cost:
 
 def _pool_norms(attributes: Attributes, shapes: Shapes) -> Cost:
     taps = prod(attributes["kernel_shape"])
-    return Cost(shapes.count_output() * taps, shapes.count_output() * (taps - 1))
+    return Cost(shapes.count_output() * taps * _squares(attributes), shapes.count_output() * (taps - 1))
+
+
+def _pool_norms_globally(attributes: Attributes, shapes: Shapes) -> Cost:
+    values = shapes.count_input()
+    return Cost(values * _squares(attributes), values - shapes.count_output())
+
+
+def _divide_by_norm(attributes: Attributes, shapes: Shapes) -> Cost:
+    values = shapes.count_input()
+    return Cost(values * (1 + _squares(attributes)), values)
+
+
+def _squares(attributes: Attributes) -> int:
+    """Return the multiplications per value of an Lp norm: 0 for p = 1, 1 for p = 2. Raises ValueError for others."""
+    order = attributes.get("p", 2)
+    if order not in (1, 2):
+        raise ValueError("the powers are not products")
+    return int(order) - 1
 
 
 _TAPS = {"linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4}
@@ -256,8 +361,11 @@ def _interpolate(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count one product per tap; the taps are 2 (linear) or 4 (cubic) per axis that changes its size."""
     taps = _TAPS.get(str(attributes.get("mode", "nearest")), 0)
     output = shapes.outputs[0] or ()
-    axes = sum(before != after for before, after in zip(shapes.input(0), output, strict=True))
-    products = taps**axes if taps else 0
+    pairs = list(zip(shapes.input(0), output, strict=True))
+    if attributes.get("antialias") and any(after < before for before, after in pairs):
+        raise ValueError("the number of taps depends on the factor")
+    axes = sum(before != after for before, after in pairs)
+    products = taps**axes if taps and axes else 0
     return Cost(shapes.count_output() * products, shapes.count_output() * max(products - 1, 0))
 
 
@@ -281,21 +389,25 @@ def _align_regions(attributes: Attributes, shapes: Shapes) -> Cost:
 # -- recurrent layers
 
 
-def _recur(gates: int, products: int, sums: int) -> CostRule:
+def _recur(gates: int, products: int, sums: int, peepholes: int | None = None) -> CostRule:
     """Return a rule for a recurrent layer with this number of gates.
 
-    `products` and `sums` are the elementwise operations per hidden value and step, without the sum of the two matrix
-    products and of the biases, which are one addition per gate and one per gate and bias.
+    `products` and `sums` are the elementwise operations per hidden value and step, without the biases, of which there
+    are two per gate. `peepholes` is the input with the factors of the cell state.
     """
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
-        length, batch, _ = shapes.input(0)
+        first, second, _ = shapes.input(0)  # length and batch, in the order of the attribute `layout`
         directions, rows, features = shapes.input(1)
         hidden = rows // gates
-        steps = length * batch * directions
-        biases = 2 * rows if shapes.count_input(3) else 0
+        steps = first * second * directions
+        biased = 2 * rows if shapes.count_input(3) else 0
+        seen = 0 if peepholes is None or not shapes.count_input(peepholes) else 3 * hidden
         return _make_macs(
-            steps * rows * (features + hidden), steps * products * hidden, steps * (rows + biases + sums * hidden)
+            steps * rows * (features + hidden),
+            steps * (products * hidden + seen),
+            steps * (sums * hidden + biased + seen),
+            sums=steps * rows,
         )
 
     return rule
@@ -318,6 +430,7 @@ def _recur_in_steps(gates: int, products: int, sums: int) -> CostRule:
             macs,
             steps * products * sum(hidden),
             steps * sum((gates * (1 + biases) + sums) * size for size in hidden),
+            sums=steps * sum(rows for rows, _ in matrices),
         )
 
     return rule
@@ -385,7 +498,14 @@ _ROWS: dict[str, _Row] = {
     **_name_all(_MOVES, _free, None),
     **_name_all(_FREE_BY_VALUE, _free, "same"),
     **_name_all("Add Sub", _per_output(additions=1), "same"),
-    **_name_all("Mul Div Mod Reciprocal PRelu LeakyRelu Swish Mish Gelu", _per_output(multiplications=1), "same"),
+    **_name_all("Mul Div Mod Reciprocal PRelu LeakyRelu Mish Gelu", _per_output(multiplications=1), "same"),
+    # the activations that `fusions` makes of several operators
+    **_name_all("hardtanh relu relu6 sigmoid softplus softsign tanh", _free, "same"),
+    **_name_all("gelu mish silu", _per_output(multiplications=1), "same"),
+    "hardsigmoid": _Row(_per_output(1, 1), "same"),
+    "hardswish": _Row(_per_output(2, 1), "same"),
+    "Swish": _Row(_gate(1), "same"),
+    "SwiGLU": _Row(_gate(2), "same"),
     "HardSigmoid": _Row(_per_output(1, 1), "same"),
     "HardSwish": _Row(_per_output(2, 1), "same"),
     "Sum": _Row(_sum_inputs, "same"),
@@ -409,21 +529,28 @@ _ROWS: dict[str, _Row] = {
     ),
     **_name_all("ReduceSum ReduceL1 ReduceLogSum ReduceLogSumExp", _reduce(0, 0), "all"),
     **_name_all("ReduceMean GlobalAveragePool", _reduce(0, 1), "all"),
-    **_name_all("ReduceL2 ReduceSumSquare GlobalLpPool", _reduce(1, 0), "all"),
+    **_name_all("ReduceL2 ReduceSumSquare", _reduce(1, 0), "all"),
+    "GlobalLpPool": _Row(_pool_norms_globally, "all"),
     "ReduceProd": _Row(_multiply_together, "all"),
+    # each value is added to the sum of those before it, which begins with 0
     "CumSum": _Row(_per_output(additions=1), "all"),
     "CumProd": _Row(_per_output(multiplications=1), "all"),
     **_name_all("Softmax LogSoftmax", _per_output(1, 1), "all"),
-    "LpNormalization": _Row(_per_input(2, 1), "all"),
+    "LpNormalization": _Row(_divide_by_norm, "all"),
     **_name_all(
         "LayerNormalization GroupNormalization InstanceNormalization MeanVarianceNormalization", _normalise, "all"
     ),
     "RMSNormalization": _Row(_normalise_by_square, "all"),
-    **_name_all("MatMul MatMulInteger QLinearMatMul", _multiply_matrices, "all"),
+    "MatMul": _Row(_multiply_matrices_with_bias, "all"),
+    **_name_all("MatMulInteger QLinearMatMul", _multiply_matrices, "all"),
     "Gemm": _Row(_multiply_and_add, "all"),
     "Einsum": _Row(_contract, "all"),
     "Attention": _Row(_attend, "all"),
-    "LSTM": _Row(_recur(gates=4, products=3, sums=1), "all"),
+    "LinearAttention": _Row(_attend_linearly, "all"),
+    "RotaryEmbedding": _Row(_rotate, None),
+    "CausalConvWithState": _Row(_convolve_causally, None),
+    "AffineGrid": _Row(_make_grid, "all"),
+    "LSTM": _Row(_recur(gates=4, products=3, sums=1, peepholes=7), "all"),
     "GRU": _Row(_recur(gates=3, products=3, sums=2), "all"),
     "RNN": _Row(_recur(gates=1, products=0, sums=0), "all"),
 }

@@ -323,6 +323,67 @@ def test_a_decomposed_layer_norm_after_a_transpose_is_over_the_channels(square: 
     assert convcalc.summary(plain_spec(graph)).totals.params == 2 * 4 + 4 * 6 + 6 + 6
 
 
+NORMS = {
+    "a division by a root": "r = Sqrt(e)\ny = Div(d, r)",
+    "a product with a reciprocal": "r = Sqrt(e)\ni = Reciprocal(r)\ny = Mul(d, i)",
+    "a reciprocal first": "r = Sqrt(e)\ni = Reciprocal(r)\ny = Mul(i, d)",
+    "a division by a power": "r = Pow(e, half)\ny = Div(d, r)",
+    "a negative power": "r = Pow(e, minus)\ny = Mul(d, r)",
+    "a quotient of one": "r = Sqrt(e)\ni = Div(one, r)\ny = Mul(d, i)",
+    "a cast": "f = Cast<to=1>(e)\nr = Sqrt(f)\ny = Div(d, r)",
+}
+NORM_BEGINS = """
+two = Constant<value_float=2.0>()
+one = Constant<value_float=1.0>()
+half = Constant<value_float=0.5>()
+minus = Constant<value_float=-0.5>()
+tiny = Constant<value_float=0.00001>()
+m = ReduceMean<axes=[-1]>(x)
+d = Sub(x, m)
+p = Pow(d, two)
+v = ReduceMean<axes=[-1]>(p)
+e = Add(v, tiny)
+"""
+
+
+@pytest.mark.parametrize("end", NORMS)
+def test_a_layer_norm_is_recognised_by_what_it_computes(end: str, tmp_path: Path) -> None:
+    graph = imported(tmp_path, made(f"{NORM_BEGINS.strip()}\n{NORMS[end]}", {"x": (1, 8)}))
+    assert [entry(step) for step in graph.steps] == [("layernorm", {"affine": False})]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "y = Div(d, e)",  # by the variance
+        "r = Sqrt(e)\ny = Mul(d, r)",
+        "r = Sqrt(e)\ns = Mul(r, two)\ny = Div(d, s)",
+        "r = Sqrt(e)\ny = Div(d, r)\nz = Relu(r)",  # the deviation is read elsewhere as well
+        "r = Sqrt(p)\ny = Div(d, r)",
+    ],
+)
+def test_a_similar_expression_is_not_mistaken_for_a_layer_norm(end: str, tmp_path: Path) -> None:
+    outputs = ["y", "z"] if "z = " in end else ["y"]
+    graph = imported(tmp_path, made(f"{NORM_BEGINS.strip()}\n{end}", {"x": (1, 8)}, outputs=outputs))
+    assert "layernorm" not in [step.kind for step in graph.steps]
+
+
+def test_a_group_norm_is_recognised_by_the_norm_of_its_groups(tmp_path: Path) -> None:
+    """TensorFlow writes it without an operator for norms."""
+    nodes = f"""
+    {NORM_BEGINS.strip().replace("x)", "g)").replace("[-1]", "[2,3,4]").replace("(x,", "(g,")}
+    r = Sqrt(e)
+    n = Div(d, r)
+    b = Reshape(n, back)
+    c = Mul(b, s)
+    y = Add(c, t)
+    """
+    nodes = "\n".join(["g = Reshape(x, to)", *(line.strip() for line in nodes.strip().splitlines())])
+    weights = {"s": (4, 1, 1), "t": (4, 1, 1)}
+    model = made(nodes, X, weights, integers={"to": [1, 2, 2, 12, 10], "back": [1, 4, 12, 10]})
+    assert [entry(step) for step in imported(tmp_path, model).steps] == [("groupnorm", {"num_groups": 2})]
+
+
 SHUFFLES = {
     "channel_shuffle": ([0, 2, 2, 12, 10], [0, 2, 1, 3, 4], [0, 4, 12, 10], {"groups": 2}),
     "pixel_shuffle": ([0, 1, 2, 2, 12, 10], [0, 1, 4, 2, 5, 3], [0, 1, 24, 20], {"upscale_factor": 2}),
@@ -336,6 +397,38 @@ def test_a_shuffle_is_recognised_by_its_reshapes(kind: str, tmp_path: Path) -> N
     nodes = f"a = Reshape(x, p)\nb = Transpose<perm={order}>(a)\ny = Reshape(b, q)"
     graph = imported(tmp_path, made(nodes, X, integers={"p": before, "q": after}))
     assert [entry(step) for step in graph.steps] == [(kind, arguments)]
+
+
+FOCUS = """
+a = Slice(x, zero, end, rows, two)
+b = Slice(x, one, end, rows, two)
+c = Slice(a, zero, end, columns, two)
+d = Slice(b, zero, end, columns, two)
+e = Slice(a, one, end, columns, two)
+f = Slice(b, one, end, columns, two)
+"""
+STEPS = {"zero": [0], "one": [1], "two": [2], "end": [2**31], "rows": [2], "columns": [-1]}
+
+
+def test_slices_of_every_second_position_are_a_pixel_unshuffle(tmp_path: Path) -> None:
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\ny = Concat<axis=1>(c, d, e, f)", X, integers=STEPS))
+    assert [entry(step) for step in graph.steps] == [("pixel_unshuffle", {"downscale_factor": 2})]
+
+
+@pytest.mark.parametrize(
+    ("joined", "inputs"),
+    [
+        ("y = Concat<axis=1>(c, d, e, e)", X),  # one part twice
+        ("y = Concat<axis=1>(c, d, e)", X),
+        ("y = Concat<axis=2>(c, d, e, f)", X),
+        ("y = Concat<axis=1>(c, d, e, f)\nz = Relu(c)", X),  # a part is read elsewhere as well
+        ("y = Concat<axis=1>(a, b)", X),
+    ],
+)
+def test_other_slices_are_not_mistaken_for_a_pixel_unshuffle(joined: str, inputs: Any, tmp_path: Path) -> None:
+    outputs = ["y", "z"] if "z = " in joined else ["y"]
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\n{joined}", inputs, integers=STEPS, outputs=outputs))
+    assert "pixel_unshuffle" not in [step.kind for step in graph.steps]
 
 
 def test_a_group_norm_is_recognised_by_its_reshapes(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ LOWERINGS: dict[str, Rule] = {
     "Selu": elementwise.activation_rule("selu"),
     "Celu": elementwise.activation_rule("celu"),
     "Gelu": elementwise.activation_rule("gelu"),
-    "Swish": elementwise.activation_rule("silu"),
+    "Swish": elementwise.convert_swish,
     "Mish": elementwise.activation_rule("mish"),
     "Sigmoid": elementwise.activation_rule("sigmoid"),
     "Tanh": elementwise.activation_rule("tanh"),

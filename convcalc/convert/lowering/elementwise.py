@@ -32,6 +32,13 @@ def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
     builder.add(operation, "leaky_relu", arguments, [data], order=data.order)
 
 
+def convert_swish(builder: Builder, operation: Operation) -> None:
+    """Convert Swish to silu, unless its sigmoid has a factor."""
+    if operation.attributes.get("alpha", 1.0) != 1:
+        raise UnsupportedOperation(f"its alpha is {operation.attributes['alpha']:g}; only 1 is supported")
+    activation_rule("silu")(builder, operation)
+
+
 def convert_clip(builder: Builder, operation: Operation) -> None:
     """Convert Clip to relu for [0, inf), to relu6 for [0, 6], and to hardtanh for any other two finite limits."""
     data = builder.read_any_order(operation.inputs[0])

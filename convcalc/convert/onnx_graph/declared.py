@@ -21,12 +21,14 @@ def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
 
 
 def read_size(size: Any) -> int | None:
-    """Return a declared size; None if the file declares only a name, such as `batch`, or nothing."""
-    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
+    """Return a declared size; None if the file declares a name, such as `batch`, a negative number, or nothing."""
+    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" and size.dim_value >= 0 else None
 
 
 def describe_size(size: Any) -> Any:
     """Return a declared size as a number, or else its name, or else "?"."""
+    if size.WhichOneof("value") == "dim_value" and size.dim_value <= 0:
+        return "?"
     return size.dim_value if size.WhichOneof("value") == "dim_value" else check_text(size.dim_param) or "?"
 
 

@@ -4,7 +4,7 @@ The package onnx infers shapes node by node. It is given the contents of small c
 can be evaluated. Whatever shapes the file declares, only small arrays are allocated.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -12,12 +12,15 @@ from convcalc.convert.graph import Follow, NotImported, Shapes, check_number_of_
 from convcalc.convert.onnx_graph import constants
 from convcalc.convert.onnx_graph.declared import describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
+from convcalc.convert.onnx_graph.translation import Part, Translator
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.problems import shorten, show
 
 _MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
-_KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+_KEEPS_SHAPE = frozenset(
+    ("GroupNormalization", "LayerNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish")
+)
 _MOST_AXES = 64
 _BY_LENGTH = frozenset(  # operators with an input that lists sizes or axes: inference allocates one axis per element
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
@@ -64,6 +67,7 @@ class _OnnxReader:
 
         self.onnx = onnx
         self.model = model
+        self.sole_input = True
         self.shapes = dict(shapes)
         self.values: dict[str, Tensor] = {}
         self.types: dict[str, Any] = {}
@@ -72,6 +76,8 @@ class _OnnxReader:
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
+        self.evaluations = 0
+        self.stated = False  # whether a shape of the last node is only declared in the file
         self.failure = ""  # why the output shapes of the last node were not inferred
         self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -82,13 +88,22 @@ class _OnnxReader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_initializer(check_text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_initializer(tensor)
         for sparse in graph.sparse_initializer:
-            self.add_initializer(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_initializer(sparse.values, tuple(sparse.dims))
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
-        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
         outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
+        translator = Translator(self.onnx, outputs, self.values, self.add_initializer)
+        operations = [
+            self.read_node(part, place, version)
+            for place, node in enumerate(nodes)
+            for part, version in self.check_translation(translator, node)
+        ]
+        for name, zero in translator.stored.items():
+            kind = self.values[zero].dtype if zero in self.values else "uint8"
+            if name in self.values:
+                self.values[name] = self.values[name]._replace(dtype=kind)
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"no node produces the output {show(name)}"))
@@ -119,7 +134,9 @@ class _OnnxReader:
         if value.contents is not None:
             self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
-    def add_initializer(self, name: str, dims: Sizes, tensor: Any) -> None:
+    def add_initializer(self, tensor: Any, dense: Sizes | None = None) -> None:
+        """Record a constant of the file. `dense` are the sizes of a sparse tensor."""
+        name, dims = check_text(tensor.name), tuple(tensor.dims) if dense is None else dense
         self.check_sizes(dims, name)
         contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
@@ -142,6 +159,7 @@ class _OnnxReader:
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
         """Return the sizes of each input, batch first."""
         names = [check_text(info.name) for info in infos]
+        self.sole_input = len(names) == 1
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
@@ -167,8 +185,11 @@ class _OnnxReader:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
-        if len(declared) == 1:
+        described = [describe_size(size) for size in info.type.tensor_type.shape.dim]
+        declared_shape = " × ".join(map(str, described))
+        if not declared and not self.sole_input and info.type.tensor_type.HasField("shape"):
+            return ()
+        if len(declared) == 1 and self.sole_input:
             raise NotImported(
                 f"the input {show(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
             )
@@ -181,8 +202,20 @@ class _OnnxReader:
 
     # -- nodes
 
-    def read_node(self, node: Any, place: int) -> Operation:
-        """Return a node as an operation, and record its outputs. `place` is its position in the file."""
+    def check_translation(self, translator: Translator, node: Any) -> Iterator[Part]:
+        """Yield the nodes that replace a node. Raises NotImported if its attributes or inputs are malformed."""
+        try:
+            yield from translator.translate(node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise NotImported(
+                f"{shorten(str(node.op_type))} {show(str(node.name))} is malformed: {shorten(str(error))}"
+            ) from None
+
+    def read_node(self, node: Any, place: int, version: int | None = None) -> Operation:
+        """Return a node as an operation, and record its outputs.
+
+        `place` is its position in the file. `version` is that of its operator set, by default the file's.
+        """
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
@@ -190,7 +223,7 @@ class _OnnxReader:
             {attribute.name: self.read_attribute(attribute) for attribute in node.attribute},
             tuple(map(check_text, node.input)),
             tuple(map(check_text, node.output)),
-            self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
+            version or self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
             tuple(list_captured(node)),
         )
         for name in (*operation.inputs, *operation.captured):
@@ -238,7 +271,9 @@ class _OnnxReader:
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
         inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
-        folded = self.fold_outputs(operation, inferred) if constant else None
+        folded = self.fold_outputs(node, operation, inferred) if constant else None
+        if folded and operation.operator in constants.BOUNDED_BY_INPUT:
+            inferred[operation.outputs[0]] = (self.onnx.TensorProto.INT64, folded[0].shape)
         measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
@@ -287,12 +322,17 @@ class _OnnxReader:
         contents = (_read_constant(numpy, operation.attributes) or [None])[0]
         return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
-    def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """Return the output arrays of a node with constant inputs; None if they are large or not computable."""
+    def fold_outputs(self, node: Any, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """Return the output arrays of a node with constant inputs; None if they are large or not computable.
+
+        Declared shapes are not trusted: if onnx did not infer a shape, the node is not evaluated.
+        """
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
-        if max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
+        if operation.operator in constants.BOUNDED_BY_INPUT:
+            self.stated, sizes = False, [0]
+        if self.stated or max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
             return None
         if operation.operator in ("Shape", "Size"):
             dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
@@ -306,7 +346,10 @@ class _OnnxReader:
         contents = [self.values[name].contents if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return constants.fold(operation.operator, operation.attributes, contents)
+        self.evaluations += 1
+        if node.domain not in _DEFAULT_DOMAIN or self.evaluations > constants.MOST_EVALUATIONS:
+            return None
+        return constants.fold(node, operation.version, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
         """Return the data type and sizes of each output, as inferred or else as declared in the file.
@@ -315,11 +358,13 @@ class _OnnxReader:
         """
         found = {}
         types = self.infer_types(node, operation)
+        self.stated = False
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
                 known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
+                    self.stated |= source is not types.get(name)
                     break
             if (
                 name in found and name in self.declared and not self.shapes
