@@ -302,6 +302,22 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
     return sizes
 
 
+def check_padding_mode(layer: Layer, padding: PerAxisPadding, key: str, mode: str) -> None:
+    """Raise `Flaw` if the padding is too large for a padding mode; `key` is the argument that holds the mode."""
+    # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
+    if mode not in ("reflect", "circular"):
+        return
+    for axis, (size, pair) in enumerate(zip(layer.input.spatial, padding, strict=True)):
+        limit = size - 1 if mode == "reflect" else size
+        if max(pair) > limit:
+            raise Flaw(
+                f"padding {max(pair)} is too large for {key} {mode}: at most {limit} for an "
+                f"input {axis_name(axis, layer.input.axes)} of {size}",
+                key="padding",
+                code="CV016",
+            )
+
+
 def count_taps(kernel_size: Sizes) -> int:
     """Return the number of taps of a kernel, which is the product of its sizes: 9 for a 3×3 kernel."""
     return prod(kernel_size)

@@ -19,6 +19,7 @@ from convcalc.layers.base import (
     StatedChannels,
     Tensors,
     check_divides,
+    check_padding_mode,
     check_positive,
     count_taps,
     count_windows,
@@ -26,7 +27,7 @@ from convcalc.layers.base import (
 )
 from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
-from convcalc.shape import Shape, axis_name
+from convcalc.shape import Shape
 
 
 class OutChannels(Layer):
@@ -55,21 +56,7 @@ class Window(Layer):
         elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
-        self._check_padding_mode()
-
-    def _check_padding_mode(self) -> None:
-        # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
-        if self.padding_mode not in ("reflect", "circular"):
-            return
-        for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
-            limit = size - 1 if self.padding_mode == "reflect" else size
-            if max(pair) > limit:
-                raise Flaw(
-                    f"padding {max(pair)} is too large for padding_mode {self.padding_mode}: at most {limit} for an "
-                    f"input {axis_name(axis, self.input.axes)} of {size}",
-                    key="padding",
-                    code="CV016",
-                )
+        check_padding_mode(self, self.padding, "padding_mode", self.padding_mode)
 
     @property
     def is_causal(self) -> bool:

@@ -2,10 +2,18 @@
 
 from math import floor
 
-from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
+from convcalc.arguments import Choice, Integer, LayerName, Padding, PaddingMode, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
-from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_positive
+from convcalc.layers.base import (
+    Layer,
+    Reach,
+    SavedForBackward,
+    Sizes,
+    check_divides,
+    check_padding_mode,
+    check_positive,
+)
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
@@ -168,7 +176,7 @@ class ChannelShuffle(SamePlace, Free, SavesNothing):
         return self.input
 
 
-class _Bordered(Free, SavesNothing):
+class _Bordered(Free):
     needs_axes = True
     amount_key = ""
     direction = 1
@@ -207,12 +215,14 @@ class _Bordered(Free, SavesNothing):
 
 
 class Pad(_Bordered):
-    """Pads the input with zeros.
+    """Pads the input with zeros, or with copies of its own values.
 
-    Exactly one of padding and like must be given.
+    Exactly one of padding and like must be given. Mode reflect mirrors the input without repeating its edge, so the
+    padding must be less than the input size; replicate repeats the edge; circular continues at the opposite edge, so
+    the padding is at most the input size. The receptive field is that of positions away from the border.
     Output: n + before + after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
-    Source: torch.nn.ZeroPad2d.
+    Source: torch.nn.ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
     """
 
@@ -220,10 +230,20 @@ class Pad(_Bordered):
     main = "padding"
     amount_key = "padding"
     one_of = ("padding", "like")
-    padding = Padding("zeros added before and after each axis", None, named=())
+    padding = Padding("elements added before and after each axis", None, named=())
+    mode = PaddingMode("values of the added elements", choices=("zeros", "reflect", "replicate", "circular"))
+
+    def normalise(self) -> None:
+        """Compute the padding from `like`; raises `Flaw` if it is too large for the mode."""
+        super().normalise()
+        check_padding_mode(self, self.padding, "mode", self.mode)
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved in mode reflect and replicate, otherwise nothing."""
+        return SavedForBackward(inputs=self.mode in ("reflect", "replicate"))
 
 
-class Crop(_Bordered):
+class Crop(_Bordered, SavesNothing):
     """Crops the input: removes elements at its borders.
 
     Exactly one of amount and like must be given.

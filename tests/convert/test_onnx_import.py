@@ -441,7 +441,7 @@ def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
     ("nodes", "note"),
     [
         ("y = Exp(x)", "Exp 'Exp_0': unsupported operator"),
-        ('p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="reflect">(x, p)', "it pads with mode reflect"),
+        ('p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="mirror">(x, p)', "it pads with mode mirror"),
         ("y = Softmax<axis=3>(x)", "over axis 3"),
         ("y = Concat<axis=2>(x, x)", "along axis 2"),
         ("y = MatMul(x, x2)", "its weights are not constants"),

@@ -368,7 +368,8 @@ def upsample(_: Shape, arguments: Arguments) -> nn.Module:
 
 
 def pad(shape: Shape, arguments: Arguments) -> nn.Module:
-    return padding_layer("ConstantPad", spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
+    mode = {"padding_mode": arguments["mode"]} if "mode" in arguments else {}
+    return fill_padding(mode, spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
 
 
 def crop(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -752,6 +753,11 @@ def pad_boundaries() -> Iterator[Request]:
     yield [3, 5, 7], {"padding": [1, 2]}
     yield [3, 5], {"padding": [[2, 0]]}
     yield [3, 4, 5, 6], {"padding": [1, 2, 3]}
+    for shape, written in mode_sweep():
+        if "padding_mode" in written and isinstance(written["padding"], list):
+            yield shape, {"padding": written["padding"], "mode": written["padding_mode"]}
+    yield [4, 5], {"padding": 1, "mode": "zeros"}
+    yield [4, 5], {"padding": 1, "mode": "constant"}
 
 
 def crop_boundaries() -> Iterator[Request]:

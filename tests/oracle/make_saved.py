@@ -198,7 +198,7 @@ ARGUMENTS: dict[str, list[Case]] = {
     "pixel_shuffle": [{"upscale_factor": 2}],
     "pixel_unshuffle": [{"downscale_factor": 2}],
     "channel_shuffle": [{"groups": 2}],
-    "pad": [{"padding": 1}],
+    "pad": [{"padding": 1}, *({"padding": 1, "mode": mode} for mode in PADDING_MODES)],
     "crop": [{"amount": 1}],
     "slice": [{"channels": [0, 2]}],
     "linear": [{"out_features": 3}],

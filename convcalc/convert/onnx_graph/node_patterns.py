@@ -14,9 +14,9 @@ from typing import Any
 from convcalc.convert.onnx_graph import activation_chains
 from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.learnt import is_learnt, is_varied
+from convcalc.convert.onnx_graph.onnx_windows import PADDING_MODES
 from convcalc.convert.onnx_graph.program import Operation, Program
 
-_PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 _INPUTS_WITHOUT_BIAS = {
     "Conv": 2,
     "ConvTranspose": 2,
@@ -228,7 +228,7 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     if made is None or automatic not in ("NOTSET", "VALID") or any(attributes.get("pads") or ()):
         return False
     at, pad = made
-    mode = _PADDING_MODES.get(pad.attributes.get("mode", ""))
+    mode = PADDING_MODES.get(pad.attributes.get("mode", ""))
     rank = len(merger.dims(pad.inputs[0]))
     amounts, axes = (_list_integers(merger, pad, position) for position in (1, 3))
     axes = tuple(range(rank)) if axes is None else axes

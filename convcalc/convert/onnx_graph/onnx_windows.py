@@ -12,6 +12,8 @@ from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.program import Operation, describe_node
 from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
 
+PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}  # by the mode of ONNX's Pad
+
 
 def collapse_axes(values: Sequence[Any]) -> Any:
     """Return a single value if all axes have the same value, else a list with one value per axis."""

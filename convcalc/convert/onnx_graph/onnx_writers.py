@@ -318,7 +318,8 @@ def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
 
 def _write_pad(writer: OnnxWriter, layer: Any) -> None:
     amount = writer.integers(list_pads(layer.padding))
-    writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)))
+    mode = {} if layer.mode == "zeros" else {"mode": _PAD_MODES[layer.mode]}
+    writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)), **mode)
 
 
 def _write_crop(writer: OnnxWriter, layer: Any) -> None:

@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.onnx_graph.declared import Sizes
-from convcalc.convert.onnx_graph.onnx_windows import collapse_axes, spec_padding
+from convcalc.convert.onnx_graph.onnx_windows import PADDING_MODES, collapse_axes, spec_padding
 from convcalc.convert.onnx_graph.program import Operation
 from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
 
@@ -86,13 +86,13 @@ def convert_split(builder: Builder, operation: Operation) -> None:
 
 
 def convert_pad(builder: Builder, operation: Operation) -> None:
-    """Convert Pad with a constant value on the spatial axes to a pad, or to a crop if the amounts are negative."""
+    """Convert Pad on the spatial axes to a pad, or to a crop if the amounts are negative."""
     data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
-    if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
-        raise UnsupportedOperation(f"it pads with mode {mode}; only constant padding of known amounts is supported")
+    if pads is None or len(pads) != 2 * len(axes) or (mode != "constant" and mode not in PADDING_MODES):
+        raise UnsupportedOperation(f"it pads with mode {mode}; only known amounts in a known mode are supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
     if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
@@ -100,7 +100,8 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
     if not any(any(pair) for pair in pairs):
         builder.alias(operation, data)
     elif all(side >= 0 for pair in pairs for side in pair):
-        builder.add(operation, "pad", {"padding": spec_padding(pairs)}, [data], order=data.order)
+        arguments = {"padding": spec_padding(pairs), **({} if mode == "constant" else {"mode": PADDING_MODES[mode]})}
+        builder.add(operation, "pad", arguments, [data], order=data.order)
     elif all(side <= 0 for pair in pairs for side in pair):
         amount = spec_padding([(-before, -after) for before, after in pairs])
         builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)

@@ -256,7 +256,7 @@ MAKERS: dict[str, Maker] = {
     "upsample": _make_upsample,
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
     "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
-    "pad": lambda layer: LayerModules(call_pad(layer.padding)),
+    "pad": lambda layer: LayerModules(call_pad(layer.padding, layer.mode)),
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,

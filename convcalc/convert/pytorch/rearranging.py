@@ -102,7 +102,8 @@ def _read_pad(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
         return value
     shape = (value.shape[0], *(size + sum(pair) for size, pair in zip(value.shape[1:], pairs, strict=True)))
     if all(side >= 0 for pair in pairs for side in pair):
-        return reader.step(node, "pad", {"padding": pairs}, [value], shape, last=value.last)
+        mode = {} if given["mode"] == "constant" else {"mode": given["mode"]}
+        return reader.step(node, "pad", {"padding": pairs, **mode}, [value], shape, last=value.last)
     if all(side <= 0 for pair in pairs for side in pair):
         amount = [[-before, -after] for before, after in pairs]
         return reader.step(node, "crop", {"amount": amount}, [value], shape, last=value.last)
