@@ -176,7 +176,8 @@ def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
 
 
 def _describe_integer(minimum: int) -> str:
-    return {0: "a non-negative integer", 1: "a positive integer"}.get(minimum, f"an integer of at least {minimum}")
+    known = {-LARGEST: "an integer", 0: "a non-negative integer", 1: "a positive integer"}
+    return known.get(minimum, f"an integer of at least {minimum}")
 
 
 class Integer(Key[int]):
@@ -479,9 +480,18 @@ class IntegerList(Key[tuple[int, ...]]):
     """An argument that is a list of integers of at least `minimum`; `lengths` are the fewest and the most entries."""
 
     def __init__(
-        self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
+        self,
+        help: str,
+        *,
+        lengths: tuple[int, int],
+        minimum: int,
+        expected: str,
+        separator: str = "×",
+        sign: str = "",
+        required: bool = True,
     ) -> None:
-        super().__init__(help, required=True)
+        super().__init__(help, required=required)
+        self.sign = sign
         self.separator = separator
         self.lengths = lengths
         self.minimum = minimum
@@ -503,8 +513,8 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `64×8×8`, or `0:58` with another separator."""
-        return self.separator.join(map(str, value))
+        """Return short text: `64×8×8`, or `width 0:58` with a sign and another separator."""
+        return self.sign + self.separator.join(map(str, value))
 
 
 class NamedShape:

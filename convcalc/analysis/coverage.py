@@ -168,7 +168,7 @@ def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
     """Return, per input of a slice or concatenation of vectors, which features end up in `features` of the output."""
     if isinstance(layer, Slice):
-        return [(features << layer.channels[0],)]
+        return [(find_read_positions(layer.selected(), features, layer.input.channels),)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
         found.append((features & full_set(shape.channels),))

@@ -124,7 +124,7 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
     if not isinstance(value, tuple):
         return value
     if isinstance(layer.keys.get(name), IntegerList):
-        ends = ("start", "stop") if name == "channels" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
+        ends = ("start", "stop") if layer.kind == "slice" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
         return tuple(
             make_quantity(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True)
         )

@@ -11,6 +11,7 @@ from convcalc.layers.base import (
     SavedForBackward,
     Sizes,
     check_divides,
+    check_one_of,
     check_padding_mode,
     check_positive,
 )
@@ -48,7 +49,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
 
     def normalise(self) -> None:
         """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
-        _check_one_of(self)
+        check_one_of(self)
         wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
             right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
@@ -183,7 +184,7 @@ class _Bordered(Free):
     like = LayerName("layer whose size the output gets; if the difference is odd, the end changes by one more")
 
     def normalise(self) -> None:
-        _check_one_of(self)
+        check_one_of(self)
         if self.like is not None:
             target = _find_like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
@@ -259,13 +260,6 @@ class Crop(_Bordered, SavesNothing):
     one_of = ("amount", "like")
     direction = -1
     amount = Padding("elements removed from the start and end of each axis", None, named=())
-
-
-def _check_one_of(layer: Layer) -> None:
-    given = [name for name in layer.one_of if getattr(layer, name) is not None]
-    if len(given) != 1:
-        found = " and ".join(given) or "none"
-        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:

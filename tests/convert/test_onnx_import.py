@@ -179,6 +179,10 @@ WITH_INTEGERS = {
         {"a": [1, 2], "b": [3, 9], "c": [1, 2]},
         [("slice", {"channels": [1, 3]}), ("crop", {"amount": [[2, 3], [0, 0]]})],
     ),
+    "y = Slice(x, a, b, c, d)": (
+        {"a": [1, 0], "b": [-1, 10**9], "c": [2, 3], "d": [3, 2]},
+        [("slice", {"height": [1, 12], "step": 3}), ("slice", {"width": [0, 10], "step": 2})],
+    ),
     "y, z = Split<axis=1>(x, a)": (
         {"a": [1, 3]},
         [("slice", {"channels": [0, 1]}), ("slice", {"channels": [1, 4]})],

@@ -369,6 +369,7 @@ A_VALUE = [
     ("crop", {"amount": 1}, 0, 0),
     ("reshape", {"shape": [-1, 4]}, 0, 0),
     ("slice", {"channels": [1, 3]}, 0, 0),
+    ("slice", {"width": [1, -1], "step": 2}, 0, 0),
     ("max_unpool", {"kernel_size": 2}, 0, 0),
 ]
 

@@ -377,9 +377,19 @@ def crop(shape: Shape, arguments: Arguments) -> nn.Module:
     return padding_layer("ConstantPad", [(-before, -after) for before, after in pairs], 0.0)
 
 
-def channel_slice(_: Shape, arguments: Arguments) -> nn.Module:
-    start, stop = arguments["channels"]
-    return Call(lambda values: values.narrow(1, start, stop - start))
+def sliced(shape: Shape, arguments: Arguments) -> nn.Module:
+    """Unlike a slice of Python, narrow refuses a range that the axis does not have."""
+    names = (
+        "channels",
+        *{1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(shape) - 1, ()),
+    )
+    [(name, bounds)] = [(name, value) for name, value in arguments.items() if name != "step"]
+    if name not in names:
+        raise ValueError(name)
+    axis = names.index(name)
+    start, stop = (place + shape[axis] if place < 0 else place for place in (*bounds, shape[axis])[:2])
+    step = arguments.get("step", 1)
+    return Call(lambda values: values.narrow(axis + 1, start, stop - start).unfold(axis + 1, 1, step).squeeze(-1))
 
 
 def reshape(_: Shape, arguments: Arguments) -> nn.Module:
@@ -447,7 +457,7 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "channel_shuffle": plain(nn.ChannelShuffle),
     "pad": pad,
     "crop": crop,
-    "slice": channel_slice,
+    "slice": sliced,
     "linear": linear,
     "flatten": plain(nn.Flatten),
     "reshape": reshape,
@@ -771,6 +781,11 @@ def crop_boundaries() -> Iterator[Request]:
 def slice_boundaries() -> Iterator[Request]:
     for shape, channels in product(([8], [8, 5], [8, 5, 4]), ([0, 8], [0, 3], [3, 8], [7, 8], [2, 9], [8, 10], [5, 2])):
         yield shape, {"channels": channels}
+    for shape, bounds, step in product(([8], [8, 5], [8, 5, 4]), ([0], [-3], [-3, -1], [1, -1], [-9]), (1, 2, 5)):
+        yield shape, {"channels": bounds, "step": step}
+    for shape, name in product(([3, 7], [3, 7, 6], [3, 7, 6, 5]), ("length", "depth", "height", "width")):
+        for bounds, step in product(([0, 5], [1, -1], [-2], [-1], [2, 9], [4, 2]), (1, 2, 3, 0)):
+            yield shape, {name: bounds, "step": step}
 
 
 SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])

@@ -200,7 +200,7 @@ ARGUMENTS: dict[str, list[Case]] = {
     "channel_shuffle": [{"groups": 2}],
     "pad": [{"padding": 1}, *({"padding": 1, "mode": mode} for mode in PADDING_MODES)],
     "crop": [{"amount": 1}],
-    "slice": [{"channels": [0, 2]}],
+    "slice": [{"channels": [0, 2]}, {"channels": [1], "step": 2}],
     "linear": [{"out_features": 3}],
     "groupnorm": [{"num_groups": 2}, {"num_groups": 4, "affine": False}],
     "layernorm": [{}, {"axes": "channels"}],

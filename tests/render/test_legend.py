@@ -41,7 +41,7 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("pixel_unshuffle", [4, 8, 8], {"downscale_factor": 2}, "/2 downscale factor"),
     ("channel_shuffle", [4, 8, 8], {"groups": 2}, "g2 groups"),
 ]
-WORDS = ("like ", "params ")  # signs that explain themselves
+WORDS = ("like ", "params ", "length ", "depth ", "height ", "width ")  # signs that explain themselves
 
 
 def declared_signs() -> Iterator[tuple[str, Key[Any]]]:

@@ -360,6 +360,17 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
+def slicing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    number = draw(st.integers(0, len(sizes) - 1))
+    name = (["length"], ["height", "width"], ["depth", "height", "width"])[len(sizes) - 1][number]
+    start = draw(st.integers(0, sizes[number] - 1))
+    stop, step = draw(st.integers(start + 1, sizes[number])), draw(st.integers(1, 3))
+    axes = [shifted(size, 0, 0) for size in sizes]
+    count = len(range(start, stop, step))
+    axes[number] = Axis(count, lambda i: {start + i * step}, Fraction(step))
+    return [{"slice": {name: [start, stop], "step": step}}], axes
+
+
 # every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
     *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "scale", "dropout",
@@ -380,7 +391,7 @@ def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
-    resampling, resampling, shuffling, unshuffling, bordering, relu,
+    resampling, resampling, shuffling, unshuffling, bordering, slicing, relu,
 )  # fmt: skip
 
 MERGES = ("add", "multiply", "concat")

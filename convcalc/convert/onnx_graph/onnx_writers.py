@@ -318,7 +318,7 @@ def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
 
 def _write_pad(writer: OnnxWriter, layer: Any) -> None:
     amount = writer.integers(list_pads(layer.padding))
-    mode = {} if layer.mode == "zeros" else {"mode": _PAD_MODES[layer.mode]}
+    mode: dict[str, Any] = {} if layer.mode == "zeros" else {"mode": _PAD_MODES[layer.mode]}
     writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)), **mode)
 
 
@@ -330,8 +330,9 @@ def _write_crop(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_slice(writer: OnnxWriter, layer: Any) -> None:
-    start, stop = layer.channels
-    writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([1]))
+    axis, (start, stop) = layer.find_range()
+    steps = [writer.integers([layer.step])] if layer.step > 1 else []
+    writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([axis + 1]), *steps)
 
 
 def _write_reshape(writer: OnnxWriter, layer: Any) -> None:

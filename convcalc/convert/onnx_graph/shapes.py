@@ -10,6 +10,7 @@ from convcalc.convert.onnx_graph.declared import Sizes
 from convcalc.convert.onnx_graph.onnx_windows import PADDING_MODES, collapse_axes, spec_padding
 from convcalc.convert.onnx_graph.program import Operation
 from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
+from convcalc.shape import AXIS_NAMES
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
@@ -55,18 +56,44 @@ def _take_part(builder: Builder, operation: Operation, data: Data, starts: dict[
 
 
 def convert_slice(builder: Builder, operation: Operation) -> None:
-    """Convert Slice with steps of 1."""
+    """Convert Slice with positive steps."""
     data = builder.read_any_order(operation.inputs[0])
     starts = builder.integers(operation, 1, "starts") or []
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
-    if steps is not None and set(steps) != {1}:
-        raise UnsupportedOperation(f"its steps are {steps}; only steps of 1 are supported")
+    if steps is not None and min(steps, default=1) < 1:
+        raise UnsupportedOperation(f"its steps are {steps}; only positive steps are supported")
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
     first = {data.order[axis]: _clamp(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
-    _take_part(builder, operation, data, first, 0)
+    if steps is None or set(steps) == {1}:
+        _take_part(builder, operation, data, first, 0)
+    else:
+        strides = {data.order[axis]: step for axis, step in zip(places, steps, strict=True)}
+        _take_strided_part(builder, operation, data, first, strides)
+
+
+def _take_strided_part(
+    builder: Builder, operation: Operation, data: Data, starts: dict[int, int], strides: dict[int, int]
+) -> None:
+    """Add one slice per axis of which only a part is taken; `starts` and `strides` are by axis, 0 and 1 by default."""
+    sizes = (builder.batch, *data.shape.sizes)
+    counts = dict(zip(data.order, builder.value(operation.outputs[0]).dims, strict=True))
+    names = ("batch", "channels", *AXIS_NAMES[data.shape.axes])
+    cut = [axis for axis in range(len(sizes)) if counts[axis] != sizes[axis]]
+    if 0 in cut:
+        raise UnsupportedOperation("it takes a part of the batch")
+    for axis in cut:
+        start, step = starts.get(axis, 0), strides.get(axis, 1)
+        stop = min(start + counts[axis] * step, sizes[axis])
+        arguments = {names[axis]: [start, stop], **({} if step == 1 else {"step": step})}
+        if axis == cut[-1]:
+            builder.add(operation, "slice", arguments, [data], order=data.order)
+        else:
+            data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
+    if not cut:
+        builder.alias(operation, data)
 
 
 def _clamp(start: int, size: int) -> int:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from convcalc.convert.pytorch.traced_values import SplitValue, TracedValue
+from convcalc.shape import AXIS_NAMES
 
 if TYPE_CHECKING:
     from convcalc.convert.pytorch.reading import TraceReader
@@ -32,3 +33,12 @@ def add_part(reader: "TraceReader", node: Any, parts: SplitValue, bounds: tuple[
         return reader.step(node, "crop", {"amount": amount}, [whole], shape, last=source.last)
     shape = (*source.shape[: 1 + place], stop - start, *source.shape[2 + place :])
     return reader.step(node, "crop", {"amount": amount}, [source], shape, last=source.last)
+
+
+def add_strided_part(reader: "TraceReader", node: Any, part: SplitValue, step: int) -> TracedValue:
+    """Add a slice that takes every step-th position of the only part, and return the layer's output."""
+    source, [(start, stop)] = part.source, part.bounds
+    place = 0 if part.axis == source.channel_axis else source.spatial_axes().index(part.axis) + 1
+    axis = ("channels", *AXIS_NAMES[len(source.shape) - 1])[place]
+    shape = (*source.shape[:place], -(-(stop - start) // step), *source.shape[place + 1 :])
+    return reader.step(node, "slice", {axis: [start, stop], "step": step}, [source], shape, last=source.last)

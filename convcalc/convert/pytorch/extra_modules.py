@@ -203,12 +203,12 @@ class Reshape(nn.Module):
 
 
 class Slice(nn.Module):
-    """Selects the channels from start up to, but not including, stop."""
+    """Selects every step-th position from start up to, but not including, stop."""
 
-    def __init__(self, start: int, stop: int) -> None:
+    def __init__(self, start: int, stop: int, step: int = 1, dim: int = 1) -> None:
         super().__init__()
-        self.start = start
-        self.stop = stop
+        self.places = slice(start, stop, step)
+        self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, self.start : self.stop]
+        return x[(slice(None),) * self.dim + (self.places,)]

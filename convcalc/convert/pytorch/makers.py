@@ -191,8 +191,11 @@ def _make_reshape(layer: Any) -> LayerModules:
 
 
 def _make_slice(layer: Any) -> LayerModules:
-    start, stop = layer.channels
-    return LayerModules(ModuleCall("Slice", (CallArgument("start", start), CallArgument("stop", stop))))
+    dim, (start, stop) = layer.find_range()
+    bounds = (CallArgument("start", start), CallArgument("stop", stop))
+    return LayerModules(
+        ModuleCall("Slice", (*bounds, CallArgument("step", layer.step, 1), CallArgument("dim", dim + 1, 1)))
+    )
 
 
 def _make_linear(layer: Any) -> LayerModules:

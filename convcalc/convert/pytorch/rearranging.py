@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from convcalc.convert.pytorch.activation_patterns import operator_name
-from convcalc.convert.pytorch.cutting import add_part
+from convcalc.convert.pytorch.cutting import add_part, add_strided_part
 from convcalc.convert.pytorch.joining import BEFORE
 from convcalc.convert.pytorch.nodes import list_places, output_sizes
 from convcalc.convert.pytorch.reading import KnownValue, TraceReader, UnreadableOperation
@@ -68,8 +68,10 @@ def _read_slice(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     start = given.get("start") or 0
     stop = start + given["length"] if "length" in given else size if given["end"] is None else given["end"]
     start, stop = (min(max(place + size if place < 0 else place, 0), size) for place in (start, stop))
-    if given.get("step", 1) != 1 or (axis == 0 and stop - start != size) or stop <= start:
+    if (axis == 0 and stop - start != size) or stop <= start:
         raise UnreadableOperation
+    if given.get("step", 1) != 1:
+        return add_strided_part(reader, node, SplitValue(value, axis, ((start, stop),)), given["step"])
     return value if stop - start == size else add_part(reader, node, SplitValue(value, axis, ()), (start, stop))
 
 

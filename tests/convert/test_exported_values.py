@@ -1,0 +1,74 @@
+"""A layer exported to PyTorch and to ONNX computes the values of a formula written with PyTorch's functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import convcalc
+from convcalc.convert.to_onnx import model_bytes
+from convcalc.convert.to_torch import module_text
+from tests.convert.test_onnx_export import WITHOUT_OPERATOR
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytestmark = pytest.mark.torch
+
+Function = Callable[[Any], Any]
+Case = tuple[list[int], dict[str, Any], Function]
+
+CASES: list[Case] = [
+    *(
+        ([2, 5, 6], {"pad": {"padding": [[2, 0], 1], "mode": mode}}, lambda x, mode=mode: padded(x, (1, 1, 2, 0), mode))
+        for mode in ("reflect", "replicate", "circular")
+    ),
+    ([4, 5, 6], {"slice": [-3, -1]}, lambda x: x[:, -3:-1]),
+    ([7], {"slice": {"channels": [1], "step": 2}}, lambda x: x[:, 1::2]),
+    ([2, 9], {"slice": {"length": [-4]}}, lambda x: x[:, :, -4:]),
+    ([2, 5, 9], {"slice": {"width": [1, -1], "step": 3}}, lambda x: x[..., 1:-1:3]),
+    ([2, 5, 9, 3], {"slice": {"depth": [0, 5], "step": 2}}, lambda x: x[:, :, ::2]),
+]
+
+
+def padded(x: Any, sides: tuple[int, ...], mode: str) -> Any:
+    return torch.nn.functional.pad(x, sides, mode=mode)
+
+
+def module_of(network: convcalc.Network) -> Any:
+    """The module that the exported file defines, with its learnt tensors filled as in the exported graph."""
+    text = module_text(network)
+    space: dict[str, Any] = {"__name__": "written"}
+    exec(compile(text, "written.py", "exec"), space)
+    [*_, last] = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
+    return space[last]().eval()
+
+
+def values_of_graph(network: convcalc.Network, values: Any) -> Any:
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(onnx.load_from_string(model_bytes(network)))
+    [found] = evaluator.run(None, {evaluator.input_names[0]: values.numpy()})
+    return torch.from_numpy(found)
+
+
+@pytest.mark.parametrize(("shape", "entry", "function"), CASES, ids=[str(entry) for _, entry, _ in CASES])
+def test_exports_compute_the_formula(shape: list[int], entry: dict[str, Any], function: Function) -> None:
+    network = convcalc.load({"name": "net", "input": shape, "layers": [entry]})
+    torch.manual_seed(1)
+    values = torch.randn(2, *shape)
+    expected = function(values)
+    with torch.no_grad():
+        assert torch.allclose(module_of(network)(values), expected, atol=1e-5)
+    if network.nodes[0].layer.kind not in WITHOUT_OPERATOR:
+        found = values_of_graph(network, values)
+        assert found.shape == expected.shape
+        assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_the_shape_of_the_formula_is_that_of_the_layer() -> None:
+    for shape, entry, function in CASES:
+        network = convcalc.load({"input": shape, "layers": [entry]})
+        assert tuple(function(torch.zeros(2, *shape)).shape[1:]) == network.nodes[0].layer.output.sizes
