@@ -214,9 +214,15 @@ class Number(Key[float]):
     """An argument that is a number, optionally limited to a range that includes its ends."""
 
     def __init__(
-        self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
+        self,
+        help: str,
+        default: float | None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        default_text: str = "",
     ) -> None:
-        super().__init__(help, default)
+        super().__init__(help, default, default_text=default_text)
         self.minimum = minimum
         self.maximum = maximum
         self.expected = "a number" if minimum is None else f"a number from {minimum} to {maximum}"

@@ -28,7 +28,7 @@ from convcalc.layers.base import Layer
 from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
-from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale
+from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale, Shift
 from convcalc.layers.opaque import Opaque
 from convcalc.layers.pool import (
     AdaptiveAvgPool,
@@ -58,7 +58,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         MaxUnpool,
         BlurPool,
     ),
-    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale),
+    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale, Shift),
     "activation": (
         ReLU,
         ReLU6,

@@ -28,6 +28,10 @@ CASES: list[Case] = [
     ([7], {"slice": {"channels": [1], "step": 2}}, lambda x: x[:, 1::2]),
     ([2, 9], {"slice": {"length": [-4]}}, lambda x: x[:, :, -4:]),
     ([2, 5, 9], {"slice": {"width": [1, -1], "step": 3}}, lambda x: x[..., 1:-1:3]),
+    ([3, 4, 5], {"scale": 0.3}, lambda x: x * 0.3),
+    ([3], {"shift": -2}, lambda x: x - 2),
+    ([3, 4, 5], {"scale": {}}, lambda x: x * torch.ones(3, 1, 1)),
+    ([3, 4], {"shift": {}}, lambda x: x + torch.zeros(3, 1)),
     ([2, 5, 9, 3], {"slice": {"depth": [0, 5], "step": 2}}, lambda x: x[:, :, ::2]),
 ]
 

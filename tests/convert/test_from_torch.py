@@ -384,3 +384,21 @@ def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
     assert report.totals.params == 224
     assert not report.complete
     assert "does not use" not in read_module(module, PICTURE).origin
+
+
+@pytest.mark.torch
+def test_numbers_and_learnt_values_per_channel_are_scales_and_shifts() -> None:
+    graph = read_module(modules().ScaledAndShifted(), (4, 8, 8))
+    assert [(step.kind, dict(step.arguments)) for step in graph.steps] == [
+        ("scale", {"factor": 2.0}),
+        ("scale", {"factor": 0.25}),
+        ("shift", {"amount": -1.0}),
+        ("shift", {}),
+        ("scale", {"factor": 0.5}),
+        ("shift", {"amount": 3.0}),
+    ]
+
+
+@pytest.mark.torch
+def test_a_tensor_subtracted_from_a_number_is_opaque() -> None:
+    assert kinds(read_module(modules().Complement(), (4, 8, 8)))[-1] == "opaque"

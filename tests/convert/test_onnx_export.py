@@ -142,6 +142,8 @@ AFFINE = [
     {"conv": {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": "same"}},
     {"conv_transpose": {"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1, "groups": 2}},
     {"dropout": {"p": 0.15}},
+    {"scale": 0.3},
+    {"shift": -2},
     {"slice": {"channels": [-3], "step": 2}},
     {"slice": {"height": [1, -2], "step": 3}},
     *({"pad": {"padding": [[0, 2], 1], "mode": mode}} for mode in ("reflect", "replicate", "circular")),

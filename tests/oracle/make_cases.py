@@ -73,6 +73,17 @@ class Scale(nn.Module):
         return values * self.gamma
 
 
+class Shift(nn.Module):
+    """A learnt bias per channel."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + self.beta
+
+
 class LocallyConnected(nn.Module):
     """A convolution with separate weights at every position; PyTorch has none, so its windows are unfolded."""
 
@@ -421,6 +432,14 @@ def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
     return nn.Sequential(channels_last, nn.LayerNorm(shape[0], elementwise_affine=affine), channels_first)
 
 
+def scaled(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values * arguments["factor"]) if "factor" in arguments else Scale(shape)
+
+
+def shifted(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values + arguments["amount"]) if "amount" in arguments else Shift(shape)
+
+
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
     """A layer that accepts the spec's arguments unchanged."""
 
@@ -471,7 +490,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "identity": plain(nn.Identity),
     **ACTIVATIONS,
     "drop_path": lambda shape, arguments: nn.Identity(),  # of Huang et al. 2016; at inference every path is kept
-    "scale": lambda shape, arguments: Scale(shape),
+    "scale": lambda shape, arguments: scaled(shape, arguments),
+    "shift": lambda shape, arguments: shifted(shape, arguments),
     "add": lambda shape, arguments: Call(lambda values: sum([values] * len(arguments["from"]))),
     "multiply": lambda shape, arguments: Call(lambda values: values ** len(arguments["from"])),
     "concat": lambda shape, arguments: Call(lambda values: torch.cat([values] * len(arguments["from"]), 1)),
@@ -855,6 +875,11 @@ def drop_path_boundaries() -> Iterator[Request]:
         yield shape, chosen(p=share)
 
 
+def number_boundaries(name: str) -> Iterator[Request]:
+    for shape, number in product(SHAPES, (None, 0.5, -2, 0)):
+        yield shape, chosen(**{name: number})
+
+
 def bare_boundaries() -> Iterator[Request]:
     for shape in SHAPES:
         yield shape, {}
@@ -911,6 +936,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "dropout": dropout_boundaries,
     "leaky_relu": leaky_relu_boundaries,
     "drop_path": drop_path_boundaries,
+    "scale": lambda: number_boundaries("factor"),
+    "shift": lambda: number_boundaries("amount"),
     **dict.fromkeys(("add", "multiply", "concat"), merge_boundaries),
 }
 

@@ -159,7 +159,7 @@ def product(*values: Tensor) -> Tensor:
 OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "dropout": lambda _, arguments: FusedDropout(**arguments),
     "drop_path": lambda _, arguments: DropPath(**arguments),
-    "scale": lambda shapes, _: Scale(shapes[0]),
+    "scale": lambda shapes, arguments: make_cases.scaled(shapes[0], arguments) if arguments else Scale(shapes[0]),
     "blurpool": lambda shapes, arguments: BlurPool(shapes[0], arguments.get("kernel_size", 3)),
     "max_unpool": lambda shapes, arguments: MaxUnpool(shapes[0], arguments["kernel_size"]),
     "add": lambda _shapes, _: Call(lambda *values: sum(values[1:], values[0])),
@@ -210,6 +210,8 @@ ARGUMENTS: dict[str, list[Case]] = {
     "prelu": [{}, {"num_parameters": 8}],
     "dropout": [{}, {"p": 0}],
     "drop_path": [{}, {"p": 0}],
+    "scale": [{}, {"factor": 0.5}],
+    "shift": [{}, {"amount": 0.5}],
 }
 MAPS: list[Shape] = [[8, 6], [8, 6, 4], [8, 6, 4, 8]]
 ANY: list[Shape] = [[8], *MAPS]
@@ -217,7 +219,8 @@ SHAPES: dict[str, list[Shape]] = {
     "linear": [[8]],
     "pixel_shuffle": [[8, 6, 4]],
     **dict.fromkeys(
-        ("batchnorm", "layernorm", "flatten", "prelu", "dropout", "drop_path", "scale", "identity", "slice"), ANY
+        ("batchnorm", "layernorm", "flatten", "prelu", "dropout", "drop_path", "scale", "shift", "identity", "slice"),
+        ANY,
     ),
     **dict.fromkeys(make_cases.ACTIVATIONS, ANY),
 }

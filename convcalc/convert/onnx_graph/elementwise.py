@@ -13,6 +13,7 @@ from convcalc.convert.onnx_graph.program import Operation
 from convcalc.convert.onnx_graph.step_builder import Builder, Data, UnsupportedOperation
 
 Rule = Callable[[Builder, Operation], None]
+_LARGEST_SINGLE = 3.4e38
 
 
 def activation_rule(kind: str) -> Rule:
@@ -200,7 +201,7 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
 def merge_rule(kind: str) -> Rule:
     """Return a rule for Add, Sum or Mul. Inputs from layers are merged by a layer of kind `kind`: `add` or `multiply`.
 
-    A product with one learnt factor per channel becomes a `scale`.
+    A product with a number or one learnt factor per channel becomes a `scale`, such a sum a `shift`.
     """
 
     def rule(builder: Builder, operation: Operation) -> None:
@@ -219,18 +220,32 @@ def merge_rule(kind: str) -> Rule:
 
 
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
-    """Convert a product of data and one learnt factor per channel to a `scale`.
+    """Convert a product or sum of data and a number, or one learnt value per channel, to a `scale` or `shift`.
 
-    Raises UnsupportedOperation for any other sum or product with a constant.
+    Raises UnsupportedOperation for any other constant.
     """
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
-    sizes = builder.value(operation.inputs[places[0]]).dims
-    if kind != "multiply" or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
+    value = builder.value(operation.inputs[places[0]])
+    single = max(value.dims, default=1) == 1
+    number = _read_number(value.contents) if single else None
+    if len(places) + len(data) > 2 or (single and number is None):
         verb = "adds" if kind == "add" else "multiplies by"
-        only = "only multiplication by one learnt factor per channel is supported"
-        raise UnsupportedOperation(f"it {verb} a constant of shape {list(sizes)}; {only}")
-    _check_channel_axis(sizes, data[0], "factors")
+        only = "only numbers and one learnt value per channel are supported"
+        raise UnsupportedOperation(f"it {verb} a constant of shape {list(value.dims)}; {only}")
+    layer, argument, what = ("shift", "amount", "biases") if kind == "add" else ("scale", "factor", "factors")
+    if number is not None:
+        builder.add(operation, layer, {argument: number}, data, order=data[0].order)
+        return
+    _check_channel_axis(value.dims, data[0], what)
     roots = builder.roots(operation, places[0])
     if not is_learnt(builder.program, roots):
-        raise UnsupportedOperation("it multiplies by a constant that is not learnt")
-    builder.add(operation, "scale", {}, data, roots, data[0].order)
+        raise UnsupportedOperation(f"it {'adds' if kind == 'add' else 'multiplies by'} a constant that is not learnt")
+    builder.add(operation, layer, {}, data, roots, data[0].order)
+
+
+def _read_number(contents: Any) -> float | None:
+    """Return the only number of an array; None if its contents are unknown or single precision does not have it."""
+    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiu":
+        return None
+    number = float(contents.ravel()[0])
+    return _shorten_number(number) if abs(number) <= _LARGEST_SINGLE else None

@@ -227,7 +227,17 @@ def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_scale(writer: OnnxWriter, layer: Any) -> None:
+    if layer.factor is not None:
+        writer.add("Mul", writer.number(layer.factor))
+        return
     writer.add("Mul", writer.weight("weight", (layer.input.channels, *(1,) * layer.input.axes), ONE))
+
+
+def _write_shift(writer: OnnxWriter, layer: Any) -> None:
+    if layer.amount is not None:
+        writer.add("Add", writer.number(layer.amount))
+        return
+    writer.add("Add", writer.weight("bias", (layer.input.channels, *(1,) * layer.input.axes), ZERO))
 
 
 def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
@@ -385,6 +395,7 @@ WRITERS: dict[str, _WriteRule] = {
     "instancenorm": _write_instancenorm,
     "local_response_norm": _write_response_norm,
     "scale": _write_scale,
+    "shift": _write_shift,
     "relu": _operator_rule("Relu"),
     "relu6": _clip_rule(0.0, 6.0),
     "hardtanh": _clip_rule(-1.0, 1.0),

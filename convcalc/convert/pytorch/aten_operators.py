@@ -4,6 +4,7 @@ A handler takes the TraceReader, the node of the operation and its arguments by 
 and returns the layer's output. It raises UnreadableOperation if no layer kind matches.
 """
 
+from math import isfinite
 from typing import Any
 
 from convcalc.convert.pytorch.activation_patterns import operator_name
@@ -272,7 +273,7 @@ def _read_dropout(reader: TraceReader, node: Any, given: Arguments) -> KnownValu
 def _merge_handler(kind: str) -> Handler:
     """Return the handler for a sum or difference (kind `add`), or a product or quotient (kind `multiply`), of tensors.
 
-    A product with one learnt factor per channel is read as a `scale` layer instead.
+    With a number, or one learnt value per channel, it is read as a `scale` or `shift` layer instead.
     """
 
     def handle(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
@@ -280,10 +281,10 @@ def _merge_handler(kind: str) -> Handler:
             raise UnreadableOperation
         known = [reader.known.get(argument) for argument in node.args[:2] if hasattr(argument, "users")]
         weights = [weight for weight in known if isinstance(weight, TracedWeight)]
-        if kind == "multiply" and len(weights) == 1 and len(known) == 2:
-            return _add_scale(reader, node, weights[0])
+        if len(weights) == 1 and len(known) == 2 and _is_sum_or_product(node):
+            return _add_channel_values(reader, node, weights[0], "scale" if kind == "multiply" else "shift")
         if len(node.args) < 2 or len(known) < 2:
-            raise UnreadableOperation(f"{kind} with a number")
+            return _add_number(reader, node, kind)
         values = [reader.tensor(argument) for argument in node.args[:2]]
         if len({(len(value.shape), value.last) for value in values}) > 1:
             raise UnreadableOperation
@@ -308,8 +309,31 @@ def _read_expand(reader: TraceReader, node: Any, given: Arguments) -> KnownValue
     return value
 
 
-def _add_scale(reader: TraceReader, node: Any, weight: TracedWeight) -> KnownValue:
-    """Add a `scale` layer, which multiplies each channel by a learnt factor.
+def _is_sum_or_product(node: Any) -> bool:
+    return operator_name(node) in ("add", "mul")
+
+
+def _add_number(reader: TraceReader, node: Any, kind: str) -> KnownValue:
+    """Add a `scale` or `shift` layer for a sum, difference, product or quotient of a tensor and a number.
+
+    Raises UnreadableOperation if the number comes first in a difference or quotient, or is not finite.
+    """
+    name = operator_name(node)
+    numbers = [argument for argument in node.args[:2] if isinstance(argument, int | float)]
+    first = isinstance(node.args[0], int | float)
+    if len(numbers) != 1 or (first and not _is_sum_or_product(node)) or (name == "div" and numbers == [0]):
+        raise UnreadableOperation(f"{kind} with a number")
+    value = reader.tensor(node.args[1 if first else 0])
+    number = float(numbers[0])
+    changed = {"add": number, "sub": -number, "mul": number, "div": 1 / number if name == "div" else 0.0}[name]
+    if not isfinite(changed):
+        raise UnreadableOperation(f"{kind} with a number")
+    layer, argument = ("scale", "factor") if kind == "multiply" else ("shift", "amount")
+    return reader.step(node, layer, {argument: changed}, [value], value.shape, last=value.last)
+
+
+def _add_channel_values(reader: TraceReader, node: Any, weight: TracedWeight, kind: str) -> KnownValue:
+    """Add a `scale` or `shift` layer, which multiplies each channel by a learnt factor or adds a learnt bias to it.
 
     Raises UnreadableOperation if `weight` does not have exactly one value per channel.
     """
@@ -317,8 +341,8 @@ def _add_scale(reader: TraceReader, node: Any, weight: TracedWeight) -> KnownVal
     sizes = (1,) * (1 + len(value.shape) - len(weight.sizes)) + weight.sizes
     wanted = tuple(size if axis == value.channel_axis else 1 for axis, size in enumerate(value.sizes))
     if sizes != wanted:
-        raise UnreadableOperation("multiply with a learnt tensor")
-    return reader.step(node, "scale", {}, [value], value.shape, [weight], last=value.last)
+        raise UnreadableOperation("multiply or add with a learnt tensor")
+    return reader.step(node, kind, {}, [value], value.shape, [weight], last=value.last)
 
 
 _BROADCASTING = ("add", "sub", "mul", "div")

@@ -134,6 +134,39 @@ class Scale(nn.Module):
         return x * self.weight.view(-1, *(1,) * (x.dim() - 2))
 
 
+class ScaleBy(nn.Module):
+    """Multiplies all values by a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class Shift(nn.Module):
+    """One learnt bias per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.view(-1, *(1,) * (x.dim() - 2))
+
+
+class ShiftBy(nn.Module):
+    """Adds a number to all values."""
+
+    def __init__(self, amount: float) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.amount
+
+
 class DropPath(nn.Module):
     """Drops whole paths at random in training (stochastic depth)."""
 

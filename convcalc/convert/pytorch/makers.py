@@ -182,6 +182,18 @@ def _make_instancenorm(layer: Any) -> LayerModules:
     )
 
 
+def _make_scale(layer: Any) -> LayerModules:
+    if layer.factor is not None:
+        return LayerModules(ModuleCall("ScaleBy", (CallArgument("factor", layer.factor),)))
+    return LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),)))
+
+
+def _make_shift(layer: Any) -> LayerModules:
+    if layer.amount is not None:
+        return LayerModules(ModuleCall("ShiftBy", (CallArgument("amount", layer.amount),)))
+    return LayerModules(ModuleCall("Shift", (CallArgument("channels", layer.input.channels),)))
+
+
 def _make_reshape(layer: Any) -> LayerModules:
     """Use nn.Unflatten if the input is a vector, else the class Reshape in extra_modules.py."""
     shape = layer.output.sizes
@@ -252,7 +264,8 @@ MAKERS: dict[str, Maker] = {
     "local_response_norm": lambda layer: LayerModules(
         ModuleCall("nn.LocalResponseNorm", (CallArgument("size", layer.size),))
     ),
-    "scale": lambda layer: LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),))),
+    "scale": _make_scale,
+    "shift": _make_shift,
     "softmax": _softmax_maker("nn.Softmax"),
     "log_softmax": _softmax_maker("nn.LogSoftmax"),
     "drop_path": lambda layer: LayerModules(ModuleCall("DropPath", (CallArgument("p", layer.p, 0.5),))),
