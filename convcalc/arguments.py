@@ -523,6 +523,35 @@ class IntegerList(Key[tuple[int, ...]]):
         return self.sign + self.separator.join(map(str, value))
 
 
+class AxisNames(Key[tuple[str, ...]]):
+    """An argument that is the name of an axis, or a list of different names."""
+
+    named = ("channels", "length", "depth", "height", "width")
+    expected = f"one of {join_words(named)}, or a list of them"
+
+    def read(self, value: Any, axes: int | None) -> tuple[str, ...]:
+        """Return the names as a tuple; raises `Flaw` if there is none, or one is unknown or listed twice."""
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names:
+            raise self.flaw(value)
+        for index, name in enumerate(names):
+            if name not in self.named or not isinstance(name, str):
+                raise self.flaw(name, *(((index,), join_words(self.named)) if isinstance(value, list) else ()))
+        if len(set(names)) < len(names):
+            raise Flaw(f"{self.name} lists an axis twice: {', '.join(names)}", key=self.name)
+        return tuple(names)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a name or a list of names."""
+        name = {"enum": list(self.named)}
+        items = {"anyOf": [name, EXPRESSION]}
+        return {"anyOf": [name, {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}]}
+
+    def glance(self, value: tuple[str, ...]) -> str:
+        """Return the names, separated by blanks: `height width`."""
+        return " ".join(value)
+
+
 class NamedShape:
     """The layer that an argument refers to by name, and its output shape (None: unknown)."""
 

@@ -4,6 +4,7 @@ from convcalc.layers.activation import (
     CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
     Dropout,
     DropPath,
@@ -41,7 +42,8 @@ from convcalc.layers.pool import (
     MaxPool,
     MaxUnpool,
 )
-from convcalc.layers.reshape import Flatten, Reshape, Slice
+from convcalc.layers.reduce import Mean, Std, Sum
+from convcalc.layers.reshape import Flatten, Permute, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
@@ -68,6 +70,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         SELU,
         CELU,
         GELU,
+        GLU,
         SiLU,
         Mish,
         Sigmoid,
@@ -82,7 +85,8 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     ),
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
-    "reshaping": (Flatten, Reshape, Slice),
+    "reducing": (Mean, Sum, Std),
+    "reshaping": (Flatten, Reshape, Permute, Slice),
     "merging": (Add, Multiply, Concat),
     "other": (Opaque,),
 }

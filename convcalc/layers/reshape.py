@@ -1,8 +1,8 @@
-"""Defines layers that rearrange or select values without computing anything: flatten, reshape and slice."""
+"""Defines layers that rearrange or select values without computing anything: flatten, reshape, permute, slice."""
 
 from math import prod
 
-from convcalc.arguments import LARGEST, Integer, IntegerList
+from convcalc.arguments import LARGEST, AxisNames, Integer, IntegerList
 from convcalc.intervals import SAME, Reads
 from convcalc.layers.base import Reach, check_one_of, find_size, name_sizes
 from convcalc.layers.mixins import Free, SamePlace, SavesNothing
@@ -143,3 +143,47 @@ class Slice(Free, SavesNothing):
         """Return which channel or position of the input each one of the output is."""
         _, (start, _) = self.find_range()
         return Reads(1, self.step, (start,), (start,))
+
+
+class Permute(Free, SavesNothing):
+    """Changes the order of the axes.
+
+    The receptive field is unknown if the channels or the order of spatial axes change, because positions then mean
+    something else. To move the channels to the end for one layer, use the argument of that layer: `layernorm: {axes:
+    channels}` and `pointwise_conv` work on the channels of every position.
+    Output: the sizes of the input in the given order.
+    Counted: nothing.
+    Source: torch.permute.
+    Example on [64, 10, 20]: permute: {order: [height, channels, width]}
+    """
+
+    kind = "permute"
+    main = "order"
+    is_part = True
+    order = AxisNames("all axes of the input, in their new order", required=True)
+
+    def normalise(self) -> None:
+        """Raise `Flaw` unless every axis of the input is listed."""
+        names = [name for name, _ in name_sizes(self.input)]
+        if sorted(names) != sorted(self.order):
+            raise Flaw(
+                f"order must list every axis of the input ({self.input}) once: {', '.join(names)}; "
+                f"got {', '.join(self.order)}",
+                key="order",
+                code="CV016",
+            )
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: the sizes of the input in the given order."""
+        sizes = dict(name_sizes(self.input))
+        channels, *spatial = [sizes[name] for name in self.order]
+        return Shape(channels, tuple(spatial))
+
+    def list_places(self) -> list[int]:
+        """Return, for each axis of the output, the number of the axis of the input that it is; 0 is the channels."""
+        names = [name for name, _ in name_sizes(self.input)]
+        return [names.index(name) for name in self.order]
+
+    def reach(self) -> Reach:
+        """Return `same` if no axis moves, otherwise `elsewhere`."""
+        return "same" if self.list_places() == sorted(self.list_places()) else "elsewhere"

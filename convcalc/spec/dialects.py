@@ -65,9 +65,11 @@ _FOREIGN_KINDS: dict[str, str] = {
     "concatenation": "concat",
     "route": "concat",
     "shortcut": "add",
-    "sum": "add",
     "mul": "multiply",
     "view": "reshape",
+    "transpose": "permute",
+    "reducemean": "mean",
+    "reducesum": "sum",
     "stochasticdepth": "drop_path",
     "noop": "identity",
     "sequential": "sequence",
@@ -147,9 +149,6 @@ _UNSUPPORTED_KINDS = frozenset(
         "embedding",
         "deformconv",
         "deformableconv",
-        "permute",
-        "transpose",
-        "glu",
     }
 )
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})

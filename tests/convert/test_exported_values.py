@@ -32,6 +32,14 @@ CASES: list[Case] = [
     ([3], {"shift": -2}, lambda x: x - 2),
     ([3, 4, 5], {"scale": {}}, lambda x: x * torch.ones(3, 1, 1)),
     ([3, 4], {"shift": {}}, lambda x: x + torch.zeros(3, 1)),
+    ([4, 5, 6], {"glu": {}}, lambda x: x[:, :2] * x[:, 2:].sigmoid()),
+    ([3, 4, 5], {"permute": ["width", "channels", "height"]}, lambda x: x.permute(0, 3, 1, 2)),
+    ([3, 4, 5], {"mean": ["width", "height"]}, lambda x: x.mean((2, 3), keepdim=True)),
+    ([3, 4, 5], {"sum": {"axes": ["height"], "keepdims": False}}, lambda x: x.sum(2)),
+    ([3, 4, 5], {"mean": {"axes": ["height", "channels"], "keepdims": False}}, lambda x: x.mean((1, 2)).unsqueeze(1)),
+    ([3, 4, 5], {"sum": {"axes": ["channels"], "keepdims": False}}, lambda x: x.sum(1, keepdim=True)),
+    ([3, 4], {"std": "length"}, lambda x: x.std(2, keepdim=True)),
+    ([3, 4, 5], {"std": {"axes": ["width"], "correction": 0, "keepdims": False}}, lambda x: x.std(3, correction=0)),
     ([2, 5, 9, 3], {"slice": {"depth": [0, 5], "step": 2}}, lambda x: x[:, :, ::2]),
 ]
 

@@ -22,6 +22,11 @@ OTHERWISE = {
     "separable_conv",
     "adaptive_avgpool",
     "adaptive_maxpool",
+    "permute",
+    "mean",
+    "sum",
+    "std",
+    "glu",
 }  # exported as several nodes, or without an identical kind
 
 

@@ -374,6 +374,12 @@ A_VALUE = [
     ("slice", {"channels": [1, 3]}, 0, 0),
     ("slice", {"width": [1, -1], "step": 2}, 0, 0),
     ("max_unpool", {"kernel_size": 2}, 0, 0),
+    ("permute", {"order": ["width", "channels", "height"]}, 0, 0),
+    ("glu", {}, 1, 0),
+    ("mean", {"axes": "height"}, 1, 5),
+    ("mean", {"axes": ["height", "channels"], "keepdims": False}, 1, 23),
+    ("sum", {"axes": ["width", "height"]}, 0, 35),
+    ("std", {"axes": "height"}, 6 + 2, 5 + 6 + 5),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.specs import only_layer, problem
+from tests.support.specs import only_layer, problem, report
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,16 @@ from tests.support.specs import only_layer, problem
         ({"slice": {"width": [1, 2, 3]}}, "width must be a list [start, stop], or [start] for all from there on", ""),
         ({"slice": {"width": ["a", 2]}}, "each entry of width must be an integer; got 'a'", ""),
         ({"slice": {"width": [1, 2], "step": -1}}, "step must be a positive integer; got -1", ""),
+        ({"mean": {"axes": []}}, "axes must be one of channels, length, depth, height or width, or a list of them", ""),
+        ({"mean": ["height", "heigth"]}, "each entry of axes must be channels, length, depth, height or width", ""),
+        ({"sum": ["width", "width"]}, "axes lists an axis twice: width, width", ""),
+        ({"mean": "length"}, "the input of mean (4×8×9) has no length", "use channels, height or width"),
+        ({"std": {"axes": "height", "correction": 8}}, "std of 8 values needs a correction below that; got 8", ""),
+        (
+            {"permute": ["height", "width"]},
+            "order must list every axis of the input (4×8×9) once: channels, height, width; got height, width",
+            "",
+        ),
     ],
 )
 def test_a_wrong_argument_is_explained(entry: dict[str, Any], message: str, hint: str) -> None:
@@ -41,3 +51,31 @@ def test_a_wrong_argument_is_explained(entry: dict[str, Any], message: str, hint
 
 def test_a_range_is_reported_with_the_numbers_that_it_stands_for() -> None:
     assert only_layer([4, 8, 9], {"slice": {"width": [-3]}})["arguments"] == {"width": [6, 9], "step": 1}
+
+
+def test_glu_needs_an_even_number_of_channels() -> None:
+    found = problem({"input": [3, 8], "layers": ["glu"]})
+    assert found.message == "glu needs an even number of channels, but its input has 3 (3×8)"
+
+
+CONV = {"conv": {"out_channels": 4, "kernel_size": 3}}
+
+
+@pytest.mark.parametrize(
+    "entry", [{"permute": ["channels", "width", "height"]}, {"mean": {"axes": "height", "keepdims": False}}]
+)
+def test_the_receptive_field_is_unknown_where_positions_mean_something_else(entry: dict[str, Any]) -> None:
+    found = report({"input": [4, 8, 9], "layers": [CONV, entry, "relu"]})["layers"]
+    assert [layer["receptive_field"]["size"] for layer in found[1:]] == [None, None]
+    whole = report({"input": [4, 8, 9], "layers": [CONV, entry, "global_avgpool"]})["layers"]
+    assert whole[-1]["receptive_field"]["global"]
+
+
+def test_a_part_of_a_permuted_map_depends_on_an_unknown_part_of_the_input() -> None:
+    layers = [{"permute": ["channels", "width", "height"]}, {"crop": [2, 0]}, "global_avgpool"]
+    assert report({"input": [4, 8, 9], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
+
+
+def test_a_permutation_that_moves_nothing_keeps_the_receptive_field() -> None:
+    layers = [CONV, {"permute": ["channels", "height", "width"]}]
+    assert report({"input": [4, 8, 9], "layers": layers})["layers"][1]["receptive_field"]["size"] == [3, 3]

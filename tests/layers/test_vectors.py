@@ -41,6 +41,10 @@ TAKE_VECTORS: dict[str, dict[str, Any]] = {
     "groupnorm": {"num_groups": 2},
     "reshape": {"shape": [8]},
     "slice": {"channels": [0, 8]},
+    "permute": {"order": ["channels"]},
+    "mean": {"axes": "channels"},
+    "sum": {"axes": "channels"},
+    "std": {"axes": "channels"},
     "opaque": {"output_shape": [8]},
 }
 MERGE = ("add", "multiply", "concat")

@@ -20,7 +20,7 @@ import json
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -390,10 +390,7 @@ def crop(shape: Shape, arguments: Arguments) -> nn.Module:
 
 def sliced(shape: Shape, arguments: Arguments) -> nn.Module:
     """Unlike a slice of Python, narrow refuses a range that the axis does not have."""
-    names = (
-        "channels",
-        *{1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}.get(len(shape) - 1, ()),
-    )
+    names = NAMES[len(shape) - 1]
     [(name, bounds)] = [(name, value) for name, value in arguments.items() if name != "step"]
     if name not in names:
         raise ValueError(name)
@@ -440,6 +437,35 @@ def shifted(shape: Shape, arguments: Arguments) -> nn.Module:
     return Call(lambda values: values + arguments["amount"]) if "amount" in arguments else Shift(shape)
 
 
+NAMES = {
+    0: ("channels",),
+    1: ("channels", "length"),
+    2: ("channels", "height", "width"),
+    3: ("channels", "depth", "height", "width"),
+}
+
+
+def places(shape: Shape, names: list[str]) -> list[int]:
+    """The numbers of axes, counted with the batch; raises ValueError if the input has no such axis."""
+    return [NAMES[len(shape) - 1].index(name) + 1 for name in names]
+
+
+def reduction(name: str) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        axes = places(shape, each_axis(arguments["axes"], 1))
+        options = {"correction": arguments["correction"]} if "correction" in arguments else {}
+        if name == "std" and product_of(shape[axis - 1] for axis in axes) <= arguments.get("correction", 1):
+            raise ValueError  # PyTorch divides by zero
+        dropped = [] if arguments.get("keepdims", True) else [axis for axis in axes if axis > 1]
+        return Call(lambda values: getattr(values, name)(axes, keepdim=True, **options).squeeze(dropped))
+
+    return build
+
+
+def permute(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values.permute(0, *places(shape, arguments["order"])))
+
+
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
     """A layer that accepts the spec's arguments unchanged."""
 
@@ -477,6 +503,11 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "pad": pad,
     "crop": crop,
     "slice": sliced,
+    "permute": permute,
+    "mean": reduction("mean"),
+    "sum": reduction("sum"),
+    "std": reduction("std"),
+    "glu": plain(nn.GLU, dim=1),
     "linear": linear,
     "flatten": plain(nn.Flatten),
     "reshape": reshape,
@@ -808,6 +839,29 @@ def slice_boundaries() -> Iterator[Request]:
             yield shape, {name: bounds, "step": step}
 
 
+def reduction_boundaries(**options: tuple[Any, ...]) -> Iterator[Request]:
+    named = ("channels", "length", "height", "width", ["depth"], ["width", "channels"], ["height", "width"])
+    for shape, axes in product(([7], [4, 9], [3, 5, 6], [2, 1, 4, 5], [3, 1, 1]), named):
+        yield shape, {"axes": axes}
+        yield shape, {"axes": axes, "keepdims": False}
+        for name, values in options.items():
+            for value in values:
+                yield shape, {"axes": axes, name: value}
+
+
+def permute_boundaries() -> Iterator[Request]:
+    for shape in ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5]):
+        for order in permutations(NAMES[len(shape) - 1]):
+            yield shape, {"order": list(order)}
+    yield [3, 5, 6], {"order": ["height", "width"]}
+    yield [3, 5, 6], {"order": ["channels", "length", "width"]}
+
+
+def glu_boundaries() -> Iterator[Request]:
+    for shape in ([8], [7], [4, 9], [6, 5, 6], [3, 4, 5], [2, 3, 4, 5]):
+        yield shape, {}
+
+
 SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
 MAPS = SHAPES[1:]
 
@@ -924,6 +978,10 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pad": pad_boundaries,
     "crop": crop_boundaries,
     "slice": slice_boundaries,
+    "permute": permute_boundaries,
+    **dict.fromkeys(("mean", "sum"), reduction_boundaries),
+    "std": lambda: reduction_boundaries(correction=(0, 1, 5)),
+    "glu": glu_boundaries,
     "linear": linear_boundaries,
     "flatten": flatten_boundaries,
     "reshape": reshape_boundaries,

@@ -28,6 +28,10 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "channel_shuffle": {"groups": 2},
     "reshape": {"shape": [4, 8]},
     "slice": {"channels": [0, 2]},
+    "permute": {"order": ["length", "channels"]},
+    "mean": {"axes": "length"},
+    "sum": {"axes": "length"},
+    "std": {"axes": "length"},
     "opaque": {"output_shape": [4, 8]},
 }
 CASES = [(kind, name) for kind, arguments in REQUIRED.items() for name in arguments]

@@ -360,9 +360,29 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
+AXIS_NAMES = {1: ["length"], 2: ["height", "width"], 3: ["depth", "height", "width"]}
+
+
+def reducing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """All positions along one axis become one."""
+    if len(sizes) == 1 or 1 in sizes:
+        return relu(draw, sizes)
+    number = draw(st.integers(0, len(sizes) - 1))
+    axes = [shifted(size, 0, 0) for size in sizes]
+    axes[number] = Axis(1, lambda i: range(sizes[number]), Fraction(0))
+    return [{draw(st.sampled_from(REDUCTIONS)): {"axes": [AXIS_NAMES[len(sizes)][number]]}}], axes
+
+
+REDUCTIONS = ("mean", "sum", "std")
+
+
+def gating(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    return [{"pointwise_conv": {"out_channels": 4}}, {"glu": {}}], [shifted(size, 0, 0) for size in sizes]
+
+
 def slicing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     number = draw(st.integers(0, len(sizes) - 1))
-    name = (["length"], ["height", "width"], ["depth", "height", "width"])[len(sizes) - 1][number]
+    name = AXIS_NAMES[len(sizes)][number]
     start = draw(st.integers(0, sizes[number] - 1))
     stop, step = draw(st.integers(start + 1, sizes[number])), draw(st.integers(1, 3))
     axes = [shifted(size, 0, 0) for size in sizes]
@@ -391,15 +411,15 @@ def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
-    resampling, resampling, shuffling, unshuffling, bordering, slicing, relu,
+    resampling, resampling, shuffling, unshuffling, bordering, slicing, reducing, gating, relu,
 )  # fmt: skip
 
 MERGES = ("add", "multiply", "concat")
 GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
 # all kinds that random networks may contain
 DRAWN = {
-    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
-    "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
+    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *REDUCTIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
+    "glu", "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from convcalc.convert.onnx_graph.composing import (
     list_pads,
     scale_and_bias,
 )
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, name_sizes
 
 _WriteRule = Callable[[OnnxWriter, Any], None]
 
@@ -345,6 +345,53 @@ def _write_slice(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([axis + 1]), *steps)
 
 
+def _write_permute(writer: OnnxWriter, layer: Any) -> None:
+    writer.add("Transpose", perm=[0, *(place + 1 for place in layer.list_places())])
+
+
+def _reduction_rule(operator: str) -> _WriteRule:
+    """Return a rule for a reduction that keeps the channels, as an axis of size 1 if they are reduced."""
+
+    def rule(writer: OnnxWriter, layer: Any) -> None:
+        axes, kept = _list_reduced(layer), layer.keepdims or layer.axes == ("channels",)
+        if kept or "channels" not in layer.axes:
+            writer.add(operator, writer.integers(axes), keepdims=int(kept))
+        else:
+            writer.add(operator, writer.integers(axes), last=False, keepdims=1)
+            writer.add("Squeeze", writer.integers(axis for axis in axes if axis > 1))
+
+    return rule
+
+
+def _list_reduced(layer: Any) -> list[int]:
+    names = ["batch", *(name for name, _ in name_sizes(layer.input))]
+    return sorted(names.index(name) for name in layer.axes)
+
+
+def _write_std(writer: OnnxWriter, layer: Any) -> None:
+    """Write the square root of the mean square of the deviations: ONNX has no operator for it."""
+    axes, [source] = _list_reduced(layer), writer.reads
+    writer.add("ReduceMean", writer.integers(axes), last=False, keepdims=1)
+    writer.reads = [source, *writer.reads]
+    writer.add("Sub", last=False)
+    writer.add("ReduceSumSquare", writer.integers(axes), last=False, keepdims=1)
+    writer.add("Div", writer.number(float(layer.count_reduced() - layer.correction)), last=False)
+    dropped = [] if layer.keepdims else [axis for axis in axes if axis > 1]
+    writer.add("Sqrt", last=not dropped)
+    if dropped:
+        writer.add("Squeeze", writer.integers(dropped))
+
+
+def _write_glu(writer: OnnxWriter, layer: Any) -> None:
+    """Write two slices, and the product of the first with the sigmoid of the second."""
+    [source], half = writer.reads, layer.output.channels
+    writer.add("Slice", writer.integers([0]), writer.integers([half]), writer.integers([1]), last=False)
+    [first], writer.reads = writer.reads, [source]
+    writer.add("Slice", writer.integers([half]), writer.integers([2 * half]), writer.integers([1]), last=False)
+    writer.add("Sigmoid", last=False)
+    writer.add("Mul", first)
+
+
 def _write_reshape(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
 
@@ -427,6 +474,11 @@ WRITERS: dict[str, _WriteRule] = {
     "flatten": _operator_rule("Flatten", axis=1),
     "reshape": _write_reshape,
     "slice": _write_slice,
+    "permute": _write_permute,
+    "mean": _reduction_rule("ReduceMean"),
+    "sum": _reduction_rule("ReduceSum"),
+    "std": _write_std,
+    "glu": _write_glu,
     "add": _merge_rule("Add", "Sum"),
     "multiply": _merge_rule("Mul"),
     "concat": _operator_rule("Concat", axis=1),

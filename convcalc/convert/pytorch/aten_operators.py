@@ -256,6 +256,14 @@ def _softmax_handler(kind: str) -> Handler:
     return handle
 
 
+def _read_glu(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
+    """Read a gated linear unit over the channels."""
+    value = reader.tensor(node.args[0])
+    if value.axis(given["dim"]) != value.channel_axis:
+        raise UnreadableOperation("glu over an axis other than the channels")
+    return reader.step(node, "glu", {}, [value], (value.shape[0] // 2, *value.shape[1:]), last=value.last)
+
+
 def _read_prelu(reader: TraceReader, node: Any, given: Arguments) -> KnownValue:
     """Read PReLU with a single slope or one per channel."""
     value, weight = reader.tensor(node.args[0]), reader.weight(given["weight"])
@@ -369,6 +377,7 @@ OPERATORS: dict[str, Handler] = {
             "hardsigmoid",
         )
     },
+    "glu": _read_glu,
     "leaky_relu": _activation_handler("leaky_relu", negative_slope="negative_slope"),
     **register_handler("hardtanh clamp clamp_min", _read_clamp),
     **register_handler("softmax _softmax", _softmax_handler("softmax")),

@@ -245,3 +245,51 @@ class Slice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[(slice(None),) * self.dim + (self.places,)]
+
+
+class Permute(nn.Module):
+    """Changes the order of the axes; the batch is axis 0."""
+
+    def __init__(self, order: tuple[int, ...]) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.order)
+
+
+class Mean(nn.Module):
+    """The mean over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(self.dim, keepdim=True).squeeze(self.dropped)
+
+
+class Sum(nn.Module):
+    """The sum over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(self.dim, keepdim=True).squeeze(self.dropped)
+
+
+class Std(nn.Module):
+    """The standard deviation over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], correction: int = 1, keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.correction = correction
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.std(self.dim, correction=self.correction, keepdim=True).squeeze(self.dropped)

@@ -28,7 +28,7 @@ from convcalc.convert.pytorch.torch_windows import (
     make_separable_conv,
     sliding_pool_maker,
 )
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, name_sizes
 from convcalc.network import Network, Node
 
 MERGES = {"add": " + ", "multiply": " * ", "concat": ", "}
@@ -210,6 +210,22 @@ def _make_slice(layer: Any) -> LayerModules:
     )
 
 
+def _reduction_maker(target: str) -> Maker:
+    def make(layer: Any) -> LayerModules:
+        names = [name for name, _ in name_sizes(layer.input)]
+        dims = tuple(sorted(names.index(name) + 1 for name in layer.axes))
+        correction = (CallArgument("correction", layer.correction, 1),) if layer.kind == "std" else ()
+        keepdim = CallArgument("keepdim", layer.keepdims, True)
+        return LayerModules(ModuleCall(target, (CallArgument("dim", dims), *correction, keepdim)))
+
+    return make
+
+
+def _make_permute(layer: Any) -> LayerModules:
+    order = (0, *(place + 1 for place in layer.list_places()))
+    return LayerModules(ModuleCall("Permute", (CallArgument("order", order),)))
+
+
 def _make_linear(layer: Any) -> LayerModules:
     return LayerModules(
         ModuleCall(
@@ -276,4 +292,9 @@ MAKERS: dict[str, Maker] = {
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,
+    "permute": _make_permute,
+    "mean": _reduction_maker("Mean"),
+    "sum": _reduction_maker("Sum"),
+    "std": _reduction_maker("Std"),
+    "glu": _softmax_maker("nn.GLU"),
 }
