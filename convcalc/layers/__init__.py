@@ -45,6 +45,7 @@ from convcalc.layers.pool import (
 from convcalc.layers.reduce import Mean, Std, Sum
 from convcalc.layers.reshape import Flatten, Permute, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
+from convcalc.layers.unfold import Fold, Unfold
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
@@ -86,7 +87,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
     "reducing": (Mean, Sum, Std),
-    "reshaping": (Flatten, Reshape, Permute, Slice),
+    "reshaping": (Flatten, Reshape, Permute, Slice, Unfold, Fold),
     "merging": (Add, Multiply, Concat),
     "other": (Opaque,),
 }

@@ -128,6 +128,7 @@ class PixelShuffle(Free, SavesNothing):
 class PixelUnshuffle(Free, SavesNothing):
     """Rearranges positions into channels: in 2-D, every r × r positions of a channel become r² channels.
 
+    TensorFlow's space_to_depth and ONNX's SpaceToDepth differ from it only in the order of the output channels.
     Output: channels × r^axes (axes: the number of spatial axes), and every size / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.

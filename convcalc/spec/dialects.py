@@ -67,6 +67,8 @@ _FOREIGN_KINDS: dict[str, str] = {
     "shortcut": "add",
     "mul": "multiply",
     "view": "reshape",
+    "im2col": "unfold",
+    "col2im": "fold",
     "transpose": "permute",
     "reducemean": "mean",
     "reducesum": "sum",

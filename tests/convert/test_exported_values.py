@@ -33,6 +33,13 @@ CASES: list[Case] = [
     ([3, 4, 5], {"scale": {}}, lambda x: x * torch.ones(3, 1, 1)),
     ([3, 4], {"shift": {}}, lambda x: x + torch.zeros(3, 1)),
     ([4, 5, 6], {"glu": {}}, lambda x: x[:, :2] * x[:, 2:].sigmoid()),
+    ([2, 7, 8], {"unfold": {"kernel_size": [3, 2], "padding": 1, "dilation": [2, 1]}}, lambda x: unfolded(x)),
+    ([2, 9], {"unfold": {"kernel_size": 3, "stride": 2}}, lambda x: x.unfold(2, 3, 2).transpose(2, 3).flatten(1, 2)),
+    (
+        [8, 4, 3],
+        {"fold": {"kernel_size": [2, 2], "stride": [2, 1], "padding": [0, 1], "output_size": [8, 2]}},
+        lambda x: torch.nn.functional.fold(x.flatten(2), (8, 2), 2, stride=(2, 1), padding=(0, 1)),
+    ),
     ([3, 4, 5], {"permute": ["width", "channels", "height"]}, lambda x: x.permute(0, 3, 1, 2)),
     ([3, 4, 5], {"mean": ["width", "height"]}, lambda x: x.mean((2, 3), keepdim=True)),
     ([3, 4, 5], {"sum": {"axes": ["height"], "keepdims": False}}, lambda x: x.sum(2)),
@@ -42,6 +49,10 @@ CASES: list[Case] = [
     ([3, 4, 5], {"std": {"axes": ["width"], "correction": 0, "keepdims": False}}, lambda x: x.std(3, correction=0)),
     ([2, 5, 9, 3], {"slice": {"depth": [0, 5], "step": 2}}, lambda x: x[:, :, ::2]),
 ]
+
+
+def unfolded(x: Any) -> Any:
+    return torch.nn.functional.unfold(x, (3, 2), padding=1, dilation=(2, 1)).unflatten(2, (5, 9))
 
 
 def padded(x: Any, sides: tuple[int, ...], mode: str) -> Any:

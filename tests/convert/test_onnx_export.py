@@ -23,6 +23,8 @@ OTHERWISE = {
     "adaptive_avgpool",
     "adaptive_maxpool",
     "permute",
+    "unfold",
+    "fold",
     "mean",
     "sum",
     "std",

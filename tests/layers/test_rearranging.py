@@ -31,6 +31,17 @@ from tests.support.specs import only_layer, problem, report
         ({"slice": {"width": [1, 2, 3]}}, "width must be a list [start, stop], or [start] for all from there on", ""),
         ({"slice": {"width": ["a", 2]}}, "each entry of width must be an integer; got 'a'", ""),
         ({"slice": {"width": [1, 2], "step": -1}}, "step must be a positive integer; got -1", ""),
+        (
+            {"fold": {"kernel_size": 2, "output_size": 12}},
+            "output_size 12 has 11 windows, but the input's height is 8 (input 4×8×9)",
+            "",
+        ),
+        (
+            {"fold": {"kernel_size": 3, "output_size": [10, 11]}},
+            "kernel_size with 9 taps: 9 does not divide the 4 input channels",
+            "",
+        ),
+        ({"unfold": {"kernel_size": 10}}, "kernel of 10 does not fit the input's height of 8", "output size: floor("),
         ({"mean": {"axes": []}}, "axes must be one of channels, length, depth, height or width, or a list of them", ""),
         ({"mean": ["height", "heigth"]}, "each entry of axes must be channels, length, depth, height or width", ""),
         ({"sum": ["width", "width"]}, "axes lists an axis twice: width, width", ""),
@@ -46,7 +57,8 @@ from tests.support.specs import only_layer, problem, report
 def test_a_wrong_argument_is_explained(entry: dict[str, Any], message: str, hint: str) -> None:
     found = problem({"input": [4, 8, 9], "layers": [entry]})
     assert message in found.message
-    assert (found.hint or "") == hint
+    assert (found.hint or "").startswith(hint)
+    assert bool(found.hint) == bool(hint)
 
 
 def test_a_range_is_reported_with_the_numbers_that_it_stands_for() -> None:

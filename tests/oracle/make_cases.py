@@ -466,6 +466,51 @@ def permute(shape: Shape, arguments: Arguments) -> nn.Module:
     return Call(lambda values: values.permute(0, *places(shape, arguments["order"])))
 
 
+def unfold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """One window after another, with Tensor.unfold; nn.Unfold has 2-D windows only."""
+    before, padding = own_padding(shape, arguments, arguments.get("stride", 1), 0.0)
+    axes = len(shape) - 1
+    before = before or [padding_layer("ConstantPad", spread_pairs(padding, axes), 0.0)]
+    stride, dilation = (each_axis(arguments.get(name, 1), axes) for name in ("stride", "dilation"))
+    if axes == 2:
+        fold = nn.Unfold(arguments["kernel_size"], arguments.get("dilation", 1), 0, arguments.get("stride", 1))
+        counts = [
+            (size + sum(pair) - d * (k - 1) - 1) // s + 1
+            for (size, k, s, d), pair in zip(geometry(shape, arguments, stride), paddings_of(before[0]), strict=True)
+        ]
+        return nn.Sequential(*before, fold, Call(lambda values: values.unflatten(2, counts)))
+
+    def windows(values: Tensor) -> Tensor:
+        for axis, kernel in enumerate(each_axis(arguments["kernel_size"], axes)):
+            values = values.unfold(2 + axis, dilation[axis] * (kernel - 1) + 1, stride[axis])[..., :: dilation[axis]]
+        return values.permute(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)).flatten(1, 1 + axes)
+
+    return nn.Sequential(*before, Call(windows))
+
+
+def paddings_of(layer: Any) -> Pairs:
+    """The padding before and after each axis of a padding layer, first axis first."""
+    sides = list(layer.padding)
+    return [(sides[place], sides[place + 1]) for place in range(0, len(sides), 2)][::-1]
+
+
+def fold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """nn.Fold; a length is folded as the width of a map of height 1, and 3-D is left out."""
+    if len(shape) > 3:
+        raise UndecidedError
+    options = {name: arguments.get(name, default) for name, default in FOLD_DEFAULTS.items()}
+    if len(shape) == 3:
+        layer = nn.Fold(arguments["output_size"], arguments["kernel_size"], **options)
+        return nn.Sequential(Call(lambda values: values.flatten(2)), layer)
+    flat = {name: (value if name == "padding" else 1, value) for name, value in options.items()}
+    flat["padding"] = (0, options["padding"])
+    layer = nn.Fold((1, arguments["output_size"]), (1, arguments["kernel_size"]), **flat)
+    return nn.Sequential(layer, Call(lambda values: values.squeeze(2)))
+
+
+FOLD_DEFAULTS = {"dilation": 1, "padding": 0, "stride": 1}
+
+
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
     """A layer that accepts the spec's arguments unchanged."""
 
@@ -504,6 +549,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "crop": crop,
     "slice": sliced,
     "permute": permute,
+    "unfold": unfold,
+    "fold": fold,
     "mean": reduction("mean"),
     "sum": reduction("sum"),
     "std": reduction("std"),
@@ -857,6 +904,27 @@ def permute_boundaries() -> Iterator[Request]:
     yield [3, 5, 6], {"order": ["channels", "length", "width"]}
 
 
+def unfold_boundaries() -> Iterator[Request]:
+    yield from around_the_fit()
+    yield from same_sweep((1, 2))
+    yield from wrong_values(("kernel_size", "stride", "dilation"))
+    yield [3, 9, 7], {"kernel_size": [3, 2], "stride": [2, 1], "padding": [[1, 0], 2]}
+
+
+def fold_boundaries() -> Iterator[Request]:
+    for axes, kernel, stride, padding, dilation in product((1, 2), (1, 2, 3), (1, 2), (0, 1), (1, 2)):
+        for size in (5, 8):
+            count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            sizes = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+            for channels, positions in (
+                (2 * kernel**axes, count),
+                (kernel**axes + 1, count),
+                (kernel**axes, count + 1),
+            ):
+                yield [channels] + [positions] * axes, {"output_size": size, **sizes}
+    yield [12, 3, 2], {"output_size": [5, 4], "kernel_size": [2, 3], "stride": [2, 1], "padding": [1, 0]}
+
+
 def glu_boundaries() -> Iterator[Request]:
     for shape in ([8], [7], [4, 9], [6, 5, 6], [3, 4, 5], [2, 3, 4, 5]):
         yield shape, {}
@@ -979,6 +1047,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "crop": crop_boundaries,
     "slice": slice_boundaries,
     "permute": permute_boundaries,
+    "unfold": unfold_boundaries,
+    "fold": fold_boundaries,
     **dict.fromkeys(("mean", "sum"), reduction_boundaries),
     "std": lambda: reduction_boundaries(correction=(0, 1, 5)),
     "glu": glu_boundaries,

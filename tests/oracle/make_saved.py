@@ -200,6 +200,8 @@ ARGUMENTS: dict[str, list[Case]] = {
     "channel_shuffle": [{"groups": 2}],
     "pad": [{"padding": 1}, *({"padding": 1, "mode": mode} for mode in PADDING_MODES)],
     "crop": [{"amount": 1}],
+    "unfold": [{"kernel_size": 2, "stride": 2, "padding": 1}],
+    "fold": [{"kernel_size": [2, 2], "stride": 2, "output_size": [12, 8]}],
     "permute": [{"order": ["width", "height", "channels"]}],
     **{kind: [{"axes": ["channels"]}, {"axes": "channels", "keepdims": False}] for kind in ("mean", "sum", "std")},
     "slice": [{"channels": [0, 2]}, {"channels": [1], "step": 2}],
@@ -221,6 +223,7 @@ SHAPES: dict[str, list[Shape]] = {
     "linear": [[8]],
     "pixel_shuffle": [[8, 6, 4]],
     "permute": [[8, 6, 4]],
+    "fold": [[8, 6, 4]],
     **dict.fromkeys(
         (
             "batchnorm",

@@ -28,6 +28,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "channel_shuffle": {"groups": 2},
     "reshape": {"shape": [4, 8]},
     "slice": {"channels": [0, 2]},
+    "unfold": {"kernel_size": 1},
+    "fold": {"kernel_size": 1, "output_size": 8},
     "permute": {"order": ["length", "channels"]},
     "mean": {"axes": "length"},
     "sum": {"axes": "length"},

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import ceil, floor, lcm
+from math import ceil, floor, lcm, prod
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -376,6 +376,25 @@ def reducing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 REDUCTIONS = ("mean", "sum", "std")
 
 
+def unfolding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """The windows of a convolution become channels, which another layer then mixes."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 3) for _ in sizes]
+    axes = list(map(window, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    return [{"unfold": entry}, {"pointwise_conv": {"out_channels": 2}}], axes
+
+
+def folding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """As a transposed convolution, with a 1×1 convolution before it that makes enough channels."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 2) for _ in sizes]
+    axes = list(map(thrown, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    entry["output_size"] = [axis.size for axis in axes]
+    return [{"pointwise_conv": {"out_channels": 2 * prod(kernel)}}, {"fold": entry}], axes
+
+
 def gating(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"pointwise_conv": {"out_channels": 4}}, {"glu": {}}], [shifted(size, 0, 0) for size in sizes]
 
@@ -411,7 +430,8 @@ def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
-    resampling, resampling, shuffling, unshuffling, bordering, slicing, reducing, gating, relu,
+    resampling, resampling, shuffling, unshuffling, bordering, slicing, reducing, gating,
+    unfolding, folding, relu,
 )  # fmt: skip
 
 MERGES = ("add", "multiply", "concat")
@@ -419,7 +439,8 @@ GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
 # all kinds that random networks may contain
 DRAWN = {
     *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *REDUCTIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
-    "glu", "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
+    "glu", "unfold", "fold", "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle",
+    "pixel_unshuffle", "pad", "crop",
 }  # fmt: skip
 
 

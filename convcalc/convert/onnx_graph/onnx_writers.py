@@ -4,7 +4,7 @@ A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for a
 """
 
 from collections.abc import Callable, Sequence
-from itertools import starmap
+from itertools import product, starmap
 from math import comb
 from typing import Any
 
@@ -392,6 +392,34 @@ def _write_glu(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Mul", first)
 
 
+def _write_unfold(writer: OnnxWriter, layer: Any) -> None:
+    """Write a Pad, one Slice per tap of the window, and a Concat whose channels are then put in order."""
+    axes, channels = range(2, layer.input.axes + 2), layer.input.channels
+    if any(map(any, layer.padding)):
+        writer.add("Pad", writer.integers(list_pads(layer.padding)), "", writer.integers(axes), last=False)
+    source, parts = writer.reads, []
+    for taps in product(*map(range, layer.kernel_size)):
+        writer.reads = source
+        starts = [tap * dilation for tap, dilation in zip(taps, layer.dilation, strict=True)]
+        spans = zip(starts, layer.output.spatial, layer.stride, strict=True)
+        stops = [start + (count - 1) * stride + 1 for start, count, stride in spans]
+        bounds = [writer.integers(values) for values in (starts, stops, axes, layer.stride)]
+        writer.add("Slice", *bounds, last=False)
+        parts += writer.reads
+    writer.reads = parts
+    writer.add("Concat", last=False, axis=1)
+    writer.add("Reshape", writer.integers([0, len(parts), channels, *layer.output.spatial]), last=False)
+    writer.add("Transpose", last=False, perm=[0, 2, 1, *range(3, layer.input.axes + 3)])
+    writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
+
+
+def _write_fold(writer: OnnxWriter, layer: Any) -> None:
+    sizes = [writer.integers(layer.output_size), writer.integers(layer.kernel_size)]
+    window = {"strides": layer.stride, "pads": list_pads(layer.padding), "dilations": layer.dilation}
+    writer.add("Reshape", writer.integers([0, layer.input.channels, -1]), last=False)
+    writer.add("Col2Im", *sizes, **window)
+
+
 def _write_reshape(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
 
@@ -475,6 +503,8 @@ WRITERS: dict[str, _WriteRule] = {
     "reshape": _write_reshape,
     "slice": _write_slice,
     "permute": _write_permute,
+    "unfold": _write_unfold,
+    "fold": _write_fold,
     "mean": _reduction_rule("ReduceMean"),
     "sum": _reduction_rule("ReduceSum"),
     "std": _write_std,

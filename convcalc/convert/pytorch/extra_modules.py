@@ -293,3 +293,60 @@ class Std(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.std(self.dim, correction=self.correction, keepdim=True).squeeze(self.dropped)
+
+
+class Unfold(nn.Module):
+    """Copies the values of each window into channels, in the order of nn.Unfold, and keeps the spatial axes."""
+
+    def __init__(
+        self,
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[tuple[int, int], ...] | None = None,
+        dilation: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        ones = (1,) * len(kernel_size)
+        self.windows = list(zip(kernel_size, stride or ones, dilation or ones, strict=True))
+        self.sides = [side for pair in reversed(padding or ()) for side in pair]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, axes = functional.pad(x, self.sides), len(self.windows)
+        for axis, (kernel, stride, dilation) in enumerate(self.windows, start=2):
+            x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
+        return x.permute(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)).flatten(1, 1 + axes)
+
+
+class Fold(nn.Module):
+    """Adds up overlapping windows, whose values are channels in the order of nn.Fold."""
+
+    def __init__(
+        self,
+        output_size: tuple[int, ...],
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[tuple[int, int], ...] | None = None,
+        dilation: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        ones = (1,) * len(kernel_size)
+        self.kernel_size = kernel_size
+        self.windows = list(zip(stride or ones, dilation or ones, strict=True))
+        self.taps: list[tuple[int, ...]] = [()]
+        for size in kernel_size:
+            self.taps = [(*taps, tap) for taps in self.taps for tap in range(size)]
+        padding = padding or ((0, 0),) * len(kernel_size)
+        self.sizes = [size + sum(pair) for size, pair in zip(output_size, padding, strict=True)]
+        self.cut = [-side for pair in reversed(padding) for side in pair]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.unflatten(1, (-1, *self.kernel_size))
+        total = x.new_zeros(*x.shape[:2], *self.sizes)
+        counts = x.shape[2 + len(self.windows) :]
+        for taps in self.taps:
+            places = [
+                slice(tap * dilation, tap * dilation + (count - 1) * stride + 1, stride)
+                for tap, count, (stride, dilation) in zip(taps, counts, self.windows, strict=True)
+            ]
+            total[(..., *places)] += x[(slice(None), slice(None), *taps)]
+        return functional.pad(total, self.cut)

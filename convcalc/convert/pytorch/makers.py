@@ -226,6 +226,25 @@ def _make_permute(layer: Any) -> LayerModules:
     return LayerModules(ModuleCall("Permute", (CallArgument("order", order),)))
 
 
+def _make_unfold(layer: Any) -> LayerModules:
+    return LayerModules(ModuleCall("Unfold", tuple(_list_window_arguments(layer))))
+
+
+def _make_fold(layer: Any) -> LayerModules:
+    size = CallArgument("output_size", layer.output_size)
+    return LayerModules(ModuleCall("Fold", (size, *_list_window_arguments(layer))))
+
+
+def _list_window_arguments(layer: Any) -> list[CallArgument]:
+    axes = layer.input.axes
+    return [
+        CallArgument("kernel_size", layer.kernel_size),
+        CallArgument("stride", layer.stride, (1,) * axes),
+        CallArgument("padding", layer.padding, ((0, 0),) * axes),
+        CallArgument("dilation", layer.dilation, (1,) * axes),
+    ]
+
+
 def _make_linear(layer: Any) -> LayerModules:
     return LayerModules(
         ModuleCall(
@@ -293,6 +312,8 @@ MAKERS: dict[str, Maker] = {
     "reshape": _make_reshape,
     "slice": _make_slice,
     "permute": _make_permute,
+    "unfold": _make_unfold,
+    "fold": _make_fold,
     "mean": _reduction_maker("Mean"),
     "sum": _reduction_maker("Sum"),
     "std": _reduction_maker("Std"),
