@@ -152,7 +152,11 @@ def use_pointwise_kind(graph: Graph) -> Graph:
 
 def _rename_to_pointwise(step: Step) -> Step:
     """Return a 1×1 `conv` without padding as a `pointwise_conv`, and any other step unchanged."""
-    if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
+    if (
+        step.kind != "conv"
+        or "weight_standardized" in step.arguments
+        or collect_values(step.arguments["kernel_size"]) != {1}
+    ):
         return step
     if collect_values(step.arguments.get("padding", 0)) != {0}:
         return step

@@ -39,6 +39,7 @@ _ARGUMENT_ORDER = {
             "multiplier",
             "bias",
             "padding_mode",
+            "weight_standardized",
             "ceil_mode",
             "in_channels",
             "in_features",

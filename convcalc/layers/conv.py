@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.arguments import ConvPadding, Integer, Padding, PaddingMode, PerAxis
+from convcalc.arguments import ConvPadding, Flag, Integer, Padding, PaddingMode, PerAxis
 from convcalc.arithmetic import (
     causal_padding,
     same_padding,
@@ -102,14 +102,29 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     size, stride, padding, dilation). Padding same makes ceil(n / s) outputs and adds an odd element at the end; causal,
     for 1-D inputs, adds d (k - 1) elements before the axis and none after it, so that no output depends on later
     inputs. The receptive field is that of windows away from the border, whatever padding_mode is.
+    With weight_standardized, the weights of each output channel are normalised to mean 0 and variance 1 before use.
+    That is not counted: at inference, the normalised weights are constants. Training saves them for backward.
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
-    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal).
+    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal); Qiao et al. 2019,
+    "Weight standardization"; timm.layers.StdConv2d.
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
 
     kind = "conv"
+    weight_standardized = Flag("normalise the weights of each output channel", False, sign="ws")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` if there is only one weight per output channel to standardise."""
+        super().normalise()
+        if self.weight_standardized and self.products() == 1:
+            raise Flaw(
+                "weight_standardized needs more than one weight per output channel, but "
+                f"{self.input.channels} / {self.groups} input channels and one kernel tap are one",
+                key="weight_standardized",
+                code="CV016",
+            )
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: out_channels, and the number of windows on each axis."""
@@ -119,6 +134,16 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     def products(self) -> int:
         """Return the number of products per output value: kernel taps × in_channels / groups."""
         return count_taps(self.kernel_size) * self.input.channels // self.groups
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved, or a padded copy, as `padding_mode` requires.
+
+        With weight_standardized, also the standardised weights and, per output channel, their mean and inverse standard
+        deviation.
+        """
+        saved = super().saved_for_backward()
+        standardized = sum(self.weight_tensors()) + 2 * self.out_channels if self.weight_standardized else 0
+        return saved._replace(batch_values=standardized)
 
 
 class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):

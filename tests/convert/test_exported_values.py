@@ -95,3 +95,15 @@ def test_the_shape_of_the_formula_is_that_of_the_layer() -> None:
     for shape, entry, function in CASES:
         network = convcalc.load({"input": shape, "layers": [entry]})
         assert tuple(function(torch.zeros(2, *shape)).shape[1:]) == network.nodes[0].layer.output.sizes
+
+
+def test_standardised_weights_have_mean_0_and_variance_1() -> None:
+    entry = {"conv": {"out_channels": 4, "kernel_size": 3, "padding": 1, "weight_standardized": True}}
+    module = module_of(convcalc.load({"name": "net", "input": [2, 5, 6], "layers": [entry]}))
+    [weight, bias] = module.parameters()
+    flat = weight.flatten(1)
+    deviation = flat.std(1, correction=0, keepdim=True)
+    standardised = ((flat - flat.mean(1, keepdim=True)) / deviation).reshape_as(weight)
+    values = torch.randn(2, 2, 5, 6)
+    expected = torch.nn.functional.conv2d(values, standardised, bias, padding=1)
+    assert torch.allclose(module(values), expected, atol=1e-3)

@@ -166,6 +166,13 @@ def test_arguments_round_trip(entry: dict[str, Any], tmp_path: Path) -> None:
     assert back.layers[1].kind == report.layers[1].kind
 
 
+def test_standardised_weights_are_imported_as_plain_ones(tmp_path: Path) -> None:
+    entry = {"conv": {"out_channels": 6, "kernel_size": 3, "weight_standardized": True}}
+    network = convcalc.load({"input": [4, 8, 8], "layers": [entry]})
+    report, back = convcalc.analyse(network), round_trip(network, tmp_path)
+    assert (back.totals.params, back.totals.macs) == (report.totals.params, report.totals.macs)
+
+
 def test_shared_weights_stay_shared(tmp_path: Path) -> None:
     conv = {"out_channels": 4, "kernel_size": 3, "padding": 1}
     layers = [{"conv": {**conv, "name": "one"}}, {"conv": {**conv, "share": "one"}}]

@@ -42,6 +42,11 @@ from tests.support.specs import only_layer, problem, report
             "",
         ),
         ({"unfold": {"kernel_size": 10}}, "kernel of 10 does not fit the input's height of 8", "output size: floor("),
+        (
+            {"conv": {"out_channels": 4, "kernel_size": 1, "groups": 4, "weight_standardized": True}},
+            "weight_standardized needs more than one weight per output channel",
+            "",
+        ),
         ({"mean": {"axes": []}}, "axes must be one of channels, length, depth, height or width, or a list of them", ""),
         ({"mean": ["height", "heigth"]}, "each entry of axes must be channels, length, depth, height or width", ""),
         ({"sum": ["width", "width"]}, "axes lists an axis twice: width, width", ""),

@@ -219,9 +219,25 @@ def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: i
     )
 
 
+class StandardizedConv(nn.Module):
+    """A convolution with standardised weights, as timm's StdConv2d."""
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, values: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = functional.batch_norm(weight.reshape(1, weight.shape[0], -1), None, None, training=True, eps=1e-6)
+        return self.conv._conv_forward(values, flat.reshape_as(weight), self.conv.bias)
+
+
 def conv(shape: Shape, arguments: Arguments) -> nn.Module:
     groups, bias = arguments.get("groups", 1), arguments.get("bias", True)
-    return convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    made: Any = convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    if arguments.get("weight_standardized", False):
+        made[-1] = StandardizedConv(made[-1])
+    return made
 
 
 def pointwise_conv(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -694,6 +710,10 @@ def conv_boundaries() -> Iterator[Request]:
     yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
     yield from add_to(causal_sweep(), out_channels=2, groups=2)
     yield from add_to(mode_sweep(), out_channels=2)
+    for axes, kernel, groups, bias in product(AXES, (1, 3), (1, 2, 4), (True, False)):
+        sizes = {"out_channels": 4, "kernel_size": kernel, "groups": groups, "bias": bias}
+        yield [4] + [5] * axes, sizes | {"weight_standardized": True}
+    yield [4, 5, 6], {"out_channels": 4, "kernel_size": 3, "padding": [[1, 0], 1], "weight_standardized": True}
 
 
 def conv_transpose_boundaries() -> Iterator[Request]:

@@ -172,6 +172,8 @@ ARGUMENTS: dict[str, list[Case]] = {
     "conv": [
         {"out_channels": 4, "kernel_size": 3},
         {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2},
+        {"out_channels": 4, "kernel_size": 3, "groups": 2, "weight_standardized": True},
+        {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "reflect", "weight_standardized": True},
         *({"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode} for mode in PADDING_MODES),
     ],
     "conv_transpose": [{"out_channels": 4, "kernel_size": 3, "stride": 2}],

@@ -32,9 +32,19 @@ def _write_convolution(
     sizes = (out_channels, layer.input.channels // groups, *kernel)
     _write_padding_mode(writer, layer)
     weights = [writer.weight("weight", sizes, RANDOM)]
+    if getattr(layer, "weight_standardized", False):
+        weights = [_write_standardized(writer, weights[0], len(sizes))]
     if layer.bias:
         weights.append(writer.weight("bias", (out_channels,), ZERO))
     writer.add("Conv", *weights, group=groups, kernel_shape=kernel, **window)
+
+
+def _write_standardized(writer: OnnxWriter, weight: str, rank: int) -> str:
+    """Write a normalisation of the weights of each output channel, and return the name of the result."""
+    reads, writer.reads = writer.reads, [weight]
+    writer.add("MeanVarianceNormalization", last=False, axes=list(range(1, rank)))
+    [standardized], writer.reads = writer.reads, reads
+    return standardized
 
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}

@@ -14,6 +14,19 @@ class SeparableConv(nn.Sequential):
         self.pointwise = pointwise
 
 
+class StandardizedConv(nn.Module):
+    """A convolution whose weights are normalised per output channel before use (Qiao et al. 2019)."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = functional.batch_norm(weight.reshape(1, len(weight), -1), None, None, training=True)
+        return self.conv._conv_forward(x, flat.reshape_as(weight), self.conv.bias)
+
+
 class LocallyConnected(nn.Module):
     """A convolution without weight sharing: each position has its own kernel and biases."""
 
