@@ -26,7 +26,15 @@ from convcalc.layers.activation import (
     Tanh,
 )
 from convcalc.layers.base import Layer
-from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
+from convcalc.layers.conv import (
+    Conv,
+    ConvTranspose,
+    DeformConv,
+    DepthwiseConv,
+    LocallyConnected,
+    PointwiseConv,
+    SeparableConv,
+)
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
 from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale, Shift
@@ -48,7 +56,7 @@ from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, Pixe
 from convcalc.layers.unfold import Fold, Unfold
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
-    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
+    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected, DeformConv),
     "fully connected": (Linear,),
     "pooling": (
         MaxPool,

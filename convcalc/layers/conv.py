@@ -325,6 +325,83 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return first._replace(values=first.values + self.depthwise.output.elements)
 
 
+class DeformConv(OutChannels, Window, _Groups, Bias, _InChannels):
+    """Deformable convolution: a convolution with bias predicts how far each tap of the kernel moves at each position.
+
+    The offsets are fractions, so that every tap reads by bilinear interpolation. With mask (version 2), each tap is
+    also multiplied by a predicted sigmoid. The input must have two spatial axes. The receptive field is unknown,
+    because a tap can move anywhere; so is what training saves.
+    Output: the same sizes as conv.
+    Params: those of conv, and those of the convolution of the same kernel that predicts 2 × offset_groups × k… channels
+    (3 × with mask; k…: the product of all kernel sizes).
+    Counted: the multiplications of both convolutions, which are the MACs; per output position, input channel and tap 4
+    multiplications and 3 additions of the interpolation, and 1 multiplication with mask; the additions of both
+    convolutions. Adding the offsets and computing the interpolation's weights are not counted.
+    Source: Dai et al. 2017, "Deformable convolutional networks"; Zhu et al. 2019 (version 2);
+    torchvision.ops.DeformConv2d; mmcv.ops.ModulatedDeformConv2dPack.
+    Example on [64, 28, 28]: deform_conv: {out_channels: 64, kernel_size: 3, padding: 1, mask: true}
+    """
+
+    kind = "deform_conv"
+    padding_mode = PaddingMode("only zeros is supported, as in torchvision", choices=("zeros",))
+    offset_groups = Integer("groups of input channels with offsets of their own", 1, sign="og")
+    mask = Flag("also predict a factor per tap (version 2)", False, sign="v2", sign_meaning="with mask")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` unless the input has two axes and offset_groups fits."""
+        if self.input.axes != 2:
+            raise Flaw(
+                f"deform_conv needs an input with two spatial axes; this one has {self.input.axes} ({self.input})",
+                code="CV016",
+            )
+        super().normalise()
+        check_divides(self.offset_groups, self.input.channels, "offset_groups", "input channels")
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: out_channels, and the number of windows on each axis."""
+        self.check_groups(self.out_channels)
+        return Shape(self.out_channels, self.windows())
+
+    def reach(self) -> Reach:
+        """Return `unknown`: the taps move."""
+        return "unknown"
+
+    def count_predicted(self) -> int:
+        """Return the channels of the convolution that predicts offsets, and the mask if there is one."""
+        return (2 + self.mask) * self.offset_groups * count_taps(self.kernel_size)
+
+    def weight_tensors(self) -> Tensors:
+        """Return the sizes of the weight tensors of both convolutions, that of the offsets first."""
+        read = count_taps(self.kernel_size) * self.input.channels
+        return (self.count_predicted() * read, self.out_channels * (read // self.groups))
+
+    def bias_tensors(self) -> Tensors:
+        """Return the sizes of the bias tensors: that of the offsets, and out_channels unless `bias` is false."""
+        return (self.count_predicted(), *super().bias_tensors())
+
+    def count_multiplications(self) -> int:
+        """Return the multiplications of both convolutions, of the interpolation, and of the mask."""
+        return self.count_macs() + self._samples() * (4 + self.mask)
+
+    def count_additions(self) -> int:
+        """Return the additions of both convolutions and of the interpolation."""
+        of_taps = count_taps(self.kernel_size) * self.input.channels // self.groups - 1 + self.bias
+        offsets = self.output.positions * self.weight_tensors()[0]
+        return offsets + self.output.elements * of_taps + self._samples() * 3
+
+    def count_macs(self) -> int:
+        """Return the multiplications of both convolutions: output positions × weights."""
+        offsets, taps = self.weight_tensors()
+        return self.output.positions * offsets + self.output.positions * taps
+
+    def _samples(self) -> int:
+        # interpolated values: one per output position, input channel and tap
+        return self.output.positions * self.input.channels * count_taps(self.kernel_size)
+
+    def saved_for_backward(self) -> None:  # type: ignore[override]
+        """Return None: torchvision's operator decides what is saved."""
+
+
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     """Convolution without weight sharing: every output position has its own kernel and biases.
 

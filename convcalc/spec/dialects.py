@@ -20,6 +20,7 @@ _FOREIGN_KINDS: dict[str, str] = {
     "deconvolution": "conv_transpose",
     "upconv": "conv_transpose",
     "dwconv": "depthwise_conv",
+    "deformableconv": "deform_conv",
     "pwconv": "pointwise_conv",
     "dense": "linear",
     "fc": "linear",
@@ -149,8 +150,6 @@ _UNSUPPORTED_KINDS = frozenset(
         "multiheadattention",
         "transformer",
         "embedding",
-        "deformconv",
-        "deformableconv",
     }
 )
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})

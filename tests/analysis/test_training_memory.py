@@ -38,7 +38,7 @@ DIFFERENCES = {
         "the one by hand pads before its first convolution, which then keeps the padded input: 4 + 5 and 1 + 1 zeros",
     ),
 }
-NEITHER_WAY = {"locally_connected", "opaque", "reshape"}
+NEITHER_WAY = {"locally_connected", "deform_conv", "opaque", "reshape"}
 """Kinds that PyTorch has not, or has in a form of its own."""
 
 

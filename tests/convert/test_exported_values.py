@@ -102,8 +102,37 @@ def test_standardised_weights_have_mean_0_and_variance_1() -> None:
     module = module_of(convcalc.load({"name": "net", "input": [2, 5, 6], "layers": [entry]}))
     [weight, bias] = module.parameters()
     flat = weight.flatten(1)
-    deviation = flat.std(1, correction=0, keepdim=True)
+    deviation = (flat.var(1, correction=0, keepdim=True) + 1e-6).sqrt()
     standardised = ((flat - flat.mean(1, keepdim=True)) / deviation).reshape_as(weight)
     values = torch.randn(2, 2, 5, 6)
     expected = torch.nn.functional.conv2d(values, standardised, bias, padding=1)
-    assert torch.allclose(module(values), expected, atol=1e-3)
+    assert torch.allclose(module(values), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": [3, 2], "padding": 1, "stride": [2, 1], "groups": 2, "offset_groups": 2, "mask": True},
+        {"kernel_size": 3, "dilation": 2, "padding": [[1, 2], 3], "bias": False},
+    ],
+)
+def test_a_deformable_convolution_is_that_of_onnx(arguments: dict[str, Any]) -> None:
+    """With random weights, the exported module computes what onnx's own DeformConv does."""
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    from onnx.reference import ReferenceEvaluator
+
+    layers = [{"deform_conv": {"out_channels": 4, "name": "deform", **arguments}}]
+    network = convcalc.load({"name": "net", "input": [4, 9, 8], "layers": layers})
+    torch.manual_seed(1)
+    module, values = module_of(network), torch.randn(2, 4, 9, 8)
+    model = onnx.load_from_string(model_bytes(network))
+    kept = [node for node in model.graph.node if node.op_type != "ConstantOfShape"]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    for name, parameter in module.named_parameters():
+        with torch.no_grad():
+            parameter.mul_(3).add_(0.1)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(parameter.detach().numpy(), name))
+    [expected] = ReferenceEvaluator(model).run(None, {"input": values.numpy()})
+    with torch.no_grad():
+        assert torch.allclose(module(values), torch.from_numpy(expected), atol=1e-4)

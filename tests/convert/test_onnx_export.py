@@ -23,6 +23,7 @@ OTHERWISE = {
     "adaptive_avgpool",
     "adaptive_maxpool",
     "permute",
+    "deform_conv",
     "unfold",
     "fold",
     "mean",

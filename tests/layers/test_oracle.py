@@ -25,6 +25,7 @@ NOT_DRAWN = {
     "reshape": "positions get another meaning",
     "permute": "positions get another meaning",
     "opaque": "which inputs it reads is not known",
+    "deform_conv": "its taps move",
 }
 
 

@@ -47,6 +47,12 @@ from tests.support.specs import only_layer, problem, report
             "weight_standardized needs more than one weight per output channel",
             "",
         ),
+        (
+            {"deform_conv": {"out_channels": 4, "kernel_size": 3, "offset_groups": 3}},
+            "offset_groups 3 does not divide the 4 input channels",
+            "",
+        ),
+        ({"deform_conv": {"out_channels": 4}}, "deform_conv needs kernel_size", "add it, as in"),
         ({"mean": {"axes": []}}, "axes must be one of channels, length, depth, height or width, or a list of them", ""),
         ({"mean": ["height", "heigth"]}, "each entry of axes must be channels, length, depth, height or width", ""),
         ({"sum": ["width", "width"]}, "axes lists an axis twice: width, width", ""),
@@ -96,3 +102,11 @@ def test_a_part_of_a_permuted_map_depends_on_an_unknown_part_of_the_input() -> N
 def test_a_permutation_that_moves_nothing_keeps_the_receptive_field() -> None:
     layers = [CONV, {"permute": ["channels", "height", "width"]}]
     assert report({"input": [4, 8, 9], "layers": layers})["layers"][1]["receptive_field"]["size"] == [3, 3]
+
+
+def test_a_deformable_convolution_needs_two_axes_and_has_an_unknown_field() -> None:
+    entry = {"deform_conv": {"out_channels": 4, "kernel_size": 3}}
+    found = problem({"input": [4, 9], "layers": [entry]})
+    assert found.message == "deform_conv needs an input with two spatial axes; this one has 1 (4×9)"
+    layer = report({"input": [4, 9, 9], "layers": [entry]})["layers"][0]
+    assert layer["receptive_field"]["size"] is None

@@ -41,7 +41,7 @@ Pairs = list[tuple[int, int]]
 
 AXES = (1, 2, 3)
 REFUSALS = (RuntimeError, ValueError, ZeroDivisionError)
-WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear"}
+WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear", "deform_conv"}
 
 
 class UndecidedError(Exception):
@@ -267,6 +267,30 @@ def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
         "padding": [[cut // 2, cut - cut // 2] for cut in cuts],
         "output_padding": [max(-total, 0) for total in surplus],
     }
+
+
+class DeformConv(nn.Module):
+    """The two convolutions of torchvision's layer; its operator only moves the taps, which no figure depends on."""
+
+    def __init__(self, shape: Shape, arguments: Arguments) -> None:
+        super().__init__()
+        groups = arguments.get("offset_groups", 1)
+        if shape[0] % groups:
+            raise ValueError(groups)
+        own = {name: value for name, value in arguments.items() if name not in ("mask", "offset_groups")}
+        predicted = (3 if arguments.get("mask") else 2) * groups * product_of(each_axis(arguments["kernel_size"], 2))
+        self.offset = conv(shape, {**own, "out_channels": predicted, "groups": 1, "bias": True})
+        self.taps = conv(shape, own)
+
+    def forward(self, values: Tensor) -> Tensor:
+        self.offset(values)
+        return self.taps(values)
+
+
+def deform_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    if len(shape) != 3 or arguments.get("padding_mode", "zeros") != "zeros":
+        raise ValueError(shape)
+    return DeformConv(shape, arguments)
 
 
 def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -548,6 +572,7 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "depthwise_conv": depthwise_conv,
     "separable_conv": separable_conv,
     "locally_connected": locally_connected,
+    "deform_conv": deform_conv,
     "maxpool": maxpool,
     "avgpool": avgpool,
     "lppool": lppool,
@@ -762,6 +787,18 @@ def locally_connected_boundaries() -> Iterator[Request]:
     yield from add_to(without_dilation(around_the_fit()), out_channels=3)
     yield from add_to(causal_sweep(), out_channels=3)
     yield from add_to(mode_sweep(), out_channels=3)
+
+
+def deform_boundaries() -> Iterator[Request]:
+    for groups, offset_groups, mask, bias in product((1, 2, 3), (1, 2, 3, 0), (True, False), (True, False)):
+        sizes = {"kernel_size": [3, 2], "stride": [2, 1], "padding": 1, "groups": groups, "bias": bias}
+        yield [4, 9, 8], {"out_channels": 6, **sizes, "offset_groups": offset_groups, "mask": mask}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": [[0, 2], 1], "dilation": 2}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 10}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": "same", "padding_mode": "zeros"}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": 1, "padding_mode": "reflect"}
+    yield [4, 9], {"out_channels": 6, "kernel_size": 3}
+    yield [4, 5, 6, 7], {"out_channels": 6, "kernel_size": 3}
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
@@ -1050,6 +1087,7 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "depthwise_conv": depthwise_boundaries,
     "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
     "locally_connected": locally_connected_boundaries,
+    "deform_conv": deform_boundaries,
     "maxpool": maxpool_boundaries,
     "avgpool": avgpool_boundaries,
     "lppool": lppool_boundaries,

@@ -267,7 +267,7 @@ UPSAMPLINGS: list[tuple[Shape, Case]] = [
 
 def requests() -> Iterator[tuple[str, list[Shape], Case]]:
     """Kind, shapes of the inputs, arguments."""
-    for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "reshape"}):
+    for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "deform_conv", "reshape"}):
         for arguments in ARGUMENTS.get(kind, [{}]):
             for shapes in SEVERAL.get(kind) or [[shape] for shape in SHAPES.get(kind, MAPS)]:
                 yield kind, shapes, arguments

@@ -104,6 +104,31 @@ def _write_conv_transpose(writer: OnnxWriter, layer: Any) -> None:
     writer.add("ConvTranspose", *weights, kernel_shape=layer.kernel_size, **_window_attributes(layer), **extra)
 
 
+def _write_deform_conv(writer: OnnxWriter, layer: Any) -> None:
+    """Write the Conv of the offsets, and DeformConv; with a mask, also two slices and a Sigmoid."""
+    [source] = writer.reads
+    channels, size = layer.count_predicted(), (layer.input.channels, *layer.kernel_size)
+    offsets = [
+        writer.weight("offset.weight", (channels, *size), RANDOM),
+        writer.weight("offset.bias", (channels,), ZERO),
+    ]
+    writer.add("Conv", *offsets, last=False, kernel_shape=layer.kernel_size, **_window_attributes(layer))
+    [moved], first = writer.reads, channels * 2 // 3
+    mask = []
+    if layer.mask:
+        writer.add("Slice", writer.integers([0]), writer.integers([first]), writer.integers([1]), last=False)
+        [offset], writer.reads = writer.reads, [moved]
+        writer.add("Slice", writer.integers([first]), writer.integers([channels]), writer.integers([1]), last=False)
+        writer.add("Sigmoid", last=False)
+        moved, mask = offset, writer.reads
+    sizes = (layer.out_channels, layer.input.channels // layer.groups, *layer.kernel_size)
+    bias = [writer.weight("bias", (layer.out_channels,), ZERO)] if layer.bias else [""] if mask else []
+    weight, writer.reads = writer.weight("weight", sizes, RANDOM), [source]
+    window = {**_window_attributes(layer), "kernel_shape": layer.kernel_size}
+    groups = {"group": layer.groups, "offset_group": layer.offset_groups}
+    writer.add("DeformConv", weight, moved, *bias, *mask, **groups, **window)
+
+
 def _write_linear(writer: OnnxWriter, layer: Any) -> None:
     weights = [writer.weight("weight", (layer.out_features, layer.input.channels), RANDOM)]
     if layer.bias:
@@ -512,6 +537,7 @@ WRITERS: dict[str, _WriteRule] = {
     "flatten": _operator_rule("Flatten", axis=1),
     "reshape": _write_reshape,
     "slice": _write_slice,
+    "deform_conv": _write_deform_conv,
     "permute": _write_permute,
     "unfold": _write_unfold,
     "fold": _write_fold,

@@ -23,7 +23,7 @@ class StandardizedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.conv.weight
-        flat = functional.batch_norm(weight.reshape(1, len(weight), -1), None, None, training=True)
+        flat = functional.batch_norm(weight.reshape(1, len(weight), -1), None, None, training=True, eps=1e-6)
         return self.conv._conv_forward(x, flat.reshape_as(weight), self.conv.bias)
 
 
@@ -363,3 +363,53 @@ class Fold(nn.Module):
             ]
             total[(..., *places)] += x[(slice(None), slice(None), *taps)]
         return functional.pad(total, self.cut)
+
+
+class DeformConv(nn.Module):
+    """A deformable convolution with its own convolution for the offsets, and for the mask if there is one.
+
+    The order of the offsets is that of torchvision.ops.DeformConv2d: per group and tap, the vertical one first.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        offset_groups: int = 1,
+        mask: bool = False,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        taps = kernel_size[0] * kernel_size[1]
+        self.counts = (offset_groups, taps)
+        self.window = (kernel_size, stride, dilation)
+        self.padding, self.groups, self.mask = padding, groups, mask
+        channels = (3 if mask else 2) * offset_groups * taps
+        self.offset = nn.Conv2d(in_channels, channels, kernel_size, stride, dilation=dilation)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels // groups, *kernel_size) / taps)
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, [side for pair in reversed(self.padding) for side in pair])
+        offset, (groups, taps) = self.offset(x), self.counts
+        moved = offset[:, : 2 * groups * taps].unflatten(1, (groups, taps, 2)).flatten(0, 1)
+        size, places = x.shape[2:], []
+        for axis, (kernel, stride, dilation) in enumerate(zip(*self.window, strict=True)):
+            starts = torch.arange(moved.shape[3 + axis], device=x.device) * stride
+            steps = torch.arange(kernel, device=x.device) * dilation
+            fixed = (steps.view(-1, 1) + starts).view((-1, 1, starts.numel(), 1) if axis == 0 else (1, kernel, 1, -1))
+            fixed = fixed.expand(*self.window[0], *moved.shape[3:]).flatten(0, 1)
+            places.append((fixed + moved[:, :, axis]) * (2 / max(size[axis] - 1, 1)) - 1)
+        grid = torch.stack(places[::-1], dim=-1).flatten(1, 2)
+        values = functional.grid_sample(x.unflatten(1, (groups, -1)).flatten(0, 1), grid, align_corners=True)
+        values = values.unflatten(2, (taps, -1)).unflatten(0, (-1, groups))
+        if self.mask:
+            factors = offset[:, 2 * groups * taps :].unflatten(1, (groups, 1, taps)).sigmoid()
+            values = values * factors
+        values = values.flatten(1, 3)
+        return functional.conv2d(values, self.weight.flatten(1)[..., None, None], self.bias, groups=self.groups)

@@ -245,6 +245,27 @@ def _list_window_arguments(layer: Any) -> list[CallArgument]:
     ]
 
 
+def _make_deform_conv(layer: Any) -> LayerModules:
+    """Use the class in extra_modules.py, which needs no torchvision and contains the convolution of the offsets."""
+    return LayerModules(
+        ModuleCall(
+            "DeformConv",
+            (
+                CallArgument("in_channels", layer.input.channels),
+                CallArgument("out_channels", layer.out_channels),
+                CallArgument("kernel_size", layer.kernel_size),
+                CallArgument("stride", layer.stride, (1, 1)),
+                CallArgument("padding", layer.padding, ((0, 0), (0, 0))),
+                CallArgument("dilation", layer.dilation, (1, 1)),
+                CallArgument("groups", layer.groups, 1),
+                CallArgument("offset_groups", layer.offset_groups, 1),
+                CallArgument("mask", layer.mask, False),
+                CallArgument("bias", layer.bias, True),
+            ),
+        )
+    )
+
+
 def _make_linear(layer: Any) -> LayerModules:
     return LayerModules(
         ModuleCall(
@@ -311,6 +332,7 @@ MAKERS: dict[str, Maker] = {
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,
+    "deform_conv": _make_deform_conv,
     "permute": _make_permute,
     "unfold": _make_unfold,
     "fold": _make_fold,
