@@ -51,6 +51,10 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
     return convcalc.analyse(convcalc.from_torch(module, shape))
 
 
+# PyTorch adds two tensors at a time, so that a sum of many becomes several layers
+LONG_SUMS = {"wavenet": ("add",)}
+
+
 def layers(report: convcalc.Report, leaving_out: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
     """Each layer's kind, shape and costs."""
     return [
@@ -76,7 +80,8 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
     """They may differ in the order of branches, and in layers that cost nothing and exist in only one of them."""
     found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
     assert totals(found) == totals(ours)
-    assert sorted(layers(found, NO_ARITHMETIC)) == sorted(layers(ours, NO_ARITHMETIC))
+    leaving_out = (*NO_ARITHMETIC, *LONG_SUMS.get(name, ()))
+    assert sorted(layers(found, leaving_out)) == sorted(layers(ours, leaving_out))
 
 
 @pytest.mark.torch
@@ -88,7 +93,7 @@ def test_an_exported_module_round_trips(name: str) -> None:
     for spec in (plain_spec(graph), spec_text(graph)):
         found = convcalc.analyse(loaded(spec, network))
         ours = convcalc.analyse(network)
-        assert layers(found) == layers(ours)
+        assert layers(found, LONG_SUMS.get(name, ())) == layers(ours, LONG_SUMS.get(name, ()))
         assert totals(found) == totals(ours)
         assert found.totals.peak_memory == ours.totals.peak_memory
         assert found.totals.receptive_field == ours.totals.receptive_field
