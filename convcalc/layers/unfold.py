@@ -53,7 +53,7 @@ class Fold(_Windows, NoWeights, NoMacs, SavesNothing):
     of all kernel sizes).
     Counted: one addition per input value, including those for cropped outputs; no MACs.
     Source: torch.nn.Fold.
-    Example on [27, 32, 32]: fold: {kernel_size: 3, padding: 1, output_size: 32}
+    Example on [27, 12, 12]: fold: {kernel_size: 3, padding: 1, output_size: 12}
     """
 
     kind = "fold"

@@ -540,6 +540,7 @@ def fold(shape: Shape, arguments: Arguments) -> nn.Module:
         raise UndecidedError
     options = {name: arguments.get(name, default) for name, default in FOLD_DEFAULTS.items()}
     if len(shape) == 3:
+        options["padding"] = [before for before, _ in spread_pairs(options["padding"], 2)]
         layer = nn.Fold(arguments["output_size"], arguments["kernel_size"], **options)
         return nn.Sequential(Call(lambda values: values.flatten(2)), layer)
     flat = {name: (value if name == "padding" else 1, value) for name, value in options.items()}
