@@ -180,7 +180,8 @@ def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
 
 
 def _describe_integer(minimum: int) -> str:
-    return {0: "a non-negative integer", 1: "a positive integer"}.get(minimum, f"an integer of at least {minimum}")
+    known = {-LARGEST: "an integer", 0: "a non-negative integer", 1: "a positive integer"}
+    return known.get(minimum, f"an integer of at least {minimum}")
 
 
 class Integer(Key[int]):
@@ -217,9 +218,15 @@ class Number(Key[float]):
     """An argument that is a number, optionally limited to a range that includes its ends."""
 
     def __init__(
-        self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
+        self,
+        help: str,
+        default: float | None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        default_text: str = "",
     ) -> None:
-        super().__init__(help, default)
+        super().__init__(help, default, default_text=default_text)
         self.minimum = minimum
         self.maximum = maximum
         self.expected = "a number" if minimum is None else f"a number from {minimum} to {maximum}"
@@ -486,9 +493,18 @@ class IntegerList(Key[tuple[int, ...]]):
     """A list of integers, each at least `minimum`; `lengths` has the smallest and the largest valid list length."""
 
     def __init__(
-        self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
+        self,
+        help: str,
+        *,
+        lengths: tuple[int, int],
+        minimum: int,
+        expected: str,
+        separator: str = "×",
+        sign: str = "",
+        required: bool = True,
     ) -> None:
-        super().__init__(help, required=True)
+        super().__init__(help, required=required)
+        self.sign = sign
         self.separator = separator
         self.lengths = lengths
         self.minimum = minimum
@@ -510,8 +526,37 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return the integers joined by the argument's separator, such as `64×8×8` or `0:58`."""
-        return self.separator.join(map(str, value))
+        """Return short text: `64×8×8`, or `width 0:58` with a sign and another separator."""
+        return self.sign + self.separator.join(map(str, value))
+
+
+class AxisNames(Key[tuple[str, ...]]):
+    """An argument that is the name of an axis, or a list of different names."""
+
+    named = ("channels", "length", "depth", "height", "width")
+    expected = f"one of {join_words(named)}, or a list of them"
+
+    def read(self, value: Any, axes: int | None) -> tuple[str, ...]:
+        """Return the names as a tuple; raises `Flaw` if there is none, or one is unknown or listed twice."""
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names:
+            raise self.flaw(value)
+        for index, name in enumerate(names):
+            if name not in self.named or not isinstance(name, str):
+                raise self.flaw(name, *(((index,), join_words(self.named)) if isinstance(value, list) else ()))
+        if len(set(names)) < len(names):
+            raise Flaw(f"{self.name} lists an axis twice: {', '.join(names)}", key=self.name)
+        return tuple(names)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a name or a list of names."""
+        name = {"enum": list(self.named)}
+        items = {"anyOf": [name, EXPRESSION]}
+        return {"anyOf": [name, {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}]}
+
+    def glance(self, value: tuple[str, ...]) -> str:
+        """Return the names, separated by blanks: `height width`."""
+        return " ".join(value)
 
 
 class NamedShape:

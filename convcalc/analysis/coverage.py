@@ -24,7 +24,7 @@ from convcalc.analysis.positions import (
 from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
-from convcalc.layers.reshape import Slice
+from convcalc.layers.reshape import Reshape, Slice
 from convcalc.network import Network
 from convcalc.shape import Shape
 
@@ -140,6 +140,9 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
         return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
         return _find_needed_features(layer, sets[0])
+    if reach == "elsewhere" and not isinstance(layer, Reshape):
+        every = sets == _all_positions(layer.output)
+        return [_all_positions(shape) if every else None for shape in layer.inputs]
     return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
@@ -166,7 +169,7 @@ def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | N
     `features` is the set of the output features to consider; bit i of a set stands for feature i.
     """
     if isinstance(layer, Slice):
-        return [(features << layer.channels[0],)]
+        return [(find_read_positions(layer.selected(), features, layer.input.channels),)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
         found.append((features & full_set(shape.channels),))

@@ -15,9 +15,9 @@ from typing import Any
 
 from convcalc.convert import activation_values, norm_values
 from convcalc.convert.learnt import is_learnt, is_varied
+from convcalc.convert.lowering.windows import PADDING_MODES
 from convcalc.convert.operators import Operation, Program, Sizes
 
-_PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 _INPUTS_WITHOUT_BIAS = {
     "Conv": 2,
     "ConvTranspose": 2,
@@ -240,7 +240,7 @@ def _merge_padding_mode(merger: _PatternMerger, place: int, operation: Operation
     if made is None or automatic not in ("NOTSET", "VALID") or any(attributes.get("pads") or ()):
         return False
     at, pad = made
-    mode = _PADDING_MODES.get(pad.attributes.get("mode", ""))
+    mode = PADDING_MODES.get(pad.attributes.get("mode", ""))
     rank = len(merger.dims(pad.inputs[0]))
     amounts, axes = _list_integers(merger, pad, 1, "pads"), _list_integers(merger, pad, 3, "axes")
     axes = tuple(range(rank)) if axes is None else axes

@@ -188,7 +188,11 @@ def use_pointwise_kind(graph: Graph) -> Graph:
 
 
 def _rename_to_pointwise(step: Step) -> Step:
-    if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
+    if (
+        step.kind != "conv"
+        or "weight_standardized" in step.arguments
+        or collect_values(step.arguments["kernel_size"]) != {1}
+    ):
         return step
     if collect_values(step.arguments.get("padding", 0)) != {0}:
         return step

@@ -57,7 +57,9 @@ def list_cautions(report: Report) -> list[str]:
         found.append(
             f'fvcore prints {hidden:,} less if convolutions are written with padding="same", which it does not count'
         )
-    kinds = sorted({layer.kind for layer in report.layers if layer.kind in (*MODULELESS, "scale")})
+    kinds = sorted(
+        {layer.kind for layer in report.layers if layer.kind in (*MODULELESS, "scale", "shift", "deform_conv")}
+    )
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     names = ", ".join(layer.name for layer in report.layers if layer.macs is None)

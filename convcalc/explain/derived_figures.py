@@ -200,9 +200,9 @@ def _make_operations(name: str, count: int | None, samples: int) -> DerivedFigur
 
 
 def _derive_macs(layer: LayerReport, twin: Layer, samples: int) -> DerivedFigure:
-    # a layer's MACs are all of its multiplications or 0, except those that the spec gives for an opaque layer
+    # a layer's MACs are all of its multiplications or 0, except for these two kinds
     macs = twin.count_macs()
-    if layer.kind == "opaque" or macs is None or layer.multiplications is None:
+    if layer.kind in ("opaque", "deform_conv") or macs is None or layer.multiplications is None:
         return _make_operations("macs", macs, samples)
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
     return _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs")

@@ -122,10 +122,10 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
         return make_quantity(Symbol(letter, int(value), meaning, exact=exact))
     if isinstance(value, NamedShape) and value.shape is not None:
         return NamedShape(value.name, _make_symbolic_shape(value.shape, "like"))
-    if not isinstance(value, tuple):
+    if not isinstance(value, tuple) or any(isinstance(item, str) for item in value):
         return value
     if isinstance(layer.keys.get(name), IntegerList):
-        ends = ("start", "stop") if name == "channels" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
+        ends = ("start", "stop") if layer.kind == "slice" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
         return tuple(
             make_quantity(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True)
         )

@@ -4,6 +4,7 @@ from convcalc.layers.activation import (
     CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
     Dropout,
     DropPath,
@@ -25,10 +26,18 @@ from convcalc.layers.activation import (
     Tanh,
 )
 from convcalc.layers.base import Layer
-from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
+from convcalc.layers.conv import (
+    Conv,
+    ConvTranspose,
+    DeformConv,
+    DepthwiseConv,
+    LocallyConnected,
+    PointwiseConv,
+    SeparableConv,
+)
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
-from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale
+from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale, Shift
 from convcalc.layers.opaque import Opaque
 from convcalc.layers.pool import (
     AdaptiveAvgPool,
@@ -41,11 +50,13 @@ from convcalc.layers.pool import (
     MaxPool,
     MaxUnpool,
 )
-from convcalc.layers.reshape import Flatten, Reshape, Slice
+from convcalc.layers.reduce import Mean, Std, Sum
+from convcalc.layers.reshape import Flatten, Permute, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
+from convcalc.layers.unfold import Fold, Unfold
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
-    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
+    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected, DeformConv),
     "fully connected": (Linear,),
     "pooling": (
         MaxPool,
@@ -58,7 +69,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         MaxUnpool,
         BlurPool,
     ),
-    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale),
+    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale, Shift),
     "activation": (
         ReLU,
         ReLU6,
@@ -68,6 +79,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         SELU,
         CELU,
         GELU,
+        GLU,
         SiLU,
         Mish,
         Sigmoid,
@@ -82,7 +94,8 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     ),
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
-    "reshaping": (Flatten, Reshape, Slice),
+    "reducing": (Mean, Sum, Std),
+    "reshaping": (Flatten, Reshape, Permute, Slice, Unfold, Fold),
     "merging": (Add, Multiply, Concat),
     "other": (Opaque,),
 }

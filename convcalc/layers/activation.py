@@ -10,6 +10,7 @@ from convcalc.layers.mixins import (
     NoBuffers,
     NoMacs,
     NoWeights,
+    SamePlace,
     SavesInput,
     SavesNothing,
     SavesOutput,
@@ -244,6 +245,35 @@ class LogSoftmax(_OverChannels):
     """
 
     kind = "log_softmax"
+
+
+class GLU(SamePlace, NoWeights, NoMacs, SavesInput):
+    """Gated linear unit: the first half of the channels, each multiplied by the sigmoid of one of the second half.
+
+    Output: channels / 2.
+    Counted: one multiplication per output value; no MACs.
+    Source: Dauphin et al. 2017, "Language modeling with gated convolutional networks".
+    Example on [64, 56, 56]: glu
+    """
+
+    kind = "glu"
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape, with half the channels; raises `Flaw` if their number is odd."""
+        if self.input.channels % 2:
+            raise Flaw(
+                f"glu needs an even number of channels, but its input has {self.input.channels} ({self.input})",
+                code="CV016",
+            )
+        return Shape(self.input.channels // 2, self.input.spatial)
+
+    def count_multiplications(self) -> int:
+        """Return the number of multiplications: one per output value."""
+        return self.output.elements
+
+    def count_additions(self) -> int:
+        """No additions."""
+        return 0
 
 
 class LeakyReLU(_Activation):

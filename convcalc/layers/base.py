@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from convcalc.arguments import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.arithmetic import Pair, window_count, window_formula
 from convcalc.intervals import Reads, sliding_window
-from convcalc.problems import Flaw
-from convcalc.shape import Shape, axis_name
+from convcalc.problems import Flaw, join_words
+from convcalc.shape import AXIS_NAMES, Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
@@ -39,6 +39,7 @@ _ARGUMENT_ORDER = {
             "multiplier",
             "bias",
             "padding_mode",
+            "weight_standardized",
             "ceil_mode",
             "in_channels",
             "in_features",
@@ -259,6 +260,32 @@ def check_divides(divisor: int, number: int, key: str, what: str, label: str = "
         )
 
 
+def check_one_of(layer: Layer) -> None:
+    """Raise `Flaw` unless exactly one of the arguments in `one_of` is given."""
+    given = [name for name in layer.one_of if getattr(layer, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
+
+
+def name_sizes(shape: Shape) -> list[tuple[str, int]]:
+    """Return the sizes of a shape with the names of their axes, such as ("channels", 3) and ("length", 100)."""
+    return list(zip(("channels", *AXIS_NAMES[shape.axes]), shape.sizes, strict=True))
+
+
+def find_size(layer: Layer, axis: str, key: str) -> int:
+    """Return the input's size along a named axis; raises `Flaw` for the argument `key` if it has no such axis."""
+    sizes = dict(name_sizes(layer.input))
+    if axis not in sizes:
+        raise Flaw(
+            f"the input of {layer.kind} ({layer.input}) has no {axis}",
+            f"use {join_words(list(sizes))}",
+            key=key,
+            code="CV016",
+        )
+    return sizes[axis]
+
+
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
@@ -300,6 +327,22 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
                 code="CV016",
             )
     return sizes
+
+
+def check_padding_mode(layer: Layer, padding: PerAxisPadding, key: str, mode: str) -> None:
+    """Raise `Flaw` if the padding is too large for a padding mode; `key` is the argument that holds the mode."""
+    # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
+    if mode not in ("reflect", "circular"):
+        return
+    for axis, (size, pair) in enumerate(zip(layer.input.spatial, padding, strict=True)):
+        limit = size - 1 if mode == "reflect" else size
+        if max(pair) > limit:
+            raise Flaw(
+                f"padding {max(pair)} is too large for {key} {mode}: at most {limit} for an "
+                f"input {axis_name(axis, layer.input.axes)} of {size}",
+                key="padding",
+                code="CV016",
+            )
 
 
 def count_taps(kernel_size: Sizes) -> int:

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.arguments import ConvPadding, Integer, Padding, PaddingMode, PerAxis
+from convcalc.arguments import ConvPadding, Flag, Integer, Padding, PaddingMode, PerAxis
 from convcalc.arithmetic import (
     causal_padding,
     same_padding,
@@ -19,6 +19,7 @@ from convcalc.layers.base import (
     StatedChannels,
     Tensors,
     check_divides,
+    check_padding_mode,
     check_positive,
     count_taps,
     count_windows,
@@ -26,7 +27,7 @@ from convcalc.layers.base import (
 )
 from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
-from convcalc.shape import Shape, axis_name
+from convcalc.shape import Shape
 
 
 class OutChannels(Layer):
@@ -55,21 +56,7 @@ class Window(Layer):
         elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
-        self._check_padding_mode()
-
-    def _check_padding_mode(self) -> None:
-        # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
-        if self.padding_mode not in ("reflect", "circular"):
-            return
-        for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
-            limit = size - 1 if self.padding_mode == "reflect" else size
-            if max(pair) > limit:
-                raise Flaw(
-                    f"padding {max(pair)} is too large for padding_mode {self.padding_mode}: at most {limit} for an "
-                    f"input {axis_name(axis, self.input.axes)} of {size}",
-                    key="padding",
-                    code="CV016",
-                )
+        check_padding_mode(self, self.padding, "padding_mode", self.padding_mode)
 
     @property
     def is_causal(self) -> bool:
@@ -115,14 +102,29 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     size, stride, padding, dilation). Padding same makes ceil(n / s) outputs and adds an odd element at the end; causal,
     for 1-D inputs, adds d (k - 1) elements before the axis and none after it, so that no output depends on later
     inputs. The receptive field is that of windows away from the border, whatever padding_mode is.
+    With weight_standardized, the weights of each output channel are normalised to mean 0 and variance 1 before use.
+    That is not counted: at inference, the normalised weights are constants. Training saves them for backward.
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
-    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal).
+    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal); Qiao et al. 2019,
+    "Weight standardization"; timm.layers.StdConv2d.
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
 
     kind = "conv"
+    weight_standardized = Flag("normalise the weights of each output channel", False, sign="ws")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` if there is only one weight per output channel to standardise."""
+        super().normalise()
+        if self.weight_standardized and self.products() == 1:
+            raise Flaw(
+                "weight_standardized needs more than one weight per output channel, but "
+                f"{self.input.channels} / {self.groups} input channels and one kernel tap are one",
+                key="weight_standardized",
+                code="CV016",
+            )
 
     def inferred_shape(self) -> Shape:
         """Return the output shape: out_channels channels, and the number of windows on each axis."""
@@ -132,6 +134,16 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     def products(self) -> int:
         """Return the number of products per output value: kernel taps × in_channels / groups."""
         return count_taps(self.kernel_size) * self.input.channels // self.groups
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved, or a padded copy, as `padding_mode` requires.
+
+        With weight_standardized, also the standardised weights and, per output channel, their mean and inverse standard
+        deviation.
+        """
+        saved = super().saved_for_backward()
+        standardized = sum(self.weight_tensors()) + 2 * self.out_channels if self.weight_standardized else 0
+        return saved._replace(batch_values=standardized)
 
 
 class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
@@ -311,6 +323,83 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         """The inputs of both convolutions are saved for the backward pass."""
         first = self.depthwise.saved_for_backward()
         return first._replace(values=first.values + self.depthwise.output.elements)
+
+
+class DeformConv(OutChannels, Window, _Groups, Bias, _InChannels):
+    """Deformable convolution: a convolution with bias predicts how far each tap of the kernel moves at each position.
+
+    The offsets are fractions, so that every tap reads by bilinear interpolation. With mask (version 2), each tap is
+    also multiplied by a predicted sigmoid. The input must have two spatial axes. The receptive field is unknown,
+    because a tap can move anywhere; so is what training saves.
+    Output: the same sizes as conv.
+    Params: those of conv, and those of the convolution of the same kernel that predicts 2 × offset_groups × k… channels
+    (3 × with mask; k…: the product of all kernel sizes).
+    Counted: the multiplications of both convolutions, which are the MACs; per output position, input channel and tap 4
+    multiplications and 3 additions of the interpolation, and 1 multiplication with mask; the additions of both
+    convolutions. Adding the offsets and computing the interpolation's weights are not counted.
+    Source: Dai et al. 2017, "Deformable convolutional networks"; Zhu et al. 2019 (version 2);
+    torchvision.ops.DeformConv2d; mmcv.ops.ModulatedDeformConv2dPack.
+    Example on [64, 28, 28]: deform_conv: {out_channels: 64, kernel_size: 3, padding: 1, mask: true}
+    """
+
+    kind = "deform_conv"
+    padding_mode = PaddingMode("only zeros is supported, as in torchvision", choices=("zeros",))
+    offset_groups = Integer("groups of input channels with offsets of their own", 1, sign="og")
+    mask = Flag("also predict a factor per tap (version 2)", False, sign="v2", sign_meaning="with mask")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` unless the input has two axes and offset_groups fits."""
+        if self.input.axes != 2:
+            raise Flaw(
+                f"deform_conv needs an input with two spatial axes; this one has {self.input.axes} ({self.input})",
+                code="CV016",
+            )
+        super().normalise()
+        check_divides(self.offset_groups, self.input.channels, "offset_groups", "input channels")
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: out_channels, and the number of windows on each axis."""
+        self.check_groups(self.out_channels)
+        return Shape(self.out_channels, self.windows())
+
+    def reach(self) -> Reach:
+        """Return `unknown`: the taps move."""
+        return "unknown"
+
+    def count_predicted(self) -> int:
+        """Return the channels of the convolution that predicts offsets, and the mask if there is one."""
+        return (2 + self.mask) * self.offset_groups * count_taps(self.kernel_size)
+
+    def weight_tensors(self) -> Tensors:
+        """Return the sizes of the weight tensors of both convolutions, that of the offsets first."""
+        read = count_taps(self.kernel_size) * self.input.channels
+        return (self.count_predicted() * read, self.out_channels * (read // self.groups))
+
+    def bias_tensors(self) -> Tensors:
+        """Return the sizes of the bias tensors: that of the offsets, and out_channels unless `bias` is false."""
+        return (self.count_predicted(), *super().bias_tensors())
+
+    def count_multiplications(self) -> int:
+        """Return the multiplications of both convolutions, of the interpolation, and of the mask."""
+        return self.count_macs() + self._samples() * (4 + self.mask)
+
+    def count_additions(self) -> int:
+        """Return the additions of both convolutions and of the interpolation."""
+        of_taps = count_taps(self.kernel_size) * self.input.channels // self.groups - 1 + self.bias
+        offsets = self.output.positions * self.weight_tensors()[0]
+        return offsets + self.output.elements * of_taps + self._samples() * 3
+
+    def count_macs(self) -> int:
+        """Return the multiplications of both convolutions: output positions × weights."""
+        offsets, taps = self.weight_tensors()
+        return self.output.positions * offsets + self.output.positions * taps
+
+    def _samples(self) -> int:
+        # interpolated values: one per output position, input channel and tap
+        return self.output.positions * self.input.channels * count_taps(self.kernel_size)
+
+    def saved_for_backward(self) -> None:  # type: ignore[override]
+        """Return None: torchvision's operator decides what is saved."""
 
 
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):

@@ -1,10 +1,10 @@
-"""Defines normalisation layers, and a learnt scale per channel (layer scale)."""
+"""Defines normalisation layers, and layers that multiply or add one number per channel."""
 
 from abc import abstractmethod
 
-from convcalc.arguments import Choice, Flag, Integer
+from convcalc.arguments import Choice, Flag, Integer, Number
 from convcalc.layers.base import Layer, SavedForBackward, Tensors, check_divides
-from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesInput
+from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesNothing
 from convcalc.shape import Shape
 
 
@@ -196,21 +196,23 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)
 
 
-class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
-    """Layer scale: multiplies each channel by a learnt scale.
+class Scale(KeepsShape, NoBuffers, NoMacs):
+    """Multiplies each channel by a learnt scale (layer scale), or all values by a given number.
 
-    Params: channels.
+    Params: channels; none if factor is given.
     Counted: one multiplication per value; no MACs.
     Source: Touvron et al. 2021, "Going deeper with image transformers".
     Example on [96, 56, 56]: scale
     """
 
     kind = "scale"
+    main = "factor"
     in_place = True
+    factor = Number("number to multiply by", None, default_text="a learnt scale per channel")
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor, one scale per channel."""
-        return (self.input.channels,)
+        """Return the size of the one weight tensor, which has a scale per channel; empty if factor is given."""
+        return (self.input.channels,) if self.factor is None else ()
 
     def bias_tensors(self) -> Tensors:
         """No biases."""
@@ -223,3 +225,38 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     def count_additions(self) -> int:
         """No additions."""
         return 0
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved if the scale is learnt, otherwise nothing."""
+        return SavedForBackward(inputs=self.factor is None)
+
+
+class Shift(KeepsShape, NoBuffers, NoMacs, SavesNothing):
+    """Adds a learnt bias to each channel, or a given number to all values.
+
+    Params: channels; none if amount is given.
+    Counted: one addition per value; no MACs.
+    Source: Zhang, Dauphin and Ma 2019, "Fixup initialization", for a learnt bias.
+    Example on [96, 56, 56]: shift
+    """
+
+    kind = "shift"
+    main = "amount"
+    in_place = True
+    amount = Number("number to add", None, default_text="a learnt bias per channel")
+
+    def weight_tensors(self) -> Tensors:
+        """No weights that are not biases."""
+        return ()
+
+    def bias_tensors(self) -> Tensors:
+        """Return the size of the one bias tensor, which has a bias per channel; empty if amount is given."""
+        return (self.input.channels,) if self.amount is None else ()
+
+    def count_multiplications(self) -> int:
+        """No multiplications."""
+        return 0
+
+    def count_additions(self) -> int:
+        """Return the number of additions: one per value."""
+        return self.input.elements

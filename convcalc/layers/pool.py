@@ -307,6 +307,7 @@ class MaxUnpool(Free, SavesNothing):
 class BlurPool(NoWeights, AllMacs):
     """Anti-aliased downsampling: a fixed binomial low-pass filter with reflect padding, then every s-th value.
 
+    Max blur pooling is `maxpool: {kernel_size: 2, stride: 1}` before it.
     Output: floor((n - 1) / s) + 1 on every axis (n: input size, s: stride).
     Counted: k… multiplications per output value, which are MACs (a depthwise convolution with fixed weights), and
     k… - 1 additions (k…: the product of all kernel sizes).

@@ -51,6 +51,10 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
     return convcalc.analyse(convcalc.from_torch(module, shape))
 
 
+# PyTorch adds two tensors at a time, so that a sum of many becomes several layers
+LONG_SUMS = {"wavenet": ("add",)}
+
+
 def layers(report: convcalc.Report, leaving_out: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
     """Each layer's kind, shape and costs."""
     return [
@@ -82,7 +86,8 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
     """They may differ in the order of branches, and in layers that cost nothing and exist in only one of them."""
     found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
     assert totals(found) == totals(ours)
-    assert sorted(layers(found, NO_ARITHMETIC)) == sorted(layers(ours, NO_ARITHMETIC))
+    leaving_out = (*NO_ARITHMETIC, *LONG_SUMS.get(name, ()))
+    assert sorted(layers(found, leaving_out)) == sorted(layers(ours, leaving_out))
 
 
 @pytest.mark.torch
@@ -94,7 +99,7 @@ def test_an_exported_module_round_trips(name: str) -> None:
     for spec in (plain_spec(graph), spec_text(graph)):
         found = convcalc.analyse(loaded(spec, network))
         ours = convcalc.analyse(network)
-        assert layers(found) == layers(ours)
+        assert layers(found, LONG_SUMS.get(name, ())) == layers(ours, LONG_SUMS.get(name, ()))
         assert totals(found) == totals(ours)
         assert found.totals.peak_memory == ours.totals.peak_memory
         assert found.totals.receptive_field == ours.totals.receptive_field
@@ -402,3 +407,21 @@ def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
     assert report.totals.params == 224
     assert not report.complete
     assert "does not use" not in read_module(module, PICTURE).origin
+
+
+@pytest.mark.torch
+def test_numbers_and_learnt_values_per_channel_are_scales_and_shifts() -> None:
+    graph = read_module(modules().ScaledAndShifted(), (4, 8, 8))
+    assert [(step.kind, dict(step.arguments)) for step in graph.steps] == [
+        ("scale", {"factor": 2.0}),
+        ("scale", {"factor": 0.25}),
+        ("shift", {"amount": -1.0}),
+        ("shift", {}),
+        ("scale", {"factor": 0.5}),
+        ("shift", {"amount": 3.0}),
+    ]
+
+
+@pytest.mark.torch
+def test_a_tensor_subtracted_from_a_number_is_opaque() -> None:
+    assert kinds(read_module(modules().Complement(), (4, 8, 8)))[-1] == "opaque"

@@ -22,6 +22,14 @@ OTHERWISE = {
     "separable_conv",
     "adaptive_avgpool",
     "adaptive_maxpool",
+    "permute",
+    "deform_conv",
+    "unfold",
+    "fold",
+    "mean",
+    "sum",
+    "std",
+    "glu",
 }  # exported as several nodes, or without an identical kind
 
 
@@ -144,6 +152,11 @@ AFFINE = [
     {"conv": {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": "same"}},
     {"conv_transpose": {"out_channels": 6, "kernel_size": 3, "stride": 2, "output_padding": 1, "groups": 2}},
     {"dropout": {"p": 0.15}},
+    {"scale": 0.3},
+    {"shift": -2},
+    {"slice": {"channels": [-3], "step": 2}},
+    {"slice": {"height": [1, -2], "step": 3}},
+    *({"pad": {"padding": [[0, 2], 1], "mode": mode}} for mode in ("reflect", "replicate", "circular")),
     {"leaky_relu": {"negative_slope": 0.3}},
 ]
 
@@ -154,6 +167,13 @@ def test_arguments_round_trip(entry: dict[str, Any], tmp_path: Path) -> None:
     report, back = convcalc.analyse(network), round_trip(network, tmp_path)
     assert totals(back) == totals(report)
     assert back.layers[1].kind == report.layers[1].kind
+
+
+def test_standardised_weights_are_imported_as_plain_ones(tmp_path: Path) -> None:
+    entry = {"conv": {"out_channels": 6, "kernel_size": 3, "weight_standardized": True}}
+    network = convcalc.load({"input": [4, 8, 8], "layers": [entry]})
+    report, back = convcalc.analyse(network), round_trip(network, tmp_path)
+    assert (back.totals.params, back.totals.macs) == (report.totals.params, report.totals.macs)
 
 
 def test_shared_weights_stay_shared(tmp_path: Path) -> None:

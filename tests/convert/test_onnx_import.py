@@ -131,6 +131,7 @@ ONE_NODE: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, dict[str, A
     ("y = LogSoftmax(x)", {"x": (1, 9)}, {}, ("log_softmax", {})),
     ("y = Dropout(x)", X, {}, ("dropout", {})),
     ("y = Mul(x, s)", X, {"s": (4, 1, 1)}, ("scale", {})),
+    ("y = Add(x, s)", X, {"s": (4, 1, 1)}, ("shift", {})),
     ("y = Concat<axis=1>(x, x)", X, {}, ("concat", {})),
     ("y = Concat<axis=-3>(x, x)", X, {}, ("concat", {})),
     ("y = Add(x, x)", X, {}, ("add", {})),
@@ -178,6 +179,10 @@ WITH_INTEGERS = {
     "y = Slice(x, a, b, c)   ": (
         {"a": [1, 2], "b": [3, 9], "c": [1, 2]},
         [("slice", {"channels": [1, 3]}), ("crop", {"amount": [[2, 3], [0, 0]]})],
+    ),
+    "y = Slice(x, a, b, c, d)": (
+        {"a": [1, 0], "b": [-1, 10**9], "c": [2, 3], "d": [3, 2]},
+        [("slice", {"height": [1, 12], "step": 3}), ("slice", {"width": [0, 10], "step": 2})],
     ),
     "y, z = Split<axis=1>(x, a)": (
         {"a": [1, 3]},
@@ -680,3 +685,22 @@ def test_an_lp_pooling_with_p_other_than_2_is_unsupported(tmp_path: Path) -> Non
     for norm, kind in ((1, "opaque"), (2, "lppool")):
         graph = imported(tmp_path, made(f"y = LpPool<kernel_shape=[2, 2], p={norm}>(x)", X))
         assert [step.kind for step in graph.steps] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("number", "operator", "expected"),
+    [
+        (0.1, "Mul", [("scale", {"factor": 0.1})]),
+        (-3.0, "Add", [("shift", {"amount": -3.0})]),
+        (float("nan"), "Mul", [("opaque", None)]),
+        (float("inf"), "Add", [("opaque", None)]),
+    ],
+)
+def test_a_number_is_multiplied_or_added(number: float, operator: str, expected: Any, tmp_path: Path) -> None:
+    import onnx
+
+    model = made(f"t = Relu(x)\ny = {operator}(t, c)", X)
+    value = onnx.helper.make_tensor("value", 1, [], [number])
+    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["c"], value=value))
+    [_, step] = imported(tmp_path, model).steps
+    assert [(step.kind, None if step.kind == "opaque" else dict(step.arguments))] == expected

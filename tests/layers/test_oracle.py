@@ -23,7 +23,9 @@ NOT_DRAWN = {
     "linear": "no positions remain: every output sees all that its input sees",
     "flatten": "no positions remain",
     "reshape": "positions get another meaning",
+    "permute": "positions get another meaning",
     "opaque": "which inputs it reads is not known",
+    "deform_conv": "its taps move",
 }
 
 

@@ -24,7 +24,8 @@ Span = tuple[int, int]
 
 VALUE_BY_VALUE = (
     "batchnorm", "channel_shuffle", "drop_path", "dropout", "elu", "gelu", "identity", "layernorm", "leaky_relu",
-    "local_response_norm", "relu", "relu6", "scale", "sigmoid", "silu", "slice", "tanh",
+    "local_response_norm", "relu", "relu6", "scale", "sigmoid", "silu", "slice",
+    "softmax", "tanh",
 )  # fmt: skip
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 

@@ -20,7 +20,7 @@ import json
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ Pairs = list[tuple[int, int]]
 
 AXES = (1, 2, 3)
 REFUSALS = (RuntimeError, ValueError, ZeroDivisionError)
-WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear"}
+WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear", "deform_conv"}
 
 
 class UndecidedError(Exception):
@@ -71,6 +71,17 @@ class Scale(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return values * self.gamma
+
+
+class Shift(nn.Module):
+    """A learnt bias per channel."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + self.beta
 
 
 class LocallyConnected(nn.Module):
@@ -211,9 +222,25 @@ def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: i
     )
 
 
+class StandardizedConv(nn.Module):
+    """A convolution with standardised weights, as timm's StdConv2d."""
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, values: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = functional.batch_norm(weight.reshape(1, weight.shape[0], -1), None, None, training=True, eps=1e-6)
+        return self.conv._conv_forward(values, flat.reshape_as(weight), self.conv.bias)
+
+
 def conv(shape: Shape, arguments: Arguments) -> nn.Module:
     groups, bias = arguments.get("groups", 1), arguments.get("bias", True)
-    return convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    made: Any = convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    if arguments.get("weight_standardized", False):
+        made[-1] = StandardizedConv(made[-1])
+    return made
 
 
 def pointwise_conv(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -247,6 +274,30 @@ def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
         "padding": [[cut // 2, cut - cut // 2] for cut in cuts],
         "output_padding": [max(-total, 0) for total in surplus],
     }
+
+
+class DeformConv(nn.Module):
+    """The two convolutions of torchvision's layer; its operator only moves the taps, which no figure depends on."""
+
+    def __init__(self, shape: Shape, arguments: Arguments) -> None:
+        super().__init__()
+        groups = arguments.get("offset_groups", 1)
+        if shape[0] % groups:
+            raise ValueError(groups)
+        own = {name: value for name, value in arguments.items() if name not in ("mask", "offset_groups")}
+        predicted = (3 if arguments.get("mask") else 2) * groups * product_of(each_axis(arguments["kernel_size"], 2))
+        self.offset = conv(shape, {**own, "out_channels": predicted, "groups": 1, "bias": True})
+        self.taps = conv(shape, own)
+
+    def forward(self, values: Tensor) -> Tensor:
+        self.offset(values)
+        return self.taps(values)
+
+
+def deform_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    if len(shape) != 3 or arguments.get("padding_mode", "zeros") != "zeros":
+        raise ValueError(shape)
+    return DeformConv(shape, arguments)
 
 
 def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -381,7 +432,8 @@ def upsample(_: Shape, arguments: Arguments) -> nn.Module:
 
 
 def pad(shape: Shape, arguments: Arguments) -> nn.Module:
-    return padding_layer("ConstantPad", spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
+    mode = {"padding_mode": arguments["mode"]} if "mode" in arguments else {}
+    return fill_padding(mode, spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
 
 
 def crop(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -389,9 +441,16 @@ def crop(shape: Shape, arguments: Arguments) -> nn.Module:
     return padding_layer("ConstantPad", [(-before, -after) for before, after in pairs], 0.0)
 
 
-def channel_slice(_: Shape, arguments: Arguments) -> nn.Module:
-    start, stop = arguments["channels"]
-    return Call(lambda values: values.narrow(1, start, stop - start))
+def sliced(shape: Shape, arguments: Arguments) -> nn.Module:
+    """Unlike a slice of Python, narrow refuses a range that the axis does not have."""
+    names = NAMES[len(shape) - 1]
+    [(name, bounds)] = [(name, value) for name, value in arguments.items() if name != "step"]
+    if name not in names:
+        raise ValueError(name)
+    axis = names.index(name)
+    start, stop = (place + shape[axis] if place < 0 else place for place in (*bounds, shape[axis])[:2])
+    step = arguments.get("step", 1)
+    return Call(lambda values: values.narrow(axis + 1, start, stop - start).unfold(axis + 1, 1, step).squeeze(-1))
 
 
 def reshape(_: Shape, arguments: Arguments) -> nn.Module:
@@ -423,6 +482,89 @@ def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
     return nn.Sequential(channels_last, nn.LayerNorm(shape[0], elementwise_affine=affine), channels_first)
 
 
+def scaled(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values * arguments["factor"]) if "factor" in arguments else Scale(shape)
+
+
+def shifted(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values + arguments["amount"]) if "amount" in arguments else Shift(shape)
+
+
+NAMES = {
+    0: ("channels",),
+    1: ("channels", "length"),
+    2: ("channels", "height", "width"),
+    3: ("channels", "depth", "height", "width"),
+}
+
+
+def places(shape: Shape, names: list[str]) -> list[int]:
+    """The numbers of axes, counted with the batch; raises ValueError if the input has no such axis."""
+    return [NAMES[len(shape) - 1].index(name) + 1 for name in names]
+
+
+def reduction(name: str) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        axes = places(shape, each_axis(arguments["axes"], 1))
+        options = {"correction": arguments["correction"]} if "correction" in arguments else {}
+        if name == "std" and product_of(shape[axis - 1] for axis in axes) <= arguments.get("correction", 1):
+            raise ValueError  # PyTorch divides by zero
+        dropped = [] if arguments.get("keepdims", True) else [axis for axis in axes if axis > 1]
+        return Call(lambda values: getattr(values, name)(axes, keepdim=True, **options).squeeze(dropped))
+
+    return build
+
+
+def permute(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values.permute(0, *places(shape, arguments["order"])))
+
+
+def unfold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """One window after another, with Tensor.unfold; nn.Unfold has 2-D windows only."""
+    before, padding = own_padding(shape, arguments, arguments.get("stride", 1), 0.0)
+    axes = len(shape) - 1
+    before = before or [padding_layer("ConstantPad", spread_pairs(padding, axes), 0.0)]
+    stride, dilation = (each_axis(arguments.get(name, 1), axes) for name in ("stride", "dilation"))
+    if axes == 2:
+        fold = nn.Unfold(arguments["kernel_size"], arguments.get("dilation", 1), 0, arguments.get("stride", 1))
+        counts = [
+            (size + sum(pair) - d * (k - 1) - 1) // s + 1
+            for (size, k, s, d), pair in zip(geometry(shape, arguments, stride), paddings_of(before[0]), strict=True)
+        ]
+        return nn.Sequential(*before, fold, Call(lambda values: values.unflatten(2, counts)))
+
+    def windows(values: Tensor) -> Tensor:
+        for axis, kernel in enumerate(each_axis(arguments["kernel_size"], axes)):
+            values = values.unfold(2 + axis, dilation[axis] * (kernel - 1) + 1, stride[axis])[..., :: dilation[axis]]
+        return values.permute(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)).flatten(1, 1 + axes)
+
+    return nn.Sequential(*before, Call(windows))
+
+
+def paddings_of(layer: Any) -> Pairs:
+    """The padding before and after each axis of a padding layer, first axis first."""
+    sides = list(layer.padding)
+    return [(sides[place], sides[place + 1]) for place in range(0, len(sides), 2)][::-1]
+
+
+def fold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """nn.Fold; a length is folded as the width of a map of height 1, and 3-D is left out."""
+    if len(shape) > 3:
+        raise UndecidedError
+    options = {name: arguments.get(name, default) for name, default in FOLD_DEFAULTS.items()}
+    if len(shape) == 3:
+        options["padding"] = [before for before, _ in spread_pairs(options["padding"], 2)]
+        layer = nn.Fold(arguments["output_size"], arguments["kernel_size"], **options)
+        return nn.Sequential(Call(lambda values: values.flatten(2)), layer)
+    flat = {name: (value if name == "padding" else 1, value) for name, value in options.items()}
+    flat["padding"] = (0, options["padding"])
+    layer = nn.Fold((1, arguments["output_size"]), (1, arguments["kernel_size"]), **flat)
+    return nn.Sequential(layer, Call(lambda values: values.squeeze(2)))
+
+
+FOLD_DEFAULTS = {"dilation": 1, "padding": 0, "stride": 1}
+
+
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
     """Return a function that creates a layer with the spec's arguments unchanged."""
 
@@ -444,6 +586,7 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "depthwise_conv": depthwise_conv,
     "separable_conv": separable_conv,
     "locally_connected": locally_connected,
+    "deform_conv": deform_conv,
     "maxpool": maxpool,
     "avgpool": avgpool,
     "lppool": lppool,
@@ -459,7 +602,14 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "channel_shuffle": plain(nn.ChannelShuffle),
     "pad": pad,
     "crop": crop,
-    "slice": channel_slice,
+    "slice": sliced,
+    "permute": permute,
+    "unfold": unfold,
+    "fold": fold,
+    "mean": reduction("mean"),
+    "sum": reduction("sum"),
+    "std": reduction("std"),
+    "glu": plain(nn.GLU, dim=1),
     "linear": linear,
     "flatten": plain(nn.Flatten),
     "reshape": reshape,
@@ -473,7 +623,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "identity": plain(nn.Identity),
     **ACTIVATIONS,
     "drop_path": lambda shape, arguments: nn.Identity(),  # of Huang et al. 2016; at inference every path is kept
-    "scale": lambda shape, arguments: Scale(shape),
+    "scale": lambda shape, arguments: scaled(shape, arguments),
+    "shift": lambda shape, arguments: shifted(shape, arguments),
     "add": lambda shape, arguments: Call(lambda values: sum([values] * len(arguments["from"]))),
     "multiply": lambda shape, arguments: Call(lambda values: values ** len(arguments["from"])),
     "concat": lambda shape, arguments: Call(lambda values: torch.cat([values] * len(arguments["from"]), 1)),
@@ -602,6 +753,10 @@ def conv_boundaries() -> Iterator[Request]:
     yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
     yield from add_to(causal_sweep(), out_channels=2, groups=2)
     yield from add_to(mode_sweep(), out_channels=2)
+    for axes, kernel, groups, bias in product(AXES, (1, 3), (1, 2, 4), (True, False)):
+        sizes = {"out_channels": 4, "kernel_size": kernel, "groups": groups, "bias": bias}
+        yield [4] + [5] * axes, sizes | {"weight_standardized": True}
+    yield [4, 5, 6], {"out_channels": 4, "kernel_size": 3, "padding": [[1, 0], 1], "weight_standardized": True}
 
 
 def conv_transpose_boundaries() -> Iterator[Request]:
@@ -650,6 +805,18 @@ def locally_connected_boundaries() -> Iterator[Request]:
     yield from add_to(without_dilation(around_the_fit()), out_channels=3)
     yield from add_to(causal_sweep(), out_channels=3)
     yield from add_to(mode_sweep(), out_channels=3)
+
+
+def deform_boundaries() -> Iterator[Request]:
+    for groups, offset_groups, mask, bias in product((1, 2, 3), (1, 2, 3, 0), (True, False), (True, False)):
+        sizes = {"kernel_size": [3, 2], "stride": [2, 1], "padding": 1, "groups": groups, "bias": bias}
+        yield [4, 9, 8], {"out_channels": 6, **sizes, "offset_groups": offset_groups, "mask": mask}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": [[0, 2], 1], "dilation": 2}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 10}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": "same", "padding_mode": "zeros"}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": 1, "padding_mode": "reflect"}
+    yield [4, 9], {"out_channels": 6, "kernel_size": 3}
+    yield [4, 5, 6, 7], {"out_channels": 6, "kernel_size": 3}
 
 
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
@@ -769,6 +936,11 @@ def pad_boundaries() -> Iterator[Request]:
     yield [3, 5, 7], {"padding": [1, 2]}
     yield [3, 5], {"padding": [[2, 0]]}
     yield [3, 4, 5, 6], {"padding": [1, 2, 3]}
+    for shape, written in mode_sweep():
+        if "padding_mode" in written and isinstance(written["padding"], list):
+            yield shape, {"padding": written["padding"], "mode": written["padding_mode"]}
+    yield [4, 5], {"padding": 1, "mode": "zeros"}
+    yield [4, 5], {"padding": 1, "mode": "constant"}
 
 
 def crop_boundaries() -> Iterator[Request]:
@@ -782,6 +954,55 @@ def crop_boundaries() -> Iterator[Request]:
 def slice_boundaries() -> Iterator[Request]:
     for shape, channels in product(([8], [8, 5], [8, 5, 4]), ([0, 8], [0, 3], [3, 8], [7, 8], [2, 9], [8, 10], [5, 2])):
         yield shape, {"channels": channels}
+    for shape, bounds, step in product(([8], [8, 5], [8, 5, 4]), ([0], [-3], [-3, -1], [1, -1], [-9]), (1, 2, 5)):
+        yield shape, {"channels": bounds, "step": step}
+    for shape, name in product(([3, 7], [3, 7, 6], [3, 7, 6, 5]), ("length", "depth", "height", "width")):
+        for bounds, step in product(([0, 5], [1, -1], [-2], [-1], [2, 9], [4, 2]), (1, 2, 3, 0)):
+            yield shape, {name: bounds, "step": step}
+
+
+def reduction_boundaries(**options: tuple[Any, ...]) -> Iterator[Request]:
+    named = ("channels", "length", "height", "width", ["depth"], ["width", "channels"], ["height", "width"])
+    for shape, axes in product(([7], [4, 9], [3, 5, 6], [2, 1, 4, 5], [3, 1, 1]), named):
+        yield shape, {"axes": axes}
+        yield shape, {"axes": axes, "keepdims": False}
+        for name, values in options.items():
+            for value in values:
+                yield shape, {"axes": axes, name: value}
+
+
+def permute_boundaries() -> Iterator[Request]:
+    for shape in ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5]):
+        for order in permutations(NAMES[len(shape) - 1]):
+            yield shape, {"order": list(order)}
+    yield [3, 5, 6], {"order": ["height", "width"]}
+    yield [3, 5, 6], {"order": ["channels", "length", "width"]}
+
+
+def unfold_boundaries() -> Iterator[Request]:
+    yield from around_the_fit()
+    yield from same_sweep((1, 2))
+    yield from wrong_values(("kernel_size", "stride", "dilation"))
+    yield [3, 9, 7], {"kernel_size": [3, 2], "stride": [2, 1], "padding": [[1, 0], 2]}
+
+
+def fold_boundaries() -> Iterator[Request]:
+    for axes, kernel, stride, padding, dilation in product((1, 2), (1, 2, 3), (1, 2), (0, 1), (1, 2)):
+        for size in (5, 8):
+            count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            sizes = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+            for channels, positions in (
+                (2 * kernel**axes, count),
+                (kernel**axes + 1, count),
+                (kernel**axes, count + 1),
+            ):
+                yield [channels] + [positions] * axes, {"output_size": size, **sizes}
+    yield [12, 3, 2], {"output_size": [5, 4], "kernel_size": [2, 3], "stride": [2, 1], "padding": [1, 0]}
+
+
+def glu_boundaries() -> Iterator[Request]:
+    for shape in ([8], [7], [4, 9], [6, 5, 6], [3, 4, 5], [2, 3, 4, 5]):
+        yield shape, {}
 
 
 SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
@@ -851,6 +1072,11 @@ def drop_path_boundaries() -> Iterator[Request]:
         yield shape, chosen(p=share)
 
 
+def number_boundaries(name: str) -> Iterator[Request]:
+    for shape, number in product(SHAPES, (None, 0.5, -2, 0)):
+        yield shape, chosen(**{name: number})
+
+
 def bare_boundaries() -> Iterator[Request]:
     for shape in SHAPES:
         yield shape, {}
@@ -879,6 +1105,7 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "depthwise_conv": depthwise_boundaries,
     "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
     "locally_connected": locally_connected_boundaries,
+    "deform_conv": deform_boundaries,
     "maxpool": maxpool_boundaries,
     "avgpool": avgpool_boundaries,
     "lppool": lppool_boundaries,
@@ -895,6 +1122,12 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pad": pad_boundaries,
     "crop": crop_boundaries,
     "slice": slice_boundaries,
+    "permute": permute_boundaries,
+    "unfold": unfold_boundaries,
+    "fold": fold_boundaries,
+    **dict.fromkeys(("mean", "sum"), reduction_boundaries),
+    "std": lambda: reduction_boundaries(correction=(0, 1, 5)),
+    "glu": glu_boundaries,
     "linear": linear_boundaries,
     "flatten": flatten_boundaries,
     "reshape": reshape_boundaries,
@@ -907,6 +1140,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "dropout": dropout_boundaries,
     "leaky_relu": leaky_relu_boundaries,
     "drop_path": drop_path_boundaries,
+    "scale": lambda: number_boundaries("factor"),
+    "shift": lambda: number_boundaries("amount"),
     **dict.fromkeys(("add", "multiply", "concat"), merge_boundaries),
 }
 

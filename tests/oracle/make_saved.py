@@ -159,7 +159,7 @@ def product(*values: Tensor) -> Tensor:
 OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "dropout": lambda _, arguments: FusedDropout(**arguments),
     "drop_path": lambda _, arguments: DropPath(**arguments),
-    "scale": lambda shapes, _: Scale(shapes[0]),
+    "scale": lambda shapes, arguments: make_cases.scaled(shapes[0], arguments) if arguments else Scale(shapes[0]),
     "blurpool": lambda shapes, arguments: BlurPool(shapes[0], arguments.get("kernel_size", 3)),
     "max_unpool": lambda shapes, arguments: MaxUnpool(shapes[0], arguments["kernel_size"]),
     "add": lambda _shapes, _: Call(lambda *values: sum(values[1:], values[0])),
@@ -172,6 +172,8 @@ ARGUMENTS: dict[str, list[Case]] = {
     "conv": [
         {"out_channels": 4, "kernel_size": 3},
         {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2},
+        {"out_channels": 4, "kernel_size": 3, "groups": 2, "weight_standardized": True},
+        {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "reflect", "weight_standardized": True},
         *({"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode} for mode in PADDING_MODES),
     ],
     "conv_transpose": [{"out_channels": 4, "kernel_size": 3, "stride": 2}],
@@ -198,9 +200,13 @@ ARGUMENTS: dict[str, list[Case]] = {
     "pixel_shuffle": [{"upscale_factor": 2}],
     "pixel_unshuffle": [{"downscale_factor": 2}],
     "channel_shuffle": [{"groups": 2}],
-    "pad": [{"padding": 1}],
+    "pad": [{"padding": 1}, *({"padding": 1, "mode": mode} for mode in PADDING_MODES)],
     "crop": [{"amount": 1}],
-    "slice": [{"channels": [0, 2]}],
+    "unfold": [{"kernel_size": 2, "stride": 2, "padding": 1}],
+    "fold": [{"kernel_size": [2, 2], "stride": 2, "output_size": [12, 8]}],
+    "permute": [{"order": ["width", "height", "channels"]}],
+    **{kind: [{"axes": ["channels"]}, {"axes": "channels", "keepdims": False}] for kind in ("mean", "sum", "std")},
+    "slice": [{"channels": [0, 2]}, {"channels": [1], "step": 2}],
     "linear": [{"out_features": 3}],
     "groupnorm": [{"num_groups": 2}, {"num_groups": 4, "affine": False}],
     "layernorm": [{}, {"axes": "channels"}],
@@ -210,14 +216,34 @@ ARGUMENTS: dict[str, list[Case]] = {
     "prelu": [{}, {"num_parameters": 8}],
     "dropout": [{}, {"p": 0}],
     "drop_path": [{}, {"p": 0}],
+    "scale": [{}, {"factor": 0.5}],
+    "shift": [{}, {"amount": 0.5}],
 }
 MAPS: list[Shape] = [[8, 6], [8, 6, 4], [8, 6, 4, 8]]
 ANY: list[Shape] = [[8], *MAPS]
 SHAPES: dict[str, list[Shape]] = {
     "linear": [[8]],
     "pixel_shuffle": [[8, 6, 4]],
+    "permute": [[8, 6, 4]],
+    "fold": [[8, 6, 4]],
     **dict.fromkeys(
-        ("batchnorm", "layernorm", "flatten", "prelu", "dropout", "drop_path", "scale", "identity", "slice"), ANY
+        (
+            "batchnorm",
+            "layernorm",
+            "flatten",
+            "prelu",
+            "dropout",
+            "drop_path",
+            "scale",
+            "shift",
+            "identity",
+            "slice",
+            "mean",
+            "sum",
+            "std",
+            "glu",
+        ),
+        ANY,
     ),
     **dict.fromkeys(make_cases.ACTIVATIONS, ANY),
 }
@@ -241,7 +267,7 @@ UPSAMPLINGS: list[tuple[Shape, Case]] = [
 
 def requests() -> Iterator[tuple[str, list[Shape], Case]]:
     """Yield the layer kind, the input shapes and the arguments of each case."""
-    for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "reshape"}):
+    for kind in sorted({*make_cases.BUILDERS, *OWN} - {"locally_connected", "deform_conv", "reshape"}):
         for arguments in ARGUMENTS.get(kind, [{}]):
             for shapes in SEVERAL.get(kind) or [[shape] for shape in SHAPES.get(kind, MAPS)]:
                 yield kind, shapes, arguments

@@ -305,6 +305,50 @@ def m5() -> Built:
     return module, (1, 8000)
 
 
+class GatedUnit(nn.Module):
+    """A dilated causal convolution with a gate: the values passed on, if any, and the skip output."""
+
+    def __init__(self, channels: int, skip: int, dilation: int, has_residual: bool) -> None:
+        super().__init__()
+        self.before = nn.ConstantPad1d((dilation, 0), 0.0)
+        self.filter, self.gate = (nn.Conv1d(channels, channels, 2, dilation=dilation) for _ in range(2))
+        self.skip = nn.Conv1d(channels, skip, 1)
+        self.residual = nn.Conv1d(channels, channels, 1) if has_residual else None
+
+    def forward(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        padded = self.before(value)
+        gated = torch.tanh(self.filter(padded)) * torch.sigmoid(self.gate(padded))
+        skip = self.skip(gated)
+        return value if self.residual is None else value + self.residual(gated), skip
+
+
+class WaveNet(nn.Module):
+    """Stacks of gated units with doubling dilations, whose skip outputs are added up."""
+
+    def __init__(self, channels: int, skip: int, values: int, dilations: list[int]) -> None:
+        super().__init__()
+        self.entry = nn.Sequential(nn.ConstantPad1d((1, 0), 0.0), nn.Conv1d(values, channels, 2))
+        last = len(dilations) - 1
+        self.units = nn.ModuleList(
+            GatedUnit(channels, skip, dilation, place < last) for place, dilation in enumerate(dilations)
+        )
+        self.exit = nn.Sequential(
+            nn.ReLU(), nn.Conv1d(skip, skip, 1), nn.ReLU(), nn.Conv1d(skip, values, 1), nn.Softmax(dim=1)
+        )
+
+    def forward(self, value: Tensor) -> Tensor:
+        value, skips = self.entry(value), []
+        for unit in self.units:
+            value, skip = unit(value)
+            skips.append(skip)
+        return self.exit(sum(skips[1:], skips[0]))
+
+
+def wavenet(stacks: int = 3, levels: int = 10) -> Built:
+    """van den Oord et al. 2016 on one-hot samples; the last unit, whose values nothing reads, has no residual."""
+    return WaveNet(32, 256, 256, [2**level for level in range(levels)] * stacks), (256, 16000)
+
+
 def c3d(classes: int = 487) -> Built:
     """Return the C3D of Tran et al. 2015 as in PyTorch implementations.
 
@@ -328,7 +372,7 @@ NETWORKS: dict[str, Callable[..., Built]] = {
     build.__name__: build
     for build in (
         alexnet, c3d, dcgan_generator, lenet5, m5, mobilenet_v1, mobilenet_v2, resnet18, resnet50,
-        squeezenet1_0, squeezenet1_1, unet, unet_padded, vgg16,
+        squeezenet1_0, squeezenet1_1, unet, unet_padded, vgg16, wavenet,
     )
 }  # fmt: skip
 

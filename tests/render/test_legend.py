@@ -24,6 +24,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "padding": [[0, 1], 1]}, "p0-1×1 padding"),
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "dilation": 2}, "d2 dilation"),
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "groups": 2}, "g2 groups"),
+    (
+        "conv",
+        [4, 8, 8],
+        {"out_channels": 4, "kernel_size": 3, "weight_standardized": True},
+        "ws weight standardized",
+    ),
     ("conv_transpose", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "stride": 2}, "×2 stride"),
     (
         "conv_transpose",
@@ -41,7 +47,7 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("pixel_unshuffle", [4, 8, 8], {"downscale_factor": 2}, "/2 downscale factor"),
     ("channel_shuffle", [4, 8, 8], {"groups": 2}, "g2 groups"),
 ]
-WORDS = ("like ", "params ")  # signs that explain themselves
+WORDS = ("like ", "params ", "length ", "depth ", "height ", "width ")  # signs that explain themselves
 
 
 def declared_signs() -> Iterator[tuple[str, Key[Any]]]:

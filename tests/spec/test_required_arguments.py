@@ -28,10 +28,18 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "channel_shuffle": {"groups": 2},
     "reshape": {"shape": [4, 8]},
     "slice": {"channels": [0, 2]},
+    "unfold": {"kernel_size": 1},
+    "fold": {"kernel_size": 1, "output_size": 8},
+    "permute": {"order": ["length", "channels"]},
+    "mean": {"axes": "length"},
+    "sum": {"axes": "length"},
+    "std": {"axes": "length"},
     "opaque": {"output_shape": [4, 8]},
 }
 CASES = [(kind, name) for kind, arguments in REQUIRED.items() for name in arguments]
-OTHERS = sorted(set(KINDS) - set(REQUIRED) - {"linear", "upsample", "pad", "crop", "add", "multiply", "concat"})
+OTHERS = sorted(
+    set(KINDS) - set(REQUIRED) - {"linear", "deform_conv", "upsample", "pad", "crop", "add", "multiply", "concat"}
+)
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)

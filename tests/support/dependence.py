@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import ceil, floor, lcm
+from math import ceil, floor, lcm, prod
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -379,10 +379,60 @@ def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
 
 
+AXIS_NAMES = {1: ["length"], 2: ["height", "width"], 3: ["depth", "height", "width"]}
+
+
+def reducing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """All positions along one axis become one."""
+    if len(sizes) == 1 or 1 in sizes:
+        return relu(draw, sizes)
+    number = draw(st.integers(0, len(sizes) - 1))
+    axes = [shifted_axis(size, 0, 0) for size in sizes]
+    axes[number] = Axis(1, lambda i: range(sizes[number]), Fraction(0))
+    return [{draw(st.sampled_from(REDUCTIONS)): {"axes": [AXIS_NAMES[len(sizes)][number]]}}], axes
+
+
+REDUCTIONS = ("mean", "sum", "std")
+
+
+def unfolding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """The windows of a convolution become channels, which another layer then mixes."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 3) for _ in sizes]
+    axes = list(map(window, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    return [{"unfold": entry}, {"pointwise_conv": {"out_channels": 2}}], axes
+
+
+def folding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """As a transposed convolution, with a 1×1 convolution before it that makes enough channels."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 2) for _ in sizes]
+    axes = list(map(transposed_window, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    entry["output_size"] = [axis.size for axis in axes]
+    return [{"pointwise_conv": {"out_channels": 2 * prod(kernel)}}, {"fold": entry}], axes
+
+
+def gating(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    return [{"pointwise_conv": {"out_channels": 4}}, {"glu": {}}], [shifted_axis(size, 0, 0) for size in sizes]
+
+
+def slicing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    number = draw(st.integers(0, len(sizes) - 1))
+    name = AXIS_NAMES[len(sizes)][number]
+    start = draw(st.integers(0, sizes[number] - 1))
+    stop, step = draw(st.integers(start + 1, sizes[number])), draw(st.integers(1, 3))
+    axes = [shifted_axis(size, 0, 0) for size in sizes]
+    count = len(range(start, stop, step))
+    axes[number] = Axis(count, lambda i: {start + i * step}, Fraction(step))
+    return [{"slice": {name: [start, stop], "step": step}}], axes
+
+
 # every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
-    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "scale", "dropout",
-    "drop_path", "identity",
+    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "scale", "shift",
+    "dropout",    "drop_path", "identity",
 )  # fmt: skip
 VALUE_BY_VALUE: dict[str, Entry] = {
     **{kind: {} for kind in PLAIN},
@@ -399,15 +449,17 @@ def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
-    resampling, resampling, shuffling, unshuffling, bordering, relu,
+    resampling, resampling, shuffling, unshuffling, bordering, slicing, reducing, gating,
+    unfolding, folding, relu,
 )  # fmt: skip
 
 MERGES = ("add", "multiply", "concat")
 GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
 # all kinds that random networks may contain
 DRAWN = {
-    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
-    "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
+    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *REDUCTIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
+    "glu", "unfold", "fold", "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle",
+    "pixel_unshuffle", "pad", "crop",
 }  # fmt: skip
 
 

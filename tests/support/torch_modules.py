@@ -356,3 +356,21 @@ class WithFunction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.call(x)
+
+
+class ScaledAndShifted(nn.Module):
+    """Sums and products with numbers and with a learnt value per channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (2 * x / 4 - 1 + self.bias) * 0.5 + 3
+
+
+class Complement(nn.Module):
+    """A number minus a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 - torch.relu(x)

@@ -12,6 +12,7 @@ from convcalc.convert.learnt import is_learnt
 from convcalc.convert.operators import Operation, Sizes
 
 Rule = Callable[[Builder, Operation], None]
+_LARGEST_SINGLE = 3.4e38
 
 
 def activation_rule(kind: str) -> Rule:
@@ -222,7 +223,7 @@ def merge_rule(kind: str) -> Rule:
     """Return a rule for Add, Sum, Sub, Mul or Div.
 
     Inputs from layers are merged by a layer of kind `kind`: `add` for a difference too, `multiply` for a quotient. A
-    product with one learnt factor per channel becomes a `scale`.
+    product with a number or one learnt factor per channel becomes a `scale`, such a sum a `shift`.
     """
 
     def rule(builder: Builder, operation: Operation) -> None:
@@ -260,19 +261,35 @@ def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
 
 
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
-    """Convert a product with one learnt factor per channel to a `scale` layer.
+    """Convert a product or sum of data and a number, or one learnt value per channel, to a `scale` or `shift`.
 
-    Raises UnsupportedOperation for any other sum or product with a constant.
+    Raises UnsupportedOperation for any other constant.
     """
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
-    sizes = builder.value(operation.inputs[places[0]]).dims
-    divided = operation.operator == "Div" and places == [0]
-    if kind != "multiply" or divided or len(places) + len(data) > 2 or max(sizes, default=1) == 1:
+    value = builder.value(operation.inputs[places[0]])
+    single = max(value.dims, default=1) == 1
+    number = _read_number(value.contents) if single else None
+    reversed_order = operation.operator in ("Sub", "Div") and places == [0]
+    if len(places) + len(data) > 2 or (single and number is None) or reversed_order:
         verb = "adds" if kind == "add" else "multiplies by"
-        only = "only multiplication by one learnt factor per channel is supported"
-        raise UnsupportedOperation(f"it {verb} a constant of shape {list(sizes)}; {only}")
-    _check_one_value_per_channel(sizes, data[0], "factors")
+        only = "only numbers and one learnt value per channel are supported"
+        raise UnsupportedOperation(f"it {verb} a constant of shape {list(value.dims)}; {only}")
+    layer, argument, what = ("shift", "amount", "biases") if kind == "add" else ("scale", "factor", "factors")
+    if number is not None:
+        if operation.operator in ("Sub", "Div"):
+            number = -number if operation.operator == "Sub" else 1 / number
+        builder.add(operation, layer, {argument: number}, data, order=data[0].order)
+        return
+    _check_one_value_per_channel(value.dims, data[0], what)
     roots = builder.roots(operation, places[0])
     if not is_learnt(builder.program, roots):
-        raise UnsupportedOperation("it multiplies by a constant that is not learnt")
-    builder.add(operation, "scale", {}, data, roots, data[0].order)
+        raise UnsupportedOperation(f"it {'adds' if kind == 'add' else 'multiplies by'} a constant that is not learnt")
+    builder.add(operation, layer, {}, data, roots, data[0].order)
+
+
+def _read_number(contents: Any) -> float | None:
+    """Return the only number of an array; None if its contents are unknown or single precision does not have it."""
+    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiu":
+        return None
+    number = float(contents.ravel()[0])
+    return _shorten_number(number) if abs(number) <= _LARGEST_SINGLE else None

@@ -7,8 +7,9 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.builder import Builder, Data, UnsupportedOperation, channels_last
-from convcalc.convert.lowering.windows import collapse_axes, spec_padding
+from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
 from convcalc.convert.operators import Operation, Sizes
+from convcalc.shape import AXIS_NAMES
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
@@ -54,18 +55,44 @@ def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, start
 
 
 def convert_slice(builder: Builder, operation: Operation) -> None:
-    """Convert Slice with steps of 1."""
+    """Convert Slice with positive steps."""
     data = builder.read_any_order(operation.inputs[0])
     starts = builder.integers(operation, 1, "starts") or []
     axes = builder.integers(operation, 3, "axes")
     steps = builder.integers(operation, 4, "steps")
-    if steps is not None and set(steps) != {1}:
-        raise UnsupportedOperation(f"its steps are {steps}; only steps of 1 are supported")
+    if steps is not None and min(steps, default=1) < 1:
+        raise UnsupportedOperation(f"its steps are {steps}; only positive steps are supported")
     rank = len(data.order)
     places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
     sizes = builder.value(operation.inputs[0]).dims
     first = {data.order[axis]: _clamp_start(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
-    _add_slice_or_crop(builder, operation, data, first, 0)
+    if steps is None or set(steps) == {1}:
+        _add_slice_or_crop(builder, operation, data, first, 0)
+    else:
+        strides = {data.order[axis]: step for axis, step in zip(places, steps, strict=True)}
+        _take_strided_part(builder, operation, data, first, strides)
+
+
+def _take_strided_part(
+    builder: Builder, operation: Operation, data: Data, starts: dict[int, int], strides: dict[int, int]
+) -> None:
+    """Add one slice per axis of which only a part is taken; `starts` and `strides` are by axis, 0 and 1 by default."""
+    sizes = (builder.batch, *data.shape.sizes)
+    counts = dict(zip(data.order, builder.value(operation.outputs[0]).dims, strict=True))
+    names = ("batch", "channels", *AXIS_NAMES[data.shape.axes])
+    cut = [axis for axis in range(len(sizes)) if counts[axis] != sizes[axis]]
+    if 0 in cut:
+        raise UnsupportedOperation("it takes a part of the batch")
+    for axis in cut:
+        start, step = starts.get(axis, 0), strides.get(axis, 1)
+        stop = min(start + counts[axis] * step, sizes[axis])
+        arguments = {names[axis]: [start, stop], **({} if step == 1 else {"step": step})}
+        if axis == cut[-1]:
+            builder.add(operation, "slice", arguments, [data], order=data.order)
+        else:
+            data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
+    if not cut:
+        builder.alias(operation, data)
 
 
 def _clamp_start(start: int, size: int) -> int:
@@ -85,13 +112,13 @@ def convert_split(builder: Builder, operation: Operation) -> None:
 
 
 def convert_pad(builder: Builder, operation: Operation) -> None:
-    """Convert Pad with a constant value on the spatial axes to a pad, or to a crop if the amounts are negative."""
+    """Convert Pad on the spatial axes to a pad, or to a crop if the amounts are negative."""
     data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
     pads = builder.integers(operation, 1, "pads")
     axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
-    if pads is None or len(pads) != 2 * len(axes) or mode != "constant":
-        raise UnsupportedOperation(f"it pads with mode {mode}; only constant padding of known amounts is supported")
+    if pads is None or len(pads) != 2 * len(axes) or (mode != "constant" and mode not in PADDING_MODES):
+        raise UnsupportedOperation(f"it pads with mode {mode}; only known amounts in a known mode are supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
     pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
     if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
@@ -99,7 +126,8 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
     if not any(any(pair) for pair in pairs):
         builder.alias(operation, data)
     elif all(side >= 0 for pair in pairs for side in pair):
-        builder.add(operation, "pad", {"padding": spec_padding(pairs)}, [data], order=data.order)
+        arguments = {"padding": spec_padding(pairs), **({} if mode == "constant" else {"mode": PADDING_MODES[mode]})}
+        builder.add(operation, "pad", arguments, [data], order=data.order)
     elif all(side <= 0 for pair in pairs for side in pair):
         amount = spec_padding([(-before, -after) for before, after in pairs])
         builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)

@@ -11,6 +11,8 @@ from convcalc.convert.builder import Builder, Data, UnsupportedOperation
 from convcalc.convert.graph import NotImported
 from convcalc.convert.operators import Operation, Sizes, describe_operation
 
+PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}  # by the mode of ONNX's Pad
+
 
 def collapse_axes(values: Sequence[Any]) -> Any:
     """Return a single value if all axes have the same value, else a list with one value per axis."""

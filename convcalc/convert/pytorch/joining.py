@@ -43,7 +43,13 @@ def _is_padding(before: Step, step: Step) -> bool:
 
     The padding of a pooling may be at most half the kernel size, as in PyTorch.
     """
-    if before.kind != "pad" or step.kind not in _PADDED or step.reads != (before.name,) or "padding" in step.arguments:
+    if (
+        before.kind != "pad"
+        or "mode" in before.arguments
+        or step.kind not in _PADDED
+        or step.reads != (before.name,)
+        or "padding" in step.arguments
+    ):
         return False
     if step.kind in ("conv", "depthwise_conv"):
         return True

@@ -166,10 +166,20 @@ class ModulePlaces:
         if scope.copies is None and scope.word != "branches":
             reserved = {f"{make_identifier(name)}{suffix}" for name in own for suffix in AROUND}
             own = make_distinct(own, TAKEN | reserved)
+        elif scope.word == "branches":
+            own = self._number_branches(scope, own)
         for child, name, key in zip(scope.children, names, own, strict=True):
             self.keys[name], self.parents[name] = key, scope
             if not isinstance(child, int):
                 self._set_keys(child)
+
+    def _number_branches(self, scope: ModuleScope, names: list[str]) -> list[str]:
+        """Return the keys of branches: their numbers, in place of any names that they have."""
+        merges = [self.wiring.is_merge(child) for child in scope.children]
+        if all(is_merge or name.isdigit() for is_merge, name in zip(merges, names, strict=True)):
+            return names
+        numbers = map(str, range(len(names)))
+        return [name if is_merge else next(numbers) for is_merge, name in zip(merges, names, strict=True)]
 
     def path(self, name: str, within: ModuleScope) -> str:
         """Return the expression for a module in the class of the scope `within`, such as `self.stage1[0].conv1`."""

@@ -42,8 +42,11 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
 
 
 def make_conv(layer: Any) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d."""
-    return _make_convolution(layer, layer.out_channels, layer.groups, True)
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, in a StandardizedConv if its weights are so."""
+    found = _make_convolution(layer, layer.out_channels, layer.groups, True)
+    if layer.weight_standardized:
+        return found._replace(module=ModuleCall("StandardizedConv", (CallArgument("conv", found.module),)))
+    return found
 
 
 def make_depthwise_conv(layer: Any) -> LayerModules:
