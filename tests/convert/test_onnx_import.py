@@ -540,8 +540,8 @@ def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
     [
         ("y = Exp(x)", "Exp 'Exp_0': unsupported operator", 0, True),
         (
-            'p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="reflect">(x, p)',
-            "it pads with mode reflect",
+            'p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="mirror">(x, p)',
+            "it pads with mode mirror",
             0,
             False,
         ),
