@@ -6,7 +6,7 @@ activations: x * Sigmoid(x), for example, has the values of silu.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import erf, exp, isclose, log1p, sqrt, tanh
+from math import erf, exp, isclose, log, log1p, sqrt, tanh
 from typing import Any
 
 POINTS = (-7.5, -4.1, -2.9, -2.1, -1.2, -0.6, -0.2, 0.3, 0.8, 1.7, 2.6, 3.4, 5.5, 6.5, 9.0)
@@ -53,6 +53,7 @@ COMPUTED: dict[str, Callable[..., float]] = {
     "Abs": lambda at, x: abs(x),
     "Sqrt": lambda at, x: sqrt(x),
     "Exp": lambda at, x: exp(x),
+    "Log": lambda at, x: log(x),
     "Reciprocal": lambda at, x: 1 / x,
     "Min": lambda at, *xs: min(xs),
     "Max": lambda at, *xs: max(xs),

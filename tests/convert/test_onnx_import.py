@@ -230,6 +230,7 @@ six = Constant<value_float=6.0>()
 zero = Constant<value_float=0.0>()
 sixth = Constant<value_float=0.16666667>()
 root = Constant<value_float=1.4142135>()
+half_root = Constant<value_float=0.7071068>()
 cube = Constant<value_float=0.044715>()
 pi = Constant<value_float=0.7978846>()
 x = Neg(input)
@@ -245,6 +246,17 @@ WRITTEN_OUT = {
     "hardswish": "a = Add(x, three)\nb = Clip(a, zero, six)\nc = Mul(x, b)\ny = Div(c, six)",
     "hardswish ": "a = Add(x, three)\nb = Clip(a, zero, six)\nc = Mul(b, sixth)\ny = Mul(x, c)",
     "hardswish  ": "a = HardSigmoid<alpha=0.16666667, beta=0.5>(x)\ny = Mul(x, a)",
+    "gelu   ": "a = Mul(x, half_root)\nb = Erf(a)\nc = Add(b, one)\nd = Mul(c, half)\ny = Mul(x, d)",
+    "gelu    ": "a = Mul(x, x)\nb = Mul(a, x)\nc = Mul(b, cube)\nd = Add(x, c)\ne = Mul(d, pi)\nf = Tanh(e)\n"
+    "g = Add(f, one)\nh = Mul(x, half)\ny = Mul(h, g)",
+    "silu  ": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Div(x, c)",
+    "mish ": "a = Exp(x)\nb = Add(a, one)\nc = Log(b)\nd = Tanh(c)\ny = Mul(x, d)",
+    "softplus": "a = Exp(x)\nb = Add(a, one)\ny = Log(b)",
+    "sigmoid": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Reciprocal(c)",
+    "sigmoid ": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Div(one, c)",
+    "hardswish   ": "a = Add(x, three)\nb = Relu(a)\nc = Min(b, six)\nd = Div(c, six)\ny = Mul(d, x)",
+    "hardtanh": "a = Neg(one)\nb = Max(x, a)\ny = Min(b, one)",
+    "softsign": "a = Abs(x)\nb = Add(a, one)\ny = Div(x, b)",
     "hardsigmoid": "a = Add(x, three)\nb = Clip(a, zero, six)\ny = Div(b, six)",
     "relu6": "a = Max(x, zero)\ny = Min(a, six)",
     "relu6 ": "y = Clip(x, zero, six)",
@@ -355,6 +367,11 @@ e = Add(v, tiny)
 def test_a_layer_norm_is_recognised_by_what_it_computes(end: str, tmp_path: Path) -> None:
     graph = imported(tmp_path, made(f"{NORM_BEGINS.strip()}\n{NORMS[end]}", {"x": (1, 8)}))
     assert [entry(step) for step in graph.steps] == [("layernorm", {"affine": False})]
+
+
+def test_a_norm_over_the_positions_is_an_instance_norm(tmp_path: Path) -> None:
+    nodes = NORM_BEGINS.strip().replace("[-1]", "[2,3]") + "\nr = Sqrt(e)\ny = Div(d, r)"
+    assert [entry(step) for step in imported(tmp_path, made(nodes, X)).steps] == [("instancenorm", {})]
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,15 @@ def convert_group_norm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_layer_norm(builder: Builder, operation: Operation) -> None:
-    """Convert LayerNormalization over the channels or over the whole sample."""
+    """Convert LayerNormalization over the channels or over the whole sample.
+
+    Over the spatial axes without a scale and bias, as `fusions` may have merged it, it is an instancenorm.
+    """
+    data = builder.read_any_order(operation.inputs[0])
+    axis = operation.attributes.get("axis", -1) % len(data.order)
+    if len(operation.inputs) == 1 and data.shape.axes and set(data.order[axis:]) == set(range(2, len(data.order))):
+        builder.add(operation, "instancenorm", {}, [data], order=data.order)
+        return
     data = builder.read_channels_last(operation.inputs[0])
     axis = operation.attributes.get("axis", -1) % len(data.order)
     arguments = _layernorm_arguments(data, data.order[axis:])
