@@ -38,6 +38,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
         "×2 stride · op1 output padding",
     ),
     ("depthwise_conv", [4, 8, 8], {"kernel_size": 3, "multiplier": 2}, "m2 multiplier"),
+    (
+        "deform_conv",
+        [4, 8, 8],
+        {"out_channels": 4, "kernel_size": 3, "offset_groups": 2, "mask": True},
+        "og2 offset groups · v2 with mask",
+    ),
     ("groupnorm", [4, 8, 8], {"num_groups": 2}, "g2 groups"),
     ("maxpool", [4, 9, 9], {"kernel_size": 2, "ceil_mode": True}, "/2 stride · ceil output size rounded up"),
     ("adaptive_avgpool", [4, 8, 8], {"output_size": [2, 3]}, "→2×3 output size"),
