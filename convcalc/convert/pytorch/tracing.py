@@ -45,6 +45,7 @@ class TracedModule(NamedTuple):
     - `marked`: layer kind and arguments of identity and drop-path modules, by path
     - `leaves`: the paths of modules without inner modules
     - `flops`: PyTorch's FLOPs per node; None if they cannot be counted
+    - `batch`: the number of samples in the inputs
     """
 
     nodes: tuple[Any, ...]
@@ -55,6 +56,7 @@ class TracedModule(NamedTuple):
     marked: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
     flops: Mapping[Any, int] | None
+    batch: int = BATCH
 
 
 def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
