@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
+from convcalc.convert.pytorch.copying import copy_module
+from convcalc.convert.pytorch.inputs import ModuleInputs
 from convcalc.convert.pytorch.joining import AFTER
 from convcalc.convert.pytorch.measure_module import run_whole
 from convcalc.convert.pytorch.names import first_free_name
-from convcalc.convert.pytorch.tracing import BATCH, copy_to_meta, statistic_sizes
+from convcalc.convert.pytorch.tracing import BATCH, statistic_sizes
 from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
@@ -62,15 +64,15 @@ def describe_difference(
     )
 
 
-def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
-    """Return the totals of an unaltered module, run on the meta device with inputs of these shapes (without batch)."""
-    module = copy_to_meta(module).eval()
+def measure_totals(module: Any, inputs: ModuleInputs) -> _ModuleTotals:
+    """Return the totals of an unaltered module, run with these inputs."""
+    module = copy_module(module, inputs.device)
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
     statistics = statistic_sizes(module)
     try:
-        flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
+        flops, outputs = run_whole(module, inputs)
     except NotImported as error:
         return _ModuleTotals(trained, frozen, statistics, None, (), str(error))
     return _ModuleTotals(trained, frozen, statistics, flops, outputs)

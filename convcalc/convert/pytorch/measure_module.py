@@ -3,13 +3,14 @@
 PyTorch does the counting, in total and for each inner module; `comparison` compares a network with the result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.failures import describe_failure
+from convcalc.convert.pytorch.inputs import ModuleInputs, call_module, default_types, run_blank
+from convcalc.convert.pytorch.tensors import list_tensors
 from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
 
@@ -21,35 +22,22 @@ class _RunResult(NamedTuple):
     outputs: tuple[tuple[int, ...], ...]
 
 
-def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> _RunResult:
-    """Run a module on the meta device with inputs of these shapes, which include the batch.
+def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None) -> _RunResult:
+    """Run a module with these inputs, without computing.
 
     `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
     """
-    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with run_blank(inputs.device), FlopCounterMode(display=False) as counter:
             if watch is not None:
                 watch(counter)
-            outputs = module(*(torch.empty(*shape) for shape in shapes))
+            outputs = call_module(module, inputs)
     except (Exception, SystemExit) as error:  # the module's code may raise anything
-        raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
-    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
-
-
-def _list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output, which may be a nested list, dict or object."""
-    import torch
-
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    if isinstance(outputs, Mapping):
-        outputs = outputs.values()
-    elif hasattr(outputs, "__dict__"):
-        outputs = vars(outputs).values()
-    return [tensor for output in outputs for tensor in _list_tensors(output)] if isinstance(outputs, Iterable) else []
+        place = describe_failure(error, module)
+        raise NotImported(f"the module does not run on PyTorch's meta device: {place}") from error
+    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in list_tensors(outputs)))
 
 
 class _ModuleWatch:
@@ -83,7 +71,7 @@ class _ModuleWatch:
         if self.started:
             outer, others = self.started[-1]
             self.started[-1] = (outer, others + flops - before)
-        tensors = _list_tensors(result)
+        tensors = list_tensors(result)
         params = sum(value.numel() for value in inner.parameters(recurse=False) if self.is_new(value))
         own = (value for name, value in inner.named_buffers(recurse=False) if name in statistic_sizes(inner))
         buffers = sum(value.numel() for value in own if self.is_new(value))
@@ -113,10 +101,11 @@ def measure_module(module: Any, network: Network) -> Model:
 
     The module is run with the network's batch and input shapes. Raises NotImported if it does not run with them.
     """
-    module = copy_to_meta(module).eval()
-    shapes = order_input_shapes(network, signature(module.forward).parameters)
+    module = copy_to_meta(module)
+    shapes = tuple(order_input_shapes(network, signature(module.forward).parameters))
+    inputs = ModuleInputs(shapes, (), default_types(module, shapes, {}), network.batch)
     watch = _ModuleWatch(module)
-    ran = run_whole(module, [(network.batch, *shape) for shape in shapes], watch)
+    ran = run_whole(module, inputs, watch)
     learnt = list(module.parameters())
     return Model(
         "PyTorch",

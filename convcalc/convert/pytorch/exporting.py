@@ -1,0 +1,169 @@
+"""Exports a PyTorch module as a program of torch.export, in several ways if need be."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import NotImported
+from convcalc.convert.pytorch.copying import copy_module, needs_cpu
+from convcalc.convert.pytorch.failures import describe_failure, suggest_remedy
+from convcalc.convert.pytorch.inputs import ModuleInputs
+from convcalc.convert.pytorch.recorded_calls import record_calls
+from convcalc.convert.pytorch.tensors import list_tensors
+
+_PATHS = frozenset({"DropPath", "StochasticDepth", "DropConnect", "DropBlock", "DropBlock2d", "DropBlock3d"})
+_RATES = ("p", "drop_prob", "drop_rate", "prob")
+Marked = Mapping[str, tuple[str, Mapping[str, Any]]]
+
+
+class Exported(NamedTuple):
+    """A module as exported.
+
+    - `program`: the program of torch.export
+    - `module`: the copy of the module that was exported
+    - `marked`: layer kind and arguments of its identity and drop-path modules, by path
+    - `inputs`: the inputs with which it ran
+    """
+
+    program: Any
+    module: Any
+    marked: Marked
+    inputs: ModuleInputs
+
+
+def export_module(module: Any, inputs: ModuleInputs) -> Exported:
+    """Return the program of a module for these inputs. Raises NotImported if every way of exporting it fails.
+
+    Tried are, in this order: torch.export; the same without the hooks that mark modules; the same on the CPU, because
+    some code creates tensors there; what torch.fx traces; and the calls of inner modules, if there is nothing else.
+    """
+    other = inputs._replace(device="cpu" if needs_cpu(module) or inputs.device != "cpu" else "meta")
+    ways: list[tuple[Callable[..., Any], ModuleInputs, bool]] = [
+        (_keep_module, inputs, True),
+        (_keep_module, inputs, False),
+        (_keep_module, other, True),
+        (_trace_symbolically, inputs, True),
+        (record_calls, inputs, False),
+    ]
+    first: NotImported | None = None
+    for prepare, given, mark in ways:
+        copied = copy_module(module, given.device)
+        marked = _mark_modules(copied) if mark else {}
+        try:
+            with _silence():
+                return Exported(_export(prepare(copied, given, frozenset(marked)), given), copied, marked, given)
+        except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
+            if first is None:
+                place = describe_failure(error, copied)
+                first = NotImported(f"the module cannot be traced: {place}{suggest_remedy(error)}")
+                first.__cause__ = error
+    assert first is not None
+    raise first
+
+
+def _keep_module(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:
+    """Return the module itself; a hook makes it return a tuple of all tensors in its result."""
+    module.register_forward_hook(lambda inner, given, result: tuple(list_tensors(result)))
+    return module
+
+
+def _export(module: Any, inputs: ModuleInputs) -> Any:
+    """Return a module as a program of torch.export.
+
+    The export is not strict: the module runs as ordinary Python, and its operations on tensors are recorded.
+    """
+    import torch
+
+    positional, named = inputs.make_blank()
+    with torch.device(inputs.device):
+        return inline_regions(torch.export.export(module, positional, named, strict=False))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Run code without gradients, and without what it and PyTorch print or log."""
+    import torch
+
+    logging.disable(logging.CRITICAL)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            stack.enter_context(torch.no_grad())
+            stack.enter_context(redirect_stderr(StringIO()))
+            stack.enter_context(redirect_stdout(StringIO()))
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:
+    """Return the module as traced by torch.fx, except inside the modules whose paths are in `whole`.
+
+    If the module returns a dataclass object, the traced module returns a tuple of its values.
+    """
+    import torch
+
+    class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
+        def is_leaf_module(self, inner: Any, path: str) -> bool:
+            return path in whole or bool(super().is_leaf_module(inner, path))
+
+    graph = Tracer(param_shapes_constant=True).trace(module)
+    [output] = [node for node in graph.nodes if node.op == "output"]
+    given = output.args[0]
+    if getattr(given, "op", "") == "call_function" and isinstance(given.target, type):
+        output.args = ((*given.args, *given.kwargs.values()),)
+        graph.erase_node(given)
+    return torch.fx.GraphModule(module, graph)
+
+
+def inline_regions(program: Any) -> Any:
+    """Return the program with the operations of its regions in place of the regions, such as those under autocast."""
+    graph, submodules = program.graph_module.graph, dict(program.graph_module.named_children())
+    for node in list(graph.nodes):
+        regions = [
+            (index, submodules[given.target])
+            for index, given in enumerate(node.args)
+            if getattr(given, "op", "") == "get_attr"
+            and hasattr(getattr(program.graph_module, given.target, 0), "graph")
+        ]
+        if node.op != "call_function" or len(regions) != 1:
+            continue
+        index, region = regions[0]
+        operands = [inner for inner in region.graph.nodes if inner.op == "placeholder"]
+        known = dict(zip(operands, node.args[index + 1 :], strict=True))
+        with graph.inserting_before(node):
+            results = graph.graph_copy(region.graph, known)
+        for user in list(node.users):
+            user.replace_all_uses_with(results[user.args[1]])
+            graph.erase_node(user)
+        graph.erase_node(node)
+    return program
+
+
+def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Add a hook to each identity and drop-path module; return their layer kinds and arguments, by path.
+
+    These modules return their input, so a trace would not show them. The hook adds an `alias` operation to the trace.
+    The modules are not replaced, because code may check their class. If a module returns something else, its own
+    operations are traced.
+    """
+    import torch
+    from torch import nn
+
+    def mark(inner: Any, given: tuple[Any, ...], result: Any) -> Any:
+        return torch.ops.aten.alias(result) if len(given) == 1 and result is given[0] else None
+
+    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for path, inner in module.named_modules():
+        kind = "identity" if type(inner) is nn.Identity else "drop_path" if type(inner).__name__ in _PATHS else None
+        if kind is None or not path:
+            continue
+        rates = [getattr(inner, name, None) for name in _RATES]
+        rate = next((rate for rate in rates if isinstance(rate, int | float)), None)
+        found[path] = kind, {} if kind == "identity" or rate is None else {"p": rate}
+        inner.register_forward_hook(mark)
+    return found
