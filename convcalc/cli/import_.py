@@ -31,9 +31,17 @@ Shapes = dict[str | None, tuple[int, ...]]
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="Import the torch.nn.Module that this function or class returns. This runs its code.",
+    help="Import the torch.nn.Module that this function or class returns, or such a call of it with literal arguments "
+    "as nets:small(10, width=0.5). This runs its code.",
 )
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@click.option(
+    "--input-dtype",
+    "dtypes",
+    metavar="[NAME=]int64",
+    multiple=True,
+    help="Data type of the inputs, or of one of them; only with --torch.",
+)
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
@@ -42,6 +50,7 @@ def command(
     file: str | None,
     factory: str | None,
     inputs: tuple[str, ...],
+    dtypes: tuple[str, ...],
     name: str | None,
     strict: bool,
     where: writing.Output,
@@ -55,11 +64,19 @@ def command(
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
+    if dtypes and factory is None:
+        raise click.UsageError("--input-dtype is only for --torch; a file has the data types of its inputs")
     try:
-        graph = _import_graph(file, factory, _read_shapes(inputs), writing.may_show_bar(where))
+        if factory is not None:
+            graph = _import_torch(factory, _read_shapes(inputs), _read_types(dtypes))
+        else:
+            graph = _import_file(str(file), _read_shapes(inputs), writing.may_show_bar(where))
     except NotImported as error:
         raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
+    if graph.remarks and not where.quiet:
+        remarks: list[Line] = [[("note: ", "dim"), (printable(remark), "")] for remark in graph.remarks]
+        write(remarks, sys.stderr, writing.use_color(where.color, sys.stderr))
     if graph.notes and (strict or not where.quiet):
         said = sys.stderr
         write(_note_lines(graph, strict), said, writing.use_color(where.color, said))
@@ -71,14 +88,11 @@ def command(
     return 0
 
 
-def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
-    """Return the graph of a file, or of the PyTorch module that `factory` returns.
+def _import_file(file: str, shapes: Shapes, bar: bool) -> Graph:
+    """Return the graph of a file.
 
     Raises NotImported if its contents are unsupported, and Failure if the file cannot be read.
     """
-    if factory is not None:
-        return _import_torch(factory, shapes)
-    assert file is not None
     if file.startswith(examples.PREFIX):
         raise writing.Failure(f"{printable(file)}: an example is already a spec")
     if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
@@ -120,7 +134,7 @@ def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
     return show_progress(nodes, total, sys.stderr, "nodes")
 
 
-def _import_torch(factory: str, shapes: Shapes) -> Graph:
+def _import_torch(factory: str, shapes: Shapes, dtypes: dict[str | None, str]) -> Graph:
     """Return the graph of the PyTorch module that `factory` returns.
 
     Raises NotImported if the module cannot be traced, and UsageError if input shapes are missing or ambiguous.
@@ -132,12 +146,21 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
-    return from_torch.read_factory(factory, named or shapes[None])
+    if None in dtypes and len(dtypes) > 1:
+        raise click.UsageError("with several --input-dtype, each needs a name: --input-dtype ids=int64")
+    by_name = {name: dtype for name, dtype in dtypes.items() if name is not None}
+    return from_torch.read_factory(factory, named or shapes[None], by_name or dtypes.get(None))
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
     """Return the shapes in the --input options by input name; the key is None if the name is left out."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
+
+
+def _read_types(dtypes: Iterable[str]) -> dict[str | None, str]:
+    """Return the data types in the --input-dtype options by input name; the key is None if the name is left out."""
+    parts = (text.rpartition("=") for text in dtypes)
+    return common.collect_by_name("--input-dtype", ((name if equals else None, dtype) for name, equals, dtype in parts))
 
 
 def _note_lines(graph: Graph, strict: bool) -> list[Line]:

@@ -27,7 +27,8 @@ _DIFFERENT = 1
     "--torch",
     "factory",
     metavar="PACKAGE.MODULE:FACTORY",
-    help="Compare with the torch.nn.Module that this function or class returns. This runs its code.",
+    help="Compare with the torch.nn.Module that this function or class returns, or such a call of it with literal "
+    "arguments as nets:small(10, width=0.5). This runs its code.",
 )
 @click.option("--onnx", "file", metavar="FILE", type=click.Path(), help="Compare with an ONNX file.")
 @common.override_options

@@ -1,6 +1,7 @@
 """Copies a PyTorch module to the meta device, or to the CPU without its values, so that it can be run at no cost."""
 
 import copy
+import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -28,6 +29,8 @@ def copy_module(module: Any, device: str) -> Any:
             return module if hasattr(module, "script") else _wrap_script(_copy_script(module).eval())
         memo = {id(tensor): _make_blank(tensor, device) for tensor in _list_tensors(module, device)}
         return copy.deepcopy(module, memo).eval()
+    except NotImported:
+        raise
     except Exception as error:  # the module's code may raise anything
         raise NotImported(f"the module cannot be copied: {describe_error(error)}") from error
 
@@ -80,13 +83,25 @@ def _list_tensors(module: Any, device: str) -> Iterator[Any]:
 
 
 def _copy_script(script: Any) -> Any:
-    """Return a copy of a TorchScript module. A deep copy has no learnt tensors, so it is saved to memory and loaded."""
+    """Return a copy of a TorchScript module, saved to memory and loaded, because a deep copy has no learnt tensors.
+
+    The loaded tensors are replaced by ones that Python also knows as learnt. Raises NotImported for one on the meta
+    device.
+    """
     import torch
 
+    if any(parameter.is_meta for parameter in script.parameters()):
+        raise NotImported("a TorchScript module must be built on the CPU")
     buffer = BytesIO()
-    torch.jit.save(script, buffer)
-    buffer.seek(0)
-    return torch.jit.load(buffer, map_location="cpu")
+    with warnings.catch_warnings():  # that TorchScript is deprecated
+        warnings.simplefilter("ignore")
+        torch.jit.save(script, buffer)
+        buffer.seek(0)
+        copied = torch.jit.load(buffer, map_location="cpu")
+    for inner in copied.modules():
+        for name, parameter in list(inner.named_parameters(recurse=False)):
+            inner._c.setattr(name, torch.nn.Parameter(parameter.detach(), parameter.requires_grad))
+    return copied
 
 
 def _wrap_script(script: Any) -> Any:
@@ -98,7 +113,7 @@ def _wrap_script(script: Any) -> Any:
             super().__init__()
             self.script = script
 
-        def forward(self, *given: Any) -> Any:
-            return self.script._c._get_method("forward")(*given)  # the call that torch.export does not intercept
+        def forward(self, x: Any, *more: Any) -> Any:
+            return self.script._c._get_method("forward")(x, *more)  # the call that torch.export does not intercept
 
     return Scripted()

@@ -79,7 +79,10 @@ def _export(module: Any, inputs: ModuleInputs) -> Any:
 
     positional, named = inputs.make_blank()
     with torch.device(inputs.device):
-        return inline_regions(torch.export.export(module, positional, named, strict=False))
+        program = torch.export.export(module, positional, named, strict=False)
+    _inline_regions(program.graph_module)
+    _name_convolutions(program.graph)
+    return program
 
 
 @contextmanager
@@ -120,28 +123,47 @@ def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]
     return torch.fx.GraphModule(module, graph)
 
 
-def inline_regions(program: Any) -> Any:
-    """Return the program with the operations of its regions in place of the regions, such as those under autocast."""
-    graph, submodules = program.graph_module.graph, dict(program.graph_module.named_children())
-    for node in list(graph.nodes):
-        regions = [
-            (index, submodules[given.target])
+def _inline_regions(traced: Any) -> None:
+    """Put the operations of the regions of a trace, such as those under autocast, in place of the regions."""
+    submodules = dict(traced.named_children())
+    for node in list(traced.graph.nodes):
+        places = [
+            index
             for index, given in enumerate(node.args)
-            if getattr(given, "op", "") == "get_attr"
-            and hasattr(getattr(program.graph_module, given.target, 0), "graph")
+            if getattr(given, "op", "") == "get_attr" and given.target in submodules
         ]
-        if node.op != "call_function" or len(regions) != 1:
+        if node.op != "call_function" or len(places) != 1:
             continue
-        index, region = regions[0]
+        region = submodules[node.args[places[0]].target]
+        _inline_regions(region)
         operands = [inner for inner in region.graph.nodes if inner.op == "placeholder"]
-        known = dict(zip(operands, node.args[index + 1 :], strict=True))
-        with graph.inserting_before(node):
-            results = graph.graph_copy(region.graph, known)
+        with traced.graph.inserting_before(node):
+            known = dict(zip(operands, node.args[places[0] + 1 :], strict=True))
+            results = traced.graph.graph_copy(region.graph, known)
         for user in list(node.users):
             user.replace_all_uses_with(results[user.args[1]])
-            graph.erase_node(user)
-        graph.erase_node(node)
-    return program
+            traced.graph.erase_node(user)
+        traced.graph.erase_node(node)
+
+
+def _name_convolutions(graph: Any) -> None:
+    """Replace the general convolutions that traces of TorchScript have, such as by `aten.conv2d`."""
+    import torch
+
+    aten = torch.ops.aten
+    for node in graph.nodes:
+        if node.target is not aten._convolution.default:
+            continue
+        (*tensors, stride, padding, dilation, transposed, output_padding, groups), axes = (
+            node.args[:9],
+            len(node.args[3]),
+        )
+        if transposed:
+            node.target = getattr(aten, f"conv_transpose{axes}d").input
+            node.args = (*tensors, stride, padding, output_padding, groups, dilation)
+        else:
+            node.target = getattr(aten, f"conv{axes}d").default
+            node.args = (*tensors, stride, padding, dilation, groups)
 
 
 def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:

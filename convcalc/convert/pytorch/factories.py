@@ -45,9 +45,8 @@ def parse_factory(text: str) -> Factory:
     named: dict[str, Any] = {}
     for keyword in node.keywords:
         if keyword.arg is None:
-            raise NotImported(
-                f"--torch: character {start + keyword.value.col_offset} of {show(text)}: ** is not a literal"
-            )
+            place = start + keyword.value.col_offset
+            raise NotImported(f"--torch: character {place} of {show(text)}: ** is not supported")
         named[keyword.arg] = _read_literal(keyword.value, call.strip(), text, start)
     return Factory(package, _read_path(node.func, text, start), positional, named)
 
