@@ -9,13 +9,15 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 
-class Tiny(nn.Module):
-    """A convolution of 112 params and 3,888 MACs for an input of 3×8×8."""
+class WithConvolution(nn.Module):
+    """Has a convolution of 112 params and 3,888 MACs for an input of 3×8×8."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
 
+
+class Tiny(WithConvolution):
     def forward(self, x: Tensor) -> Any:
         return self.conv(x)
 
@@ -144,7 +146,7 @@ class WithIndices(nn.Module):
         return self.fc(self.embedding(x).mean(1))
 
 
-class WithTime(Tiny):
+class WithTime(WithConvolution):
     """Has a number per sample as its second input."""
 
     def __init__(self) -> None:
@@ -155,7 +157,7 @@ class WithTime(Tiny):
         return self.conv(x) + self.time(time[:, None])[:, :, None, None]
 
 
-class WithFactor(Tiny):
+class WithFactor(WithConvolution):
     """Has one number for all samples as its second input."""
 
     def forward(self, x: Tensor, factor: Tensor) -> Tensor:
@@ -163,7 +165,7 @@ class WithFactor(Tiny):
         return self.conv(x) * factor
 
 
-class ByName(Tiny):
+class ByName(WithConvolution):
     """Has an optional input before the one that is given, which can only be given by name."""
 
     def __init__(self) -> None:
