@@ -1,20 +1,16 @@
 """Exports a PyTorch module as a program of torch.export, in several ways if need be."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.copying import copy_module, needs_cpu
 from convcalc.convert.pytorch.failures import describe_failure, suggest_remedy
-from convcalc.convert.pytorch.inputs import ModuleInputs
+from convcalc.convert.pytorch.inputs import ModuleInputs, silence
 from convcalc.convert.pytorch.recorded_calls import record_calls
 from convcalc.convert.pytorch.tensors import list_tensors
 
-_PATHS = frozenset({"DropPath", "StochasticDepth", "DropConnect", "DropBlock", "DropBlock2d", "DropBlock3d"})
+_PATHS = frozenset({"DropPath", "StochasticDepth", "DropConnect"})
 _RATES = ("p", "drop_prob", "drop_rate", "prob")
 Marked = Mapping[str, tuple[str, Mapping[str, Any]]]
 
@@ -40,6 +36,8 @@ def export_module(module: Any, inputs: ModuleInputs) -> Exported:
     Tried are, in this order: torch.export; the same without the hooks that mark modules; the same on the CPU, because
     some code creates tensors there; what torch.fx traces; and the calls of inner modules, if there is nothing else.
     """
+    import torch
+
     other = inputs._replace(device="cpu" if needs_cpu(module) or inputs.device != "cpu" else "meta")
     ways: list[tuple[Callable[..., Any], ModuleInputs, bool]] = [
         (_keep_module, inputs, True),
@@ -53,7 +51,7 @@ def export_module(module: Any, inputs: ModuleInputs) -> Exported:
         copied = copy_module(module, given.device)
         marked = _mark_modules(copied) if mark else {}
         try:
-            with _silence():
+            with torch.no_grad(), silence():
                 return Exported(_export(prepare(copied, given, frozenset(marked)), given), copied, marked, given)
         except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
             if first is None:
@@ -83,24 +81,6 @@ def _export(module: Any, inputs: ModuleInputs) -> Any:
     _inline_regions(program.graph_module)
     _name_convolutions(program.graph)
     return program
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Run code without gradients, and without what it and PyTorch print or log."""
-    import torch
-
-    logging.disable(logging.CRITICAL)
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("ignore")
-            stack.enter_context(torch.no_grad())
-            stack.enter_context(redirect_stderr(StringIO()))
-            stack.enter_context(redirect_stdout(StringIO()))
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:

@@ -7,6 +7,7 @@ import ast
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
@@ -87,8 +88,9 @@ def load_module(text: str, devices: tuple[str, ...] = ("meta", "cpu")) -> Any:
     factory = parse_factory(text)
     sys.path.insert(0, os.getcwd())
     try:
-        found = _find_factory(factory)
-        module = found if isinstance(found, torch.nn.Module) else _call_factory(found, factory, devices)
+        with redirect_stdout(sys.stderr):  # standard output is for the spec
+            found = _find_factory(factory)
+            module = found if isinstance(found, torch.nn.Module) else _call_factory(found, factory, devices)
     except (Exception, SystemExit) as error:  # the package's code may raise anything
         raise NotImported(f"the module cannot be created: {error_location(error)}{describe_error(error)}") from error
     finally:

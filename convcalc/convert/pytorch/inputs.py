@@ -3,8 +3,11 @@
 For example, code written for a single image does not run with 11 samples, but with 1.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.pytorch.copying import copy_module, is_lazy, needs_cpu
@@ -45,12 +48,28 @@ class ModuleInputs(NamedTuple):
 
 
 @contextmanager
+def silence() -> Iterator[None]:
+    """Run code without what it and PyTorch print, log or warn of."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            stack.enter_context(redirect_stderr(StringIO()))
+            stack.enter_context(redirect_stdout(StringIO()))
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextmanager
 def run_blank(device: str) -> Iterator[None]:
-    """Run PyTorch without computing: on the meta device, or on the CPU with fake tensors."""
+    """Run a module silently and without computing: on the meta device, or on the CPU with fake tensors."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     with ExitStack() as stack:
+        stack.enter_context(silence())
         stack.enter_context(torch.device(device))
         stack.enter_context(torch.no_grad())
         if device == "cpu":

@@ -29,7 +29,9 @@ def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None) -> _RunResul
     """
     from torch.utils.flop_counter import FlopCounterMode
 
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
+        module.requires_grad_(False)  # because the counter requires gradients of modules that get tuples
         with run_blank(inputs.device), FlopCounterMode(display=False) as counter:
             if watch is not None:
                 watch(counter)
@@ -37,6 +39,9 @@ def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None) -> _RunResul
     except (Exception, SystemExit) as error:  # the module's code may raise anything
         place = describe_failure(error, module)
         raise NotImported(f"the module does not run on PyTorch's meta device: {place}") from error
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
     return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in list_tensors(outputs)))
 
 
