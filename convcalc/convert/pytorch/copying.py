@@ -66,13 +66,14 @@ def _list_tensors(module: Any, device: str) -> Iterator[Any]:
     """Yield the tensors of a module that its copy has without their values.
 
     These are its learnt tensors and buffers, and other tensors that are attributes of modules, if they were computed
-    with gradients and thus cannot be copied, or if they are on the meta device or belong there. Integers and single
-    numbers keep their values, which a forward may read.
+    with gradients and thus cannot be copied, or if they are on the meta device or belong there. Single numbers, and
+    integers that are no buffers, keep their values, because a forward may read them.
     """
     import torch
+    from torch.nn.parameter import is_lazy as is_lazy_tensor
 
     yield from module.parameters()
-    yield from module.buffers()
+    yield from (buffer for buffer in module.buffers() if is_lazy_tensor(buffer) or buffer.dim() or buffer.is_meta)
     for inner in module.modules():
         for value in vars(inner).values():
             if not isinstance(value, torch.Tensor):
