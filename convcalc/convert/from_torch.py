@@ -55,17 +55,20 @@ def read_module(
     whole = measure_totals(module, inputs._replace(batch=trace.batch))
     graph = join_padding(reader.graph(name or class_name, origin or f"the PyTorch module {class_name}"))
     graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
-    graph = graph._replace(inputs={key: shape or (1,) for key, shape in graph.inputs.items()})
-    if inputs.stripped:
-        graph = graph._replace(remarks=(*graph.remarks, _describe_stripped(all_shapes)))
+    graph = graph._replace(remarks=_describe_inputs(all_shapes, inputs))
     return account_for(graph, whole, reader.collect_facts())
 
 
-def _describe_stripped(shapes: Sequence[Sequence[int]]) -> str:
-    """Return a remark about input shapes that were given with the batch."""
-    given = " and ".join(",".join(map(str, shape)) for shape in shapes)
-    used = " and ".join(",".join(map(str, shape[1:])) for shape in shapes)
-    return f"the first size of {given} is read as the batch; one sample is {used}"
+def _describe_inputs(shapes: Sequence[Sequence[int]], inputs: ModuleInputs) -> tuple[str, ...]:
+    """Return remarks about input shapes that are not read as they were given."""
+    remarks = []
+    if inputs.stripped:
+        given = " and ".join(",".join(map(str, shape)) for shape in shapes)
+        used = " and ".join(",".join(map(str, shape[1:])) for shape in shapes)
+        remarks.append(f"the first size of {given} is read as the batch; one sample is {used}")
+    if inputs.single:
+        remarks.append("the number without a shape is one for all samples; the network does not have this input")
+    return tuple(remarks)
 
 
 def _collect_types(module: Any) -> DataTypes:

@@ -161,12 +161,30 @@ def test_a_wrong_data_type_is_refused(given: Any, said: str) -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize(("name", "sizes"), [("WithTime", (11,)), ("WithFactor", ())])
-def test_an_input_may_be_a_number(name: str, sizes: tuple[int, ...]) -> None:
-    found = trace(getattr(modules(), name)(), PICTURE, ())
+def test_an_input_may_be_one_number_per_sample() -> None:
+    """It is a vector of one element in the network: the trace drops that axis."""
+    found = trace(modules().WithTime(), PICTURE, ())
     inputs = [node.meta["val"].shape for node in found.nodes if node.op == "placeholder"][-2:]
-    assert list(map(tuple, inputs)) == [(11, *PICTURE), sizes]
-    assert total_macs(found) == 3888 + 4 * (name == "WithTime")
+    assert list(map(tuple, inputs)) == [(11, *PICTURE), (11, 1)]
+    assert total_macs(found) == 3888 + 4
+    graph = read_module(modules().WithTime(), {"x": PICTURE, "time": ()})
+    assert dict(graph.inputs) == {"x": PICTURE, "time": (1,)}
+
+
+@pytest.mark.torch
+def test_one_number_for_all_samples_is_no_input_of_the_network() -> None:
+    found = trace(modules().WithFactor(), PICTURE, ())
+    assert total_macs(found) == 3888
+    graph = read_module(modules().WithFactor(), {"x": PICTURE, "factor": ()})
+    assert dict(graph.inputs) == {"x": PICTURE}
+    assert "one for all samples" in graph.remarks[0]
+
+
+@pytest.mark.torch
+def test_values_that_do_not_change_the_operations_may_be_read() -> None:
+    graph = read_module(modules().ReadingValues(), PICTURE)
+    assert not [note for note in graph.notes if "unaccounted" in note]
+    assert report(graph).totals.params == 112
 
 
 @pytest.mark.torch

@@ -165,6 +165,13 @@ class WithFactor(WithConvolution):
         return self.conv(x) * factor
 
 
+class ReadingValues(WithConvolution):
+    """Reads a random value, and does the same for every value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * (1 + torch.rand(1).item())
+
+
 class ByName(WithConvolution):
     """Has an optional input before the one that is given, which can only be given by name."""
 

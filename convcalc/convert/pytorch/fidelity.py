@@ -13,9 +13,9 @@ from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
 from convcalc.convert.pytorch.copying import copy_module
 from convcalc.convert.pytorch.inputs import ModuleInputs
 from convcalc.convert.pytorch.joining import AFTER
-from convcalc.convert.pytorch.measure_module import run_whole
+from convcalc.convert.pytorch.measure_module import run_anyhow
 from convcalc.convert.pytorch.names import first_free_name
-from convcalc.convert.pytorch.tracing import BATCH, statistic_sizes
+from convcalc.convert.pytorch.tracing import statistic_sizes
 from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec
@@ -30,8 +30,8 @@ class _ModuleTotals(NamedTuple):
     """The totals of a whole module, as PyTorch counts them.
 
     `trained`, `frozen` and `statistics` map the names of trained params, frozen params and running statistics to their
-    numbers of elements. `outputs` are the output sizes, with the batch. `flops` is None if the module does not run on
-    the meta device; `refusal` then says why.
+    numbers of elements. `outputs` are the output sizes, with `batch` samples. `flops` is None if the module does not
+    run on the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -39,6 +39,7 @@ class _ModuleTotals(NamedTuple):
     statistics: Mapping[str, int]
     flops: int | None
     outputs: tuple[tuple[int, ...], ...]
+    batch: int
     refusal: str = ""
 
 
@@ -72,10 +73,10 @@ def measure_totals(module: Any, inputs: ModuleInputs) -> _ModuleTotals:
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
     statistics = statistic_sizes(module)
     try:
-        flops, outputs = run_whole(module, inputs)
+        flops, outputs = run_anyhow(module, inputs)
     except NotImported as error:
-        return _ModuleTotals(trained, frozen, statistics, None, (), str(error))
-    return _ModuleTotals(trained, frozen, statistics, flops, outputs)
+        return _ModuleTotals(trained, frozen, statistics, None, (), inputs.batch, str(error))
+    return _ModuleTotals(trained, frozen, statistics, flops, outputs, inputs.batch)
 
 
 class TraceFacts(NamedTuple):
@@ -112,7 +113,7 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
         ("running statistics", statistics, used_statistics),
     ]
     if read.opaque_flops is not None and whole.flops is not None:
-        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
+        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * whole.batch)))
     differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
     differences += [whole.refusal] if whole.flops is None else _describe_output_differences(whole, read)
     differences += _describe_shape_differences(graph, network, read)

@@ -3,16 +3,33 @@
 PyTorch does the counting, in total and for each inner module; `comparison` compares a network with the result.
 """
 
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
+from convcalc.convert.pytorch.copying import copy_module
 from convcalc.convert.pytorch.failures import describe_failure
 from convcalc.convert.pytorch.inputs import ModuleInputs, call_module, default_types, run_blank
 from convcalc.convert.pytorch.tensors import list_tensors
 from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
+
+
+def run_anyhow(module: Any, inputs: ModuleInputs) -> "_RunResult":
+    """Run a copy of a module with these inputs, without computing.
+
+    If it reads values of tensors, they are all 1. Raises NotImported if the module does not run.
+    """
+    try:
+        return run_whole(copy_module(module, inputs.device), inputs)
+    except NotImported:
+        try:
+            return run_whole(copy_module(module, "cpu"), inputs._replace(device="cpu"), answering=True)
+        except NotImported:
+            pass
+        raise
 
 
 class _RunResult(NamedTuple):
@@ -22,17 +39,22 @@ class _RunResult(NamedTuple):
     outputs: tuple[tuple[int, ...], ...]
 
 
-def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None) -> _RunResult:
+def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None, answering: bool = False) -> _RunResult:
     """Run a module with these inputs, without computing.
 
-    `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
+    `watch` is called with PyTorch's FLOP counter before the run. With `answering`, on the CPU, the values that the
+    module reads are all 1. Raises NotImported if the module does not run.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
         module.requires_grad_(False)  # because the counter requires gradients of modules that get tuples
-        with run_blank(inputs.device), FlopCounterMode(display=False) as counter:
+        with (
+            run_blank(inputs.device),
+            _answer_reads() if answering else nullcontext(),
+            FlopCounterMode(display=False) as counter,
+        ):
             if watch is not None:
                 watch(counter)
             outputs = call_module(module, inputs)
@@ -43,6 +65,20 @@ def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None) -> _RunResul
         for parameter in trained:
             parameter.requires_grad_(True)
     return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in list_tensors(outputs)))
+
+
+def _answer_reads() -> Any:
+    """Return a context in which every value that is read from a tensor is 1."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class AnswerReads(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.ops.aten._local_scalar_dense.default:
+                return 1.0 if args[0].is_floating_point() else 1
+            return function(*args, **(kwargs or {}))
+
+    return AnswerReads()
 
 
 class _ModuleWatch:

@@ -60,6 +60,7 @@ def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:
     """Return the operations of a module, run with these inputs. Raises NotImported if it cannot be traced."""
     exported = export_module(module, inputs)
     program, copied = exported.program, exported.module
+    numbers = _shape_numbers(program)
     learnt = dict(copied.named_parameters(remove_duplicate=False))
     first = {id(parameter): name for name, parameter in reversed(learnt.items())}
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
@@ -71,7 +72,7 @@ def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
             given[spec.arg.name] = TracedWeight((first[id(parameter)],), tuple(parameter.shape))
-        elif spec.kind.name != "USER_INPUT":
+        elif spec.kind.name != "USER_INPUT" or spec.arg.name in numbers:
             given[spec.arg.name] = TracedConstant(aliases.get(spec.target, ()))
     return TracedModule(
         tuple(program.graph.nodes),
@@ -84,6 +85,31 @@ def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:
         _count_flops(exported),
         inputs.batch,
     )
+
+
+def _shape_numbers(program: Any) -> set[str]:
+    """Make inputs with one number per sample vectors of one element, because a network has no others.
+
+    Return the names of the inputs that are one number for all samples. They do not depend on the sample.
+    """
+    import torch
+
+    given = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
+    found: set[str] = set()
+    for node in list(program.graph.nodes):
+        value = node.meta.get("val")
+        if node.op != "placeholder" or node.name not in given or not isinstance(value, torch.Tensor):
+            continue
+        if value.dim() == 0:
+            found.add(node.name)
+        if value.dim() != 1:
+            continue
+        with program.graph.inserting_after(node):
+            number = program.graph.call_function(torch.ops.aten.squeeze.dim, (node, 1))
+        node.replace_all_uses_with(number, delete_user_cb=lambda user, number=number: user is not number)
+        number.meta["val"] = value
+        node.meta["val"] = torch.empty((*value.shape, 1), dtype=value.dtype, device="meta")
+    return found
 
 
 def statistic_sizes(module: Any) -> dict[str, int]:
