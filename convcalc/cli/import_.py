@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from convcalc import examples
-from convcalc.cli import common, writing
+from convcalc.cli import common, torch_options, writing
 from convcalc.convert import formats
 from convcalc.convert.graph import Graph, NotImported
 from convcalc.problems import printable
@@ -27,21 +27,9 @@ Shapes = dict[str | None, tuple[int, ...]]
 
 @click.command("import", epilog=_EXAMPLES)
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path())
-@click.option(
-    "--torch",
-    "factory",
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="Import the torch.nn.Module that this function or class returns, or such a call of it with literal arguments "
-    "as nets:small(10, width=0.5). This runs its code.",
-)
+@torch_options.factory_option("Import")
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
-@click.option(
-    "--input-dtype",
-    "dtypes",
-    metavar="[NAME=]int64",
-    multiple=True,
-    help="Data type of the inputs, or of one of them; only with --torch.",
-)
+@torch_options.input_dtype_option
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
@@ -68,7 +56,7 @@ def command(
         raise click.UsageError("--input-dtype is only for --torch; a file has the data types of its inputs")
     try:
         if factory is not None:
-            graph = _import_torch(factory, _read_shapes(inputs), _read_types(dtypes))
+            graph = _import_torch(factory, _read_shapes(inputs), torch_options.read_input_types(dtypes))
         else:
             graph = _import_file(str(file), _read_shapes(inputs), writing.may_show_bar(where))
     except NotImported as error:
@@ -134,7 +122,7 @@ def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
     return show_progress(nodes, total, sys.stderr, "nodes")
 
 
-def _import_torch(factory: str, shapes: Shapes, dtypes: dict[str | None, str]) -> Graph:
+def _import_torch(factory: str, shapes: Shapes, dtypes: str | dict[str, str] | None) -> Graph:
     """Return the graph of the PyTorch module that `factory` returns.
 
     Raises NotImported if the module cannot be traced, and UsageError if input shapes are missing or ambiguous.
@@ -146,21 +134,12 @@ def _import_torch(factory: str, shapes: Shapes, dtypes: dict[str | None, str]) -
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
-    if None in dtypes and len(dtypes) > 1:
-        raise click.UsageError("with several --input-dtype, each needs a name: --input-dtype ids=int64")
-    by_name = {name: dtype for name, dtype in dtypes.items() if name is not None}
-    return from_torch.read_factory(factory, named or shapes[None], by_name or dtypes.get(None))
+    return from_torch.read_factory(factory, named or shapes[None], dtypes)
 
 
 def _read_shapes(inputs: Iterable[str]) -> Shapes:
     """Return the shapes in the --input options by input name; the key is None if the name is left out."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
-
-
-def _read_types(dtypes: Iterable[str]) -> dict[str | None, str]:
-    """Return the data types in the --input-dtype options by input name; the key is None if the name is left out."""
-    parts = (text.rpartition("=") for text in dtypes)
-    return common.collect_by_name("--input-dtype", ((name if equals else None, dtype) for name, equals, dtype in parts))
 
 
 def _note_lines(graph: Graph, strict: bool) -> list[Line]:

@@ -13,23 +13,21 @@ from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.pytorch.aten_operators import OPERATORS
 from convcalc.convert.pytorch.factories import describe_build_difference, load_module, parse_factory
 from convcalc.convert.pytorch.fidelity import account_for, measure_totals
-from convcalc.convert.pytorch.inputs import ModuleInputs, default_types, find_inputs
+from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, choose_types, find_inputs
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import check_installed
 from convcalc.convert.pytorch.reading import TraceReader
 from convcalc.convert.pytorch.tracing import trace_module
-from convcalc.problems import did_you_mean, show
+from convcalc.problems import show
 from convcalc.units import is_integer_type
 
 __all__ = ["load_module", "read_factory", "read_module"]
 
 _Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
-_INPUT_TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
-_Types = str | Sequence[str] | Mapping[str, str] | None
 
 
 def read_module(
-    module: Any, shapes: _Shapes, name: str | None = None, origin: str = "", input_dtype: _Types = None
+    module: Any, shapes: _Shapes, name: str | None = None, origin: str = "", input_dtype: InputTypes = None
 ) -> Graph:
     """Return the network of a module.
 
@@ -47,7 +45,7 @@ def read_module(
     _check_count(module, len(all_shapes), passed)
     class_name = type(module).__name__
     check_installed()
-    dtypes = default_types(module, all_shapes, _list_types(input_dtype, names, len(all_shapes)))
+    dtypes = choose_types(module, input_dtype, names, len(all_shapes))
     module, inputs = find_inputs(module, ModuleInputs(tuple(map(tuple, all_shapes)), passed, dtypes))
     types = _collect_types(module)
     trace = trace_module(module, inputs)
@@ -115,28 +113,6 @@ def _are_parameters(module: Any, names: Sequence[str]) -> bool:
     return bool(names) and set(names) <= set(by_name)
 
 
-def _list_types(given: _Types, names: Sequence[str], count: int) -> dict[int, str]:
-    """Return the data types that are given for inputs, by index. Raises NotImported if one is unknown or unused."""
-    if given is None:
-        return {}
-    if isinstance(given, str):
-        types: dict[int, str] = dict.fromkeys(range(count), given)
-    elif isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise NotImported(f"a data type is given for {show(unknown[0])}, but no shape")
-        types = {names.index(name): dtype for name, dtype in given.items()}
-    else:
-        types = dict(enumerate(given))
-        if len(types) > count:
-            raise NotImported(f"{len(types)} data types for {count} inputs")
-    for dtype in types.values():
-        if dtype not in _INPUT_TYPES:
-            hint = did_you_mean(dtype, _INPUT_TYPES) or f"available: {', '.join(_INPUT_TYPES)}"
-            raise NotImported(f"no data type {show(dtype)} of inputs: {hint}")
-    return types
-
-
 def _check_shapes(shapes: Sequence[Any]) -> None:
     """Raise NotImported unless every shape is a list of positive integers."""
     for shape in shapes:
@@ -161,7 +137,7 @@ def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
         raise NotImported(f"the module cannot be traced: its forward takes the inputs {known}; got {got}")
 
 
-def read_factory(factory: str, shapes: _Shapes, input_dtype: _Types = None) -> Graph:
+def read_factory(factory: str, shapes: _Shapes, input_dtype: InputTypes = None) -> Graph:
     """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
     `factory` is `package.module:factory`, a function that is called on the meta device, or a module; or a call of the

@@ -23,10 +23,10 @@ def modules() -> Any:
 
 
 def trace(module: Any, *shapes: tuple[int, ...]) -> Any:
-    from convcalc.convert.pytorch.inputs import ModuleInputs, default_types, find_inputs
+    from convcalc.convert.pytorch.inputs import ModuleInputs, choose_types, find_inputs
     from convcalc.convert.pytorch.tracing import trace_module
 
-    found, inputs = find_inputs(module, ModuleInputs(shapes, (), default_types(module, shapes, {})))
+    found, inputs = find_inputs(module, ModuleInputs(shapes, (), choose_types(module, None, (), len(shapes))))
     return trace_module(found, inputs)
 
 
@@ -281,6 +281,22 @@ def test_data_types_are_options_of_the_command(tmp_path: Path, capsys: pytest.Ca
     assert run([*command, "--input", "x=7", "--input-dtype", "x=int64"]) == 0
     assert run([*command, "--input", "7", "--input-dtype", "x=int64", "--input-dtype", "int64"]) == 2
     assert "each needs a name" in capsys.readouterr().err
+
+
+@pytest.mark.torch
+def test_a_spec_is_compared_with_a_module_that_needs_arguments_and_data_types(tmp_path: Path) -> None:
+    file = tmp_path / "net.yaml"
+    file.write_text(
+        "inputs: {x: [7]}\nlayers: [{opaque: {output_shape: [5], params: 65, macs: 20}}]\n", encoding="utf-8"
+    )
+    command = ["verify", str(file), "--torch", "tests.support.traced_modules:WithIndices"]
+    assert run([*command, "--input-dtype", "x=int64"]) == 0
+    assert run([*command, "--input-dtype", "y=int64"]) == 2
+    assert run(["verify", str(file), "--input-dtype", "int64"]) == 2
+    half = "input: [3, 8, 8]\nlayers: [{conv: [4, 3]}, relu, global_avgpool, flatten, {linear: 10}]\n"
+    file.write_text(half.replace("[4, 3]", "{out_channels: 4, kernel_size: 3}"), encoding="utf-8")
+    assert run(["verify", str(file), "--torch", "tests.support.traced_modules:Sized(10)"]) == 0
+    assert run(["verify", str(file), "--torch", "tests.support.traced_modules:half(10)"]) == 0
 
 
 def test_a_file_takes_no_data_types(capsys: pytest.CaptureFixture[str]) -> None:

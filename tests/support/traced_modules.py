@@ -299,3 +299,7 @@ def scripted() -> Any:
 
 def traced() -> Any:
     return torch.jit.trace(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.zeros(1, 3, 8, 8))
+
+
+def half(classes: int) -> nn.Module:
+    return Sized(classes).half()

@@ -10,12 +10,16 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from io import StringIO
 from typing import Any, NamedTuple
 
+from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.copying import copy_module, is_lazy, needs_cpu
+from convcalc.problems import did_you_mean, show
 
 # in the order in which they are tried: few other axes have 11 elements, so that the batch axis is easily recognised;
 # some code folds frames into the batch and needs a multiple; some is written for one image, or for a pair
 BATCHES = (11, 8, 1, 2, 16)
+_TYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 DEVICES = ("meta", "cpu")  # on the CPU, PyTorch's fake tensors are used: they have shapes but no values either
+InputTypes = str | Sequence[str] | Mapping[str, str] | None
 
 
 class ModuleInputs(NamedTuple):
@@ -91,17 +95,15 @@ def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
     """
     devices = DEVICES[1:] if needs_cpu(module) else DEVICES
     for device in devices:
-        for reading in _list_readings(module, given._replace(device=device)):
-            for batch in BATCHES:
-                inputs = reading._replace(batch=batch)
-                found = copy_module(module, device)
-                if _runs(found, inputs):
-                    return (found if is_lazy(module) else copy_module(module, device)), inputs
+        for inputs in _list_candidates(module, given._replace(device=device)):
+            found = copy_module(module, device)
+            if _runs(found, inputs):
+                return (found if is_lazy(module) else copy_module(module, device)), inputs
     return copy_module(module, devices[0]), given._replace(device=devices[0])
 
 
-def _list_readings(module: Any, given: ModuleInputs) -> Iterator[ModuleInputs]:
-    """Yield the inputs as given, and then what else may be meant by them."""
+def _list_candidates(module: Any, given: ModuleInputs) -> Iterator[ModuleInputs]:
+    """Yield the inputs as given, and then what else may be meant by them, with each batch."""
     readings = [given]
     dtypes = dict.fromkeys(_name_type(tensor) for tensor in module.parameters() if tensor.is_floating_point())
     for dtype in dtypes:
@@ -110,10 +112,11 @@ def _list_readings(module: Any, given: ModuleInputs) -> Iterator[ModuleInputs]:
             readings.append(given._replace(dtypes=changed))
     if () in given.shapes:
         readings += [reading._replace(single=True) for reading in readings]
-    yield from readings
+    yield from (reading._replace(batch=batch) for batch in BATCHES for reading in readings)
     if all(len(shape) == 4 or (len(shape) > 1 and shape[0] == 1) for shape in given.shapes):
         shapes = tuple(shape[1:] for shape in given.shapes)
-        yield from (reading._replace(shapes=shapes, stripped=True) for reading in readings)
+        readings = [reading._replace(shapes=shapes, stripped=True) for reading in readings]
+        yield from (reading._replace(batch=batch) for batch in BATCHES for reading in readings)
 
 
 def _name_type(tensor: Any) -> str:
@@ -127,8 +130,11 @@ def is_float(dtype: str) -> bool:
     return bool(getattr(torch, dtype).is_floating_point)
 
 
-def default_types(module: Any, shapes: Sequence[Any], given: Mapping[int, str]) -> tuple[str, ...]:
-    """Return the data types of inputs: those given by index, otherwise the one of most params."""
+def choose_types(module: Any, given: InputTypes, names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return the data types of a module's inputs: those given, otherwise the one of most params.
+
+    `names` are the names of the inputs, if they have any. Raises NotImported if a data type is unknown or unused.
+    """
     from torch.nn import parameter
 
     counts: dict[str, int] = {}
@@ -136,7 +142,30 @@ def default_types(module: Any, shapes: Sequence[Any], given: Mapping[int, str]) 
         if not parameter.is_lazy(tensor) and tensor.is_floating_point():
             counts[_name_type(tensor)] = counts.get(_name_type(tensor), 0) + tensor.numel()
     usual = max(counts, key=lambda name: counts[name], default="float32")
-    return tuple(given.get(index, usual) for index in range(len(shapes)))
+    types = _list_types(given, names, count)
+    return tuple(types.get(index, usual) for index in range(count))
+
+
+def _list_types(given: InputTypes, names: Sequence[str], count: int) -> dict[int, str]:
+    """Return the data types that are given for inputs, by index. Raises NotImported if one is unknown or unused."""
+    if given is None:
+        return {}
+    if isinstance(given, str):
+        types: dict[int, str] = dict.fromkeys(range(count), given)
+    elif isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise NotImported(f"a data type is given for {show(unknown[0])}, but no shape")
+        types = {names.index(name): dtype for name, dtype in given.items()}
+    else:
+        types = dict(enumerate(given))
+        if len(types) > count:
+            raise NotImported(f"{len(types)} data types for {count} inputs")
+    for dtype in types.values():
+        if dtype not in _TYPES:
+            hint = did_you_mean(dtype, _TYPES) or f"available: {', '.join(_TYPES)}"
+            raise NotImported(f"no data type {show(dtype)} of inputs: {hint}")
+    return types
 
 
 def _runs(module: Any, inputs: ModuleInputs) -> bool:

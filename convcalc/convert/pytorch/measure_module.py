@@ -11,7 +11,7 @@ from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order
 from convcalc.convert.graph import NotImported
 from convcalc.convert.pytorch.copying import copy_module
 from convcalc.convert.pytorch.failures import describe_failure
-from convcalc.convert.pytorch.inputs import ModuleInputs, call_module, default_types, run_blank
+from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, call_module, choose_types, run_blank
 from convcalc.convert.pytorch.tensors import list_tensors
 from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
@@ -137,14 +137,20 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
     return found
 
 
-def measure_module(module: Any, network: Network) -> Model:
+def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    The module is run with the network's batch and input shapes. Raises NotImported if it does not run with them.
+    The module is run with the network's batch and input shapes; `input_dtype` is that of `read_module`. Raises
+    NotImported if it does not run with them.
     """
     module = copy_to_meta(module)
-    shapes = tuple(order_input_shapes(network, signature(module.forward).parameters))
-    inputs = ModuleInputs(shapes, (), default_types(module, shapes, {}), network.batch)
+    parameters = list(signature(module.forward).parameters)
+    shapes = tuple(order_input_shapes(network, parameters))
+    names = [name for name in parameters if name in network.inputs]
+    dtypes = choose_types(
+        module, input_dtype, names if len(names) == len(shapes) else list(network.inputs), len(shapes)
+    )
+    inputs = ModuleInputs(shapes, (), dtypes, network.batch)
     watch = _ModuleWatch(module)
     ran = run_whole(module, inputs, watch)
     learnt = list(module.parameters())
