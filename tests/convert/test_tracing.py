@@ -286,15 +286,16 @@ def test_data_types_are_options_of_the_command(tmp_path: Path, capsys: pytest.Ca
 @pytest.mark.torch
 def test_a_spec_is_compared_with_a_module_that_needs_arguments_and_data_types(tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"
-    file.write_text(
-        "inputs: {x: [7]}\nlayers: [{opaque: {output_shape: [5], params: 65, macs: 20}}]\n", encoding="utf-8"
-    )
+    opaque = "{output_shape: [5], params: 65, macs: 20, from: x}"
+    file.write_text(f"inputs: {{x: [7]}}\nlayers: [{{opaque: {opaque}}}]\n", encoding="utf-8")
     command = ["verify", str(file), "--torch", "tests.support.traced_modules:WithIndices"]
     assert run([*command, "--input-dtype", "x=int64"]) == 0
     assert run([*command, "--input-dtype", "y=int64"]) == 2
     assert run(["verify", str(file), "--input-dtype", "int64"]) == 2
-    half = "input: [3, 8, 8]\nlayers: [{conv: [4, 3]}, relu, global_avgpool, flatten, {linear: 10}]\n"
-    file.write_text(half.replace("[4, 3]", "{out_channels: 4, kernel_size: 3}"), encoding="utf-8")
+    conv = "{conv: {out_channels: 4, kernel_size: 3}}"
+    file.write_text(
+        f"input: [3, 8, 8]\nlayers: [{conv}, relu, global_avgpool, flatten, linear: 10]\n", encoding="utf-8"
+    )
     assert run(["verify", str(file), "--torch", "tests.support.traced_modules:Sized(10)"]) == 0
     assert run(["verify", str(file), "--torch", "tests.support.traced_modules:half(10)"]) == 0
 
