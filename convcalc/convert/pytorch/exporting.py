@@ -46,20 +46,19 @@ def export_module(module: Any, inputs: ModuleInputs) -> Exported:
         (_trace_symbolically, inputs, True),
         (record_calls, inputs, False),
     ]
-    first: NotImported | None = None
+    messages: list[str] = []
     for prepare, given, mark in ways:
         copied = copy_module(module, given.device)
         marked = _mark_modules(copied) if mark else {}
         try:
             with torch.no_grad(), silence():
                 return Exported(_export(prepare(copied, given, frozenset(marked)), given), copied, marked, given)
+        except NotImported as error:
+            messages.append(f"; its calls cannot be recorded either: {error}")
         except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
-            if first is None:
-                place = describe_failure(error, copied)
-                first = NotImported(f"the module cannot be traced: {place}{suggest_remedy(error)}")
-                first.__cause__ = error
-    assert first is not None
-    raise first
+            messages.append(f"{describe_failure(error, copied)}{suggest_remedy(error)}")
+    unrecorded = messages[-1] if messages[-1].startswith(";") else ""
+    raise NotImported(f"the module cannot be traced: {messages[0]}{unrecorded}")
 
 
 def _keep_module(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:
