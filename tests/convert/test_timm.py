@@ -14,10 +14,56 @@ import convcalc
 from tests.support.torchvision_operators import define_missing_operators
 
 # at least one network per family, and a small one; most are convolutional, some also attend or mix tokens
-NAMES = ["NAMELIST"]
+NAMES = [
+    "botnet26t_256", "caformer_s18", "coatnet_pico_rw_224", "convformer_s18", "convmixer_768_32", "convnext_atto",
+    "convnext_zepto_rms", "convnextv2_atto", "cpubone_nano", "cs3darknet_focus_s", "csatv2", "cspnext_tiny",
+    "darknet17", "densenet121", "dla34", "dla46_c", "dpn48b", "edgenext_xx_small", "efficientformer_l1",
+    "efficientformerv2_s0", "efficientnet_lite0", "efficientvim_m1", "efficientvit_b0", "efficientvit_m0",
+    "fasternet_t0", "fastvit_t8", "fbnetc_100", "focalnet_tiny_srf", "gernet_s", "ghostnet_050", "ghostnetv3_050",
+    "halonet26t", "hardcorenas_a", "hgnet_tiny", "hgnetv2_b0", "hrnet_w18_small", "iformer_s",
+    "inception_next_atto", "lcnet_035", "lcnetv2_small", "legacy_seresnet18", "levit_128s", "lowformer_b0",
+    "mambaout_femto", "mixnet_s", "mnasnet_small", "mobilenet_edgetpu_v2_xs", "mobilenetv1_100", "mobilenetv2_035",
+    "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "mobileone_s0", "mobilevit_xxs", "mobilevitv2_050",
+    "mvitv2_tiny", "nest_tiny", "nf_regnet_b0", "nf_seresnet26", "poolformer_s12", "poolformerv2_s12", "pvt_v2_b0",
+    "rdnet_tiny", "regnetx_002", "regnety_002", "regnety_040_sgn", "repghostnet_050", "repvgg_a0", "repvit_m0_9",
+    "resnet10t", "resnetv2_18", "resnext26ts", "rexnet_100", "selecsls42", "tinynet_e",
+]  # fmt: skip
 
-# what is not yet complete, and the first operation whose cost is unknown
-INCOMPLETE: dict[str, str] = {}
+# those with an opaque layer of unknown cost, and the first such layer
+INCOMPLETE = {
+    "botnet26t_256": "transpose, reshape",
+    "caformer_s18": "layer_norm",
+    "coatnet_pico_rw_224": "scaled_dot_product_attention",
+    "convformer_s18": "layer_norm",
+    "convnext_zepto_rms": "var",
+    "convnextv2_atto": "linalg_vector_norm",
+    "cpubone_nano": "permute",
+    "csatv2": "mul",
+    "edgenext_xx_small": "add",
+    "efficientformer_l1": "view and permute",
+    "efficientformerv2_s0": "matmul",
+    "efficientvim_m1": "scale with weights that are not its own",
+    "efficientvit_b0": "permute",
+    "efficientvit_m0": "transpose, reshape",
+    "fastvit_t8": "add with a number",
+    "focalnet_tiny_srf": "add with a number",
+    "ghostnetv3_050": "add with a number",
+    "halonet26t": "unfold",
+    "hgnetv2_b0": "multiply with a learnt tensor",
+    "iformer_s": "scaled_dot_product_attention",
+    "levit_128s": "batch_norm, reshape_as",
+    "lowformer_b0": "permute",
+    "mobileone_s0": "add with a number",
+    "mobilevit_xxs": "layer_norm, view",
+    "mobilevitv2_050": "view and permute",
+    "mvitv2_tiny": "unbind",
+    "nest_tiny": "view and permute",
+    "nf_regnet_b0": "conv with weights that are not its own",
+    "nf_seresnet26": "conv with weights that are not its own",
+    "poolformerv2_s12": "layer_norm",
+    "pvt_v2_b0": "view",
+    "repvit_m0_9": "multiply with a number",
+}
 
 
 def build(name: str) -> Any:
