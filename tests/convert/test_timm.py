@@ -19,14 +19,16 @@ NAMES = [
     "convnext_zepto_rms", "convnextv2_atto", "cpubone_nano", "cs3darknet_focus_s", "csatv2", "cspnext_tiny",
     "darknet17", "densenet121", "dla34", "dla46_c", "dpn48b", "edgenext_xx_small", "efficientformer_l1",
     "efficientformerv2_s0", "efficientnet_lite0", "efficientvim_m1", "efficientvit_b0", "efficientvit_m0",
-    "fasternet_t0", "fastvit_t8", "fbnetc_100", "focalnet_tiny_srf", "gernet_s", "ghostnet_050", "ghostnetv3_050",
-    "halonet26t", "hardcorenas_a", "hgnet_tiny", "hgnetv2_b0", "hrnet_w18_small", "iformer_s",
-    "inception_next_atto", "lcnet_035", "lcnetv2_small", "legacy_seresnet18", "levit_128s", "lowformer_b0",
-    "mambaout_femto", "mixnet_s", "mnasnet_small", "mobilenet_edgetpu_v2_xs", "mobilenetv1_100", "mobilenetv2_035",
-    "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "mobileone_s0", "mobilevit_xxs", "mobilevitv2_050",
-    "mvitv2_tiny", "nest_tiny", "nf_regnet_b0", "nf_seresnet26", "poolformer_s12", "poolformerv2_s12", "pvt_v2_b0",
-    "rdnet_tiny", "regnetx_002", "regnety_002", "regnety_040_sgn", "repghostnet_050", "repvgg_a0", "repvit_m0_9",
-    "resnet10t", "resnetv2_18", "resnext26ts", "rexnet_100", "selecsls42", "tinynet_e",
+    "ese_vovnet19b_slim_dw", "fasternet_t0", "fastvit_t8", "fbnetc_100", "focalnet_tiny_srf", "gernet_s",
+    "ghostnet_050", "ghostnetv2_100", "ghostnetv3_050", "halonet26t", "hardcorenas_a", "hgnet_tiny", "hgnetv2_b0",
+    "hrnet_w18_small", "iformer_s", "inception_next_atto", "lcnet_035", "lcnetv2_small", "legacy_seresnet18",
+    "levit_128s", "lowformer_b0", "mambaout_femto", "mixnet_s", "mnasnet_small", "mobilenet_edgetpu_v2_xs",
+    "mobilenetv1_100", "mobilenetv2_035", "mobilenetv3_small_050", "mobilenetv4_conv_small_035", "mobileone_s0",
+    "mobilevit_xxs", "mobilevitv2_050", "mvitv2_tiny", "nest_tiny", "nf_regnet_b0", "nf_seresnet26",
+    "poolformer_s12", "poolformerv2_s12", "pvt_v2_b0", "rdnet_tiny", "regnetx_002", "regnety_002",
+    "regnety_040_sgn", "repghostnet_050", "repvgg_a0", "repvit_m0_9", "resnest14d", "resnet10t", "resnetv2_18",
+    "resnext26ts", "rexnet_100", "selecsls42", "semnasnet_075", "shvit_s1", "skresnet18", "starnet_s050",
+    "swiftformer_xs", "tiny_vit_5m_224", "tinynet_e", "vgg11", "visformer_tiny",
 ]  # fmt: skip
 
 # those with an opaque layer of unknown cost, and the first such layer
@@ -63,6 +65,12 @@ INCOMPLETE = {
     "poolformerv2_s12": "layer_norm",
     "pvt_v2_b0": "view",
     "repvit_m0_9": "multiply with a number",
+    "resnest14d": "sum",
+    "shvit_s1": "matmul",
+    "skresnet18": "stack",
+    "swiftformer_xs": "linalg_vector_norm",
+    "tiny_vit_5m_224": "transpose, reshape",
+    "visformer_tiny": "add",
 }
 
 
