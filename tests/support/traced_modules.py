@@ -226,7 +226,7 @@ class ReadingAttributes(Tiny):
 
 class UnderAutocast(Tiny):
     def forward(self, x: Tensor) -> Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16), torch.enable_grad():
             return self.conv(x)
 
 

@@ -12,6 +12,8 @@ from convcalc.convert.pytorch.tensors import list_tensors
 
 _PATHS = frozenset({"DropPath", "StochasticDepth", "DropConnect"})
 _RATES = ("p", "drop_prob", "drop_rate", "prob")
+# the operators of torch.export that run a region of the trace
+_REGIONS = frozenset({"wrap_with_autocast", "wrap_with_set_grad_enabled", "tag_activation_checkpoint"})
 Marked = Mapping[str, tuple[str, Mapping[str, Any]]]
 
 
@@ -103,7 +105,7 @@ def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]
 
 
 def _inline_regions(traced: Any) -> None:
-    """Put the operations of the regions of a trace, such as those under autocast, in place of the regions."""
+    """Replace each region of a trace, such as the operations under autocast, by its operations."""
     submodules = dict(traced.named_children())
     for node in list(traced.graph.nodes):
         places = [
@@ -111,7 +113,7 @@ def _inline_regions(traced: Any) -> None:
             for index, given in enumerate(node.args)
             if getattr(given, "op", "") == "get_attr" and given.target in submodules
         ]
-        if node.op != "call_function" or len(places) != 1:
+        if getattr(node.target, "__name__", "") not in _REGIONS or len(places) != 1:
             continue
         region = submodules[node.args[places[0]].target]
         _inline_regions(region)
@@ -126,17 +128,15 @@ def _inline_regions(traced: Any) -> None:
 
 
 def _name_convolutions(graph: Any) -> None:
-    """Replace the general convolutions that traces of TorchScript have, such as by `aten.conv2d`."""
+    """Replace the general convolutions in traces of TorchScript by those of their dimension, such as `aten.conv2d`."""
     import torch
 
     aten = torch.ops.aten
     for node in graph.nodes:
         if node.target is not aten._convolution.default:
             continue
-        (*tensors, stride, padding, dilation, transposed, output_padding, groups), axes = (
-            node.args[:9],
-            len(node.args[3]),
-        )
+        *tensors, stride, padding, dilation, transposed, output_padding, groups = node.args[:9]
+        axes = len(stride)
         if transposed:
             node.target = getattr(aten, f"conv_transpose{axes}d").input
             node.args = (*tensors, stride, padding, output_padding, groups, dilation)
