@@ -38,6 +38,7 @@ class TorchModule(Protocol):
 
 Spec = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
 InputShape = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+InputType = str | Sequence[str] | Mapping[str, str]
 
 
 def load(
@@ -106,16 +107,19 @@ def summary(
     return analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
 
 
-def from_torch(module: TorchModule, input_shape: InputShape) -> Network:
+def from_torch(module: TorchModule, input_shape: InputShape, input_dtype: InputType | None = None) -> Network:
     """Return the network of a torch.nn.Module, for example `analyse(from_torch(module, (3, 224, 224)))`.
 
     The input shape is channels first, without the batch; for several inputs, pass one shape per input, in order or by
-    name. The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
+    name. The shape () is one number per sample. The input type, such as "int64" for indices, is that of all inputs, or
+    one per input in the same way; by default, it is the type of most weights.
+
+    The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
     module's own weights do not change. Unsupported operations become layers of the kind `opaque`. To get the text of a
     spec instead, run `convcalc import --torch`. Raises NotImported if PyTorch (the extra convcalc[torch]) is not
     installed or the module cannot be traced, TypeError for anything but a module and a shape.
     """
-    return load(_trace_module(module, input_shape))
+    return load(_trace_module(module, input_shape, input_dtype))
 
 
 Summary = Report
@@ -134,7 +138,9 @@ def _is_torch_module(value: object) -> bool:
     return nn is not None and isinstance(value, nn.Module)
 
 
-def _trace_module(module: object, input_shape: InputShape | None) -> dict[str, Any]:
+def _trace_module(
+    module: object, input_shape: InputShape | None, input_dtype: InputType | None = None
+) -> dict[str, Any]:
     from convcalc.convert.from_torch import read_module
     from convcalc.convert.graph import plain_spec
 
@@ -144,7 +150,7 @@ def _trace_module(module: object, input_shape: InputShape | None) -> dict[str, A
         raise TypeError("a PyTorch module needs its input shape, such as input_shape=(3, 224, 224)")
     if isinstance(input_shape, str) or not isinstance(input_shape, Sequence | Mapping):
         raise TypeError(f"input_shape must be a shape such as (3, 224, 224); got {show(input_shape)}")
-    return plain_spec(read_module(module, _normalise_value(input_shape)))
+    return plain_spec(read_module(module, _normalise_value(input_shape), input_dtype=input_dtype))
 
 
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:

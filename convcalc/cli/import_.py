@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from convcalc import examples
-from convcalc.cli import common, writing
+from convcalc.cli import common, torch_options, writing
 from convcalc.cli.importing import print_notes, print_remarks, show_bar
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.convert.model_files import describe_batch, describe_outcome, read_graph
+from convcalc.convert.model_files import describe_outcome, read_graph
 from convcalc.problems import printable, show
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 
@@ -26,13 +26,9 @@ _Shapes = dict[str | None, tuple[int, ...]]
 
 @click.command("import", epilog=_EXAMPLES)
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path())
-@click.option(
-    "--torch",
-    "factory",
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="Import the torch.nn.Module that this function or class returns. This runs its code.",
-)
+@torch_options.factory_option("Import")
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@torch_options.input_dtype_option
 @click.option("--scale", metavar="LETTER", help="Scale of an Ultralytics YAML (default: n for yolov8n.yaml).")
 @click.option(
     "--map",
@@ -49,6 +45,7 @@ def command(
     file: str | None,
     factory: str | None,
     inputs: tuple[str, ...],
+    dtypes: tuple[str, ...],
     scale: str | None,
     mapped: tuple[str, ...],
     name: str | None,
@@ -65,9 +62,17 @@ def command(
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
+    if dtypes and factory is None:
+        raise click.UsageError("--input-dtype is only for --torch; a file has the data types of its inputs")
     try:
         parameters = _read_ultralytics_options(scale, mapped)
-        graph, remarks = _import_graph(file, factory, _read_shapes(inputs), parameters, where)
+        if factory is None:
+            graph, remarks = _import_file(str(file), _read_shapes(inputs), parameters, where)
+        elif parameters:
+            raise click.UsageError(_ONLY_ULTRALYTICS)
+        else:
+            graph = _import_torch(factory, _read_shapes(inputs), torch_options.read_input_types(dtypes))
+            remarks = graph.remarks
     except NotImported as error:
         raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
@@ -83,19 +88,14 @@ def command(
     return 0
 
 
-def _import_graph(
-    file: str | None, factory: str | None, shapes: _Shapes, parameters: dict[str, Any], where: writing.Output
+def _import_file(
+    file: str, shapes: _Shapes, parameters: dict[str, Any], where: writing.Output
 ) -> tuple[Graph, tuple[str, ...]]:
-    """Return the graph of a file, or of the PyTorch module that `factory` returns, and remarks on the input shapes.
+    """Return the graph of a file, and remarks on the input shapes.
 
-    `parameters` are the options that only an Ultralytics YAML has. Raises NotImported if the contents of the file or
-    module are unsupported, and Failure if the file cannot be read.
+    `parameters` are the options that only an Ultralytics YAML has. Raises NotImported if the contents of the file are
+    unsupported, and Failure if the file cannot be read.
     """
-    if factory is not None and parameters:
-        raise click.UsageError(_ONLY_ULTRALYTICS)
-    if factory is not None:
-        return _import_torch(factory, shapes)
-    assert file is not None
     if file.startswith(examples.PREFIX):
         raise writing.Failure(f"{printable(file)}: an example is already a spec")
     if file == STANDARD_INPUT:
@@ -123,39 +123,19 @@ def _read_ultralytics_options(scale: str | None, mapped: Iterable[str]) -> dict[
     return {name: value for name, value in given.items() if value}
 
 
-def _import_torch(factory: str, shapes: _Shapes) -> tuple[Graph, tuple[str, ...]]:
-    """Return the graph of the PyTorch module that `factory` returns, and remarks on the input shapes.
+def _import_torch(factory: str, shapes: _Shapes, dtypes: str | dict[str, str] | None) -> Graph:
+    """Return the graph of the PyTorch module that `factory` returns.
 
-    A module that cannot be traced with the given shapes is traced again without their first sizes, which may be a
-    batch size. Raises NotImported if it cannot be traced, and UsageError if input shapes are missing or ambiguous.
+    Raises NotImported if the module cannot be traced, and UsageError if input shapes are missing or ambiguous.
     """
     if not shapes:
         raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
     if None in shapes and len(shapes) > 1:
         raise click.UsageError("with several inputs, each needs a name: --input left=3,64,64 --input right=3,64,64")
-    try:
-        return _trace(factory, shapes), ()
-    except NotImported:
-        without = {name: shape[1:] for name, shape in shapes.items()}
-        graph = _try_trace(factory, without)
-        if graph is None:
-            raise
-        return graph, tuple(describe_batch(name, shapes[name], shape) for name, shape in without.items())
-
-
-def _try_trace(factory: str, shapes: _Shapes) -> Graph | None:
-    """Return the graph of the module, or None if it cannot be traced with these shapes."""
-    try:
-        return _trace(factory, shapes) if all(shapes.values()) else None
-    except NotImported:
-        return None
-
-
-def _trace(factory: str, shapes: _Shapes) -> Graph:
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
-    return from_torch.read_factory(factory, named or shapes[None])
+    return from_torch.read_factory(factory, named or shapes[None], dtypes)
 
 
 def _read_shapes(inputs: Iterable[str]) -> _Shapes:

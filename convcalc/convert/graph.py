@@ -48,7 +48,8 @@ class Graph(NamedTuple):
     """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
     `notes` report what the spec cannot express, such as opaque steps or several data types. `dtype` maps `weights`,
-    `activations` and `bias` to data types; it is empty if all are float32.
+    `activations` and `bias` to data types; it is empty if all are float32. `remarks` say what else a reader should
+    know.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
     dtype: Mapping[str, str] = {}
+    remarks: tuple[str, ...] = ()
 
 
 class WrongNumberOfSizes(NotImported):

@@ -185,7 +185,7 @@ def test_onnx_is_recognised_by_content() -> None:
 def test_code_is_run_only_with_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def read(factory: str, shape: tuple[int, ...]) -> Graph:
+    def read(factory: str, shape: tuple[int, ...], dtype: None) -> Graph:
         asked.append((factory, shape))
         return Graph(
             "small", "the factory nets:small", {"input": shape}, (Step("act", "relu", {}, ("input",)),), ("act",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from convcalc.layers import KINDS
 from tests.documented import printed
 from tests.support.places import EXAMPLES
 from tests.support.specs import load
+from tests.support.torchvision_operators import define_missing_operators
 
 # of the hand-written networks in tests/oracle/, for one sample: torchinfo, fvcore, ptflops, thop, FlopCounterMode
 PRINTED = {
@@ -192,6 +194,8 @@ def installed(tool: str) -> None:
     from importlib.metadata import version
 
     module = "torch" if tool == "FlopCounterMode" else tool
+    if tool == "ptflops" and find_spec("torch"):
+        define_missing_operators()  # ptflops imports torchvision if it is installed
     pytest.importorskip(
         module, reason=f"{tool} is not installed: pip install 'convcalc[counters]'", exc_type=ImportError
     )

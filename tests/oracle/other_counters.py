@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tests.support.torchvision_operators import define_missing_operators
+
 Built = tuple[nn.Module, tuple[int, ...]]
 
 
@@ -31,6 +33,7 @@ def fvcore(module: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def ptflops(module: nn.Module, shape: tuple[int, ...]) -> int:
+    define_missing_operators()  # ptflops imports torchvision if it is installed
     from ptflops import get_model_complexity_info
 
     found, _ = get_model_complexity_info(module, shape, as_strings=False, print_per_layer_stat=False)

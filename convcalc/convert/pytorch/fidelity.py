@@ -5,16 +5,18 @@ network is compared with the unaltered module, which is run again on the meta de
 layer kinds count one side and PyTorch the other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
+from convcalc.convert.pytorch.copying import copy_module
+from convcalc.convert.pytorch.inputs import ModuleInputs
 from convcalc.convert.pytorch.joining import AFTER
-from convcalc.convert.pytorch.measure_module import run_whole
+from convcalc.convert.pytorch.measure_module import run_anyhow
 from convcalc.convert.pytorch.names import first_free_name
 from convcalc.convert.pytorch.nodes import list_sources, output_sizes
-from convcalc.convert.pytorch.tracing import BATCH, TracedConstant, TracedModule, copy_to_meta, statistic_sizes
+from convcalc.convert.pytorch.tracing import TracedConstant, TracedModule, statistic_sizes
 from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec
@@ -29,8 +31,8 @@ class _ModuleTotals(NamedTuple):
     """The totals of a whole module, as PyTorch counts them.
 
     `trained`, `frozen` and `statistics` map the names of trained params, frozen params and running statistics to their
-    numbers of elements. `outputs` are the output sizes, with the batch. `flops` is None if the module does not run on
-    the meta device; `refusal` then says why.
+    numbers of elements. `outputs` are the output sizes, with `batch` samples. `flops` is None if the module does not
+    run on the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -38,21 +40,22 @@ class _ModuleTotals(NamedTuple):
     statistics: Mapping[str, int]
     flops: int | None
     outputs: tuple[tuple[int, ...], ...]
+    batch: int
     refusal: str = ""
 
 
-def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
-    """Return the totals of an unaltered module, run on the meta device with inputs of these shapes (without batch)."""
-    module = copy_to_meta(module).eval()
+def measure_totals(module: Any, inputs: ModuleInputs) -> _ModuleTotals:
+    """Return the totals of an unaltered module, run with these inputs."""
+    module = copy_module(module, inputs.device)
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
     statistics = statistic_sizes(module)
     try:
-        flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
+        flops, outputs = run_anyhow(module, inputs)
     except NotImported as error:
-        return _ModuleTotals(trained, frozen, statistics, None, (), str(error))
-    return _ModuleTotals(trained, frozen, statistics, flops, outputs)
+        return _ModuleTotals(trained, frozen, statistics, None, (), inputs.batch, str(error))
+    return _ModuleTotals(trained, frozen, statistics, flops, outputs, inputs.batch)
 
 
 class TraceFacts(NamedTuple):
@@ -114,7 +117,7 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
         ("running statistics", statistics, used_statistics),
     ]
     if all(node.layer.count_macs() is not None for node in network.nodes) and whole.flops is not None:
-        rows.append(("MACs", macs, float(Fraction(whole.flops, 2 * BATCH) + read.correction)))
+        rows.append(("MACs", macs, float(Fraction(whole.flops, 2 * whole.batch) + read.correction)))
     differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
     differences += [whole.refusal] if whole.flops is None else _describe_output_differences(whole, read)
     differences += _describe_shape_differences(graph, network, read)

@@ -3,15 +3,33 @@
 PyTorch does the counting, in total and for each inner module; `comparison` compares a network with the result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
+from convcalc.convert.pytorch.copying import copy_module
 from convcalc.convert.pytorch.failures import describe_failure
+from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, call_module, choose_types, run_blank
+from convcalc.convert.pytorch.tensors import list_tensors
 from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
+
+
+def run_anyhow(module: Any, inputs: ModuleInputs) -> "_RunResult":
+    """Run a copy of a module with these inputs, without computing.
+
+    If it reads values of tensors, they are all 1. Raises NotImported if the module does not run.
+    """
+    try:
+        return run_whole(copy_module(module, inputs.device), inputs)
+    except NotImported:
+        try:
+            return run_whole(copy_module(module, "cpu"), inputs._replace(device="cpu"), answering=True)
+        except NotImported:
+            pass
+        raise
 
 
 class _RunResult(NamedTuple):
@@ -21,41 +39,46 @@ class _RunResult(NamedTuple):
     outputs: tuple[tuple[int, ...], ...]
 
 
-def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> _RunResult:
-    """Run a module on the meta device with inputs of these shapes, which include the batch.
+def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None, answering: bool = False) -> _RunResult:
+    """Run a module with these inputs, without computing.
 
-    `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
+    `watch` is called with PyTorch's FLOP counter before the run. With `answering`, on the CPU, the values that the
+    module reads are all 1. Raises NotImported if the module does not run.
     """
-    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    trained = [value for value in module.parameters() if value.requires_grad]
-    for value in trained:  # PyTorch's counter fails if a module is called with a trained parameter
-        value.requires_grad_(False)
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.requires_grad_(False)  # because the counter requires gradients of modules that get tuples
+        with (
+            run_blank(inputs.device),
+            _answer_reads() if answering else nullcontext(),
+            FlopCounterMode(display=False) as counter,
+        ):
             if watch is not None:
                 watch(counter)
-            outputs = module(*(torch.empty(*shape) for shape in shapes))
+            outputs = call_module(module, inputs)
     except (Exception, SystemExit) as error:  # the module's code may raise anything
-        raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
+        place = describe_failure(error, module)
+        raise NotImported(f"the module does not run on PyTorch's meta device: {place}") from error
     finally:
-        for value in trained:
-            value.requires_grad_(True)
-    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in list_tensors(outputs)))
 
 
-def _list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output, which may be a nested list, dict or object."""
+def _answer_reads() -> Any:
+    """Return a context in which every value that is read from a tensor is 1."""
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
 
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    if isinstance(outputs, Mapping):
-        outputs = outputs.values()
-    elif hasattr(outputs, "__dict__"):
-        outputs = vars(outputs).values()
-    return [tensor for output in outputs for tensor in _list_tensors(output)] if isinstance(outputs, Iterable) else []
+    class AnswerReads(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.ops.aten._local_scalar_dense.default:
+                return 1.0 if args[0].is_floating_point() else 1
+            return function(*args, **(kwargs or {}))
+
+    return AnswerReads()
 
 
 class _ModuleWatch:
@@ -89,7 +112,7 @@ class _ModuleWatch:
         if self.started:
             outer, others = self.started[-1]
             self.started[-1] = (outer, others + flops - before)
-        tensors = _list_tensors(result)
+        tensors = list_tensors(result)
         params = sum(value.numel() for value in inner.parameters(recurse=False) if self.is_new(value))
         own = (value for name, value in inner.named_buffers(recurse=False) if name in statistic_sizes(inner))
         buffers = sum(value.numel() for value in own if self.is_new(value))
@@ -114,15 +137,22 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
     return found
 
 
-def measure_module(module: Any, network: Network) -> Model:
+def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    The module is run with the network's batch and input shapes. Raises NotImported if it does not run with them.
+    The module is run with the network's batch and input shapes; `input_dtype` is that of `read_module`. Raises
+    NotImported if it does not run with them.
     """
-    module = copy_to_meta(module).eval()
-    shapes = order_input_shapes(network, signature(module.forward).parameters)
+    module = copy_to_meta(module)
+    parameters = list(signature(module.forward).parameters)
+    shapes = tuple(order_input_shapes(network, parameters))
+    names = [name for name in parameters if name in network.inputs]
+    dtypes = choose_types(
+        module, input_dtype, names if len(names) == len(shapes) else list(network.inputs), len(shapes)
+    )
+    inputs = ModuleInputs(shapes, (), dtypes, network.batch)
     watch = _ModuleWatch(module)
-    ran = run_whole(module, [(network.batch, *shape) for shape in shapes], watch)
+    ran = run_whole(module, inputs, watch)
     learnt = list(module.parameters())
     return Model(
         "PyTorch",

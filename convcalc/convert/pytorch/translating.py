@@ -31,7 +31,7 @@ from convcalc.convert.pytorch.nodes import (
     operator_name,
     output_sizes,
 )
-from convcalc.convert.pytorch.tracing import BATCH, TracedModule
+from convcalc.convert.pytorch.tracing import TracedModule
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_attributes
 
 _UNKNOWN_SIZE = "its size depends on the values of a tensor"
@@ -70,7 +70,7 @@ class Translator:
     def __init__(self, trace: TracedModule, named: Sequence[str]) -> None:
         self.trace = trace
         self.named = iter(named)
-        self.batch = getattr(trace, "batch", BATCH)
+        self.batch = trace.batch
         self.inputs: dict[str, Sizes] = {}
         self.values: dict[str, Tensor] = {}
         self.operations: list[Operation] = []
