@@ -67,7 +67,7 @@ def _list_tensors(module: Any, device: str) -> Iterator[Any]:
 
     These are its learnt tensors and buffers, and other tensors that are attributes of modules, if they were computed
     with gradients and thus cannot be copied, or if they are on the meta device or belong there. Single numbers, and
-    integers that are no buffers, keep their values, because a forward may read them.
+    integers outside of buffers, keep their values, because a forward may read them.
     """
     import torch
     from torch.nn.parameter import is_lazy as is_lazy_tensor
