@@ -37,12 +37,13 @@ if TYPE_CHECKING:
 
 
 class Visible:
-    """The names that an entry can refer to: parameters (`names`), the blocks above it, and the counts of repeats.
+    """The names that an entry can refer to.
 
-    A count is the number of the current copy in a repeat. `counts` has the names of the counts, outermost repeat first;
-    a count without a name is called "index". `all_blocks` has the names of all blocks, including those below. `reading`
-    has all names that the entry's expressions can use. $index is one of them only inside exactly one repeat: with more,
-    it would be ambiguous.
+    `names` are parameters. `blocks` are the blocks above the entry by name, and `all_blocks` has the names of all
+    blocks. `counts` are the names of the counts of the surrounding repeats, outermost first; a count is the number of
+    the current copy, and is called "index" if it has no name. `reading` are all names that the entry's expressions can
+    use, including $in_channels. $index is one of them only inside exactly one repeat, because it would be ambiguous
+    inside two.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -64,9 +65,9 @@ class Visible:
         self.reading = names | own
 
     def inside_repeat(self, count: str | None) -> "Visible":
-        """Return the names that entries inside a repeat can refer to: these names, and the repeat's count.
+        """Return a copy with one more count, for the entries inside a repeat.
 
-        `count` is the name of that count; None if it is only available as $index.
+        `count` is the name of the count, None if it has no name and is only available as $index.
         """
         return Visible(self.names, self.blocks, self.all_blocks, (*self.counts, count or "index"))
 
@@ -80,7 +81,7 @@ class EntryCompiler:
         self.values = values
 
     def compile_body(self, entries: Any, path: Path, visible: Visible, hint: str = "begin each entry with -") -> Body:
-        """Return the compiled entries of a list; anything other than a list is reported with `hint`."""
+        """Return the compiled entries of a list; if `entries` is not a list, report that with `hint`."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {show(entries)}"
@@ -123,7 +124,7 @@ class EntryCompiler:
         return _make_broken_entry(path, line)
 
     def _compile_kind_or_block(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """Set the layer kind or block of an entry from its word, and compile its arguments and options."""
+        """Set the entry's layer kind or block, which its word names, and compile its arguments and options."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -212,7 +213,7 @@ class EntryCompiler:
             self._import_mistake_reporter().report_missing_arguments(entry, absent, arguments)
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """Compile any option except `repeat`; expressions in it can use `names`."""
+        """Compile an option other than `repeat`; `names` are the names that its expressions can use."""
         if key == "repeat":
             return  # already compiled: it decides which names the other options can use
         path = entry.option_path(key)
@@ -227,7 +228,10 @@ class EntryCompiler:
         entry.options[key] = self.values.compile_value(value, path, names)
 
     def _compile_repeat(self, entry: Entry, written: dict[str, Any], visible: Visible) -> Visible:
-        """Compile the option `repeat`, if given, and return the names that the rest of the entry can refer to."""
+        """Compile the option `repeat`, and return the names that the entry's arguments and inner entries can refer to.
+
+        Without this option, these are the names in `visible`.
+        """
         if "repeat" not in written:
             return visible
         value, path = written["repeat"], entry.option_path("repeat")
@@ -248,7 +252,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report the name of a repeat's count if the name is invalid, reserved or already used."""
+        """Report the name of a repeat's count if it is invalid, reserved, or already a parameter or outer count."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"
@@ -322,7 +326,6 @@ class EntryCompiler:
             self.problems.add(path, message, "CV015", on_key=True)
 
     def _import_mistake_reporter(self) -> "EntryMistakes":
-        """Return the reporter of mistakes; its module is imported only when it is needed."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
@@ -334,7 +337,7 @@ def _is_text_of_numbers(written: Any) -> bool:
 
 
 def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
-    """Return a hint, in a tuple, if an unnamed branch is not a list of entries; otherwise ()."""
+    """Return a hint as `(hint,)` if a branch without a name is not a list of entries; otherwise ()."""
     if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
         return ()
     begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"
@@ -342,7 +345,7 @@ def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:
-    """Return an entry in place of one that could not be read; its output is unknown."""
+    """Return a placeholder for an entry that could not be read; its output is unknown."""
     entry = Entry(path, "", path, line)
     entry.broken = True
     return entry

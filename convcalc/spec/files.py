@@ -50,7 +50,7 @@ def read_net(net: str) -> Document:
 
 
 def explain_unreadable(name: str, error: OSError) -> str:
-    """Return the reason why a file cannot be read; for a missing file, suggest the most similar existing name."""
+    """Return why a file cannot be read; for a missing file, also suggest the most similar file name in its folder."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])
@@ -74,9 +74,9 @@ def is_working_folder_gone() -> bool:
 
 
 def reached_through_link(name: str) -> bool:
-    """Whether any part of a path is a symbolic link.
+    """Whether the file or one of the folders in its path is a symbolic link.
 
-    For a file inside the current directory, only the parts of its path below that directory count.
+    If the path is relative, the current directory and the folders above it are not checked.
     """
     here = "" if os.path.isabs(name) else os.getcwd()
     path = os.path.normpath(os.path.join(here, name))
@@ -91,7 +91,7 @@ def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
     """Return the document in the bytes of a file, which must be UTF-8, optionally with a byte order mark.
 
     `quotable` is true if messages may quote the file. Raises InvalidSpec if there are too many bytes, if they are not
-    UTF-8, or if they are in another file format.
+    UTF-8, or if they have the format of another tool, such as ONNX.
     """
     other = formats.find_foreign_format(file, data)
     if other is not None:
