@@ -416,11 +416,11 @@ _FOREIGN_MODES = {
 
 
 class Padding(Key[PerAxisPadding]):
-    """An argument for the number of elements added before and after each axis.
+    """An argument for the number of elements added (in a transposed convolution: removed) at both ends of each axis.
 
     The value in a spec is an integer for all axes, a list with an integer or [before, after] pair per axis, or a word
-    in `named`. `read` returns the words `same` and `causal` unchanged: the layer computes that padding from its kernel
-    size, stride and dilation.
+    in `named`. `read` returns the words `same` and `causal` unchanged: the layer computes that padding from its input
+    and its other arguments.
     """
 
     sign = "p"
@@ -527,7 +527,7 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """An argument that names another layer, whose spatial size the layer copies."""
+    """An argument that names another layer, from which the spatial size is taken."""
 
     expected = "the name of a layer"
     sign = "like "
@@ -551,7 +551,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return `3×3` without a sign, `/2` if all axes have the same value, and `/2×1` otherwise."""
+    """Return values as text: `3×3` without a sign, `/2` with a sign and equal values, otherwise `/2×1`."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]

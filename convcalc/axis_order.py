@@ -73,7 +73,7 @@ def _count_sizes(sizes: Sequence[int]) -> str:
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> SizeCorrection:
-    """Return corrected sizes for an override `given`; `own`, the sizes of the input in the spec, are fewer or more."""
+    """Return a correction of `given`, which has more or fewer sizes than `own`, the input's sizes in the spec."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

@@ -65,7 +65,7 @@ class Order(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """The settings that all combinations share: overrides of the spec, and the memory settings `analyse` takes."""
+    """The settings that all combinations share: overrides of the spec, and two arguments of `analyse`."""
 
     overrides: Overrides
     inplace: bool = True

@@ -57,7 +57,8 @@ class Fix(NamedTuple):
 
     The action `rename` replaces a key by `text`, and `quote` puts a value in quotes. `quote_line` puts quotes around
     the value of a line that is not valid YAML without them. `argument` sets an argument of the problem's layer; its
-    `text` is `name: value`. It is refused if a condition can change that the layer at the path `relies_on` comes next.
+    `text` is `name: value`. It is applied only if the layer at the path `relies_on` comes next for all values of the
+    spec parameters.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
@@ -166,7 +167,7 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
 
 
 def printable(text: str) -> str:
-    """Return the text with all control and bidirectional characters escaped: they could control a terminal."""
+    """Return the text with control and bidirectional characters escaped, so that it cannot control a terminal."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(character) for character in text)

@@ -45,7 +45,7 @@ def _find_wrong_params(
     """Return the overridden spec parameters (of those in `names`) that make the spec invalid.
 
     If the spec is valid without one of the overrides, return that parameter. Otherwise, return all of `names` if the
-    spec is valid without any overrides, and () if it is not. Shapes that do not fit are never blamed on an override.
+    spec is valid without all of them, and () if it is not. Shapes that do not fit are never blamed on an override.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
@@ -56,7 +56,7 @@ def _find_wrong_params(
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
     """Return whether the spec is valid without the overrides of the spec parameters `names`.
 
-    A parameter in `names` that has no default, and thus no value without its override, is not counted as a mistake.
+    A parameter in `names` without a default then has no value; this is not counted as a mistake.
     """
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:

@@ -133,7 +133,7 @@ def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] |
 
 
 class BudgetReader:
-    """Reads the limits in a spec; invalid ones are reported and omitted."""
+    """Reads the limits in a spec; an invalid limit is reported and left out."""
 
     def __init__(self, problems: Problems, evaluate: Evaluate) -> None:
         self.problems = problems

@@ -40,10 +40,9 @@ class Visible:
     """The names that an entry can refer to.
 
     `names` are parameters. `blocks` are the blocks above the entry by name, and `all_blocks` has the names of all
-    blocks. `counts` are the names of the counts of the surrounding repeats, outermost first; a count is the number of
-    the current copy, and is called "index" if it has no name. `reading` are all names that the entry's expressions can
-    use, including $in_channels. $index is one of them only inside exactly one repeat, because it would be ambiguous
-    inside two.
+    blocks. Inside repeats, `counts` are the names of their counts, outermost first: `level` for `repeat: {level: 3}`,
+    "index" for `repeat: 3`. `reading` are the names that the entry's expressions can use: the parameters, $in_channels
+    and the counts. $index is one of them only inside a single repeat, because it would be ambiguous inside two.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -142,7 +141,10 @@ class EntryCompiler:
             self._compile_arguments(entry, by_name, visible)
 
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
-        """Return the arguments and options of an entry by name; None if their form is invalid."""
+        """Return the arguments and options of an entry by name; None if its value is not valid.
+
+        Valid are a mapping, no value, and the short form, such as `linear: 10`.
+        """
         if isinstance(written, dict):
             return written
         if written is None:
@@ -173,7 +175,7 @@ class EntryCompiler:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
     def _compile_arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
-        """Compile the options and arguments of an entry: first their names, then their expressions."""
+        """Compile the options and arguments of an entry; report unknown and missing arguments."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
         guessed = entry.broken  # for a wrong word, the kind is only the most likely one

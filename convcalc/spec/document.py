@@ -93,8 +93,8 @@ class Document:
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
         """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no extent.
 
-        If the path does not exist, return the extent of the innermost collection on the path that does. If `within` is
-        given and the value is text, return the extent of that part of it: `within` is the start and end in the value.
+        If only the beginning of the path exists, return the extent of the value there. If the value is text and
+        `within` is given, return the extent of that part of the text; `within` is its start and end.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root

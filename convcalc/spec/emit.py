@@ -50,10 +50,7 @@ def format_scalar(value: Any) -> str:
 
 
 def _is_safe_without_quotes(text: str) -> bool:
-    """Return whether YAML reads a text without quotes as the same text; false also for texts that are not checked.
-
-    Checked are plain words and expressions without commas, such as `$(width // 2)`.
-    """
+    """Return whether a text needs no quotes in YAML: it is plain words, or an expression without commas."""
     if text.startswith("$("):
         return bool(re.fullmatch(_EXPRESSION, text)) and find_closing_parenthesis(text, 1, len(text)) == len(text)
     return bool(re.fullmatch(_WORDS, text)) and text.lower() not in _RESERVED_WORDS

@@ -196,7 +196,7 @@ class Entry:
     def option_path(self, option: str) -> Path:
         """Return the path of an option, such as ("layers", 3, "conv", "when") or ("layers", 3, "repeat").
 
-        An option of a sequence or of branches is a key of the entry; all others are among the arguments.
+        An option of a sequence or of branches is a key of the entry. For any other entry, it is among the arguments.
         """
         if option == self.short:
             return self.arguments_path

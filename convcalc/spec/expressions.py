@@ -246,7 +246,7 @@ class Parser:
         """Parse the expression after an opening parenthesis or bracket or, in a call, after a comma.
 
         `token` is the opening parenthesis or bracket, at which too deep nesting is reported. The caller must decrease
-        `parentheses` when it has consumed the closing one.
+        `parentheses` afterwards.
         """
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:

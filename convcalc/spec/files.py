@@ -76,7 +76,7 @@ def is_working_folder_gone() -> bool:
 def reached_through_link(name: str) -> bool:
     """Whether the file or one of the folders in its path is a symbolic link.
 
-    If the path is relative, the current directory and the folders above it are not checked.
+    For a relative path inside the current directory, only the file and the folders below that directory are checked.
     """
     here = "" if os.path.isabs(name) else os.getcwd()
     path = os.path.normpath(os.path.join(here, name))

@@ -51,7 +51,7 @@ class Overrides:
         return name if self.from_python else f"--{name}"
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """Return a copy of the overrides with `params` in place of their spec parameters."""
+        """Return a copy of the overrides with `params` as their spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
 
     def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
@@ -117,9 +117,8 @@ class InputReader:
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
         """Return the shapes of the inputs by name, None for a shape with a mistake.
 
-        A single input without a name is named "input". `meant` are the keys for which misspelt keys were probably
-        meant; if "input" is one of them, the input is not reported as missing. Raises WrongOverride if an override is
-        wrong.
+        A single input without a name is named "input". `meant` are the right spellings of misspelt keys: if the spec
+        has the key `inptu`, a missing `input` is not reported. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
@@ -231,7 +230,7 @@ class InputReader:
         return Shape(channels, tuple(spatial))
 
     def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes in a mapping from axis names, channels first; the keys of the mapping are sorted likewise.
+        """Return the sizes in a mapping from axis names, channels first, and put its keys into the same order.
 
         Raises UnknownValue after reporting wrong axis names.
         """

@@ -28,8 +28,7 @@ class LayerMaker:
     def make_layer(self, expansion: Expansion, kind: type[Layer], tensors: Tensors) -> Layer:
         """Return the layer of an entry with the inputs `tensors`. Raises UnknownValue after reporting a mistake.
 
-        If no argument contains an expression, entries that are expanded several times with equal input shapes get one
-        layer.
+        If the arguments have no expressions, the layer is cached in the entry, by the shapes of the inputs.
         """
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
@@ -134,7 +133,7 @@ class LayerMaker:
         return not absent
 
     def _check_number_of_inputs(self, expansion: Expansion, kind: type[Layer], inputs: int) -> None:
-        """Raise UnknownValue, after reporting it, if a merge has one input or another layer several.
+        """Raise UnknownValue after reporting a merge with one input, or another layer with several inputs.
 
         A layer of the kind opaque can have any number of inputs.
         """
@@ -163,7 +162,7 @@ class LayerMaker:
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
     def _report_impossible_layer(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report why a layer cannot be made, at the wrong argument or, if it is not in the spec, at the layer kind."""
+        """Report why a layer cannot be made: at the wrong argument if the entry has it, otherwise at the layer kind."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
             path: Path = (*entry.argument_path(flaw.key), *flaw.where)

@@ -127,7 +127,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """Return an explanation of the first invalid escape sequence, None if there is none, as in single quotes."""
+    """Return an explanation of the first invalid escape sequence of a text in quotes; None if there is none."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"

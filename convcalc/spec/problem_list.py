@@ -111,7 +111,7 @@ class ExpansionReporter:
 
 
 def _locate_use_of_block(expansion: "Expansion") -> list[Related]:
-    """Return the use of the block that contains the entry; [] for an entry outside of blocks."""
+    """Return a list with the use of the block that contains the entry; [] for an entry outside of blocks."""
     path = expansion.scope.use_path
     return [] if path is None else [Related(path, "in this use of the block")]
 

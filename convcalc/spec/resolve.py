@@ -73,11 +73,11 @@ class Resolver:
         raise UnknownValue
 
     def find_variable(self, scope: Scope, name: str) -> Any:
-        """Return the value of a parameter of the block around the entry, or else of the spec, or else UNKNOWN."""
+        """Return the value of the block's parameter `name`, or else of the spec's; UNKNOWN if neither has it."""
         return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def _make_lookup(self, expansion: Expansion) -> Lookup:
-        """Return the function from names to values for the expressions of an entry."""
+        """Return a function that returns the value of a name in the entry's expressions."""
 
         def find_value(name: str) -> Any:
             if name == "index":
@@ -97,8 +97,8 @@ class Resolver:
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
         """Return a hint for a value that was probably meant as an expression, otherwise "".
 
-        If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is `write $(2 *
-        width)`.
+        If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is
+        `write $(2 * width)`.
         """
         if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
             return f"write ${written}"
@@ -126,7 +126,7 @@ class Resolver:
     # -- the inputs of an entry
 
     def find_inputs(self, expansion: Expansion) -> Tensors:
-        """Return the inputs of an entry: the layers under `from`, or by default the output of the previous entry."""
+        """Return the inputs of an entry: the outputs of the layers under `from`, or else of the previous entry."""
         if expansion.tensors is None:
             if "from" in expansion.entry.options:
                 expansion.tensors = (UNKNOWN_TENSOR,)  # $in_channels is not known inside `from`, which determines it

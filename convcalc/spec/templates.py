@@ -50,8 +50,8 @@ class Template:
     def evaluate(self, lookup: Lookup) -> Any:
         """Return the value of the text; `lookup` returns the value for a name.
 
-        A float without a fraction becomes an integer. Raises WrongExpression for a calculation that fails, such as 1 /
-        0.
+        A float without a fraction becomes an integer. Raises WrongExpression for a calculation that fails, such as
+        `1 / 0`.
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
@@ -144,7 +144,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list unchanged. Raises WrongExpression if it and the lists nested in it have too many items.
+    """Return the list unchanged. Raises WrongExpression if it has too many items in total, with those of nested lists.
 
     Without a limit, a short spec could have a huge list: `b: [$a, $a]`, `c: [$b, $b]` and so on.
     """

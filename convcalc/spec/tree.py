@@ -54,7 +54,7 @@ class _OpenCollection:
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Return whether YAML has split a value off an expression or a text such as `(3, 3)`, which was read whole."""
+        """Return whether a value is part of an expression or `(3, 3)` that YAML has split, but that was read whole."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -219,10 +219,10 @@ class TreeBuilder:
             return UNKNOWN
 
     def _join_split_value(self, collection: _OpenCollection, value: Any, text: str, extent: Extent) -> Any:
-        """Return the value of a scalar in brackets; if YAML split it off an expression, return the whole expression.
+        """Return the value of a scalar in brackets, or the whole expression if the scalar is only its first part.
 
-        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. After reporting a list in parentheses, such as `(3,
-        3)`, return UNKNOWN.
+        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. After reporting a list in parentheses such as `(3, 3)`,
+        return UNKNOWN.
         """
         if "$(" in text:
             return self._join_expression(collection, text, extent)
