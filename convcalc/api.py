@@ -53,12 +53,12 @@ def load(
 
     A spec is a path, `example:NAME`, a text stream, or a mapping with the content of the file. `params` (spec
     parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A torch.nn.Module
-    needs `input_shape`, as in `from_torch`, and also accepts `batch` and `dtype`. A `Network` accepts no other
-    argument. Shapes are of one sample, channels first.
+    needs `input_shape`, as in `from_torch`, and also accepts `batch` and `dtype`. With a `Network`, no other argument
+    can be given. Shapes are of one sample, channels first.
 
     Raises InvalidSpec if the spec or an argument has an invalid value, OSError if a file cannot be read, and
-    NotImported if a module cannot be traced. Raises TypeError if `net` or an argument has the wrong type, or if `net`
-    does not accept the argument, such as `input_shape` for a spec.
+    NotImported if a module cannot be traced. Raises TypeError if `net` or an argument has the wrong type, or if an
+    argument cannot be combined with `net`, such as `input_shape` with a spec.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
@@ -95,9 +95,9 @@ def summary(
 ) -> Report:
     """Return the report of a network in any form that `load` accepts; printing the report shows a table.
 
-    `inplace`, `fold_batchnorm` and `optimizer` are arguments of `analyse`; all others are arguments of `load`. Raises
-    the errors of these two functions. A `Network` cannot be overridden: pass `params`, `input`, `batch` and `dtype` to
-    `load` when you create it.
+    `inplace`, `fold_batchnorm` and `optimizer` are passed to `analyse`, all other arguments to `load`; see there for
+    the errors that are raised. A `Network` cannot be overridden: pass `params`, `input`, `batch` and `dtype` to `load`
+    when you create it.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650

@@ -177,7 +177,6 @@ class BudgetReader:
         return self._read_or_report(value, path, read)
 
     def _read_limits_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Return the limits under the key `per_layer`, which maps patterns of layer names to limits."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:

@@ -123,7 +123,6 @@ class EntryCompiler:
         return _make_broken_entry(path, line)
 
     def _compile_kind_or_block(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """Set the entry's layer kind or block, which its word names, and compile its arguments and options."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -263,7 +262,6 @@ class EntryCompiler:
     def _compile_list_entry(
         self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
     ) -> Entry:
-        """Return the compiled entry of branches or a sequence; `word` is "branches" or "sequence"."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = self._compile_repeat(entry, written, visible)
@@ -282,7 +280,6 @@ class EntryCompiler:
         return entry
 
     def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
-        """Compile the branches of an entry and its key `merge`."""
         path, branches = (*entry.path, "branches"), written["branches"]
         misplaced = isinstance(branches, dict) and any(key in (*OPTIONS, "merge") for key in branches)
         if misplaced:

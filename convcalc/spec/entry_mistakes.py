@@ -177,7 +177,7 @@ def _suggest_argument_names(entry: Entry, written: Any) -> str:
 
 
 def _needs_argument_name(entry: Entry, written: Any) -> bool:
-    """Return whether `written` is a value without an argument name, as in `conv: 8`, and conv has no short form."""
+    """Return whether `written` lacks the name of its argument, as in `conv: 8`; `linear: 8` is a valid short form."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 

@@ -276,7 +276,6 @@ class Expander:
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, and return the output of the layer that merges them."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
         for step, body in zip(entry.branches, entry.bodies, strict=True):

@@ -295,8 +295,6 @@ class Parser:
 
 
 def _get_item_of_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
-    """Return a function that evaluates `items` and `index`, and returns the item at that index."""
-
     def evaluate(lookup: Lookup) -> Any:
         try:
             return get_item(items(lookup), index(lookup))

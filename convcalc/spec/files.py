@@ -50,7 +50,7 @@ def read_net(net: str) -> Document:
 
 
 def explain_unreadable(name: str, error: OSError) -> str:
-    """Return why a file cannot be read; for a missing file, also suggest the most similar file name in its folder."""
+    """Return why a file cannot be read; for a missing file, suggest a similar file name or an example."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])

@@ -186,7 +186,7 @@ class InputReader:
         return shape
 
     def _read_override(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """Return the shape of an override; `own` is the shape in the spec, None if it is unknown.
+        """Return the shape of an override; `own` is the valid shape in the spec, or None.
 
         Raises WrongOverride if the shape is wrong or does not have as many sizes as `own`.
         """

@@ -162,7 +162,6 @@ class LayerMaker:
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
     def _report_impossible_layer(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report why a layer cannot be made: at the wrong argument if the entry has it, otherwise at the layer kind."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
             path: Path = (*entry.argument_path(flaw.key), *flaw.where)

@@ -272,7 +272,6 @@ class Resolver:
         return children[part]
 
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the `Place` for the reserved name `input` or `previous`."""
         scope = expansion.scope
         if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
             return Place(name, (), scope.inputs if name == "input" else scope.previous)

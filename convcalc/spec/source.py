@@ -93,7 +93,6 @@ class _EventReader:
             self.tree.report((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
     def _describe_stopped_parser(self, place: int) -> "Stopped":
-        """Return the state of the parser, which did not accept the character at the index `place`."""
         from convcalc.spec.malformed import Stopped
 
         ended = self.read_one and not self.tree.stack and self.last.__class__ is not DocumentStartEvent

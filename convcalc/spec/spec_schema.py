@@ -110,7 +110,6 @@ def _dtype_schema() -> _Schema:
 
 
 def _make_check_schema() -> _Schema:
-    """Return the schema of the key `check`, which selects lint rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "type": "object",
@@ -126,7 +125,6 @@ def _make_name_schema(reserved: frozenset[str]) -> _Schema:
 
 
 def _make_parameters_schema() -> _Schema:
-    """Return the schema of the key `params` of a spec or block."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
