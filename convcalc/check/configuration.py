@@ -129,7 +129,8 @@ def _make_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
     """Return the settings in one table. Raises WrongConfiguration for an unknown setting or a wrong value.
 
-    `path` is the configuration file, and `above` are the keys that lead to the table; messages contain both.
+    The error message starts with the file `path` and the line of the setting; `above` are the keys that lead to the
+    table.
     """
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, values, fail_on = [], {}, None
@@ -152,7 +153,7 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
 
 
 def _locate_key(path: str, *keys: str) -> str:
-    """Return the file and line of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
+    """Return `file:line: ` for the last of several nested keys; `file: ` if the text does not contain one of them.
 
     tomllib does not report positions, so each key is searched in the text after the key that contains it.
     """

@@ -28,9 +28,10 @@ class FixedText(NamedTuple):
 class Checked(NamedTuple):
     """The problems in a file.
 
-    `text` is the text from which lines are quoted; None if it must not be quoted. `fixable` is the number of
-    problems that --fix would fix at once. If the file was fixed, `problems` are the remaining ones in
-    `rewritten.after`. `budgets` says how much of each budget is used, if there is neither an error nor a warning.
+    `text` is the text of the spec, from which excerpts are quoted; None for a file that was read through a symbolic
+    link, whose text is not shown. `fixable` is the number of problems that one round of --fix would fix. If the file
+    was fixed, `problems` are those that remain in `rewritten.after`. `budgets` says how much of each budget is used; it
+    is empty if there is an error or a warning.
     """
 
     file: str
@@ -78,9 +79,9 @@ def check(
 
 
 def _merge_repeated_findings(problems: Iterable[Problem]) -> list[Problem]:
-    """Return the first finding for each path of the spec; its message states how many others have the same path.
+    """Return one finding per path of the spec; its message counts the other findings with the same path.
 
-    Every use of a block repeats the findings about the layers in the block.
+    A layer in a block that is used three times has three findings with the same path.
     """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}

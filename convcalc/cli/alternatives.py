@@ -93,7 +93,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the metric that the value of --by names. Raises Failure for an unknown name."""
+    """Return the metric for the value of --by, such as `macs`. Raises Failure for an unknown name."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -109,8 +109,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` is `select_by_any_use` or `select_by_all_uses`. With the second, LAYER must match all uses of a convolution
-    in a block, and Failure is also raised if it matches only some of them.
+    `choose` is `select_by_any_use` or `select_by_all_uses`. The second one also fails if LAYER matches only some of the
+    layers that are built from one entry.
     """
     try:
         return choose(convs, report.network, layer)
@@ -180,7 +180,7 @@ def _apply(
 def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
-    """Return the spec with the selected alternatives applied, as text, and the report of its network."""
+    """Return the text of the spec with the selected alternatives applied, and the report of the changed network."""
     changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)

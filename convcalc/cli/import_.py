@@ -141,7 +141,7 @@ def _read_shapes(inputs: Iterable[str]) -> Shapes:
 
 
 def _note_lines(graph: Graph, strict: bool) -> list[Line]:
-    """Return one line per unsupported operation, and a line with their number and the consequence."""
+    """Return one line per unsupported operation, and a last line such as `2 unsupported: nothing was written`."""
     notes = graph.notes
     lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
     if len(notes) > _MOST_NOTES:

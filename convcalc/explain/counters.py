@@ -26,7 +26,7 @@ MODULELESS = ("locally_connected", "blurpool")
 
 
 class Term(NamedTuple):
-    """One difference between a tool's total and the MACs (or params): its description, layer kinds and amount.
+    """One difference between a tool's total and convcalc's MACs (or params): its description, layer kinds and amount.
 
     `amount` is a function that returns the difference for one layer of these kinds.
     """
@@ -39,8 +39,8 @@ class Term(NamedTuple):
 class Tool(NamedTuple):
     """A tool that counts operations or params.
 
-    `call` shows how to run it, `prints` is the name that it gives its total, and `terms` are its differences from
-    the MACs (or params).
+    `call` shows how to run the tool, `prints` is the tool's name for its total, and `terms` are the differences of that
+    total from convcalc's MACs (or params).
     """
 
     name: str

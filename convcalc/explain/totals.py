@@ -43,7 +43,7 @@ def _sort_key(share: Share) -> tuple[float, ...]:
 
 
 def list_remarks(report: Report) -> list[tuple[str, str]]:
-    """Return (name, text) pairs that explain the totals that are not sums over layer kinds."""
+    """Return (name, text) pairs of remarks, such as what `peak_memory` consists of and how many params are frozen."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]
     frozen = sum(layer.params for layer in report.layers if layer.frozen)

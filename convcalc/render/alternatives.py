@@ -27,7 +27,7 @@ _NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that only a networ
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return `after / before` as text, such as `0.30×`; empty if both are 0, and `∞` if only `before` is."""
+    """Return `after / before` as text, such as `0.30×`; empty if both are 0, and `∞` if only `before` is 0."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before

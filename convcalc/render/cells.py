@@ -29,7 +29,7 @@ class Cells(NamedTuple):
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Return this column in the form that `grid` needs; texts may be cut to `cut` characters (0: never)."""
+        """Return this column as a `Column` for `grid`, whose texts may be cut to `cut` characters (0: never)."""
         return Column(
             self.title,
             self.title,

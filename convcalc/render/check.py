@@ -164,7 +164,7 @@ def statistics_lines(
 
 
 def findings_json(checked: Sequence[Checked]) -> str:
-    """Return the problems as JSON text, in the same schema in which other commands report problems."""
+    """Return the problems as JSON text, with the schema convcalc/problems/1."""
     from convcalc.render.summary_data import problems_json
 
     return problems_json([InvalidSpec(one.problems, one.file) for one in sort_problems(checked)])

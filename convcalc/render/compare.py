@@ -29,8 +29,8 @@ _MOST_IS_BEST = ("receptive_field",)
 class NetworkRow(NamedTuple):
     """A network in the table: its label, its report, and its metrics by name.
 
-    `best` has the names of the metrics in which this network is better than the others. It is None in a table that does
-    not compare networks.
+    `best` has the names of the metrics for which this network has the best value. It is None in a table that does not
+    compare networks.
     """
 
     name: str

@@ -139,12 +139,12 @@ def difference_lines(
 
 
 def list_total_signs(difference: Difference) -> list[str]:
-    """Return the legend entries that explain the marks in the table of totals."""
+    """Return the legend entries for the table of totals: that of `!`, if a receptive field has this suffix."""
     return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
 def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the legend entries for the arguments in the table, except for arguments whose texts are cut."""
+    """Return the legend entries, such as `p1 padding`, for the arguments in the column `what`; not for cut texts."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -179,7 +179,7 @@ def given_text(change: ValueChange) -> str:
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return a message for a failed condition of --fail-if, which says by how much the metric changed."""
+    """Return a message for a condition of --fail-if that is met or unknown: by how much the metric changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"

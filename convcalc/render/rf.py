@@ -103,8 +103,8 @@ def _percent_text(share: Ratio) -> str:
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
     """Return the title of the bar column, followed by one bar per receptive field.
 
-    `size` is the size of the input. The first receptive field that covers the input is marked. If `room` characters are
-    too few for bars, all texts are empty.
+    `size` is the size of the input. The first receptive field that covers the input has `◀ covers input` after its bar.
+    If `room` characters are too few for bars, all texts are empty.
     """
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))

@@ -46,7 +46,7 @@ class Row(NamedTuple):
 class _RangeSums:
     """Computes the sum of a metric over any range of layers in constant time.
 
-    For this, the sums over the first n layers are computed once for every n.
+    Its constructor computes the sums over the first n layers for every n.
     """
 
     def __init__(self, figures: Sequence[int | None]) -> None:
@@ -132,7 +132,7 @@ def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]:
-    """Yield, in the order of the rows, each scope that has a row and the index of each layer that has one."""
+    """Yield the scopes and the indexes of the layers that have a row of their own, in the order of the rows."""
     groups = iter((*report.groups, None))
     group = next(groups)
     index = 0
@@ -189,7 +189,7 @@ def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
 
 
 def describe_fold(report: Report, depth: int, everything: str) -> str:
-    """Return a note on how far a table is folded; `everything` says how to see all layers."""
+    """Return a note such as `folded to depth 2 of 4; …`; its second half, `everything`, says how to see all layers."""
     return f"folded to depth {depth} of {count_levels(report)}; {everything}"
 
 

@@ -37,8 +37,8 @@ def table(
 
     To fit `width` characters (None: unlimited), columns of `SHOWN` are dropped, the lowest weight first. Scopes with
     layers more than `depth` levels deep are folded into one row. If `fold` is true, the depth is chosen so that the
-    table has at most MOST_ROWS rows, and a line about it is added. `sort` is the name of a column by which the rows are
-    sorted. `exact` asks for exact numbers. Without `layers`, the table is left out.
+    table has at most MOST_ROWS rows, and a line says to which depth it is folded. `sort` is the name of a column by
+    which the rows are sorted. With `exact`, numbers are not abbreviated. Without `layers`, the table is left out.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
@@ -65,7 +65,7 @@ def _report_lines(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return the legend entries that explain the marks in these rows, for the columns with these titles."""
+    """Return the legend entries, such as `p1 padding`, for the prefixes and `!` in the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))

@@ -59,7 +59,7 @@ def _count_text(count: int | None) -> str:
 
 
 def _verdict_text(network: Verification) -> str:
-    """Return the result for a network, such as `agrees` or `2 differ, 1 unknown` (not comparable)."""
+    """Return the result for a network, such as `agrees` or `2 differ, 1 unknown`; unknown figures are not compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"

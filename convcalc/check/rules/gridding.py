@@ -61,7 +61,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each sequence with a common factor, at its last layer."""
+        """Yield a finding for each sequence with a common factor greater than 1, at the last layer of the sequence."""
         network = report.network
         sequences, reading = _find_sequences(network), list_readers(network)
         seen: set[int] = set()

@@ -76,7 +76,7 @@ def _choose_smallest_field(inputs: list[Field]) -> Field:
     """Return the smallest receptive field of the inputs, separately for each axis; unknown if any of them is unknown.
 
     Inputs whose receptive field is the whole input because of a global pooling or a linear layer are ignored, unless
-    there are no others.
+    all inputs are of this type.
     """
     partial = [field for field in inputs if not field.whole]
     if not partial:

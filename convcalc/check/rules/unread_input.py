@@ -101,7 +101,7 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
     """Return the stride of a layer's windows, and the remainders modulo the stride of all positions that they read.
 
-    None means that the layer reads all positions, as every layer without windows does.
+    Returns None if the layer reads all positions, as every layer without windows does.
     """
     stride = getattr(layer, "stride", None)
     if stride is None or layer.kind in ("conv_transpose", "max_unpool", "blurpool"):
@@ -127,7 +127,7 @@ def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
     """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
-    `what` is inserted after the sizes, such as ` in conv2`. `gaps` is true for each axis on which positions are
+    `what` follows the sizes in the hint, such as ` in conv2`. `gaps` is true for each axis on which positions are
     skipped.
     """
     by_options: dict[str, list[str]] = {}
