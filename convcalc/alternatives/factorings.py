@@ -70,10 +70,10 @@ class Convolution(NamedTuple):
         return first
 
     def adapt_argument(self, name: str, reads_output: bool) -> Any:
-        """Return the value of the argument `name` for a new layer whose input is the output of another new layer.
+        """Return the value of the argument `name` for a new layer that reads another new layer.
 
-        `reads_output` is true if that input has as many channels as the convolution's output. An expression such as
-        `$(2 * in_channels)` is copied if the new layer and the convolution have equal numbers of input channels.
+        `reads_output` is true if that other layer has as many output channels as this convolution. An expression such
+        as `$(2 * in_channels)` is copied if the new layer and this convolution have equal numbers of input channels.
         Otherwise, it is replaced by its value. Raises CannotChange if that value differs between `layers`.
         """
         value = self.written[name]
@@ -157,10 +157,10 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
 
 
 def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
-    """Return the `padding` argument of new layer `number` (from 0) of `_make_stacked`; {} for padding 0.
+    """Return the `padding` of convolution `number` (from 0) that `_make_stacked` returns; {} for padding 0.
 
-    On each axis, the original padding is divided among the first `depths[axis]` new layers, as equally as whole numbers
-    allow. A word such as `same` is copied to every layer.
+    On each axis, the original padding is divided among the first `depths[axis]` of these convolutions, as equally as
+    whole numbers allow. A word such as `same` is copied to all of them.
     """
     if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
@@ -176,10 +176,10 @@ def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) ->
 
 
 def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return out_channels and groups (or, for a depthwise convolution, multiplier) of new layer `number` (from 0).
+    """Return out_channels and groups (for a depthwise convolution: multiplier) of new convolution `number` (from 0).
 
-    Only the first new layer changes the number of channels. A later depthwise convolution needs no multiplier for that,
-    so the result is {}.
+    Only the first new convolution changes the number of channels. A later depthwise convolution needs no multiplier for
+    that, so the result is {}.
     """
     if conv.word == "depthwise_conv":
         return conv.copy_arguments("multiplier") if number == 0 else {}
@@ -188,7 +188,7 @@ def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
 
 
 def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
-    """Return one convolution per axis, such as k×1 then 1×k; None if the kernel is 1 on all axes except one."""
+    """Return one convolution per axis, such as k×1 then 1×k; None if only one axis (or none) has a kernel above 1."""
     wide = {tuple(axis for axis, size in enumerate(kernel) if size > 1) for kernel in conv.kernels}
     if conv.word == "pointwise_conv" or any(len(axes) < 2 for axes in wide):
         return None

@@ -59,7 +59,7 @@ def _make_convolution(document: Document, network: Network, path: Path, nodes: S
 
 
 def map_sharers(network: Network) -> dict[int, list[int]]:
-    """Return, by index of a node, the indexes of all nodes that use its weights."""
+    """Return, by index of a node, the indexes of the other nodes that use its weights."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:

@@ -99,7 +99,7 @@ def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[O
 
 
 def _make_option(conv: Convolution, factoring: str, network: Network) -> Option | None:
-    """Return the option that a factoring makes, with its cost; None if the factoring is not for such a convolution.
+    """Return the option that a factoring makes; None if it does not apply, such as `separable` to a 1×1 convolution.
 
     Raises CannotChange if the entries that the factoring makes would be invalid.
     """

@@ -105,7 +105,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether no input position lies between the intervals of neighbouring outputs; may be False although none does."""
+    """Whether neighbouring outputs read intervals with no input position between them; False if this is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]

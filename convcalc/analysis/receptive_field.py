@@ -159,7 +159,8 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the receptive field of the output of a layer with several inputs.
 
-    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be united.
+    The field's `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be
+    united.
     """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -287,6 +288,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the smallest interval that contains the input intervals of all paths at `position`; None without any."""
+    """Return the smallest interval around the input intervals of all paths at `position`; None if there are none."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

@@ -44,8 +44,8 @@ class _Configuration(NamedTuple):
 class Configurations:
     """Looks up the settings for many spec files, and reads each configuration file only once.
 
-    If `only` names a configuration file, it applies to all specs. Otherwise, the file in the folder of the spec
-    applies, or the nearest one above.
+    If `only` names a configuration file, that file applies to all specs. Otherwise, the configuration file in the
+    folder of a spec applies or, if there is none, the one in the nearest folder above.
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], only: str | None = None) -> None:
@@ -66,7 +66,7 @@ class Configurations:
         return Settings() if found is None else found.of(file)
 
     def nearest(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder or, if it has none, in the nearest folder above; None if there is none.
+        """Return the configuration in `folder` or in the nearest folder above that has one; None if there is none.
 
         Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
         """

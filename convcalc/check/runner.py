@@ -28,10 +28,10 @@ class FixedText(NamedTuple):
 class Checked(NamedTuple):
     """The problems in a file.
 
-    `text` is the text of the spec, from which excerpts are quoted; None for a file that was read through a symbolic
-    link, whose text is not shown. `fixable` is the number of problems that one round of --fix would fix. If the file
-    was fixed, `problems` are those that remain in `rewritten.after`. `budgets` says how much of each budget is used; it
-    is empty if there is an error or a warning.
+    `text` is the text of the spec, for excerpts; None if there are no problems, or if the file was read through a
+    symbolic link (its text is then not shown). `fixable` is the number of problems that one round of --fix would fix.
+    If the file was fixed, `problems` are those that remain in `rewritten.after`. `budgets` says how much of each budget
+    is used; it is empty if there is an error or a warning.
     """
 
     file: str

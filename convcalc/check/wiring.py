@@ -14,9 +14,9 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return a dict {reader: producer} of node indexes, in which the reader alone uses the producer's output.
+    """Return {index of reader: index of producer} for each output that is read by a single node.
 
-    A producer of a network output is left out, because that output is also used outside the network.
+    An output of the network is left out, because it is also used outside the network.
     """
     first, leaving = len(network.inputs), set(network.outputs.values())
     return {

@@ -131,7 +131,7 @@ def _render(
 ) -> str:
     """Return the text to print, with at most `limit` alternatives (None: all).
 
-    `by` is the metric that ranks the alternatives. With `only_lower`, those that do not lower it are left out.
+    `by` is the metric that ranks the alternatives. With `only_lower`, alternatives that do not lower it are left out.
     """
     from convcalc.render import alternatives
 

@@ -41,7 +41,7 @@ class BashCompletion(ShellComplete):
         return words[1:], word
 
     def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
-        """Return the completions without their first characters if bash keeps these, as it does up to the last `:`."""
+        """Return the completions, each cut to the part that bash inserts: only `resnet18` for `example:res`."""
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and incomplete.startswith("-") else ""
         split = _find_start_of_last_part(incomplete, os.environ.get("BREAKS", ""))

@@ -153,7 +153,7 @@ def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -
 
 
 def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
-    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for a mistake in the options."""
+    """Return OLD or NEW. Raises InvalidSpec for a mistake in the spec, and Failure for a mistake in the options."""
     document = side.read_document()
     try:
         return common.build_network(document, side.overrides, where)

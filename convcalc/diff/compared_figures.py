@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 
 class FigurePair(NamedTuple):
-    """The old and the new value of a metric: a count, bytes, or input positions; None if unknown."""
+    """The old and the new value of a metric, such as params, bytes of memory, or the size of the receptive field.
+
+    None means unknown.
+    """
 
     old: int | None
     new: int | None

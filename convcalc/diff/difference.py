@@ -20,7 +20,10 @@ _OPTIONS = {"frozen", "share"}
 
 
 class ValueChange(NamedTuple):
-    """The old and new value of a setting, argument or shape, named `what`; None in a network that does not have it."""
+    """The old and new value of a setting, argument or shape; `what` is its name.
+
+    A value is None if that network does not have the setting or argument.
+    """
 
     what: str
     old: Any
@@ -182,7 +185,7 @@ def _collect_options(layer: LayerReport) -> dict[str, Any]:
 
 
 def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Return, per tensor, its source: the number of the matched pair that produces it, or the name of an input.
+    """Return, per tensor, its source: the number of the pair of layers that produces it, or the name of an input.
 
     `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair; the source of
     its output is then the source of its first input. A layer that reads the output of an inserted layer therefore does

@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def sort_key(self) -> _SortKey:
-        """Return name, kind and arguments, by which instances are sorted."""
+        """Return the key by which marks are sorted: name, kind and arguments."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:

@@ -31,8 +31,8 @@ _Value = TypeVar("_Value", bound=Hashable)
 class DerivedFigure(NamedTuple):
     """One number about a layer: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `axes` names the axes to which the number applies; it is empty for a number such as `params`, and for all axes. If
-    `one_axis` is true, the symbols of the formula are written without axis index (`k`, not `k_h`).
+    `axes` names the axes that have this number; it is empty if the title needs no axes, as for `params`. If `one_axis`
+    is true, the symbols of the formula are written without axis index (`k`, not `k_h`).
     """
 
     name: str

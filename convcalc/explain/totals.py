@@ -1,4 +1,4 @@
-"""Explains the totals of a network: the contribution of each layer kind, and remarks on the other totals."""
+"""Explains the totals of a network: the contribution of each layer kind, and remarks such as on peak memory."""
 
 from math import inf
 from typing import NamedTuple

@@ -60,8 +60,8 @@ def _format_new_shape(alternative: Alternative) -> str:
 def _make_columns(report: Report, found: Sequence[Alternative], by: str, hide_layer: bool) -> list[Cells]:
     """Return the columns of the table, which has one row per alternative.
 
-    Costs of the layer are shown as ratios, new to old. Costs of the network are shown as changes in percent; the change
-    of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
+    Costs of the layer are shown as the ratio of new to old cost. Costs of the network are shown as changes in percent;
+    the change of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
     """
 
     def ratios(name: str) -> list[str]:
@@ -136,7 +136,7 @@ def _explain_refusal(refused: Refused) -> str:
 
 
 def _describe_convolution(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """Return the name, arguments and shapes of a convolution, and its costs summed over all its uses."""
+    """Return the name, arguments and shapes of a convolution, and the total cost of all layers built from its entry."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [

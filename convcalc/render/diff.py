@@ -48,7 +48,7 @@ class TotalRow(NamedTuple):
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the table of totals: the main metrics, and a few others if they differ."""
+    """Return the rows of the table of totals: the main metrics, and trainable params and buffers if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
@@ -119,8 +119,8 @@ def difference_lines(
 ) -> list[Block]:
     """Return the names of both networks, their totals side by side, and the changed settings.
 
-    With `layers`, a table of changed layers follows. `labels`, for the old and the new network, are shown instead of
-    their file names (None: the file name).
+    With `layers`, a table of changed layers follows. `labels` has one label for the old and one for the new network; a
+    label is shown instead of the network's file name unless it is None.
     """
     lines: list[Block] = [
         *_title_lines(difference, labels, width),

@@ -172,7 +172,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input's channels or, if these are unchanged, of its spatial size."""
+    """Return the change of the input: `channels 64 → 128` or, with equal channels, `size 32×32 → 16×16`."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))

@@ -171,7 +171,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the columns of a table of layers, params and operations, with a row per layer kind and sums."""
+    """Return a column with the layer kinds, then one column per figure, such as MACs; the last row has the sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

@@ -134,8 +134,8 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
     """Return the rows without the columns that are dropped to fit `width`, and the width left for bars.
 
-    The first row has the titles. Columns are dropped until bars of the usual length fit. If that is not enough, names
-    are cut to make room for short bars, unless the names would become too short.
+    The first row has the titles. Columns are dropped until bars of `_BAR` characters fit. If that is not enough, names
+    are cut to make room for shorter bars, unless the names would become too short.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -303,7 +303,7 @@ def _layer_dict(report: Report, index: int) -> dict[str, Any]:
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """Return an SVG picture of a region over the last two axes of the input; one unit is one input position.
+    """Return an SVG picture of a region over the last two axes of the input, in which one input position has size 1×1.
 
     `index` is the index of the layer, which is named in the title.
     """

@@ -65,7 +65,7 @@ def _report_lines(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return the legend entries, such as `p1 padding`, for the prefixes and `!` in the columns with these titles."""
+    """Return the legend entries, such as `p1 padding`, that explain these rows in the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))
@@ -86,7 +86,8 @@ def report_repr(report: Report) -> str:
 def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
     """Return the rows of layers, and of scopes folded at `depth`, sorted by the column named `sort`.
 
-    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order.
+    A column of numbers is sorted in descending order, with unknown numbers first. A column of texts is sorted in
+    ascending order.
     """
     rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)

@@ -51,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each misaligned merge, about its first affected axis."""
+        """Yield a finding for each misaligned merge; it names the first axis on which the branches are misaligned."""
         network = report.network
         for node, figures in zip(network.nodes, report.layers, strict=True):
             if len(node.reads) == 1 or figures.receptive_field.aligned:

@@ -142,11 +142,11 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest kernel_size, dilation and stride for which a change of that argument alone leaves no gaps.
+    """Return the nearest kernel_size, dilation and stride that leave no gaps if only that argument is changed.
 
     Windows read every position if the kernel is at least as large as the stride, and if stride and dilation have no
-    common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible
-    remainder when divided by the stride.
+    common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible remainder
+    when divided by the stride.
     """
     nearest: dict[str, int] = {}
     if gcd(stride, dilation) == 1:
