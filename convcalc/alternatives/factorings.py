@@ -74,7 +74,7 @@ class Convolution(NamedTuple):
 
         `reads_output` is true if that other layer has as many output channels as this convolution. An expression such
         as `$(2 * in_channels)` is copied if the new layer and this convolution have equal numbers of input channels.
-        Otherwise, it is replaced by its value. Raises CannotChange if that value differs between `layers`.
+        Otherwise, the expression is replaced by its value. Raises CannotChange if that value differs between `layers`.
         """
         value = self.written[name]
         if not isinstance(value, str) or not re.search(r"\$.*\bin_channels\b", value):

@@ -68,7 +68,7 @@ def map_sharers(network: Network) -> dict[int, list[int]]:
 
 
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
-    """Raise CannotChange if the entry's kind is a spec parameter, or if it shares weights with another entry.
+    """Raise CannotChange if the layer kind of `conv` is a spec parameter, or if another entry uses the same weights.
 
     `sharing` is the result of `map_sharers`.
     """

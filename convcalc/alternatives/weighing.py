@@ -42,7 +42,7 @@ class Option(NamedTuple):
     after: _Figures
 
     def saving(self, metric: str) -> int:
-        """Return by how much the alternative lowers a metric, such as `macs`; negative if it costs more."""
+        """Return by how much the new entries lower a metric, such as `macs`; negative if they raise it."""
         before: int = getattr(self.before, metric)
         after: int = getattr(self.after, metric)
         return before - after

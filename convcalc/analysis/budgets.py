@@ -224,8 +224,8 @@ def _unknown_hint(report: Report, metric: str) -> str:
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
     """Return, by name of a network output, the name of a layer and its receptive field.
 
-    This is the layer that produces the output. If the network has a single output and that output has no positions
-    (after global pooling), it is the last layer with positions.
+    The layer is the one that produces the output. However, if the network has a single output, and that output has no
+    positions (after global pooling), the layer is the last one with positions.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

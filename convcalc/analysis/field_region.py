@@ -26,7 +26,7 @@ class Region(NamedTuple):
 
 
 class NoRegion(ValueError):
-    """Raised if the layer or position does not exist, or if its receptive field is unknown."""
+    """Raised if a layer or position does not exist, or if the receptive field of the layer is unknown."""
 
 
 def find_layer(report: Report, name: str) -> int:

@@ -26,7 +26,7 @@ FIGURES: dict[str, str] = {
 def figure(report: Report, name: str) -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
-    The metric `receptive_field` is the size of the receptive field on the axis where it is largest.
+    For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
     """
     if name == "training_memory":
         return report.training().total

@@ -127,8 +127,8 @@ def input_size(network: Network) -> tuple[int, ...]:
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given the fields of its inputs.
 
-    For a layer that reads its whole input, this is the whole input of the network; `compute_fields` replaces it by the
-    exact field.
+    For a layer whose output depends on its whole input, the result is the whole input of the network; `compute_fields`
+    replaces this by the exact field.
     """
     try:
         reach = layer.reach()

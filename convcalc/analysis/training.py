@@ -120,8 +120,8 @@ def _is_learnt(network: Network, node: Node) -> bool:
 def _find_memory_owners(network: Network) -> list[int]:
     """Return, per tensor, the number of the tensor whose memory it uses in training: itself, or one that it views.
 
-    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that is a view only at
-    inference, such as dropout, has its own memory in training; it is recognised by the tensors it saves for
+    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer such as dropout, which is a
+    view only at inference, has its own memory in training. Such a layer is recognised by the tensors that it saves for
     backward.
     """
     owner = list(range(len(network.inputs)))

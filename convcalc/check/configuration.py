@@ -25,7 +25,7 @@ class WrongConfiguration(ValueError):
 class _Configuration(NamedTuple):
     """The settings in a configuration file: for all specs in or below its folder, and for specs that match a pattern.
 
-    Settings for a matching pattern override the general ones; if several patterns match, the last one wins.
+    Settings for a matching pattern override the settings for all specs. If several patterns match, the last one wins.
     """
 
     folder: str

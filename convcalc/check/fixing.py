@@ -83,7 +83,7 @@ def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]
 
 
 def _list_edits(document: Document, problems: Iterable[Problem]) -> list[Edit]:
-    """Return the edits that fix these problems, in the order of the text; if edits overlap, only the first of them."""
+    """Return the edits that fix these problems, in the order of the text; only the first one of overlapping edits."""
     found = set()
     for problem in problems:
         try:

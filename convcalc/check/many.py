@@ -141,7 +141,7 @@ def _add_params_to_messages(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return the problems in a document; with `how.fixing`, those that remain after it is fixed."""
+    """Return the problems in a document; with `how.fixing`, fix it first and return the remaining problems."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)

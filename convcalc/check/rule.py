@@ -12,8 +12,8 @@ from convcalc.problems import Flaw, Path, Problem, Related, show
 class IntegerOption(NamedTuple):
     """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
 
-    `convcalc check` also gets a command-line option for it (`--channel-multiple 16`), and the rule's page describes it.
-    `help` is a phrase without a final period.
+    `convcalc check` has a command-line option with the same name (`--channel-multiple 16`), and the page of the rule
+    describes it. `help` is a phrase without a final period.
     """
 
     name: str  # kebab-case
@@ -41,7 +41,7 @@ class Rule(ABC):
     by default may report only findings of severity note.
 
     `options` declares the options that users can set. A rule is created with the values that users set, by option name,
-    as in `ChannelMultiple({"channel-multiple": 16})`. An option without a value has its default.
+    as in `ChannelMultiple({"channel-multiple": 16})`. If a value is left out, the default of the option is used.
     """
 
     code: ClassVar[str]

@@ -27,9 +27,9 @@ class Settings(NamedTuple):
     options: Mapping[str, int] = {}
 
     def then(self, later: "Settings") -> "Settings":
-        """Return these settings, overridden by `later` settings.
+        """Return these settings, overridden by the settings in `later`.
 
-        A later maximum replaces an earlier maximum of the same metric, and a later minimum an earlier minimum.
+        A maximum in `later` replaces the earlier maximum of the same metric; a minimum replaces the earlier minimum.
         """
         replaced = {_get_metric_and_side(limit) for limit in later.limits}
         return Settings(
@@ -77,7 +77,10 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
-    """Return a list of rule codes (or their first characters) as a tuple. Raises Flaw if an item matches no rule."""
+    """Return a list of rule codes, or of the first characters of codes such as `CV2`, as a tuple.
+
+    Raises Flaw if the value is not a list of texts, or if a text matches no rule.
+    """
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "for example: [CV201]")
     for code in value:

@@ -4,7 +4,7 @@ from convcalc.network import Network
 
 
 def list_readers(network: Network) -> list[list[int]]:
-    """Return, for each tensor by its number, the indexes of the nodes that read it, without duplicates."""
+    """Return, by tensor number, the indexes of the nodes that read the tensor, without duplicates."""
     found: list[list[int]] = [[] for _ in range(len(network.inputs) + len(network.nodes))]
     for index, node in enumerate(network.nodes):
         reads = node.reads

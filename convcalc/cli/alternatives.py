@@ -67,10 +67,10 @@ def command(
     3-wide kernels, k×1 followed by 1×k, groups, and a smaller dilated kernel. For comparison, a layer without weight
     sharing and a fully connected layer are listed too.
 
-    Each alternative is put into the network, and its cost is computed there. The table shows the layer's new cost
-    relative to its old cost (= if unchanged), and the change of the whole network. If a layer belongs to a block, all
-    uses of the block change together. Such a layer is listed if LAYER matches any of its uses; the name in the table
-    matches all of them and can be passed to --apply.
+    Each alternative is put into the network to compute its cost. The table shows the layer's new cost relative to its
+    old cost (= if unchanged), and the change of the whole network. A layer in a block that is used several times has
+    several names, and is replaced in all uses of the block. It is listed if LAYER matches one of its names; the pattern
+    in the table matches all of them and can be passed to --apply.
     """
     metric = "macs" if by is None else _read_figure(by)
     document = common.read_document(net)

@@ -34,7 +34,7 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 def _add_rule_options(function: common.Function) -> common.Function:
     """Add an option for each option that a lint rule declares, such as `--channel-multiple N`.
 
-    The command receives the values that the user sets as a dict, `options`; its keys are the names of the options.
+    The command receives `options`, a dict from option names to the values that the user sets.
     """
     declared = rule_options(RULES)
 

@@ -49,7 +49,8 @@ def network_options(function: Function) -> Function:
 def override_options(function: Function) -> Function:
     """Add the options that override a spec; the command receives them as `overrides`.
 
-    If the command has an argument `net`, spec parameters such as `@width=0.5` are moved from it to `overrides`.
+    If the command has an argument `net`, spec parameters in that argument, such as `@width=0.5`, are moved to
+    `overrides`.
     """
 
     @wraps(function)
@@ -227,7 +228,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure if one is malformed."""
+    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure for a malformed value."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),

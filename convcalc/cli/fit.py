@@ -107,7 +107,10 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Return whether a spec has a budget; also True for an invalid spec, so that its own problems are reported."""
+    """Return whether a spec has a budget.
+
+    Also True for an invalid spec, so that the user sees its errors and not the error message about a missing budget.
+    """
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 

@@ -28,8 +28,8 @@ _LESS = "-FRX"  # the value that git uses: keep colours, and exit if the text fi
 def command(topic: str | None, where: writing.Output) -> int:
     """Show the manual.
 
-    Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. For the name of
-    a command that has no page of its own, its --help is shown.
+    Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. If TOPIC is a
+    command without a page of its own, the --help of the command is shown.
     """
     if topic is None:
         from convcalc.render.help import topic_lines

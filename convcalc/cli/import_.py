@@ -50,7 +50,7 @@ def command(
 
     FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
     Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported and becomes
-    an opaque layer with the cost of the operation, if it is known. ONNX needs the extra convcalc[onnx], PyTorch
+    an opaque layer, with the cost of the operation if that is known. ONNX needs the extra convcalc[onnx], PyTorch
     convcalc[torch].
     """
     if (file is None) == (factory is None):

@@ -199,7 +199,10 @@ def _replace_file(target: str, content: bytes) -> None:
 
 
 def _read_umask() -> int:
-    """Return the permission bits that new files do not get; os.umask can read them only by changing them."""
+    """Return the permission bits that new files do not get.
+
+    `os.umask` returns them only while it sets new ones, so they are changed for a moment.
+    """
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

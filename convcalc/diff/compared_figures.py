@@ -1,4 +1,4 @@
-"""Defines a pair of old and new value of a metric, with its exact change, absolute and relative."""
+"""Defines `FigurePair`, the old and the new value of a metric, and computes the exact change between them."""
 
 from fractions import Fraction
 from typing import NamedTuple

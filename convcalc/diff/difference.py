@@ -130,7 +130,7 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
     """Return the layers that differ, in the order of the new network; `pairs` are the corresponding layers.
 
-    A removed layer comes after the layer that preceded it in the old network.
+    A removed layer is listed after the layer that precedes it in the old network.
     """
     sources = _find_tensor_sources(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_tensor_sources(new.network, {pair.new: number for number, pair in enumerate(pairs)})

@@ -66,7 +66,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return, for each scope, whether the author chose any part of its name."""
+    """Return, by name of a scope, whether the author of the spec chose any part of the name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")

@@ -23,7 +23,7 @@ _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """The indexes of two corresponding layers; `moved` is true if their positions relative to other layers differ."""
+    """The indexes of two corresponding layers; `moved` is true if the order relative to other layers differs."""
 
     old: int
     new: int

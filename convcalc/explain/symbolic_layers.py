@@ -68,7 +68,7 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy of a layer with symbolic numbers; `inputs` and `output` become its symbolic shapes.
+    """Return a copy of a layer with symbolic numbers, whose input and output shapes are `inputs` and `output`.
 
     The inner layers of a layer such as separable_conv are copied too; each one reads the output of the previous one.
     For the copy of an inner layer, `whole` is the outer layer and `output` is None. An argument of an inner layer

@@ -101,8 +101,8 @@ def alternative_lines(
 ) -> list[Block]:
     """Return a heading, the table of alternatives, the number of alternatives left out, and a legend.
 
-    `chosen` are the convolutions that the user selected. If there is only one, its cost and the reasons why some
-    alternatives are impossible are shown too. `by` is the metric that ranks the alternatives.
+    `chosen` are the convolutions that the user selected. If the user selected a single one, its cost and the reasons
+    why some alternatives cannot replace it are shown too. `by` is the metric that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]

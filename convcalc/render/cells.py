@@ -56,9 +56,9 @@ def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title"
 def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[int], str] = lambda row: "") -> Table:
     """Return a table that fits `width` characters (None: unlimited), with the texts of its last column wrapped.
 
-    The second and later lines of a wrapped text become rows whose other cells are empty. If the last column would be
-    too narrow, other columns are dropped, those with the lowest weight first. `style` takes the index of a row and
-    returns the style of its first cell.
+    The second and later lines of a wrapped text become rows whose other cells are empty. To leave 24 characters for the
+    last column, other columns are dropped, the lowest weight first. `style` takes the index of a row and returns the
+    style of the first cell in that row.
     """
     *others, last = columns
     kept = _choose_columns_beside_text(others, last, width)

@@ -171,7 +171,7 @@ def findings_json(checked: Sequence[Checked]) -> str:
 
 
 def github_annotations(checked: Sequence[Checked]) -> str:
-    """Return one GitHub workflow command per problem; GitHub shows it as an annotation of a line of the spec."""
+    """Return one GitHub workflow command per problem, which GitHub shows next to the line of the spec."""
     return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
 
 

@@ -82,7 +82,7 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def is_marked_misaligned(row: Row | LayerReport | Totals) -> bool:
-    """Return whether `field_text` ends with `!`, the mark for misaligned branches."""
+    """Return whether `field_text` ends with `!`, because merged branches are misaligned."""
     return field_text(row).endswith(MISALIGNED)
 
 

@@ -40,7 +40,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, with the names of the metrics in which it is the best.
+    """Return one row per network, with the names of the metrics for which the network has the best value.
 
     `named` has pairs of a label and a report.
     """

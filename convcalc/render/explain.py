@@ -25,7 +25,7 @@ _WORDS = 23  # characters for the names of figures, to the left of the formulas
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Return the explanations of several layers; without `in_words`, only their titles and figures."""
+    """Return the explanations of several layers; without `in_words`, only the titles and formulas."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -39,7 +39,7 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Return the explanation of one layer; without `in_words`, only its title and figures."""
+    """Return the explanation of one layer; without `in_words`, only its title and formulas."""
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -104,8 +104,8 @@ class _GroupedNotation(Notation):
 def _derivation_lines(figure: DerivedFigure) -> list[str]:
     """Return the formula in symbols, the formula with values, and the result, one per line.
 
-    A line that would repeat another is left out. If there is no formula, the only line has the result and its
-    explanation.
+    A line that would repeat another is left out. For a figure without formula, the only line has the result and its
+    explanation in words.
     """
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:

@@ -187,7 +187,7 @@ def _wrap_message(message: str, width: int | None) -> list[Line]:
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Split a text into lines that fit `width`; a number of bytes is never separated from its unit."""
+    """Split a text into lines that fit `width`, but never between a number and its unit, as in `256 KiB`."""
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
     joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
     pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)

@@ -33,7 +33,7 @@ class Column(NamedTuple, Generic[Kind]):
 
 
 class UnknownColumn(ValueError):
-    """Raised if a requested column does not exist; the message suggests a name or lists all names."""
+    """Raised if a requested column does not exist; the message suggests a similar name or lists all names."""
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:

@@ -97,7 +97,7 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def _describe_short_form(kind: type[Layer]) -> str:
-    """Explain the short form of a layer kind, in which only the value of its main argument is written."""
+    """Explain the short form of a layer kind, such as `dropout: 0.5`, which has only the value of the main argument."""
     if kind.main == "from":
         return f"- {kind.kind}: [previous, input] is - {kind.kind}: {{from: [previous, input]}}"
     return f"- {kind.kind}: … is - {kind.kind}: {{{kind.main}: …}}"

@@ -204,7 +204,7 @@ def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: 
     """Draw a region over the last two axes of the input, with a legend below.
 
     The input is drawn as dots. The region is drawn dark inside the input and light outside it. A character that stands
-    for several positions is part of the region if one of them is.
+    for several positions is drawn as part of the region if one of these positions is in the region.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -229,10 +229,9 @@ def _legend_lines(across: int) -> list[str]:
 
 
 class _CharacterRange(NamedTuple):
-    """The positions along an axis that one character of a drawing stands for.
+    """The positions along an axis that one character of a drawing stands for: from start / parts to stop / parts.
 
-    They extend from start / parts to stop / parts. Fractions are exact even if a character does not stand for a whole
-    number of positions.
+    These fractions are exact even if a character does not stand for a whole number of positions.
     """
 
     start: int
@@ -275,7 +274,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    `seen` is the input region of one position, which is added unless it is None.
+    If `seen`, the input region of one position, is not None, it is added.
     """
     network = report.network
     found: dict[str, Any] = {

@@ -46,7 +46,7 @@ class Row(NamedTuple):
 class _RangeSums:
     """Computes the sum of a metric over any range of layers in constant time.
 
-    Its constructor computes the sums over the first n layers for every n.
+    The constructor computes the sum over the first n layers for every n.
     """
 
     def __init__(self, figures: Sequence[int | None]) -> None:
@@ -208,7 +208,8 @@ def _group_row(
 ) -> Row:
     """Return the row of a scope, with the sums over its layers.
 
-    `shown` are the open scopes that contain it. `basis` is the metric for the column `share`, and `whole` is its total.
+    `shown` are the open scopes that contain this scope. `basis` is the metric for the column `share`, and `whole` is
+    the network's total of that metric.
     """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]

@@ -51,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer whose number of output channels is not such a multiple, except last layers."""
+        """Yield a finding for each checked layer whose number of output channels is not a multiple of the option."""
         last, multiple = _find_last_layers_with_chosen_channels(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels

@@ -19,9 +19,9 @@ _Steps = tuple[int, frozenset[int]]  # a period, and the positions within it tha
 class UnreadInput(Rule):
     """Some rows or columns of a tensor are never read: they lie between the windows of every layer that reads it.
 
-    All layers that read the tensor are considered together. A 1×1 convolution with stride 2 in a shortcut, for example,
-    is not reported if the other path reads the positions that it skips. Rows or columns after the last window, which
-    are left over if the stride does not divide the size, are not reported either.
+    All layers that read the tensor are considered together. For example, a shortcut with a 1×1 convolution of stride 2
+    is not reported if the main path reads the positions that the shortcut skips. Rows or columns after the last window,
+    which are left over if the stride does not divide the size, are not reported either.
     """
 
     code = "CV201"
@@ -99,7 +99,7 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
-    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions that they read.
+    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions in the windows.
 
     Returns None if the layer reads all positions, as every layer without windows does.
     """
