@@ -99,7 +99,10 @@ def _resume_garbage_collection() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return the problems in one file; only CV000 if it cannot be read or if an internal error occurs."""
+    """Return the problems in one file.
+
+    If the file cannot be read, or if checking it causes an internal error, the only problem is CV000.
+    """
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))

@@ -14,7 +14,7 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return {index of reader: index of producer} for each output that is read by a single node.
+    """Return {index of reader: index of producer} for each layer output that is read by a single node.
 
     An output of the network is left out, because it is also used outside the network.
     """

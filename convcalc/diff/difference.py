@@ -45,7 +45,7 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether the name changed but the kind did not: a layer of a new kind usually has a new default name."""
+        """Whether the name changed; False if the kind changed too, as a new kind usually has a new default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 

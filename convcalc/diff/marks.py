@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def sort_key(self) -> _SortKey:
-        """Return the key by which marks are sorted: name, kind and arguments."""
+        """Return name, kind and arguments, by which the layers of two networks are brought into a fixed order."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:

@@ -99,9 +99,9 @@ def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges, f
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
     """Return pairs of a removed layer and an added layer of another kind that replaces it.
 
-    `pairs` are the pairs found before. Between two neighbouring pairs, a removed and an added layer with equal names
-    are paired. If there are as many removed as added layers, the layers that are left are paired in order, provided
-    that scope and output shape are equal.
+    `pairs` is the result of `match_layers`. Between two neighbouring pairs, a removed and an added layer with equal
+    names are paired. If there are as many removed as added layers, the layers that are left are paired in order,
+    provided that scope and output shape are equal.
     """
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []

@@ -164,16 +164,20 @@ def _count_outputs_of_interpolate(layer: Layer) -> int:
 
 
 def _count_operations_of_response_norm(layer: Layer) -> int:
-    """Return ptflops's count: 1 per element of each operation from which PyTorch composes the norm.
+    """Return ptflops's count for local response normalisation, which PyTorch computes with four operations.
 
-    These are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
+    ptflops counts 1 per element of each operation: two products and a sum over the input, and a mean over the input
+    padded with size - 1 channels.
     """
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
 def _count_operations_of_lppool(layer: Layer) -> int:
-    """Return ptflops's count: 1 per input value (for its mean), and 2 per output value (relu and product)."""
+    """Return ptflops's count for lppool, which PyTorch computes with a mean, a relu and a product.
+
+    ptflops counts 1 per input value for the mean, and 1 per output value for each of the other two.
+    """
     return layer.input.elements + 2 * layer.output.elements
 
 

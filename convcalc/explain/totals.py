@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
-    """The sums of params, MACs and so on over all layers of one kind; None if unknown."""
+    """The number of layers of one kind, and the sums of their params, MACs and other operations; None if unknown."""
 
     kind: str
     layers: int

@@ -108,7 +108,7 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Return whether the shapes and the params or MACs changed; an unknown change counts as a change."""
+    """Return whether a change of shapes also changes the params or the MACs; an unknown change counts as a change."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 

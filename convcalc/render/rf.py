@@ -135,7 +135,7 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
     """Return the rows without the columns that are dropped to fit `width`, and the width left for bars.
 
     The first row has the titles. Columns are dropped until bars of `_BAR` characters fit. If that is not enough, names
-    are cut to make room for shorter bars, unless the names would become too short.
+    are cut to make room for shorter bars, but not to fewer than 2 × LEAST_NAME characters.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -251,7 +251,7 @@ def _divide_axis(interval: Interval, size: int, most: int) -> list[_CharacterRan
 
 
 def _find_overlaps(covered: _CharacterRange, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether a range overlaps the part of the region inside the input, the whole region, and the input.
+    """Return three answers: whether a range overlaps the region inside the input, the whole region, and the input.
 
     `interval` is the region, and `size` is the size of the input.
     """

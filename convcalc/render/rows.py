@@ -189,7 +189,7 @@ def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
 
 
 def describe_fold(report: Report, depth: int, everything: str) -> str:
-    """Return a note such as `folded to depth 2 of 4; …`; its second half, `everything`, says how to see all layers."""
+    """Return a note such as `folded to depth 2 of 4; print(report) shows all 32 layers`; it ends with `everything`."""
     return f"folded to depth {depth} of {count_levels(report)}; {everything}"
 
 
