@@ -125,7 +125,7 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the rows of `tree_rows` without open scopes; the remaining rows have full names and are not indented."""
+    """Return the rows of `tree_rows` without open scopes; each row has its full name and is not indented."""
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
