@@ -186,8 +186,8 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
     """Return the paths of an input after it is broadcast to the shape `output`; None if the input's field is unknown.
 
-    All positions along a broadcast axis have the same field. Raises TooVaried if the input does not have the axes of
-    its field, as after a reshape.
+    All positions along a broadcast axis have the same field. Raises TooVaried if the numbers of axes of `field` and
+    `shape` differ.
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes

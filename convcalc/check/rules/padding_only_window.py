@@ -43,7 +43,10 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with windows that contain only padding; it names the first such axis."""
+        """Yield a finding for each layer with windows that contain only padding.
+
+        It names the first axis that has such windows.
+        """
         for node in report.network.nodes:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):
