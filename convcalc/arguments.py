@@ -479,9 +479,16 @@ class IntegerList(Key[tuple[int, ...]]):
     """An argument that is a list of integers of at least `minimum`; `lengths` are the fewest and the most entries."""
 
     def __init__(
-        self, help: str, *, lengths: tuple[int, int], minimum: int, expected: str, separator: str = "×"
+        self,
+        help: str,
+        *,
+        lengths: tuple[int, int],
+        minimum: int,
+        expected: str,
+        separator: str = "×",
+        required: bool = True,
     ) -> None:
-        super().__init__(help, required=True)
+        super().__init__(help, required=required)
         self.separator = separator
         self.lengths = lengths
         self.minimum = minimum

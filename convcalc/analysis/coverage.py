@@ -151,7 +151,7 @@ def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Se
     """
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
-    if shape.axes and reach == "same" and output.axes:
+    if reach == "same" and 0 < shape.axes == output.axes:
         return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
     if not shape.axes and not output.axes:
         return (1,) if shape.channels == 1 else sets

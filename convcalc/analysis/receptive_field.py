@@ -31,7 +31,8 @@ class Field(NamedTuple):
 
     `axes` is None if the field is unknown. `whole` is true if it is the whole input. `aligned` is false if merged
     branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which has
-    no positions of its own. `flat` is true for a vector that holds the values of several positions.
+    no positions of its own. `flat` is true for a vector or tokens that hold the values of several positions. `layout`
+    is the size of the map that tokens were made from, () if there is none.
     """
 
     axes: tuple[Paths, ...] | None
@@ -39,6 +40,7 @@ class Field(NamedTuple):
     whole: bool = False
     collapsed: bool = False
     flat: bool = False
+    layout: tuple[int, ...] = ()
 
     @property
     def is_fixed(self) -> bool:
@@ -140,11 +142,14 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
         if reach == "everything":
             return merged._replace(whole=True, collapsed=True)
         if reach == "same":
-            flattened = layer.input.positions > 1 and not layer.output.axes
-            return merged._replace(flat=True) if flattened else merged
+            flattened = layer.input.positions > 1 and layer.output.axes < layer.input.axes
+            layout = layer.input.spatial if layer.output.axes else ()
+            return merged._replace(flat=True, layout=layout) if flattened else merged
         if merged.axes is None or merged.is_fixed:
             return merged._replace(collapsed=False) if layer.output.positions > 1 else merged
         if reach == "elsewhere":
+            if merged.layout and merged.layout == layer.output.spatial:
+                return merged._replace(flat=False, layout=())
             one_place = layer.input.positions == layer.output.positions == 1 and not merged.flat
             return merged if one_place else _UNKNOWN_FIELD
         if len(reach) != len(merged.axes):
@@ -181,7 +186,9 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             aligned = aligned and _are_aligned(list(seen))
         axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
-    return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
+    layouts = {field.layout for field in inputs if field.layout}
+    layout = layouts.pop() if len(layouts) == 1 else ()
+    return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs), layout)
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:

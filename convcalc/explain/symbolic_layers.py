@@ -49,6 +49,7 @@ _DIVISORS = {
     "upscale_factor",
     "downscale_factor",
     "shape",
+    "size",
 }  # the layer kinds check that these divide without remainder
 _SET_SEPARATELY = {"inputs", "given", "output"}
 

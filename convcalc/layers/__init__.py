@@ -43,6 +43,7 @@ from convcalc.layers.pool import (
 )
 from convcalc.layers.reshape import Flatten, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
+from convcalc.layers.tokens import Map, Tokens
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
@@ -82,7 +83,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     ),
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
-    "reshaping": (Flatten, Reshape, Slice),
+    "reshaping": (Flatten, Reshape, Slice, Tokens, Map),
     "merging": (Add, Multiply, Concat),
     "other": (Opaque,),
 }

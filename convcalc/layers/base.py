@@ -259,6 +259,14 @@ def check_divides(divisor: int, number: int, key: str, what: str, label: str = "
         )
 
 
+def check_one_of(layer: Layer) -> None:
+    """Raise `Flaw` unless exactly one of the arguments in the kind's `one_of` is given."""
+    given = [name for name in layer.one_of if getattr(layer, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
+
+
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:

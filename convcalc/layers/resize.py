@@ -5,7 +5,7 @@ from math import floor
 from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
-from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_positive
+from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_one_of, check_positive
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
@@ -40,7 +40,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
 
     def normalise(self) -> None:
         """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
-        _check_one_of(self)
+        check_one_of(self)
         wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
             right = [mode for mode in _MODE_AXES if _MODE_AXES[mode] == self.input.axes]
@@ -175,7 +175,7 @@ class _Bordered(Free, SavesNothing):
     like = LayerName("layer whose size the output gets; if the difference is odd, the end changes by one more")
 
     def normalise(self) -> None:
-        _check_one_of(self)
+        check_one_of(self)
         if self.like is not None:
             target = _find_like_sizes(self, self.like.name, self.like.shape)
             self.fill(**{self.amount_key: tuple(map(self._to_reach, self.input.spatial, target))})
@@ -239,13 +239,6 @@ class Crop(_Bordered):
     one_of = ("amount", "like")
     direction = -1
     amount = Padding("elements removed from the start and end of each axis", None, named=())
-
-
-def _check_one_of(layer: Layer) -> None:
-    given = [name for name in layer.one_of if getattr(layer, name) is not None]
-    if len(given) != 1:
-        found = " and ".join(given) or "none"
-        raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:

@@ -22,6 +22,7 @@ OTHERWISE = {
     "separable_conv",
     "adaptive_avgpool",
     "adaptive_maxpool",
+    "tokens",
 }  # exported as several nodes, or without an identical kind
 
 

@@ -369,6 +369,7 @@ A_VALUE = [
     ("crop", {"amount": 1}, 0, 0),
     ("reshape", {"shape": [-1, 4]}, 0, 0),
     ("slice", {"channels": [1, 3]}, 0, 0),
+    ("tokens", {}, 0, 0),
     ("max_unpool", {"kernel_size": 2}, 0, 0),
 ]
 
@@ -394,7 +395,7 @@ def test_interpolation_costs_one_product_per_tap(shape: list[int], mode: str, mu
 
 def test_the_table_of_costs_names_every_kind() -> None:
     elsewhere = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "locally_connected"}
-    elsewhere |= {"linear", "maxpool", "avgpool", "lppool", "blurpool", "opaque"}
+    elsewhere |= {"linear", "map", "maxpool", "avgpool", "lppool", "blurpool", "opaque"}
     elsewhere |= {"adaptive_avgpool", "adaptive_maxpool", "global_avgpool", "global_maxpool"}
     assert {kind for kind, *_ in A_VALUE} | elsewhere == set(KINDS), (
         "add the kind to A_VALUE, or, if its cost is not per output value, to this list and test it by brute force"

@@ -23,6 +23,8 @@ NOT_DRAWN = {
     "linear": "no positions remain: every output sees all that its input sees",
     "flatten": "no positions remain",
     "reshape": "positions get another meaning",
+    "tokens": "positions get another meaning",
+    "map": "positions get another meaning",
     "opaque": "which inputs it reads is not known",
 }
 

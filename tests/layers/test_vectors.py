@@ -35,6 +35,8 @@ NEED_POSITIONS: dict[str, dict[str, Any]] = {
     "channel_shuffle": {"groups": 2},
     "pad": {"padding": 0},
     "crop": {"amount": 0},
+    "tokens": {},
+    "map": {"size": [1, 1]},
 }
 TAKE_VECTORS: dict[str, dict[str, Any]] = {
     "linear": {"out_features": 8},

@@ -385,6 +385,14 @@ def reshape(_: Shape, arguments: Arguments) -> nn.Module:
     return Call(lambda values: values.reshape(1, *arguments["shape"]))
 
 
+def tokens(_: Shape, arguments: Arguments) -> nn.Module:
+    return nn.Flatten(2)
+
+
+def to_map(_: Shape, arguments: Arguments) -> nn.Module:
+    return nn.Unflatten(2, arguments["size"])
+
+
 def linear(shape: Shape, arguments: Arguments) -> nn.Module:
     return nn.Linear(shape[0], **arguments)
 
@@ -447,6 +455,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "pad": pad,
     "crop": crop,
     "slice": channel_slice,
+    "tokens": tokens,
+    "map": to_map,
     "linear": linear,
     "flatten": plain(nn.Flatten),
     "reshape": reshape,
@@ -771,6 +781,17 @@ SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
 MAPS = SHAPES[1:]
 
 
+def token_boundaries() -> Iterator[Request]:
+    for shape in (*MAPS, [192, 14, 14], [1, 1, 1]):
+        yield shape, {}
+
+
+def map_boundaries() -> Iterator[Request]:
+    for sizes in ([4, 6], [3, 8], [2, 3, 4], [5, 5], [25, 1], [1, 24], [0, 24]):
+        yield [5, 24], {"size": sizes}
+    yield [192, 196], {"size": [14, 14]}
+
+
 def linear_boundaries() -> Iterator[Request]:
     for features, out_features in product((1, 7, 512, 2048), (1, 10, 100, 1000)):
         yield [features], {"out_features": out_features}
@@ -878,6 +899,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pad": pad_boundaries,
     "crop": crop_boundaries,
     "slice": slice_boundaries,
+    "tokens": token_boundaries,
+    "map": map_boundaries,
     "linear": linear_boundaries,
     "flatten": flatten_boundaries,
     "reshape": reshape_boundaries,

@@ -201,6 +201,7 @@ ARGUMENTS: dict[str, list[Case]] = {
     "pad": [{"padding": 1}],
     "crop": [{"amount": 1}],
     "slice": [{"channels": [0, 2]}],
+    "map": [{"size": [2, 3]}],
     "linear": [{"out_features": 3}],
     "groupnorm": [{"num_groups": 2}, {"num_groups": 4, "affine": False}],
     "layernorm": [{}, {"axes": "channels"}],
@@ -214,6 +215,7 @@ ARGUMENTS: dict[str, list[Case]] = {
 MAPS: list[Shape] = [[8, 6], [8, 6, 4], [8, 6, 4, 8]]
 ANY: list[Shape] = [[8], *MAPS]
 SHAPES: dict[str, list[Shape]] = {
+    "map": [[8, 6]],
     "linear": [[8]],
     "pixel_shuffle": [[8, 6, 4]],
     **dict.fromkeys(

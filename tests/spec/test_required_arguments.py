@@ -31,7 +31,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "opaque": {"output_shape": [4, 8]},
 }
 CASES = [(kind, name) for kind, arguments in REQUIRED.items() for name in arguments]
-OTHERS = sorted(set(KINDS) - set(REQUIRED) - {"linear", "upsample", "pad", "crop", "add", "multiply", "concat"})
+OTHERS = sorted(set(KINDS) - set(REQUIRED) - {"linear", "upsample", "pad", "crop", "map", "add", "multiply", "concat"})
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)

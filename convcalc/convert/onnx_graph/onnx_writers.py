@@ -414,6 +414,8 @@ WRITERS: dict[str, _WriteRule] = {
     "flatten": _operator_rule("Flatten", axis=1),
     "reshape": _write_reshape,
     "slice": _write_slice,
+    "tokens": _write_reshape,
+    "map": _write_reshape,
     "add": _merge_rule("Add", "Sum"),
     "multiply": _merge_rule("Mul"),
     "concat": _operator_rule("Concat", axis=1),

@@ -190,6 +190,15 @@ def _make_reshape(layer: Any) -> LayerModules:
     return LayerModules(ModuleCall("nn.Unflatten", (CallArgument("dim", 1), CallArgument("unflattened_size", shape))))
 
 
+def _make_tokens(layer: Any) -> LayerModules:
+    return LayerModules(ModuleCall("nn.Flatten", (CallArgument("start_dim", 2, 1),)))
+
+
+def _make_map(layer: Any) -> LayerModules:
+    size = CallArgument("unflattened_size", layer.output.spatial)
+    return LayerModules(ModuleCall("nn.Unflatten", (CallArgument("dim", 2), size)))
+
+
 def _make_slice(layer: Any) -> LayerModules:
     start, stop = layer.channels
     return LayerModules(ModuleCall("Slice", (CallArgument("start", start), CallArgument("stop", stop))))
@@ -260,4 +269,6 @@ MAKERS: dict[str, Maker] = {
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,
+    "tokens": _make_tokens,
+    "map": _make_map,
 }
