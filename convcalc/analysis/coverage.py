@@ -141,6 +141,8 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
         return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
         return _find_needed_features(layer, sets[0])
+    if isinstance(layer, Concat) and layer.place:
+        return _find_joined_positions(layer, sets)
     return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
@@ -163,6 +165,17 @@ def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Se
 
 def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
     return tuple(map(find_read_positions, reach, sets, shape.spatial))
+
+
+def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
+    """Return, per input of a concatenation along a spatial axis, which positions end up in `sets` of the output."""
+    axis, found = layer.place - 1, []
+    places = sets[axis]
+    for shape in layer.inputs:
+        size = shape.spatial[axis]
+        found.append((*sets[:axis], places & full_set(size), *sets[axis + 1 :]))
+        places >>= size
+    return list[Sets | None](found)
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:

@@ -69,6 +69,8 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
         return Region(position, everything, everything, (0, 1))
     if field.axes is None:
         raise NoRegion(f"the receptive field of {layer.name} is unknown")
+    if field.flat and spatial and not field.layout and not field.is_fixed:
+        raise NoRegion(f"which position of the input each token of {layer.name} comes from is unknown")
     places = _find_places(position, field)
     found = [interval_at(paths, at) for paths, at in zip(field.axes, places, strict=True)]
     known = [interval for interval in found if interval is not None]

@@ -15,9 +15,10 @@ from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
-from convcalc.analysis.coverage import Coverage
-from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, unite_reads
+from convcalc.analysis.coverage import Box, Coverage
+from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
 from convcalc.layers.base import Layer
+from convcalc.layers.merge import Concat
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 
@@ -85,18 +86,30 @@ def compute_fields(network: Network) -> list[Field]:
 
 
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
-    """Return the field of a node's output, given the fields of its inputs."""
+    """Return the field of a node's output, given the fields of its inputs; without inputs, it is empty."""
+    if not inputs:
+        return Field(((),) * len(coverage.size))
     if _reads_everything(node.layer):
-        box = coverage.box(node.reads[0])
+        aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
+        box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
         if box is None:
-            return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
+            return Field(None, aligned, whole, collapsed=True)
         axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
-        field = Field(axes, inputs[0].aligned, inputs[0].whole, collapsed=True)
+        field = Field(axes, aligned, whole, collapsed=True)
     else:
         field = propagate_field(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
+
+
+def _unite_boxes(boxes: list[Box | None]) -> Box | None:
+    """Return, per axis, the first and last position of all boxes; None if one of them is unknown."""
+    known = [box for box in boxes if box is not None]
+    if len(known) < len(boxes):
+        return None
+    axes = ([interval for interval in found if interval is not None] for found in zip(*known, strict=True))
+    return tuple((min(low for low, _ in found), max(high for _, high in found)) if found else None for found in axes)
 
 
 def _reads_everything(layer: Layer) -> bool:
@@ -138,6 +151,8 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
         reach = layer.reach()
         if reach == "unknown":
             return _UNKNOWN_FIELD
+        if isinstance(layer, Concat) and layer.place and len(inputs) > 1:
+            return _join_fields(layer, inputs)
         merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return merged._replace(whole=True, collapsed=True)
@@ -189,6 +204,25 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     layouts = {field.layout for field in inputs if field.layout}
     layout = layouts.pop() if len(layouts) == 1 else ()
     return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs), layout)
+
+
+def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
+    """Return the field of a concatenation along a spatial axis: that of its only input that depends on the network's.
+
+    All other inputs are learnt, such as a class token. If several inputs depend on the network's, the result is
+    unknown, unless all their positions have the same field.
+    """
+    if all(field.is_fixed for field in inputs):
+        return _merge_fields(layer, inputs)
+    reading = [number for number, field in enumerate(inputs) if field.axes is None or any(field.axes)]
+    field, axis = inputs[reading[0]], layer.place - 1
+    if len(reading) > 1 or field.axes is None:
+        return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
+    if field.flat or len(field.axes) != layer.output.axes:
+        return field._replace(layout=())
+    moved = shifted_input(-sum(shape.spatial[axis] for shape in layer.inputs[: reading[0]]))
+    paths = tuple([compose_reads(moved, path) for path in field.axes[axis]])
+    return field._replace(axes=(*field.axes[:axis], paths, *field.axes[axis + 1 :]))
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:

@@ -177,6 +177,12 @@ def _ratio_value(ratio: Ratio) -> int | str:
     return numerator if denominator == 1 else f"{numerator}/{denominator}"
 
 
+def _has_known_field(layer: LayerReport) -> bool:
+    """Whether a layer's receptive field is known, with a single jump per axis; it is also known if it is empty."""
+    field = layer.receptive_field
+    return field.whole or field.jump is not None or (field.size is not None and not any(field.size))
+
+
 class Report:
     """All figures of a network; immutable. `print`, rich and notebooks show it as a table.
 
@@ -235,10 +241,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether the FLOPs, MACs and receptive field of every layer are known, with a single jump per axis."""
-        return (
-            all(layer.receptive_field.whole or layer.receptive_field.jump is not None for layer in self.layers)
-            and not self.uncounted
-        )
+        return all(map(_has_known_field, self.layers)) and not self.uncounted
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:

@@ -24,12 +24,22 @@ from convcalc.layers.activation import (
     Softsign,
     Tanh,
 )
+from convcalc.layers.attention import Attention, MatMul
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
-from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale
+from convcalc.layers.norm import (
+    BatchNorm,
+    GlobalResponseNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    Scale,
+)
 from convcalc.layers.opaque import Opaque
+from convcalc.layers.parameter import Parameter
 from convcalc.layers.pool import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -41,6 +51,7 @@ from convcalc.layers.pool import (
     MaxPool,
     MaxUnpool,
 )
+from convcalc.layers.recurrent import GRU, LSTM, ConvLSTM, Embedding
 from convcalc.layers.reshape import Flatten, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
 from convcalc.layers.tokens import Map, Tokens
@@ -48,6 +59,8 @@ from convcalc.layers.tokens import Map, Tokens
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
     "fully connected": (Linear,),
+    "attention": (Attention, MatMul),
+    "sequence": (Embedding, LSTM, GRU, ConvLSTM),
     "pooling": (
         MaxPool,
         AvgPool,
@@ -59,7 +72,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         MaxUnpool,
         BlurPool,
     ),
-    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale),
+    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, GlobalResponseNorm, Scale),
     "activation": (
         ReLU,
         ReLU6,
@@ -85,6 +98,6 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
     "reshaping": (Flatten, Reshape, Slice, Tokens, Map),
     "merging": (Add, Multiply, Concat),
-    "other": (Opaque,),
+    "other": (Parameter, Opaque),
 }
 KINDS: dict[str, type[Layer]] = {kind.kind: kind for family in FAMILIES.values() for kind in family}

@@ -1,8 +1,8 @@
-"""Defines elementwise activations, softmax over the channels, and layers that are active only in training."""
+"""Defines elementwise activations, softmax over channels or positions, and layers that are active only in training."""
 
 from typing import ClassVar
 
-from convcalc.arguments import Integer, Number
+from convcalc.arguments import Choice, Integer, Number
 from convcalc.layers.base import Reach, SavedForBackward, Tensors
 from convcalc.layers.mixins import (
     Free,
@@ -214,20 +214,34 @@ class Hardswish(_Activation):
     additions_each = 1
 
 
-class _OverChannels(SavesOutput, _Activation):
-    """A kind computed from exp(x) and its sum over the channels."""
+class _OverSum(SavesOutput, _Activation):
+    """A kind computed from exp(x) and its sum over the channels or positions."""
 
-    in_place = False  # every output depends on all channels
+    in_place = False  # every output depends on several inputs
+    axes = Choice(
+        "values that are summed: the channels at each position, or all positions of each channel",
+        "channels",
+        choices=("channels", "positions"),
+    )
     multiplications_each = 1
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Return `same`, as positions are independent; for a vector, which has only channels, `everything`."""
-        return "same" if self.input.axes else "everything"
+        """Return `same` over the channels of a position; over positions or the features of a vector, `everything`."""
+        return "same" if self.input.axes and self.axes == "channels" else "everything"
+
+    def normalise(self) -> None:
+        """Raise `Flaw` if the sum is over the positions of a vector, which has none."""
+        if self.axes == "positions" and not self.input.axes:
+            raise Flaw(
+                f"axes: positions needs spatial axes, but the input is a vector of {self.input.channels} features",
+                key="axes",
+                code="CV016",
+            )
 
 
-class Softmax(_OverChannels):
-    """exp(x) divided by the sum of exp(x) over the channels.
+class Softmax(_OverSum):
+    """exp(x) divided by the sum of exp(x) over the channels, or over all positions.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.Softmax.
@@ -237,8 +251,8 @@ class Softmax(_OverChannels):
     kind = "softmax"
 
 
-class LogSoftmax(_OverChannels):
-    """The logarithm of softmax: x minus the logarithm of the sum of exp(x) over the channels.
+class LogSoftmax(_OverSum):
+    """The logarithm of softmax: x minus the logarithm of the sum of exp(x) over the channels, or over all positions.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.LogSoftmax.

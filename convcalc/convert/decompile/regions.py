@@ -151,7 +151,7 @@ def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses
 
     `before` are the entries before the merge. None also for a skip connection across a change of size.
     """
-    if not is_movable(merge, tensor_uses):
+    if merge.names or not is_movable(merge, tensor_uses):
         return None
     stop = len(before)
     bodies: list[list[Item]] = []
