@@ -208,7 +208,7 @@ def _derive_macs(layer: LayerReport, twin: Layer, samples: int) -> DerivedFigure
     if layer.kind == "opaque" or layer.multiplications is None or layer.macs not in (0, layer.multiplications):
         return _make_operations("macs", macs, samples)
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
-    return _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs")
+    return _make_figure("macs", multiplications if layer.macs else 0, "only convolutions and matrix products have MACs")
 
 
 def _derive_flops(layer: LayerReport) -> DerivedFigure:

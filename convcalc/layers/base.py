@@ -196,7 +196,7 @@ class Layer(ABC):
 
     @abstractmethod
     def count_macs(self) -> int | None:
-        """Return the multiply-accumulates per sample, 0 except for convolution and linear layers; None if unknown."""
+        """Return the multiply-accumulates per sample: 0 except in convolutions and matrix products; None if unknown."""
 
     @abstractmethod
     def reach(self) -> Reach:

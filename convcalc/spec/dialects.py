@@ -68,6 +68,21 @@ _FOREIGN_KINDS: dict[str, str] = {
     "stochasticdepth": "drop_path",
     "noop": "identity",
     "sequential": "sequence",
+    "multiheadattention": "attention",
+    "selfattention": "attention",
+    "crossattention": "attention",
+    "mha": "attention",
+    "mhsa": "attention",
+    "bmm": "matmul",
+    "dot": "matmul",
+    "grn": "global_response_norm",
+    "bilstm": "lstm",
+    "bigru": "gru",
+    "patchify": "tokens",
+    "positionembedding": "parameter",
+    "positionalembedding": "parameter",
+    "classtoken": "parameter",
+    "clstoken": "parameter",
     "stack": "sequence",
     "parallel": "branches",
 }
@@ -82,6 +97,21 @@ _FOREIGN_KEYS: dict[str, str] = {
     "out": "out_channels",
     "units": "out_features",
     "outputsize": "output_size",
+    "numheads": "heads",
+    "nheads": "heads",
+    "nhead": "heads",
+    "headdim": "key_dim",
+    "dimhead": "key_dim",
+    "windowsize": "window",
+    "gridsize": "grid",
+    "hiddendim": "hidden_size",
+    "hidden": "hidden_size",
+    "layers": "num_layers",
+    "vocabsize": "num_embeddings",
+    "inputdim": "num_embeddings",
+    "embeddim": "embedding_dim",
+    "outputdim": "embedding_dim",
+    "axis": "axes",
     "inplanes": "in_channels",
     "numfeatures": "in_channels",
     "numchannels": "in_channels",
@@ -134,14 +164,8 @@ _FOREIGN_KEYS: dict[str, str] = {
 }
 _UNSUPPORTED_KINDS = frozenset(
     {
-        "lstm",
-        "gru",
         "rnn",
-        "attention",
-        "selfattention",
-        "multiheadattention",
         "transformer",
-        "embedding",
         "deformconv",
         "deformableconv",
         "permute",
@@ -162,7 +186,9 @@ _INSTEAD: dict[tuple[str, str], str] = {
         for merge in ("add", "multiply", "concat")
     },
 }
-_INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
+_INFERRED = frozenset(
+    {"embed_dim", "input_size", "num_features", "normalized_shape", "in_channels", "in_features", "num_channels"}
+)
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
@@ -199,7 +225,7 @@ def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None)
         return f"write {meant}"
     if (kind, meant or word) in _INSTEAD:
         return _INSTEAD[kind, meant or word]
-    for output in ("out_features", "out_channels"):
+    for output in ("out_features", "out_channels", "hidden_size"):
         if normalise_word(word) in {"units", "filters", "outchannels", "outfeatures"} and output in known:
             return f"write {output}"
     if word in _INFERRED:
