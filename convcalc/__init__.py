@@ -16,7 +16,7 @@ _HOMES = {
     "InvalidSpec": "convcalc.problems",
     "LayerReport": "convcalc.analysis.report",
     "Network": "convcalc.network",
-    "NotImported": "convcalc.convert.graph",
+    "NotImported": "convcalc.problems",
     "Problem": "convcalc.problems",
     "Report": "convcalc.analysis.report",
     "Shape": "convcalc.shape",
@@ -52,9 +52,8 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from convcalc.analysis.report import LayerReport, Report, Totals, analyse
     from convcalc.api import Summary, from_torch, load, summary
-    from convcalc.convert.graph import NotImported
     from convcalc.network import Network
-    from convcalc.problems import InvalidSpec, Problem
+    from convcalc.problems import InvalidSpec, NotImported, Problem
     from convcalc.shape import Shape
 else:  # a type checker that saw __getattr__ would accept any name
 

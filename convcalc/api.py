@@ -1,7 +1,7 @@
 """The Python entry points: `load` a network, `summary` to analyse it, `from_torch` for a PyTorch module.
 
-They accept a network in any form (the path of a spec, `example:NAME`, a text stream, a mapping, a PyTorch module or a
-`Network`) and return a `Network` or a `Report`.
+They accept a network in any form (the path of a spec or of a model file such as ONNX, `example:NAME`, a text stream, a
+mapping, a PyTorch module or a `Network`) and return a `Network` or a `Report`.
 
 >>> summary("example:lenet5").totals.params
 61706
@@ -18,9 +18,10 @@ from typing import IO, Any, Literal, Protocol
 from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.arguments import LARGEST, MOST_DIGITS
+from convcalc.convert.net_files import read_net
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec, Path, Problem, show
+from convcalc.problems import InvalidSpec, NotImported, Path, Problem, printable, show
 from convcalc.spec import files
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
@@ -29,14 +30,15 @@ from convcalc.spec.tree import MOST_NESTING
 
 
 class TorchModule(Protocol):
-    """A torch.nn.Module, as type checkers recognise it without PyTorch."""
+    """A type that stands for `torch.nn.Module`, so that type checkers accept a module without PyTorch installed."""
 
     def named_modules(self, *arguments: Any, **named: Any) -> Any:
-        """Return the modules inside the module, with their names."""
+        """Return pairs of name and module, for the module itself and all modules inside it."""
 
 
 Spec = str | os.PathLike[str] | IO[str] | Mapping[str, Any]
 InputShape = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
+InputType = str | Sequence[str] | Mapping[str, str]
 
 
 def load(
@@ -49,14 +51,16 @@ def load(
     batch: int | None = None,
     dtype: str | Mapping[str, str] | None = None,
 ) -> Network:
-    """Return the network of a spec or of a PyTorch module; a `Network` is returned unchanged.
+    """Return the network of a spec, of a model file or of a PyTorch module; a `Network` is returned unchanged.
 
     A spec is a path, `example:NAME`, a text stream, or a mapping with the content of the file. `params` (spec
-    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. A torch.nn.Module
-    needs `input_shape`, as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
+    parameters), `input` (or `inputs` by name), `batch` and `dtype` override the values in the spec. The path may also
+    be that of a model file, such as ONNX or Keras, which has no spec parameters. A torch.nn.Module needs `input_shape`,
+    as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
 
-    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a module
-    cannot be traced, and TypeError for any other type of network or argument, or an argument that does not apply.
+    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a model file
+    or module cannot be imported, and TypeError for any other type of network or argument, or an argument that does not
+    apply.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
@@ -69,12 +73,12 @@ def load(
             raise TypeError(f"overrides apply to a spec, not to a network: pass {' and '.join(sorted(given))} to load")
         return net
     if _is_torch_module(net):
-        _check_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
-        document = _read_document(_spec_of_module(net, input_shape))
-    else:
-        document = _read_document(net)
-        _check_arguments(given & {"input_shape"}, "a spec: it takes input, or inputs by name")
-    return read_overridden_network(document, _make_overrides(params, input, inputs, batch, dtype))
+        _reject_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
+        net, input_shape = _trace_module(net, input_shape), None
+    document, remaining = _read_document(net, _make_overrides(params, input, inputs, batch, dtype))
+    if input_shape is not None:
+        _reject_arguments({"input_shape"}, "a spec or a model file: it takes input, or inputs by name")
+    return read_overridden_network(document, remaining)
 
 
 @defer_garbage_collection
@@ -91,10 +95,10 @@ def summary(
     fold_batchnorm: bool = False,
     optimizer: Literal["sgd", "momentum", "adam"] = "sgd",
 ) -> Report:
-    """Return the report of a network in any form that `load` accepts; printed, it is a table.
+    """Return the report of a network in any form that `load` accepts; printing the report shows a table.
 
-    The arguments up to `dtype` are those of `load`, the others those of `analyse`, and the same errors are raised. For
-    a `Network`, pass the arguments that override a spec to `load` instead.
+    The arguments up to `dtype` are passed to `load`, the others to `analyse`, which raise errors as documented there.
+    If `net` is a `Network`, it cannot be overridden: pass `params`, `input` and so on to `load` instead.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
@@ -103,24 +107,26 @@ def summary(
     return analyse(network, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
 
 
-def from_torch(module: TorchModule, input_shape: InputShape) -> Network:
+def from_torch(module: TorchModule, input_shape: InputShape, input_dtype: InputType | None = None) -> Network:
     """Return the network of a torch.nn.Module, for example `analyse(from_torch(module, (3, 224, 224)))`.
 
     The input shape is channels first, without the batch; for several inputs, pass one shape per input, in order or by
-    name. The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
+    name. The shape () is one number per sample. The input type, such as "int64" for indices, is that of all inputs, or
+    one per input in the same way; by default, it is the type of most weights.
+
+    The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
     module's own weights do not change. Unsupported operations become layers of the kind `opaque`. To get the text of a
     spec instead, run `convcalc import --torch`. Raises NotImported if PyTorch (the extra convcalc[torch]) is not
     installed or the module cannot be traced, TypeError for anything but a module and a shape.
     """
-    return load(_spec_of_module(module, input_shape))
+    return load(_trace_module(module, input_shape, input_dtype))
 
 
 Summary = Report
 """The former name of `Report`."""
 
 
-def _check_arguments(refused: Iterable[str], taker: str) -> None:
-    """Raise TypeError if `refused` has names of arguments, which do not apply to the network described by `taker`."""
+def _reject_arguments(refused: Iterable[str], taker: str) -> None:
     names = sorted(refused)
     if names:
         raise TypeError(f"{' and '.join(names)} cannot be combined with {taker}")
@@ -132,8 +138,9 @@ def _is_torch_module(value: object) -> bool:
     return nn is not None and isinstance(value, nn.Module)
 
 
-def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str, Any]:
-    """Return the spec of a PyTorch module as a mapping."""
+def _trace_module(
+    module: object, input_shape: InputShape | None, input_dtype: InputType | None = None
+) -> dict[str, Any]:
     from convcalc.convert.from_torch import read_module
     from convcalc.convert.graph import plain_spec
 
@@ -143,13 +150,13 @@ def _spec_of_module(module: object, input_shape: InputShape | None) -> dict[str,
         raise TypeError("a PyTorch module needs its input shape, such as input_shape=(3, 224, 224)")
     if isinstance(input_shape, str) or not isinstance(input_shape, Sequence | Mapping):
         raise TypeError(f"input_shape must be a shape such as (3, 224, 224); got {show(input_shape)}")
-    return plain_spec(read_module(module, _normalise_value(input_shape)))
+    return plain_spec(read_module(module, _normalise_value(input_shape), input_dtype=input_dtype))
 
 
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
-    """Return the overrides for a spec, given the arguments of `load`; their values are checked later.
+    """Return the overrides for a spec, given the arguments of `load`.
 
-    Raises TypeError if params or inputs are not mappings.
+    Raises TypeError for a wrong type; wrong values are found later, when the spec is read.
     """
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):
@@ -160,15 +167,15 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
     return Overrides(_normalise_value(params or {}), given, _normalise_value(batch), _normalise_value(dtype), True)
 
 
-def _read_document(spec: object) -> Document:
-    """Return the document of a spec given as a mapping, path, `example:NAME` or text stream.
+def _read_document(spec: object, overrides: Overrides) -> tuple[Document, Overrides]:
+    """Return the document of a network given as a mapping, path, `example:NAME` or text stream.
 
-    Raises TypeError for any other type.
+    Also return the overrides that still apply. Raises TypeError for any other type.
     """
     if isinstance(spec, Mapping):
-        return Document(_normalise_value(spec))
+        return Document(_normalise_value(spec)), overrides
     if isinstance(spec, str | os.PathLike):
-        return _read_file(os.fsdecode(spec))
+        return _read_file(os.fsdecode(spec), overrides)
     read = getattr(spec, "read", None)
     if not callable(read):
         expected = "a path, example:NAME, a text stream, a mapping, a Network or a torch.nn.Module"
@@ -177,17 +184,20 @@ def _read_document(spec: object) -> Document:
     if not isinstance(text, str):
         raise TypeError("the stream must be opened in text mode; it contains bytes")
     file = getattr(spec, "name", None)
-    return files.decode_spec(text.encode("utf-8", "surrogatepass"), file if isinstance(file, str) else "<stream>", True)
+    name = file if isinstance(file, str) else "<stream>"
+    return files.decode_spec(text.encode("utf-8", "surrogatepass"), name, True), overrides
 
 
-def _read_file(name: str) -> Document:
-    """Return the document of a file or an example.
+def _read_file(name: str, overrides: Overrides) -> tuple[Document, Overrides]:
+    """Return the document of a file or an example, and the overrides that still apply.
 
-    Raises InvalidSpec if there is no such example, and OSError, with a note that says what to do, if the file cannot
-    be read.
+    Raises InvalidSpec if there is no such example; OSError, with a note that says what to do, if the file cannot be
+    read; and NotImported if it is a model file that cannot be imported.
     """
     try:
-        return files.read_net(name)
+        return read_net(name, overrides)
+    except NotImported as error:
+        raise NotImported(f"{printable(name)}: {error}") from None
     except examples.NoExample as error:
         raise InvalidSpec([Problem((), str(error), "CV000")], name) from None
     except OSError as error:
@@ -199,17 +209,17 @@ def _read_file(name: str) -> Document:
 
 
 def _describe_type(value: object) -> str:
-    """Return a description such as `a value of the type list`; for a class, also the advice to pass an instance."""
+    """Return a description such as `a value of the type list`; for a class, it adds the advice to pass an instance."""
     if isinstance(value, type):
         return f"the class {value.__name__}: pass an instance"
     return f"a value of the type {type(value).__name__}"
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Return a Python value as if it came from a YAML file: tuples become lists, and keys of mappings become text.
+    """Convert a Python value to what YAML would contain: tuples become lists, keys of mappings become text.
 
-    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or has a
-    number with too many digits.
+    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or
+    has a number with too many digits.
     """
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} levels deep", "CV004")])

@@ -25,14 +25,14 @@ EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # JSON Schema
 class Key(Generic[_Value]):
     """The declaration of one argument of a layer kind: its help, its default and the check of its values.
 
-    A key is a descriptor: `Conv.stride` is the key itself, `layer.stride` is the argument's value.
+    A key is a Python descriptor: `Conv.stride` is the `Key`, `layer.stride` is the value of the argument in that layer.
     """
 
     expected = ""  # what a valid value is, for error messages
     sign = ""  # shown before the value in tables, such as / for a stride; one that ends in a blank needs no legend
-    sign_meaning = ""  # the sign's meaning in a legend; the name of the argument if empty
+    sign_meaning = ""  # the sign's meaning in a legend; if empty, the legend shows the name of the argument
     named: tuple[str, ...] = ()  # words accepted as values
-    foreign: Mapping[str, str] = MappingProxyType({})  # hints; keys: normalised words of other tools
+    foreign: Mapping[str, str] = MappingProxyType({})  # from normalised words of other tools to hints
 
     def __init__(self, help: str, default: Any = None, *, required: bool = False, default_text: str = "") -> None:
         self.help = help
@@ -49,7 +49,10 @@ class Key(Generic[_Value]):
     @overload
     def __get__(self, layer: object, owner: type) -> _Value: ...
     def __get__(self, layer: object | None, owner: type) -> "Key[_Value] | _Value":
-        """Return the key itself if accessed on a class; on a layer, Python finds the value in its `__dict__` first."""
+        """Return the `Key` for an access such as `Conv.stride`.
+
+        For `layer.stride`, Python finds the value in the layer's `__dict__` and does not call this method.
+        """
         if layer is None:
             return self
         raise AttributeError(self.name)
@@ -62,7 +65,7 @@ class Key(Generic[_Value]):
         raise NotImplementedError
 
     def default_for(self, axes: int | None) -> Any:
-        """Return the normal form of the default, or None if the argument has no default."""
+        """Return the normal form of the default for a layer with `axes` spatial axes; None if there is no default."""
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
@@ -70,19 +73,20 @@ class Key(Generic[_Value]):
         return {}
 
     def glance(self, value: Any) -> str:
-        """Return the short form in which tables show a value, such as `/2` for a stride of 2."""
+        """Return a value in its short form for tables, such as `/2` for a stride of 2."""
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return the meaning of the sign for a legend; "" if there is no sign or it ends in a blank."""
+        """Return the meaning of `sign` for the legend of a table; "" if it needs no entry there (see `sign`)."""
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """Return the error for a wrong value; `expected` says what it must be (default: the key's own text).
+        """Return the error for a wrong value, which says that the argument must be `expected`.
 
-        If `value` is an entry of a list, `where` holds its index.
+        The default for `expected` is the attribute of that name. If `value` is an item of a list, `where` is a tuple
+        with the index of the item.
         """
         wanted = expected or self.expected
         if is_integer(value) and value > LARGEST:
@@ -94,13 +98,13 @@ class Key(Generic[_Value]):
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def _suggest_word(self, word: str) -> str:
-        """Return a hint for a word of `named` in another spelling (`SAME`) or a word of another tool; otherwise ""."""
+        """Return a hint for a word spelt differently, such as SAME, or known from another tool; otherwise ""."""
         folded = normalise_word(word)
         same = next((name for name in self.named if normalise_word(name) == folded), None)
         return f"write {same}" if same else self.foreign.get(folded, "")
 
     def described_default(self) -> str:
-        """Return the default as the manual shows it: `required`, `default_text` if it is set, `none` or the value."""
+        """Return the default as the manual shows it: `required`, `none`, the value, or `default_text` if it is set."""
         if self.required:
             return "required"
         return self.default_text or ("none" if self.default is None else show(self.default).strip("'"))
@@ -149,7 +153,7 @@ def _suggest_number(text: str, list_allowed: bool) -> str:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Return whether a text of at most 60 characters is numbers and names joined by operators, such as `16 * 2`."""
+    """Return whether a text is arithmetic with numbers and names, such as `16 * 2`, of at most 60 characters."""
     operand = r"[(\s]*([A-Za-z]\w*|(0|[1-9][0-9]*)(\.[0-9]+)?)[)\s]*"
     return len(text) <= 60 and bool(re.fullmatch(rf"{operand}((\*\*|//|[-+*/%]){operand})+", text, re.ASCII))
 
@@ -165,7 +169,7 @@ def is_number(value: Any) -> bool:
 
 
 def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
-    if not axes:  # vector or unknown; a layer that needs axes reports a vector later
+    if not axes:  # a vector or an unknown shape; a layer that needs axes reports a vector later
         fits = 1 <= len(value) <= MOST_AXES
         wanted = f"1 to {MOST_AXES} entries"
     else:
@@ -176,7 +180,8 @@ def _check_length(key: Key[Any], value: list[Any], axes: int | None) -> None:
 
 
 def _describe_integer(minimum: int) -> str:
-    return {0: "a non-negative integer", 1: "a positive integer"}.get(minimum, f"an integer of at least {minimum}")
+    known = {-LARGEST: "an integer", 0: "a non-negative integer", 1: "a positive integer"}
+    return known.get(minimum, f"an integer of at least {minimum}")
 
 
 class Integer(Key[int]):
@@ -213,9 +218,15 @@ class Number(Key[float]):
     """An argument that is a number, optionally limited to a range that includes its ends."""
 
     def __init__(
-        self, help: str, default: float, *, minimum: float | None = None, maximum: float | None = None
+        self,
+        help: str,
+        default: float | None,
+        *,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        default_text: str = "",
     ) -> None:
-        super().__init__(help, default)
+        super().__init__(help, default, default_text=default_text)
         self.minimum = minimum
         self.maximum = maximum
         self.expected = "a number" if minimum is None else f"a number from {minimum} to {maximum}"
@@ -261,7 +272,7 @@ class Flag(Key[bool]):
         return {"type": "boolean"}
 
     def glance(self, value: bool) -> str:
-        """Return the sign, such as `ceil`, whatever the value: tables show a flag only if it is not at its default."""
+        """Return the text that tables show for a flag that differs from its default, such as `ceil`."""
         return self.sign
 
 
@@ -286,14 +297,14 @@ class Choice(Key[str]):
 
 _OTHER_MODE_NAMES = {
     "zeros": "constant zero",
-    "reflect": "mirror symmetric",  # symmetric also repeats the edge, but no figure depends on that
+    "reflect": "mirror symmetric",  # symmetric also repeats the edge, but no result depends on that
     "replicate": "edge border nearest",
     "circular": "wrap periodic",
 }
 
 
 class PaddingMode(Choice):
-    """An argument that selects the values to pad with, by a word of PyTorch's `padding_mode`, such as `reflect`."""
+    """An argument that names the values to pad with, in the words of PyTorch's `padding_mode`, such as `reflect`."""
 
     def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, "zeros", choices=choices)
@@ -326,7 +337,7 @@ class Text(Key[str]):
 
 
 def _per_axis_schemas(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the JSON Schemas of the two forms: one value for all axes, or a list with one value per axis."""
+    """Return two JSON Schemas: one for a single value, and one for a list with one value per axis."""
     items = {"anyOf": [item, EXPRESSION]}
     return [item, {"type": "array", "items": items, "minItems": 1, "maxItems": MOST_AXES}]
 
@@ -359,7 +370,7 @@ class PerAxis(Key[tuple[int, ...]]):
         return {"anyOf": _per_axis_schemas({"type": "integer", "minimum": self.minimum})}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return the values in short form: `3×3`, or `/2` if there is a sign and all axes have the same value."""
+        """Return the values in short form: `3×3` for a kernel size, or `/2` for a stride of 2 on all axes."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -383,7 +394,7 @@ class PerAxisNumber(Key[tuple[float, ...] | None]):
         return {"anyOf": _per_axis_schemas({"type": "number", "exclusiveMinimum": 0})}
 
     def glance(self, value: tuple[float, ...]) -> str:
-        """Return the factors in short form: `×2`, or `×2×1.5` if the axes differ."""
+        """Return the numbers in short form: `×2`, or `×2×1.5` if the axes differ."""
         return _abbreviate_per_axis(self.sign, value)
 
 
@@ -468,7 +479,10 @@ class Padding(Key[PerAxisPadding]):
 
 
 class ConvPadding(Padding):
-    """The padding argument of a convolution: it also accepts `causal`, and has hints for words of `padding_mode`."""
+    """The padding argument of a convolution, which also accepts `causal`.
+
+    If a word of `padding_mode`, such as `reflect`, is given instead, the error has a hint.
+    """
 
     def __init__(self, help: str, default: int) -> None:
         super().__init__(help, default, named=("same", "valid", "causal"))
@@ -476,7 +490,7 @@ class ConvPadding(Padding):
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """An argument that is a list of integers of at least `minimum`; `lengths` are the fewest and the most entries."""
+    """A list of integers, each at least `minimum`; `lengths` has the smallest and the largest valid list length."""
 
     def __init__(
         self,
@@ -486,9 +500,11 @@ class IntegerList(Key[tuple[int, ...]]):
         minimum: int,
         expected: str,
         separator: str = "×",
+        sign: str = "",
         required: bool = True,
     ) -> None:
         super().__init__(help, required=required)
+        self.sign = sign
         self.separator = separator
         self.lengths = lengths
         self.minimum = minimum
@@ -510,12 +526,41 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `64×8×8`, or `0:58` with another separator."""
-        return self.separator.join(map(str, value))
+        """Return short text: `64×8×8`, or `width 0:58` with a sign and another separator."""
+        return self.sign + self.separator.join(map(str, value))
+
+
+class AxisNames(Key[tuple[str, ...]]):
+    """An argument that is the name of an axis, or a list of different names."""
+
+    named = ("channels", "length", "depth", "height", "width")
+    expected = f"one of {join_words(named)}, or a list of them"
+
+    def read(self, value: Any, axes: int | None) -> tuple[str, ...]:
+        """Return the names as a tuple; raises `Flaw` if there is none, or one is unknown or listed twice."""
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, list) or not names:
+            raise self.flaw(value)
+        for index, name in enumerate(names):
+            if name not in self.named or not isinstance(name, str):
+                raise self.flaw(name, *(((index,), join_words(self.named)) if isinstance(value, list) else ()))
+        if len(set(names)) < len(names):
+            raise Flaw(f"{self.name} lists an axis twice: {', '.join(names)}", key=self.name)
+        return tuple(names)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the schema of a name or a list of names."""
+        name = {"enum": list(self.named)}
+        items = {"anyOf": [name, EXPRESSION]}
+        return {"anyOf": [name, {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}]}
+
+    def glance(self, value: tuple[str, ...]) -> str:
+        """Return the names, separated by blanks: `height width`."""
+        return " ".join(value)
 
 
 class NamedShape:
-    """The layer that an argument refers to by name, and its output shape (None: unknown)."""
+    """The name of a layer that an argument refers to, and that layer's output shape (None if it is unknown)."""
 
     def __init__(self, name: str, shape: Shape | None) -> None:
         self.name = name
@@ -523,13 +568,13 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """An argument that is the name of another layer, whose spatial size is used."""
+    """An argument that names another layer; only the spatial size of that layer is used."""
 
     expected = "the name of a layer"
     sign = "like "
 
     def read(self, value: Any, axes: int | None) -> NamedShape:
-        """Return the value, which must be a `NamedShape`: the spec reader has already looked up the name."""
+        """Return the value, which must already be a `NamedShape`, because the spec reader looks up the name."""
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
@@ -544,7 +589,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return the sign followed by the values joined by `×`: `3×3` without a sign; `/2` if all values are 2."""
+    """Return the values joined by ×, after the sign; equal values with a sign are written once, as in `/2`."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]
@@ -552,7 +597,7 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return a value in normal form as JSON stores it: a tuple as a list, a `NamedShape` as its name."""
+    """Return an argument's value for JSON: a tuple becomes a list, and a `NamedShape` the name of its layer."""
     if isinstance(value, tuple):
         return [to_json_value(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value

@@ -48,9 +48,10 @@ def window_formula(
 
 
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
-    """Return the padding (before, after) with which ceil(n / s) windows fit; if its sum is odd, the end gets one more.
+    """Return the padding (before, after) with which ceil(n / s) windows fit.
 
-    Source: TensorFlow, `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
+    If the sum of both is odd, one more is added after the input than before it. Source: TensorFlow,
+    `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
     windows = -(-size // stride)
     total = max((windows - 1) * stride + effective_kernel_size(kernel_size, dilation) - size, 0)
@@ -58,9 +59,9 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
 
 
 def causal_padding(kernel_size: int, dilation: int) -> Pair:
-    """Return the padding (d (k - 1), 0), with which the window of output i ends at input i × s, for any stride s.
+    """Return the padding (d (k - 1), 0): the window of output i then ends at input i × s, for any stride s.
 
-    So no output depends on later inputs. Source: `keras.layers.Conv1D`, padding "causal".
+    No output therefore depends on later inputs. Source: `keras.layers.Conv1D`, padding "causal".
     """
     return effective_kernel_size(kernel_size, dilation) - 1, 0
 
@@ -84,8 +85,8 @@ def transposed_formula(
 def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
     """Return the padding and output padding with which a transposed convolution's output size is n × s.
 
-    If the total padding is odd, the end gets one more. If the effective kernel size is less than the stride, the output
-    padding is raised to at least the difference. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
+    If the total padding is odd, one more is added at the end. If the effective kernel size is less than the stride,
+    the output padding is raised to at least the difference. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))
     total = effective_kernel_size(kernel_size, dilation) + output_padding - stride

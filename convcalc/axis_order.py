@@ -12,9 +12,9 @@ _IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
-    """The reason why a shape seems to be in another order, and the sizes that were probably meant, channels first.
+    """Why a shape seems to be in another order, and the sizes that were probably meant, channels first.
 
-    `is_override` is true if the shape overrides the one in the spec.
+    `is_override` is true if the shape was given outside the spec and replaces the shape in it.
     """
 
     why: str
@@ -23,7 +23,7 @@ class Misreading(NamedTuple):
 
 
 class SizeCorrection(NamedTuple):
-    """The advice for a shape with a wrong number of sizes: the sizes, and the batch size if the shape contained one."""
+    """The corrected sizes for a shape with a wrong number of sizes, and the batch size if the shape contained one."""
 
     advice: str
     sizes: tuple[int, ...]
@@ -31,10 +31,10 @@ class SizeCorrection(NamedTuple):
 
 
 def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """Return why a shape seems to be in another order; None if it looks like channels first, without a batch.
+    """Return why a shape seems to be in another order; None if it seems to be channels first and without a batch.
 
-    A leading 1 before three sizes looks like a batch size; a last size of 1, 3 or 4 after two equal, larger sizes looks
-    like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
+    A leading 1 before three sizes looks like a batch size. A last size of 1, 3 or 4 after two equal, larger sizes
+    looks like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
         return Misreading("the leading 1 looks like a batch size", _put_channels_first(sizes[1:]))
@@ -44,22 +44,21 @@ def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misrea
 
 
 def _has_channels_last(sizes: Sequence[int]) -> bool:
-    """Whether the last size looks like the channels of an image."""
     if len(sizes) < 3 or (len(sizes) > 3 and sizes[0] in _IMAGE_CHANNELS):
         return False
     return sizes[-1] in _IMAGE_CHANNELS and sizes[-3] == sizes[-2] > sizes[-1]
 
 
 def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return the sizes with the channels in front, if they look like channels last."""
+    """Move the last size to the front if it looks like channels; otherwise return the sizes unchanged."""
     return (sizes[-1], *sizes[:-1]) if _has_channels_last(sizes) else tuple(sizes)
 
 
 def describe_wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
-    """Return the message for a shape with more or fewer sizes than the input it replaces.
+    """Return the message for a shape with more or fewer sizes than the input that it replaces.
 
-    `given` are the sizes given with `option`, such as `--input`; `own` are the sizes of the input in the spec (0:
-    unknown), and `own_input` is what the message calls that input.
+    `given` are the sizes given with `option`, such as `--input`. `own` are the sizes of the input in the spec (0:
+    unknown). `own_input` is the name of that input in the message.
     """
     known = "×".join(str(size or "?") for size in own)
     return f"{option} has {_count_sizes(given)}, but {own_input} {known} has {len(own)}"
@@ -70,7 +69,7 @@ def _count_sizes(sizes: Sequence[int]) -> str:
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> SizeCorrection:
-    """Return what to write instead of the sizes `given`, if the input they replace has fewer or more (`own`)."""
+    """Return corrected sizes if `given` has more or fewer sizes than `own`, the sizes of the input in the spec."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

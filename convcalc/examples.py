@@ -12,7 +12,7 @@ PREFIX = "example:"
 
 
 class NoExample(ValueError):
-    """No example has the requested name."""
+    """Raised if no example has the requested name."""
 
 
 def _find_folder() -> str:
@@ -35,7 +35,7 @@ def find_file(name: str) -> str:
 
 
 def resolve_net(net: str) -> str:
-    """Return the path that a NET argument stands for: the argument itself, or an example's file for `example:NAME`.
+    """Return the path of the file to read: for `example:NAME` the file of that example, otherwise `net` itself.
 
     Raises `NoExample` if there is no such example.
     """

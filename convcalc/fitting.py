@@ -38,8 +38,8 @@ class Param(NamedTuple):
 class Trial(NamedTuple):
     """One combination of values and its result: `figures`, or None and the first `problem` if the spec is invalid.
 
-    `place` holds the index of each value in `Param.values`. `broken` has one message per violation of a limit. `miss`
-    is the largest amount by which a limit is violated, as a fraction of that limit.
+    `place` has the index in `Param.values` of each spec parameter's value. `broken` has one message for each violated
+    limit. `miss` is the largest violation, as a fraction of the limit.
     """
 
     place: tuple[int, ...]
@@ -56,14 +56,14 @@ class Trial(NamedTuple):
 
 
 class Order(NamedTuple):
-    """How to rank the combinations within the budget: by a metric, the largest first, or the smallest if `smallest`."""
+    """How to rank the combinations within the budget: by `metric`, largest first unless `smallest` is true."""
 
     metric: str
     smallest: bool = False
 
 
 class Setup(NamedTuple):
-    """The settings that all combinations share: overrides, and how memory during inference is counted."""
+    """The settings that all combinations share: overrides of the spec, and how memory during inference is counted."""
 
     overrides: Overrides
     inplace: bool = True
@@ -73,7 +73,7 @@ class Setup(NamedTuple):
 class Fit(NamedTuple):
     """The results of all combinations (`trials`), in the order in which they were tried.
 
-    `network` is that of the first valid combination, `limits` are its budget and all further limits.
+    `network` is the network of the first valid combination. `limits` are its budget and all further limits.
     """
 
     params: tuple[Param, ...]
@@ -95,19 +95,23 @@ class Fit(NamedTuple):
 
     @property
     def within_budget(self) -> list[Trial]:
-        """The combinations within the budget, in the order given by `order`; those with an unknown figure come last.
+        """The combinations within the budget, best first according to `order`; an unknown metric ranks last.
 
-        Among combinations with equal figures, the one with the largest values comes first (the smallest ones, if the
-        smallest figure is the best). The values of the last numeric parameter count first. Combinations that differ
-        only in other values, such as text, stay in the order in which they were tried.
+        Equally good combinations are sorted by their numeric parameters, the last parameter first: larger values come
+        first or, if `order.smallest` is true, smaller values. Any others stay in the order in which they were tried.
         """
         numeric = [param.name for param in reversed(self.params) if all(map(_is_number, param.values))]
-        return sorted((trial for trial in self.trials if trial.is_within_budget), key=partial(self._rank, numeric))
+        return sorted(
+            (trial for trial in self.trials if trial.is_within_budget), key=partial(self._make_sort_key, numeric)
+        )
 
-    def _rank(self, numeric: Sequence[str], trial: Trial) -> tuple[Any, ...]:
-        """Return the key that sorts a combination; `numeric` are the parameters that decide between equal figures."""
+    def _make_sort_key(self, numeric: Sequence[str], trial: Trial) -> tuple[Any, ...]:
+        """Return a key that sorts the best combination first.
+
+        `numeric` are the names of the parameters whose values break ties, the most important one first.
+        """
         sign = 1 if self.order.smallest else -1
-        value = _figure_of(trial, self.order.metric)
+        value = _get_figure(trial, self.order.metric)
         return (value is None, sign * (value or 0), *(sign * trial.values[name] for name in numeric))
 
     @property
@@ -117,16 +121,16 @@ class Fit(NamedTuple):
 
     @property
     def nearest(self) -> Trial | None:
-        """Of the combinations that exceed the budget, the one closest to it; None if no combination exceeds it."""
+        """The combination that exceeds the budget by the least; None if no combination exceeds it."""
         breaking = [trial for trial in self.trials if trial.broken]
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The nearest combinations that exceed the budget if one value of the best combination is changed.
+        """The first combinations that exceed the budget, going from the best one along a single spec parameter.
 
-        There are up to two per spec parameter: the nearest one among the later values of the parameter, and the nearest
-        one among the earlier values. Empty if no combination is within the budget.
+        There are up to two per spec parameter: one with a later value of the parameter, and one with an earlier value.
+        Empty if no combination is within the budget.
         """
         best = next(iter(self.within_budget), None)
         if best is None:
@@ -136,16 +140,15 @@ class Fit(NamedTuple):
             range_of
             for place, param in enumerate(self.params)
             for range_of in (
-                _vary_place(best.place, place, range(best.place[place] + 1, len(param.values))),
-                _vary_place(best.place, place, range(best.place[place] - 1, -1, -1)),
+                _replace_index(best.place, place, range(best.place[place] + 1, len(param.values))),
+                _replace_index(best.place, place, range(best.place[place] - 1, -1, -1)),
             )
         ]
         first = (next((by_place[place] for place in way if by_place[place].broken), None) for way in ways)
         return [trial for trial in first if trial is not None]
 
 
-def _vary_place(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
-    """Return copies of a place (see `Trial`) in which the index of parameter number `axis` is each of `indexes`."""
+def _replace_index(place: tuple[int, ...], axis: int, indexes: Iterable[int]) -> list[tuple[int, ...]]:
     return [(*place[:axis], index, *place[axis + 1 :]) for index in indexes]
 
 
@@ -153,8 +156,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _figure_of(trial: Trial, metric: str) -> int | None:
-    """Return a figure of a combination for which the spec is valid; None if the figure is unknown."""
+def _get_figure(trial: Trial, metric: str) -> int | None:
     assert trial.figures is not None
     return trial.figures[metric]
 
@@ -179,7 +181,7 @@ def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
 def _expand_range(text: str) -> list[Any]:
     """Return the values of a range such as `0.25:1.5:0.05`; any other text is a single value.
 
-    The stop is included if a step reaches it. The steps are exact: 0.25 + 0.05 is 0.3. The values are integers if
+    The stop is included if a step reaches it. Steps are exact: 0.25 + 0.05 is 0.3. The values are integers if
     start, stop and step are. Raises Flaw if the range is malformed or too long.
     """
     from fractions import Fraction
@@ -209,9 +211,9 @@ def _too_many(count: int) -> Flaw:
 def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
     """Analyse every combination of the parameters' values and return the results.
 
-    `load` returns the network for given overrides; `outside` are limits in addition to the network's own budget;
-    `order` ranks `Fit.within_budget`. Raises Flaw if there are too many combinations, WrongOverride if the spec has no
-    such parameter, and InvalidSpec if the spec is invalid for every combination.
+    `load` returns the network for given overrides; `outside` are limits in addition to the network's own budget.
+    `order` ranks the combinations in `Fit.within_budget`. Raises Flaw if there are too many combinations,
+    WrongOverride if the spec has no such parameter, and InvalidSpec if the spec is invalid for every combination.
     """
     count = prod(len(param.values) for param in params)
     if count > _MOST_COMBINATIONS:
@@ -237,25 +239,23 @@ def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Lim
 
 
 def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Report, outside: Sequence[Limit]) -> Trial:
-    """Return the result of a combination for which the spec is valid."""
     broken = tuple(problem.message for problem in find_breaches(report, outside))
     miss = max(_measure_miss(report, limit) for limit in (*report.network.budget, *outside)) if broken else 0
     return Trial(place, values, {metric: figure(report, metric) for metric in METRICS}, broken, miss)
 
 
 def _measure_miss(report: Report, limit: Limit) -> float:
-    """Return by how much the worst figure violates a limit, as a fraction of the limit; 0 if none does.
+    """Return the largest violation of a limit, as a fraction of the limit; 0 if the limit is kept.
 
-    It is inf if a figure is unknown or an output has the wrong shape.
+    It is infinite if a value is unknown or an output has the wrong shape.
     """
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
-    return max((_relative_miss(value, limit) for value in _list_figures(report, limit)), default=0)
+    return max((_relative_miss(value, limit) for value in _list_limited_figures(report, limit)), default=0)
 
 
-def _list_figures(report: Report, limit: Limit) -> list[int | None]:
-    """Return the figures that a limit applies to, with None for each unknown one."""
+def _list_limited_figures(report: Report, limit: Limit) -> list[int | None]:
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]
@@ -266,9 +266,9 @@ def _list_figures(report: Report, limit: Limit) -> list[int | None]:
 
 
 def _relative_miss(value: int | None, limit: Limit) -> float:
-    """Return by how much a figure violates a limit, as a fraction of its maximum or minimum.
+    """Return the violation of a limit by `value`, as a fraction of the maximum or minimum; 0 if the limit is kept.
 
-    It is 0 if the figure is within the limit, and inf if the figure is unknown or the maximum is 0 and exceeded.
+    It is infinite if the value is unknown, or if the maximum is 0 and exceeded.
     """
     if value is None:
         return inf

@@ -31,14 +31,14 @@ def reduce_ratio(numerator: int, denominator: int) -> Ratio:
 
 
 class TooVaried(ValueError):
-    """The intervals are too irregular to be computed: their period is too long."""
+    """Raised if intervals cannot be computed because their pattern repeats only after too many positions."""
 
 
 class Reads(NamedTuple):
-    """The interval of input positions that each output position reads, given for the outputs 0 to period - 1.
+    """The interval of input positions that each output position reads, listed for the outputs 0 to period - 1.
 
-    Output i reads the inputs low[i] to high[i], inclusive; low[i] and high[i] are None if it reads nothing. After each
-    period the intervals repeat, moved by `shift`.
+    Output i reads the inputs low[i] to high[i], inclusive; both are None if it reads nothing. The interval of
+    output i + period is the interval of output i, moved by `shift`.
     """
 
     period: int
@@ -49,18 +49,19 @@ class Reads(NamedTuple):
 
     @property
     def jump(self) -> Ratio:
-        """Input positions between neighbouring outputs: the cumulative stride."""
+        """The distance, in input positions, between the intervals of neighbouring outputs: the cumulative stride."""
         return reduce_ratio(self.shift, self.period)
 
     def sizes(self) -> list[int]:
-        """Return the interval size of each output of a period; 0 if it reads nothing."""
+        """Return the lengths of the intervals of outputs 0 to period - 1; 0 for an output that reads nothing."""
         pairs = zip(self.low, self.high, strict=True)
         return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
 
     def center(self) -> Ratio:
         """Return the centre of output 0's interval as a fraction, in input positions; 0 if no output reads anything.
 
-        If the intervals vary in length, it is the mean over one period of (centre of output i's interval) - i × jump.
+        If the period is greater than 1, it is the mean of (centre of output i's interval) - i × jump over all outputs i
+        of one period that read anything.
         """
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
@@ -85,7 +86,7 @@ SAME = Reads(1, 1, (0,), (0,))
 
 
 def fixed_reads(interval: tuple[int, int] | None) -> Reads:
-    """Return the `Reads` of outputs that all read one interval, as after global pooling; None: they read nothing."""
+    """Return `Reads` in which every output reads the same interval, as after global pooling; None: no input is read."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
@@ -108,7 +109,7 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 
     Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. For each i, the
     possible t are s / g apart, with g = gcd(s, d); some outputs read no input. `before` is p at the start of the axis.
-    Raises TooVaried.
+    Raises TooVaried if s is larger than MOST_POSITIONS.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -132,7 +133,8 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
 def adaptive_window(size: int, output_size: int) -> Reads:
     """Return the `Reads` of adaptive pooling from n (`size`) inputs to o (`output_size`) outputs.
 
-    Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried.
+    Output i reads the inputs floor(i n / o) to ceil((i + 1) n / o) - 1. Raises TooVaried if the windows repeat only
+    after more than MOST_POSITIONS outputs.
     """
     size, output_size = reduce_ratio(size, output_size)
     return _make_periodic(
@@ -141,20 +143,22 @@ def adaptive_window(size: int, output_size: int) -> Reads:
 
 
 def nearest_input(scale: Ratio) -> Reads:
-    """Return the `Reads` of nearest interpolation: output i reads input floor(i × scale).
+    """Return the `Reads` of nearest-neighbour interpolation: output i reads input floor(i × scale).
 
-    The scale is input size / output size. Raises TooVaried.
+    The scale is input size / output size in lowest terms. Raises TooVaried if its denominator exceeds MOST_POSITIONS.
     """
     size, output_size = scale
     return _make_periodic(scale, lambda i: (i * size // output_size, i * size // output_size))
 
 
 def blended_inputs(scale: Ratio, before: int) -> Reads:
-    """Return the `Reads` of linear (`before` 0) or cubic (`before` 1) interpolation.
+    """Return the `Reads` of linear (`before` = 0) or cubic (`before` = 1) interpolation.
 
-    Output i lies at the point (i + 1/2) × scale - 1/2 between the inputs and reads the `before` + 1 nearest inputs on
-    each side. If that point falls on an input, output i reads only that input, as all others have weight 0. Raises
-    TooVaried. Source: torch.nn.functional.interpolate, align_corners false.
+    Output i lies at the point (i + 1/2) × scale - 1/2 between the inputs and reads the `before` + 1 nearest inputs
+    on each side. If the point falls on an input, output i reads only that input, as all others have weight 0.
+    Raises TooVaried if the denominator of the scale (in lowest terms) exceeds MOST_POSITIONS.
+
+    Source: torch.nn.functional.interpolate, align_corners false.
     """
     size, output_size = scale
 
@@ -166,9 +170,10 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
 
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Return the `Reads` whose output i reads the inputs interval(i), given as (first, last).
+    """Return the `Reads` in which output i reads the inputs from the first to the last of `interval(i)`.
 
-    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried.
+    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried if the
+    period exceeds MOST_POSITIONS.
     """
     shift, period = scale
     if period > MOST_POSITIONS:
@@ -178,7 +183,7 @@ def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> 
 
 
 def _simplify(reads: Reads) -> Reads:
-    """Return equal `Reads` of period 1 if each interval is the previous one moved by the jump; otherwise `reads`."""
+    """Return equal `Reads` with period 1 if every interval is the previous one moved by a constant, else `reads`."""
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -190,9 +195,9 @@ def _simplify(reads: Reads) -> Reads:
 
 
 def compose_reads(outer: Reads, inner: Reads) -> Reads:
-    """Return the `Reads` of two consecutive layers as one: `inner` is the first layer, `outer` reads its output.
+    """Return the `Reads` of two layers in a row: `inner` is the first layer, `outer` the second.
 
-    Raises TooVaried.
+    Raises TooVaried if the intervals of the result repeat only after too many positions.
     """
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
@@ -214,10 +219,10 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input that are read by the outputs start, start + step, …, stop of an interval.
+    """Return the first and the last input that the outputs in `interval` read; None if they read no input.
 
-    As intervals never move backwards from one period to the next, only the first and the last period of outputs need
-    to be visited. Returns None if no input is read.
+    Only every `step`-th output of the interval counts. The first and the last period of outputs are enough to visit,
+    because intervals never move backwards from one period to the next.
     """
     if interval is None:
         return None
@@ -230,9 +235,9 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 
 
 def unite_reads(one: Reads, other: Reads) -> Reads:
-    """Return the union of two `Reads` with the same jump: for each output, the interval that spans both its intervals.
+    """Return, for each output, the smallest interval that contains its intervals in both `Reads`.
 
-    Raises TooVaried.
+    Both must have the same jump. Raises TooVaried if their common period exceeds MOST_POSITIONS.
     """
     if one == other:
         return one

@@ -18,17 +18,17 @@ Load = Callable[[Overrides], Network]
 
 
 class MemorySaving(NamedTuple):
-    """A change, and the resulting peak in bytes."""
+    """A suggested change, and the peak of activation memory in bytes after it."""
 
     change: str
     peak: int
 
 
 def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[MemorySaving]:
-    """Return the changes that lower the peak of a report, the lowest peak first.
+    """Return the changes that lower the peak of activation memory of a report, the lowest resulting peak first.
 
-    `load` returns the network of the same spec for other overrides; `overrides`, `inplace` and `fold` (whether batch
-    norms are folded) are those with which the report was made.
+    `load` returns the network of the same spec for other overrides. `overrides`, `inplace` and `fold` (whether
+    batch norms are folded) are the settings with which the report was made.
     """
     found = [
         *_try_settings(report.network, inplace, fold),
@@ -49,7 +49,6 @@ def _compute_peak(network: Network, inplace: bool) -> int:
 
 
 def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[MemorySaving]:
-    """Suggest elementwise layers in place, folded batch norms, and a batch of one sample."""
     if not inplace:
         yield MemorySaving("elementwise layers in place (without --no-inplace)", _compute_peak(network, True))
     if not fold:
@@ -60,14 +59,13 @@ def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[Memor
 
 
 def _try_dtypes(network: Network, inplace: bool) -> Iterable[MemorySaving]:
-    """Suggest narrower data types for activations."""
     for dtype in ("float16", "int8"):
         narrow = network._replace(dtype=network.dtype._replace(activations=dtype))
         yield MemorySaving(f"{dtype} activations (--dtype activations={dtype})", _compute_peak(narrow, inplace))
 
 
 def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[MemorySaving]:
-    """Suggest an input with three quarters or half of each spatial size, if the network accepts it."""
+    """Try an input with three quarters and with half of each spatial size, if the network accepts it."""
     if len(network.inputs) != 1:
         return
     [(name, shape)] = network.inputs.items()
@@ -85,7 +83,6 @@ def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inpl
 
 
 def _try_branch_orders(network: Network, inplace: bool) -> Iterable[MemorySaving]:
-    """Suggest another order of execution for one set of branches at a time."""
     sets = [group for group in network.groups if group.word == "branches"]
     for group in sets[:_MOST_SETS]:
         found = _find_best_order(network, group, inplace)
@@ -94,8 +91,8 @@ def _try_branch_orders(network: Network, inplace: bool) -> Iterable[MemorySaving
 
 
 def _find_best_order(network: Network, group: Group, inplace: bool) -> MemorySaving | None:
-    """Return the order of execution of one set of branches with the lowest peak; None if there is only one branch."""
-    branches = _find_branches(network, group)
+    """Return the execution order of the branches in `group` with the lowest peak; None if there is only one branch."""
+    branches = _list_branches(network, group)
     best: MemorySaving | None = None
     for count, order in enumerate(permutations(range(len(branches)))):
         if count == _MOST_ORDERS:
@@ -107,8 +104,7 @@ def _find_best_order(network: Network, group: Group, inplace: bool) -> MemorySav
     return best if len(branches) > 1 else None
 
 
-def _find_branches(network: Network, group: Group) -> list[Group]:
-    """Return the branches that start at the same `branches` entry (`group`), in order."""
+def _list_branches(network: Network, group: Group) -> list[Group]:
     depth = group.name.count(".") + 1
     return [
         inner
@@ -118,21 +114,16 @@ def _find_branches(network: Network, group: Group) -> list[Group]:
 
 
 def _reorder_branches(network: Network, order: list[Group], branches: list[Group]) -> Network:
-    """Return the network with the adjacent `branches` executed in the order `order`."""
     start, stop = branches[0].start, branches[-1].stop
     old = [*range(start), *(index for branch in order for index in range(branch.start, branch.stop))]
     old += range(stop, len(network.nodes))
     first = len(network.inputs)
     moved = {first + index: first + place for place, index in enumerate(old)}
-    nodes = tuple(_renumber_node(network.nodes[index], moved, first) for index in old)
+    nodes = tuple(_renumber_tensors(network.nodes[index], moved, first) for index in old)
     outputs = {name: moved.get(tensor, tensor) for name, tensor in network.outputs.items()}
     return network._replace(nodes=nodes, groups=(), outputs=outputs)
 
 
-def _renumber_node(node: Node, moved: dict[int, int], first: int) -> Node:
-    """Return a node with the new numbers of its inputs and of the owner of its weights.
-
-    `moved` has the new tensor numbers by the old ones; `first` is the number of the first node's output.
-    """
+def _renumber_tensors(node: Node, moved: dict[int, int], first: int) -> Node:
     owner = None if node.owner is None else moved[first + node.owner] - first
     return node._replace(reads=tuple(moved.get(tensor, tensor) for tensor in node.reads), owner=owner)

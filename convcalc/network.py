@@ -25,9 +25,9 @@ class Dtype(NamedTuple):
 class Node(NamedTuple):
     """A layer of a network.
 
-    `reads` are the numbers of its input tensors (see `Network`). `owner` is the index of the node whose weights it
-    uses, or None if it has its own. `path` and `line` are its place in the spec. `frozen` excludes its params from
-    training.
+    `reads` are the numbers of its input tensors (see `Network`). If the layer reuses the weights of another node,
+    `owner` is the index of that node, otherwise None. `path` and `line` locate the layer in the spec. `frozen` excludes
+    its params from training.
     """
 
     name: str
@@ -40,11 +40,12 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """One scope of the spec, which expands to the nodes from index `start` up to, but not including, `stop`.
+    """The nodes that one part of the spec expands to: those from index `start` up to, but not including, `stop`.
 
-    A scope is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec, `output`
-    the number of its output tensor. `copies` is the number of copies of a repeat. For one use of a block, `block` is
-    its name and `parameters` the values of its parameters; if a block is repeated, each copy has its own group.
+    The part is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec. `output`
+    is the number of the group's output tensor. `copies` is the number of copies of a repeat. For a use of a block,
+    `block` is the name of the block and `parameters` are the values of its parameters. If a block is repeated, each
+    copy has its own group.
     """
 
     name: str
@@ -126,7 +127,10 @@ class Network(NamedTuple):
 
 
 def matches_pattern(name: str, pattern: str) -> bool:
-    """Return whether a layer's name matches a pattern such as `block*`, or is inside a scope of that name."""
+    """Return whether a layer's name matches a pattern such as `block*`.
+
+    The name of a scope, such as `stage1`, matches all layers inside it, such as stage1.conv1.
+    """
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 
     return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

@@ -1,6 +1,6 @@
 """Defines the problems of a spec, and helpers for their messages and hints.
 
-A `Problem` says where it is (a path in the spec; line and column are added later), what is wrong and how to fix it.
+A `Problem` has its path in the spec (line and column are added later), a message, and a hint on how to fix it.
 """
 
 import re
@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 class Related(NamedTuple):
-    """Another place that a problem refers to, with a label."""
+    """Another part of the spec that a problem refers to, and the label under which it is shown."""
 
     path: Path
     label: str
@@ -53,11 +53,11 @@ class Related(NamedTuple):
 
 
 class Fix(NamedTuple):
-    """An edit that fixes a problem at its place; `convcalc.spec.edits` applies it.
+    """An edit of the spec that fixes a problem; `convcalc.spec.edits` applies it.
 
-    `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` quotes the value of a line that is
-    not valid YAML without quotes; `argument` sets an argument (`text` is `name: value`) of the layer at the path,
-    provided that the layer at the path `relies_on` follows it for all values of the spec parameters.
+    The action `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` does so for a value that
+    is not valid YAML without quotes. `argument` sets an argument of the problem's layer (`text` is `name: value`); this
+    is correct only if the layer at the path `relies_on` follows that layer for all values of the spec parameters.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
@@ -68,9 +68,9 @@ class Fix(NamedTuple):
 class Problem(NamedTuple):
     """One mistake in a spec.
 
-    `path` leads from the root of the spec to the value that is wrong, or to its key if `on_key`; `within` narrows it
-    to the characters (start, end) of a text; `span` is set if the spec was read from text. `code` is a key of `TITLES`
-    or the code of a lint rule.
+    `path` leads from the root of the spec to the wrong value, or to its key if `on_key`. `within` narrows it to the
+    characters (start, end) of a text. `span` is set if the spec was read from text. `code` is a key of `TITLES` or
+    the code of a lint rule.
     """
 
     path: Path
@@ -86,10 +86,11 @@ class Problem(NamedTuple):
 
 
 class Flaw(Exception):
-    """Raised for a wrong value by code that does not know the value's place in the file; the caller adds the place.
+    """Raised for a wrong value by code that does not know the path of the value in the spec; the caller adds the path.
 
-    `key` is the argument at fault, `where` the path inside its value (to a key there if `on_key` is true), and `within`
-    the wrong characters (start, end) of a text.
+    `key` is the name of the wrong argument. If only a part of its value is wrong, `where` is the path from the value to
+    that part; with `on_key`, a key is wrong and not its value. In a text, `within` are the start and end of the wrong
+    characters.
     """
 
     def __init__(
@@ -115,6 +116,10 @@ class Flaw(Exception):
         self.code = code
 
 
+class NotImported(Exception):
+    """A model file or module cannot be imported; the message says why."""
+
+
 def find_nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word most similar to a misspelt one, or None if no word is similar."""
     from difflib import get_close_matches  # imported only for errors: difflib costs start-up time
@@ -125,7 +130,7 @@ def find_nearest(word: str, words: Iterable[str]) -> str | None:
 
 
 def suggest_list(text: str) -> str:
-    """Return the hint to write a list in place of a tuple such as `(3, 3)`; "" for other texts."""
+    """Return a hint to write a list instead of a tuple such as `(3, 3)`; "" if the text is not a tuple."""
     if not re.fullmatch(r"\(\s*[\w$.+-]+\s*(,\s*[\w$.+-]+\s*)*,?\s*\)", text):
         return ""
     items = [item.strip() for item in text[1:-1].split(",") if item.strip()]
@@ -146,9 +151,10 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
-    """Return the fix that renames a misspelt word, or None.
+    """Return the fix that renames a misspelt word; None if it is uncertain which word was meant.
 
-    There is a fix only if one word is clearly the closest, it is not in `taken`, and `hint`, if there is one, names it.
+    There is a fix only if one word is clearly the closest and is not in `taken`. If there is a `hint`, it must also
+    name that word.
     """
     from difflib import SequenceMatcher, get_close_matches
 
@@ -164,7 +170,7 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
 
 
 def printable(text: str) -> str:
-    """Return the text with control, escape and bidi characters escaped, so that it cannot control a terminal."""
+    """Return the text with all control and bidirectional characters escaped, so that it cannot control a terminal."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(character) for character in text)
@@ -178,7 +184,7 @@ def _escape(character: str) -> str:
 
 
 def show(value: object) -> str:
-    """Return a value of a spec as error messages show it, short and printable."""
+    """Return a value of a spec as it appears in error messages: short, and without control characters."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -193,14 +199,14 @@ def show(value: object) -> str:
 
 
 def _format_list(value: object) -> str:
-    """Return nested lists in the flow style of YAML: `[1, [2, 3]]`."""
+    """Return nested lists in YAML's flow style: `[1, [2, 3]]`."""
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_format_list(item) for item in value[:20]) + "]"
     return show(value).strip("'")
 
 
 def shorten(text: str, most: int = 60) -> str:
-    """Return the text, printable and cut to at most `most` characters."""
+    """Return the text without control characters, and cut to at most `most` characters."""
     return printable(text if len(text) <= most else text[: most - 1] + "…")
 
 
@@ -216,12 +222,12 @@ def message_with_hint(problem: Problem) -> str:
 
 
 class InvalidSpec(ValueError):
-    """A spec is invalid. `problems` are all problems found, in the order of the file.
+    """Raised if a spec is invalid. `problems` are all problems found, in the order of the file.
 
-    As text, it has a line per problem with its place, message and hint.
+    As text, it has one line per problem, with the position, message and hint.
 
-    `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if the
-    file was reached through a symbolic link and must not be quoted.
+    `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if
+    the file was reached through a symbolic link and must not be quoted.
     """
 
     def __init__(self, problems: Iterable[Problem], file: str | None = None, text: str | None = None) -> None:

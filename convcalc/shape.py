@@ -13,7 +13,7 @@ MOST_AXES = max(AXIS_NAMES)
 
 
 class Shape(NamedTuple):
-    """Channels (or features) and the sizes of the spatial axes; the batch is not included. A vector has no axes."""
+    """The channels (or features) and the sizes of the spatial axes of one sample. A vector has no spatial axes."""
 
     channels: int
     spatial: tuple[int, ...] = ()

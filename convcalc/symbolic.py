@@ -1,8 +1,8 @@
 """Defines integers that record the formula from which they were computed.
 
-A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, its result carries
-its own formula, so a formula shown to users is always the one that was computed. `Notation` and `Latex` write an
-expression with symbols or with their values:
+A `Quantity` is an integer with an expression. If a method of a layer kind computes with quantities, the result records
+the formula of that computation. A formula shown to users is therefore always the one that was computed. `Notation` and
+`Latex` write an expression with symbols or with their values:
 
 >>> n = make_quantity(Symbol("n", 28))
 >>> size = (n - 3) // 2 + 1
@@ -30,7 +30,7 @@ class Symbol(NamedTuple):
     exact: bool = False
 
     def called(self, one_axis: bool) -> str:
-        """Return the name to write in a formula: `plain`, if there is one and the formula is about one axis."""
+        """Return the symbol's name in a formula: `plain` if it is set and the formula is about one axis."""
         return self.plain if one_axis and self.plain else self.name
 
 
@@ -70,7 +70,7 @@ class Power(NamedTuple):
 class Floor(NamedTuple):
     """A product with a non-integer factor (`value`), rounded down.
 
-    `product` is the same product computed in floating point, as frameworks do; it determines the result.
+    `product` is that product in floating point, as frameworks compute it; the result is `product` rounded down.
     """
 
     value: "Expression"
@@ -84,7 +84,7 @@ Expression: TypeAlias = Symbol | Constant | Sum | Product | Quotient | Power | F
 
 
 def _add(one: Expression, other: Expression, sign: int = 1) -> Expression:
-    """Return a sum (a difference with sign -1) in which equal terms, and all constants, are combined."""
+    """Return a sum in which equal terms and all constants are combined; with sign -1, return the difference."""
     found: dict[Expression | None, int] = {}  # coefficients by term; constants add up under None
     for factor, expression in ((1, one), (sign, other)):
         for coefficient, term in expression.terms if isinstance(expression, Sum) else ((1, expression),):
@@ -101,7 +101,7 @@ def _add(one: Expression, other: Expression, sign: int = 1) -> Expression:
 
 
 def _multiply(one: Expression, other: Expression) -> Expression:
-    """Return a product without factors of 1, with its sign in front; 0 if a factor is 0."""
+    """Return a product without factors of 1; a minus sign is moved to its front."""
     factors: list[Expression] = []
     negative = False
     for side in (one, other):
@@ -116,7 +116,7 @@ def _multiply(one: Expression, other: Expression) -> Expression:
 
 
 def _divide(dividend: Expression, divisor: Expression) -> Expression:
-    """Return a quotient that is rounded down, or exact if the division never leaves a remainder."""
+    """Return a quotient that is rounded down, unless the division never leaves a remainder."""
     if isinstance(dividend, Constant) and isinstance(divisor, Constant):
         return Constant(dividend.value // divisor.value)
     if divisor == Constant(1):
@@ -129,7 +129,7 @@ def _divide(dividend: Expression, divisor: Expression) -> Expression:
 
 
 def _divides_exactly(dividend: Expression, divisor: Expression) -> bool:
-    """Return whether a division never leaves a remainder, whatever the values of the symbols."""
+    """Return whether a division leaves no remainder for any values of the symbols."""
     if isinstance(divisor, Constant):
         if isinstance(dividend, Sum):
             return all(
@@ -144,14 +144,14 @@ def _divides_exactly(dividend: Expression, divisor: Expression) -> bool:
 
 
 def _is_negative(value: Expression) -> bool:
-    """Return whether an expression is a negative constant or a sum with only negative terms."""
+    """Return whether an expression is a negative constant, or a sum whose terms all have negative coefficients."""
     if isinstance(value, Constant):
         return value.value < 0
     return isinstance(value, Sum) and all(coefficient < 0 for coefficient, _ in value.terms)
 
 
 def _negate(value: Expression) -> Expression:
-    """Return the negated expression: -floor(a / b) becomes ceil(-a / b)."""
+    """Return the negated expression, in which -floor(a / b) is written as ceil(-a / b)."""
     if isinstance(value, Quotient) and value.rounding == "floor":
         return Quotient(_negate(value.dividend), value.divisor, "ceil")
     return _add(Constant(0), value, -1)
@@ -173,8 +173,7 @@ def evaluate(value: Expression) -> Fraction:
     return {"floor": Fraction(floor(quotient)), "ceil": Fraction(ceil(quotient)), "exact": quotient}[value.rounding]
 
 
-def _list_parts(value: Expression) -> tuple[Expression, ...]:
-    """Return the operands of an expression; a symbol or constant has none."""
+def _list_operands(value: Expression) -> tuple[Expression, ...]:
     if isinstance(value, Sum):
         return tuple(term for _, term in value.terms)
     if isinstance(value, Product):
@@ -188,7 +187,7 @@ def iterate_symbols(value: Expression) -> Iterator[Symbol]:
     """Yield the symbols of an expression from left to right."""
     if isinstance(value, Symbol):
         yield value
-    for part in _list_parts(value):
+    for part in _list_operands(value):
         yield from iterate_symbols(part)
 
 
@@ -266,12 +265,12 @@ class Factor(float):
 
 
 def expression_of(value: int) -> Expression:
-    """Return the expression of a number, which is a constant for a plain integer."""
+    """Return the expression of a number; a plain integer is a constant."""
     return value.expression if isinstance(value, Quantity | Factor) else Constant(int(value))
 
 
 def make_quantity(symbol: Symbol) -> Quantity:
-    """Return a symbol's value as a quantity."""
+    """Return the value of a symbol as a `Quantity`."""
     return Quantity(int(symbol.value), symbol)
 
 
@@ -291,9 +290,10 @@ class Notation:
         self.one_axis = one_axis
 
     def write(self, value: Expression, place: int = 0) -> str:
-        """Return an expression as text, in parentheses if `place` requires them.
+        """Return an expression as text, in parentheses if its position in the formula requires them.
 
-        The place is 0 for an expression that is alone, 1 for a factor, and 2 for a divisor or the base of a power.
+        `place` is that position: 0 if the expression is alone, 1 for a factor, 2 for a divisor or the base of a
+        power.
         """
         if isinstance(value, Symbol):
             return self.number(value.value) if self.numbers else self.symbol(value.called(self.one_axis))
@@ -331,7 +331,7 @@ class Notation:
         return self.rounded(value.rounding, text)
 
     def rounded(self, rounding: str, text: str) -> str:
-        """Return the text as the argument of its rounding function: `floor(text)` or `ceil(text)`."""
+        """Return `floor(text)` or `ceil(text)`; `rounding` is the name of the function."""
         return f"{rounding}({text})"
 
     def grouped(self, text: str) -> str:

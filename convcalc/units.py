@@ -55,7 +55,7 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
 
 
 def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
-    """Return the quantity that a malformed text most likely means, in the form that `parse_quantity` reads; else "".
+    """Return what a malformed quantity most likely means, in a form that `parse_quantity` accepts; "" if unclear.
 
     >>> [suggest_quantity(text, COUNT_SUFFIXES) for text in ("5e6", "5,000,000", "5MB", "5m", "-5M")]
     ['5M', '5M', '5M', '5M', '5M']
@@ -76,7 +76,7 @@ def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
 
 
 def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
-    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count; None if none is likely."""
+    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count; None if unclear."""
     if unit in suffixes:
         return unit
     if "" not in suffixes:
@@ -87,7 +87,7 @@ def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
 
 
 def _shorten_quantity(value: int, suffixes: dict[str, int]) -> str:
-    """Return a quantity exactly, with the largest suffix that needs at most two decimals: `5M`, `5.25MB`, `5000001`."""
+    """Format a quantity exactly, with the largest suffix that needs at most two decimals: `5M`, `5.25MB`, `5000001`."""
     from fractions import Fraction
 
     decimal = [(suffix, factor) for suffix, factor in suffixes.items() if "i" not in suffix]
@@ -100,17 +100,17 @@ def _shorten_quantity(value: int, suffixes: dict[str, int]) -> str:
 
 
 def format_exact(value: int | None) -> str:
-    """Return all digits in groups of three: `25,557,032`; `?` if the value is unknown."""
+    """Return a number with all digits, in groups of three: `25,557,032`; `?` if the value is unknown."""
     return "?" if value is None else f"{value:,}"
 
 
 def format_count(value: int | None) -> str:
-    """Return three or four digits with K, M, G or T: 25557032 is `25.56 M`; `?` if the value is unknown."""
+    """Return a number with three or four digits and K, M, G or T: 25557032 is `25.56 M`; `?` if it is unknown."""
     return "?" if value is None else _scaled(value, 1000, ("", "K", "M", "G", "T", "P"))
 
 
 def format_bytes(value: int | None) -> str:
-    """Return three or four digits with KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` if the value is unknown."""
+    """Return bytes with three or four digits and KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` if unknown."""
     return "?" if value is None else _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
 
 

@@ -2,7 +2,8 @@
 
 The terminal has 80 columns. A command may end with `| head -N`, which shows its first lines, or with `> FILE`. A block
 marked `console torch` or `console onnx` is run only if that package is installed, and is otherwise left alone.
-`python -m tests.documented` rewrites all pages, the fields of the JSON page and the README's picture; review the diff.
+`python -m tests.documented` rewrites all pages, the fields of the JSON page, the formats of the page on importing and
+the README's picture; review the diff.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import convcalc
 from convcalc.cli.main import run
-from tests import json_fields, picture
+from tests import format_table, json_fields, picture
 from tests.support.places import README
 
 MANUAL = Path(convcalc.__file__).parent / "manual"
@@ -88,6 +89,7 @@ def rewritten(text: str) -> str:
 
 def rewrite_all() -> None:
     json_fields.PAGE.write_text(json_fields.with_fields(json_fields.PAGE.read_text("utf-8")), encoding="utf-8")
+    format_table.PAGE.write_text(format_table.with_tables(format_table.PAGE.read_text("utf-8")), encoding="utf-8")
     picture.FILE.write_text(picture.draw(), encoding="utf-8")
     for page in PAGES:
         page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

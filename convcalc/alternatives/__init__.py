@@ -1,1 +1,1 @@
-"""Finds alternatives to convolutions: known factorisations, each built into the network to compute what it saves."""
+"""Finds alternatives to convolutions: known factorisations, each built into the network to compute its savings."""

@@ -25,15 +25,15 @@ _WINDOW_AND_MODE = (*_WINDOW, "padding_mode")
 
 
 class CannotChange(ValueError):
-    """An entry cannot be replaced in the spec; the message is the reason."""
+    """Raised if an entry cannot be replaced in the spec; the message is the reason."""
 
 
 class Convolution(NamedTuple):
     """A convolution in a spec (one entry), and every layer that is built from it.
 
-    `path` is the entry's path in the spec and `word` its layer kind. `written` holds its arguments and `options` its
-    options (such as `name`), both as the spec writes them. An entry in a block has one use per use of the block:
-    `nodes` holds the index of each use in the network's nodes, and `layers` its layer.
+    `path` is the entry's path in the spec and `word` its layer kind. `written` holds its arguments and `options`
+    its options (such as `name`), both as the spec writes them. An entry in a block is built once per use of the
+    block: `nodes` holds the index of each of these nodes in the network, and `layers` holds their layers.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class Convolution(NamedTuple):
 
     @property
     def kernels(self) -> set[tuple[int, ...]]:
-        """The distinct kernel sizes of the uses, each with one size per axis; () for a layer without kernel_size."""
+        """The distinct kernel sizes of all uses, each with one size per axis; () for a layer without kernel_size."""
         return {layer.__dict__.get("kernel_size", ()) for layer in self.layers}
 
     @property
@@ -59,7 +59,7 @@ class Convolution(NamedTuple):
         return self.word in ("conv", "pointwise_conv") and all(layer.__dict__["groups"] == 1 for layer in self.layers)
 
     def copy_arguments(self, *names: str) -> dict[str, Any]:
-        """Return the arguments with these names that the spec sets, with their values as written there."""
+        """Return the arguments in `names` that the spec sets, with their values as the spec writes them."""
         return {name: self.written[name] for name in names if name in self.written}
 
     def get_common_value(self, name: str) -> Any:
@@ -70,11 +70,11 @@ class Convolution(NamedTuple):
         return first
 
     def adapt_argument(self, name: str, reads_output: bool) -> Any:
-        """Return the value of an argument for a new layer that is not the first of those that replace the convolution.
+        """Return an argument's value for a new layer that is placed after other new layers.
 
-        `reads_output` says whether the new layer's input has as many channels as the convolution's output. An
-        expression with `$in_channels` is replaced by its value if it could have another value in the new layer. Raises
-        CannotChange if that value differs between the uses.
+        `reads_output` is true if the new layer's input has as many channels as the convolution's output. An
+        expression with `$in_channels` is replaced by its value if it could have another value in the new layer.
+        Raises CannotChange if that value differs between the uses.
         """
         value = self.written[name]
         if not isinstance(value, str) or not re.search(r"\$.*\bin_channels\b", value):
@@ -83,7 +83,7 @@ class Convolution(NamedTuple):
         return value if same else self.get_common_value(name)
 
     def select_use(self, use: int) -> "Convolution":
-        """Return the convolution with use number `use` (from 0) only, without options, with expressions evaluated."""
+        """Return the convolution with one use (number `use`, from 0), no options, and all expressions evaluated."""
         layer = self.layers[use]
         written = {name: to_json_value(value) for name, value in layer.given.items() if value is not None}
         return self._replace(written=written, options={}, nodes=(self.nodes[use],), layers=(layer,))
@@ -100,7 +100,7 @@ def _make_separable(conv: Convolution) -> list[Entry] | None:
 
 
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
-    """Return a 1×1 convolution to a quarter of the output channels, the original kernel, and a 1×1 convolution back.
+    """Return three convolutions: 1×1 to a quarter of the output channels, the original kernel, and 1×1 back.
 
     None unless this is a `conv` with groups = 1, a kernel larger than 1 and at least 4 output channels.
     """
@@ -120,7 +120,7 @@ def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
 
 
 def _quarter_channels(channels: Any) -> Any:
-    """Return a quarter of a number of channels, rounded down; for the expression `$width`, `$(width // 4)`.
+    """Return a quarter of a number of channels, rounded down; the expression `$width` becomes `$(width // 4)`.
 
     Raises CannotChange if the number is text that is not a single expression.
     """
@@ -133,7 +133,7 @@ def _quarter_channels(channels: Any) -> Any:
 
 
 def _make_stacked(conv: Convolution) -> list[Entry] | None:
-    """Return 3-wide convolutions in a row that together have the receptive field of the original kernel.
+    """Return consecutive convolutions of size 3 that together have the receptive field of the original kernel.
 
     Only the last one has the stride. None unless the kernel is odd on every axis and larger than 3 on at least one.
     """
@@ -147,16 +147,16 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
         window = {"kernel_size": _shorten([3 if number < depth else 1 for depth in depths])}
         if number == max(depths) - 1:
             window |= conv.copy_arguments("stride")
-        window |= _split_padding(conv, number, depths) | conv.copy_arguments("dilation", "padding_mode")
-        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
+        window |= _make_padding_argument(conv, number, depths) | conv.copy_arguments("dilation", "padding_mode")
+        entries.append((conv.word, {**_make_channel_arguments(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
 
-def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
-    """Return the `padding` argument of new layer `number` (from 0) in a row of 3-wide kernels; {} for padding 0.
+def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
+    """Return the `padding` argument of new layer `number` (from 0) in a row of kernels of size 3; {} for padding 0.
 
-    `depths` holds the number of 3-wide kernels per axis. These share the replaced convolution's padding as equally as
-    whole numbers allow. A word such as `same` is copied to every layer.
+    `depths` is the number of such kernels per axis. The original padding is divided among them as equally as whole
+    numbers allow. A word such as `same` is copied to every layer.
     """
     if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
@@ -171,11 +171,11 @@ def _split_padding(conv: Convolution, number: int, depths: list[int]) -> dict[st
     return {"padding": padding} if padding else {}
 
 
-def _keep_channels(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return out_channels and groups, or the multiplier, for new layer `number` (from 0) of a row.
+def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
+    """Return the channel arguments for new layer `number` (from 0) in a row: out_channels and groups, or multiplier.
 
-    The first layer has the number of output channels of the replaced convolution; the later ones keep it. {} for later
-    layers of a depthwise convolution, because the default multiplier keeps the channels.
+    The first layer changes the number of channels; later layers keep it. For later layers of a depthwise
+    convolution the result is {}, because the default multiplier keeps the channels.
     """
     if conv.word == "depthwise_conv":
         return conv.copy_arguments("multiplier") if number == 0 else {}
@@ -195,16 +195,16 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
     for number, axis in enumerate(axes):
         # the first layer also has the stride, padding and dilation of axes on which the kernel is 1
         own = {axis} | (set(range(conv.layers[0].input.axes)) - set(axes) if number == 0 else set())
-        window = {name: _restrict_to_axes(conv, name, own) for name in _WINDOW if name in conv.written}
+        window = {name: _reset_other_axes(conv, name, own) for name in _WINDOW if name in conv.written}
         window |= conv.copy_arguments("padding_mode")
-        entries.append((conv.word, {**_keep_channels(conv, number), **window, **conv.copy_arguments("bias")}))
+        entries.append((conv.word, {**_make_channel_arguments(conv, number), **window, **conv.copy_arguments("bias")}))
     return entries
 
 
-def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
-    """Return a list with the argument's value for each axis in `own`, and a neutral value for the other axes.
+def _reset_other_axes(conv: Convolution, name: str, own: set[int]) -> Any:
+    """Return an argument that keeps its value on each axis in `own`; on other axes it is 1 (for `padding`: 0).
 
-    The neutral value is 0 for `padding` and otherwise 1. A word such as `same` is returned as it is.
+    A word such as `same` is returned as it is.
     """
     written, rest = conv.written[name], 0 if name == "padding" else 1
     if written in _PADDING_WORDS:
@@ -219,9 +219,9 @@ def _restrict_to_axes(conv: Convolution, name: str, own: set[int]) -> Any:
 
 
 def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a factoring function that divides the convolution into this number of groups.
+    """Return a function that divides a convolution into this number of groups.
 
-    It returns None if the convolution is grouped already, or if the number does not divide its channels.
+    That function returns None if the convolution is grouped already, or if the number does not divide its channels.
     """
 
     def make(conv: Convolution) -> list[Entry] | None:
@@ -232,9 +232,9 @@ def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] 
 
 
 def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a factoring function that replaces the kernel by a smaller one with `factor` times the dilation.
+    """Return a function that replaces a kernel by a smaller one with `factor` times the dilation.
 
-    The effective kernel size stays the same. The function returns None if no such kernel of at least 3 exists.
+    The effective kernel size stays the same. That function returns None if no such kernel of at least 3 exists.
     """
 
     def make(conv: Convolution) -> list[Entry] | None:
@@ -258,7 +258,7 @@ def _make_unshared(conv: Convolution) -> list[Entry] | None:
 
 
 def _make_dense(conv: Convolution) -> list[Entry] | None:
-    """Return a flatten, a linear layer that connects every output value with every input value, and a reshape.
+    """Return a flatten, a linear layer from every input value to every output value, and a reshape.
 
     None unless this is a `conv` with groups = 1.
     """
@@ -275,7 +275,7 @@ def _make_dense(conv: Convolution) -> list[Entry] | None:
 
 
 def _shorten(values: list[Any]) -> Any:
-    """Return a single value if the values of all axes are equal, otherwise the list."""
+    """Return the common value of all axes if they are equal, otherwise the list."""
     return values[0] if all(value == values[0] for value in values) else values
 
 

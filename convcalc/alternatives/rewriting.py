@@ -22,7 +22,7 @@ from convcalc.spec.source import read_text
 
 
 class ConvReplacement(NamedTuple):
-    """A convolution, and the entries that replace it."""
+    """A convolution, and the entries that are to replace it."""
 
     conv: Convolution
     entries: list[Entry]
@@ -31,8 +31,8 @@ class ConvReplacement(NamedTuple):
 class RewrittenSpec(NamedTuple):
     """A changed spec: its parsed content (`root`), and the network that it describes.
 
-    `tensors` holds, by tensor number in the original network, the tensor number in the changed one. `items` maps the
-    path of each replaced entry to the entries that replace it. `names` maps the paths of other entries to the explicit
+    `tensors` holds, for each tensor number in the original network, the tensor number in the changed one. `items`
+    maps the path of each replaced entry to the new entries. `names` maps the paths of other entries to the explicit
     names that they were given.
     """
 
@@ -46,7 +46,9 @@ class RewrittenSpec(NamedTuple):
 def rewrite_spec(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement]
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises CannotChange if it would be invalid or other layers would change.
+    """Return the spec with `changes` applied.
+
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
 
     Other entries get an explicit name only if their default name would change and the spec refers to it.
     """
@@ -65,16 +67,18 @@ def rewrite_spec(
 def _try_changes(
     document: Document, network: Network, overrides: Overrides, changes: Sequence[ConvReplacement], naming: bool
 ) -> RewrittenSpec:
-    """Return the spec with `changes` applied. Raises InvalidSpec, and CannotChange if other layers would change.
+    """Return the spec with `changes` applied.
 
-    With `naming`, every other entry whose default name would change gets that name as an explicit one.
+    Raises InvalidSpec if the changed spec is invalid, and CannotChange if other layers would change.
+
+    With `naming`, every other entry whose default name would change gets its old name as an explicit one.
     """
     items = {
-        change.conv.path: _write_entries(change, _default_name(document, change.conv.path) if naming else None)
+        change.conv.path: _write_entries(change, _make_default_name(document, change.conv.path) if naming else None)
         for change in changes
     }
-    names = _list_kept_names(document, items) if naming else {}
-    root = _rebuild(document.root, (), items, names)
+    names = _list_names_to_keep(document, items) if naming else {}
+    root = _replace_and_name_entries(document.root, (), items, names)
     found = read_network(Document(root, document.file), overrides)
     sizes = {(*change.conv.path, change.conv.word): len(change.entries) for change in changes}
     return RewrittenSpec(root, found, _map_tensors(network, found, sizes), items, names)
@@ -84,7 +88,7 @@ def _try_changes(
 
 
 def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
-    """Return the entries of a replacement as they appear in the spec, with the options of the replaced entry.
+    """Return the new entries as they appear in the spec, with the options of the replaced entry.
 
     Several entries with options become one `sequence`. `name` is added if the replaced entry has no name.
     """
@@ -98,34 +102,37 @@ def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
     return [{"sequence": entries, **options}] if options else entries
 
 
-def _word_of(entry: Any) -> str:
+def _get_default_name_word(entry: Any) -> str:
     """Return the word from which the default name of an entry is made: its kind, `branches` or `sequence`."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""
 
 
-def _default_name(document: Document, path: Path) -> str:
+def _make_default_name(document: Document, path: Path) -> str:
     """Return the default name of an entry, such as `conv2` for the second `conv` of its list."""
     *body, index = path
     assert isinstance(index, int)
-    words = [_word_of(entry) for entry in value_at(document.root, tuple(body))[: index + 1]]
+    words = [_get_default_name_word(entry) for entry in value_at(document.root, tuple(body))[: index + 1]]
     return f"{words[-1]}{words.count(words[-1])}"
 
 
-def _list_kept_names(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
-    """Return the default name, by path, of each unnamed entry that a replacement earlier in its list would rename."""
+def _list_names_to_keep(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
+    """Return, by path, the default names of unnamed entries that the replacements would change."""
     found: dict[Path, str] = {}
     for path, replacing in items.items():
         *body, index = path
         assert isinstance(index, int)
-        before, after = _word_of(value_at(document.root, path)), [_word_of(item) for item in replacing]
+        before, after = (
+            _get_default_name_word(value_at(document.root, path)),
+            [_get_default_name_word(item) for item in replacing],
+        )
         if after == [before]:
             continue
         for place, entry in enumerate(value_at(document.root, tuple(body))):
-            other, word = (*body, place), _word_of(entry)
+            other, word = (*body, place), _get_default_name_word(entry)
             if place > index and word in {before, *after} and other not in items and not _has_name(entry, word):
-                found[other] = _default_name(document, other)
+                found[other] = _make_default_name(document, other)
     return found
 
 
@@ -135,26 +142,24 @@ def _has_name(entry: Any, word: str) -> bool:
     return isinstance(options, dict) and "name" in options
 
 
-def _rebuild(value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]) -> Any:
-    """Return `value`, which is at `path` in the spec, with the entries in it replaced by `items` or named by `names`.
-
-    Parts that do not change are not copied.
-    """
+def _replace_and_name_entries(
+    value: Any, path: Path, items: Mapping[Path, Sequence[Any]], names: Mapping[Path, str]
+) -> Any:
     if path in names:
         return _add_name(value, names[path])
     if not any(other[: len(path)] == path for other in (*items, *names)):
         return value
     if isinstance(value, dict):
-        return {key: _rebuild(item, (*path, key), items, names) for key, item in value.items()}
+        return {key: _replace_and_name_entries(item, (*path, key), items, names) for key, item in value.items()}
     found: list[Any] = []
     for index, item in enumerate(value):
         inside = (*path, index)
-        found += items[inside] if inside in items else [_rebuild(item, inside, items, names)]
+        found += items[inside] if inside in items else [_replace_and_name_entries(item, inside, items, names)]
     return found
 
 
 def _add_name(entry: Any, name: str) -> Any:
-    word = _word_of(entry)
+    word = _get_default_name_word(entry)
     if word in LISTS:
         return {**entry, "name": name}
     arguments = name_arguments(word, entry[word]) if isinstance(entry, dict) else {}
@@ -167,9 +172,9 @@ def _add_name(entry: Any, name: str) -> Any:
 def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
     """Return, for each tensor of the original network, its number in the changed network `found`.
 
-    The output of a replaced layer becomes that of the last layer that replaces it. `sizes` maps the path of each
-    replaced layer to the number of layers that replace it. Raises CannotChange if any other layer changes or has
-    different inputs, or if the outputs of the network change.
+    The output of a replaced layer becomes the output of the last new layer. `sizes` maps the path of each replaced
+    layer to the number of its new layers. Raises CannotChange if any other layer changes or has different inputs,
+    or if the outputs of the network change.
     """
     first = len(network.inputs)
     tensors = list(range(first))
@@ -200,12 +205,15 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 
 
 def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
-    """Return the text of the spec with the changes in `found`; comments and layout stay. Raises CannotChange."""
+    """Return the text of the spec with the changes in `found`; comments and layout are preserved.
+
+    Raises CannotChange if the text must not be quoted, or if it cannot be edited to describe the changed network.
+    """
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
     try:
-        edits = [_replace_entry(document, path, items) for path, items in found.items.items()]
-        edits += [_name_entry(document, path, name) for path, name in found.names.items()]
+        edits = [_make_replacing_edit(document, path, items) for path, items in found.items.items()]
+        edits += [_make_naming_edit(document, path, name) for path, name in found.names.items()]
         text = apply_edits(document.text, edits)
         network = read_network(read_text(text, document.file, True), overrides)
     except CannotEdit as error:
@@ -219,24 +227,32 @@ def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec)
     return text
 
 
-def _replace_entry(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """Return the edit that replaces an entry by one or more entries. Raises CannotEdit."""
+def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -> Edit:
+    """Return the edit of the text that replaces an entry by one or more entries.
+
+    Raises CannotEdit if they cannot be written at the position of the entry.
+    """
     try:
-        return replace_entry(document, path, [_block_lines(item) for item in items])
+        return replace_entry(document, path, [_format_entry(item) for item in items])
     except CannotEdit:
         return replace_entry(document, path, [[format_item(item)] for item in items])
 
 
-def _name_entry(document: Document, path: Path, name: str) -> Edit:
-    """Return the edit that gives an entry an explicit name. Raises CannotEdit."""
+def _make_naming_edit(document: Document, path: Path, name: str) -> Edit:
+    """Return the edit of the text that gives an entry an explicit name.
+
+    Raises CannotEdit for branches and sequences, and for entries whose arguments cannot be edited.
+    """
     entry = value_at(document.root, path)
-    if _word_of(entry) in LISTS:
+    if _get_default_name_word(entry) in LISTS:
         raise CannotEdit(f"the default name of {name}, a later entry, would change: give {name} a name")
-    return set_argument(document, path if isinstance(entry, str) else (*path, _word_of(entry)), "name", name)
+    return set_argument(
+        document, path if isinstance(entry, str) else (*path, _get_default_name_word(entry)), "name", name
+    )
 
 
-def _block_lines(item: Any) -> list[str]:
-    """Return an entry as lines of YAML: one line, or for a `sequence` a block with one line per inner entry."""
+def _format_entry(item: Any) -> list[str]:
+    """Return an entry as lines of YAML: one line, or for a `sequence` also one line per inner entry."""
     if not isinstance(item, dict) or "sequence" not in item:
         return [format_item(item)]
     inside = [f"  - {format_item(entry)}" for entry in item["sequence"]]

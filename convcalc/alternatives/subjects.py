@@ -15,23 +15,23 @@ from convcalc.spec.document import Document
 from convcalc.spec.entries import OPTIONS, name_arguments
 
 _WORDS = ("conv", "pointwise_conv", "depthwise_conv")
-_MOST_NAMED = 3  # layers that an error lists
+_MOST_NAMED = 3  # maximum number of layers that an error message lists
 
 
 class NoSuchLayer(ValueError):
-    """A pattern matches no convolution, or only some of the uses of an entry."""
+    """Raised if the text that selects convolutions matches none, or only some of the uses of an entry."""
 
 
 def list_convolutions(document: Document, network: Network) -> list[Convolution]:
     """Return every entry that is a convolution, in the order of first use."""
     uses: dict[Path, list[int]] = {}
     for index, node in enumerate(network.nodes):
-        if node.layer.kind in _WORDS and _is_entry(document.root, node.path):
+        if node.layer.kind in _WORDS and _has_arguments(document.root, node.path):
             uses.setdefault(node.path, []).append(index)
     return [_make_convolution(document, network, path, nodes) for path, nodes in uses.items()]
 
 
-def _is_entry(root: Any, path: Path) -> bool:
+def _has_arguments(root: Any, path: Path) -> bool:
     """Whether a node's path leads to the arguments of an entry; an entry without arguments cannot be replaced."""
     if path[-1] == "merge" or not isinstance(value_at(root, path[:-1]), dict):
         return False
@@ -46,7 +46,7 @@ def value_at(value: Any, path: Path) -> Any:
 
 
 def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
-    """Return the convolution at a path, which ends in its layer kind; `nodes` are the node indexes of its uses."""
+    """Return the convolution at a path, which ends in the layer kind; `nodes` are the indexes of its nodes."""
     arguments = name_arguments(str(path[-1]), value_at(document.root, path))
     return Convolution(
         path[:-1],
@@ -59,7 +59,7 @@ def _make_convolution(document: Document, network: Network, path: Path, nodes: S
 
 
 def map_sharers(network: Network) -> dict[int, list[int]]:
-    """Return, for each node whose weights other nodes share, the indexes of those nodes; the keys are node indexes."""
+    """Return, by index of a node, the indexes of the other nodes that share its weights."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:
@@ -68,7 +68,7 @@ def map_sharers(network: Network) -> dict[int, list[int]]:
 
 
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
-    """Raise CannotChange if the entry's kind is a parameter, or if it shares weights with another entry.
+    """Raise CannotChange if the entry's kind is a spec parameter, or if it shares weights with another entry.
 
     `sharing` is the result of `map_sharers`.
     """
@@ -83,22 +83,23 @@ def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, 
 
 
 def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions with at least one use that matches a name, a pattern or a scope.
+    """Return the convolutions with at least one use that `pattern` matches.
 
-    `pattern` may be several of these, comma-separated. Raises NoSuchLayer if one of them matches no convolution.
+    `pattern` is the name of a layer or scope, a glob such as `stage1.*`, or several of these separated by commas.
+    Raises NoSuchLayer if one of them matches no convolution.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
     chosen: set[str] = set()
     for part in pattern.split(","):
         matching = {name for name in names if matches_pattern(name, part)}
         if not matching:
-            raise NoSuchLayer(_no_such_layer(names, network, part))
+            raise NoSuchLayer(_describe_no_match(names, network, part))
         chosen |= matching
     return [conv for conv in convs if not chosen.isdisjoint(names_of(conv, network))]
 
 
 def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions of which every use matches a pattern (see `select_by_any_use`).
+    """Return the convolutions whose uses all match a pattern (see `select_by_any_use`).
 
     Raises NoSuchLayer if there is none, or if the pattern matches only some of the uses of an entry.
     """
@@ -107,7 +108,7 @@ def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: 
     for conv in found:
         others = [name for name in names_of(conv, network) if not any(matches_pattern(name, part) for part in parts)]
         if others:
-            raise NoSuchLayer(_only_some_uses(conv, network, others))
+            raise NoSuchLayer(_describe_missed_uses(conv, network, others))
     return found
 
 
@@ -116,8 +117,7 @@ def names_of(conv: Convolution, network: Network) -> list[str]:
     return [network.nodes[node].name for node in conv.nodes]
 
 
-def _no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
-    """Return the message that a pattern matches no convolution."""
+def _describe_no_match(names: Sequence[str], network: Network, pattern: str) -> str:
     for node in network.nodes:
         if node.name == pattern:
             return f"{pattern} is {node.layer.kind}; only {', '.join(_WORDS)} have alternatives"
@@ -129,8 +129,11 @@ def _no_such_layer(names: Sequence[str], network: Network, pattern: str) -> str:
     return f"no convolution {show(pattern)}: {hint}"
 
 
-def _only_some_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
-    """Return the message that a pattern misses the uses `others` of an entry, with a pattern that matches all uses."""
+def _describe_missed_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
+    """Return the error message for a LAYER that matches some uses of an entry, but not the uses named in `others`.
+
+    The message suggests a LAYER that matches all uses.
+    """
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
     place = f" in block {show(conv.path[1])}" if conv.path[0] == "blocks" else ""
@@ -145,7 +148,10 @@ def _only_some_uses(conv: Convolution, network: Network, others: Sequence[str]) 
 
 
 def pattern_of(conv: Convolution, network: Network) -> str:
-    """Return a name, pattern, or comma-separated patterns that match all uses of an entry and no other convolution."""
+    """Return the text, such as `conv1` or `stage1.*.conv1`, that selects all uses of an entry and no other convolution.
+
+    The text can consist of several patterns separated by commas.
+    """
     own = names_of(conv, network)
     if len(own) == 1:
         return own[0]
@@ -170,7 +176,7 @@ def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
 
 
 def common_pattern(names: Sequence[str]) -> str:
-    """Return a pattern of the first and last dot-separated parts that all names share, such as `stage1.*.conv1`."""
+    """Return a pattern of the first and last dot-separated parts that are the same in all names: `stage1.*.conv1`."""
     parts = [name.split(".") for name in names]
     start = min(_count_common_start(parts), min(map(len, parts)) - 1)
     stop = _count_common_start([one[start:][::-1] for one in parts])
@@ -178,7 +184,7 @@ def common_pattern(names: Sequence[str]) -> str:
 
 
 def _common_letters(names: Sequence[str]) -> str:
-    """Return a pattern of the first and last characters that all names share, such as `stage*.conv1`."""
+    """Return a pattern of the first and last characters that are the same in all names: `stage*.conv1`."""
     start = _count_common_start(names)
     stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"

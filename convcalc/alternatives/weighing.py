@@ -19,10 +19,10 @@ from convcalc.spec.inputs import Overrides
 
 
 class _Figures(NamedTuple):
-    """The cost of all uses of an entry, or of the entries that replace it.
+    """The total cost of all uses of an entry, or of the new layers that replace them.
 
-    `params` counts elements; `macs` and `flops` are for the whole batch; `weight_memory` is the bytes of the weights,
-    `activation_memory` the bytes of the outputs of all layers.
+    `params` counts elements; `macs` and `flops` are for the whole batch; `weight_memory` is the bytes of the
+    weights, and `activation_memory` the bytes of the outputs of all layers.
     """
 
     params: int
@@ -51,8 +51,9 @@ class Option(NamedTuple):
 class Alternative(NamedTuple):
     """An option built into the network: the changed spec and the report of its network.
 
-    `before` is the report of the entry's first use, `after` that of the last layer that replaces this use. `same_shape`
-    and `same_field` are true if the output shape and the receptive field, respectively, stay the same for all uses.
+    `before` is the report of the layer that is the first use of the replaced entry, and `after` is the report of the
+    last of the new layers at its position. `same_shape` and `same_field` tell whether the output shape and the
+    receptive field stay the same for all uses.
     """
 
     option: Option
@@ -65,11 +66,11 @@ class Alternative(NamedTuple):
 
 
 class UnknownFigure(ValueError):
-    """The figure by which alternatives are to be ranked is unknown for the network."""
+    """Raised if the metric by which alternatives are to be ranked is unknown for the network."""
 
 
 class Refused(NamedTuple):
-    """A factoring that cannot change a convolution, and the reason; `factoring` is "" if no factoring can change it."""
+    """A convolution that a factoring cannot replace, and the reason; `factoring` is "" if none can replace it."""
 
     conv: Convolution
     factoring: str
@@ -100,7 +101,7 @@ def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[O
 def _make_option(conv: Convolution, factoring: str, network: Network) -> Option | None:
     """Return the alternative that a factoring makes, with its cost; None if the factoring does not apply.
 
-    Raises CannotChange if the convolution cannot be replaced by it.
+    Raises CannotChange if the factoring applies but the convolution cannot be replaced.
     """
     entries = FACTORINGS[factoring].make(conv)
     if entries is None:
@@ -113,19 +114,19 @@ def _make_option(conv: Convolution, factoring: str, network: Network) -> Option 
         except Flaw as flaw:
             raise CannotChange(flaw.message) from None
         after.append(_add_costs(made, network, network.nodes[node].owner is None))
-    return Option(conv, factoring, entries, cost_of(conv, network), _total(after))
+    return Option(conv, factoring, entries, cost_of(conv, network), _sum_figures(after))
 
 
 def cost_of(conv: Convolution, network: Network) -> _Figures:
-    """Return the cost of all uses of an entry."""
+    """Return the total cost of all uses of an entry."""
     uses = zip(conv.nodes, conv.layers, strict=True)
-    return _total(_add_costs([layer], network, network.nodes[node].owner is None) for node, layer in uses)
+    return _sum_figures(_add_costs([layer], network, network.nodes[node].owner is None) for node, layer in uses)
 
 
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
-    """Return the layers of consecutive entries; `shape` is the input of the first one. Raises Flaw.
+    """Return the layers of consecutive entries, whose arguments must not contain expressions.
 
-    The arguments must not contain expressions.
+    `shape` is the input shape of the first layer. Raises Flaw if a layer is not possible with its input.
     """
     layers: list[Layer] = []
     for word, arguments in entries:
@@ -137,7 +138,7 @@ def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
 def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figures:
     """Return the total cost of layers, whose costs must be known.
 
-    `owned` is false if the layers use the weights of another layer; their params and weight memory are then 0.
+    If `owned` is false, the layers use the weights of another layer: their params and weight memory are then 0.
     """
     found = []
     for layer in layers:
@@ -149,18 +150,17 @@ def _add_costs(layers: Iterable[Layer], network: Network, owned: bool) -> _Figur
         weights = spent.weight_memory if owned else 0
         flops = spent.multiplications + spent.additions
         found.append(_Figures(spent.params if owned else 0, spent.macs, flops, weights, given))
-    return _total(found)
+    return _sum_figures(found)
 
 
-def _total(found: Iterable[_Figures]) -> _Figures:
-    """Return the sums of params, of MACs, and so on."""
+def _sum_figures(found: Iterable[_Figures]) -> _Figures:
     return _Figures(*map(sum, zip(*found, strict=True)))
 
 
 class Found(NamedTuple):
-    """The alternatives that save most, the number of further ones, and the options that cannot be built.
+    """The alternatives that save most, the number of further alternatives, and the options that cannot be built.
 
-    `only_lower` is true if alternatives that do not lower the figure that they are sorted by are left out.
+    `only_lower` is true if alternatives that do not lower the metric by which they are sorted are left out.
     """
 
     alternatives: list[Alternative]
@@ -178,10 +178,10 @@ def find_alternatives(
     rows: int | None,
     only_lower: bool,
 ) -> Found:
-    """Return the `rows` alternatives (None: all) that save most of a figure of the whole network, largest saving first.
+    """Return the `rows` alternatives (None: all) that lower a metric of the whole network most, largest saving first.
 
-    `by` is the figure, a name in `FIGURES`. With `only_lower`, alternatives that do not lower it are left out. Raises
-    UnknownFigure if it is unknown for this network.
+    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower the metric are left out.
+    Raises UnknownFigure if the metric of the network is unknown.
     """
     if by in _Figures._fields:  # sums over layers, so options can be ranked before they are built
         ranked = sorted(options, key=lambda option: -option.saving(by))
@@ -196,7 +196,10 @@ def find_alternatives(
 
 
 def _find_saving(before: Report, after: Report, by: str) -> int:
-    """Return by how much a figure of a network is lower after a change. Raises UnknownFigure."""
+    """Return how much lower the metric `by` is in the report `after`; negative if it is higher.
+
+    Raises UnknownFigure if the metric is unknown in either report.
+    """
     old, new = figure(before, by), figure(after, by)
     if old is None or new is None:
         raise UnknownFigure(f"{by} is unknown for this network")
@@ -204,7 +207,10 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 
 
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
-    """Return an option built into the network. Raises CannotChange."""
+    """Return the network with the option in place of the convolution.
+
+    Raises CannotChange if the changed spec would be invalid or if other layers would change.
+    """
     network = report.network
     spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])
     changed = analyse(spec.network)
@@ -225,7 +231,7 @@ def build_options(
 ) -> tuple[list[Alternative], list[Refused]]:
     """Return the first `rows` options (None: all) that can be built into the network, and those that cannot.
 
-    Options after the last one that was built are not tried.
+    No further options are tried after the last one that was built.
     """
     alternatives: list[Alternative] = []
     refused: list[Refused] = []

@@ -18,14 +18,14 @@ _CODE = "CV100"
 _MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
-_MOST_NAMED = 3  # layers named in a hint
+_MOST_NAMED = 3  # maximum number of layers named in a hint
 
 
 class BudgetUse(NamedTuple):
     """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`.
 
-    An unknown figure is `?`. `percent` is empty if the figure is unknown, and for a minimum, a maximum of 0 or
-    an output shape.
+    An unknown amount is `?`. `percent` is empty if the amount is unknown, and for a minimum, a maximum of 0 or an
+    output shape.
     """
 
     budget: str
@@ -35,9 +35,10 @@ class BudgetUse(NamedTuple):
 
 
 class _LimitedFigure(NamedTuple):
-    """A figure with a limit: its smallest and its largest value, which differ only for receptive fields with axes.
+    """The smallest and the largest value of a quantity that has a limit; None means unknown.
 
-    Both are None if it is unknown. `where` is the start of messages about it, such as `conv1: `; "" for a total.
+    They differ only for a receptive field. `where` is the start of messages about the quantity, such as `conv1: `;
+    it is empty for a total.
     """
 
     where: str
@@ -53,40 +54,39 @@ def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
     """Return how much of the spec's budget and of further limits (`outside`) is used, in the order of the limits.
 
-    If a limit applies to all layers that match a pattern, only one layer is returned: the first whose figure is unknown
-    or, if all are known, the one with the largest figure (for a maximum) or the smallest (for a minimum).
+    For a limit on all layers that match a pattern, the result is that of a single layer: the first one with an unknown
+    value or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
     """
     uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
 
 
 def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
-    for name, shape in _limited_shapes(report, limit).items():
+    for name, shape in _select_limited_shapes(report, limit).items():
         required = "×".join(map(str, limit.shape or ()))
         yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
-    found = _limited_figures(report, limit)
+    found = _select_limited_figures(report, limit)
     if limit.pattern is None:
         for one in found:
-            yield from _measure_bounds(limit, one)
+            yield from _compare_with_bounds(limit, one)
         return
     unknown = next((one for one in found if one.largest is None), None)
     largest = unknown or max(found, key=lambda one: one.largest or 0)
     smallest = unknown or min(found, key=lambda one: one.smallest or 0)
-    yield from _measure_bounds(limit._replace(minimum=None), largest)
-    yield from _measure_bounds(limit._replace(maximum=None), smallest)
+    yield from _compare_with_bounds(limit._replace(minimum=None), largest)
+    yield from _compare_with_bounds(limit._replace(maximum=None), smallest)
 
 
-def _limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
-    """Return the shapes of the outputs whose shape a limit prescribes; empty for a limit on a figure."""
+def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
     if limit.shape is None:
         return {}
     return {name: shape for name, shape in report.outputs().items() if limit.output in (None, name)}
 
 
-def _limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
-    """Return the figures to which a limit applies; empty for a limit on shapes.
+def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
+    """Return the values that a limit applies to; empty for a limit on shapes.
 
-    They are those of the layers that match its pattern, the receptive fields of the outputs, or the network's total.
+    They are one value per matching layer, one receptive field per output, or the network's total.
     """
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
@@ -96,20 +96,19 @@ def _limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
         return []
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
-        return [_LimitedFigure(f"{layer}: ", *_field_bounds(field)) for layer, field in fields]
+        return [_LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
     value = figure(report, limit.metric)
     return [_LimitedFigure("", value, value)]
 
 
-def _field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
-    """Return the smallest and the largest size of a receptive field along any axis; (None, None) if it is unknown."""
+def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
+    """Return the smallest and the largest size of a receptive field over all axes; (None, None) if it is unknown."""
     if field.size is None:
         return None, None
     return min(field.size_min or field.size, default=0), max(field.size, default=0)
 
 
-def _measure_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
-    """Yield how much of the maximum is used, and how the figure compares with the minimum."""
+def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
     name = found.where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
     used = ["?" if value is None else short(value) for value in (found.smallest, found.largest)]
@@ -126,34 +125,34 @@ def _metric_name(metric: str) -> str:
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
-    """Yield the violations of one limit."""
-    for name, shape in _limited_shapes(report, limit).items():
+    for name, shape in _select_limited_shapes(report, limit).items():
         if shape.sizes != limit.shape:
             required = "×".join(map(str, limit.shape or ()))
             yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
-    for where, smallest, largest in _limited_figures(report, limit):
-        hint = "" if where else _largest_hint(report, limit.metric)
+    for where, smallest, largest in _select_limited_figures(report, limit):
+        hint = "" if where else _write_hint_on_largest(report, limit.metric)
         yield from _check_bounds(limit._replace(minimum=None), largest, where, hint)
         if smallest is not None:
             yield from _check_bounds(limit._replace(maximum=None), smallest, where, hint)
 
 
 def figure(report: Report, metric: str) -> int | None:
-    """Return the network's figure for a metric; None if unknown."""
+    """Return the network's value of a metric, such as `params`; None if it is unknown."""
     found: int | None = getattr(report.totals, metric)
     return found
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
-    """Return one layer's figure for a metric; None if unknown."""
+    """Return one layer's value of a metric, such as `params`; None if it is unknown."""
     found: int | None = getattr(layer, metric)
     return found
 
 
 def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
-    """Yield a violation if a figure is unknown, above its maximum or below its minimum.
+    """Yield a violation if a value is unknown, above its maximum or below its minimum.
 
-    `where` is the start of the message, such as `conv1: `; `hint` is the hint, except for a minimum.
+    `where` is the start of the message, such as `conv1: `. The `hint` is left out if the value is below its
+    minimum.
     """
     metric = limit.metric
     name = _metric_name(metric)
@@ -162,16 +161,18 @@ def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Ite
         message = f"{where}{name} {'are' if is_count else 'is'} unknown, so the budget cannot be verified"
         yield _make_problem(limit, message, hint)
         return
-    shown = f"{value:,} {name if value != 1 else name[:-1]}" if is_count else f"{name} of {_figure_text(metric, value)}"
+    shown = (
+        f"{value:,} {name if value != 1 else name[:-1]}" if is_count else f"{name} of {_format_figure(metric, value)}"
+    )
     if limit.maximum is not None and value > limit.maximum:
         verb = "exceed" if is_count and value != 1 else "exceeds"
         by = f" by {_percent_text(value - limit.maximum, limit.maximum)}" if limit.maximum else ""
-        most = _figure_text(metric, limit.maximum)
+        most = _format_figure(metric, limit.maximum)
         yield _make_problem(limit, f"{where}{shown} {verb} the budget of {most}{by}", hint)
     if limit.minimum is not None and value < limit.minimum:
         verb = "are" if is_count and value != 1 else "is"
         by = _percent_text(limit.minimum - value, limit.minimum)
-        least = _figure_text(metric, limit.minimum)
+        least = _format_figure(metric, limit.minimum)
         yield _make_problem(limit, f"{where}{shown} {verb} below the minimum of {least} by {by}", "")
 
 
@@ -180,10 +181,10 @@ def _make_problem(limit: Limit, message: str, hint: str) -> Problem:
     return Problem(limit.path, message + origin, _CODE, hint)
 
 
-def _figure_text(metric: str, value: int | None) -> str:
-    """Return a figure as text, memory in bytes and in larger units: `262,144 B (256.0 KiB)`; `?` if it is unknown.
+def _format_figure(metric: str, value: int | None) -> str:
+    """Return a value as text; for memory, in bytes and a larger unit: `262,144 B (256.0 KiB)`; `?` if unknown.
 
-    All digits are shown, so that a figure just above its limit differs visibly from the limit.
+    All digits are shown, so that a value just above its limit differs visibly from the limit.
     """
     if value is None:
         return "?"
@@ -196,8 +197,8 @@ def _percent_text(part: int, whole: int) -> str:
     return f"{100 * part / whole:,.1f}%"
 
 
-def _largest_hint(report: Report, metric: str) -> str:
-    """Return a hint that names the layers with the largest figures, or those whose figure is unknown; "" for `layers`.
+def _write_hint_on_largest(report: Report, metric: str) -> str:
+    """Return a hint that names the layers with the largest values, or with unknown ones; "" for the metric `layers`.
 
     For peak memory, it names the layer at which the peak occurs.
     """
@@ -220,10 +221,10 @@ def _unknown_hint(report: Report, metric: str) -> str:
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
-    """Return the receptive field of each output of the network, with the name of the layer it belongs to.
+    """Return, for each network output by name, the name of a layer and the receptive field of that layer.
 
-    A layer after global pooling has no positions. If the network's only output comes from such a layer, the last layer
-    that has positions is used instead.
+    The layer is the one that produces the output. If the network's only output comes from a layer without positions
+    (after global pooling), the last layer with positions is returned instead.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

@@ -10,7 +10,7 @@ from convcalc.units import tensor_bytes
 
 
 class Cost(NamedTuple):
-    """The cost of a layer: elements, operations for a whole batch (None: unknown), and bytes of params and buffers."""
+    """The cost of a layer: elements, operations for a whole batch (None: unknown), and the bytes of its weights."""
 
     params: int
     buffers: int
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
-    """Return the cost of a layer, including its weights, as if it did not share those of another layer."""
+    """Return the cost of a layer; its weights are counted even if the layer shares them with another one."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
     stored = 0
     for elements in weights + buffers:
@@ -44,5 +44,5 @@ def _scale_to_batch(batch: int, operations: int | None) -> int | None:
 
 
 def activation_bytes(shape: Shape, dtype: Dtype, batch: int) -> int:
-    """Return the bytes of a tensor of activations for a whole batch; `shape` is that of one sample."""
+    """Return the bytes of a tensor of activations for a whole batch; `shape` is the shape of one sample."""
     return tensor_bytes(batch * shape.elements, dtype.activations)

@@ -24,7 +24,8 @@ from convcalc.analysis.positions import (
 from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
-from convcalc.layers.reshape import Slice
+from convcalc.layers.reshape import Reshape, Slice
+from convcalc.layers.tokens import Map
 from convcalc.network import Network
 from convcalc.shape import Shape
 
@@ -33,7 +34,7 @@ Box = tuple[tuple[int, int] | None, ...]  # first and last position per axis; No
 
 
 class Coverage:
-    """Computes, on demand and per tensor, the part of a network's input that the whole tensor depends on."""
+    """Computes, for any tensor of a network, the part of the network's input that the tensor depends on."""
 
     def __init__(self, network: Network, size: tuple[int, ...]) -> None:
         self.network = network
@@ -45,7 +46,7 @@ class Coverage:
         self.known: dict[int, Box | None] = {}
 
     def box(self, tensor: int) -> Box | None:
-        """Return the first and last input position per axis that a tensor depends on; None if unknown."""
+        """Return, per axis, the first and last input position that a tensor depends on; None if unknown."""
         first = len(self.network.inputs)
         for node in self.network.nodes[len(self.full) - first : tensor + 1 - first]:
             reads_every = _reads_every_position(node.layer)
@@ -69,7 +70,7 @@ class Coverage:
                 sets = needed.pop(number)
                 part = self._find_known_part(number, sets)
                 if part is None:
-                    is_known = self._add_needs(number, sets, needed) and is_known
+                    is_known = self._add_needed_positions(number, sets, needed) and is_known
                 else:
                     seen = _unite_sets(seen, part)
         except (TooLarge, TooVaried):
@@ -78,9 +79,9 @@ class Coverage:
         return box if is_known or box == self.all else None
 
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
-        """Return the input positions of the network that the positions `sets` of a tensor depend on.
+        """Return the network's input positions on which the positions `sets` of a tensor depend.
 
-        Returns None if they are not known yet: the layer that produces the tensor must be traced first.
+        Returns None if they are not known before the layer that produces the tensor is traced.
         """
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
@@ -90,11 +91,11 @@ class Coverage:
             return None
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
-    def _add_needs(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add to `needed` which positions of a layer's inputs are needed to compute the positions `sets` of its output.
+    def _add_needed_positions(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
+        """Add to `needed` the positions of a layer's inputs from which the positions `sets` of its output are computed.
 
-        `tensor` is the number of that output. Returns False if the positions of some input are unknown. Raises
-        TooLarge and TooVaried.
+        `tensor` is the number of the output. Returns False if the positions of some input are unknown. Raises
+        TooLarge or TooVaried if the positions would take too long to compute.
         """
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
@@ -108,7 +109,6 @@ class Coverage:
 
 
 def _all_positions(shape: Shape) -> Sets:
-    """Return the set of all positions for every axis, or of all features of a vector. Raises TooLarge."""
     return tuple(map(full_set, shape.spatial or (shape.channels,)))
 
 
@@ -130,9 +130,9 @@ def _reads_every_position(layer: Layer) -> bool:
 
 
 def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """Return, per input of a layer, which positions are needed to compute the output positions `sets`; None if unknown.
+    """Return, per input of a layer, the positions from which the output positions `sets` are computed.
 
-    Raises TooLarge and TooVaried.
+    None means that they are unknown. Raises TooLarge or TooVaried if they would take too long to compute.
     """
     reach = layer.reach()
     if reach == "unknown":
@@ -143,14 +143,13 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
         return _find_needed_features(layer, sets[0])
     if isinstance(layer, Concat) and layer.place:
         return _find_joined_positions(layer, sets)
+    if reach == "elsewhere" and not isinstance(layer, Reshape | Map):
+        every = sets == _all_positions(layer.output)
+        return [_all_positions(shape) if every else None for shape in layer.inputs]
     return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
-    """Return which positions of one input (`shape`) are needed to compute the output positions `sets`.
-
-    `reach` says how the layer reads its inputs. Raises TooLarge.
-    """
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
     if reach == "same" and 0 < shape.axes == output.axes:
@@ -179,9 +178,12 @@ def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return, per input of a slice or concatenation of vectors, which features end up in `features` of the output."""
+    """Return, for each input vector of a slice or concat, the set of its features that are copied to the output.
+
+    `features` is the set of the output features to consider; bit i of a set stands for feature i.
+    """
     if isinstance(layer, Slice):
-        return [(features << layer.channels[0],)]
+        return [(find_read_positions(layer.selected(), features, layer.input.channels),)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
         found.append((features & full_set(shape.channels),))

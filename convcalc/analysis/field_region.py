@@ -12,11 +12,11 @@ Interval = tuple[int, int]
 
 
 class Region(NamedTuple):
-    """The input region that a position depends on: an interval per axis, from the first to the last input position.
+    """The input region that one output position depends on: per axis, the first and the last input position.
 
-    `unclipped` may extend beyond the input, `clipped` is the part within it, and `outside` is the share of the region
-    beyond the input. Both regions are None if the position depends on no input; `clipped` is also None if the region
-    lies entirely beyond the input.
+    `unclipped` may extend beyond the input, `clipped` is the part within it, and `outside` is the share of the
+    region beyond the input. Both regions are None if the position depends on no input. `clipped` is also None if
+    the region lies entirely beyond the input.
     """
 
     position: tuple[int, ...]
@@ -26,11 +26,11 @@ class Region(NamedTuple):
 
 
 class NoRegion(ValueError):
-    """The layer or position does not exist, or its receptive field is unknown."""
+    """Raised if the layer or position does not exist, or if its receptive field is unknown."""
 
 
 def find_layer(report: Report, name: str) -> int:
-    """Return the index of the layer with a name or, for the name of a scope, of the layer that produces its output.
+    """Return the index of the layer with this name; the name of a scope stands for the layer that produces its output.
 
     Raises NoRegion, with a suggestion, if no layer or scope has this name.
     """
@@ -48,7 +48,7 @@ def find_layer(report: Report, name: str) -> int:
 
 
 def middle_position(report: Report, index: int) -> tuple[int, ...]:
-    """Return the middle position of a layer's output."""
+    """Return the indexes, per axis, of the middle position of a layer's output."""
     return tuple(size // 2 for size in report.layers[index].output_shape.spatial)
 
 
@@ -76,7 +76,7 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
     known = [interval for interval in found if interval is not None]
     if len(known) < len(found):
         return Region(position, None, None, (0, 1))
-    return Region(position, tuple(known), _clip_to_input(known, size), _share_outside(known, size))
+    return Region(position, tuple(known), _clip_to_input(known, size), _compute_share_outside(known, size))
 
 
 def _find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
@@ -94,13 +94,12 @@ def _find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
 
 
 def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
-    """Return the intervals clipped to the input; None if the region lies entirely beyond it."""
+    """Return the part of each interval that is within the input; None if the region lies entirely beyond it."""
     cut = [(max(low, 0), min(high, length - 1)) for (low, high), length in zip(intervals, size, strict=True)]
     return tuple(cut) if all(low <= high for low, high in cut) else None
 
 
-def _share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
-    """Return the share of a region that lies beyond the input."""
+def _compute_share_outside(intervals: list[Interval], size: tuple[int, ...]) -> Ratio:
     whole = prod(high - low + 1 for low, high in intervals)
     inner = _clip_to_input(intervals, size)
     inside = 0 if inner is None else prod(high - low + 1 for low, high in inner)

@@ -1,4 +1,4 @@
-"""The one list of a network's figures: their names, and the headers under which tables show them.
+"""Lists the metrics of a network, such as `params`: their names, and the headers under which tables show them.
 
 `figure` takes a report and a name, such as `peak_memory`, and returns a whole number, or None if it is unknown.
 """
@@ -24,9 +24,9 @@ FIGURES: dict[str, str] = {
 
 
 def figure(report: Report, name: str) -> int | None:
-    """Return one figure of a network: a count, or bytes, or the largest side of the receptive field in positions.
+    """Return a metric of a network by name: a count, bytes, or the largest size of the receptive field in positions.
 
-    Returns None if the figure is unknown.
+    Returns None if it is unknown.
     """
     if name == "training_memory":
         return report.training().total
@@ -37,12 +37,12 @@ def figure(report: Report, name: str) -> int | None:
 
 
 def figures_of(report: Report) -> dict[str, int | None]:
-    """Return all figures of a network by name; None for each unknown one."""
+    """Return all metrics of a network by name, such as `params`; an unknown one is None."""
     return {name: figure(report, name) for name in FIGURES}
 
 
 def find_figure(name: str) -> str | None:
-    """Return the key in `FIGURES` for a name or header, such as `Peak memory` or `peak`; None if there is none."""
+    """Return the key in `FIGURES` for a name or header such as `Peak memory` or `peak`; None if there is none."""
     words = name.lower().replace("_", " ")
     return next(
         (known for known, header in FIGURES.items() if words in (known.replace("_", " "), header.lower())), None

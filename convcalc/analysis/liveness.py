@@ -13,9 +13,10 @@ from convcalc.network import Network
 
 
 class Liveness(NamedTuple):
-    """The live bytes at each node (`live`) and the largest of them (`peak`).
+    """The bytes of all live tensors at each node (`live`), and the largest of these sums (`peak`).
 
-    `peak_at` is the index of the node with the peak, `peak_tensors` are the numbers of the tensors that are live there.
+    `peak_at` is the index of the node with the peak; `peak_tensors` are the numbers of the tensors that are live while
+    this node runs.
     """
 
     live: tuple[int, ...]
@@ -24,8 +25,8 @@ class Liveness(NamedTuple):
     peak_tensors: tuple[int, ...]
 
 
-def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
-    """Return, per tensor, the number of the tensor whose memory it uses: itself, or one that it views or overwrites."""
+def _find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
+    """Return, per tensor, the number of the tensor whose memory it uses: itself, or the one it views or overwrites."""
     first = len(network.inputs)
     readers = count_readers(network)
     owner = list(range(first))
@@ -44,9 +45,9 @@ def _find_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[
 
 
 def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
-    """Whether a layer with output `number` may overwrite a tensor: nothing else reads it, and the sizes are equal.
+    """Whether the layer with output `number` may overwrite a tensor: nothing else reads it, and the sizes are equal.
 
-    If the tensor is a view, the same must hold for the tensor that it views.
+    If the tensor is a view, both conditions must also hold for the tensor that it views.
     """
     first = len(network.inputs)
     if sizes[tensor] != sizes[number]:
@@ -59,7 +60,7 @@ def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Seq
 
 
 def count_readers(network: Network) -> list[int]:
-    """Return the number of readers of each tensor; being an output of the network counts as one reader."""
+    """Return, by tensor number, how many layers read each tensor; a network output counts as one more reader."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
         for tensor in node.reads:
@@ -70,10 +71,10 @@ def count_readers(network: Network) -> list[int]:
 
 
 def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
-    """Return, per tensor, the index of the node after which its memory is free; -1 if no node uses its memory.
+    """Return, by tensor number, the index of the node after which the memory of the tensor is free.
 
-    `owner` is the result of `_find_owners`; a tensor that uses the memory of another has -1. Memory of the network's
-    outputs is free after the last node.
+    It is -1 if no node uses the tensor, or if the tensor uses the memory of another tensor. `owner` is the result
+    of `_find_memory_owners`. The memory of the network's outputs is free after the last node.
     """
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
@@ -87,13 +88,13 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
 
 
 def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return how many bytes are live at each node, and their peak, given the bytes of every tensor (`sizes`).
+    """Return how many bytes are live at each node, and their peak; `sizes` are the bytes of every tensor.
 
-    `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input counts until its
-    last reader has run.
+    `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input is live until
+    its last reader has run.
     """
     first = len(network.inputs)
-    owner = _find_owners(network, sizes, inplace)
+    owner = _find_memory_owners(network, sizes, inplace)
     last = _find_last_uses(network, owner)
     freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):

@@ -22,11 +22,11 @@ Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
 
 class TooLarge(ValueError):
-    """A set would have more than MOST_BITS positions."""
+    """Raised if a set would have more than MOST_BITS positions."""
 
 
 def full_set(count: int) -> int:
-    """Return the set of the positions 0 to count - 1. Raises TooLarge."""
+    """Return the set of the positions 0 to count - 1. Raises TooLarge if `count` exceeds MOST_BITS."""
     if count > MOST_BITS:
         raise TooLarge
     return (1 << count) - 1
@@ -38,11 +38,14 @@ def find_ends(positions: int) -> tuple[int, int] | None:
 
 
 def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
-    """Return the set of inputs that a set of outputs reads, on an input axis of `size` positions. Raises TooLarge."""
+    """Return the set of input positions that a set of output positions (`outputs`) reads.
+
+    `size` is the length of the input axis. Raises TooLarge if an intermediate set would be too large.
+    """
     inside = full_set(size)
     if reads.period == reads.shift == 1:
-        return _read_taps(reads, 0, outputs) & inside
-    digits = bin(outputs)[:1:-1]  # from position 0 on
+        return _find_inputs_of_residue(reads, 0, outputs) & inside
+    digits = bin(outputs)[:1:-1]  # digit i is 1 if position i is in the set
     found = 0
     for residue, low, high in zip(range(len(digits)), reads.low, reads.high, strict=False):
         if low is None or high is None:
@@ -50,36 +53,36 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
         first, last = 0, len(digits)
         if reads.shift:  # only the periods whose window touches the input
             first, last = max(-(high // reads.shift), 0), (size - 1 - low) // reads.shift
-        starts = _spread_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
-        found |= _read_taps(reads, residue, starts, first * reads.shift) & inside
+        starts = _place_digits(digits[residue :: reads.period][first : last + 1], reads.shift)
+        found |= _find_inputs_of_residue(reads, residue, starts, first * reads.shift) & inside
     return found
 
 
-def _read_taps(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the set of input positions that outputs with the same residue (output modulo period) read.
+def _find_inputs_of_residue(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
+    """Return the input positions read by output positions that are equal to `residue` modulo the period.
 
-    For every element s of the set `starts`, one output reads the inputs of output `residue`, moved by s + `offset`.
-    Raises TooLarge.
+    Each of these outputs reads the interval of output `residue`, moved by s + `offset` for one s of the set `starts`.
+    Raises TooLarge if that interval is longer than MOST_BITS.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
         return 0
     if high - low > MOST_BITS:
         raise TooLarge
-    taps = _extend_positions(starts, reads.step, (high - low) // reads.step + 1)
+    taps = _repeat_positions(starts, reads.step, (high - low) // reads.step + 1)
     low += offset
     return taps << low if low >= 0 else taps >> -low
 
 
-def _spread_digits(digits: str, step: int) -> int:
-    """Return the set of index × step for every digit that is 1: `101` with step 2 is the set of 0 and 4."""
+def _place_digits(digits: str, step: int) -> int:
+    """Return the set {index × step} over all digits that are 1: `101` with step 2 is the set {0, 4}."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
 
 
-def _extend_positions(positions: int, step: int, count: int) -> int:
-    """Return the set with each position p replaced by p, p + step, …, p + (count - 1) × step."""
+def _repeat_positions(positions: int, step: int, count: int) -> int:
+    """Return the set in which each position p becomes p, p + step, …, p + (count - 1) × step."""
     done = 1
     while done < count and positions:
         more = min(done, count - done)
@@ -102,7 +105,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether the intervals of neighbouring outputs leave no gap between them; also False if that is uncertain."""
+    """Whether the intervals of neighbouring outputs leave no gap between them; False if this is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
@@ -116,8 +119,8 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
 def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
     """Return the set of features that the given positions of a tensor become when it is flattened.
 
-    `sets` holds the positions along each axis, `spatial` the sizes of the axes; every channel has the same positions.
-    Raises TooLarge.
+    `sets` are the positions along each axis, the same for every channel; `spatial` are the sizes of the axes.
+    Raises TooLarge if there are too many features.
     """
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
@@ -126,35 +129,37 @@ def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
 
 
 def _repeat_block(block: int, count: int, places: int) -> int:
-    """Return a set with a copy of `block`, a set of `count` positions, moved by place × count for each place.
+    """Return the set {p + n × count} for all p in the set `block` and all n in the set `places`.
 
-    `places` is the set of these places. Raises TooLarge.
+    Raises TooLarge if it could contain a position above MOST_BITS.
     """
     if (places.bit_length() + 1) * count > MOST_BITS:
         raise TooLarge
     if places & (places + 1) == 0:  # all positions from 0 to a last one
-        return _extend_positions(block, count, places.bit_length()) if places else 0
+        return _repeat_positions(block, count, places.bit_length()) if places else 0
     return sum(block << count * place for place, digit in enumerate(bin(places)[:1:-1]) if digit == "1")
 
 
 def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Return, per axis, the set of positions from which features of a flattened tensor come. Raises TooLarge."""
+    """Return, per axis, the positions of a tensor that become the given features when it is flattened.
+
+    Raises TooLarge if the tensor has more than MOST_BITS elements.
+    """
     count = prod(spatial)
     if channels * count > MOST_BITS:
         raise TooLarge
-    positions = _fold_modulo(features, count)
+    positions = _reduce_modulo(features, count)
     sets = []
     for size in spatial:
         count //= size
         digits = bin(positions)[:1:-1]
         rows = [place for place in range(size) if "1" in digits[place * count : (place + 1) * count]]
         sets.append(sum(1 << row for row in rows))
-        positions = _fold_modulo(positions, count)
+        positions = _reduce_modulo(positions, count)
     return tuple(sets)
 
 
-def _fold_modulo(positions: int, count: int) -> int:
-    """Return the set of the remainders of all positions divided by `count`."""
+def _reduce_modulo(positions: int, count: int) -> int:
     folded, part = 0, full_set(count)
     while positions:
         folded |= positions & part

@@ -2,10 +2,10 @@
 
 All inputs of a network share one coordinate system. Per axis, a tensor has one or more paths to the inputs, each a
 `Reads` (`convcalc.intervals`). If branches merge, paths with the same jump (cumulative stride) are united and others
-remain separate; the receptive field of a position spans all paths. A layer that reads a whole tensor
-(global pooling, a linear layer) depends on the union over the tensor's positions, within the input; all its output
-positions have the same field, so its jump is 0. A norm that uses statistics of its input is treated as position-wise: a
-value depends on the input value that it is computed from, not on the statistics that scale it.
+remain separate; the receptive field of a position spans all paths. A layer that reads a whole tensor (global pooling, a
+linear layer) depends on the union over the tensor's positions, within the input; all its output positions have the same
+field, so its jump is 0. A norm that uses statistics of its input is treated as position-wise: a value depends on the
+input value that it is computed from, not on the statistics that scale it.
 
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
 """
@@ -19,6 +19,8 @@ from convcalc.analysis.coverage import Box, Coverage
 from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
 from convcalc.layers.base import Layer
 from convcalc.layers.merge import Concat
+from convcalc.layers.reshape import Reshape
+from convcalc.layers.tokens import Map
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 
@@ -28,12 +30,12 @@ MOST_RESIDUES = 512  # longest common period that is computed for paths with dif
 
 
 class Field(NamedTuple):
-    """The receptive field of a tensor: its paths to the network's input, per axis.
+    """The receptive field of a tensor: per axis, its paths to the network's input (see the module's docstring).
 
     `axes` is None if the field is unknown. `whole` is true if it is the whole input. `aligned` is false if merged
-    branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which has
-    no positions of its own. `flat` is true for a vector or tokens that hold the values of several positions. `layout`
-    is the size of the map that tokens were made from, () if there is none.
+    branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which
+    has no positions of its own. `flat` is true for a vector or tokens that hold the values of several positions.
+    `layout` is the size of the map that tokens were made from, () if there is none.
     """
 
     axes: tuple[Paths, ...] | None
@@ -52,8 +54,8 @@ class Field(NamedTuple):
 class FieldReport(NamedTuple):
     """The receptive field of a layer per axis, in input positions; jumps and centres are fractions in lowest terms.
 
-    Sizes are None if the field is unknown; `size_min` is None if all positions have the same size; jumps and centres
-    are None if there are paths with different jumps.
+    Sizes are None if the field is unknown. `size_min` is None if all positions have the same size. Jumps and
+    centres are None if there are paths with different jumps.
     """
 
     size: tuple[int, ...] | None
@@ -79,16 +81,15 @@ def compute_fields(network: Network) -> list[Field]:
         field = known.get(same)
         if field is None:
             field = _compute_field(node, [found[tensor] for tensor in node.reads], coverage)
-            if not field.collapsed:  # otherwise it depends on more than the inputs' fields
+            if not field.collapsed:  # a collapsed field depends on more than these
                 known[same] = field
         found.append(field)
     return found
 
 
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
-    """Return the field of a node's output, given the fields of its inputs; without inputs, it is empty."""
     if not inputs:
-        return Field(((),) * len(coverage.size))
+        return Field(((),) * len(coverage.size))  # such as a learnt tensor, which depends on no input
     if _reads_everything(node.layer):
         aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
         box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
@@ -113,7 +114,7 @@ def _unite_boxes(boxes: list[Box | None]) -> Box | None:
 
 
 def _reads_everything(layer: Layer) -> bool:
-    """Whether every output position of a layer reads the whole input."""
+    """Whether every output position of a layer depends on the whole input."""
     try:
         return layer.reach() == "everything"
     except TooVaried:
@@ -128,12 +129,11 @@ def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
 
 
 def _count_input_axes(network: Network) -> int:
-    """Return the number of spatial axes of a network: that of the input with the most axes."""
     return max(shape.axes for shape in network.inputs.values())
 
 
 def input_size(network: Network) -> tuple[int, ...]:
-    """Return the spatial size of the network's input; per axis the largest, if there are several inputs."""
+    """Return the spatial size of the network's input; with several inputs, the largest size on each axis."""
     axes = _count_input_axes(network)
     return tuple(
         map(max, zip(*(shape.spatial for shape in network.inputs.values() if shape.axes == axes), strict=True))
@@ -144,13 +144,13 @@ def input_size(network: Network) -> tuple[int, ...]:
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given the fields of its inputs.
 
-    If the layer reads its whole input, the result is the whole input of the network; `compute_fields` finds the exact
-    part of it.
+    If the layer reads its whole input, the returned field is the whole input of the network. `compute_fields` then
+    finds the exact part.
     """
     try:
         reach = layer.reach()
-        if reach == "unknown":
-            return _UNKNOWN_FIELD
+        if reach == "unknown":  # whatever positions it reads, all of them see the whole input
+            return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
         if isinstance(layer, Concat) and layer.place and len(inputs) > 1:
             return _join_fields(layer, inputs)
         merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
@@ -163,7 +163,7 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
         if merged.axes is None or merged.is_fixed:
             return merged._replace(collapsed=False) if layer.output.positions > 1 else merged
         if reach == "elsewhere":
-            if merged.layout and merged.layout == layer.output.spatial:
+            if isinstance(layer, Map | Reshape) and merged.layout and merged.layout == layer.output.spatial:
                 return merged._replace(flat=False, layout=())
             one_place = layer.input.positions == layer.output.positions == 1 and not merged.flat
             return merged if one_place else _UNKNOWN_FIELD
@@ -179,9 +179,9 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
-    """Return the field of the output of a layer with several inputs, given their fields.
+    """Return the receptive field of the output of a layer with several inputs.
 
-    Its `aligned` is false if the inputs are not aligned. Raises TooVaried.
+    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be united.
     """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -217,7 +217,7 @@ def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
     reading = [number for number, field in enumerate(inputs) if field.axes is None or any(field.axes)]
     field, axis = inputs[reading[0]], layer.place - 1
     if len(reading) > 1 or field.axes is None:
-        return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
+        return _UNKNOWN_FIELD
     if field.flat or len(field.axes) != layer.output.axes:
         return field._replace(layout=())
     moved = shifted_input(-sum(shape.spatial[axis] for shape in layer.inputs[: reading[0]]))
@@ -226,13 +226,13 @@ def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
-    """Return the paths of an input of a merge after broadcasting; None if unknown.
+    """Return an input's paths after it is broadcast to the shape `output`; None if unknown.
 
-    Along a broadcast axis, all positions have the same field. Raises TooVaried.
+    All positions along a broadcast axis have the same field. Raises TooVaried if the input lacks some of the axes.
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
-    if len(field.axes) != shape.axes:
+    if not len(field.axes) == shape.axes == output.axes:
         raise TooVaried
     return tuple(
         paths if size == count else tuple([fixed_reads(path.at(0)) for path in paths])
@@ -241,17 +241,17 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
 
 
 def moving_paths(paths: Paths) -> Paths:
-    """Return the paths whose interval depends on the position; only these can be misaligned."""
+    """Return the paths that read different inputs at different positions; only these can be misaligned."""
     return tuple([path for path in paths if not path.is_fixed])
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether the moving paths (see `moving_paths`) of all inputs have the same jump and the same centre."""
+    """Whether all paths have the same jump and the same centre, except those that read a fixed interval."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 
 def _unite_paths(paths: Paths) -> Paths:
-    """Return one path per jump, uniting paths with the same jump. Raises TooVaried if there are too many jumps."""
+    """Unite the paths that have the same jump. Raises TooVaried if there are too many different jumps."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
@@ -263,9 +263,9 @@ def _unite_paths(paths: Paths) -> Paths:
 
 @lru_cache(maxsize=10_000)
 def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int, ...]) -> FieldReport:
-    """Return the figures to report for a tensor's field.
+    """Return the sizes, jumps and centres to report for a tensor's receptive field.
 
-    `spatial` are the spatial sizes of the tensor, `whole_input` those of the network's input.
+    `spatial` are the spatial sizes of the tensor, and `whole_input` are the sizes of the network's input.
     """
     if field.whole:
         return FieldReport(whole_input, None, None, None, field.aligned, True)
@@ -289,12 +289,12 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
 
 
 def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
-    """Return the smallest and the largest size of a field over the positions of an axis.
+    """Return the smallest and the largest size of the receptive field among all positions along an axis.
 
     Returns None if that would take too long: the common period of the paths is longer than MOST_RESIDUES.
 
-    For paths with different jumps, the size at each residue of the common period is a convex function of the position:
-    it is largest at an end, and smallest at an end or where two paths cross.
+    Among positions with the same remainder modulo the common period of the paths, the size is a convex function of
+    the position. It is largest at one end of the axis, and smallest at an end or where two paths cross.
     """
     if len(paths) == 1:
         sizes = paths[0].sizes()
@@ -303,13 +303,16 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
     residues = range(min(period, positions))
     if len(residues) > MOST_RESIDUES:
         return None
-    places = {place for residue in residues for place in _find_turning_positions(paths, period, residue, positions)}
+    places = {place for residue in residues for place in _find_extreme_positions(paths, period, residue, positions)}
     sizes = [_size_at(paths, place) for place in places]
     return min(sizes, default=0), max(sizes, default=0)
 
 
-def _find_turning_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
-    """Return the first and last position with this residue, and those where the ends of two paths' intervals cross."""
+def _find_extreme_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
+    """Among positions with this remainder modulo the period, return where the receptive field may be extreme.
+
+    It is smallest or largest at the first position, at the last, or next to a crossing of two paths' interval ends.
+    """
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
     places = {0, turns}
@@ -327,6 +330,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the smallest input interval that contains those of all paths at a position; None if nothing is read."""
+    """Return the smallest input interval that contains the intervals of all paths; None if no path reads an input."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

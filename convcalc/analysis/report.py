@@ -27,8 +27,7 @@ _SCHEMA = "convcalc/report/2"
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 
 
-def _counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
-    """Return the counts that layers and totals have in common, by their JSON keys."""
+def _make_counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
     return {name: getattr(figures, name) for name in COUNTS}
 
 
@@ -39,10 +38,10 @@ def _format_costs(figures: "LayerReport | Totals") -> str:
 
 
 class LayerReport(NamedTuple):
-    """The figures of one layer; operations and bytes are for the whole batch, and None means unknown.
+    """The counts, bytes and receptive field of one layer; None means unknown.
 
-    `shares` is the name of the layer whose weights this one uses, if any. Its own params and weight memory are then 0,
-    because shared weights count once.
+    Operations and bytes are for the whole batch. If the layer uses the weights of another layer, `shares` is the
+    name of that layer. Its own params and weight memory are then 0, because shared weights count once.
     """
 
     name: str
@@ -86,7 +85,7 @@ class LayerReport(NamedTuple):
             "from": " ".join(self.reads),
             "input_shape": " + ".join(map(str, self.layer.inputs)),
             "output_shape": str(self.output_shape),
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -109,7 +108,7 @@ class LayerReport(NamedTuple):
             "arguments": arguments,
             "input_shapes": [list(shape.sizes) for shape in self.layer.inputs],
             "output_shape": list(self.output_shape.sizes),
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -119,11 +118,11 @@ class LayerReport(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The figures of the whole network; a sum is None if any part of it is unknown.
+    """The counts and bytes of the whole network; a sum is None if any part of it is unknown.
 
-    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are live
-    at once, and `peak_at` the layer at which they are. `receptive_field` is that of the layer `receptive_field_at`, the
-    last one before global pooling and linear layers.
+    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are
+    live at once, and `peak_at` names the layer that is then running. `receptive_field` belongs to the layer
+    `receptive_field_at`, the last one before global pooling and linear layers.
     """
 
     layers: int
@@ -150,7 +149,7 @@ class Totals(NamedTuple):
         """Return the totals as a JSON-ready dict."""
         return {
             "layers": self.layers,
-            **_counts_dict(self),
+            **_make_counts_dict(self),
             "input_memory": self.input_memory,
             "weight_memory": self.weight_memory,
             "activation_memory": self.activation_memory,
@@ -184,7 +183,7 @@ def _has_known_field(layer: LayerReport) -> bool:
 
 
 class Report:
-    """All figures of a network; immutable. `print`, rich and notebooks show it as a table.
+    """All results of the analysis of a network; immutable. `print`, rich and notebooks show it as a table.
 
     `fields` and `tensor_bytes` are indexed by tensor number (see `Network`).
     """
@@ -240,8 +239,12 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether the FLOPs, MACs and receptive field of every layer are known, with a single jump per axis."""
-        return all(map(_has_known_field, self.layers)) and not self.uncounted
+        """Whether the FLOPs and MACs of every layer and the receptive field of every output are known.
+
+        The receptive field must have a single jump per axis, be the whole input, or be empty.
+        """
+        outputs = {tensor - len(self.network.inputs) for tensor in self.network.outputs.values()}
+        return all(_has_known_field(self.layers[node]) for node in outputs if node >= 0) and not self.uncounted
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
@@ -251,7 +254,7 @@ class Report:
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
         network = self.trained
-        sizes = _tensor_sizes(network)
+        sizes = _list_tensor_bytes(network)
         stored = sum(
             cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
         )
@@ -298,19 +301,18 @@ class Report:
         return {**self.totals.to_dict(), "training_memory": self.training().total}
 
 
-def _tensor_sizes(network: Network) -> tuple[int, ...]:
-    """Return the bytes of every tensor of a network for the whole batch, indexed by tensor number."""
+def _list_tensor_bytes(network: Network) -> tuple[int, ...]:
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
 @defer_garbage_collection
 def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = False, optimizer: str = "sgd") -> Report:
-    """Return the report of a network, with every figure.
+    """Return the report of a network: counts, memory and receptive fields of every layer, and the totals.
 
-    `inplace` lets elementwise layers overwrite inputs that nothing else reads; `fold_batchnorm` folds batch norms into
-    the layers before them; `optimizer` (sgd, momentum or adam) determines the optimizer state in training memory.
-    Raises ValueError for any other optimizer, TypeError for anything but a network and switches that are True or False.
+    `inplace` lets elementwise layers overwrite inputs that nothing else reads. `fold_batchnorm` folds batch norms
+    into the layers before them. `optimizer` (sgd, momentum or adam) determines the optimizer state in training
+    memory. Raises ValueError for any other optimizer, and TypeError if an argument has a wrong type.
     """
     _check_types(network, inplace, fold_batchnorm)
     if optimizer not in tuple(OPTIMIZERS):
@@ -319,7 +321,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     if fold_batchnorm:
         network = batchnorm_folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = _tensor_sizes(network)
+    sizes = _list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
@@ -390,13 +392,13 @@ def _report_layer(
 
 
 def sum_known(figures: Sequence[int | None]) -> int | None:
-    """Return the sum of the figures; None if any of them is unknown."""
+    """Return the sum of the values; None if any of them is unknown."""
     known = [figure for figure in figures if figure is not None]
     return sum(known) if len(known) == len(figures) else None
 
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
-    """Return the totals: sums over all layers, and the receptive field of the last layer that has positions."""
+    """Return the sums over all layers, and the receptive field of the last layer that has positions."""
     placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
     return Totals(
         layers=len(layers),

@@ -20,9 +20,9 @@ _NOTHING = SavedForBackward()
 class Training(NamedTuple):
     """The bytes needed for training, by purpose.
 
-    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are None if
-    it is unknown what some layer saves. All except `weights` are None if the learnt elements are integers, which have
-    no gradients.
+    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are
+    None if it is unknown which tensors some layer saves. All except `weights` are None if the learnt elements are
+    integers, which have no gradients.
     """
 
     saved_for_backward: int | None
@@ -35,28 +35,28 @@ class Training(NamedTuple):
 def compute_training_memory(network: Network, sizes: Sequence[int], weight_memory: int, optimizer: str) -> Training:
     """Return the bytes needed for training, by purpose.
 
-    `sizes` are the bytes of every tensor, `weight_memory` those of all weights and buffers, and `optimizer`
-    is a key of OPTIMIZERS.
+    `sizes` are the bytes of every tensor, `weight_memory` the bytes of all weights and buffers, and `optimizer` is
+    a key of OPTIMIZERS.
 
-    For a network with integer data types the result is unknown: it is trained in floating point with simulated rounding
-    (quantisation-aware training, Jacob et al. 2018), which is a network with other data types. PyTorch: "only Tensors
-    of floating point and complex dtype can require gradients".
+    The result is unknown for a network with integer data types. Such a network is trained in floating point with
+    simulated rounding (quantisation-aware training, Jacob et al. 2018), that is, with other data types. PyTorch: "only
+    Tensors of floating point and complex dtype can require gradients".
     """
     if not _is_trainable(network):
         return Training(None, None, None, weight_memory, None)
-    saved, gradients = count_saved_bytes(network, sizes), _gradient_bytes(network)
+    saved, gradients = count_saved_bytes(network, sizes), _count_gradient_bytes(network)
     states = OPTIMIZERS[optimizer] * gradients
     total = None if saved is None else weight_memory + gradients + states + saved
     return Training(saved, gradients, states, weight_memory, total)
 
 
 def _is_trainable(network: Network) -> bool:
-    """Whether no data type is an integer; also true if nothing is learnt, as nothing then needs a gradient."""
+    """Whether no data type is an integer type; also true if nothing is learnt, as nothing then needs a gradient."""
     learns = any(_is_learnt(network, node) for node in network.nodes)
     return not learns or not any("int" in dtype for dtype in network.dtype)
 
 
-def _gradient_bytes(network: Network) -> int:
+def _count_gradient_bytes(network: Network) -> int:
     """Return the bytes of all gradients: one value per learnt element, in the data type of the weight or bias.
 
     Frozen layers have no gradients; shared weights have one gradient.
@@ -74,11 +74,11 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
 def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     """Return the bytes that are saved for the backward pass, None if unknown; `sizes` are the bytes of every tensor.
 
-    A tensor that several layers save counts once, and so do tensors that share memory. If neither a layer nor anything
-    before it is learnt, nothing is saved. A frozen layer after a learnt one is treated as if it were learnt (PyTorch
-    does not save the input of a frozen linear layer or scale).
+    A tensor that several layers save counts once; tensors that share memory also count once. Nothing is saved for a
+    layer if neither it nor any layer before it is learnt. A frozen layer after a learnt one is treated as if it
+    were learnt (PyTorch does not save the input of a frozen linear layer or scale).
     """
-    learns, memory = _find_learning(network), _find_training_owners(network)
+    learns, memory = _find_dependence_on_learnt(network), _find_memory_owners(network)
     first = len(network.inputs)
     tensors: set[int] = set()
     own = 0
@@ -88,7 +88,7 @@ def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
         saved = node.layer.saved_for_backward()
         if saved is None:
             return None
-        own += _own_bytes(saved, network)
+        own += _count_own_bytes(saved, network)
         if saved.inputs:
             tensors.update(memory[tensor] for tensor in node.reads)
         if saved.output:
@@ -96,16 +96,16 @@ def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     return own + sum(sizes[tensor] for tensor in tensors)
 
 
-def _own_bytes(saved: SavedForBackward, network: Network) -> int:
-    """Return the bytes a layer saves in addition to its inputs and output."""
+def _count_own_bytes(saved: SavedForBackward, network: Network) -> int:
+    """Return the bytes that a layer saves in addition to its inputs and output."""
     values, batch = network.dtype.activations, network.batch
     return (
         tensor_bytes(batch * saved.values, values) + tensor_bytes(saved.batch_values, values) + batch * saved.mask_bytes
     )
 
 
-def _find_learning(network: Network) -> list[bool]:
-    """Return, per tensor, whether it depends on learnt weights."""
+def _find_dependence_on_learnt(network: Network) -> list[bool]:
+    """Return, by tensor number, whether a tensor depends on learnt weights."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
         learns.append(_is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
@@ -113,16 +113,16 @@ def _find_learning(network: Network) -> list[bool]:
 
 
 def _is_learnt(network: Network, node: Node) -> bool:
-    """Whether a layer uses learnt weights, its own or shared ones."""
     owner = node if node.owner is None else network.nodes[node.owner]
     return not owner.frozen and bool(node.layer.weight_tensors() or node.layer.bias_tensors())
 
 
-def _find_training_owners(network: Network) -> list[int]:
+def _find_memory_owners(network: Network) -> list[int]:
     """Return, per tensor, the number of the tensor whose memory it uses in training: itself, or one that it views.
 
-    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that is a view
-    only at inference, such as dropout, has its own memory in training; it is recognised by what it saves for backward.
+    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that is a view only at
+    inference, such as dropout, has its own memory in training; it is recognised by the tensors it saves for
+    backward.
     """
     owner = list(range(len(network.inputs)))
     for number, node in enumerate(network.nodes, len(owner)):

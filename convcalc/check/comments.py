@@ -15,7 +15,7 @@ _UNUSED = "CV199"
 class Ignore(NamedTuple):
     """A rule code in an ignore comment, and its position; line and column count from 1.
 
-    The findings of that rule on that line are silenced. `code` is empty if the comment does not contain a code.
+    Findings of that rule on that line are silenced. `code` is empty if the comment does not contain a code.
     """
 
     line: int
@@ -43,7 +43,7 @@ def find_ignores(text: str) -> list[Ignore]:
 def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str]) -> list[Problem]:
     """Return the findings that no comment silences, followed by one finding for each code that silences nothing.
 
-    `found` are the codes in comments, `known` the codes of all rules.
+    `found` are the codes in comments, and `known` are the codes of all rules.
     """
     wanted = {(ignore.line, ignore.code) for ignore in found}
     used = {(problem.span.line, problem.code) for problem in problems if problem.span is not None} & wanted

@@ -19,21 +19,20 @@ _FILES = ("convcalc.toml", "pyproject.toml")
 
 
 class WrongConfiguration(ValueError):
-    """A configuration file cannot be read or contains a wrong setting; the message says where."""
+    """Raised if a configuration file cannot be read or contains a wrong setting; the message says where."""
 
 
 class _Configuration(NamedTuple):
-    """The settings in a configuration file: for all specs in its folder or below, and for those matching a pattern."""
+    """The settings in a configuration file: for all specs in or below its folder, and for specs that match a pattern.
+
+    Settings for a matching pattern override the general ones; if several patterns match, the last one wins.
+    """
 
     folder: str
     settings: Settings
     patterns: tuple[tuple[str, Settings], ...] = ()
 
     def of(self, file: str) -> Settings:
-        """Return the settings for a spec file.
-
-        The settings of a matching pattern override the general ones; if several patterns match, the last one wins.
-        """
         relative = os.path.relpath(os.path.abspath(file), self.folder).replace(os.sep, "/")
         settings = self.settings
         for pattern, more in self.patterns:
@@ -45,30 +44,31 @@ class _Configuration(NamedTuple):
 class Configurations:
     """Looks up the settings for many spec files, and reads each configuration file only once.
 
-    If `only` names a configuration file, it applies to all specs. Otherwise, the one in the folder of a spec applies,
-    or else the nearest one above.
+    If `only` names a configuration file, it applies to all specs. Otherwise, the file in the folder of the spec
+    applies, or the nearest one above.
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], only: str | None = None) -> None:
         if only is not None and not os.path.isfile(only):
             raise WrongConfiguration(f"{only}: no such file")
         self.rules = rules
-        self.only = None if only is None else _read_configuration(only, read_table(only) or {}, rules)
+        self.only = None if only is None else _make_configuration(only, read_table(only) or {}, rules)
         self.above: dict[str, _Configuration | None] = {}
 
     def of(self, file: str) -> Settings:
-        """Return the settings for a spec file. Raises WrongConfiguration.
+        """Return the settings for a spec file.
 
-        Standard input and examples are treated as files in the current folder.
+        Standard input and examples are treated as files in the current folder. Raises WrongConfiguration if the
+        configuration file that applies cannot be read or has a wrong setting.
         """
         file = "." if file == STANDARD_INPUT or file.startswith(examples.PREFIX) else file
         found = self.only or self.nearest(os.path.dirname(os.path.abspath(file)))
         return Settings() if found is None else found.of(file)
 
     def nearest(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder or else the nearest one above it; None if there is none.
+        """Return the configuration in a folder or, if it has none, in the nearest folder above; None if there is none.
 
-        Raises WrongConfiguration.
+        Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
         """
         if folder not in self.above:
             parent = os.path.dirname(folder)
@@ -77,19 +77,22 @@ class Configurations:
         return self.above[folder]
 
     def inside(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder; None if there is none. Raises WrongConfiguration."""
+        """Return the configuration in a folder; None if there is none.
+
+        Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
+        """
         for name in _FILES:
             path = os.path.join(folder, name)
             table = read_table(path) if os.path.isfile(path) else None
             if table is not None:
-                return _read_configuration(path, table, self.rules)
+                return _make_configuration(path, table, self.rules)
         return None
 
 
 def read_table(path: str) -> dict[str, Any] | None:
     """Return the table of settings in a configuration file; None for a pyproject.toml without [tool.convcalc].
 
-    Raises WrongConfiguration.
+    Raises WrongConfiguration if the file cannot be read, is not TOML, or has a `tool.convcalc` that is not a table.
     """
     import tomllib  # imported only if there is a configuration file, because the import slows the start
 
@@ -107,8 +110,7 @@ def read_table(path: str) -> dict[str, Any] | None:
     return table
 
 
-def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> _Configuration:
-    """Return the configuration that a settings table describes. Raises WrongConfiguration."""
+def _make_configuration(path: str, table: dict[str, Any], rules: Mapping[str, type[Rule]]) -> _Configuration:
     settings = _read_settings(table, path, rules)
     patterns = table.get("per-path", {})
     if not isinstance(patterns, dict):
@@ -125,9 +127,9 @@ def _read_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 
 
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
-    """Return the settings in one table. Raises WrongConfiguration.
+    """Return the settings in one table. Raises WrongConfiguration for an unknown setting or a wrong value.
 
-    `path` is the configuration file and `above` are the keys that lead to the table; both locate mistakes.
+    `path` is the configuration file, and `above` are the keys that lead to the table; messages contain both.
     """
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, values, fail_on = [], {}, None
@@ -150,9 +152,9 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
 
 
 def _locate_key(path: str, *keys: str) -> str:
-    """Return the place of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
+    """Return the file and line of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
 
-    tomllib does not report positions, so the text is searched for each key, from the line of the key that contains it.
+    tomllib does not report positions, so each key is searched in the text after the key that contains it.
     """
     with open(path, encoding="utf-8") as stream:
         lines = stream.read().split("\n")

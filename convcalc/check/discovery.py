@@ -1,13 +1,13 @@
-"""Chooses which files to check: those given by name, and the specs in folders and among the matches of patterns."""
+"""Chooses which files to check: files given by name, and the specs in folders and among files that match a pattern."""
 
 import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from convcalc.convert.formats import LAYERS
+from convcalc.convert.formats import LAYERS, model_endings
 from convcalc.examples import PREFIX
-from convcalc.spec.files import STANDARD_INPUT
+from convcalc.spec.files import STANDARD_INPUT, find_folder_format
 from convcalc.spec.net_argument import join_net, split_net
 
 _SUFFIXES = (".yaml", ".yml")
@@ -16,16 +16,17 @@ _SKIPPED_FOLDERS = frozenset({".git", ".venv", "venv", "node_modules", "__pycach
 
 
 class _Chosen(NamedTuple):
-    """The files to check, in order, without duplicates, and the number of YAML files skipped as they are not specs."""
+    """The files to check, in order, without duplicates, and the number of YAML files that are not specs."""
 
     files: tuple[str, ...]
     skipped_files: int
 
 
 def choose_files(names: Iterable[str]) -> _Chosen:
-    """Return the files to check: every file given by name, and the specs in folders and matching patterns.
+    """Return the files to check: every file given by name, and all specs in folders or matched by a pattern.
 
-    The spec parameters of `NET@width=0.5` stay part of the name of each file.
+    Model files, such as ONNX, are included if they are given by name or match a pattern with their ending. The spec
+    parameters of `NET@width=0.5` stay part of the name of each file.
     """
     found: dict[tuple[str, str], str] = {}
     no_specs = set()
@@ -34,17 +35,20 @@ def choose_files(names: Iterable[str]) -> _Chosen:
         if name == STANDARD_INPUT or name.startswith(PREFIX):
             found.setdefault((name, params), argument)
         elif not (os.path.isdir(name) or _is_pattern(name)):
-            found.setdefault((_identity_of(name), params), argument)
+            found.setdefault((_normalise_name(name), params), argument)
         else:
-            for path in _find_yaml_files(name):
-                if _is_spec(path):
-                    found.setdefault((_identity_of(path), params), join_net(path, params))
+            paths = list(_find_files(name))
+            if not paths and _is_model_folder(name):
+                found.setdefault((_normalise_name(name), params), argument)
+            for path in paths:
+                if path.endswith(model_endings()) or _is_spec(path):
+                    found.setdefault((_normalise_name(path), params), join_net(path, params))
                 else:
-                    no_specs.add(_identity_of(path))
+                    no_specs.add(_normalise_name(path))
     return _Chosen(tuple(found.values()), len(no_specs.difference(identity for identity, _ in found)))
 
 
-def _identity_of(name: str) -> str:
+def _normalise_name(name: str) -> str:
     """Return a text that is equal for different names of the same file, such as `a.yaml` and `./a.yaml`.
 
     A name with `..` is returned unchanged: if a symbolic link comes before it, `..` leads to a different folder.
@@ -52,8 +56,16 @@ def _identity_of(name: str) -> str:
     return name if ".." in name.split(os.sep) else os.path.abspath(name)
 
 
+def _is_model_folder(name: str) -> bool:
+    """Whether a name is that of a folder that is a model, such as a SavedModel, so that checking it reports that."""
+    try:
+        return os.path.isdir(name) and find_folder_format(name) is not None
+    except OSError:
+        return False
+
+
 def _is_pattern(name: str) -> bool:
-    """Whether a name is a pattern such as `*.yaml`, and not an existing file of that name."""
+    """Whether a name is a pattern such as `*.yaml`, and not the name of an existing file."""
     if os.path.exists(name):
         return False
     from glob import has_magic  # imported only if needed, because it slows the start
@@ -61,14 +73,18 @@ def _is_pattern(name: str) -> bool:
     return has_magic(name)
 
 
-def _find_yaml_files(name: str) -> Iterator[str]:
-    """Yield the YAML files below a folder, or those that match a pattern, sorted; then any unreadable subfolders."""
+def _find_files(name: str) -> Iterator[str]:
+    """Yield the YAML files below a folder, sorted; then any unreadable subfolders.
+
+    For a pattern, yield the YAML files that match it, and model files if the pattern has their ending: `*.onnx`.
+    """
     if not os.path.isabs(name):
         os.getcwd()  # raises FileNotFoundError if the current folder was deleted, instead of finding nothing
     if not os.path.isdir(name):
         from glob import glob
 
-        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(_SUFFIXES))
+        endings = (*_SUFFIXES, *(ending for ending in model_endings() if name.endswith(ending)))
+        yield from sorted(path for path in glob(name, recursive=True) if path.endswith(endings))
         return
     unreadable: list[str] = []
     for folder, folders, files in os.walk(name, onerror=lambda error: unreadable.append(error.filename)):
@@ -78,7 +94,7 @@ def _find_yaml_files(name: str) -> Iterator[str]:
 
 
 def _is_spec(path: str) -> bool:
-    """Whether a file is a spec: it is named `*.convcalc.yaml`, or has a top-level key `layers`.
+    """Whether a file is a spec: its name ends in `.convcalc.yaml`, or it has a top-level key `layers`.
 
     Also true for a file that cannot be read, so that checking it reports why.
     """

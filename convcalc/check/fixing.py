@@ -1,4 +1,4 @@
-"""Fixes the text of a spec if problems have an exact fix, except for fixes that would only cause another error.
+"""Applies exact fixes to the text of a spec, except for fixes that would only cause another error.
 
 For example, `kernel_siez` in `conv: {out_channels: 0, kernel_siez: 3}` becomes `kernel_size`, while the wrong value of
 `out_channels` is still reported.
@@ -22,7 +22,7 @@ _Check = Callable[[Document], Checked]
 
 
 class _FixedState(NamedTuple):
-    """A document after some fixes, the problems that are left in it, and the number of fixes."""
+    """A document after some fixes, its remaining problems, and the number of fixes."""
 
     document: Document
     checked: Checked
@@ -30,7 +30,7 @@ class _FixedState(NamedTuple):
 
 
 def fix(document: Document, check: _Check) -> Checked:
-    """Return the problems that are left in a document after all possible fixes, with its fixed text (`rewritten`).
+    """Apply all possible fixes, and return the remaining problems with the fixed text (`rewritten`).
 
     `check` is a function that returns the problems in a document.
     """
@@ -46,7 +46,7 @@ def fix(document: Document, check: _Check) -> Checked:
 
 
 def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _FixedState | None:
-    """Return the document with every fix for `found` applied that causes no other error; None if there are none.
+    """Return the document after every fix for `found` that causes no other error; None if there is no such fix.
 
     All fixes are tried together first. If that causes an error, each one is tried alone.
     """
@@ -69,7 +69,7 @@ def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check:
 
 
 def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]) -> bool:
-    """Whether there is an error in the text that an edit inserted, which shows that the correction is wrong."""
+    """Whether the text that an edit inserted contains an error, which shows that the correction is wrong."""
     written, shift = [], 0
     for edit in edits:
         written.append((edit.start + shift, edit.start + shift + len(edit.text)))
@@ -98,17 +98,16 @@ def _list_edits(document: Document, problems: Iterable[Problem]) -> list[Edit]:
 
 
 def _is_valid(checked: Checked) -> bool:
-    """Whether a spec is valid, regardless of lint findings and budgets."""
     return not _list_errors(checked)
 
 
 def _list_errors(checked: Checked) -> list[Problem]:
-    """Return the problems that make a spec invalid, without lint findings and exceeded budgets."""
+    """Return the problems that make a spec invalid; lint findings and exceeded budgets are left out."""
     return [problem for problem in checked.problems if problem.code < "CV100"]
 
 
 def diff_lines(file: str, change: FixedText) -> list[str]:
-    """Return what changed in a file as lines in the format of `diff -u`, with unprintable characters escaped."""
+    """Return the changes in a file as lines in the format of `diff -u`, with unprintable characters escaped."""
     from difflib import unified_diff  # imported only to show a difference, because it slows the start
 
     before, after = (list(StringIO(text, newline="\n")) for text in (change.before, change.after))
@@ -116,9 +115,9 @@ def diff_lines(file: str, change: FixedText) -> list[str]:
 
 
 def _printable_line(line: str) -> list[str]:
-    """Return a line of a difference with unprintable characters escaped, except tabs and the line ending.
+    """Return a line with unprintable characters escaped, except tabs and the line ending, which `patch` needs.
 
-    `patch` needs those unchanged. If the line ending is missing, a second line says so, as in `diff -u`.
+    If the line ending is missing, a second line says so, as in `diff -u`.
     """
     text = line.removesuffix("\n")
     body = text.removesuffix("\r")

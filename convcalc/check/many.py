@@ -13,10 +13,11 @@ from convcalc.check.fixing import apply_harmless_fixes, fix
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
-from convcalc.problems import Flaw, InvalidSpec, Problem, printable
+from convcalc.convert.net_files import read_net
+from convcalc.problems import Flaw, InvalidSpec, NotImported, Problem, printable
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable, read_net
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.net_argument import read_net_params, split_net
 
@@ -38,10 +39,10 @@ class Task(NamedTuple):
 
 
 class How(NamedTuple):
-    """How to check files.
+    """The settings for checking files.
 
-    `rules` maps codes to rules, `command_line` holds the settings from the command line. With `obey_comments`, comments
-    in a spec silence findings; with `fixing`, problems that have an exact fix are fixed.
+    `rules` maps codes to rules; `command_line` holds the settings from the command line. With `obey_comments`,
+    comments in a spec silence findings. With `fixing`, problems that have an exact fix are fixed.
     """
 
     rules: Mapping[str, type[Rule]]
@@ -51,17 +52,18 @@ class How(NamedTuple):
 
 
 class NoProcesses(Exception):
-    """Processes could not be started, or one of them was killed or crashed."""
+    """Raised if processes cannot be started, or if one of them is killed or crashes."""
 
 
 def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Iterator[Checked]:
-    """Yield the problems in each file, in the order of the tasks. Raises NoProcesses.
+    """Yield the problems in each file, in the order of the tasks.
 
-    Up to `jobs` processes are used. If `jobs` is None, this is one per usable processor, but only if checking the files
-    takes longer than starting the processes.
+    At most `jobs` processes are used. If `jobs` is None, there is one per usable processor, but only if checking
+    the files takes longer than starting the processes. Raises NoProcesses if a process cannot be started, is killed or
+    crashes.
     """
     if len(tasks) > 1 and not gc.isenabled():
-        _collect_garbage()
+        _resume_garbage_collection()
     if jobs is None:
         begun, done = monotonic(), 0
         while done < len(tasks) and not is_long(monotonic() - begun, done, len(tasks)):
@@ -88,8 +90,8 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _collect_garbage() -> None:
-    """Turn garbage collection on again, because the garbage of thousands of checked files adds up.
+def _resume_garbage_collection() -> None:
+    """Turn garbage collection on again, because thousands of checked files leave much garbage.
 
     Objects that exist already, such as modules, are exempt, which saves time.
     """
@@ -98,23 +100,24 @@ def _collect_garbage() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return the problems in one file; only one, CV000, if it cannot be read or causes an internal error."""
+    """Return the problems in one file; the only one is CV000 if it cannot be read or causes an internal error."""
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
-        document = read_net(net)
+        document, overrides = read_net(net, overrides)
         if params:
             read_overridden_network(document, overrides)  # reports a wrong value once, at the @
-        found = _name_params(_check_document(document, overrides, task.settings, how), params)
+        found = _add_params_to_messages(_check_document(document, overrides, task.settings, how), params)
+        found = found._replace(model=document.model)
     except Flaw as flaw:
         found = _not_checked(task.file, flaw.message, flaw.hint)
     except WrongOverride as error:
         found = _not_checked(task.file, error.problems[0].message, error.problems[0].hint)
     except InvalidSpec as error:
-        found = _name_params(Checked(error.file or net, error.problems, error.text), params)
+        found = _add_params_to_messages(Checked(error.file or net, error.problems, error.text), params)
     except OSError as error:
         found = _not_checked(net, explain_unreadable(net, error))
-    except examples.NoExample as error:
+    except (examples.NoExample, NotImported) as error:
         found = _not_checked(task.file, str(error))
     except Exception as error:
         if "CONVCALC_TRACEBACK" in os.environ:
@@ -126,10 +129,10 @@ def check_file(task: Task, how: How) -> Checked:
     )  # the text is needed only to quote lines with problems
 
 
-def _name_params(found: Checked, params: str) -> Checked:
-    """Return `found` with the spec parameters, such as `width=0.5`, added to each message and budget.
+def _add_params_to_messages(found: Checked, params: str) -> Checked:
+    """Add the spec parameters, such as `width=0.5`, to each message and to the name of each budget.
 
-    Otherwise, the results could not be told apart if the same file is checked with different parameters.
+    They tell apart the results of one file that is checked with different parameters.
     """
     if not params:
         return found
@@ -140,7 +143,7 @@ def _name_params(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return the problems in a document: those left after fixing if `how.fixing` is true, otherwise all of them."""
+    """Return the problems in a document. If `how.fixing` is true, fix it first and return the remaining ones."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)
@@ -148,7 +151,7 @@ def _check_document(document: Document, overrides: Overrides, settings: Settings
     def read(document: Document) -> Checked:
         return check(document, overrides, settings, {}, False)
 
-    if how.fixing:
+    if how.fixing and document.model is None:
         return fix(document, checked)
     found = checked(document)
     if not any(problem.fix for problem in found.problems):
@@ -165,16 +168,17 @@ def _not_checked(file: str, why: str, hint: str = "") -> Checked:
 
 
 def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Iterator[Checked]:
-    """Yield the problems in each file, in the order of the tasks, using several processes. Raises NoProcesses.
+    """Yield the problems in each file, in the order of the tasks, using several processes.
 
-    The processes are ended even if the generator is closed early or an error occurs.
+    The processes are ended even if the generator is closed early or an error occurs. Raises NoProcesses if a process
+    cannot be started, is killed or crashes.
     """
     import multiprocessing  # imported only for many files, because it slows the start
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     before = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(processes, _process_context(), _begin_process)
+    executor = ProcessPoolExecutor(processes, _choose_process_context(), _prepare_worker)
     sent = [task for task in tasks if task.file != STANDARD_INPUT]  # only this process can read standard input
     share = max(min(len(sent) // (processes * _SHARES), _MOST_OF_A_SHARE), 1)
     try:
@@ -199,8 +203,8 @@ def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
     return [check_file(task, how) for task in tasks]
 
 
-def _process_context() -> "BaseContext":
-    """Return the way to start processes: fork on Linux, which is fast, but spawn elsewhere.
+def _choose_process_context() -> "BaseContext":
+    """Return the multiprocessing context: fork on Linux, which is fast, and spawn elsewhere.
 
     A process with several threads is not forked either, because locks that other threads hold would stay locked.
     """
@@ -226,12 +230,12 @@ def _block_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
-def _begin_process() -> None:
-    """Prepare a worker process: make it ignore Ctrl-C, which its parent handles, and end when its parent ends."""
+def _prepare_worker() -> None:
+    """Make a worker process ignore Ctrl-C, which its parent handles, and end when its parent ends."""
     import signal
     import threading
 
-    _collect_garbage()
+    _resume_garbage_collection()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

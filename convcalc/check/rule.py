@@ -12,8 +12,8 @@ from convcalc.problems import Flaw, Path, Problem, Related, show
 class IntegerOption(NamedTuple):
     """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
 
-    The key in the configuration file, the option of `convcalc check` (`--channel-multiple 16`) and the description on
-    the rule's page are all derived from this declaration. `help` is a phrase without a final period.
+    This declaration also defines the option of `convcalc check` (`--channel-multiple 16`) and the description on
+    the rule's page. `help` is a phrase without a final period.
     """
 
     name: str  # kebab-case
@@ -36,12 +36,12 @@ class Rule(ABC):
     """A lint rule, which finds a known mistake of network design.
 
     The docstring of a rule is shown to users: its first sentence says what the rule finds, the following ones give
-    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the rule
-    finds something and `right` one in which it does not; the tests check both. A rule that is on by default must not
-    report anything more severe than a note in published networks.
+    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the
+    rule finds something and `right` one in which it does not; the tests check both. A rule that is on by default
+    must not report anything more severe than a note in published networks.
 
-    `options` declares the options that users can set. A rule is created with the values that they set, by option name,
-    as in `ChannelMultiple({"channel-multiple": 16})`; other options have their defaults.
+    `options` declares the options that users can set. A rule is created with the values that users set, by option
+    name, as in `ChannelMultiple({"channel-multiple": 16})`. All other options have their defaults.
     """
 
     code: ClassVar[str]
@@ -70,7 +70,7 @@ class Rule(ABC):
     ) -> Problem:
         """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
 
-        With `on_key`, the key at the path is marked in the excerpt of the spec, otherwise its value. `related` are
-        other places to show.
+        The excerpt of the spec marks the key at the path, or its value if `on_key` is false. `related` are other parts
+        of the spec that are shown with the finding.
         """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

@@ -11,8 +11,9 @@ from convcalc.analysis.report import analyse
 from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
+from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
-from convcalc.spec.document import Document
+from convcalc.spec.document import Document, ModelFile
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
 
@@ -30,7 +31,8 @@ class Checked(NamedTuple):
 
     `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
     --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
-    `budgets` says how much of each budget is used, if there is neither an error nor a warning.
+    `budgets` says how much of each budget is used, if there is neither an error nor a warning. `model` is the model
+    file that was checked; None for a spec. A problem of a model file has no line; its path is the name of a layer.
     """
 
     file: str
@@ -39,6 +41,7 @@ class Checked(NamedTuple):
     fixable: int = 0
     rewritten: FixedText | None = None
     budgets: tuple[BudgetUse, ...] = ()
+    model: ModelFile | None = None
 
 
 def check(
@@ -51,8 +54,8 @@ def check(
 ) -> Checked:
     """Return the problems in a document: errors in the spec or, if it is valid, exceeded limits and lint findings.
 
-    `settings` are those of configuration files. The settings in the spec win over them, and those of the command line
-    win over both. Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
+    `settings` come from configuration files. Settings in the spec override them, and `command_line` overrides both.
+    Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
     """
     file = document.file or "<spec>"
     try:
@@ -64,10 +67,16 @@ def check(
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)
     breached = find_breaches(report, chosen.limits)
     on = [rule(chosen.options) for rule in chosen.enabled(rules)]
-    found = [problem for rule in on for problem in _merge_repeated(rule.findings(report))]
+    found = [
+        problem
+        for rule in on
+        for problem in _merge_repeated_findings(rule.findings(report), document.model is not None)
+    ]
     located = [document.located(problem) for problem in found]
     if obey_comments and document.text is not None:
         located = apply_ignores(located, find_ignores(document.text), set(rules))
+    if document.model is not None:
+        located = [_refer_to_layer(problem, report.network) for problem in located]
     problems = [*breached, *located]
     only_notes = all(problem.severity == "note" for problem in problems)
     budgets = measure_budgets(report, chosen.limits) if only_notes else ()
@@ -77,19 +86,35 @@ def check(
     return Checked(file, invalid.problems, invalid.text, budgets=budgets)
 
 
-def _merge_repeated(problems: Iterable[Problem]) -> list[Problem]:
+def _refer_to_layer(problem: Problem, network: Network) -> Problem:
+    """Return a finding about a model file, which refers to the name of a layer instead of a place in a spec."""
+    path = problem.path
+    nodes = (node for node in network.nodes if node.path[: len(path)] == path or path[: len(node.path)] == node.path)
+    node = next(nodes, None)
+    return problem._replace(path=() if node is None else (node.name,), related=(), fix=None)
+
+
+def _merge_repeated_findings(problems: Iterable[Problem], in_model: bool) -> list[Problem]:
     """Return the first of the findings at each place of the spec, with the number of the others in its message.
 
-    This is needed because every use of a block repeats the findings about the layers in the block.
+    This is needed because every use of a block repeats the findings about the layers in the block. The message does not
+    mention the entry of the spec if the network comes from a model file, `in_model`.
     """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}
     for problem in problems:
         first.setdefault(problem.path, problem)
         times[problem.path] = times.get(problem.path, 0) + 1
-    return [problem._replace(message=problem.message + _more_uses(times[path] - 1)) for path, problem in first.items()]
+    return [
+        problem._replace(message=problem.message + _describe_more_uses(times[path] - 1, in_model))
+        for path, problem in first.items()
+    ]
 
 
-def _more_uses(times: int) -> str:
+def _describe_more_uses(times: int, in_model: bool) -> str:
     """Return the end of a message, such as `, also in 3 more uses of this entry`; empty if `times` is 0."""
-    return "" if times == 0 else f", also in {times} more {'use' if times == 1 else 'uses'} of this entry"
+    if times == 0:
+        return ""
+    if in_model:
+        return f", also in {times} similar layer{'' if times == 1 else 's'}"
+    return f", also in {times} more use{'' if times == 1 else 's'} of this entry"

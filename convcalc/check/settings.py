@@ -13,11 +13,11 @@ KEYS = ("select", "ignore", "fail-on", "per-path")
 
 
 class Settings(NamedTuple):
-    """The rules to select and ignore, and the limits that are set outside the spec.
+    """The rules to select and to ignore, and the limits that are set outside the spec.
 
-    `choices` has one (select, ignore) pair for each source of settings, such as a configuration file and the command
-    line; later ones win. `fail_on` is the lowest severity that fails the check; None means the default, warning.
-    `options` holds the values that were set for the options of rules, such as `{"channel-multiple": 16}`.
+    `choices` has one (select, ignore) pair for each source of settings, such as a configuration file and the
+    command line; later ones win. `fail_on` is the lowest severity that fails the check; None means the default,
+    warning. `options` holds the values that were set for the options of rules, such as `{"channel-multiple": 16}`.
     """
 
     choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
@@ -26,14 +26,14 @@ class Settings(NamedTuple):
     options: Mapping[str, int] = {}
 
     def then(self, later: "Settings") -> "Settings":
-        """Return these settings overridden by later ones.
+        """Return these settings, overridden by `later` settings.
 
         A later maximum replaces an earlier maximum of the same metric, and a later minimum an earlier minimum.
         """
-        replaced = {_side_of(limit) for limit in later.limits}
+        replaced = {_get_metric_and_side(limit) for limit in later.limits}
         return Settings(
             self.choices + later.choices,
-            tuple(limit for limit in self.limits if _side_of(limit) not in replaced) + later.limits,
+            tuple(limit for limit in self.limits if _get_metric_and_side(limit) not in replaced) + later.limits,
             later.fail_on or self.fail_on,
             {**self.options, **later.options},
         )
@@ -45,8 +45,8 @@ class Settings(NamedTuple):
     def enabled(self, rules: Mapping[str, type[Rule]]) -> list[type[Rule]]:
         """Return the rules that are on, sorted by code.
 
-        At first, the default rules are on. Each pair in `choices`, in turn, then turns on the rules that it selects and
-        turns off those that it ignores.
+        At first, the default rules are on. Each pair in `choices`, in turn, then turns on the rules that it
+        selects and turns off the rules that it ignores.
         """
         on = {code: rule.default for code, rule in rules.items()}
         for select, ignore in self.choices:
@@ -55,16 +55,16 @@ class Settings(NamedTuple):
         return [rules[code] for code in sorted(on) if on[code]]
 
 
-def _side_of(limit: Limit) -> tuple[str, bool]:
-    """Return the metric of a limit, and whether it is a maximum."""
+def _get_metric_and_side(limit: Limit) -> tuple[str, bool]:
+    """Return the metric of a limit, and whether the limit is a maximum."""
     return limit.metric, limit.minimum is None
 
 
 def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
-    """Return the limit that a setting such as `max-params` or `min-receptive-field` describes. Raises Flaw.
+    """Return the limit that a setting such as `max-params` or `min-receptive-field` describes.
 
-    `origin` says in messages where the limit was set. If the name is unknown, the closest name of a limit or of
-    `other_names` is suggested.
+    `origin` is the source of the limit, for messages. Raises Flaw if the value is wrong or the name is unknown; the
+    hint then suggests the closest name of a limit or in `other_names`.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
@@ -76,7 +76,7 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
-    """Return a list of rule codes or prefixes of codes as a tuple. Raises Flaw if one of them matches no rule."""
+    """Return a list of rule codes, or prefixes of codes, as a tuple. Raises Flaw if an item matches no rule."""
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "for example: [CV201]")
     for code in value:
@@ -86,12 +86,12 @@ def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[s
 
 
 def read_severity(value: Any) -> str:
-    """Return the value of the setting fail-on. Raises Flaw if it is not a severity."""
+    """Return the value of the setting `fail-on`. Raises Flaw if it is not a severity."""
     if value not in SEVERITIES:
         raise Flaw(f"fail-on must be error, warning or note; got {show(value)}", did_you_mean(str(value), SEVERITIES))
     return str(value)
 
 
 def rule_options(rules: Mapping[str, type[Rule]]) -> dict[str, IntegerOption]:
-    """Return the options of all rules by name."""
+    """Return all options that users can set for the given rules, such as `channel-multiple`, by option name."""
     return {option.name: option for rule in rules.values() for option in rule.options}

@@ -14,9 +14,9 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return a dict from reader to producer (both node indexes): only that reader reads the producer's output.
+    """Return a dict {reader: producer} of node indexes, in which the reader alone uses the producer's output.
 
-    Producers of an output of the network are left out, because that output is also used outside the network.
+    A producer of a network output is left out, because that output is also used outside the network.
     """
     first, leaving = len(network.inputs), set(network.outputs.values())
     return {

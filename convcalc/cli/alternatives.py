@@ -19,6 +19,7 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
 from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
+from convcalc.spec.blame import advise_import
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
@@ -73,7 +74,10 @@ def command(
     matches all of them and can be passed to --apply.
     """
     metric = "macs" if by is None else _read_figure(by)
-    document = common.read_document(net)
+    document, overrides = common.read_document(net, overrides, where)
+    if apply is not None and document.model is not None:
+        advice = advise_import(document, "and apply it to that")
+        raise writing.Failure(f"--apply edits a spec, and {printable(net)} is {document.model.format}: {advice}")
     report = analyse(common.build_network(document, overrides, where))
     convs = list_convolutions(document, report.network)
     if apply is not None:
@@ -93,7 +97,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the name of the figure that --by asks for by its name or table header. Raises Failure if there is none."""
+    """Return the metric that the value of --by names. Raises Failure for an unknown name."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -109,8 +113,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` decides when a convolution of a block matches: `select_by_any_use` if LAYER matches any use of the block,
-    `select_by_all_uses` if it matches all of them.
+    `choose` is `select_by_any_use` or `select_by_all_uses`. With the second, LAYER must match all uses of a convolution
+    in a block, and Failure is also raised if it matches only some of them.
     """
     try:
         return choose(convs, report.network, layer)
@@ -129,7 +133,10 @@ def _render(
     format: str,
     where: writing.Output,
 ) -> str:
-    """Return the text to print: the `limit` alternatives (None: all) that lower the figure `by` most, as `format`."""
+    """Return the text to print, with at most `limit` alternatives (None: all).
+
+    `by` is the metric that ranks the alternatives. With `only_lower`, those that do not lower it are left out.
+    """
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)
@@ -149,9 +156,9 @@ def _render(
 def _apply(
     document: Document, overrides: Overrides, report: Report, convs: Sequence[Convolution], apply: str
 ) -> tuple[str, str]:
-    """Return the text of the spec with an alternative applied, and one line that says what it saves.
+    """Return the spec with an alternative applied, and a line with the network's costs before and after.
 
-    `apply` is the value of --apply, such as `separable:conv2`. Raises Failure.
+    `apply` is the value of --apply, such as `separable:conv2`. Raises Failure if it cannot be applied.
     """
     from convcalc.render.alternatives import applied_line
 
@@ -177,7 +184,7 @@ def _apply(
 def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
-    """Return the text of the spec with the selected alternatives applied, and the report of its network."""
+    """Return the spec with the selected alternatives applied, as text, and the report of its network."""
     changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)

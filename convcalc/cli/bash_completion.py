@@ -1,6 +1,6 @@
 """Completion for bash, which splits words at `:`, `=` and `@` and replaces only the last part of a word.
 
-Click's own script does not allow for that: it could not complete `example:res` or `net.yaml@wid`.
+With click's own script for bash, `example:res` or `net.yaml@wid` could not be completed.
 """
 
 import os
@@ -34,17 +34,17 @@ class BashCompletion(ShellComplete):
     source_template = _SCRIPT
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one at the cursor, and that word as far as the cursor."""
+        """Return the complete words before the cursor, and the part of a word that ends at the cursor."""
         line = os.environ.get("COMP_LINE", "")
         words = split_arg_string(line)
         word = "" if not words or line[-1:].isspace() else words.pop()
         return words[1:], word
 
     def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
-        """Return the completions, each shortened to the part after the last place at which bash splits the word."""
+        """Return the completions; each has only the part of the word that bash will replace."""
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and incomplete.startswith("-") else ""
-        split = _find_split(incomplete, os.environ.get("BREAKS", ""))
+        split = _find_start_of_last_part(incomplete, os.environ.get("BREAKS", ""))
         found = super().get_completions(args, incomplete)
         for item in found:
             if item.type == "plain":
@@ -52,16 +52,19 @@ class BashCompletion(ShellComplete):
         return found
 
     def format_completion(self, item: "CompletionItem[Any]") -> str:
-        """Return a line for the script."""
+        """Return the type and the value of a completion as one line for the script."""
         return f"{item.type},{item.value}"
 
 
-def _find_split(word: str, breaks: str) -> int:
-    """Return the index at which the last part of a word starts after bash has split it; an `@` belongs to that part."""
+def _find_start_of_last_part(word: str, breaks: str) -> int:
+    """Return the index at which the last part of a split word starts.
+
+    The shell splits a word after the characters in `breaks`, but before an `@`.
+    """
     last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
     return last if word[last : last + 1] == "@" else last + 1
 
 
 def register() -> None:
-    """Use this completion for bash in place of click's."""
+    """Make click use `BashCompletion` for bash."""
     add_completion_class(BashCompletion)

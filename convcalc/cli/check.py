@@ -16,6 +16,7 @@ from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
 from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
 from convcalc.cli import common, completing, writing
+from convcalc.cli.importing import print_about
 from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
@@ -34,7 +35,7 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 def _add_rule_options(function: common.Function) -> common.Function:
     """Add an option for each option that a lint rule declares, such as `--channel-multiple N`.
 
-    The command receives the values that the user sets as the dict `options`, by option name.
+    The command receives the values that the user sets as a dict, `options`; its keys are the names of the options.
     """
     declared = rule_options(RULES)
 
@@ -124,7 +125,8 @@ def command(
 
     Each NET is a file, a folder, a pattern or an example; the default is the current folder. A file given by name is
     always checked. In folders and among the files that match a pattern, only specs are checked: files named
-    *.convcalc.yaml, and other YAML files with a top-level `layers` key.
+    *.convcalc.yaml, and other YAML files with a top-level `layers` key. Model files, such as ONNX, are checked if they
+    are given by name.
 
     The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
     is 2 if a file cannot be checked.
@@ -147,6 +149,12 @@ def command(
         checked = list(_show_progress(check_all(tasks, how, jobs), len(tasks), where))
     except (WrongConfiguration, NoProcesses) as error:
         raise writing.Failure(str(error)) from None
+    for one in checked:
+        if one.model is None:
+            continue
+        if fix or diff:
+            raise writing.Failure(f"--fix and --diff edit specs, and {printable(one.file)} is {one.model.format}")
+        print_about(one.model, one.file, where)
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
@@ -164,7 +172,10 @@ def command(
 
 
 def _refuse_params(files: Iterable[str]) -> None:
-    """Raise Failure if an argument sets spec parameters (`@width=0.5`): a fix must be right for the spec as written."""
+    """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
+
+    A fix is written into the file, so it must be right for the values in the file.
+    """
     for file in files:
         if split_net(file)[1]:
             raise writing.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
@@ -179,7 +190,7 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
 
 
 def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writing.Output) -> None:
-    """Write the fixed text to each file that has fixes, and print on standard error how many were fixed."""
+    """Replace each file that has fixes, and print the number of fixes on standard error."""
     changes = [(file, one.rewritten) for file, one in zip(files, checked, strict=True) if one.rewritten is not None]
     for file, change in changes:
         writing.rewrite_file(file, change.before, change.after)
@@ -197,7 +208,10 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 
 
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
-    """Print on standard error the problems that --fix would not fix, with line numbers of the fixed text."""
+    """Print on standard error the problems that remain after --fix.
+
+    The line numbers refer to the fixed text.
+    """
     from convcalc.render.check import text_lines
 
     if not differs and not where.quiet:
@@ -221,9 +235,9 @@ def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
 
 
 def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> list[Task]:
-    """Return one task per file, with the settings that configuration files give it. Raises WrongConfiguration.
+    """Return one task per file, with its settings from configuration files.
 
-    With `isolated`, configuration files are not read.
+    With `isolated`, configuration files are not read. Raises WrongConfiguration if one of them is wrong or unreadable.
     """
     if isolated:
         return [Task(file, Settings()) for file in files]
@@ -232,7 +246,7 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
 
 
 def _show_progress(checked: Iterator[Checked], total: int, where: writing.Output) -> Iterator[Checked]:
-    """Yield the same results, and meanwhile show a progress bar on standard error if that is a terminal."""
+    """Yield the items unchanged, and show a progress bar on standard error if that is a terminal."""
     if not writing.may_show_bar(where):
         return checked
     from convcalc.render.progress import show_progress
@@ -243,7 +257,7 @@ def _show_progress(checked: Iterator[Checked], total: int, where: writing.Output
 def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
     """Return the exit status for one file: 2 if it could not be checked, 1 if it fails the check, else 0.
 
-    It fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
+    A file fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
     """
     if any(problem.code == NOT_CHECKED for problem in checked.problems):
         return NOT_DONE
@@ -255,10 +269,7 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 def _render(
     checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: writing.Output
 ) -> str:
-    """Return the problems as text in the requested format.
-
-    If `format` is None, it is `github` (annotations and a job summary) in GitHub Actions, else `text`.
-    """
+    """Return the results as text in a format; the default is `github` in GitHub Actions, else `text`."""
     from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -273,7 +284,7 @@ def _render(
         )
         # text from files must not act as a command to the runner that reads the log
         text = check.disarm_commands(text) if actions or format == "github" else text
-        return text if statistics or format == "text" else _annotate(checked) + text
+        return text if statistics or format == "text" else _write_annotations(checked) + text
     if format == "json":
         return check.findings_json(checked)
     from convcalc.render import check_ci
@@ -283,8 +294,11 @@ def _render(
     return check_ci.junit_xml(checked) if format == "junit" else check_ci.gitlab_report(checked)
 
 
-def _annotate(checked: list[Checked]) -> str:
-    """Return the problems as GitHub annotations, and append them to the job summary if GitHub names a file for it."""
+def _write_annotations(checked: list[Checked]) -> str:
+    """Return the problems as GitHub annotations.
+
+    If GitHub names a file for the job summary, also append a summary of the problems to it.
+    """
     from convcalc.render import check
 
     summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -1,4 +1,4 @@
-"""The options that commands share, and how they read networks; `convcalc.cli.writing` has how they write results."""
+"""The options that several commands share, and functions that read networks and option values."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -13,11 +13,12 @@ from convcalc.analysis.training import OPTIMIZERS
 from convcalc.arguments import is_integer
 from convcalc.cli import completing
 from convcalc.cli.writing import Failure, Output, report_invalid
+from convcalc.convert.net_files import read_net
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, NotImported, did_you_mean, printable, show
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
-from convcalc.spec.files import explain_unreadable, read_net
+from convcalc.spec.files import explain_unreadable
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.net_argument import read_net_params, split_net
 from convcalc.spec.reader import read_network
@@ -35,7 +36,7 @@ _FORMATS_BY_SUFFIX = {
     ".sarif": "sarif",
     ".svg": "svg",
 }
-# suffixes of formats that convcalc does not write: -o refuses them
+# -o refuses these suffixes, because convcalc does not write their formats
 _FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".png", ".xls", ".xlsm", ".xlsx"))
 
 
@@ -49,7 +50,7 @@ def network_options(function: Function) -> Function:
 def override_options(function: Function) -> Function:
     """Add the options that override a spec; the command receives them as `overrides`.
 
-    If the command has an argument `net`, its `@width=0.5` is moved from there to `overrides`.
+    If the command has an argument `net`, spec parameters such as `@width=0.5` are moved from it to `overrides`.
     """
 
     @wraps(function)
@@ -87,7 +88,7 @@ def override_options(function: Function) -> Function:
 
 
 def inference_options(function: Function) -> Function:
-    """Add --no-inplace and --fold-batchnorm (received as `inplace`, `fold_batchnorm`), for inference memory."""
+    """Add --no-inplace and --fold-batchnorm; the command receives `inplace` and `fold_batchnorm`."""
     return add_options(
         function,
         click.option(
@@ -102,7 +103,7 @@ def inference_options(function: Function) -> Function:
 
 
 def memory_options(function: Function) -> Function:
-    """Add the options of `inference_options`, and --optimizer (received as `optimizer`) for training memory."""
+    """Add the options of `inference_options`, and --optimizer; the command also receives `optimizer`."""
     return add_options(
         function,
         inference_options,
@@ -128,9 +129,10 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
 
 
 def output_options(function: Function, only: str = "text") -> Function:
-    """Add the options for the output, received as `where`, and report an invalid spec raised by the command.
+    """Add -o and --color, and report an invalid spec if the command raises InvalidSpec.
 
-    The suffix of -o chooses the format, unless -f is given. `only` is the format of a command without -f.
+    The command receives these options as `where`. The suffix of the -o file chooses the format, unless -f is given.
+    `only` is the format of a command without -f.
     """
 
     @wraps(function)
@@ -159,12 +161,12 @@ def output_options(function: Function, only: str = "text") -> Function:
 
 
 def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], Function]:
-    """Return the decorator that adds -q, received as `where.quiet`, to a command with `output_options`."""
+    """Return a decorator that adds -q to a command with `output_options`, which receives it as `where.quiet`."""
     return click.option("-q", "--quiet", is_flag=True, help=help)
 
 
 def _format_by_suffix(file: str | None, only: str) -> str | None:
-    """Return the format that the suffix of -o FILE stands for; None if it stands for none, or if -f is given.
+    """Return the format for the suffix of -o FILE; None if the suffix is unknown, or if -f is given.
 
     Raises UsageError if the command does not have that format. `only` is the format of a command without -f.
     """
@@ -182,7 +184,7 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
 
 
 def describe_format(format: str, output: Output) -> str:
-    """Return how a format was chosen: `-f csv`, or by the suffix of a file, `-o layers.csv (CSV)`."""
+    """Return how the user chose the format, such as `-f csv` or `-o layers.csv (CSV)`."""
     source = click.get_current_context().get_parameter_source("format")
     if output.file is None or source is ParameterSource.COMMANDLINE:
         return f"-f {format}"
@@ -226,7 +228,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Return the overrides that the options specify; their values are parsed as in a spec. Raises Failure."""
+    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure if one is malformed."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -236,12 +238,12 @@ def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | N
 
 
 def read_params(texts: Iterable[str], option: str = "--set") -> dict[str, Any]:
-    """Return the values of a repeatable NAME=VALUE option by name. Raises Failure."""
+    """Return the values in NAME=VALUE texts by name. Raises Failure, with the name `option`, if a text is malformed."""
     return collect_by_name(option, (_read_param(text, option) for text in texts))
 
 
 def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name, Any]:
-    """Return (name, value) pairs as a dict. Raises Failure if a name is given twice."""
+    """Return (name, value) pairs as a dict. Raises Failure if two of them have the same name."""
     found: dict[Name, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -252,7 +254,6 @@ def collect_by_name(option: str, pairs: Iterable[tuple[Name, Any]]) -> dict[Name
 
 
 def _read_param(text: str, option: str) -> tuple[str, Any]:
-    """Return the name and the value of a text such as `width=0.5`. Raises Failure."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise Failure(f"{option} must be NAME=VALUE; got {show(text)}")
@@ -260,7 +261,10 @@ def _read_param(text: str, option: str) -> tuple[str, Any]:
 
 
 def read_input(text: str) -> tuple[str | None, Any]:
-    """Return the name and the sizes of `left=3,320,320`; for `3,320,320` the name is None. Raises Failure."""
+    """Return the name (None if left out) and the sizes in a text such as `left=3,320,320`.
+
+    Raises Failure if a size is not a positive integer.
+    """
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
@@ -269,7 +273,10 @@ def read_input(text: str) -> tuple[str | None, Any]:
 
 
 def _read_dtype(text: str) -> Any:
-    """Return the data type `int8` as text, or `weights=int8,activations=int16` as a dict. Raises Failure."""
+    """Return a text such as `int8` unchanged, and `weights=int8,bias=int32` as a dict.
+
+    Raises Failure if a data type is unknown or a name is repeated.
+    """
     parts = text.split(",") if "=" in text else [f"={text}"]
     for part in parts:
         dtype = part.partition("=")[2]
@@ -283,7 +290,7 @@ def _read_dtype(text: str) -> Any:
 
 
 def _parse_value(option: str, text: str) -> Any:
-    """Return the value that a text has in a spec. Raises Failure that names the option if it cannot be parsed."""
+    """Parse a value as in a spec. Raises Failure, with the name of the option, if it is not valid YAML."""
     try:
         return read_value(text)
     except InvalidSpec as error:
@@ -291,7 +298,10 @@ def _parse_value(option: str, text: str) -> Any:
 
 
 def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
-    """Return a NET argument without its `@width=0.5`, and the overrides with these values added. Raises Failure."""
+    """Move spec parameters such as `@width=0.5` from a NET argument to the overrides; return both.
+
+    Raises Failure if the argument is malformed.
+    """
     try:
         return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
     except Flaw as flaw:
@@ -299,28 +309,55 @@ def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
 
 
 def load_argument(argument: str, overrides: Overrides, output: Output) -> Network:
-    """Load the network of a NET argument, with the spec parameters set there. Raises InvalidSpec."""
+    """Return the network of a NET argument such as `net.yaml@width=0.5`.
+
+    Raises Failure if the argument is malformed or the file cannot be read, and InvalidSpec if the spec is invalid.
+    """
     net, overrides = split_params(argument, overrides)
     return load(net, overrides, output)
 
 
-def read_document(net: str) -> Document:
-    """Return the document that NET refers to: a file, standard input or an example. Raises Failure if unreadable."""
+def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Document, Overrides]:
+    """Return the document that NET refers to (a spec, a model file or an example), and the overrides that still apply.
+
+    Notes on a model file are printed on standard error. Raises Failure if NET cannot be read, or InvalidSpec.
+    """
     try:
-        return read_net(net)
+        document, remaining = read_net(net, overrides, _make_follow(output))
     except examples.NoExample as error:
         raise Failure(str(error)) from None
+    except NotImported as error:
+        raise Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
         raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
+    if document.model is not None:
+        from convcalc.cli.importing import print_about
+
+        print_about(document.model, net, output)
+    return document, remaining
+
+
+def _make_follow(output: Output) -> Callable[[Iterable[Any], int], Iterable[Any]]:
+    """Return a function that shows the progress of reading a model file; it imports what it needs when it is called."""
+
+    def follow(items: Iterable[Any], total: int) -> Iterable[Any]:
+        from convcalc.cli.importing import show_bar
+
+        return show_bar(items, total, output)
+
+    return follow
 
 
 def load(net: str, overrides: Overrides, output: Output) -> Network:
     """Return the network that NET refers to, and warn if its input axes look swapped. Raises Failure or InvalidSpec."""
-    return build_network(read_document(net), overrides, output)
+    return build_network(*read_document(net, overrides, output), output)
 
 
 def build_network(document: Document, overrides: Overrides, output: Output) -> Network:
-    """Return the network of a document, and warn if its input axes look swapped. Raises InvalidSpec."""
+    """Return the network of a document, and warn if its input axes look swapped.
+
+    Raises InvalidSpec if the spec is invalid.
+    """
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
         from convcalc.cli.misread import warn_of_misread_inputs  # slow: imports the linter
@@ -330,7 +367,7 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function that takes overrides and returns the document's network with them.
+    """Return a function that takes overrides and returns the network that the document describes with them.
 
     If `output` is given, the first call of that function warns if the input axes look swapped.
     """

@@ -61,12 +61,12 @@ def command(
 
     shown = _read_columns(columns, sort, exact, format, where)
     files = choose_files(_expand_patterns(nets)).files
-    documents, wrong, status = _read_documents(files)
-    _check_parameters(overrides, [document for _, document in documents])
+    documents, wrong, status = _read_documents(files, overrides, where)
+    _check_parameters(overrides, [document for _, document, _ in documents])
     reports = []
-    for name, document in documents:
+    for name, document, remaining in documents:
         try:
-            _, given = common.split_params(name, _drop_unknown_parameters(overrides, document))
+            _, given = common.split_params(name, _drop_unknown_parameters(remaining, document))
             reports.append((name, analyse(common.build_network(document, given, where), **memory)))
         except InvalidSpec as error:
             wrong.append((name, error))
@@ -85,10 +85,10 @@ def command(
 def _read_columns(
     columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output
 ) -> Sequence[Any] | None:
-    """Return the columns that --columns lists; None without that option, to show all columns that fit.
+    """Return the columns that --columns lists; None without that option.
 
-    Raises UsageError if --columns or --sort names an unknown column, or if the format does not allow --columns (JSON
-    has all figures) or --exact (JSON and CSV are always exact).
+    Raises UsageError if --columns or --sort names an unknown column. Also raises it if the format does not allow
+    --columns (JSON has all figures) or --exact (JSON and CSV are always exact).
     """
     from convcalc.render.compare import COLUMNS
     from convcalc.render.grid import UnknownColumn, find_column, find_columns
@@ -107,9 +107,9 @@ def _read_columns(
 
 
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
-    """Return the names with each pattern of examples, such as `example:mobilenet*`, replaced by its matches.
+    """Replace each pattern of examples, such as `example:mobilenet*`, by the names of the examples that match it.
 
-    Raises Failure if a pattern matches no example, or if the text after the `@` of an argument is malformed.
+    Raises Failure if it matches none, or if the text after the `@` of an argument is malformed.
     """
     from fnmatch import fnmatchcase
 
@@ -127,15 +127,20 @@ def _expand_patterns(nets: Sequence[str]) -> list[str]:
     return found
 
 
-def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], list[tuple[str, InvalidSpec]], int]:
-    """Return the documents that can be read, the files whose content is not text, and the exit status so far.
+def _read_documents(
+    files: Sequence[str], overrides: Overrides, where: writing.Output
+) -> tuple[list[tuple[str, Document, Overrides]], list[tuple[str, InvalidSpec]], int]:
+    """Return the documents with the overrides that still apply, the errors in files that are not text, and a status.
 
-    The exit status is 2 if a file cannot be opened, which is reported on standard error, else 0.
+    The exit status is 2 if a file cannot be opened, else 0. Files that cannot be opened are reported on standard error.
     """
-    found, wrong, status = [], [], 0
+    found: list[tuple[str, Document, Overrides]] = []
+    wrong: list[tuple[str, InvalidSpec]] = []
+    status = 0
     for file in files:
         try:
-            found.append((file, common.read_document(split_net(file)[0])))
+            net, given = common.split_params(file, overrides)
+            found.append((file, *common.read_document(net, given, where)))
         except writing.Failure as failure:
             sys.stderr.write(f"convcalc: {printable(failure.message)}\n")
             status = _UNREADABLE
@@ -145,7 +150,7 @@ def _read_documents(files: Sequence[str]) -> tuple[list[tuple[str, Document]], l
 
 
 def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int:
-    """Print the problems of one network on standard error, and return the exit status for them."""
+    """Print the problems of one network on standard error, and return the exit status."""
     refused = writing.find_refusal(error)
     if refused is None:
         writing.print_invalid(error, where)
@@ -154,15 +159,20 @@ def _report_problem(file: str, error: InvalidSpec, where: writing.Output) -> int
     return _UNREADABLE
 
 
-def _written_parameters(document: Document) -> dict[str, Any]:
-    """Return the spec parameters that a document declares, unchecked; {} if `params` is not a mapping."""
+def _declared_parameters(document: Document) -> dict[str, Any]:
+    """Return the spec parameters that a document declares, unchecked; empty if it declares none.
+
+    For a model file, these are the parameters with which it was read.
+    """
+    if document.model is not None:
+        return dict.fromkeys(document.model.parameters)
     params = document.root.get("params") if isinstance(document.root, dict) else None
     return params if isinstance(params, dict) else {}
 
 
 def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> None:
-    """Raise Failure if --set names a spec parameter that none of the documents declares."""
-    known = {name: None for document in documents for name in _written_parameters(document)}
+    """Raise Failure if --set names a spec parameter that no document declares."""
+    known = {name: None for document in documents for name in _declared_parameters(document)}
     for name in overrides.params:
         if documents and name not in known:
             hint = did_you_mean(name, known)
@@ -170,13 +180,15 @@ def _check_parameters(overrides: Overrides, documents: Sequence[Document]) -> No
 
 
 def _drop_unknown_parameters(overrides: Overrides, document: Document) -> Overrides:
-    """Return the overrides without the spec parameters that the document does not declare."""
-    params = {name: value for name, value in overrides.params.items() if name in _written_parameters(document)}
+    params = {name: value for name, value in overrides.params.items() if name in _declared_parameters(document)}
     return overrides.with_params(params)
 
 
 def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Report]]:
-    """Label each report with its network's name and `@width=0.5`, or with its NET argument if that is not unique."""
+    """Label each report with the name of its network and its parameters, as in `resnet18@width=0.5`.
+
+    If several networks have the same label, their NET arguments are the labels.
+    """
     names = [join_net(report.network.name, split_net(file)[1]) for file, report in reports]
     return [
         (name if names.count(name) == 1 else file, report) for name, (file, report) in zip(names, reports, strict=True)

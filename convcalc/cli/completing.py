@@ -1,4 +1,4 @@
-"""Words that a shell completes: networks, and the layers, spec parameters, columns and data types that they have."""
+"""Completes words in a shell: networks, and their layers, spec parameters, columns and data types."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,12 +11,12 @@ Completer = Callable[[click.Context, click.Parameter, str], list[Any]]
 
 
 def complete_from(words: Callable[[], Iterable[str]]) -> Completer:
-    """Return a completer for one of the words that `words` returns; it is called only when the shell completes."""
+    """Return a completer for the words that `words` returns; `words` is called only when a shell completes."""
     return lambda context, parameter, incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 def complete_list_from(words: Callable[[], Iterable[str]]) -> Completer:
-    """Return a completer for comma-separated words: it completes the last one with a word that `words` returns."""
+    """Return a completer for a comma-separated list of the words that `words` returns."""
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
         before, comma, last = incomplete.rpartition(",")
@@ -26,13 +26,13 @@ def complete_list_from(words: Callable[[], Iterable[str]]) -> Completer:
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete NET: examples or files; after an `@`, spec parameters."""
+    """Complete a NET: the names of examples and files; after an `@`, the names of spec parameters."""
     from click.shell_completion import CompletionItem
 
     net, at, params = incomplete.rpartition("@")
     if at and "=" not in params.rpartition(",")[2]:
         before, comma, name = params.rpartition(",")
-        names = [f"{net}@{before}{comma}{known}=" for known in _list_params(net) if known.startswith(name)]
+        names = [f"{net}@{before}{comma}{known}=" for known in _list_param_names(net) if known.startswith(name)]
         return [CompletionItem(known) for known in names]
     if incomplete.startswith("e") and "example:".startswith(incomplete[:8]):
         found = [f"example:{name}" for name in examples.list_names()]
@@ -42,28 +42,28 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
 
 
 def complete_layer(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete LAYER: the layers and scopes of NET."""
-    return [name for name in _list_layers(context) if name.startswith(incomplete)]
+    """Complete a LAYER: the names of the layers and scopes of NET."""
+    return [name for name in _list_layer_names(context) if name.startswith(incomplete)]
 
 
 def complete_apply(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete `separable:conv2`: an alternative and a layer of NET."""
+    """Complete NAME:LAYER, such as `separable:conv2`: the name of an alternative, then a layer of NET."""
     from convcalc.alternatives.factorings import FACTORINGS
 
     name, colon, layer = incomplete.partition(":")
     if not colon:
         return [f"{known}:" for known in FACTORINGS if known.startswith(name)]
-    return [f"{name}:{known}" for known in _list_layers(context) if known.startswith(layer)]
+    return [f"{name}:{known}" for known in _list_layer_names(context) if known.startswith(layer)]
 
 
 def complete_param(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete NAME of NAME=VALUE: the spec parameters of all NETs."""
-    names = dict.fromkeys(name for net in _given_nets(context) for name in _list_params(net))
+    """Complete the name in NAME=VALUE: the spec parameters of all NETs on the command line."""
+    names = dict.fromkeys(name for net in _given_nets(context) for name in _list_param_names(net))
     return [f"{name}=" for name in names if name.startswith(incomplete)]
 
 
 def complete_dtype(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Complete a data type, also after `weights=`, `activations=` and `bias=`."""
+    """Complete a data type such as `int8`, also in a list such as `weights=int8,bias=int32`."""
     from convcalc.network import Dtype
     from convcalc.units import BITS
 
@@ -75,13 +75,13 @@ def complete_dtype(context: click.Context, parameter: click.Parameter, incomplet
 
 
 def _given_nets(context: click.Context) -> list[str]:
-    """Return the NET arguments of an incomplete command line; click parses none if the last option lacks its value."""
+    """Return the NET arguments; click leaves them in `context.args` if the last option has no value yet."""
     net, nets = context.params.get("net"), context.params.get("nets") or ()
     return [net] if net else [*nets] or context.args
 
 
-def _list_params(net: str) -> list[str]:
-    """Return the names of the spec parameters of a network; none if it cannot be read."""
+def _list_param_names(net: str) -> list[str]:
+    """Return the names of the spec parameters of a network; empty if it cannot be read."""
     from convcalc.problems import InvalidSpec
     from convcalc.spec.files import STANDARD_INPUT, read_net
     from convcalc.spec.net_argument import split_net
@@ -96,8 +96,8 @@ def _list_params(net: str) -> list[str]:
     return [str(name) for name in params] if isinstance(params, dict) else []
 
 
-def _list_layers(context: click.Context) -> list[str]:
-    """Return the names of the layers and scopes of NET, in order; none if it cannot be read."""
+def _list_layer_names(context: click.Context) -> list[str]:
+    """Return the names of the layers and scopes of a network; empty if it cannot be read."""
     from convcalc.cli import common, writing
     from convcalc.problems import InvalidSpec
     from convcalc.spec.inputs import Overrides

@@ -82,11 +82,11 @@ def command(
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
     files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
     sides = (
-        _Side("OLD", _make_old_reader(files, revision), old_overrides),
-        _Side("NEW", _make_new_reader(files), new_overrides),
+        _ComparedNetwork("OLD", _make_old_reader(files, revision, where), old_overrides),
+        _ComparedNetwork("NEW", _make_new_reader(files, where), new_overrides),
     )
     reports, errors = [], []
-    for side in reversed(sides):  # a missing file is reported before one missing in git
+    for side in reversed(sides):  # NEW is first, so that a missing file is reported before a missing git revision
         try:
             reports.append(analyse(_build_network(side, where), **memory))
         except InvalidSpec as error:
@@ -97,19 +97,25 @@ def command(
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
     writing.write_text(_render(difference, labels, format, failed, where), where, files)
-    return _report_failed(difference, failed) or int(exit_code and not difference.is_empty)
+    return _report_failures(difference, failed) or int(exit_code and not difference.is_empty)
 
 
-class _Side(NamedTuple):
-    """One of the two networks: `name` is OLD or NEW, and `document` is a function that reads its document."""
+_Read = Callable[[Overrides], tuple[Document, Overrides]]
+
+
+class _ComparedNetwork(NamedTuple):
+    """One of the two networks: OLD or NEW, its overrides, and a function that reads its document.
+
+    That function takes the overrides, and also returns those that still apply.
+    """
 
     name: str
-    document: Callable[[], Document]
+    read_document: _Read
     overrides: Overrides
 
 
 def _read_condition(text: str) -> Condition:
-    """Return the condition that --fail-if describes. Raises Failure, with a caret under the mistake."""
+    """Parse a condition of --fail-if. For a malformed one, raises Failure with a caret under the mistake."""
     try:
         return parse_condition(text)
     except Flaw as flaw:
@@ -119,47 +125,44 @@ def _read_condition(text: str) -> Condition:
         raise writing.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 
-def _make_old_reader(nets: tuple[str, ...], revision: str | None) -> Callable[[], Document]:
+def _make_old_reader(nets: tuple[str, ...], revision: str | None, where: writing.Output) -> _Read:
     """Return a function that reads the document of the old network, from a file or a git revision.
 
-    Raises UsageError if the number or kind of the arguments is wrong.
+    Raises UsageError for a wrong number of networks, and for a network that cannot be read with --git.
     """
     if revision is None:
         if len(nets) != 2:
             raise click.UsageError(f"diff takes two networks, OLD and NEW, or one file with --git REV; got {len(nets)}")
         if nets == ("-", "-"):
             raise click.UsageError("only one of the networks can come from standard input")
-        return lambda: common.read_document(nets[0])
+        return lambda overrides: common.read_document(nets[0], overrides, where)
     if len(nets) != 1 or nets[0] == "-" or nets[0].startswith(examples.PREFIX):
         raise click.UsageError("--git REV takes exactly one file: diff --git main net.yaml")
     from convcalc.diff.revision import NoRevision, read_at
 
-    def read() -> Document:
+    def read(overrides: Overrides) -> tuple[Document, Overrides]:
         try:
-            return read_at(revision, nets[0])
+            return read_at(revision, nets[0]), overrides
         except NoRevision as error:
             raise writing.Failure(str(error)) from None
 
     return read
 
 
-def _make_new_reader(nets: tuple[str, ...]) -> Callable[[], Document]:
-    return lambda: common.read_document(nets[-1])
+def _make_new_reader(nets: tuple[str, ...], where: writing.Output) -> _Read:
+    return lambda overrides: common.read_document(nets[-1], overrides, where)
 
 
 def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -> Overrides:
-    """Return the overrides with the spec parameters of --set-old or --set-new, which win over those of --set."""
+    """Return the overrides with the values of --set-old or --set-new, which take precedence over --set."""
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def _build_network(side: _Side, where: writing.Output) -> Network:
-    """Return the network of a side.
-
-    Raises InvalidSpec if its spec is at fault, and Failure, which names the side, if its options are.
-    """
-    document = side.document()
+def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
+    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
+    document, overrides = side.read_document(side.overrides)
     try:
-        return common.build_network(document, side.overrides, where)
+        return common.build_network(document, overrides, where)
     except InvalidSpec as error:
         refused = writing.find_refusal(error)
         if refused is None:
@@ -186,8 +189,8 @@ def _render(
     return writing.render_text(difference_lines(difference, width, not where.quiet, labels), where)
 
 
-def _report_failed(difference: Difference, failed: list[Condition]) -> int:
-    """Print each condition that holds and by how much the figure changed; return 1 if there are any, else 0."""
+def _report_failures(difference: Difference, failed: list[Condition]) -> int:
+    """Print a message for each failed condition; return 1 if there are any, else 0."""
     from convcalc.render.diff import failure_text
 
     for one in failed:

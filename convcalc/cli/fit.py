@@ -8,8 +8,8 @@ from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
-from convcalc.spec.blame import blame_params
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.spec.blame import advise_import, blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
@@ -68,8 +68,9 @@ def command(
     """Find the largest network within a budget.
 
     NET is analysed with every combination of the values of -p. The combinations within the budget are listed, best
-    first. Below them are the combinations nearest to the best one that exceed the budget. The budget consists of the
-    limits in the spec and on the command line. The exit status is 1 if no combination is within the budget.
+    first. The list is followed by combinations that exceed the budget and differ from the best one in a single value.
+    The budget consists of the limits in the spec and on the command line. The exit status is 1 if no combination is
+    within the budget.
 
     With -q, only the best combination is printed, as options for other commands:
 
@@ -83,7 +84,11 @@ def command(
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     if where.quiet and format != "table":
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
-    order, document = _read_order(by), common.read_document(net)
+    order = _read_order(by)
+    document, overrides = common.read_document(net, overrides, where)
+    if document.model is not None:
+        why = f"fit varies spec parameters, which {document.model.format} does not have"
+        raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add params: to it')}")
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise writing.Failure(_NO_BUDGET)
     try:
@@ -106,17 +111,17 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Whether a spec has a budget. Also true if the spec is invalid, because its problems are then reported instead."""
+    """Return whether a spec has a budget; True for an invalid spec, whose problems are reported first."""
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
 def _drop_budget(load: Load) -> Load:
-    """Return a function like `load` that returns networks without their own budget."""
+    """Return a function that loads networks as `load` does, but removes their budgets."""
     return lambda overrides: load(overrides)._replace(budget=())
 
 
 def _read_order(text: str) -> Order:
-    """Return the order that --by asks for, such as `macs` (most first) or `-params` (fewest first). Raises Failure."""
+    """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
     written = text.removeprefix("-")
     metric = find_figure(written) or written
     if metric not in METRICS:
@@ -126,9 +131,9 @@ def _read_order(text: str) -> Order:
 
 
 def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """Return the spec parameters and the values to try, from texts such as `width=0.25:1.5:0.05` and `size=96,128`.
+    """Return the spec parameters and values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
 
-    Raises Failure if a text is malformed, and Flaw if a range is.
+    Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
     """
     params: dict[str, Param] = {}
     for text in tried:
@@ -142,7 +147,7 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
 
 
 def _read_values(text: str, values: str) -> list[Any]:
-    """Return comma-separated values, parsed as in a spec. Raises Failure that quotes the whole option `text`."""
+    """Parse comma-separated values as in a spec; for malformed ones, raises Failure with the option's whole `text`."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -153,9 +158,9 @@ def _read_values(text: str, values: str) -> list[Any]:
 
 
 def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
-    """Return the result in the requested format, with `rows` combinations (0: all).
+    """Return the result in the requested format, with at most `rows` combinations (0: all).
 
-    If `rows` is None, JSON and CSV list all combinations, and the formats for people the first few.
+    If `rows` is None, JSON and CSV have all combinations, and the other formats the first few.
     """
     from convcalc.render import fit
 

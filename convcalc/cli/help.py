@@ -14,11 +14,11 @@ _EXAMPLES = """\b
 Examples:
   convcalc help
   convcalc help tutorial"""
-# other words for a topic, which are suggested before the nearest spelling
+# words that mean a topic: this topic is suggested, and not one with a similar spelling
 _OTHER_WORDS = {
     "python": "api dataframe excel html ipython jupyter notebook notebooks pandas polars records torecords",
 }
-_LESS = "-FRX"  # as git sets it: keep colours, and do not page what fits on the screen
+_LESS = "-FRX"  # the value that git uses: keep colours, and exit if the text fits on the screen
 
 
 @click.command("help", epilog=_EXAMPLES)
@@ -44,7 +44,7 @@ def command(topic: str | None, where: writing.Output) -> int:
 
 
 def _show_page(markdown: str, where: writing.Output) -> None:
-    """Write a page as it is to a file or a pipe; render it for a terminal, or if colours are always wanted."""
+    """Render a page if it goes to a terminal or if colours are always wanted; otherwise write it unchanged."""
     on_terminal = where.file is None and sys.stdout.isatty()
     if not on_terminal and where.color != "always":
         writing.write_text(markdown, where, [])
@@ -61,7 +61,7 @@ def _show_page(markdown: str, where: writing.Output) -> None:
 
 
 def _help_of_command(name: str) -> str:
-    """Return the --help of a command, followed by its topic. Raises Failure if there is no such command."""
+    """Return the --help of a command, and the name of its manual page. Raises Failure for an unknown command."""
     parent = click.get_current_context().parent
     assert parent is not None
     assert isinstance(parent.command, click.Group)
@@ -77,7 +77,7 @@ def _help_of_command(name: str) -> str:
 
 
 def _suggest_topic(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown topic: a layer kind's or rule's page, the topic it means, or the closest name."""
+    """Return a hint for an unknown topic: the command for a layer kind or rule, or a topic that was probably meant."""
     from convcalc.check.rules import RULES
     from convcalc.layers import KINDS
 

@@ -1,39 +1,42 @@
-"""`convcalc import`: converts an ONNX file, a Keras model or a PyTorch module to a spec."""
+"""`convcalc import`: converts a model file, such as ONNX, or a PyTorch module to a spec."""
 
-import os
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from convcalc import examples
-from convcalc.cli import common, writing
-from convcalc.convert import formats
+from convcalc.cli import common, torch_options, writing
+from convcalc.cli.importing import print_notes, print_remarks, show_bar
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.problems import printable
-from convcalc.render.lines import Line, write
-from convcalc.spec.files import explain_unreadable
+from convcalc.convert.model_files import describe_outcome, read_graph
+from convcalc.problems import printable, show
+from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 
 _EXAMPLES = """\b
 Examples:
   convcalc import resnet50.onnx -o resnet50.yaml
   convcalc import model.keras
+  convcalc import yolov8.yaml --scale n
   convcalc import net.onnx --input 3,224,224 --strict
   convcalc import --torch nets:small --input 3,224,224"""
-_MOST_NOTES = 20
-Shapes = dict[str | None, tuple[int, ...]]
+_ONLY_ULTRALYTICS = "--scale and --map are only for an Ultralytics YAML"
+_Shapes = dict[str | None, tuple[int, ...]]
 
 
 @click.command("import", epilog=_EXAMPLES)
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path())
-@click.option(
-    "--torch",
-    "factory",
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="Import the torch.nn.Module that this function or class returns. This runs its code.",
-)
+@torch_options.factory_option("Import")
 @click.option("--input", "inputs", metavar="[NAME=]3,224,224", multiple=True, help="Shape of an input, channels first.")
+@torch_options.input_dtype_option
+@click.option("--scale", metavar="LETTER", help="Scale of an Ultralytics YAML (default: n for yolov8n.yaml).")
+@click.option(
+    "--map",
+    "mapped",
+    metavar="NAME=MODULE",
+    multiple=True,
+    help="Read your module NAME of an Ultralytics YAML as MODULE.",
+)
 @click.option("--name", metavar="NAME", help="Name of the network.")
 @click.option("--strict", is_flag=True, help="Fail if an operation is unsupported, instead of writing an opaque layer.")
 @common.output_options
@@ -42,26 +45,41 @@ def command(
     file: str | None,
     factory: str | None,
     inputs: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    scale: str | None,
+    mapped: tuple[str, ...],
     name: str | None,
     strict: bool,
     where: writing.Output,
 ) -> int:
-    """Convert an ONNX file, a Keras model or a PyTorch module to a spec.
+    """Convert a model file, such as ONNX, or a PyTorch module to a spec.
 
-    FILE is an ONNX file, a .keras archive, or the JSON that a Keras model's to_json() returns. Weights are not needed.
-    Nothing in FILE is executed; only --torch runs code. An operation that a spec cannot express is reported, and
-    becomes an opaque layer of unknown cost. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
+    FILE is an ONNX file, a Keras model, or in another format that `convcalc help import` lists. Weights are not needed.
+    Nothing in FILE is executed; only --torch runs code. Other commands read such files too: `convcalc net.onnx`.
+
+    An operation that a spec cannot express is reported and becomes an opaque layer with the cost of the operation, if
+    it is known. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
     """
     if (file is None) == (factory is None):
         raise click.UsageError("import takes either a FILE or --torch")
+    if dtypes and factory is None:
+        raise click.UsageError("--input-dtype is only for --torch; a file has the data types of its inputs")
     try:
-        graph = _import_graph(file, factory, _read_shapes(inputs), writing.may_show_bar(where))
+        parameters = _read_ultralytics_options(scale, mapped)
+        if factory is None:
+            graph, remarks = _import_file(str(file), _read_shapes(inputs), parameters, where)
+        elif parameters:
+            raise click.UsageError(_ONLY_ULTRALYTICS)
+        else:
+            graph = _import_torch(factory, _read_shapes(inputs), torch_options.read_input_types(dtypes))
+            remarks = graph.remarks
     except NotImported as error:
         raise writing.Failure(f"{printable(file or str(factory))}: {printable(str(error))}") from None
     graph = graph if name is None else graph._replace(name=name)
+    if not where.quiet:
+        print_remarks(remarks)
     if graph.notes and (strict or not where.quiet):
-        said = sys.stderr
-        write(_note_lines(graph.notes, strict), said, writing.use_color(where.color, said))
+        print_notes(graph.notes, "nothing was written" if strict else describe_outcome(graph), where)
     if graph.notes and strict:
         return writing.WRONG_NETWORK
     from convcalc.convert.decompile.spec_writer import spec_text
@@ -70,59 +88,45 @@ def command(
     return 0
 
 
-def _import_graph(file: str | None, factory: str | None, shapes: Shapes, bar: bool) -> Graph:
-    """Return the graph of a file, or of the PyTorch module that `factory` returns.
+def _import_file(
+    file: str, shapes: _Shapes, parameters: dict[str, Any], where: writing.Output
+) -> tuple[Graph, tuple[str, ...]]:
+    """Return the graph of a file, and remarks on the input shapes.
 
-    Raises NotImported if its contents are unsupported, and Failure if the file cannot be read.
+    `parameters` are the options that only an Ultralytics YAML has. Raises NotImported if the contents of the file are
+    unsupported, and Failure if the file cannot be read.
     """
-    if factory is not None:
-        return _import_torch(factory, shapes)
-    assert file is not None
     if file.startswith(examples.PREFIX):
         raise writing.Failure(f"{printable(file)}: an example is already a spec")
-    if os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file):
-        raise writing.Failure(f"{printable(file)}: not a regular file")
+    if file == STANDARD_INPUT:
+        raise writing.Failure("import reads files, not standard input: save the model to a file")
     try:
-        if _choose_importer(file) == "keras":
-            from convcalc.convert import from_keras
-
-            return from_keras.read(file, shapes)
-        from convcalc.convert import from_onnx
-
-        return from_onnx.read(file, shapes, _show_bar if bar else None)
+        graph, found, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where), parameters)
     except OSError as error:
         raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
+    if not parameters.keys() <= set(found.parameters):
+        raise click.UsageError(_ONLY_ULTRALYTICS)
+    return graph, remarks
 
 
-def _choose_importer(file: str) -> str:
-    """Return the importer for a file: `keras` or `onnx`.
-
-    Raises Failure if the file is a spec or has an unsupported format, and OSError if it cannot be opened.
-    """
-    with open(file, "rb") as stream:
-        head = stream.read(formats.HEAD)
-    found = formats.recognise(file, head)
-    if found is formats.SPEC:
-        raise writing.Failure(f"{printable(file)}: already a spec: use convcalc summary {printable(file)}")
-    if found is not None and not found.reader:
-        raise writing.Failure(f"{printable(file)}: {found.name}: {found.advice}")
-    if found is not None:
-        return found.reader
-    looks_like_keras = file.lower().endswith(".json") or head.lstrip().startswith((b"{", b"PK"))
-    return "keras" if looks_like_keras else "onnx"
+def _read_ultralytics_options(scale: str | None, mapped: Iterable[str]) -> dict[str, Any]:
+    """Return the options of an Ultralytics YAML that are given, as arguments of its reader. Raises Failure."""
+    aliases = {}
+    for text in mapped:
+        name, equals, module = text.partition("=")
+        if not (name and equals and module):
+            raise writing.Failure(f"--map must be NAME=MODULE; got {show(text)}")
+        if name in aliases:
+            raise writing.Failure(f"--map is given twice for {show(name)}")
+        aliases[name] = module
+    given = {"scale": scale, "aliases": aliases}
+    return {name: value for name, value in given.items() if value}
 
 
-def _show_bar(nodes: Iterable[Any], total: int) -> Iterable[Any]:
-    """Yield the nodes of a graph, and show a progress bar on standard error if this takes long."""
-    from convcalc.render.progress import show_progress
-
-    return show_progress(nodes, total, sys.stderr, "nodes")
-
-
-def _import_torch(factory: str, shapes: Shapes) -> Graph:
+def _import_torch(factory: str, shapes: _Shapes, dtypes: str | dict[str, str] | None) -> Graph:
     """Return the graph of the PyTorch module that `factory` returns.
 
-    Raises NotImported if it cannot be traced, and UsageError if the shapes of the inputs are missing or ambiguous.
+    Raises NotImported if the module cannot be traced, and UsageError if input shapes are missing or ambiguous.
     """
     if not shapes:
         raise click.UsageError("--torch needs an --input, such as --input 3,224,224")
@@ -131,18 +135,9 @@ def _import_torch(factory: str, shapes: Shapes) -> Graph:
     from convcalc.convert import from_torch
 
     named = {name: shape for name, shape in shapes.items() if name is not None}
-    return from_torch.read_factory(factory, named or shapes[None])
+    return from_torch.read_factory(factory, named or shapes[None], dtypes)
 
 
-def _read_shapes(inputs: Iterable[str]) -> Shapes:
-    """Return the shapes of the --input options by input name; the key of a shape without a name is None."""
+def _read_shapes(inputs: Iterable[str]) -> _Shapes:
+    """Return the shapes in the --input options by input name; the key is None if the name is left out."""
     return common.collect_by_name("--input", ((name, tuple(shape)) for name, shape in map(common.read_input, inputs)))
-
-
-def _note_lines(notes: tuple[str, ...], strict: bool) -> list[Line]:
-    """Return one line per unsupported operation, and a last line with their number and what was done with them."""
-    lines: list[Line] = [[("unsupported: ", "warning"), (printable(note), "")] for note in notes[:_MOST_NOTES]]
-    if len(notes) > _MOST_NOTES:
-        lines.append([(f"and {len(notes) - _MOST_NOTES} more", "dim")])
-    outcome = "nothing was written" if strict else "imported as opaque layers of unknown cost"
-    return [*lines, [(f"{len(notes)} unsupported: {outcome}", "dim")]]

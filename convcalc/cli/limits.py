@@ -15,9 +15,9 @@ _SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-
 
 
 def limit_options(function: common.Function) -> common.Function:
-    """Add the options --max-… and --min-… for every metric that can be limited; the command receives them as `limits`.
+    """Add --max-… and --min-… for every metric that can be limited; the command receives `limits`.
 
-    `limits` holds only the limits that the user sets. The help does not list the options that are rarely needed.
+    `limits` has only the limits that the user sets. The help does not list the options that are rarely needed.
     """
 
     @wraps(function)
@@ -41,7 +41,6 @@ def limit_options(function: common.Function) -> common.Function:
 
 
 def _limit_example(bound: str) -> str:
-    """Return an example value for the help: `256KiB` for memory, `224` for a receptive field, else `5M`."""
     return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
 
 

@@ -30,7 +30,7 @@ Examples:
   convcalc example:resnet50
   convcalc examples mobilenet_v1 > net.yaml
   convcalc help tutorial"""
-# other words for a command, which are suggested before the nearest spelling
+# words that mean a command: this command is suggested, and not one with a similar spelling
 OTHER_WORDS = {
     "summary": "analyse analyze cost count flops info macs params print profile report show stats table",
     "rf": "field receptive receptivefield",
@@ -53,10 +53,10 @@ _INTERRUPTED = 130
 
 
 class _Commands(click.Group):
-    """A click group that imports a command only when it is used, and lists the commands in sections by purpose."""
+    """Imports a command only when it is used, and lists the commands in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Print the help if there are no arguments; insert `summary` if options come before a NET without a command."""
+        """Without arguments, print the help. With options before a NET, but no command, insert `summary`."""
         if not args and not context.resilient_parsing:  # resilient_parsing is true while a shell completes words
             click.echo(context.get_help())
             context.exit(0)
@@ -66,11 +66,9 @@ class _Commands(click.Group):
         return super().parse_args(context, args)
 
     def list_commands(self, context: click.Context) -> list[str]:
-        """Return the names of all commands, in the order of the sections."""
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """Import and return the command of that name; None if it does not exist."""
         if name not in self.list_commands(context):
             return None
         module = f"{name}_" if iskeyword(name) else name
@@ -80,10 +78,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command's name, the command and its arguments; a NET in place of a command means `summary`.
-
-        Raises UsageError, which suggests a command, for an unknown word.
-        """
+        """Treat a NET in place of a command as `summary NET`. Raises UsageError, with a hint, for other words."""
         name = args[0]
         if self.get_command(context, name) is None:
             if _is_net(name):
@@ -94,7 +89,7 @@ class _Commands(click.Group):
         return super().resolve_command(context, args)
 
     def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
-        """Complete commands, options and, in place of a command, networks."""
+        """Complete commands and options, and also networks, because `convcalc NET` is allowed."""
         found = super().shell_complete(context, incomplete)
         if incomplete.startswith("-") or (found and not incomplete.startswith("e")):
             return found
@@ -103,7 +98,6 @@ class _Commands(click.Group):
         return [*found, *complete_net(context, self.params[0], incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands to the help, in sections."""
         for section, names in SECTIONS.items():
             commands = [(name, self.get_command(context, name)) for name in names]
             with formatter.section(section):
@@ -115,25 +109,33 @@ class _Commands(click.Group):
 def commands() -> None:
     """Compute the exact cost of convolutional networks from a YAML spec: shapes, params, memory, MACs.
 
-    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. NET@width=0.5,size=160
-    also sets spec parameters. convcalc NET is short for convcalc summary NET.
+    NET is a file, - for standard input, or example:NAME for a spec that comes with convcalc. The file is a spec or a
+    model file, such as ONNX. NET@width=0.5,size=160 also sets spec parameters. convcalc NET is short for convcalc
+    summary NET.
     """
 
 
 def _is_net(argument: str) -> bool:
-    """Whether an argument in the place of a command is a network."""
+    """Return whether an argument is a NET, and not the name of a command."""
     if "@" in argument:
         from convcalc.spec.net_argument import split_net  # imports the YAML parser
 
         argument, _ = split_net(argument)
-    return (
-        argument == "-" or argument.startswith(PREFIX) or argument.endswith(_SPEC_ENDINGS) or os.path.isfile(argument)
-    )
+    if argument == "-" or argument.startswith(PREFIX):
+        return True
+    from convcalc.convert.formats import model_endings
+
+    return argument.endswith((*_SPEC_ENDINGS, *model_endings())) or os.path.isfile(argument)
 
 
 def _suggest_command(word: str, known: list[str]) -> str:
-    """Return a hint for an unknown command: those that the word means, or the nearest command or example."""
+    """Return a hint for an unknown command: the command or example that was probably meant."""
     if os.path.isdir(word):
+        from convcalc.spec.files import find_folder_format
+
+        found = find_folder_format(word)
+        if found:
+            return f"it is {found.name}: {found.advice}"
         return f"convcalc check {printable(word)} checks the specs of a folder"
     meant = [command for command, words in OTHER_WORDS.items() if normalise_word(word) in words.split()]
     if meant:
@@ -196,7 +198,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _describe_os_error(error: OSError) -> str:
-    """Return the reason of an error as a message in lower case, such as `no such file or directory`."""
+    """Return a message in lower case, such as `no such file or directory`."""
     from convcalc.spec.files import WORKING_FOLDER_GONE, is_working_folder_gone
 
     if isinstance(error, FileNotFoundError) and is_working_folder_gone():
@@ -205,11 +207,11 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _discard_output() -> None:
-    """Redirect standard output to the null device, so that Python does not fail when it flushes it at exit."""
+    """Redirect standard output to the null device; otherwise Python fails when it flushes the stream at exit."""
     with suppress(UnsupportedOperation):  # the stream is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escape_lines(text: str) -> str:
-    """Return a message with tabs expanded and control characters escaped; line breaks stay."""
+    """Expand tabs and escape control characters, but keep line breaks."""
     return "\n".join(map(printable, text.expandtabs(4).split("\n")))

@@ -37,7 +37,7 @@ def command(
     from convcalc.memory_savings import suggest_savings
     from convcalc.render.memory import memory_json, memory_lines
 
-    document = common.read_document(net)
+    document, overrides = common.read_document(net, overrides, where)
     report = analyse(
         common.build_network(document, overrides, where),
         inplace=inplace,

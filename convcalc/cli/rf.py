@@ -69,7 +69,7 @@ def command(
 
 
 def _read_position(text: str) -> tuple[int, ...]:
-    """Return the indexes of a position such as `3,5`. Raises Failure."""
+    """Return the indexes of a position such as `3,5`. Raises Failure if one is not a whole number."""
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
         raise writing.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")

@@ -46,7 +46,7 @@ def command(document: str, where: writing.Output) -> int:
 def _suggest_document(name: str) -> str:
     """Return a hint for an unknown document name.
 
-    If the name is that of a command, the hint names the document that the command writes; else the closest name.
+    If it is the name of a command, the hint names the document that this command writes.
     """
     written = next((document for document, command in DOCUMENTS.items() if command == name), None)
     if written is not None:

@@ -20,7 +20,7 @@ _ALL = -1  # the value of `depth` for --depth all: no layers are folded
 
 
 def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """Return the value of --depth: a number of levels, _ALL for `all`, None if the option is not given."""
+    """Return the number of levels for --depth; _ALL for `all`, and None if the option is not given."""
     if value is None or value == "all":
         return None if value is None else _ALL
     if not value.isdecimal() or len(value) > MOST_DIGITS:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from convcalc.cli import common, completing, writing
+from convcalc.cli import common, completing, torch_options, writing
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.spec.inputs import Overrides
@@ -23,12 +23,8 @@ _DIFFERENT = 1
 
 @click.command("verify", epilog=_EXAMPLES)
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
-@click.option(
-    "--torch",
-    "factory",
-    metavar="PACKAGE.MODULE:FACTORY",
-    help="Compare with the torch.nn.Module that this function or class returns. This runs its code.",
-)
+@torch_options.factory_option("Compare with")
+@torch_options.input_dtype_option
 @click.option("--onnx", "file", metavar="FILE", type=click.Path(), help="Compare with an ONNX file.")
 @common.override_options
 @common.format_option("table", "json")
@@ -37,6 +33,7 @@ _DIFFERENT = 1
 def command(
     nets: tuple[str, ...],
     factory: str | None,
+    dtypes: tuple[str, ...],
     file: str | None,
     overrides: Overrides,
     format: str,
@@ -58,10 +55,12 @@ def command(
 
     if factory is not None and file is not None:
         raise click.UsageError("verify takes --torch or --onnx, not both")
+    if dtypes and factory is None:
+        raise click.UsageError("--input-dtype is only for --torch")
     if (factory or file) and len(nets) > 1:
         raise click.UsageError(f"{'--torch' if factory else '--onnx'} compares one NET; got {len(nets)}")
     try:
-        found = _compare(nets, factory, file, overrides, where)
+        found = _compare(nets, factory, torch_options.read_input_types(dtypes), file, overrides, where)
     except NotImported as error:
         about = factory or file
         raise writing.Failure(f"{printable(about)}: {printable(str(error))}" if about else str(error)) from None
@@ -74,9 +73,14 @@ def command(
 
 
 def _compare(
-    nets: Sequence[str], factory: str | None, file: str | None, overrides: Overrides, where: writing.Output
+    nets: Sequence[str],
+    factory: str | None,
+    dtypes: str | dict[str, str] | None,
+    file: str | None,
+    overrides: Overrides,
+    where: writing.Output,
 ) -> list[Any]:
-    """Return the comparison of each spec. Raises NotImported if PyTorch, the module or the ONNX file cannot be used."""
+    """Return one comparison per spec. Raises NotImported if PyTorch, the module or the file cannot be used."""
     if file is not None:
         return [_compare_with_file(common.load_argument(nets[0], overrides, where), file)]
     from convcalc.convert.pytorch.layerwise import check_installed, verify_network
@@ -89,11 +93,14 @@ def _compare(
     from convcalc.convert.from_torch import load_module
     from convcalc.convert.pytorch.measure_module import measure_module
 
-    return [compare_with(network, measure_module(load_module(factory), network)) for network in networks]
+    return [compare_with(network, measure_module(load_module(factory), network, dtypes)) for network in networks]
 
 
 def _compare_with_file(network: Network, file: str) -> Any:
-    """Return the comparison of a network with an ONNX file. Raises NotImported, and Failure if it cannot be opened."""
+    """Return the comparison with an ONNX file.
+
+    Raises NotImported if the file is not a supported ONNX graph, and Failure if it cannot be opened.
+    """
     from convcalc.convert.comparison import compare_with
     from convcalc.convert.onnx_graph.measure_file import measure_file
     from convcalc.spec.files import explain_unreadable

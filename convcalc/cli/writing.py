@@ -1,4 +1,4 @@
-"""Writes what commands print: results to standard output, a pager or the file of -o, and problems to standard error.
+"""Writes results to standard output, a pager or the file of -o, and problems to standard error.
 
 A file is replaced in one step: other programs see either its old content or the complete new content.
 """
@@ -20,9 +20,9 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class Output(NamedTuple):
-    """How to write a result: `file` is that of -o (None: standard output), and `quiet` is true with -q.
+    """How to write a result: to `file` (None: standard output), with `color` (`auto`, `always` or `never`).
 
-    `color` is `auto`, `always` or `never`.
+    `quiet` is true if the user gave -q.
     """
 
     file: str | None
@@ -31,13 +31,13 @@ class Output(NamedTuple):
 
 
 class Failure(click.ClickException):
-    """A command could not run: its message is printed and the exit status is 2."""
+    """Raised if a command cannot run; the message is printed and the exit status is 2."""
 
 
 def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool = False) -> int:
     """Report invalid specs, as JSON or on standard error, and return the exit status.
 
-    Raises Failure if an option or the file as a whole is at fault, and not the contents of the spec.
+    Raises Failure if the cause is an option or an unusable file, and not the contents of the spec.
     """
     for error in errors:
         refused = find_refusal(error)
@@ -55,7 +55,7 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
 
 
 def find_refusal(error: InvalidSpec) -> str | None:
-    """Return the message and hint about an unusable file (CV000) or option (CV017); None if the spec is at fault."""
+    """Return the message about an unusable file or option (CV000, CV017); None if the spec itself is wrong."""
     problem = next((problem for problem in error.problems if problem.code in ("CV000", "CV017")), None)
     return None if problem is None else f"{problem.message}{f': {problem.hint}' if problem.hint else ''}"
 
@@ -76,7 +76,7 @@ def print_lines(lines: Sequence[Block], output: Output) -> None:
 
 
 def use_color(color: str, stream: IO[str]) -> bool:
-    """Whether to colour text for a stream; `color` is `auto`, `always` or `never`.
+    """Return whether to colour text for a stream; `color` is `auto`, `always` or `never`.
 
     `auto` obeys the environment variables NO_COLOR and FORCE_COLOR, and otherwise colours text on a terminal.
     """
@@ -90,14 +90,15 @@ def use_color(color: str, stream: IO[str]) -> bool:
 
 
 def may_show_bar(output: Output) -> bool:
-    """Whether to show a progress bar: standard error is a terminal that can draw one, and -q is not given."""
+    """Return whether to show a progress bar: standard error is a terminal that can draw one, and -q is not given."""
     return not output.quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def table_width(output: Output) -> int | None:
-    """Return the maximum width of a table in characters; None if unlimited.
+    """Return the maximum width of a table in characters; None if it is unlimited, as in a file.
 
-    It is taken from the environment variable COLUMNS, else from the terminal. A table in a file or pipe is unlimited.
+    On standard output, the environment variable COLUMNS sets the width. Without it, the width is that of the terminal,
+    and unlimited in a pipe.
     """
     columns = os.environ.get("COLUMNS", "")
     if output.file is not None:
@@ -108,7 +109,7 @@ def table_width(output: Output) -> int | None:
 
 
 def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
-    """Return blocks as text, coloured if the output wants that; `cut` removes trailing blanks from uncoloured text."""
+    """Return blocks as text, in colour if the output wants that; `cut` removes trailing blanks without colour."""
     color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
@@ -129,7 +130,7 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
 
 
 def _is_longer_than_screen(text: str) -> bool:
-    """Whether standard output is a terminal that cannot show all lines at once, and a person is at the keyboard."""
+    """Return whether the terminal cannot show all lines at once; False if there is no terminal."""
     if not (sys.stdout.isatty() and sys.stdin.isatty()) or os.environ.get("TERM") == "dumb":
         return False
     from shutil import get_terminal_size
@@ -138,7 +139,7 @@ def _is_longer_than_screen(text: str) -> bool:
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
-    """Write a binary result to standard output or to the file of -o; errors as in `write_text`."""
+    """Write a binary result to standard output or to the file of -o. Raises Failure as `write_text` does."""
     if output.file in (None, "-"):
         sys.stdout.buffer.write(content)
         return
@@ -162,7 +163,7 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
 def rewrite_file(file: str, before: str, after: str) -> None:
     """Replace the text of a file, but preserve a byte order mark.
 
-    Raises Failure if the file no longer contains the text `before`, is not a real file, or cannot be written.
+    Raises Failure if the file no longer contains the text `before`, or cannot be rewritten.
     """
     name = printable(file)
     if file == STANDARD_INPUT or file.startswith("example:"):
@@ -179,7 +180,7 @@ def rewrite_file(file: str, before: str, after: str) -> None:
 
 
 def _replace_file(target: str, content: bytes) -> None:
-    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError."""
+    """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError on failure."""
     import tempfile  # importing it at the top would slow the start
 
     mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
@@ -195,7 +196,7 @@ def _replace_file(target: str, content: bytes) -> None:
 
 
 def _read_umask() -> int:
-    """Return the umask of the process: the permission bits that new files do not get."""
+    """Return the permission bits that new files do not get; reading them requires setting them for a moment."""
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

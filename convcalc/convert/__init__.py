@@ -1,1 +1,1 @@
-"""Imports networks from ONNX, Keras and PyTorch as specs, and exports networks to ONNX and PyTorch."""
+"""Imports networks from ONNX, Keras, Ultralytics and PyTorch as specs, and exports networks to ONNX and PyTorch."""

@@ -1,9 +1,9 @@
 """Compares the network of a spec with a PyTorch module or ONNX file: totals, output shapes, and single layers.
 
-The figures of the module or file are a `Model`, counted by PyTorch or from the nodes of the file, without convcalc's
-importers. A comparison with an imported spec therefore also finds errors of the importers. `compare_with` takes a
-network and a Model, and returns a `Verification`. For example, if a conv has 896 params in the spec and 864 in PyTorch
-because it has no bias there, the layer and the total differ.
+`compare_with` takes a network and a `Model`, which holds the figures of the PyTorch module or ONNX file. These figures
+are counted by PyTorch or from the nodes of the file, not by convcalc's importers. A comparison with an imported spec
+therefore also finds errors of the importers. For example, a conv may have 896 params in the spec and 864 in PyTorch
+because it has no bias there. Then both the layer and the total differ.
 """
 
 import re
@@ -21,9 +21,10 @@ Sizes = tuple[int, ...]
 
 
 class MeasuredFigures(NamedTuple):
-    """A layer's output shape (without the batch), params, running statistics (`buffers`), and MACs of a whole batch.
+    """The output shape, params, buffers and MACs of one layer.
 
-    MACs are None if unknown.
+    The output shape excludes the batch. `buffers` counts running statistics. The MACs are for the whole batch; None
+    means unknown.
     """
 
     output_shape: Sizes
@@ -33,10 +34,7 @@ class MeasuredFigures(NamedTuple):
 
 
 class ModelPart(NamedTuple):
-    """The figures of a module or ONNX node of a model.
-
-    Weights that an earlier part already uses count as 0.
-    """
+    """The figures of one PyTorch module or ONNX node. Weights shared with an earlier part count as 0."""
 
     name: str
     kind: str
@@ -44,9 +42,9 @@ class ModelPart(NamedTuple):
 
 
 class Model(NamedTuple):
-    """The figures of a PyTorch module or ONNX file (`source`) for one batch; None if unknown.
+    """The figures of a whole PyTorch module or ONNX file for one batch; None means unknown.
 
-    `outputs` are the output shapes, without the batch.
+    `source` is a name such as "ONNX". `outputs` are the output shapes, without the batch.
     """
 
     source: str
@@ -59,10 +57,10 @@ class Model(NamedTuple):
 
 
 class ComparedLayer(NamedTuple):
-    """A layer's figures in convcalc (`ours`) and in the PyTorch module or ONNX file (`theirs`).
+    """The figures of one layer in convcalc (`ours`) and in the PyTorch module or ONNX file (`theirs`).
 
-    `theirs` is None if PyTorch rejects the layer, for the reason in `refusal`, or if the model has no such layer.
-    `ours` is None if only the model has the layer. If `known` is false, the layer could not be compared.
+    `ours` is None if only the model has the layer. `theirs` is None if only convcalc has it, or if PyTorch rejects the
+    layer; `refusal` is then the reason. If `known` is false, the layer could not be compared.
     """
 
     name: str
@@ -92,7 +90,7 @@ class ComparedTotal(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """The result of a comparison: the layers, and the totals if the network was compared with a whole model."""
+    """The compared layers, and the compared totals if the network was compared with a whole model."""
 
     report: Report
     layers: tuple[ComparedLayer, ...]
@@ -126,15 +124,12 @@ class Verification(NamedTuple):
 
 
 def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
-    """Return figures that are equal even if two output shapes differ in the order of axes or in axes of size 1.
-
-    The model may have its channels last.
-    """
+    """Return a layer's figures without the order of axes and axes of size 1: a model may have its channels last."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 
-def _match_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
-    """Return `theirs`, with the output shape of `ours` if the shapes differ only in order or in axes of size 1."""
+def _adopt_axis_order(theirs: MeasuredFigures, ours: MeasuredFigures) -> MeasuredFigures:
+    """Return `theirs` with the output shape of `ours` if the shapes differ only in axis order or axes of size 1."""
     same = _comparable_values(theirs)[0] == _comparable_values(ours)[0]
     return theirs._replace(output_shape=ours.output_shape) if same else theirs
 
@@ -157,22 +152,24 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
 
 
 def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:
-    """Yield the layers in order, each with the part of the model that it is paired with, if any.
+    """Yield each layer with its matching part of the model, then the parts without a layer.
 
-    A layer is paired with the part that has the same name and figures, else with the first part that has the same
-    figures, else with the part that has the same name. The parts without a layer follow at the end.
+    A layer matches a part with the same name and the same figures. Otherwise it matches the first part with the same
+    figures, or else the part with the same name.
 
-    If the totals agree (`agree`), layers and parts that remain unpaired do not count as differences: one separable
-    convolution in convcalc is two modules in PyTorch, and a custom module may be several layers. Layers without params,
-    running statistics and MACs are omitted unless a part has the same name.
+    If the totals agree, unmatched layers and parts do not count as differences: one separable convolution in convcalc
+    is two modules in PyTorch, and a custom module may be several layers. An unmatched layer without params, running
+    statistics and MACs is omitted.
     """
     free = dict(enumerate(parts))
     paired: dict[str, ModelPart] = {}
     layers = [layer for layer in report.layers if layer.macs is not None]
     rules: tuple[Callable[[LayerReport, ModelPart], bool], ...] = (
-        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name) and _have_same_figures(layer, part),
-        lambda layer, part: _is_measurable(layer) and _have_same_figures(layer, part),
-        lambda layer, part: _plain_name(layer.name) == _plain_name(part.name),
+        lambda layer, part: (
+            _normalise_name(layer.name) == _normalise_name(part.name) and _have_same_figures(layer, part)
+        ),
+        lambda layer, part: _has_any_figure(layer) and _have_same_figures(layer, part),
+        lambda layer, part: _normalise_name(layer.name) == _normalise_name(part.name),
     )
     for rule in rules:
         for layer in layers:
@@ -181,31 +178,27 @@ def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Ite
                 paired[layer.name] = free.pop(number)
     for layer in report.layers:
         part, counted = paired.get(layer.name), layer.macs is not None
-        if part is None and counted and not _is_measurable(layer):
+        if part is None and counted and not _has_any_figure(layer):
             continue
         known = part is not None or (counted and not agree)
         ours = measure_layer(layer)
-        yield ComparedLayer(layer.name, layer.kind, ours, part and _match_axis_order(part.figures, ours), known=known)
+        yield ComparedLayer(layer.name, layer.kind, ours, part and _adopt_axis_order(part.figures, ours), known=known)
     for part in free.values() if not agree else ():
         if any(part.figures[1:]):
             yield ComparedLayer(part.name, part.kind, None, part.figures)
 
 
-def _plain_name(name: str) -> str:
-    """Return a name in lower case with `_` between its parts, to compare names from specs, PyTorch and ONNX.
-
-    For example, `stage1.Conv` and `/stage1/conv` both become `stage1_conv`.
-    """
+def _normalise_name(name: str) -> str:
+    """Return a name in the form in which names are compared: `/stage1/conv` becomes `stage1_conv`."""
     return "_".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
-def _is_measurable(layer: LayerReport) -> bool:
-    """Whether a layer has params, running statistics or MACs."""
+def _has_any_figure(layer: LayerReport) -> bool:
     return bool(layer.params or layer.buffers or layer.macs)
 
 
 def measure_layer(layer: LayerReport) -> MeasuredFigures:
-    """Return the figures of a layer in a report, to compare them with a model's."""
+    """Return the output shape, params, buffers and MACs that a report states for a layer."""
     return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
 
 
@@ -216,7 +209,7 @@ def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:
 def order_input_shapes(network: Network, names: Iterable[str]) -> list[Sizes]:
     """Return a network's input shapes, without the batch, in the order of the model's input names.
 
-    If a network input is not among the names, the network's own order is kept.
+    If the model lacks one of the network's inputs, the shapes stay in the network's order.
     """
     inputs = {name: shape.sizes for name, shape in network.inputs.items()}
     listed = [name for name in names if name in inputs]

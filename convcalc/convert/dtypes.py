@@ -1,7 +1,7 @@
 """Chooses the data types of an imported network: one for all weights, one for all activations, one for all biases.
 
-A spec cannot state more. If a file has several data types for one of these, the type with the most elements is used,
-and a note reports the others.
+A spec can state only these three. If a file has several data types for one of them, the type with the most elements is
+used, and a note reports the others.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ class DataTypes:
     def dtype(self) -> Mapping[str, str]:
         """Return the data types as the `dtype` of a spec; empty if all are float32.
 
-        The type of biases is left out if it is the one that the spec implies from the type of weights.
+        The type of biases is omitted if it is the spec's default for the type of the weights.
         """
         most = {use: found.most_common(1)[0][0] for use, found in self.elements.items() if found}
         weights, activations = most.get("weights", FLOAT32), most.get("activations", FLOAT32)

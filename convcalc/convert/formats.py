@@ -1,67 +1,88 @@
-"""Recognises the format of a file, by its content or else by the ending of its name.
+"""Lists the file formats, and recognises the format of a file by its content or else by the ending of its name.
 
-For example, a file that begins with `GGUF` is "a GGUF file". Commands that read specs use the table FORMATS to report
-which other kind of file they got; `import` uses it to choose the importer, or to advise what to do if there is none.
-Nothing is parsed, unpickled or run. This module imports nothing from convcalc, so that any other module may import it.
+For example, a file that begins with `GGUF` is "a GGUF file". The table FORMATS is the only place that lists formats:
+commands use it to choose the reader of a model file, or to say what to do with a file that has no reader; the manual's
+table of formats is generated from it. Nothing is parsed, unpickled or run. This module imports nothing from convcalc,
+so that any other module may import it.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 HEAD = 65_536  # number of bytes at the start of a file that are inspected
 LAYERS = (
     rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
 )
+_CONTROL_CHARACTERS = bytes((*range(9), *range(14, 32)))  # without tab, the line breaks and the page break
+_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, which is text although it contains NUL bytes
 
 
 class Format(NamedTuple):
     """A file format.
 
     `name` is the format with its article, such as "a GGUF file". `holds` takes the first bytes of a file and returns a
-    true value if they are in this format. `reader` names the importer, and `extra` the extra of convcalc that it needs
-    (`convcalc[onnx]`), if any. For a format without an importer, `reader` is "" and `advice` says what to do instead.
+    true value if they are in this format. `holds_folder` takes the names in a folder; it is None if no folder has this
+    format.
+
+    `reader` is the module that imports the format. It has a function `read(path, inputs, follow)` that returns a
+    `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
+    writes the format. `extra` is the extra of convcalc that importing needs (`convcalc[onnx]`), and `lost` says what a
+    spec does not keep of such a file. For a format without a reader, `advice` says what to do instead; `import_option`
+    is the option of `import` for code, which is run and not read. `parameters` are the keyword arguments of `read` that
+    select a network in the file; they are given like spec parameters, as in `NET@scale=n`.
     """
 
     name: str
     endings: tuple[str, ...]
     holds: Callable[[bytes], object]
     reader: str = ""
+    import_option: str = ""
+    writer: str = ""
     extra: str = ""
+    lost: str = ""
     advice: str = ""
+    holds_folder: Callable[[Collection[str]], bool] | None = None
+    parameters: tuple[str, ...] = ()
 
 
-_THROUGH_ONNX = "export it to ONNX, then run convcalc import model.onnx"
+_THROUGH_ONNX = "export it to ONNX"
 _CODE = "import the network's code: convcalc import --torch PACKAGE.MODULE:FACTORY --input 3,224,224"
-_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert, then run convcalc import model.onnx"
+_TF2ONNX = "convert it to ONNX with python -m tf2onnx.convert"
 
 
 def _begins_with(*magic: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises files by their first bytes."""
     return lambda head: head.startswith(magic)
 
 
 def _matches_all(*patterns: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises text in which every regular expression matches."""
+    """Return a function that recognises text in which all the regular expressions match."""
     return lambda head: b"\0" not in head and all(re.search(pattern, head, re.MULTILINE) for pattern in patterns)
 
 
 def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
-    """Return a function that recognises ZIP archives whose first bytes match `member`, a pattern of a file name."""
+    """Return a function that recognises ZIP archives. `member` is a regular expression for a file name in them."""
     return lambda head: head.startswith(b"PK\x03\x04") and re.search(member, head) is not None
 
 
 def _never(head: bytes) -> bool:
-    """Return False: a format with this function is recognised only by the ending of the file name."""
+    """Return False: a format with this function is recognised only by the ending of the name, or as a folder."""
     return False
+
+
+def _contains(name: str) -> Callable[[Collection[str]], bool]:
+    """Return a function that recognises folders in which there is a file or folder with this name."""
+    return lambda names: name in names
 
 
 ONNX = Format(
     "an ONNX model",
     (".onnx",),
     lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
-    reader="onnx",
+    reader="convcalc.convert.from_onnx",
+    writer="onnx",
     extra="onnx",
+    lost="the values of weights, metadata",
 )
 SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
 FORMATS = (
@@ -88,9 +109,17 @@ FORMATS = (
         "a Keras HDF5 model",
         (".h5", ".hdf5"),
         _begins_with(b"\x89HDF\r\n"),
-        advice="save the model as .keras, or save the JSON of model.to_json(), then run convcalc import",
+        reader="convcalc.convert.from_keras",
+        extra="keras",
+        lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
-    Format("a Keras model", (".keras",), _is_zip_with(rb"config\.json"), reader="keras"),
+    Format(
+        "a Keras model",
+        (".keras",),
+        _is_zip_with(rb"config\.json"),
+        reader="convcalc.convert.from_keras",
+        lost="the values of weights, losses, optimizers, the code of custom layers",
+    ),
     Format(
         "a PyTorch file",
         (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
@@ -98,23 +127,49 @@ FORMATS = (
         advice=f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),
     # schema version 1 and a graph; ONNX begins the same way, with a higher version
-    Format("a TensorFlow graph", (".pb",), _begins_with(b"\x08\x01\x12"), advice=_TF2ONNX),
+    Format(
+        "a TensorFlow graph",
+        (".pb",),
+        _begins_with(b"\x08\x01\x12"),
+        advice=_TF2ONNX,
+    ),
+    Format(
+        "a TensorFlow SavedModel",
+        (),
+        _never,
+        advice=_TF2ONNX,
+        holds_folder=_contains("saved_model.pb"),
+    ),
     Format("a Core ML model", (".mlmodel",), _never, advice=_THROUGH_ONNX),
+    Format(
+        "a Core ML package",
+        (".mlpackage",),
+        _never,
+        advice=_THROUGH_ONNX,
+        holds_folder=lambda names: {"Manifest.json", "Data"} <= set(names),
+    ),
     ONNX,
     Format(
-        "a Keras model in JSON", (), lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head, reader="keras"
+        "a Keras model in JSON",
+        (),
+        lambda head: head.lstrip()[:1] == b"{" and b'"class_name"' in head,
+        reader="convcalc.convert.from_keras",
+        lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
         "an Ultralytics model YAML",
         (),
         _matches_all(rb"^nc\s*:", rb"^backbone\s*:", rb"^head\s*:"),
-        advice="there is no importer for it; convert it with yolo export model=NAME.yaml format=onnx, then import that",
+        reader="convcalc.convert.ultralytics.reader",
+        lost="training options, the training-only part of heads as layers",
+        parameters=("scale", "aliases"),
     ),
     Format(
         "a Darknet configuration",
         (),
         _matches_all(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
-        advice=f"there is no importer for it; {_THROUGH_ONNX}",
+        reader="convcalc.convert.from_darknet",
+        lost="the training options, the anchors and classes of detection layers",
     ),
     Format(
         "a Caffe network",
@@ -128,14 +183,23 @@ FORMATS = (
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
         advice=f"there is no importer for it; {_THROUGH_ONNX}",
     ),
-    Format("a Python file", (".py",), _never, advice=_CODE),
+    Format(
+        "a Python file",
+        (".py",),
+        _never,
+        import_option="--torch",
+        writer="torch",
+        extra="torch",
+        lost="the values of weights, and which branch of the code other inputs would take",
+        advice=_CODE,
+    ),
 )
 
 
 def recognise(name: str, head: bytes) -> Format | None:
     """Return the format of a file from its name and first bytes; None if unknown.
 
-    The content has priority. The name is used if the content matches several formats or none, and for formats that
+    The content has priority. The name decides if the content matches several formats or none, and for formats that
     cannot be recognised by their content.
     """
     if SPEC.holds(head):
@@ -147,12 +211,40 @@ def recognise(name: str, head: bytes) -> Format | None:
     return next(iter([*both, *without_content, *by_content, *by_name]), None)
 
 
+def recognise_folder(name: str, content: Collection[str]) -> Format | None:
+    """Return the format of a folder from its name and the names in it; None if it is an ordinary folder."""
+    possible = [kind for kind in FORMATS if kind.holds_folder is not None]
+    by_content = [kind for kind in possible if kind.holds_folder and kind.holds_folder(content)]
+    by_name = [kind for kind in possible if kind.endings and name.lower().rstrip("/\\").endswith(kind.endings)]
+    return next(iter([*by_content, *by_name]), None)
+
+
 def find_foreign_format(name: str, head: bytes) -> Format | None:
     """Return the format of a file that is not a spec; None if the file may be a spec."""
     found = recognise(name, head)
     return None if found is SPEC else found
 
 
-def advice(found: Format, file: str) -> str:
-    """Return how to import or convert a file that was given instead of a spec."""
-    return f"import it with convcalc import {file}" if found.reader else found.advice
+def is_binary(head: bytes) -> bool:
+    """Whether the first bytes of a file are not text: more than 5% are control characters, and they are not UTF-16."""
+    controls = len(head) - len(head.translate(None, _CONTROL_CHARACTERS))
+    return controls > len(head) // 20 and not head.startswith(_BYTE_ORDER_MARKS)
+
+
+def describe_readable() -> str:
+    """Return the formats that have a reader, such as `ONNX model (.onnx), Keras model (.keras)`."""
+    return ", ".join(
+        f"{bare_name(kind)} ({', '.join(kind.endings)})" if kind.endings else bare_name(kind)
+        for kind in FORMATS
+        if kind.reader
+    )
+
+
+def bare_name(found: Format) -> str:
+    """Return the name of a format without its article, such as `GGUF file`."""
+    return found.name.partition(" ")[2]
+
+
+def model_endings() -> tuple[str, ...]:
+    """Return the endings of the names of model files that can be read."""
+    return tuple(ending for kind in FORMATS if kind.reader for ending in kind.endings)

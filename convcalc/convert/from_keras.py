@@ -4,16 +4,18 @@ Keras is not needed, and nothing in the file is executed.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.graph import (
+    Follow,
     Graph,
     NotImported,
+    Shapes,
     Step,
     check_number_of_sizes,
+    format_input_option,
     sort_steps,
     use_pointwise_kind,
 )
@@ -38,7 +40,6 @@ from convcalc.network import MOST_LAYERS
 from convcalc.problems import Flaw, printable, show
 from convcalc.shape import Shape
 
-_Inputs = Mapping[str | None, tuple[int, ...]]
 _KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # output like input; no weights
 _WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
@@ -48,19 +49,20 @@ _SIXTH = 1 / 6
 
 
 class _KerasUse(NamedTuple):
-    """One call of a layer. `number` is 0 for the first call of that layer, 1 for the second, and so on."""
+    """One call of a layer. `number` is 0 for the first call of that layer, 1 for the second."""
 
     layer: LayerConfig
     number: int
     call: KerasCall
 
 
-def read(path: str, inputs: _Inputs | None = None) -> Graph:
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
     """Return the network of a Keras model.
 
     `inputs` maps the names of inputs to their shapes, channels first and without the batch, and replaces the shapes in
-    the file; the key None is the only input of a model. It is needed if the file leaves a size open. Raises OSError if
-    the file cannot be read; NotImported if it is not a Keras model or has unsupported layers that may have weights.
+    the file; the key None is the only input of a model. It is needed if the file leaves a size open. `follow` is not
+    called, because reading takes no noticeable time. Raises OSError if the file cannot be read; NotImported if it is
+    not a Keras model or has unsupported layers that may have weights.
     """
     try:
         whole = read_model(path)
@@ -73,22 +75,21 @@ def read(path: str, inputs: _Inputs | None = None) -> Graph:
 class _ModelReader:
     """Turns the calls of a model's layers into steps, in an order of execution.
 
-    `given` are the input shapes that the user gave; `shapes` maps inputs and steps to their output shapes. `first` says
-    whether the file has channels first. `unknown` maps unsupported layers that may have weights to their description.
+    `shapes` maps inputs and steps to their output shapes. `unsupported` maps unsupported layers that may have weights
+    to their description.
     """
 
-    def __init__(self, whole: ModelConfig, inputs: _Inputs) -> None:
-        self.given = inputs
+    def __init__(self, whole: ModelConfig, inputs: Shapes) -> None:
+        self.given_shapes = inputs
         self.steps: list[Step] = []
         self.shapes: dict[str, Shape] = {}
         self.inputs: dict[str, tuple[int, ...]] = {}
         self.notes: list[str] = []
         self.types = DataTypes()
-        self.first = _is_channels_first(whole)
-        self.unknown: dict[str, str] = {}
+        self.channels_first = _is_channels_first(whole)
+        self.unsupported: dict[str, str] = {}
 
     def read_graph(self, whole: ModelConfig) -> Graph:
-        """Return the graph of the model in the file, including all models nested in it."""
         given = []
         inputs = {layer.name: layer for layer in whole.layers if layer.class_name == "InputLayer"}
         for name, _, _ in whole.inputs:
@@ -101,21 +102,18 @@ class _ModelReader:
         graph = Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
         return self.types.apply_to(graph)
 
-    def add_input(self, layer: LayerConfig, count: int) -> str:
-        """Add an input of the network and return its name; `count` is the number of all inputs.
-
-        Raises NotImported if the shape is not fully known, or if the given shape has the wrong number of sizes.
-        """
+    def add_input(self, layer: LayerConfig, number_of_inputs: int) -> str:
+        """Add an input of the network and return its name. Raises NotImported if its shape is not known."""
         written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
-        sizes = self.given.get(layer.name) or (self.given.get(None) if count == 1 else None)
+        sizes = self.given_shapes.get(layer.name) or (self.given_shapes.get(None) if number_of_inputs == 1 else None)
         if sizes is not None and written:
             check_number_of_sizes(
-                layer.name if layer.name in self.given else None, sizes, self.sample_shape(tuple(written)).sizes
+                layer.name if layer.name in self.given_shapes else None, sizes, self.sample_shape(tuple(written)).sizes
             )
         if sizes is None:
             if None in written[1:] or len(written) < 2:
-                example = "" if count == 1 else f"{printable(layer.name)}="
-                option = f"--input {example}3,224,224"
+                known = self.sample_shape(tuple(written)).sizes if len(written) > 1 else ()
+                option = format_input_option(None if number_of_inputs == 1 else layer.name, known)
                 raise NotImported(f"the shape of the input {show(layer.name)} is not fully known: give {option}")
             sizes = self.sample_shape(tuple(written)).sizes
         self.inputs[layer.name] = tuple(sizes)
@@ -123,17 +121,19 @@ class _ModelReader:
         return layer.name
 
     def sample_shape(self, shape: tuple[int | None, ...]) -> Shape:
-        """Return the shape of one sample, channels first, for a shape in the file; unknown sizes become 0."""
+        """Remove the batch from a shape in the file and put the channels first; unknown sizes become 0."""
         sizes = [size or 0 for size in shape[1:]]
-        if self.first or len(sizes) == 1:
+        if self.channels_first or len(sizes) == 1:
             return Shape(sizes[0], tuple(sizes[1:]))
         return Shape(sizes[-1], tuple(sizes[:-1]))
 
-    def add_model(self, config: ModelConfig, given: list[str], prefix: str, twin: str | None, depth: int) -> list[str]:
+    def add_model(
+        self, config: ModelConfig, given: list[str], prefix: str, shared_prefix: str | None, depth: int
+    ) -> list[str]:
         """Add the steps of a model and return the names of its outputs.
 
-        `given` are the names of its inputs, `prefix` is the beginning of its steps' names, and `depth` is the number of
-        models around it. If an earlier call of the same model has the same weights, `twin` is the prefix of that call.
+        `given` are the names of its inputs, and every step's name begins with `prefix`. If the steps share the weights
+        of an earlier call of the same model, the names of the earlier steps begin with `shared_prefix`.
         """
         if depth > MOST_NESTING:
             raise NotImported(f"models nested more than {MOST_NESTING} deep")
@@ -148,30 +148,30 @@ class _ModelReader:
             if place in whole:
                 use = whole[place]
             if use.layer.class_name in MODELS:
-                self.add_nested_model(use, tensors, prefix, twin, depth)
+                self.add_nested_model(use, tensors, prefix, shared_prefix, depth)
             elif (use.layer.name, use.number, 0) not in tensors:
-                tensors[use.layer.name, use.number, 0] = self.add_call(use, tensors, prefix, twin, stated)
-        self.refuse_unknown()
+                tensors[use.layer.name, use.number, 0] = self.add_call(use, tensors, prefix, shared_prefix, stated)
+        self.refuse_layers_with_unknown_weights()
         return [tensors[reference] for reference in config.outputs]
 
-    def refuse_unknown(self) -> None:
-        """Raise NotImported for unsupported layers that may have weights: counts without them would be wrong."""
-        if self.unknown:
-            named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unknown.items())
+    def refuse_layers_with_unknown_weights(self) -> None:
+        """Raise NotImported for such layers, because totals without their weights would be wrong."""
+        if self.unsupported:
+            named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unsupported.items())
             raise NotImported(f"unsupported layers that may have weights: {named}")
 
     def add_nested_model(
-        self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, twin: str | None, depth: int
+        self, use: _KerasUse, tensors: dict[Reference, str], prefix: str, shared_prefix: str | None, depth: int
     ) -> None:
         """Add the steps of one call of a nested model, and store its outputs in `tensors`."""
         reads = [tensors[reference] for reference in use.call.reads]
         config = parse_model({"class_name": use.layer.class_name, "config": use.layer.config, "name": use.layer.name})
         name = prefix + use.layer.name
         if use.number:
-            name, twin = f"{name}_{use.number + 1}", name + "."
-        elif twin is not None:
-            twin = f"{twin}{use.layer.name}."
-        for number, output in enumerate(self.add_model(config, reads, name + ".", twin, depth + 1)):
+            name, shared_prefix = f"{name}_{use.number + 1}", name + "."
+        elif shared_prefix is not None:
+            shared_prefix = f"{shared_prefix}{use.layer.name}."
+        for number, output in enumerate(self.add_model(config, reads, name + ".", shared_prefix, depth + 1)):
             tensors[use.layer.name, use.number, number] = output
 
     def add_call(
@@ -179,21 +179,21 @@ class _ModelReader:
         use: _KerasUse,
         tensors: dict[Reference, str],
         prefix: str,
-        twin: str | None,
+        shared_prefix: str | None,
         stated: dict[Reference, Shape],
     ) -> str:
         """Add the steps of one call of a layer and return the name of the last step.
 
-        `stated` holds the tensor shapes recorded in the file; for `prefix` and `twin`, see `add_model`.
+        `stated` holds the tensor shapes recorded in the file; for `prefix` and `shared_prefix`, see `add_model`.
         """
         layer = use.layer
         reads = tuple(tensors[reference] for reference in use.call.reads)
         shapes = tuple(self.shapes[name] for name in reads)
-        if twin is None:  # else the shapes in the file belong to the first call of the model
-            self.check_built(use, shapes)
+        if shared_prefix is None:  # else the shapes in the file belong to the first call of the model
+            self.check_recorded_input_shapes(use, shapes)
         name = prefix + layer.name
         own = name if not use.number else f"{name}_{use.number + 1}"
-        shared = name if use.number else None if twin is None else twin + layer.name
+        shared = name if use.number else None if shared_prefix is None else shared_prefix + layer.name
         for index, piece in enumerate(self.convert_layer(use, shapes, stated)):
             suffix = f"_{piece.kind}" if index else ""
             try:
@@ -219,16 +219,16 @@ class _ModelReader:
         self.steps.append(step)
 
     def convert_layer(self, use: _KerasUse, shapes: tuple[Shape, ...], stated: dict[Reference, Shape]) -> Pieces:
-        """Return the layers that express a Keras layer with these input shapes.
+        """Return the layers that express a Keras layer.
 
-        A layer that no layer kind matches becomes opaque; if it may have weights, it is also added to `unknown`. Raises
+        An unsupported Keras layer becomes opaque. If it may have weights, it is also added to `unsupported`. Raises
         NotImported if its output shape is unknown, or if it has no inputs.
         """
         layer = use.layer
         translate = CLASSES.get(layer.class_name)
         if not shapes:
             raise NotImported(f"the layer {show(layer.name)} has no inputs")
-        config = {**layer.config, "data_format": "channels_first" if self.first else "channels_last"}
+        config = {**layer.config, "data_format": "channels_first" if self.channels_first else "channels_last"}
         try:
             if translate is not None:
                 return translate(config, shapes)
@@ -240,15 +240,15 @@ class _ModelReader:
         kept = shapes[0] if layer.class_name in _KEEP_SHAPE else None
         output = stated.get((layer.name, use.number, 0), kept)
         if layer.class_name not in _WITHOUT_WEIGHTS and not layer.computes:
-            self.unknown[layer.name] = why
+            self.unsupported[layer.name] = why
         if output is None:
-            self.unknown[layer.name] = why
-            self.refuse_unknown()
+            self.unsupported[layer.name] = why
+            self.refuse_layers_with_unknown_weights()
         assert output is not None
         return [make_opaque(output, why)]
 
     def read_stated_shapes(self, config: ModelConfig) -> dict[Reference, Shape]:
-        """Return the tensor shapes recorded in the calls of a model's layers, except those with unknown sizes."""
+        """Return the tensor shapes recorded in the file, except those with unknown sizes."""
         return {
             reference: self.sample_shape(shape)
             for layer in config.layers
@@ -257,12 +257,12 @@ class _ModelReader:
             if shape is not None and None not in shape[1:] and len(shape) > 1
         }
 
-    def check_built(self, use: _KerasUse, shapes: tuple[Shape, ...]) -> None:
+    def check_recorded_input_shapes(self, use: _KerasUse, shapes: tuple[Shape, ...]) -> None:
         """Raise NotImported if a layer's input shapes differ from those recorded in the file.
 
-        Nothing is checked if the user gave input shapes.
+        Nothing is checked if the user gave other input shapes.
         """
-        if self.given:
+        if self.given_shapes:
             return
         built = use.layer.built if use.number == 0 and len(use.layer.built) == len(shapes) else ()
         for stated, shape in [*zip(use.call.shapes, shapes, strict=False), *zip(built, shapes, strict=False)]:
@@ -278,8 +278,8 @@ def _find_hard_sigmoids(
 ) -> tuple[set[tuple[str, int]], dict[tuple[str, int], _KerasUse]]:
     """Find each hard sigmoid written as ReLU6(x + 3) × 1/6, as in keras.applications.MobileNetV3 (Howard et al. 2019).
 
-    Returns the calls to skip, which are the sum and the ReLU, and a call of a hard sigmoid to replace each product. A
-    call is identified by its layer's name and its number.
+    Returns the calls to skip (the sum and the ReLU6), and the hard sigmoid that replaces each product. A call is
+    identified by its layer's name and its number.
     """
     by_place = {(use.layer.name, use.number): use for use in uses}
     readers = Counter(reference[:2] for use in uses for reference in use.call.reads)
@@ -309,7 +309,6 @@ def _is_relu6(layer: LayerConfig) -> bool:
 
 
 def _is_channels_first(config: ModelConfig) -> bool:
-    """Whether a model's tensors have the channels first. Raises NotImported if its layers differ in this."""
     found, waiting = set(), [config]
     while waiting:
         for layer in waiting.pop().layers:
@@ -322,11 +321,8 @@ def _is_channels_first(config: ModelConfig) -> bool:
     return found == {True}
 
 
-def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
-    """Return the calls of a model's layers in an order of execution that keeps the order of the file if possible.
-
-    `known` are the model's inputs. Raises NotImported if a call reads a layer that does not exist or there is a cycle.
-    """
+def _sort_calls(config: ModelConfig, model_inputs: set[Reference]) -> list[_KerasUse]:
+    """Return the calls in an order of execution that is as close as possible to the order of the file."""
     uses = [
         _KerasUse(layer, number, call)
         for layer in config.layers
@@ -337,7 +333,7 @@ def _sort_calls(config: ModelConfig, known: set[Reference]) -> list[_KerasUse]:
     readers: dict[int, list[int]] = {index: [] for index in range(len(uses))}
     missing = []
     for index, use in enumerate(uses):
-        sources = {reference[:2] for reference in use.call.reads if reference not in known}
+        sources = {reference[:2] for reference in use.call.reads if reference not in model_inputs}
         absent = [source for source in sources if source not in places]
         if absent:
             raise NotImported(f"the layer {show(use.layer.name)} reads {show(absent[0][0])}, which does not exist")

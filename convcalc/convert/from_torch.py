@@ -4,52 +4,74 @@ The module's operations are traced on the meta device, where tensors have shapes
 weights take no memory.
 """
 
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from convcalc.convert.dtypes import FLOAT32, DataTypes
-from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
-from convcalc.convert.loading_check import make_loadable
-from convcalc.convert.pytorch.aten_operators import OPERATORS
-from convcalc.convert.pytorch.failures import describe_error, error_location
-from convcalc.convert.pytorch.fidelity import account_for, measure_totals
+from convcalc.convert.from_operators import build_graph
+from convcalc.convert.graph import Graph, NotImported
+from convcalc.convert.pytorch.factories import describe_build_difference, load_module, parse_factory
+from convcalc.convert.pytorch.fidelity import TraceFacts, account_for, list_shapes, list_unused, measure_totals
+from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, choose_types, find_inputs
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import check_installed
-from convcalc.convert.pytorch.reading import TraceReader
+from convcalc.convert.pytorch.module_names import ModuleNames
 from convcalc.convert.pytorch.tracing import trace_module
+from convcalc.convert.pytorch.translating import translate_trace
 from convcalc.problems import show
 from convcalc.units import is_integer_type
+
+__all__ = ["load_module", "read_factory", "read_module"]
 
 _Shapes = Sequence[int] | Sequence[Sequence[int]] | Mapping[str, Sequence[int]]
 
 
-def read_module(module: Any, shapes: _Shapes, name: str | None = None, origin: str = "") -> Graph:
+def read_module(
+    module: Any, shapes: _Shapes, name: str | None = None, origin: str = "", input_dtype: InputTypes = None
+) -> Graph:
     """Return the network of a module.
 
     `shapes` is one input shape, a list of shapes in order, or shapes by name; all are channels first, without the
-    batch. If every name is a parameter of the module's forward, the shapes are given to these parameters. Otherwise the
-    shapes are used in order. In both cases, the network's inputs get these names. `name` and `origin` are those of the
-    graph (default: made from the module's class).
+    batch. The shape () is one number per sample. If every name is a parameter of the module's forward, the shapes are
+    given to these parameters. Otherwise the shapes are used in order. In both cases, the network's inputs get these
+    names. `input_dtype` is the data type of the inputs, such as `int64`, or one per input, in order or by name
+    (default: that of most params). `name` and `origin` are those of the graph (default: made from the module's class).
 
     Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
     """
-    named = dict(zip(*_order_shapes(module, shapes), strict=True)) if isinstance(shapes, Mapping) else {}
-    listed: list[Any] = list(named.values()) if named else list(shapes)
-    all_shapes = [listed] if listed and isinstance(listed[0], int) else listed
+    names, all_shapes = _list_shapes(module, shapes)
     _check_shapes(all_shapes)
-    _check_count(module, len(all_shapes))
+    passed = names if _are_parameters(module, names) else ()
+    _check_count(module, len(all_shapes), passed)
     class_name = type(module).__name__
     check_installed()
+    dtypes = choose_types(module, input_dtype, names, len(all_shapes))
+    module, inputs = find_inputs(module, ModuleInputs(tuple(map(tuple, all_shapes)), passed, dtypes))
     types = _collect_types(module)
-    with _use_default_type(types.dtype().get("activations", FLOAT32)):
-        reader = TraceReader(trace_module(module, all_shapes), OPERATORS, tuple(named))
-        whole = measure_totals(module, all_shapes)
-    graph = join_padding(reader.graph(name or class_name, origin or f"the PyTorch module {class_name}"))
-    graph = make_loadable(use_pointwise_kind(types.apply_to(graph)))
-    return account_for(graph, whole, reader.collect_facts())
+    trace = trace_module(module, inputs)
+    whole = measure_totals(module, inputs._replace(batch=trace.batch))
+    translation = translate_trace(trace, names)
+    layer_names = ModuleNames(translation.places)
+    unused = list_unused(trace)
+    left = sum(trace.elements.get(name, 0) for name in unused)
+    origin = origin or f"the PyTorch module {class_name}"
+    origin += f" without the {left:,} params that its forward does not use" if left else ""
+    graph = build_graph(translation.program, name or class_name, origin, lambda _: layer_names, types)
+    graph = graph._replace(remarks=_describe_inputs(all_shapes, inputs))
+    facts = TraceFacts(unused, translation.correction, translation.outputs, list_shapes(graph))
+    return account_for(join_padding(graph), whole, facts)
+
+
+def _describe_inputs(shapes: Sequence[Sequence[int]], inputs: ModuleInputs) -> tuple[str, ...]:
+    """Return remarks about input shapes that are not read as they were given."""
+    remarks = []
+    if inputs.stripped:
+        given = " and ".join(",".join(map(str, shape)) for shape in shapes)
+        used = " and ".join(",".join(map(str, shape[1:])) for shape in shapes)
+        remarks.append(f"the first size of {given} is read as the batch; one sample is {used}")
+    if inputs.single:
+        remarks.append("the number without a shape is one for all samples; the network does not have this input")
+    return tuple(remarks)
 
 
 def _collect_types(module: Any) -> DataTypes:
@@ -65,96 +87,84 @@ def _collect_types(module: Any) -> DataTypes:
     return types
 
 
-@contextmanager
-def _use_default_type(name: str) -> Iterator[None]:
-    """Make PyTorch create tensors of this data type, because a module in half precision needs such inputs."""
-    import torch
-
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(getattr(torch, name))
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(before)
+def _list_shapes(module: Any, shapes: _Shapes) -> tuple[tuple[str, ...], list[Any]]:
+    """Return the names, if any, and the shapes, in the order of the forward's parameters if they have these names."""
+    if isinstance(shapes, Mapping):
+        names = list(shapes)
+        if _are_parameters(module, names):
+            names.sort(key=list(_parameters(module)).index)
+        return tuple(names), [shapes[name] for name in names]
+    listed: list[Any] = list(shapes)
+    return (), listed if listed and isinstance(listed[0], Sequence) else [listed]
 
 
-def _order_shapes(module: Any, shapes: Mapping[str, Sequence[int]]) -> tuple[list[str], list[Sequence[int]]]:
-    """Return the names and the shapes, in the order of the forward's parameters if every name is one of them."""
+def _parameters(module: Any) -> Mapping[str, Any]:
+    """Return the parameters of a module's forward; empty if it is not written in Python."""
     from inspect import signature
 
-    names = list(shapes)
-    accepted = list(signature(module.forward).parameters)
-    if set(names) <= set(accepted):
-        names.sort(key=accepted.index)
-    return names, [shapes[name] for name in names]
+    try:
+        return signature(module.forward).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _are_parameters(module: Any, names: Sequence[str]) -> bool:
+    """Whether values can be passed to the module's forward by these names."""
+    by_name = [
+        each.name
+        for each in _parameters(module).values()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    ]
+    return bool(names) and set(names) <= set(by_name)
 
 
 def _check_shapes(shapes: Sequence[Any]) -> None:
     """Raise NotImported unless every shape is a list of positive integers."""
     for shape in shapes:
-        sizes = shape if isinstance(shape, Sequence) else ()
-        if not sizes or not all(type(size) is int and size > 0 for size in sizes):
+        sizes = shape if isinstance(shape, Sequence) else (0,)
+        if not all(type(size) is int and size > 0 for size in sizes):
             raise NotImported(f"a shape must be a list of positive integers such as 3,224,224; got {show(str(shape))}")
 
 
-def _check_count(module: Any, count: int) -> None:
-    """Raise NotImported if the module's forward does not accept this number of inputs."""
-    from inspect import signature
-
-    try:
-        accepted = signature(module.forward).parameters.values()
-    except (TypeError, ValueError):  # a forward that is not written in Python
+def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
+    """Raise NotImported if the module's forward does not accept this number of inputs, or needs others by name."""
+    accepted = _parameters(module).values()
+    if not accepted:
         return
-    listed = [each for each in accepted if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    listed = [each for each in accepted if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     required = [each.name for each in listed if each.default is each.empty]
-    most = count if any(each.kind is each.VAR_POSITIONAL for each in accepted) else len(listed)
-    if not len(required) <= count <= most:
-        names = ", ".join(each.name for each in listed) or "none"
+    several = any(each.kind is each.VAR_POSITIONAL for each in accepted)
+    most = count if several else sum(each.kind is not each.KEYWORD_ONLY for each in listed)
+    missing = [name for name in required if name not in names]
+    if missing if names else not len(required) <= count <= most:
+        known = ", ".join(each.name for each in listed) or "none"
         got = f"{count} shape{'s' if count > 1 else ''}"
-        raise NotImported(f"the module cannot be traced: its forward takes the inputs {names}; got {got}")
+        raise NotImported(f"the module cannot be traced: its forward takes the inputs {known}; got {got}")
 
 
-def read_factory(factory: str, shapes: _Shapes) -> Graph:
+def read_factory(factory: str, shapes: _Shapes, input_dtype: InputTypes = None) -> Graph:
     """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
-    `factory` is `package.module:factory`, a function that is called without arguments on the meta device, or a module.
-    `shapes` are those of `read_module`. Raises MissingTorch if PyTorch is not installed; NotImported if the factory
-    does not exist, fails, or does not return a module, or if the module cannot be traced.
+    `factory` is `package.module:factory`, a function that is called on the meta device, or a module; or a call of the
+    function with literal arguments, such as `nets:small(10, width=0.5)`. If a module that was built on the meta device
+    cannot be traced, it is built on the CPU. The other parameters are those of `read_module`. Raises MissingTorch if
+    PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a module, or if the
+    module cannot be traced.
     """
-    name = factory.rpartition(":")[2].rpartition(".")[2]
-    return read_module(load_module(factory), shapes, name, f"the PyTorch module {factory}")
-
-
-def load_module(factory: str) -> Any:
-    """Return the PyTorch module that the function `package.module:factory` returns, or that this name refers to.
-
-    Raises MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or does not
-    return a module.
-    """
-    check_installed()
-    package, colon, function = factory.partition(":")
-    if not (package and colon and function):
-        raise NotImported(f"--torch must be package.module:factory; got {show(factory)}")
-    return _make_module(package, function)
-
-
-def _make_module(package: str, function: str) -> Any:
-    """Import the factory from its package, call it, and return its module; the current folder is searched first."""
-    from importlib import import_module
-
-    import torch
-
-    sys.path.insert(0, os.getcwd())
+    parsed = parse_factory(factory)
+    given = parsed.path[-1], f"the PyTorch module {factory}", input_dtype
+    module = load_module(factory)
     try:
-        found: Any = import_module(package)
-        for part in function.split("."):
-            found = getattr(found, part)
-        with torch.device("meta"):
-            module = found() if not isinstance(found, torch.nn.Module) else found
-    except (Exception, SystemExit) as error:  # the package's code may raise anything
-        raise NotImported(f"the module cannot be created: {error_location(error)}{describe_error(error)}") from error
-    finally:
-        sys.path.remove(os.getcwd())
-    if not isinstance(module, torch.nn.Module):
-        raise NotImported(f"the factory must return a torch.nn.Module; got a {type(module).__name__}")
-    return module
+        return read_module(module, shapes, *given)
+    except NotImported:
+        if not any(parameter.is_meta for parameter in module.parameters()):
+            raise
+        try:
+            rebuilt = load_module(factory, ("cpu",))
+            graph = read_module(rebuilt, shapes, *given)
+        except NotImported:
+            rebuilt = None
+        if rebuilt is None:
+            raise
+    difference = describe_build_difference(module, rebuilt)
+    return graph._replace(remarks=(*graph.remarks, difference)) if difference else graph

@@ -5,19 +5,32 @@ ONNX node `Relu` becomes `Step("relu1", "relu", {}, ("conv1",))`, which is one l
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.axis_order import describe_wrong_number_of_sizes, suggest_sizes
+from convcalc.problems import NotImported as NotImported  # every reader imports it from here
 from convcalc.problems import shorten
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
+
+Shapes = Mapping[str | None, Sequence[int]]
+"""Shapes that the user gave for inputs, by name and without the batch; the key None is the only input of a model."""
+Follow = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Takes the items that a reader goes through and their number, and yields the items: for progress bars."""
+Reader = Callable[..., "Graph"]
+"""The function `read(path, inputs, follow)` of every module that `formats.FORMATS` names as a reader.
+
+Its further arguments, if any, are the `parameters` of the format, and have defaults. It raises OSError if the file
+cannot be read, and NotImported if its content is unsupported or exceeds a limit.
+"""
+_AXES = {1: "C", 2: "CL", 3: "CHW", 4: "CDHW"}  # letters for unknown sizes, by the number of sizes of a sample
 
 
 class Step(NamedTuple):
     """One layer of an imported network.
 
-    `name` is unique and may be any text; a dot separates a scope from the layers and scopes in it. `named` is False if
-    an exporter made the name up. `kind` and `arguments` are the layer kind and its arguments, possibly with defaults.
+    `name` is unique and may be any text; dots separate nested scopes, as in `layer1.conv1`. `named` is False if an
+    exporter generated the name. `kind` and `arguments` are the layer kind and its arguments, possibly with defaults.
     `reads` are the names of the inputs or earlier steps that the layer reads; the argument `like`, if any, is such a
     name too. `share` is the name of the earlier step whose weights the layer uses; None if its weights are its own.
     """
@@ -35,7 +48,8 @@ class Graph(NamedTuple):
     """An imported network. Input shapes are of one sample, channels first; `origin` says where the network came from.
 
     `notes` report what the spec cannot express, such as opaque steps or several data types. `dtype` maps `weights`,
-    `activations` and `bias` to data types; it is empty if all are float32.
+    `activations` and `bias` to data types; it is empty if all are float32. `remarks` say what else a reader should
+    know.
     """
 
     name: str
@@ -45,14 +59,25 @@ class Graph(NamedTuple):
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
     dtype: Mapping[str, str] = {}
+    remarks: tuple[str, ...] = ()
 
 
-class NotImported(Exception):
-    """A file or module cannot be imported; the message says why."""
+class WrongNumberOfSizes(NotImported):
+    """The shape that the user gave for an input has the wrong number of sizes.
+
+    `name` is the key of that shape in `Shapes`. If the shape has a batch size in front, `batch` is that size and
+    `sizes` the shape without it; otherwise `batch` is None.
+    """
+
+    def __init__(self, message: str, name: str | None, sizes: Sequence[int], batch: int | None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.sizes = tuple(sizes)
+        self.batch = batch
 
 
 def legal_names(names: Iterable[str]) -> dict[str, str]:
-    """Map each name to a different name that a spec allows: letters, digits, `_` and `-`, beginning with a letter."""
+    """Map each name to a unique name that a spec allows: letters, digits, `_` and `-`, beginning with a letter."""
     given: dict[str, str] = {}
     taken: set[str] = set()
     counts: dict[str, int] = {}
@@ -99,7 +124,7 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
 
 
 def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[int | None]) -> None:
-    """Raise NotImported if the shape that the user gave for an input has the wrong number of sizes.
+    """Raise WrongNumberOfSizes if the shape that the user gave for an input has more or fewer sizes than the file's.
 
     `own` is the input's shape in the file, without the batch; None is an unknown size. `name` is the input's name, or
     None if the shape was given without one.
@@ -108,10 +133,24 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
         return
     sizes = [size or 0 for size in own]
     better = suggest_sizes(given, sizes)
-    option = "--input " if name is None else f"--input {shorten(name)}="
-    form = f": {option}{','.join(map(str, better.sizes))}" if all(better.sizes) else ""
-    message = describe_wrong_number_of_sizes(given, sizes, option.rstrip(" ="), "the file's input without the batch")
-    raise NotImported(f"{message}; {better.advice}{form}")
+    option = "--input" if name is None else f"--input {shorten(name)}"
+    message = describe_wrong_number_of_sizes(given, sizes, option, "the file's input without the batch")
+    message = f"{message}; {better.advice}: {format_input_option(name, better.sizes)}"
+    has_batch = better.batch is not None and better.sizes == tuple(given[1:])
+    raise WrongNumberOfSizes(message, name, better.sizes, better.batch if has_batch else None)
+
+
+def format_input_option(name: str | None, sizes: Sequence[int | None]) -> str:
+    """Return the option that gives the shape of an input, with the sizes that the file states: `--input x=1,64,W`.
+
+    An unknown size (0 or None) becomes the letter of its axis. If no size is known, the option has the sizes of a
+    photo as an example. `name` is None if the input needs no name.
+    """
+    if not any(sizes) and len(sizes) in (0, 3):
+        sizes = (3, 224, 224)
+    letters = _AXES.get(len(sizes), "N" * len(sizes))
+    text = ",".join(str(size or letter) for size, letter in zip(sizes, letters, strict=True))
+    return f"--input {text}" if name is None else f"--input {shorten(name)}={text}"
 
 
 def title(graph: Graph) -> str:
@@ -122,7 +161,7 @@ def title(graph: Graph) -> str:
 def sort_steps(graph: Graph) -> Graph:
     """Return the graph with its steps in an order of execution in which each branch ends before the next begins.
 
-    Used for files that need not list their layers in an order of execution. The order is depth first, from each output
+    Used for file formats that do not list layers in an order of execution. The order is depth first, from each output
     back to the inputs.
     """
     steps = {step.name: step for step in graph.steps}
@@ -143,7 +182,7 @@ def sort_steps(graph: Graph) -> Graph:
 def use_pointwise_kind(graph: Graph) -> Graph:
     """Return the graph with every 1×1 `conv` as a `pointwise_conv` if the network has a depthwise convolution.
 
-    This is the usual term for 1×1 convolutions in papers on such networks. 1×1 convolutions with padding remain `conv`.
+    Papers on networks with depthwise convolutions use this term. 1×1 convolutions with padding remain `conv`.
     """
     if not any(step.kind == "depthwise_conv" for step in graph.steps):
         return graph
@@ -151,8 +190,11 @@ def use_pointwise_kind(graph: Graph) -> Graph:
 
 
 def _rename_to_pointwise(step: Step) -> Step:
-    """Return a 1×1 `conv` without padding as a `pointwise_conv`, and any other step unchanged."""
-    if step.kind != "conv" or collect_values(step.arguments["kernel_size"]) != {1}:
+    if (
+        step.kind != "conv"
+        or "weight_standardized" in step.arguments
+        or collect_values(step.arguments["kernel_size"]) != {1}
+    ):
         return step
     if collect_values(step.arguments.get("padding", 0)) != {0}:
         return step
@@ -170,7 +212,7 @@ def collect_values(value: Any) -> set[Any]:
 
 
 def _to_spec_value(value: Any) -> Any:
-    """Return a value as a spec writes it: tuples become lists, and `$` is doubled, because one begins an expression."""
+    """Return a value as a spec writes it. Tuples become lists, and `$`, which begins an expression, is doubled."""
     if isinstance(value, Mapping):
         return {name: _to_spec_value(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

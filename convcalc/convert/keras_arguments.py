@@ -14,7 +14,7 @@ KerasConfig = Mapping[str, Any]
 
 
 class UnsupportedArgument(Exception):
-    """An argument that no layer kind supports. The message names it and continues a text such as "Conv2D with"."""
+    """Raised for an argument that no layer kind supports. The message completes a text such as "Conv2D with"."""
 
 
 def has_channels_first(config: KerasConfig) -> bool:
@@ -31,7 +31,7 @@ def read_flag(config: KerasConfig, name: str, default: bool = False) -> bool:
 
 
 def read_number(config: KerasConfig, name: str, default: float) -> float:
-    """Return a numeric argument; a missing one and null are the default.
+    """Return a numeric argument, or the default if it is missing or null.
 
     Raises UnsupportedArgument if it is not a number or too large for a spec.
     """
@@ -43,7 +43,7 @@ def read_number(config: KerasConfig, name: str, default: float) -> float:
 
 
 def read_padding(config: KerasConfig, *others: str) -> str:
-    """Return the padding of a layer: `valid`, `same`, or one of `others`. Raises UnsupportedArgument for any other."""
+    """Return the padding of a layer: `valid`, `same`, or one of `others`. Raises UnsupportedArgument otherwise."""
     value = config.get("padding", "valid")
     if value not in ("valid", "same", *others):
         raise UnsupportedArgument(f"padding {show(value)}")
@@ -51,9 +51,9 @@ def read_padding(config: KerasConfig, *others: str) -> str:
 
 
 def read_per_axis(value: Any, axes: int) -> list[int]:
-    """Return one integer per axis, given such a list or one integer for all axes.
+    """Return one integer per axis. The value is a list of them, or one integer for all axes.
 
-    Raises UnsupportedArgument if the value is neither.
+    Raises UnsupportedArgument for any other value.
     """
     items = list(value) if isinstance(value, list) else [value] * axes
     if len(items) != axes or not all(type(item) is int for item in items):

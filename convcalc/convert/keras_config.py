@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.problems import show
+from convcalc.problems import shorten, show
 
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
@@ -24,7 +24,7 @@ class MalformedValue(ValueError):
     """The file contains a value that Keras never writes; the message says which."""
 
 
-Reference = tuple[str, int, int]  # a tensor: its layer's name, the number of the layer's call, and that of the output
+Reference = tuple[str, int, int]  # a tensor: the layer's name, the number of the call, the number of the output
 
 
 class KerasCall(NamedTuple):
@@ -61,8 +61,8 @@ class ModelConfig(NamedTuple):
 def read_model(path: str) -> ModelConfig:
     """Return the model in a file.
 
-    Raises OSError if the file cannot be read, NotImported if it is not a Keras model, and one of WRONG_SORT if a value
-    has a type that Keras never writes.
+    Raises OSError if the file cannot be read, and NotImported if it is not a Keras model. If a value has a type that
+    Keras never writes, raises one of WRONG_SORT.
     """
     try:
         found = json.loads(_read_text(path), parse_constant=_refuse_constant)
@@ -74,12 +74,11 @@ def read_model(path: str) -> ModelConfig:
 
 
 def _refuse_constant(word: str) -> None:
-    """Raise MalformedValue for NaN or Infinity (`word`), which Python's parser accepts although JSON has neither."""
+    """Raise MalformedValue for NaN or Infinity. Python's parser accepts them, although JSON has neither."""
     raise MalformedValue(f"{word} is not a number in JSON")
 
 
 def _describe_json_error(error: ValueError | RecursionError) -> str:
-    """Return why a text cannot be parsed as JSON."""
     if isinstance(error, MalformedValue):
         return str(error)
     if isinstance(error, json.JSONDecodeError):
@@ -99,15 +98,15 @@ def describe_malformed(error: Exception) -> str:
 
 
 def _read_text(path: str) -> str:
-    """Return the JSON text of a file or of the archive in it.
+    """Return the JSON text of a file, or of `config.json` if the file is an archive.
 
-    Raises OSError if the file cannot be read; NotImported if the text is longer than MOST_BYTES, or if the file is HDF5
-    or an archive that cannot be read.
+    Raises OSError if the file cannot be read; NotImported if the text is longer than MOST_BYTES, or if the file is an
+    HDF5 file or an archive that cannot be read.
     """
     with open(path, "rb") as stream:
         begins = stream.read(4)
         if begins == b"\x89HDF":
-            raise NotImported("HDF5 is not supported: save the model as .keras, or save the JSON of model.to_json()")
+            return _read_hdf5_text(path)
         stream.seek(0)
         if begins != b"PK\x03\x04":
             data = stream.read(MOST_BYTES + 1)
@@ -125,6 +124,27 @@ def _read_text(path: str) -> str:
     return data.decode("utf-8")
 
 
+def _read_hdf5_text(path: str) -> str:
+    """Return the JSON text in the attribute `model_config` of an HDF5 file; the weights are not read."""
+    try:
+        import h5py
+    except ImportError:
+        raise NotImported("HDF5 files need the package h5py: pip install 'convcalc[keras]'") from None
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.attrs.get("model_config")
+    except OSError:
+        raise NotImported("the Keras HDF5 file cannot be read: it is damaged") from None
+    except Exception as error:  # h5py raises errors of any type for a malformed file
+        raise NotImported(f"the Keras HDF5 file cannot be read: {shorten(str(error))}") from None
+    text = found.decode("utf-8", "replace") if isinstance(found, bytes) else found
+    if not isinstance(text, str):
+        raise NotImported("the HDF5 file contains weights but no model: save the whole model, not only its weights")
+    if len(text) > MOST_BYTES:
+        raise NotImported(f"larger than {MOST_BYTES // 1024**2} MiB")
+    return text
+
+
 def parse_model(found: Mapping[str, Any]) -> ModelConfig:
     """Return a model from its configuration.
 
@@ -140,9 +160,9 @@ def parse_model(found: Mapping[str, Any]) -> ModelConfig:
 
 
 def _parse_sequential(config: Any, name: str) -> ModelConfig:
-    """Return a Sequential model, in which each layer reads the one before.
+    """Return a Sequential model, in which each layer reads the output of the layer before.
 
-    If it has no InputLayer, one is added, with the input shape that the first layer or the model states.
+    If there is no InputLayer, one is added, with the input shape that the first layer or the model states.
     """
     items = config if isinstance(config, list) else config["layers"]
     built = None if isinstance(config, list) else config.get("build_input_shape")
@@ -164,7 +184,7 @@ def _parse_sequential(config: Any, name: str) -> ModelConfig:
 
 
 def _parse_named_layer(item: Any, place: int) -> LayerConfig:
-    """Return a layer. Raises NotImported, with the layer's name or else its number `place`, if it is malformed."""
+    """Return a layer. If it is malformed, raise NotImported with its name or, without a name, its position."""
     try:
         return _parse_layer(item)
     except WRONG_SORT as error:
@@ -184,7 +204,7 @@ def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
 
 
 def _parse_call(node: Any) -> KerasCall:
-    """Return a call of a layer; Keras 3 writes its `args` and `kwargs`, Keras 2 a list of tensors."""
+    """Return one call of a layer. Keras 3 writes its `args` and `kwargs`, and Keras 2 writes a list of tensors."""
     if isinstance(node, Mapping):
         tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
         constants = [item for item in node.get("args", []) if type(item) in (int, float)]
@@ -200,7 +220,7 @@ def _parse_call(node: Any) -> KerasCall:
 
 
 def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the configurations of the tensors in the arguments of a call (Keras 3), at any depth."""
+    """Yield the tensors in the arguments of a call. Keras 3 nests them in lists and mappings of any depth."""
     waiting = [value]
     while waiting:
         item = waiting.pop(0)
@@ -213,7 +233,7 @@ def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return the references in a value: a single one, or those in a list or mapping, at any depth."""
+    """Return all references in a value, which is one reference or a nested list or mapping of references."""
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):
@@ -231,14 +251,14 @@ def _parse_reference(value: Any) -> Reference:
 
 
 def _parse_shapes(value: Any) -> tuple[tuple[int | None, ...] | None, ...]:
-    """Return the shapes in a value: a single one, or a list with one per input."""
+    """Return the shapes in a value, which is a single shape or a list with one shape per input."""
     if isinstance(value, list) and value and isinstance(value[0], list):
         return tuple(map(_parse_shape, value))
     return (_parse_shape(value),)
 
 
 def _parse_shape(value: Any) -> tuple[int | None, ...] | None:
-    """Return a shape with the batch first, None if the value is not a shape."""
+    """Return a shape, batch first, or None if the value is not a shape."""
     if not isinstance(value, list) or not all(size is None or type(size) is int for size in value):
         return None
     return tuple(value)

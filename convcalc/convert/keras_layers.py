@@ -19,14 +19,21 @@ from convcalc.convert.keras_arguments import (
     read_pairs,
     read_per_axis,
 )
-from convcalc.problems import show
+from convcalc.convert.keras_sequences import (
+    describe_attention,
+    describe_bidirectional,
+    describe_embedding,
+    describe_recurrent,
+)
+from convcalc.layers.make import make_written_layer
+from convcalc.problems import Flaw, show
 from convcalc.shape import Shape
 
 
 class Piece(NamedTuple):
-    """One of the layers that express a Keras layer: its layer kind and arguments.
+    """One of the layers that together express a Keras layer: its layer kind and arguments.
 
-    The first of them reads the inputs of the Keras layer, and each later one reads the one before it.
+    The first layer reads the inputs of the Keras layer, and each later layer reads the output of the layer before.
     """
 
     kind: str
@@ -61,7 +68,7 @@ _ACTIVATIONS = {
 
 
 def _convert_activation(config: KerasConfig) -> Pieces:
-    """Return the layer for the `activation` argument of a Keras layer; empty if it has no activation."""
+    """Return the layer for a Keras layer's argument `activation`; no layer if it has no activation."""
     named = config.get("activation")
     if isinstance(named, Mapping):  # a serialised function or layer
         named = named.get("config") if isinstance(named.get("config"), str) else named.get("class_name")
@@ -72,8 +79,7 @@ def _convert_activation(config: KerasConfig) -> Pieces:
     return [Piece(_ACTIVATIONS[named], {"negative_slope": 0.2} if named == "leaky_relu" else {})]
 
 
-def _read_window(config: KerasConfig, axes: int) -> dict[str, Any]:
-    """Return the kernel size, stride, padding and dilation of a convolution, as the arguments of a layer kind."""
+def _read_window_arguments(config: KerasConfig, axes: int) -> dict[str, Any]:
     padding: Any = read_padding(config, "causal")
     kernel = read_per_axis(config["kernel_size"], axes)
     dilation = read_per_axis(config.get("dilation_rate", 1), axes)
@@ -88,13 +94,13 @@ def _read_window(config: KerasConfig, axes: int) -> dict[str, Any]:
 
 
 def _convert_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
+    arguments = {"out_channels": config["filters"], **_read_window_arguments(config, inputs[0].axes)}
     arguments |= {"groups": config.get("groups", 1), "bias": read_flag(config, "use_bias", True)}
     return [Piece("conv", arguments), *_convert_activation(config)]
 
 
 def _convert_depthwise_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    arguments = _read_window(config, inputs[0].axes)
+    arguments = _read_window_arguments(config, inputs[0].axes)
     arguments |= {"multiplier": config.get("depth_multiplier", 1), "bias": read_flag(config, "use_bias", True)}
     return [Piece("depthwise_conv", arguments), *_convert_activation(config)]
 
@@ -110,12 +116,11 @@ def _convert_separable_conv(config: KerasConfig, inputs: tuple[Shape, ...]) -> P
 def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Convert Conv1DTranspose, Conv2DTranspose and Conv3DTranspose.
 
-    For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is
-    n × s + max(d (k - 1) + 1 - s, 0) for `valid` and n × s for `same`. With output_padding it is
-    (n - 1) s + d (k - 1) + 1 - 2p + output_padding, where p is half the effective kernel size for `same`.
-    Source: keras.layers.Conv2DTranspose.
+    For input size n, kernel size k, stride s, dilation d and padding p, the output size without output_padding is n × s
+    + max(d (k - 1) + 1 - s, 0) for `valid` and n × s for `same`. With output_padding it is (n - 1) s + d (k - 1) + 1 -
+    2p + output_padding. For `same`, p is half the effective kernel size. Source: keras.layers.Conv2DTranspose.
     """
-    arguments = {"out_channels": config["filters"], **_read_window(config, inputs[0].axes)}
+    arguments = {"out_channels": config["filters"], **_read_window_arguments(config, inputs[0].axes)}
     effective_sizes = [(k - 1) * d + 1 for k, d in zip(arguments["kernel_size"], arguments["dilation"], strict=True)]
     extra = config.get("output_padding")
     if extra is not None:
@@ -130,7 +135,7 @@ def _convert_conv_transpose(config: KerasConfig, inputs: tuple[Shape, ...]) -> P
 
 
 def _convert_dense(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert Dense to a linear layer, or to a pointwise convolution if the input has spatial axes."""
+    """Convert Dense to a linear layer, or to a pointwise convolution if its input has spatial axes."""
     if has_channels_first(config) and inputs[0].axes:
         raise UnsupportedArgument("a last axis that is not the channels")
     key, kind = ("out_channels", "pointwise_conv") if inputs[0].axes else ("out_features", "linear")
@@ -166,7 +171,7 @@ def _convert_batch_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _convert_layer_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert LayerNormalization over the channels or over the whole sample; other axes are not supported."""
+    """Convert LayerNormalization, which must normalise over the channels or over the whole sample."""
     if read_flag(config, "rms_scaling"):
         raise UnsupportedArgument("rms_scaling")
     axes = config.get("axis", -1)
@@ -189,7 +194,7 @@ def _convert_group_norm(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _check_channel_axis(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
-    """Raise UnsupportedArgument unless the argument `axis` (default: the last axis) is the axis of the channels."""
+    """Raise UnsupportedArgument unless the argument `axis` is the channel axis. By default, `axis` is the last axis."""
     axis = config.get("axis", -1)
     axis = axis[0] if isinstance(axis, list) and len(axis) == 1 else axis
     last = inputs[0].axes + 1
@@ -205,7 +210,7 @@ def _convert_rescaling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces
 def _convert_normalization(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     """Convert Normalization to a batch norm without params.
 
-    Its mean and variance are running statistics, unless the configuration contains them.
+    Its mean and variance are running statistics unless the configuration contains them.
     """
     _check_channel_axis(config, inputs)
     kept = config.get("mean") is None
@@ -231,17 +236,22 @@ def convert_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_leaky_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert LeakyReLU, whose slope is `negative_slope` in Keras 3 and `alpha` in Keras 2."""
+    """Convert LeakyReLU, whose slope is named `negative_slope` in Keras 3 and `alpha` in Keras 2."""
     named = "negative_slope" if "negative_slope" in config else "alpha"
     return [Piece("leaky_relu", {"negative_slope": read_number(config, named, 0.3)})]
 
 
 def _convert_prelu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert PReLU with one slope per channel, shared over the spatial axes; other sharing is not supported."""
-    shared = config.get("shared_axes") or []
-    if sorted(shared) != list(range(1, inputs[0].axes + 1)):
-        raise UnsupportedArgument("one slope per position")
-    return [Piece("prelu", {"num_parameters": inputs[0].channels})]
+    """Convert PReLU to `prelu` if it has one slope per channel, and otherwise to an opaque layer."""
+    axes = inputs[0].axes
+    last = (*inputs[0].spatial, inputs[0].channels)  # as Keras orders them by default
+    shared = {axis % (axes + 2) for axis in config.get("shared_axes") or ()}
+    if shared == set(range(1, axes + 1)) and not has_channels_first(config):
+        return [Piece("prelu", {"num_parameters": inputs[0].channels})]
+    sizes = inputs[0].sizes if has_channels_first(config) else last
+    slopes = prod(size for axis, size in enumerate(sizes, start=1) if axis not in shared)
+    cost = {"multiplications": inputs[0].elements, "additions": 0, "macs": 0, "receptive_field": "same"}
+    return [make_opaque(inputs[0], "PReLU with other slopes than one per channel", slopes, cost)]
 
 
 def _convert_dropout(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
@@ -249,7 +259,7 @@ def _convert_dropout(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_reshape(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert Reshape to flatten if the target is a vector, else to reshape; channels are last unless stated."""
+    """Convert Reshape to `flatten` if the target shape is a vector, and otherwise to `reshape`."""
     target = config.get("target_shape")
     if not isinstance(target, list) or not target or not all(type(size) is int for size in target):
         raise UnsupportedArgument(f"target_shape {show(target)}")
@@ -279,7 +289,7 @@ def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piec
 
 
 def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert Permute to an opaque layer with the permuted shape, or to an identity if it changes nothing."""
+    """Convert Permute to `identity` if it changes nothing. Otherwise it becomes opaque: no layer kind permutes axes."""
     order = config.get("dims")
     if not isinstance(order, list) or sorted(order) != list(range(1, inputs[0].axes + 2)):
         raise UnsupportedArgument(f"dims {show(order)}")
@@ -292,34 +302,111 @@ def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     )
 
 
-def make_opaque(output: Shape, what: str, params: int = 0) -> Piece:
-    """Return an opaque layer, whose MACs are unknown, with this output shape; `what` describes what it does."""
-    return Piece("opaque", {"output_shape": list(output.sizes), "params": params, "what": what})
+def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, Any] | None = None) -> Piece:
+    """Return an opaque layer with this output shape. `what` is a short description of it.
+
+    `cost` are its arguments for the operations and the receptive field, which are unknown by default.
+    """
+    return Piece("opaque", {"output_shape": list(output.sizes), "params": params, **(cost or {}), "what": what})
 
 
-def _elementwise_rule(what: str) -> _Translate:
-    """Return a rule for an element-wise merge that has no layer kind.
+def _opaque_merge_rule(what: str, multiplications: int = 0, additions: int = 0) -> _Translate:
+    """Return a rule that converts a merge to an opaque layer with the shape of the largest input.
 
-    It becomes an opaque layer with the shape of the largest input.
+    It has this number of multiplications per value, and of additions per value and further input.
     """
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         largest = max(inputs, key=lambda shape: prod(shape.sizes))
-        return [make_opaque(largest, what)]
+        cost: dict[str, Any] = {
+            "multiplications": multiplications * largest.elements,
+            "additions": additions * largest.elements * (len(inputs) - 1),
+            "macs": 0,
+        }
+        if all(shape.spatial == largest.spatial for shape in inputs):
+            cost["receptive_field"] = "same"
+        return [make_opaque(largest, what, cost=cost)]
 
     return translate
 
 
-def _plain_rule(kind: str) -> _Translate:
-    """Return a rule that converts a Keras layer to a layer kind without arguments."""
+def _recurrent_rule(name: str) -> _Translate:
+    return lambda config, inputs: [Piece("opaque", describe_recurrent(name, config, inputs))]
+
+
+def _convert_bidirectional(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a Bidirectional wrapper of a recurrent layer, whose two directions have the same sizes."""
+    inner = config.get("layer")
+    if not isinstance(inner, Mapping) or inner.get("class_name") not in ("LSTM", "GRU", "SimpleRNN"):
+        raise UnsupportedArgument("a layer that is not an LSTM, GRU or SimpleRNN")
+    return [
+        Piece(
+            "opaque", describe_bidirectional(describe_recurrent(inner["class_name"], inner["config"], inputs), config)
+        )
+    ]
+
+
+def _convert_time_distributed(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a layer that is applied to every frame: an opaque layer with the costs of all frames.
+
+    The frames are the first spatial axis. Raises UnsupportedArgument if the wrapped layer is not supported.
+    """
+    inner = config.get("layer")
+    translate = CLASSES.get(str(inner.get("class_name"))) if isinstance(inner, Mapping) else None
+    if not isinstance(inner, Mapping) or translate is None or not inputs[0].spatial or has_channels_first(config):
+        raise UnsupportedArgument("a wrapped layer that is not supported")
+    frames, *spatial = inputs[0].spatial
+    shape = Shape(inputs[0].channels, tuple(spatial))
+    layers = []
+    try:
+        for piece in translate({**inner["config"], "data_format": "channels_last"}, (shape,)):
+            layers.append(make_written_layer(piece.kind, piece.arguments, (shape,)))
+            shape = layers[-1].output
+    except Flaw as flaw:
+        raise UnsupportedArgument(flaw.message) from None
+    counts = [[layer.count_multiplications(), layer.count_additions(), layer.count_macs()] for layer in layers]
+    totals = [None if None in column else frames * sum(map(int, column)) for column in zip(*counts, strict=True)]
+    names = ("multiplications", "additions", "macs")
+    cost = {name: total for name, total in zip(names, totals, strict=True) if total is not None}
+    params = sum(sum(layer.weight_tensors()) + sum(layer.bias_tensors()) for layer in layers)
+    buffers = sum(sum(layer.buffer_tensors()) for layer in layers)
+    if buffers:
+        cost["buffers"] = buffers
+    output = Shape(shape.channels, (frames, *shape.spatial))
+    return [make_opaque(output, f"{inner['class_name']} per frame", params, cost)]
+
+
+def _convert_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("opaque", describe_attention(config, inputs))]
+
+
+def _convert_embedding(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    return [Piece("opaque", describe_embedding(config, inputs))]
+
+
+def _convert_repeat_vector(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    count = config.get("n")
+    if type(count) is not int or count < 1 or inputs[0].spatial:
+        raise UnsupportedArgument(f"n {show(count)}")
+    cost = {"multiplications": 0, "additions": 0, "macs": 0, "receptive_field": "all"}
+    return [make_opaque(Shape(inputs[0].channels, (count,)), "RepeatVector", cost=cost)]
+
+
+def _rule_without_arguments(kind: str) -> _Translate:
     return lambda config, inputs: [Piece(kind, {})]
 
 
-def _merging_rule(kind: str) -> _Translate:
-    """Return a rule for Add or Multiply, which become opaque if the second operand is not a tensor but a constant."""
+def _merge_rule(kind: str) -> _Translate:
+    """Return a rule for Add or Multiply. A sum or product with a constant becomes opaque."""
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-        return [Piece(kind, {})] if len(inputs) > 1 else [make_opaque(inputs[0], f"{kind} with a constant")]
+        if len(inputs) > 1:
+            return [Piece(kind, {})]
+        counts = {"multiplications": inputs[0].elements, "additions": 0}
+        if kind == "add":
+            counts = {"multiplications": 0, "additions": inputs[0].elements}
+        cost = {**counts, "macs": 0, "receptive_field": "same"}
+        return [make_opaque(inputs[0], f"{kind} with a constant", cost=cost)]
 
     return translate
 
@@ -328,25 +415,25 @@ _AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "
 _DIMENSIONS = ("1D", "2D", "3D")
 
 
-def _for_each_dimension(name: str, translate: _Translate) -> dict[str, _Translate]:
-    """Return the entries of CLASSES for a class with one to three dimensions: `Conv#` is Conv1D, Conv2D and Conv3D."""
+def _repeat_for_dimensions(name: str, translate: _Translate) -> dict[str, _Translate]:
+    """Return one rule per number of dimensions: for `Conv#`, the rules of Conv1D, Conv2D and Conv3D."""
     return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 
 CLASSES: dict[str, _Translate] = {
-    **_for_each_dimension("Conv#", _convert_conv),
-    **_for_each_dimension("Convolution#", _convert_conv),
-    **_for_each_dimension("Conv#Transpose", _convert_conv_transpose),
-    **_for_each_dimension("DepthwiseConv#", _convert_depthwise_conv),
-    **_for_each_dimension("SeparableConv#", _convert_separable_conv),
-    **_for_each_dimension("MaxPooling#", _pooling_rule("maxpool")),
-    **_for_each_dimension("AveragePooling#", _pooling_rule("avgpool")),
-    **_for_each_dimension("GlobalAveragePooling#", _global_pooling_rule("global_avgpool")),
-    **_for_each_dimension("GlobalMaxPooling#", _global_pooling_rule("global_maxpool")),
-    **_for_each_dimension("ZeroPadding#", _convert_padding),
-    **_for_each_dimension("Cropping#", _convert_cropping),
-    **_for_each_dimension("UpSampling#", _convert_upsampling),
-    **_for_each_dimension("SpatialDropout#", _convert_dropout),
+    **_repeat_for_dimensions("Conv#", _convert_conv),
+    **_repeat_for_dimensions("Convolution#", _convert_conv),
+    **_repeat_for_dimensions("Conv#Transpose", _convert_conv_transpose),
+    **_repeat_for_dimensions("DepthwiseConv#", _convert_depthwise_conv),
+    **_repeat_for_dimensions("SeparableConv#", _convert_separable_conv),
+    **_repeat_for_dimensions("MaxPooling#", _pooling_rule("maxpool")),
+    **_repeat_for_dimensions("AveragePooling#", _pooling_rule("avgpool")),
+    **_repeat_for_dimensions("GlobalAveragePooling#", _global_pooling_rule("global_avgpool")),
+    **_repeat_for_dimensions("GlobalMaxPooling#", _global_pooling_rule("global_maxpool")),
+    **_repeat_for_dimensions("ZeroPadding#", _convert_padding),
+    **_repeat_for_dimensions("Cropping#", _convert_cropping),
+    **_repeat_for_dimensions("UpSampling#", _convert_upsampling),
+    **_repeat_for_dimensions("SpatialDropout#", _convert_dropout),
     "Dense": _convert_dense,
     "BatchNormalization": _convert_batch_norm,
     "SyncBatchNormalization": _convert_batch_norm,
@@ -358,25 +445,32 @@ CLASSES: dict[str, _Translate] = {
     "ReLU": convert_relu,
     "LeakyReLU": _convert_leaky_relu,
     "PReLU": _convert_prelu,
-    "ELU": _plain_rule("elu"),
-    "Softmax": _plain_rule("softmax"),
+    "ELU": _rule_without_arguments("elu"),
+    "Softmax": _rule_without_arguments("softmax"),
     "Dropout": _convert_dropout,
     "AlphaDropout": _convert_dropout,
     "GaussianDropout": _convert_dropout,
-    "GaussianNoise": _plain_rule("identity"),
-    **{f"Random{change}": _plain_rule("identity") for change in _AUGMENTATIONS},
-    "ActivityRegularization": _plain_rule("identity"),
+    "GaussianNoise": _rule_without_arguments("identity"),
+    **{f"Random{change}": _rule_without_arguments("identity") for change in _AUGMENTATIONS},
+    "ActivityRegularization": _rule_without_arguments("identity"),
     "Flatten": lambda config, inputs: [Piece("flatten" if inputs[0].axes else "identity", {})],
     "Reshape": _convert_reshape,
     "Permute": _convert_permute,
-    "Add": _merging_rule("add"),
-    "Multiply": _merging_rule("multiply"),
+    "Add": _merge_rule("add"),
+    "Multiply": _merge_rule("multiply"),
     "Concatenate": _convert_concatenate,
-    "Maximum": _elementwise_rule("Maximum"),
-    "Minimum": _elementwise_rule("Minimum"),
-    "Average": _elementwise_rule("Average"),
-    "Subtract": _elementwise_rule("Subtract"),
-    "CustomScaleLayer": _elementwise_rule("CustomScaleLayer"),
-    "LayerScale": _plain_rule("scale"),
+    "Maximum": _opaque_merge_rule("Maximum"),
+    "Minimum": _opaque_merge_rule("Minimum"),
+    "Average": _opaque_merge_rule("Average", multiplications=1, additions=1),
+    "Subtract": _opaque_merge_rule("Subtract", additions=1),
+    "CustomScaleLayer": _opaque_merge_rule("CustomScaleLayer", multiplications=1, additions=1),
+    **{name: _recurrent_rule(name) for name in ("LSTM", "GRU", "SimpleRNN")},
+    "Bidirectional": _convert_bidirectional,
+    "TimeDistributed": _convert_time_distributed,
+    "Embedding": _convert_embedding,
+    "MultiHeadAttention": _convert_attention,
+    "RepeatVector": _convert_repeat_vector,
+    "Masking": _rule_without_arguments("identity"),
+    "LayerScale": _rule_without_arguments("scale"),
     "StochasticDepth": lambda config, inputs: [Piece("drop_path", {"p": config.get("drop_path_rate", 0.5)})],
 }

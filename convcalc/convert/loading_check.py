@@ -17,7 +17,7 @@ def make_loadable(graph: Graph) -> Graph:
     """Return the graph, with an opaque layer in place of each layer that is not valid in a spec.
 
     The opaque layer has the same output shape and params, and a note says why the layer is not valid. Raises
-    NotImported if the spec is invalid for a reason that concerns no layer, or if it remains invalid.
+    NotImported if the spec is invalid for a reason that concerns no layer, or is still invalid after several rounds.
     """
     for _ in range(_MOST_ROUNDS):
         problems = _find_problems(graph)
@@ -26,12 +26,13 @@ def make_loadable(graph: Graph) -> Graph:
         found = {problem.path[1]: problem for problem in reversed(problems) if problem.path[:1] == ("layers",)}
         if not found:
             break
-        graph = _make_opaque(graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()})
+        graph = _make_layers_opaque(
+            graph, {graph.steps[int(place)].name: problem.message for place, problem in found.items()}
+        )
     raise NotImported(f"it cannot be written as a valid spec: {problems[0].message}")
 
 
 def _find_problems(graph: Graph) -> tuple[Problem, ...]:
-    """Return the problems that make the spec of a graph invalid; empty if it is valid."""
     if long := tuple(_find_long_numbers(graph)):
         return long
     try:
@@ -50,8 +51,8 @@ def _find_long_numbers(graph: Graph) -> Iterator[Problem]:
                 yield Problem(("layers", place, step.kind, name), f"{name} has more than {MOST_DIGITS} digits", "CV004")
 
 
-def _make_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
-    """Return the graph with an opaque layer in place of each layer in `reasons`, which maps names to reasons.
+def _make_layers_opaque(graph: Graph, reasons: Mapping[str, str]) -> Graph:
+    """Replace each layer whose name is a key of `reasons` by an opaque layer.
 
     Layers that share the weights of such a layer become opaque too.
     """

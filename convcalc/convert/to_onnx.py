@@ -22,12 +22,12 @@ _MOST_NAMED = 5
 def model_bytes(network: Network) -> bytes:
     """Return the ONNX model of a network as bytes, in single precision and with a symbolic batch size.
 
-    Names are kept; frozen layers are not marked. Raises NotImported if ONNX has no operator for some layers, with their
-    names, or if the package onnx is missing.
+    Names are kept; frozen layers are not marked. Raises NotImported if the package onnx is missing, or if ONNX has no
+    operator for some layers; the message then names them.
     """
     onnx = import_onnx()
     writer = OnnxWriter(onnx)
-    names = _tensor_names(network)
+    names = _list_tensor_names(network)
     misfits = []
     for index, node in enumerate(network.nodes):
         number = len(network.inputs) + index
@@ -67,8 +67,8 @@ def _write_node(writer: OnnxWriter, node: Node, owner: str, reads: list[str], ou
     rule(writer, node.layer)
 
 
-def _tensor_names(network: Network) -> list[str]:
-    """Return the ONNX names of all tensors: the names of inputs, then those of layers, in the network's order.
+def _list_tensor_names(network: Network) -> list[str]:
+    """Return the ONNX names of all inputs, then those of all layers.
 
     A layer with the name of an input gets the suffix `_output`.
     """
@@ -78,5 +78,5 @@ def _tensor_names(network: Network) -> list[str]:
 
 
 def _make_value_info(onnx: Any, name: str, shape: Shape) -> Any:
-    """Return the ONNX declaration of an input or output, with its shape and a symbolic batch size."""
+    """Return the ONNX declaration of an input or output. Its batch size is symbolic."""
     return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *shape.sizes])

@@ -23,16 +23,15 @@ def module_text(network: Network) -> str:
     NotExported if PyTorch has no module for a layer.
     """
     check_known(network)
-    sources = _extra_module_sources()
+    sources = _read_extra_module_sources()
     classes = list_classes(network, set(sources))
     body = "\n\n\n".join("\n".join(class_lines(made)) for made in classes)
     helpers = [source for name, source in sources.items() if f"{name}(" in body]
     code = "\n\n\n".join([*helpers, body])
-    return "\n".join([*_heading_lines(network), "", *_import_lines(code), "", "", code, ""])
+    return "\n".join([*_module_docstring_lines(network), "", *_import_lines(code), "", "", code, ""])
 
 
-def _heading_lines(network: Network) -> Iterator[str]:
-    """Yield the docstring of the Python file: the network's name and description, its inputs, and its source."""
+def _module_docstring_lines(network: Network) -> Iterator[str]:
     title = f"{network.name}: {network.description}" if network.description else network.name
     shapes = [f"{name} {shape}" for name, shape in network.inputs.items()]
     inputs = f"Inputs {', '.join(shapes)}" if len(shapes) > 1 else f"Input {next(iter(network.inputs.values()))}"
@@ -57,8 +56,8 @@ def _import_lines(code: str) -> Iterator[str]:
         yield "from torch.nn import functional"
 
 
-def _extra_module_sources() -> dict[str, str]:
-    """Return the source of each class in extra_modules.py, by class name."""
+def _read_extra_module_sources() -> dict[str, str]:
+    """Return the source of each class in extra_modules.py, by the name of the class."""
     text = _EXTRA_MODULES.read_text(encoding="utf-8")
     lines = text.splitlines()
     return {

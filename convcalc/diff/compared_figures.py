@@ -1,11 +1,11 @@
-"""The old and new value of a figure, and its exact change, absolute and relative."""
+"""Defines a pair of old and new value of a metric, with its exact change, absolute and relative."""
 
 from fractions import Fraction
 from typing import NamedTuple
 
 
 class FigurePair(NamedTuple):
-    """The value of one figure in the old and the new network: a count, bytes, or input positions; None if unknown."""
+    """The old and the new value of a metric: a count, bytes, or input positions; None if unknown."""
 
     old: int | None
     new: int | None

@@ -1,4 +1,4 @@
-"""Parses conditions on the change of a figure, such as `macs > +5%`, and checks them with exact arithmetic."""
+"""Parses conditions on the change of a metric, such as `macs > +5%`, and checks them with exact arithmetic."""
 
 import operator
 import re
@@ -37,9 +37,10 @@ class Condition(NamedTuple):
     relative: bool
 
     def holds(self, figure: FigurePair) -> bool | None:
-        """Return whether the change of a figure meets the condition; None if the change is unknown.
+        """Return whether the change from the old to the new value meets the condition; None if the change is unknown.
 
-        If the old value is 0, an unchanged figure counts as a change of 0%, and any change exceeds every percentage.
+        If the old value is 0, an unchanged value counts as a change of 0%, and any change exceeds every
+        percentage.
         """
         change = figure.change
         if change is None:
@@ -75,7 +76,10 @@ def parse_condition(text: str) -> Condition:
 
 
 def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
-    """Return the amount in a text such as `5%` or `64KiB`, and whether it is a percentage. Raises Flaw."""
+    """Return an amount such as `5%` or `64KiB` as a number, and whether it is a percentage.
+
+    Raises Flaw if the text is not an amount of this metric.
+    """
     if not text:
         raise Flaw("the change is missing", _EXAMPLE)
     percent = _PERCENT.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Compares two reports: their figures, their settings, and which layers were added, removed, changed, moved or renamed.
+"""Compares two reports: their metrics and settings, and which layers were added, removed, changed, moved or renamed.
 
 For example, `compare_reports(old, new).figures["macs"].change` is the MACs of the new network minus those of the old.
 """
@@ -20,7 +20,7 @@ _OPTIONS = {"frozen", "share"}
 
 
 class ValueChange(NamedTuple):
-    """The old and the new value of the setting, argument or shape named `what`; None in a network that lacks it."""
+    """The old and new value of a setting, argument or shape, named `what`; None in a network that does not have it."""
 
     what: str
     old: Any
@@ -30,8 +30,8 @@ class ValueChange(NamedTuple):
 class LayerChange(NamedTuple):
     """A layer that differs between the networks; `old` is None if it was added, `new` is None if it was removed.
 
-    `written` lists the changed kind, arguments, options and connections, `shapes` the changed input and output shapes.
-    `moved` is true if its place among the other layers changed.
+    `written` lists the changed kind, arguments, options and connections. `shapes` lists the changed input and
+    output shapes. `moved` is true if its position relative to the other layers changed.
     """
 
     old: LayerReport | None
@@ -54,14 +54,14 @@ class LayerChange(NamedTuple):
         return found
 
     def figure(self, name: str) -> FigurePair:
-        """Return the old and the new value of a figure of this layer; 0 in a network that lacks the layer."""
+        """Return this layer's old and new value of a metric such as `macs`; 0 in a network without the layer."""
         return FigurePair(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
 
 
 class Difference(NamedTuple):
     """The differences between two networks; their names, descriptions, files and budgets are not compared.
 
-    `figures` maps the name of every figure to its old and new value, whether or not they differ.
+    `figures` maps the name of every metric to its old and new value, even if they are equal.
     """
 
     old: Report
@@ -82,7 +82,7 @@ class Difference(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Whether the figures, receptive fields, settings and layers of both networks are the same."""
+        """Whether the metrics, receptive fields, settings and layers of both networks are the same."""
         same_field = self.old.totals.receptive_field.size == self.new.totals.receptive_field.size
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
@@ -115,7 +115,7 @@ def _collect_settings(report: Report) -> dict[str, Any]:
 
 
 def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[ValueChange]:
-    """Yield the values that differ: in the order of the old network, then those that only the new network has."""
+    """Yield the values that differ: in the order of the old network, then values that only the new network has."""
     for name in dict.fromkeys((*old, *new)):
         if repr(old.get(name)) != repr(new.get(name)):  # distinguishes 1, 1.0 and true
             yield ValueChange(name, old.get(name), new.get(name))
@@ -125,15 +125,17 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 
 
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
-    """Return the layers that differ, in the order of the new network.
+    """Return the layers that differ, in the order of the new network; `pairs` are the corresponding layers.
 
-    `pairs` are the corresponding layers. A removed layer comes after the layer that preceded it in the old network.
+    A removed layer comes after the layer that preceded it in the old network.
     """
-    sources = _find_origins(old.network, {pair.old: number for number, pair in enumerate(pairs)})
-    new_sources = _find_origins(new.network, {pair.new: number for number, pair in enumerate(pairs)})
+    sources = _find_tensor_sources(old.network, {pair.old: number for number, pair in enumerate(pairs)})
+    new_sources = _find_tensor_sources(new.network, {pair.new: number for number, pair in enumerate(pairs)})
     found: list[tuple[int, int, LayerChange | None]] = []
     for pair in pairs:
-        rewired = _find_sources(old.network, sources, pair.old) != _find_sources(new.network, new_sources, pair.new)
+        rewired = _list_input_sources(old.network, sources, pair.old) != _list_input_sources(
+            new.network, new_sources, pair.new
+        )
         found.append((pair.new, 0, _compare_pair(old.layers[pair.old], new.layers[pair.new], pair.moved, rewired)))
     added = set(range(len(new.layers))) - {pair.new for pair in pairs}
     found += [(index, 0, LayerChange(None, new.layers[index])) for index in added]
@@ -147,7 +149,7 @@ def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Lay
 
 
 def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
-    """Return what changed between two corresponding layers; None if nothing did.
+    """Return what changed between two corresponding layers; None if nothing changed.
 
     `rewired` is true if the inputs of the layer come from different layers than before.
     """
@@ -163,7 +165,7 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
 def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[ValueChange]:
     """Yield the arguments and options that differ.
 
-    If the kind changed, yield that change first, and then compare only the arguments that both kinds have.
+    If the kind differs, yield that change first; then compare only arguments that both kinds have.
     """
     before, after = _collect_options(old), _collect_options(new)
     if old.kind != new.kind:
@@ -179,12 +181,12 @@ def _collect_options(layer: LayerReport) -> dict[str, Any]:
     return {**layer.layer.arguments(), **({"frozen": True} if layer.frozen else {}), **shared}
 
 
-def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Return the source of every tensor: the number of the matched pair that produces it, or the name of an input.
+def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
+    """Return, per tensor, its source: the number of the matched pair that produces it, or the name of an input.
 
-    `numbers` maps the index of a layer to the number of its pair. The output of a layer without a pair, which was added
-    or removed, has the source of its first input, so that inserting a layer between two others does not count as
-    rewiring them.
+    `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair; the source of
+    its output is then the source of its first input. A layer that reads the output of an inserted layer therefore does
+    not count as rewired.
     """
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]
@@ -194,6 +196,5 @@ def _find_origins(network: Network, numbers: Mapping[int, int]) -> list[int | st
     return found
 
 
-def _find_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
-    """Return the sources of the inputs of the layer at `index`; `sources` is the result of `_find_origins`."""
+def _list_input_sources(network: Network, sources: Sequence[int | str], index: int) -> list[int | str]:
     return [sources[tensor] for tensor in network.nodes[index].reads]

@@ -12,8 +12,9 @@ _SortKey = tuple[str, str, str]
 class Mark(NamedTuple):
     """The features of one layer.
 
-    In its name, `leaf` is the part after the last dot, and `scope` is everything before that dot. `scope_written` and
-    `leaf_written` tell whether the author chose that part; they are false for a default such as conv2.
+    `leaf` is the part of the name after the last dot, and `scope` is everything before that dot. `scope_written` and
+    `leaf_written` are true if the author of the spec chose that part of the name, and false for a default name such as
+    conv2.
     """
 
     name: str
@@ -26,20 +27,20 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def sort_key(self) -> _SortKey:
-        """Return the key by which marks are sorted: name, kind and arguments."""
+        """Return name, kind and arguments, by which instances are sorted."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:
-        """Whether kind and arguments are equal."""
+        """Whether both layers have the same kind and arguments."""
         return self.arguments == other.arguments and self.kind == other.kind
 
     def is_same(self, other: "Mark") -> bool:
-        """Whether name, kind, arguments and output shape are equal."""
+        """Whether both layers have the same name, kind, arguments and output shape."""
         return self.name == other.name and self.is_like(other) and self.shape == other.shape
 
 
 def mark_layers(network: Network) -> list[Mark]:
-    """Return one mark per layer, in the order of the network."""
+    """Return one `Mark` per layer, in the order of the network."""
     scopes = _find_named_scopes(network)
     texts: dict[int, str] = {}  # by identity: repeated layers are the same object, and repr takes long
     found = []
@@ -58,21 +59,21 @@ def mark_layers(network: Network) -> list[Mark]:
                 texts[same],
                 node.layer.output,
                 written,
-                not _is_ordinal(leaf, node.layer.kind),
+                not _is_default_name(leaf, node.layer.kind),
             )
         )
     return found
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Map the name of every scope to whether the author chose any part of it, or left all parts at their defaults."""
+    """Return, for each scope, whether the author chose any part of its name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")
-        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_ordinal(last, group.word))
+        found[group.name] = found.get(around, False) or not (last.isdigit() or _is_default_name(last, group.word))
     return found
 
 
-def _is_ordinal(name: str, word: str) -> bool:
-    """Whether a name is a default: `word` (the kind), alone or with a number, such as `add`, `conv2` or `relu_6`."""
+def _is_default_name(name: str, word: str) -> bool:
+    """Whether a name is `word` (the layer kind), alone or with a number, such as `add`, `conv2` or `relu_6`."""
     return name.startswith(word) and (name == word or name[len(word) :].removeprefix("_").isdigit())

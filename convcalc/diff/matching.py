@@ -23,15 +23,15 @@ _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """The indexes of two corresponding layers; `moved` is true if their place among the other layers differs."""
+    """The indexes of two corresponding layers; `moved` is true if their positions relative to other layers differ."""
 
     old: int
     new: int
     moved: bool = False
 
 
-class _Stretch(NamedTuple):
-    """A range of old and a range of new layers to match with each other; the stops are exclusive."""
+class _LayerRanges(NamedTuple):
+    """A range of old layers and a range of new layers, to be matched with each other; the stops are exclusive."""
 
     old: int
     old_stop: int
@@ -40,7 +40,6 @@ class _Stretch(NamedTuple):
 
     @property
     def cells(self) -> int:
-        """The number of possible pairs of an old and a new layer, which is the size of the table of scores."""
         return (self.old_stop - self.old) * (self.new_stop - self.new)
 
 
@@ -49,14 +48,14 @@ def match_layers(old: Network, new: Network) -> list[Pair]:
     marks = mark_layers(old), mark_layers(new)
     if [mark.sort_key() for mark in marks[1]] < [mark.sort_key() for mark in marks[0]]:
         # ties are broken by order, so a fixed order of the networks makes the result the same in both directions
-        found = [Pair(pair.new, pair.old, pair.moved) for pair in _match_marks(marks[1], marks[0])]
+        found = [Pair(pair.new, pair.old, pair.moved) for pair in _pair_layers(marks[1], marks[0])]
     else:
-        found = _match_marks(*marks)
+        found = _pair_layers(*marks)
     return sorted(found, key=lambda pair: pair.new)
 
 
-def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs that have the same order in both networks, followed by the pairs that moved."""
+def _pair_layers(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
+    """Return the pairs of layers that come in the same order in both networks, then the pairs of moved layers."""
     kept = _match_in_order(old, new)
     by_name = {new[index].name: index for index in set(range(len(new))) - {pair.new for pair in kept}}
     for index in sorted(set(range(len(old))) - {pair.old for pair in kept}):
@@ -69,36 +68,36 @@ def _match_marks(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
 
 
 def _match_in_order(old: Sequence[Mark], new: Sequence[Mark]) -> list[Pair]:
-    """Return the pairs with the highest total score among those that have the same order in both networks."""
+    """Return the best-scoring pairs of layers, all in the same order in both networks."""
     found: list[Pair] = []
-    whole = _trim_ends(old, new, _Stretch(0, len(old), 0, len(new)), found)
-    stretches = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
-    for stretch in stretches:
-        rest = _trim_ends(old, new, stretch, found)
+    whole = _trim_ends(old, new, _LayerRanges(0, len(old), 0, len(new)), found)
+    all_ranges = [whole] if whole.cells <= MOST_CELLS else _split_at_anchors(old, new, whole, found)
+    for ranges in all_ranges:
+        rest = _trim_ends(old, new, ranges, found)
         found += _match_best(old, new, rest) if rest.cells <= MOST_CELLS else _match_in_windows(old, new, rest)
     return found
 
 
-def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch, found: list[Pair]) -> _Stretch:
-    """Pair identical layers at the start and the end of a stretch.
+def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges, found: list[Pair]) -> _LayerRanges:
+    """Pair identical layers at the start and at the end of both ranges; return the ranges between them.
 
-    The pairs are added to `found`; the stretch between them is returned.
+    The pairs are added to `found`.
     """
-    i, i_stop, j, j_stop = stretch
+    i, i_stop, j, j_stop = ranges
     while i < i_stop and j < j_stop and old[i].is_same(new[j]):
         found.append(Pair(i, j))
         i, j = i + 1, j + 1
     while i < i_stop and j < j_stop and old[i_stop - 1].is_same(new[j_stop - 1]):
         i_stop, j_stop = i_stop - 1, j_stop - 1
         found.append(Pair(i_stop, j_stop))
-    return _Stretch(i, i_stop, j, j_stop)
+    return _LayerRanges(i, i_stop, j, j_stop)
 
 
 # -- layers replaced by another kind
 
 
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs of a removed layer and an added layer of another kind that replaces it.
+    """Return pairs of a removed layer and an added layer of another kind that replaces it.
 
     `pairs` are the layers already matched. Between two neighbouring matches, removed and added layers are paired by
     name. If there are as many removed as added layers, the remaining ones are paired in order.
@@ -115,18 +114,18 @@ def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list
 
 
 def _pair_replacements(old: Network, new: Network, gone: Sequence[int], added: Sequence[int]) -> list[Pair]:
-    """Return the replacements among the given layers: `gone` and `added` are indexes of removed and added layers."""
     by_name = {new.nodes[index].name: index for index in added}
     found = [Pair(index, by_name[old.nodes[index].name]) for index in gone if old.nodes[index].name in by_name]
     if len(gone) == len(added):
         named = {pair.old for pair in found}, {pair.new for pair in found}
         rest = [index for index in gone if index not in named[0]], [index for index in added if index not in named[1]]
-        found += [pair for pair in map(Pair, *rest) if _is_alike(old.nodes[pair.old], new.nodes[pair.new])]
+        found += [
+            pair for pair in map(Pair, *rest) if _has_same_scope_and_output(old.nodes[pair.old], new.nodes[pair.new])
+        ]
     return [pair for pair in found if old.nodes[pair.old].layer.kind != new.nodes[pair.new].layer.kind]
 
 
-def _is_alike(old: Node, new: Node) -> bool:
-    """Whether two layers are in the same scope and have the same output shape."""
+def _has_same_scope_and_output(old: Node, new: Node) -> bool:
     same_scope = old.name.rpartition(".")[0] == new.name.rpartition(".")[0]
     return same_scope and old.layer.output == new.layer.output
 
@@ -134,25 +133,26 @@ def _is_alike(old: Node, new: Node) -> bool:
 # -- networks of usual size: the matching with the highest score
 
 
-def _match_best(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Return the pairs in a stretch with the highest total score, by the algorithm of Needleman and Wunsch (1970).
+def _match_best(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) -> list[Pair]:
+    """Return the pairs with the highest total score, by the algorithm of Needleman and Wunsch (1970).
 
     Leaving a layer unmatched costs nothing.
     """
-    columns = new[stretch.new : stretch.new_stop]
+    columns = new[ranges.new : ranges.new_stop]
     above = [0] * (len(columns) + 1)
     taken = []
-    for mark in old[stretch.old : stretch.old_stop]:
-        above, choices = _fill_row(mark, columns, above)
+    for mark in old[ranges.old : ranges.old_stop]:
+        above, choices = _compute_score_row(mark, columns, above)
         taken.append(choices)
-    return list(_walk_back(taken, stretch))
+    return list(_trace_best_pairs(taken, ranges))
 
 
-def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
-    """Return one row of the table of scores, and for each new layer the choice that leads to its score.
+def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
+    """Return the row of the score table for the old layer `mark`, and the best choice for each new layer.
 
-    The row is that of the old layer `mark`; `columns` are the new layers. Item n of the row is the best total score of
-    the old layers up to this one with the first n new layers. `above` is the row of the previous old layer.
+    Item n of the row is the best total score of all old layers up to `mark` with the first n new layers. `columns` are
+    the new layers, and `above` is the row of the previous old layer. A choice is to pair `mark` with the new layer, or
+    to leave one of the two unpaired.
     """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0
@@ -161,7 +161,7 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
         if left > best:
             best, choice = left, _SKIP_NEW
         if other.kind == kind:
-            gain = _score(mark, other)
+            gain = _score_pair(mark, other)
             if gain and above[index] + gain > best:  # on a tie, earlier layers are paired
                 best, choice = above[index] + gain, _TAKE
         choices[index] = choice
@@ -170,8 +170,8 @@ def _fill_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[li
     return row, choices
 
 
-def _score(mark: Mark, other: Mark) -> int:
-    """Return the score of two layers of the same kind; 0 if neither their arguments nor their leaves are equal."""
+def _score_pair(mark: Mark, other: Mark) -> int:
+    """Return the score of two layers of the same kind; 0 if both the arguments and the last part of the name differ."""
     same_leaf = mark.leaf == other.leaf
     gain = _KIND
     if mark.arguments == other.arguments:
@@ -187,41 +187,46 @@ def _score(mark: Mark, other: Mark) -> int:
     return gain
 
 
-def _walk_back(taken: Sequence[bytearray], stretch: _Stretch) -> Iterator[Pair]:
+def _trace_best_pairs(taken: Sequence[bytearray], ranges: _LayerRanges) -> Iterator[Pair]:
     """Yield the pairs with the highest total score, the last pair first.
 
-    `taken` has the choices of each row of the table, which are followed back from the last cell.
+    `taken` has the best choices of each row of the score table; this function follows them back from the last cell.
     """
-    i, j = len(taken), stretch.new_stop - stretch.new
+    i, j = len(taken), ranges.new_stop - ranges.new
     while i and j:
         choice = taken[i - 1][j - 1]
         if choice == _TAKE:
-            yield Pair(stretch.old + i - 1, stretch.new + j - 1)
+            yield Pair(ranges.old + i - 1, ranges.new + j - 1)
         i, j = i - (choice != _SKIP_NEW), j - (choice != _SKIP_OLD)
 
 
 # -- long networks: split at layers that clearly correspond, then match one window at a time
 
 
-def _split_at_anchors(old: Sequence[Mark], new: Sequence[Mark], whole: _Stretch, found: list[Pair]) -> list[_Stretch]:
-    """Split a stretch at layers that have the same name, kind and arguments in both networks.
+def _split_at_anchors(
+    old: Sequence[Mark], new: Sequence[Mark], whole: _LayerRanges, found: list[Pair]
+) -> list[_LayerRanges]:
+    """Pair layers with the same name, kind and arguments; return the ranges of layers between these pairs.
 
-    The pairs of these layers are added to `found`; the stretches between them are returned.
+    The pairs are added to `found`.
     """
     places = {new[j].name: j for j in range(whole.new, whole.new_stop)}
     named = ((i, places.get(old[i].name)) for i in range(whole.old, whole.old_stop))
     anchors = find_longest_rising([Pair(i, j) for i, j in named if j is not None and old[i].is_like(new[j])])
     found += anchors
-    stretches, i, j = [], whole.old, whole.new
+    all_ranges, i, j = [], whole.old, whole.new
     for anchor in anchors:
         if anchor.old > i and anchor.new > j:
-            stretches.append(_Stretch(i, anchor.old, j, anchor.new))
+            all_ranges.append(_LayerRanges(i, anchor.old, j, anchor.new))
         i, j = anchor.old + 1, anchor.new + 1
-    return [*stretches, _Stretch(i, whole.old_stop, j, whole.new_stop)]
+    return [*all_ranges, _LayerRanges(i, whole.old_stop, j, whole.new_stop)]
 
 
 def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
-    """Return the longest subsequence in which the new indexes increase, of candidates sorted by their old index."""
+    """Return the longest subsequence of the candidates in which the new indexes increase.
+
+    The candidates must be sorted by their old index.
+    """
     ends: list[int] = []  # for each length, the smallest new index with which a subsequence of that length can end
     last: list[int] = []  # for each length, the number of the candidate with that index
     before: list[int | None] = []
@@ -237,23 +242,24 @@ def find_longest_rising(candidates: Sequence[Pair]) -> list[Pair]:
     return found[::-1]
 
 
-def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], stretch: _Stretch) -> list[Pair]:
-    """Return the pairs in a stretch that is too long for one table of scores.
+def _match_in_windows(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) -> list[Pair]:
+    """Return the pairs in ranges that are too long for one table of scores.
 
-    Layers of the same kind with the same arguments are paired one by one. At the first two that differ, the best pairs
-    of the next 64 layers are found, and those in the first half are used. Matching continues after them likewise.
+    Layers are paired one by one as long as their kinds and arguments are equal. At the first difference, the best pairs
+    of the next 64 layers are computed, and those within the first 32 layers are used. The same steps are then repeated
+    from the last of these pairs.
     """
     found: list[Pair] = []
-    i, i_stop, j, j_stop = stretch
+    i, i_stop, j, j_stop = ranges
     while i < i_stop and j < j_stop:
         if old[i].is_like(new[j]):
             found.append(Pair(i, j))
             i, j = i + 1, j + 1
             continue
-        rest = _Stretch(i, i_stop, j, j_stop)
+        rest = _LayerRanges(i, i_stop, j, j_stop)
         if rest.cells <= MOST_CELLS:
             return [*found, *_match_best(old, new, rest)]
-        window = _Stretch(i, min(i + _WINDOW, i_stop), j, min(j + _WINDOW, j_stop))
+        window = _LayerRanges(i, min(i + _WINDOW, i_stop), j, min(j + _WINDOW, j_stop))
         i_half, j_half = min(i + _WINDOW // 2, i_stop), min(j + _WINDOW // 2, j_stop)
         near = [pair for pair in _match_best(old, new, window)[::-1] if pair.old < i_half and pair.new < j_half]
         found += near

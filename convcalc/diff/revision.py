@@ -9,14 +9,15 @@ from convcalc.spec.document import Document
 
 
 class NoRevision(ValueError):
-    """A file cannot be read from a git revision; the message says why."""
+    """Raised if a file cannot be read from a git revision; the message says why."""
 
 
 def read_at(revision: str, file: str) -> Document:
-    """Return the spec document in a file as of a git revision. Raises NoRevision and InvalidSpec.
+    """Read a spec from a file as of a git revision; messages call the document `REVISION:FILE`.
 
-    Messages call the document `REVISION:FILE`. It may be no larger than a spec in a file. It is read with
-    `git cat-file`, which returns the bytes as stored and runs no filter, hook or pager of the repository.
+    The file is read with `git cat-file`, which returns the bytes as stored and runs no filter, hook or pager of the
+    repository. Raises NoRevision if the file cannot be read from the revision, and InvalidSpec if it is not text or
+    exceeds the size limit of specs.
     """
     if not revision or revision.startswith("-") or ":" in revision:
         raise NoRevision(
@@ -33,7 +34,7 @@ def read_at(revision: str, file: str) -> Document:
 
 
 def _check_repository(folder: str, file: str) -> None:
-    """Raise NoRevision, with the reason, if git cannot be run or `folder` is not in a repository that git can read.
+    """Raise NoRevision if git cannot be run, or if `folder` is not in a repository that git can read.
 
     `file` is named in the message.
     """
@@ -51,7 +52,7 @@ def _check_repository(folder: str, file: str) -> None:
 def _ask_git(folder: str, *arguments: str) -> bytes | None:
     """Return the output of a git command run in `folder`; None if git fails.
 
-    At most one byte more than the size limit of specs is read, which is enough to detect that it is exceeded.
+    At most one byte more than the size limit of specs is read, which is enough to detect a larger file.
     """
     with subprocess.Popen(
         ["git", *arguments],

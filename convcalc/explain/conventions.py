@@ -51,14 +51,15 @@ ASSUMPTIONS = (
 
 
 def list_cautions(report: Report) -> list[str]:
-    """Return warnings for cases in which a tool may print another total than the one that convcalc derives for it."""
+    """Return warnings for this network about tools whose total may differ from the one that convcalc derives."""
     found = [f"for one sample, not for the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
     hidden = count_untraced_macs(report)
     if hidden:
         found.append(
             f'fvcore prints {hidden:,} less if convolutions are written with padding="same", which it does not count'
         )
-    kinds = sorted({layer.kind for layer in report.layers if layer.kind in (*MODULELESS, *COMPOSED, "scale")})
+    unclear = (*MODULELESS, *COMPOSED, "scale", "shift", "deform_conv")
+    kinds = sorted({layer.kind for layer in report.layers if layer.kind in unclear})
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     names = ", ".join(layer.name for layer in report.layers if layer.macs is None)

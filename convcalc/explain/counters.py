@@ -1,7 +1,7 @@
-"""Computes the totals that other tools print, term by term, from convcalc's figures.
+"""Computes the totals that other tools print, term by term, from convcalc's own counts.
 
-The terms follow from the source code of the tools. The totals are those for one sample in evaluation mode, if the
-network is written in PyTorch with one module per layer (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of
+The terms follow from the source code of the tools. The totals are for one sample in evaluation mode. The network is
+assumed to be written in PyTorch with one module per layer (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of
 branches as `+`, their product as `*`, and global average pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution
 is two modules. Layers without a module in PyTorch (locally connected layers, blur pooling, layer scale) are not counted
 by tools that attach hooks to modules.
@@ -30,7 +30,7 @@ COMPOSED = ("attention", "matmul", "lstm", "gru", "conv_lstm", "embedding", "glo
 class Term(NamedTuple):
     """One difference between a tool's total and the MACs (or params): its description, layer kinds and amount.
 
-    `amount` returns the difference for one layer of these kinds.
+    `amount` is a function that returns the difference for one layer of these kinds.
     """
 
     what: str
@@ -41,8 +41,8 @@ class Term(NamedTuple):
 class Tool(NamedTuple):
     """A tool that counts operations or params.
 
-    `call` shows how to use it, `prints` is its name for the total, and `terms` are its differences from the MACs (or
-    params).
+    `call` shows how to run it, `prints` is the name that it gives its total, and `terms` are its differences from
+    the MACs (or params).
     """
 
     name: str
@@ -53,9 +53,9 @@ class Tool(NamedTuple):
 
 
 class Reconciled(NamedTuple):
-    """How a tool's total for a network follows from a figure of convcalc.
+    """How a tool's total for a network follows from convcalc's MACs or params.
 
-    `basis` names that figure (`MACs` or `params`), `ours` is its value, and `terms` are the differences other than 0.
+    `basis` is `MACs` or `params`, `ours` is convcalc's number, and `terms` are the differences other than 0.
     """
 
     tool: Tool
@@ -70,7 +70,7 @@ class Reconciled(NamedTuple):
 
 
 def reconcile_tools(report: Report) -> list[Reconciled]:
-    """Return how each tool's total for one sample follows from convcalc's MACs; for Keras, from the params."""
+    """Return how each tool's total for one sample follows from convcalc's MACs (for Keras: from the params)."""
     layers = [layer.layer for layer in report.layers]
     macs = sum(map(_count_macs, layers))
     found = []
@@ -84,7 +84,7 @@ def reconcile_tools(report: Report) -> list[Reconciled]:
 
 
 def count_untraced_macs(report: Report) -> int:
-    """Return the MACs that fvcore does not count if convolutions are written with padding="same"."""
+    """Return how many MACs fvcore does not count if convolutions are written with padding="same"."""
     layers = [layer.layer for layer in report.layers if layer.kind in _CONVOLUTIONS]
     return sum(_count_macs(layer) for layer in layers if layer.given.get("padding") == "same")
 
@@ -124,8 +124,11 @@ def _count_statistics(layer: Layer) -> int:
     return sum(layer.buffer_tensors())
 
 
-def _count_by_output(layer: Layer) -> int:
-    """Return the extra MACs of a transposed convolution if its kernel is counted per output, not input, position."""
+def _count_extra_macs_per_output(layer: Layer) -> int:
+    """Return how many MACs are added if a transposed convolution's kernel is counted at every output position.
+
+    The kernel is in fact applied at every input position.
+    """
     return sum(layer.weight_tensors()) * (layer.output.positions - layer.input.positions)
 
 
@@ -145,25 +148,25 @@ def _count_by_mode(taps: dict[str, int]) -> Amount:
     return lambda layer: taps.get(layer.arguments()["mode"], 0) * layer.output.elements
 
 
-def _count_adaptive_means(layer: Layer) -> int:
-    """Return thop's count for adaptive average pooling: (mean window size + 1) × output values, rounded down."""
+def _count_operations_of_adaptive_means(layer: Layer) -> int:
+    """Return thop's count: (mean window size + 1) × output values, rounded down."""
     sizes = zip(layer.input.spatial, layer.output.spatial or (1,) * layer.input.axes, strict=True)
     return int((prod(size / out for size, out in sizes) + 1) * layer.output.elements)
 
 
-def _count_softmax(layer: Layer) -> int:
-    """Return thop's count for softmax: per position, C exponentials, C divisions and C - 1 additions for C channels."""
+def _count_operations_of_softmax(layer: Layer) -> int:
+    """Return thop's count: per position, C exponentials, C divisions and C - 1 additions for C channels."""
     return layer.input.positions * (3 * layer.input.channels - 1)
 
 
-def _count_scaled_outputs(layer: Layer) -> int:
-    """Return the number of output values that ptflops assumes for `interpolate`: it rounds scale factors down."""
+def _count_outputs_of_interpolate(layer: Layer) -> int:
+    """Return the number of output values that ptflops assumes for `interpolate`, whose scale factors it rounds down."""
     factors: list[float] | None = layer.arguments().get("scale_factor")
     return layer.output.elements if factors is None else layer.input.elements * prod(map(int, factors))
 
 
-def _count_response_norm(layer: Layer) -> int:
-    """Return ptflops's count for a local response norm: 1 per element of each operation of which it is composed.
+def _count_operations_of_response_norm(layer: Layer) -> int:
+    """Return ptflops's count: 1 per element of each operation from which PyTorch composes the norm.
 
     These are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
     """
@@ -171,15 +174,17 @@ def _count_response_norm(layer: Layer) -> int:
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
-def _count_power_means(layer: Layer) -> int:
-    """Return ptflops's count for lppool: 1 per input value (its mean), and 2 per output value (relu and product)."""
+def _count_operations_of_lppool(layer: Layer) -> int:
+    """Return ptflops's count: 1 per input value (for its mean), and 2 per output value (relu and product)."""
     return layer.input.elements + 2 * layer.output.elements
 
 
 # -- the tools
 
 _NO_MODULE = Term("layers without a module are not counted", MODULELESS, _subtract_macs)
-_BY_OUTPUT = Term("transposed convolution: counted by output instead of input positions", _TRANSPOSED, _count_by_output)
+_BY_OUTPUT = Term(
+    "transposed convolution: counted by output instead of input positions", _TRANSPOSED, _count_extra_macs_per_output
+)
 
 _TORCHINFO = Tool(
     "torchinfo",
@@ -228,13 +233,17 @@ _PTFLOPS = Tool(
             _scale_by_affine(2, 1),
         ),
         Term("layer norm: 1 per value", ("layernorm",), _count_inputs),
-        Term("local response norm: its products, sums and mean", ("local_response_norm",), _count_response_norm),
+        Term(
+            "local response norm: its products, sums and mean",
+            ("local_response_norm",),
+            _count_operations_of_response_norm,
+        ),
         Term(
             "pooling: 1 per input value, counted twice (module and function)",
             _MAX_POOLING + _SLIDING_MEANS + _ADAPTIVE_MEANS,
             _multiply_amount(2),
         ),
-        Term("lppool: its mean, relu and product", ("lppool",), _count_power_means),
+        Term("lppool: its mean, relu and product", ("lppool",), _count_operations_of_lppool),
         Term(
             "relu, prelu, elu, gelu: 1 per value, counted twice (module and function)",
             ("relu", "prelu", "elu", "gelu"),
@@ -244,7 +253,11 @@ _PTFLOPS = Tool(
             "relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), _count_inputs
         ),
         Term("upsampling: 1 per output value, counted for the module", ("upsample",), _count_outputs),
-        Term("upsampling: 1 per output value, counted again for the function", ("upsample",), _count_scaled_outputs),
+        Term(
+            "upsampling: 1 per output value, counted again for the function",
+            ("upsample",),
+            _count_outputs_of_interpolate,
+        ),
     ),
 )
 _THOP = Tool(
@@ -262,9 +275,13 @@ _THOP = Tool(
             _scale_by_affine(4, 2),
         ),
         Term("average pooling: 1 per output value", _SLIDING_MEANS, _count_outputs),
-        Term("adaptive average pooling: window size + 1 per output value", _ADAPTIVE_MEANS, _count_adaptive_means),
+        Term(
+            "adaptive average pooling: window size + 1 per output value",
+            _ADAPTIVE_MEANS,
+            _count_operations_of_adaptive_means,
+        ),
         Term("prelu: 1 per value", ("prelu",), _count_inputs),
-        Term("softmax: 3 per value, minus 1 per position", ("softmax",), _count_softmax),
+        Term("softmax: 3 per value, minus 1 per position", ("softmax",), _count_operations_of_softmax),
         Term(
             "upsampling, per output value: nearest 1, linear 5, bilinear 11, bicubic 259",
             ("upsample",),

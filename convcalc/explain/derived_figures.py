@@ -1,8 +1,8 @@
-"""Derives the figures of a layer, each with the formula from which it was computed.
+"""Derives the sizes, counts and bytes of a layer, each with the formula from which it was computed.
 
 `explain_layers` takes a report and the name of a layer, and returns an `Explanation` per layer with `DerivedFigure`s
-such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. The formulas are not written here: they are recorded while
-the layer's own rules compute with symbolic integers (see `make_symbolic_layer`).
+such as `params = C_out × k_h × k_w × C_in + C_out = 1,792`. This module does not contain the formulas: they are
+recorded while the layer's own methods compute with symbolic integers (see `make_symbolic_layer`).
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -29,10 +29,10 @@ _Value = TypeVar("_Value", bound=Hashable)
 
 
 class DerivedFigure(NamedTuple):
-    """A figure: its name, its value (None: unknown), and its derivation as a formula or in words.
+    """One number about a layer: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `axes` names the axes that the figure is about; empty if it is about all axes or none. If `one_axis` is true, the
-    formula is about a single axis, so its symbols are written without axis index (`k`, not `k_h`).
+    `axes` names the axes that the number is about; empty if it is about all axes or none. If `one_axis` is true,
+    the formula is about a single axis, so its symbols are written without axis index (`k`, not `k_h`).
     """
 
     name: str
@@ -45,13 +45,13 @@ class DerivedFigure(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The name as people read it: `MACs`, `receptive field, height`; for a size, only its axes."""
+        """The name as readers see it: `MACs`, `receptive field, height`; for a size, only the names of its axes."""
         name = _TITLES.get(self.name, self.name.replace("_", " "))
         return ", ".join([*([] if self.name == "size" and self.axes else [name]), *self.axes])
 
 
 class Explanation(NamedTuple):
-    """The explanation of one layer: the report on it, notes such as `frozen: …`, and its derived figures."""
+    """The explanation of one layer: its report, notes such as `frozen: …`, and its numbers with their formulas."""
 
     layer: LayerReport
     notes: tuple[str, ...]
@@ -67,7 +67,7 @@ class Explanation(NamedTuple):
         return RichBlocks(lambda width: explanation_lines([self], width))
 
     def legend(self) -> dict[str, list[str]]:
-        """Return the symbols in the formulas, by meaning: `{"stride": ["s_h", "s_w"], …}`."""
+        """Return the symbols in the formulas, grouped by meaning: `{"stride": ["s_h", "s_w"], …}`."""
         found: dict[str, list[str]] = {}
         for figure in self.figures:
             for symbol in iterate_symbols(figure.formula) if figure.formula is not None else ():
@@ -77,13 +77,14 @@ class Explanation(NamedTuple):
 
 
 class NoLayer(ValueError):
-    """No layer has the requested name or matches the requested pattern."""
+    """Raised if no layer has the requested name or matches the requested pattern."""
 
 
 def explain_layers(report: Report, pattern: str) -> list[Explanation]:
-    """Return the explanations of the layers that `pattern` names: a layer, a scope, or a pattern such as `stage2.*`.
+    """Return the explanations of the layers that `pattern` selects.
 
-    Raises `NoLayer`, which suggests the closest name, if there are none.
+    `pattern` is the name of a layer or scope, or a glob such as `stage2.*`. Raises `NoLayer`, which suggests the
+    closest name, if no layer matches.
     """
     names = [layer.name for layer in report.layers]
     indexes = [names.index(pattern)] if pattern in names else []
@@ -105,14 +106,11 @@ def _suggest_layer(report: Report, name: str, names: list[str]) -> str:
 
 
 class _Links(NamedTuple):
-    """By layer name, the layers that share its weights (`users`) and the batch norms folded into it (`folded`)."""
-
     users: dict[str, list[str]]
     folded: dict[str, list[str]]
 
 
 def _find_links(report: Report) -> _Links:
-    """Return the names of the layers that share weights, and of the batch norms that are folded into layers."""
     users: dict[str, list[str]] = {}
     for layer in report.layers:
         if layer.shares:
@@ -154,7 +152,6 @@ def _list_notes(layer: LayerReport, links: _Links) -> Iterator[str]:
 
 
 def _derive_sizes(layer: Layer) -> list[DerivedFigure]:
-    """Return the output's number of channels and its sizes; axes with the same formula and numbers are combined."""
     shape = make_symbolic_layer(layer, sizes=True).inferred_shape()
     channels = DerivedFigure(
         "channels" if shape.axes else "features", int(shape.channels), expression_of(shape.channels)
@@ -236,7 +233,6 @@ def _make_figure(name: str, value: int, zero_reason: str = "", unit: str = "") -
 
 
 def _derive_memory(report: Report, index: int, twin: Layer) -> Iterator[DerivedFigure]:
-    """Yield the bytes of the weights, and of the inputs and outputs for the whole batch."""
     layer, network = report.layers[index], report.network
     samples, dtype = _make_batch_factor(network.batch), network.dtype
     if layer.weight_memory:
@@ -264,7 +260,8 @@ def _make_weight_formula(layer: LayerReport, twin: Layer, dtype: Dtype) -> Expre
 def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure]:
     """Return the receptive field and jump of a layer's output, as formulas if possible, otherwise in words.
 
-    On every axis, the formula is field + (k_eff - 1) × jump, with the receptive field and jump of the layer's input.
+    Per axis, the formula is field + (k_eff - 1) × jump, with the field and jump of the layer's input. `twin` is the
+    layer with symbolic numbers.
     """
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
@@ -324,7 +321,7 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 def _derive_steps(field: Field, twin: Layer) -> list[DerivedFigure]:
     """Return the effective kernel size, receptive field and jump of a layer with windows; equal axes are combined.
 
-    `field` is the receptive field of the layer's input, and `twin` the layer with symbolic numbers.
+    `field` belongs to the layer's input; `twin` is the layer with symbolic numbers.
     """
     reach = twin.reach()
     assert isinstance(reach, tuple)

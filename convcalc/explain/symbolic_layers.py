@@ -1,7 +1,7 @@
 """Copies layers with symbolic numbers, so that their own methods return formulas together with the numbers.
 
 The formulas therefore need not be written a second time. `make_symbolic_layer` replaces every number in a layer with a
-`Quantity`; `weight_tensors()` of a conv, for example, then returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
+`Quantity`. For example, `weight_tensors()` of a conv then returns 1,728 with the formula `C_out × k_h × k_w × C_in`.
 """
 
 from typing import Any
@@ -67,10 +67,10 @@ _SET_SEPARATELY = {"inputs", "given", "output"}
 
 
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
-    """Return a copy of a layer whose numbers are quantities: the same values, with a symbol such as `C_out` for each.
+    """Return a copy of a layer in which every number is a `Quantity`: the same value with a symbol such as `C_out`.
 
-    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, the output sizes
-    of the parts are formulas that the parts compute; otherwise they are the symbols of the whole layer's output sizes.
+    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, each part
+    computes its output sizes as formulas. Otherwise, they are the symbols of the whole layer's output sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -81,10 +81,11 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy of a layer with symbolic numbers, and with these symbolic shapes as its inputs and output.
+    """Return a copy of a layer with symbolic numbers; `inputs` and `output` become its symbolic shapes.
 
-    If the layer is a part of the layer `whole`, only arguments that have the same value in `whole` become symbolic, and
-    `output` is None. The parts of a layer are copied too; the input of each part is the output of the previous one.
+    The parts of a composed layer are copied too; each part reads the output of the previous one. For the copy of a
+    part, `whole` is the composed layer and `output` is None; only arguments that have the same value in `whole` then
+    become symbolic.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
@@ -112,7 +113,7 @@ def _axis_letters(axes: int) -> list[str]:
 def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
     """Return a shape with symbols, such as `C_in`, `H_in` and `W_in` if `index` is `in`.
 
-    In formulas about a single axis, the size of the input is called `n`.
+    In formulas about a single axis, the symbol of the input size is `n`.
     """
     what = {"in": "of the input", "out": "of the output", "like": "of the layer given by like"}.get(
         index, f"of input {index}"
@@ -127,17 +128,17 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """Return the value of the argument `name` with its numbers replaced by quantities; other values are unchanged."""
+    """Replace the numbers in the value of argument `name` by a `Quantity` or `Factor` each; keep any other value."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):
         return make_quantity(Symbol(letter, int(value), meaning, exact=exact))
     if isinstance(value, NamedShape) and value.shape is not None:
         return NamedShape(value.name, _make_symbolic_shape(value.shape, "like"))
-    if not isinstance(value, tuple):
+    if not isinstance(value, tuple) or any(isinstance(item, str) for item in value):
         return value
     if isinstance(layer.keys.get(name), IntegerList):
-        ends = ("start", "stop") if name == "channels" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
+        ends = ("start", "stop") if layer.kind == "slice" else [f"{name}_{place}" for place in range(1, len(value) + 1)]
         return tuple(
             make_quantity(Symbol(end, item, meaning, exact=exact)) for end, item in zip(ends, value, strict=True)
         )
@@ -146,7 +147,6 @@ def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
 
 
 def _make_axis_value(symbol: Symbol, axis: str, value: Any) -> Any:
-    """Return the value of an argument on one axis, a number or a (before, after) pair, with quantities for numbers."""
     if isinstance(value, tuple):
         return tuple(
             _make_axis_value(symbol._replace(name=f"{symbol.name}_{side}", plain=f"{symbol.name}_{side}"), "", number)

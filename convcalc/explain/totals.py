@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
-    """The contribution of one layer kind to the totals: sums over the layers of that kind; None if unknown."""
+    """The sums of params, MACs and so on over all layers of one kind; None if unknown."""
 
     kind: str
     layers: int
@@ -18,7 +18,7 @@ class Share(NamedTuple):
 
 
 def sum_by_kind(report: Report) -> list[Share]:
-    """Return the contribution of each layer kind, sorted by MACs, then params, then operations, the largest first."""
+    """Return the sums for each layer kind, sorted by MACs, then params, then operations, the largest first."""
     kinds: dict[str, list[LayerReport]] = {}
     for layer in report.layers:
         kinds.setdefault(layer.kind, []).append(layer)
@@ -43,7 +43,7 @@ def _sort_key(share: Share) -> tuple[float, ...]:
 
 
 def list_remarks(report: Report) -> list[tuple[str, str]]:
-    """Return (name, text) pairs that explain the totals other than the sums over layer kinds."""
+    """Return (name, text) pairs that explain the totals that are not sums over layer kinds."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]
     frozen = sum(layer.params for layer in report.layers if layer.frozen)
@@ -69,5 +69,5 @@ def list_remarks(report: Report) -> list[tuple[str, str]]:
 
 
 def _count_layers(layers: int) -> str:
-    """Return a number of layers with the verb: `1 layer shares` or `2 layers share`."""
+    """Return a number of layers followed by `shares` or `share`: `1 layer shares`, `2 layers share`."""
     return "1 layer shares" if layers == 1 else f"{layers:,} layers share"

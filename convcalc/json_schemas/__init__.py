@@ -2,10 +2,10 @@
 
 `document_schema("report")` returns the complete schema of the document `report`.
 
-Each document has a file of that name in this folder. To avoid repetition, a file leaves out what follows from its other
-contents, and `document_schema` adds it: `$schema`; `$id`, which is the value of the document's key `schema`;
-`required`, which names all properties unless the file says otherwise; and the definitions that it refers to, from
-`shared.json`.
+Each document has a file in this folder, such as `report.json`. To avoid repetition, the file leaves out everything that
+follows from its other contents, and `document_schema` adds it: `$schema`; `$id`, which is the value of the document's
+key `schema`; `required`, which names all properties unless the file contains another list; and the definitions in
+`shared.json` that the file refers to.
 """
 
 import json
@@ -55,7 +55,7 @@ def _read_file(name: str) -> Schema:
 
 
 def _find_definitions(schema: Schema, known: dict[str, Schema]) -> set[str]:
-    """Return the names of the definitions that a schema refers to, and that these refer to in turn."""
+    """Return the names of all definitions that a schema refers to, directly or through other definitions."""
     used: set[str] = set()
     waiting = [schema]
     while waiting:

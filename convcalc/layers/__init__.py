@@ -4,6 +4,7 @@ from convcalc.layers.activation import (
     CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
     Dropout,
     DropPath,
@@ -26,7 +27,15 @@ from convcalc.layers.activation import (
 )
 from convcalc.layers.attention import Attention, MatMul
 from convcalc.layers.base import Layer
-from convcalc.layers.conv import Conv, ConvTranspose, DepthwiseConv, LocallyConnected, PointwiseConv, SeparableConv
+from convcalc.layers.conv import (
+    Conv,
+    ConvTranspose,
+    DeformConv,
+    DepthwiseConv,
+    LocallyConnected,
+    PointwiseConv,
+    SeparableConv,
+)
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
 from convcalc.layers.norm import (
@@ -37,6 +46,7 @@ from convcalc.layers.norm import (
     LayerNorm,
     LocalResponseNorm,
     Scale,
+    Shift,
 )
 from convcalc.layers.opaque import Opaque
 from convcalc.layers.parameter import Parameter
@@ -52,12 +62,14 @@ from convcalc.layers.pool import (
     MaxUnpool,
 )
 from convcalc.layers.recurrent import GRU, LSTM, ConvLSTM, Embedding
-from convcalc.layers.reshape import Flatten, Reshape, Slice
+from convcalc.layers.reduce import Mean, Std, Sum
+from convcalc.layers.reshape import Flatten, Permute, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
 from convcalc.layers.tokens import Map, Tokens
+from convcalc.layers.unfold import Fold, Unfold
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
-    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected),
+    "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected, DeformConv),
     "fully connected": (Linear,),
     "attention": (Attention, MatMul),
     "sequence": (Embedding, LSTM, GRU, ConvLSTM),
@@ -72,7 +84,16 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         MaxUnpool,
         BlurPool,
     ),
-    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, GlobalResponseNorm, Scale),
+    "normalisation": (
+        BatchNorm,
+        LayerNorm,
+        GroupNorm,
+        InstanceNorm,
+        LocalResponseNorm,
+        GlobalResponseNorm,
+        Scale,
+        Shift,
+    ),
     "activation": (
         ReLU,
         ReLU6,
@@ -82,6 +103,7 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         SELU,
         CELU,
         GELU,
+        GLU,
         SiLU,
         Mish,
         Sigmoid,
@@ -96,7 +118,8 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     ),
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
-    "reshaping": (Flatten, Reshape, Slice, Tokens, Map),
+    "reducing": (Mean, Sum, Std),
+    "reshaping": (Flatten, Reshape, Tokens, Map, Permute, Slice, Unfold, Fold),
     "merging": (Add, Multiply, Concat),
     "other": (Parameter, Opaque),
 }

@@ -10,6 +10,7 @@ from convcalc.layers.mixins import (
     NoBuffers,
     NoMacs,
     NoWeights,
+    SamePlace,
     SavesInput,
     SavesNothing,
     SavesOutput,
@@ -134,7 +135,7 @@ class Softsign(_FreeActivation):
     kind = "softsign"
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input and 1 + |x| are saved: PyTorch composes softsign from other functions."""
+        """The input and 1 + |x| are saved, because PyTorch composes softsign from other functions."""
         return SavedForBackward(inputs=True, values=self.input.elements)
 
 
@@ -215,8 +216,6 @@ class Hardswish(_Activation):
 
 
 class _OverSum(SavesOutput, _Activation):
-    """A kind computed from exp(x) and its sum over the channels or positions."""
-
     in_place = False  # every output depends on several inputs
     axes = Choice(
         "values that are summed: the channels at each position, or all positions of each channel",
@@ -262,6 +261,35 @@ class LogSoftmax(_OverSum):
     kind = "log_softmax"
 
 
+class GLU(SamePlace, NoWeights, NoMacs, SavesInput):
+    """Gated linear unit: the first half of the channels, each multiplied by the sigmoid of one of the second half.
+
+    Output: channels / 2.
+    Counted: one multiplication per output value; no MACs.
+    Source: Dauphin et al. 2017, "Language modeling with gated convolutional networks".
+    Example on [64, 56, 56]: glu
+    """
+
+    kind = "glu"
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape, with half the channels; raises `Flaw` if their number is odd."""
+        if self.input.channels % 2:
+            raise Flaw(
+                f"glu needs an even number of channels, but its input has {self.input.channels} ({self.input})",
+                code="CV016",
+            )
+        return Shape(self.input.channels // 2, self.input.spatial)
+
+    def count_multiplications(self) -> int:
+        """Return the number of multiplications: one per output value."""
+        return self.output.elements
+
+    def count_additions(self) -> int:
+        """No additions."""
+        return 0
+
+
 class LeakyReLU(_Activation):
     """Leaky rectified linear unit: x if x > 0, otherwise negative_slope × x.
 
@@ -292,7 +320,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
     num_parameters = Integer("number of learnt slopes: 1, or the number of channels", 1)
 
     def inferred_shape(self) -> Shape:
-        """Return the input's shape; raises `Flaw` if num_parameters does not fit the channels."""
+        """Return the input's shape. Raises `Flaw` unless num_parameters is 1 or the number of channels."""
         if self.num_parameters not in (1, self.input.channels):
             raise Flaw(
                 f"num_parameters must be 1 or the number of input channels ({self.input.channels}); "
@@ -304,7 +332,7 @@ class PReLU(KeepsShape, NoBuffers, NoMacs, SavesInput):
         return self.input
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor: num_parameters, the learnt slopes."""
+        """Return the size of the one weight tensor, which holds the learnt slopes: num_parameters."""
         return (self.num_parameters,)
 
     def bias_tensors(self) -> Tensors:

@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from convcalc.arguments import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.arithmetic import Pair, window_count, window_formula
 from convcalc.intervals import Reads, sliding_window
-from convcalc.problems import Flaw
-from convcalc.shape import Shape, axis_name
+from convcalc.problems import Flaw, join_words
+from convcalc.shape import AXIS_NAMES, Shape, axis_name
 
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
@@ -39,6 +39,7 @@ _ARGUMENT_ORDER = {
             "multiplier",
             "bias",
             "padding_mode",
+            "weight_standardized",
             "ceil_mode",
             "in_channels",
             "in_features",
@@ -53,21 +54,21 @@ class StatedChannels(Key[int | None]):
     expected = "a positive integer"
 
     def read(self, value: Any, axes: int | None) -> int:
-        """Return the integer; raises `Flaw` if it is not positive."""
+        """Return the value if it is a positive integer; otherwise raise `Flaw`."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
         return int(value)
 
     def schema(self) -> dict[str, Any]:
-        """Return the schema of a positive integer."""
+        """Return the JSON schema of a positive integer."""
         return {"type": "integer", "minimum": 1}
 
 
 class SavedForBackward(NamedTuple):
     """The tensors that PyTorch 2.13 saves for a layer's backward pass, in addition to the layer's weights.
 
-    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it needs. If
-    PyTorch composes an operation from other functions, all tensors that those functions save are counted.
+    Source: PyTorch's tools/autograd/derivatives.yaml, where the formula of each gradient names the tensors it
+    needs. If PyTorch composes an operation from other functions, all tensors that those functions save are counted.
     """
 
     inputs: bool = False  # all inputs
@@ -78,7 +79,7 @@ class SavedForBackward(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """An argument that tables show with a sign: the sign `/`, the short form `/2`, and the meaning `stride`."""
+    """An argument that tables show with a sign, such as the sign `/`, the short form `/2`, and the meaning `stride`."""
 
     sign: str
     text: str
@@ -139,12 +140,12 @@ class Layer(ABC):
         raise AttributeError(f"a layer is immutable: {name} cannot be set")
 
     def fill(self, **values: Any) -> None:
-        """Set attributes while the layer is being constructed."""
+        """Set attributes of the layer while it is being constructed."""
         self.__dict__.update(values)
 
     @classmethod
     def defaults(cls, axes: int | None) -> dict[str, Any]:
-        """Return the default of every argument in normal form (None: no default). Do not modify the result."""
+        """Return the default of every argument in normal form (None: no default). Do not modify this dict."""
         found = cls.known_defaults.get(axes)
         if found is None:
             found = cls.known_defaults[axes] = {name: key.default_for(axes) for name, key in cls.keys.items()}
@@ -164,7 +165,7 @@ class Layer(ABC):
         return self.inputs[0]
 
     def normalise(self) -> None:
-        """Replace arguments whose value depends on the input, such as `same` padding.
+        """Replace the values of arguments that depend on the input, such as `same` padding.
 
         Raises `Flaw` if an argument is wrong.
         """
@@ -184,7 +185,7 @@ class Layer(ABC):
 
     @abstractmethod
     def buffer_tensors(self) -> Tensors:
-        """Return the number of elements of each tensor stored with the weights but not learnt (running statistics)."""
+        """Return the number of elements of each stored tensor that is not learnt, such as running statistics."""
 
     @abstractmethod
     def count_multiplications(self) -> int | None:
@@ -196,7 +197,7 @@ class Layer(ABC):
 
     @abstractmethod
     def count_macs(self) -> int | None:
-        """Return the multiply-accumulates per sample: 0 except in convolutions and matrix products; None if unknown."""
+        """Return the multiply-accumulates per sample; 0 except in convolutions and matrix products; None if unknown."""
 
     @abstractmethod
     def reach(self) -> Reach:
@@ -209,12 +210,12 @@ class Layer(ABC):
     def weight_input(self) -> object:
         """Return the part of the input shape that determines the sizes of the weights.
 
-        Layers that share weights must have the same value.
+        It must be equal for layers that share weights.
         """
         return self.input.channels
 
     def arguments(self) -> dict[str, Any]:
-        """Return the arguments by name, in normal form and as JSON stores them; those without a value are left out."""
+        """Return the arguments by name, in normal form and as JSON values; arguments without a value are left out."""
         values = self.__dict__
         return {
             name: to_json_value(values[name])
@@ -223,11 +224,11 @@ class Layer(ABC):
         }
 
     def glance(self) -> str:
-        """Return the arguments in short form, without those at their default: `3×3, 64, /2, p1`."""
+        """Return the arguments that differ from their defaults in short form: `3×3, 64, /2, p1`."""
         return ", ".join(key.glance(value) for key, value in self._list_glanced())
 
     def signs(self) -> list[Sign]:
-        """Return the arguments that `glance` shows with a sign."""
+        """Return the arguments that `glance` writes with a sign, such as `/2` for stride 2."""
         signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
         return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
 
@@ -249,8 +250,8 @@ class Layer(ABC):
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
     """Raise `Flaw` unless `divisor` divides `number`.
 
-    `key` is the argument at fault, `what` the unit of `number` ("input channels"), `label` the name of the divisor in
-    the message if it is not the argument itself.
+    `key` is the argument at fault, `what` the unit of `number` ("input channels"). `label` names the divisor in the
+    message if it is not the argument itself.
     """
     if number % divisor:
         raise Flaw(
@@ -261,17 +262,35 @@ def check_divides(divisor: int, number: int, key: str, what: str, label: str = "
 
 
 def check_one_of(layer: Layer) -> None:
-    """Raise `Flaw` unless exactly one of the arguments in the kind's `one_of` is given."""
+    """Raise `Flaw` unless exactly one of the arguments in `one_of` is given."""
     given = [name for name in layer.one_of if getattr(layer, name) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none"
         raise Flaw(f"{layer.kind} needs exactly one of {', '.join(layer.one_of)}; got {found}", code="CV012")
 
 
+def name_sizes(shape: Shape) -> list[tuple[str, int]]:
+    """Return the sizes of a shape with the names of their axes, such as ("channels", 3) and ("length", 100)."""
+    return list(zip(("channels", *AXIS_NAMES[shape.axes]), shape.sizes, strict=True))
+
+
+def find_size(layer: Layer, axis: str, key: str) -> int:
+    """Return the input's size along a named axis; raises `Flaw` for the argument `key` if it has no such axis."""
+    sizes = dict(name_sizes(layer.input))
+    if axis not in sizes:
+        raise Flaw(
+            f"the input of {layer.kind} ({layer.input}) has no {axis}",
+            f"use {join_words(list(sizes))}",
+            key=key,
+            code="CV016",
+        )
+    return sizes[axis]
+
+
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """Return the number of windows that fit on each axis; raises `Flaw` with the formula if none fits."""
+    """Return the number of windows that fit on each axis; raises `Flaw`, with the formula, if none fits."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
@@ -298,7 +317,7 @@ def _kernel_too_large(
 
 
 def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | None = None) -> Sizes:
-    """Return the output sizes; raises `Flaw` with the formula if one is not positive."""
+    """Return `sizes`, the output sizes; raises `Flaw`, with its formula, if one of them is not positive."""
     for axis, (size, formula) in enumerate(zip(sizes, formulas, strict=True)):
         if size < 1:
             name = axis_name(axis, len(sizes))
@@ -311,12 +330,28 @@ def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | N
     return sizes
 
 
+def check_padding_mode(layer: Layer, padding: PerAxisPadding, key: str, mode: str) -> None:
+    """Raise `Flaw` if the padding is too large for a padding mode; `key` is the argument that holds the mode."""
+    # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
+    if mode not in ("reflect", "circular"):
+        return
+    for axis, (size, pair) in enumerate(zip(layer.input.spatial, padding, strict=True)):
+        limit = size - 1 if mode == "reflect" else size
+        if max(pair) > limit:
+            raise Flaw(
+                f"padding {max(pair)} is too large for {key} {mode}: at most {limit} for an "
+                f"input {axis_name(axis, layer.input.axes)} of {size}",
+                key="padding",
+                code="CV016",
+            )
+
+
 def count_taps(kernel_size: Sizes) -> int:
     """Return the number of taps of a kernel, which is the product of its sizes: 9 for a 3×3 kernel."""
     return prod(kernel_size)
 
 
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """Return, per axis, the interval of inputs that the sliding window of each output position covers."""
+    """Return, per axis, which inputs the sliding window of each output position covers."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))

@@ -2,7 +2,7 @@
 
 from math import prod
 
-from convcalc.arguments import ConvPadding, Integer, Padding, PaddingMode, PerAxis
+from convcalc.arguments import ConvPadding, Flag, Integer, Padding, PaddingMode, PerAxis
 from convcalc.arithmetic import (
     causal_padding,
     same_padding,
@@ -19,6 +19,7 @@ from convcalc.layers.base import (
     StatedChannels,
     Tensors,
     check_divides,
+    check_padding_mode,
     check_positive,
     count_taps,
     count_windows,
@@ -26,17 +27,17 @@ from convcalc.layers.base import (
 )
 from convcalc.layers.mixins import AllMacs, Bias, SavesInput, SumOfProducts
 from convcalc.problems import Flaw
-from convcalc.shape import Shape, axis_name
+from convcalc.shape import Shape
 
 
 class OutChannels(Layer):
-    """A convolution whose number of output channels is an argument."""
+    """Base class of convolutions that have an argument for the number of output channels."""
 
     out_channels = Integer("output channels", required=True)
 
 
 class Window(Layer):
-    """A convolution whose kernel slides over the input."""
+    """Base class of convolutions with a kernel that slides over the input."""
 
     needs_axes = True
     kernel_size = PerAxis("kernel size", required=True)
@@ -49,31 +50,17 @@ class Window(Layer):
     )
 
     def normalise(self) -> None:
-        """Replace `same` and `causal` padding by the numbers of elements they stand for."""
+        """Replace the padding `same` or `causal` by the equivalent numbers of elements."""
         if self.given["padding"] == "causal":
             self.fill(padding=tuple(map(causal_padding, self.kernel_size, self.dilation)))
         elif self.given["padding"] == "same":
             window = (self.kernel_size, self.stride, self.dilation)
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
-        self._check_padding_mode()
-
-    def _check_padding_mode(self) -> None:
-        # reflect copies all but the edge element, so at most size - 1; in PyTorch, circular wraps around at most once
-        if self.padding_mode not in ("reflect", "circular"):
-            return
-        for axis, (size, pair) in enumerate(zip(self.input.spatial, self.padding, strict=True)):
-            limit = size - 1 if self.padding_mode == "reflect" else size
-            if max(pair) > limit:
-                raise Flaw(
-                    f"padding {max(pair)} is too large for padding_mode {self.padding_mode}: at most {limit} for an "
-                    f"input {axis_name(axis, self.input.axes)} of {size}",
-                    key="padding",
-                    code="CV016",
-                )
+        check_padding_mode(self, self.padding, "padding_mode", self.padding_mode)
 
     @property
     def is_causal(self) -> bool:
-        """Whether the input is 1-D and its padding equals that of `causal`, even if it is written as numbers."""
+        """Whether the input is 1-D and the padding equals causal padding, even if it is written as numbers."""
         return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
@@ -81,7 +68,7 @@ class Window(Layer):
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs that each output's window covers; it may extend into the padding."""
+        """Return, per axis, the interval of inputs in each output's window; it may extend into the padding."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -115,23 +102,48 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     size, stride, padding, dilation). Padding same makes ceil(n / s) outputs and adds an odd element at the end; causal,
     for 1-D inputs, adds d (k - 1) elements before the axis and none after it, so that no output depends on later
     inputs. The receptive field is that of windows away from the border, whatever padding_mode is.
+    With weight_standardized, the weights of each output channel are normalised to mean 0 and variance 1 before use.
+    That is not counted: at inference, the normalised weights are constants. Training saves them for backward.
     Params: out_channels × (k… × in_channels / groups), + out_channels with bias (k…: the product of all kernel sizes).
     Counted: output positions × out_channels × (k… × in_channels / groups) multiplications, which are the MACs;
     k… × in_channels / groups - 1 additions per output value, + 1 with bias.
-    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal).
+    Source: torch.nn.Conv1d, Conv2d, Conv3d; Dumoulin and Visin 2016; keras.layers.Conv1D (causal); Qiao et al. 2019,
+    "Weight standardization"; timm.layers.StdConv2d.
     Example on [3, 224, 224]: conv: {out_channels: 64, kernel_size: 7, stride: 2, padding: 3}
     """
 
     kind = "conv"
+    weight_standardized = Flag("normalise the weights of each output channel", False, sign="ws")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` if there is only one weight per output channel to standardise."""
+        super().normalise()
+        if self.weight_standardized and self.products() == 1:
+            raise Flaw(
+                "weight_standardized needs more than one weight per output channel, but "
+                f"{self.input.channels} / {self.groups} input channels and one kernel tap are one",
+                key="weight_standardized",
+                code="CV016",
+            )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and the number of windows on each axis."""
+        """Return the output shape: out_channels channels, and the number of windows on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
         """Return the number of products per output value: kernel taps × in_channels / groups."""
         return count_taps(self.kernel_size) * self.input.channels // self.groups
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved, or a padded copy, as `padding_mode` requires.
+
+        With weight_standardized, also the standardised weights and, per output channel, their mean and inverse standard
+        deviation.
+        """
+        saved = super().saved_for_backward()
+        standardized = sum(self.weight_tensors()) + 2 * self.out_channels if self.weight_standardized else 0
+        return saved._replace(batch_values=standardized)
 
 
 class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput):
@@ -175,7 +187,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and on each axis the size that `transposed_size` computes."""
+        """Return the output shape: out_channels channels, and on each axis the size from `transposed_size`."""
         self.check_groups(self.out_channels)
         parameters = (
             self.input.spatial,
@@ -226,7 +238,7 @@ class PointwiseConv(OutChannels, _Groups, SumOfProducts, _InChannels):
     stride = PerAxis("distance between neighbouring positions, in input elements", 1, sign="/")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and every stride-th position of the input on each axis."""
+        """Return the output shape: out_channels channels, and every stride-th position of the input on each axis."""
         self.check_groups(self.out_channels)
         return Shape(self.out_channels, count_windows(self, *_describe_1x1_windows(self.input.axes, self.stride)))
 
@@ -255,7 +267,7 @@ class DepthwiseConv(Window, SumOfProducts, _InChannels):
     multiplier = Integer("kernels per input channel", 1, sign="m")
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: in_channels × multiplier, and the number of windows on each axis."""
+        """Return the output shape: in_channels × multiplier channels, and the number of windows on each axis."""
         return Shape(self.input.channels * self.multiplier, self.windows())
 
     def products(self) -> int:
@@ -313,6 +325,83 @@ class SeparableConv(OutChannels, Window, Bias, _InChannels, AllMacs):
         return first._replace(values=first.values + self.depthwise.output.elements)
 
 
+class DeformConv(OutChannels, Window, _Groups, Bias, _InChannels):
+    """Deformable convolution: a convolution with bias predicts how far each tap of the kernel moves at each position.
+
+    The offsets are fractions, so that every tap reads by bilinear interpolation. With mask (version 2), each tap is
+    also multiplied by a predicted sigmoid. The input must have two spatial axes. The receptive field is unknown,
+    because a tap can move anywhere; so is what training saves.
+    Output: the same sizes as conv.
+    Params: those of conv, and those of the convolution of the same kernel that predicts 2 × offset_groups × k… channels
+    (3 × with mask; k…: the product of all kernel sizes).
+    Counted: the multiplications of both convolutions, which are the MACs; per output position, input channel and tap 4
+    multiplications and 3 additions of the interpolation, and 1 multiplication with mask; the additions of both
+    convolutions. Adding the offsets and computing the interpolation's weights are not counted.
+    Source: Dai et al. 2017, "Deformable convolutional networks"; Zhu et al. 2019 (version 2);
+    torchvision.ops.DeformConv2d; mmcv.ops.ModulatedDeformConv2dPack.
+    Example on [64, 28, 28]: deform_conv: {out_channels: 64, kernel_size: 3, padding: 1, mask: true}
+    """
+
+    kind = "deform_conv"
+    padding_mode = PaddingMode("only zeros is supported, as in torchvision", choices=("zeros",))
+    offset_groups = Integer("groups of input channels with offsets of their own", 1, sign="og")
+    mask = Flag("also predict a factor per tap (version 2)", False, sign="v2", sign_meaning="with mask")
+
+    def normalise(self) -> None:
+        """Replace padding words; raises `Flaw` unless the input has two axes and offset_groups fits."""
+        if self.input.axes != 2:
+            raise Flaw(
+                f"deform_conv needs an input with two spatial axes; this one has {self.input.axes} ({self.input})",
+                code="CV016",
+            )
+        super().normalise()
+        check_divides(self.offset_groups, self.input.channels, "offset_groups", "input channels")
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: out_channels, and the number of windows on each axis."""
+        self.check_groups(self.out_channels)
+        return Shape(self.out_channels, self.windows())
+
+    def reach(self) -> Reach:
+        """Return `unknown`: the taps move."""
+        return "unknown"
+
+    def count_predicted(self) -> int:
+        """Return the channels of the convolution that predicts offsets, and the mask if there is one."""
+        return (2 + self.mask) * self.offset_groups * count_taps(self.kernel_size)
+
+    def weight_tensors(self) -> Tensors:
+        """Return the sizes of the weight tensors of both convolutions, that of the offsets first."""
+        read = count_taps(self.kernel_size) * self.input.channels
+        return (self.count_predicted() * read, self.out_channels * (read // self.groups))
+
+    def bias_tensors(self) -> Tensors:
+        """Return the sizes of the bias tensors: that of the offsets, and out_channels unless `bias` is false."""
+        return (self.count_predicted(), *super().bias_tensors())
+
+    def count_multiplications(self) -> int:
+        """Return the multiplications of both convolutions, of the interpolation, and of the mask."""
+        return self.count_macs() + self._samples() * (4 + self.mask)
+
+    def count_additions(self) -> int:
+        """Return the additions of both convolutions and of the interpolation."""
+        of_taps = count_taps(self.kernel_size) * self.input.channels // self.groups - 1 + self.bias
+        offsets = self.output.positions * self.weight_tensors()[0]
+        return offsets + self.output.elements * of_taps + self._samples() * 3
+
+    def count_macs(self) -> int:
+        """Return the multiplications of both convolutions: output positions × weights."""
+        offsets, taps = self.weight_tensors()
+        return self.output.positions * offsets + self.output.positions * taps
+
+    def _samples(self) -> int:
+        # interpolated values: one per output position, input channel and tap
+        return self.output.positions * self.input.channels * count_taps(self.kernel_size)
+
+    def saved_for_backward(self) -> None:  # type: ignore[override]
+        """Return None: torchvision's operator decides what is saved."""
+
+
 class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     """Convolution without weight sharing: every output position has its own kernel and biases.
 
@@ -328,7 +417,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
     kind = "locally_connected"
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: out_channels, and the number of windows on each axis."""
+        """Return the output shape: out_channels channels, and the number of windows on each axis."""
         return Shape(self.out_channels, self.windows())
 
     def products(self) -> int:
@@ -336,7 +425,7 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
         return count_taps(self.kernel_size) * self.input.channels
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor: output values × products per output value, as none are shared."""
+        """Return the size of the one weight tensor: output values × products per output value, none shared."""
         return (self.output.elements * self.products(),)
 
     def bias_tensors(self) -> Tensors:
@@ -349,5 +438,4 @@ class LocallyConnected(OutChannels, Window, SumOfProducts, _InChannels):
 
 
 def _describe_1x1_windows(axes: int, stride: Sizes) -> tuple[Sizes, Sizes, tuple[tuple[int, int], ...], Sizes]:
-    """Return the kernel size, stride, padding and dilation of a 1×1 convolution."""
     return (1,) * axes, stride, ((0, 0),) * axes, (1,) * axes

@@ -15,17 +15,18 @@ from convcalc.shape import Shape
 
 @lru_cache(maxsize=10_000)
 def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
-    """Return a layer from the values of all its arguments, in normal form and in the order of the kind's keys.
+    """Return a layer; `values` are all its arguments, in normal form and in the order of the kind's keys.
 
-    Equal arguments return the same object, from a cache. Raises Flaw if the arguments or the input shapes do not fit.
+    Calls with equal arguments return the same object, from a cache. Raises Flaw if the arguments or the input
+    shapes do not fit.
     """
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
 
 
 def make_written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Shape, ...]) -> Layer:
-    """Return a layer from the name of its kind and arguments as a spec contains them, without expressions.
+    """Return a layer; `word` is the name of its kind, and `arguments` are as in a spec, without expressions.
 
-    Arguments that are not given have their defaults. Raises Flaw if an argument is wrong or the shapes do not fit.
+    Arguments that are left out have their defaults. Raises Flaw if an argument is wrong or the shapes do not fit.
     """
     kind, axes = KINDS[word], shapes[0].axes
     read = {name: kind.keys[name].read(value, axes) for name, value in arguments.items()}

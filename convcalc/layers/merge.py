@@ -14,14 +14,14 @@ class _Elementwise(SamePlace):
     def inferred_shape(self) -> Shape:
         if len({shape.axes for shape in self.inputs}) > 1:
             raise Flaw(
-                f"the inputs of {self.kind} have different numbers of axes: {_join_shapes(self.inputs)}",
+                f"the inputs of {self.kind} have different numbers of axes: {_format_shapes(self.inputs)}",
                 "use flatten, reshape or global pooling with keepdims to give them the same number",
                 code="CV016",
             )
-        merged = _merge_shapes(self.inputs)
+        merged = _broadcast_shapes(self.inputs)
         if 0 in merged.sizes:
             raise Flaw(
-                f"the input shapes of {self.kind} do not fit: {_join_shapes(self.inputs)}",
+                f"the input shapes of {self.kind} do not fit: {_format_shapes(self.inputs)}",
                 "on each axis the sizes must be equal or 1",
                 code="CV016",
             )
@@ -71,7 +71,7 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
 
     def saved_for_backward(self) -> SavedForBackward:
         """All inputs and the intermediate products are saved: PyTorch multiplies two tensors at a time."""
-        products = (_merge_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
+        products = (_broadcast_shapes(self.inputs[:count]) for count in range(2, len(self.inputs)))
         return SavedForBackward(inputs=True, values=sum(shape.elements for shape in products))
 
 
@@ -119,7 +119,7 @@ class Concat(Free, SavesNothing):
             hint = "all sizes except the channels must be equal; use crop or pad with like to match them"
             if place:
                 hint = f"the channels and all sizes except the {self.axis} must be equal"
-            raise Flaw(f"the input sizes of concat do not fit: {_join_shapes(self.inputs)}", hint, code="CV016")
+            raise Flaw(f"the input sizes of concat do not fit: {_format_shapes(self.inputs)}", hint, code="CV016")
         sizes = list(self.input.sizes)
         sizes[place] = sum(shape.sizes[place] for shape in self.inputs)
         return Shape(sizes[0], tuple(sizes[1:]))
@@ -129,19 +129,17 @@ class Concat(Free, SavesNothing):
         return "same" if self.axis == "channels" else "elsewhere"
 
 
-def _merge_shapes(shapes: tuple[Shape, ...]) -> Shape:
-    """Return the broadcast shape, with 0 for the channels or an axis if the sizes do not fit there."""
+def _broadcast_shapes(shapes: tuple[Shape, ...]) -> Shape:
+    """Return the shape after broadcasting; channels or sizes that do not fit together are 0."""
     channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 
 
 def _broadcast_sizes(sizes: tuple[int, ...]) -> int:
-    """Return the broadcast size of one axis, 0 if the sizes do not fit."""
     others = {size for size in sizes if size != 1}
     return 0 if len(others) > 1 else max(others, default=1)
 
 
-def _join_shapes(shapes: tuple[Shape, ...]) -> str:
-    """Return shapes as text, at most four: `64×56×56 and 128×56×56`."""
+def _format_shapes(shapes: tuple[Shape, ...]) -> str:
     texts = [str(shape) for shape in shapes[:4]] + (["…"] if len(shapes) > 4 else [])
     return " and ".join(texts)

@@ -1,6 +1,7 @@
-"""Defines rules that several layer kinds share, each as a mixin: a kind inherits those that are true of it.
+"""Defines rules that several layer kinds share, each as a mixin class that a kind inherits if it applies.
 
-For example, `class Linear(SumOfProducts)` inherits its weights, bias and operations, and defines the rest itself.
+For example, `class Linear(SumOfProducts)` inherits its weights, bias and operations, and defines everything else
+itself.
 """
 
 from abc import abstractmethod
@@ -45,7 +46,7 @@ class _NoArithmetic(NoMacs):
 
 
 class SamePlace(Layer):
-    """A kind whose output at a position depends only on the input at that position, in any channel."""
+    """A kind whose output at a position depends only on the input at the same position, in any channel."""
 
     def reach(self) -> Reach:
         """Return `same`: an output position depends only on the same input position."""
@@ -53,7 +54,7 @@ class SamePlace(Layer):
 
 
 class KeepsShape(SamePlace):
-    """A kind whose output has its input's shape, and at each position depends only on the input there."""
+    """A kind whose output has the shape of its input, and depends at each position only on the input there."""
 
     def inferred_shape(self) -> Shape:
         """Return the input's shape."""
@@ -65,7 +66,7 @@ class Free(NoWeights, _NoArithmetic):
 
 
 class SavesNothing(Layer):
-    """A kind whose gradient is computed from the gradient of its output alone."""
+    """A kind whose gradient can be computed from the gradient of its output alone."""
 
     def saved_for_backward(self) -> SavedForBackward:
         """Nothing is saved for the backward pass."""
@@ -96,7 +97,7 @@ class AllMacs(Layer):
         """Return the multiplications per sample."""
 
     def count_macs(self) -> int:
-        """Return the number of multiplications."""
+        """Return the multiply-accumulates, which equal the multiplications."""
         return self.count_multiplications()
 
 

@@ -1,10 +1,10 @@
-"""Defines normalisation layers, and a learnt scale per channel (layer scale)."""
+"""Defines normalisation layers, and layers that multiply or add one number per channel."""
 
 from abc import abstractmethod
 
-from convcalc.arguments import Choice, Flag, Integer
+from convcalc.arguments import Choice, Flag, Integer, Number
 from convcalc.layers.base import Layer, SavedForBackward, Tensors, check_divides
-from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesInput
+from convcalc.layers.mixins import KeepsShape, NoBuffers, NoMacs, NoWeights, SavesNothing
 from convcalc.shape import Shape
 
 
@@ -40,7 +40,7 @@ class _InputStatistics(_Affine, KeepsShape, NoBuffers, NoMacs):
 
     @abstractmethod
     def statistics(self) -> int:
-        """Return the number of means per sample, which is also the number of standard deviations."""
+        """Return the number of means per sample. There are as many standard deviations."""
 
 
 class BatchNorm(_Affine, KeepsShape, NoMacs):
@@ -61,11 +61,11 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
     center = Flag("learn the bias, if affine", True)
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor, which has a scale per channel; empty if no scale is learnt."""
+        """Return the size of the one weight tensor, one scale per channel; empty if no scale is learnt."""
         return super().weight_tensors() if self.scale else ()
 
     def bias_tensors(self) -> Tensors:
-        """Return the size of the one bias tensor, which has a bias per channel; empty if no bias is learnt."""
+        """Return the size of the one bias tensor, one bias per channel; empty if no bias is learnt."""
         return super().bias_tensors() if self.center else ()
 
     def buffer_tensors(self) -> Tensors:
@@ -103,7 +103,7 @@ class LayerNorm(_InputStatistics):
     affine = Flag("learn a scale and a bias per normalised value", True)
 
     def scales(self) -> int:
-        """Return the number of scales: one per value of a normalised set."""
+        """Return the number of scales: one per value of the sample, or one per channel with `axes: channels`."""
         return self.input.elements if self.axes == "all" else self.input.channels
 
     def weight_input(self) -> object:
@@ -111,7 +111,7 @@ class LayerNorm(_InputStatistics):
         return self.input if self.axes == "all" else self.input.channels
 
     def statistics(self) -> int:
-        """Return the number of means: 1 if everything is normalised together, otherwise one per position."""
+        """Return the number of means: 1 if all values are normalised together, otherwise one per position."""
         return 1 if self.axes == "all" else self.input.positions
 
 
@@ -159,8 +159,8 @@ class InstanceNorm(_InputStatistics):
     def saved_for_backward(self) -> SavedForBackward:
         """The input, each channel's mean and inverse standard deviation, and the scales are saved.
 
-        PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the scales are
-        copied for every sample.
+        PyTorch treats the channels of all samples as channels of one sample and applies a batch norm, so the
+        scales are copied for every sample.
         """
         return SavedForBackward(inputs=True, values=(2 + self.affine) * self.input.channels)
 
@@ -180,7 +180,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
     size = Integer("number of neighbouring channels", 5)
 
     def count_multiplications(self) -> int:
-        """Return the number of multiplications: per value, `size` squares, the constant factor and the division."""
+        """Return the multiplications: per value, `size` squares, 1 for the constant factor and 1 for the division."""
         return self.input.elements * (self.size + 2)
 
     def count_additions(self) -> int:
@@ -188,7 +188,7 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         return self.input.elements * self.size
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input, its padded squares, the base of the power and the power are saved.
+        """The input, its padded squares, the base of the power and the result of the power are saved.
 
         PyTorch composes this norm from other functions, each of which saves its own tensors.
         """
@@ -234,21 +234,23 @@ class GlobalResponseNorm(KeepsShape, NoBuffers, NoMacs):
         return SavedForBackward(inputs=True, values=self.input.elements + 2 * self.input.channels + 1)
 
 
-class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
-    """Layer scale: multiplies each channel by a learnt scale.
+class Scale(KeepsShape, NoBuffers, NoMacs):
+    """Multiplies each channel by a learnt scale (layer scale), or all values by a given number.
 
-    Params: channels.
+    Params: channels; none if factor is given.
     Counted: one multiplication per value; no MACs.
     Source: Touvron et al. 2021, "Going deeper with image transformers".
     Example on [96, 56, 56]: scale
     """
 
     kind = "scale"
+    main = "factor"
     in_place = True
+    factor = Number("number to multiply by", None, default_text="a learnt scale per channel")
 
     def weight_tensors(self) -> Tensors:
-        """Return the size of the one weight tensor, which has a scale per channel."""
-        return (self.input.channels,)
+        """Return the size of the one weight tensor, which has a scale per channel; empty if factor is given."""
+        return (self.input.channels,) if self.factor is None else ()
 
     def bias_tensors(self) -> Tensors:
         """No biases."""
@@ -261,3 +263,38 @@ class Scale(KeepsShape, NoBuffers, NoMacs, SavesInput):
     def count_additions(self) -> int:
         """No additions."""
         return 0
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved if the scale is learnt, otherwise nothing."""
+        return SavedForBackward(inputs=self.factor is None)
+
+
+class Shift(KeepsShape, NoBuffers, NoMacs, SavesNothing):
+    """Adds a learnt bias to each channel, or a given number to all values.
+
+    Params: channels; none if amount is given.
+    Counted: one addition per value; no MACs.
+    Source: Zhang, Dauphin and Ma 2019, "Fixup initialization", for a learnt bias.
+    Example on [96, 56, 56]: shift
+    """
+
+    kind = "shift"
+    main = "amount"
+    in_place = True
+    amount = Number("number to add", None, default_text="a learnt bias per channel")
+
+    def weight_tensors(self) -> Tensors:
+        """No weights that are not biases."""
+        return ()
+
+    def bias_tensors(self) -> Tensors:
+        """Return the size of the one bias tensor, which has a bias per channel; empty if amount is given."""
+        return (self.input.channels,) if self.amount is None else ()
+
+    def count_multiplications(self) -> int:
+        """No multiplications."""
+        return 0
+
+    def count_additions(self) -> int:
+        """Return the number of additions: one per value."""
+        return self.input.elements

@@ -39,9 +39,10 @@ class Opaque(Layer):
     additions = Integer("additions and subtractions per sample", minimum=0, default_text="unknown")
     macs = Integer("multiply-accumulates per sample", minimum=0, default_text="unknown")
     receptive_field = Choice(
-        "what an output position depends on: the same position of each input, or all positions",
+        "what an output position depends on: the same position of each input, some positions (all output positions "
+        "together: on all), or all positions",
         None,
-        choices=("same", "all"),
+        choices=("same", "some", "all"),
         default_text="unknown",
     )
     what = Text("description or name of the operation")
@@ -71,7 +72,7 @@ class Opaque(Layer):
         return all(set(sizes) <= {1, size} and size in sizes for size, *sizes in zip(output, *spatial, strict=True))
 
     def inferred_shape(self) -> Shape:
-        """Return output_shape."""
+        """Return the value of the argument `output_shape`."""
         channels, *spatial = self.output_shape
         return Shape(channels, tuple(spatial))
 
@@ -84,25 +85,27 @@ class Opaque(Layer):
         return ()
 
     def buffer_tensors(self) -> Tensors:
-        """Return the size of one tensor with all running statistics; an empty tuple if there are none."""
+        """Return the size of one tensor with all buffers; an empty tuple if there are none."""
         return (self.buffers,) if self.buffers else ()
 
     def count_multiplications(self) -> int | None:
-        """Return the argument multiplications."""
+        """Return the value of the argument `multiplications`; None if it is not given."""
         return self.multiplications
 
     def count_additions(self) -> int | None:
-        """Return the argument additions."""
+        """Return the value of the argument `additions`; None if it is not given."""
         return self.additions
 
     def count_macs(self) -> int | None:
-        """Return the argument macs."""
+        """Return the value of the argument `macs`; None if it is not given."""
         return self.macs
 
     def reach(self) -> Reach:
-        """Return what the argument receptive_field stands for; in a vector, every output depends on all inputs."""
+        """Return the meaning of the argument receptive_field; in a vector, every output depends on all inputs."""
         if self.receptive_field is None:
             return "unknown"
+        if self.receptive_field == "some":
+            return "elsewhere"
         return "same" if self.receptive_field == "same" and self.output_shape[1:] else "everything"
 
     def saved_for_backward(self) -> None:
@@ -110,5 +113,5 @@ class Opaque(Layer):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """Return the arguments that tables show; stated costs and the receptive field have columns of their own."""
+        """Return the arguments that tables show, without costs and receptive field, which have their own columns."""
         return [(name, key) for name, key in super().glance_keys() if name not in _IN_COLUMNS]

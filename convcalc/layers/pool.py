@@ -63,7 +63,7 @@ class _Pooling(Layer):
 
 
 class Adaptive(Layer):
-    """A kind that pools to a given output size."""
+    """Base class of pooling to a given output size."""
 
     needs_axes = True
     output_size = PerAxis("output size", required=True, sign="→")
@@ -73,14 +73,14 @@ class Adaptive(Layer):
         return Shape(self.input.channels, self.output_size)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of each output's window; `everything` if there is only one output position."""
+        """Return the interval of each output's window per axis; `everything` if there is only one output position."""
         if self.output.positions == 1:
             return "everything"
         return tuple(map(adaptive_window, self.input.spatial, self.output_size))
 
 
 class Global(Layer):
-    """A kind that pools all positions into one."""
+    """Base class of pooling of all positions into one."""
 
     needs_axes = True
     keepdims = Flag("keep the spatial axes, with size 1; otherwise the output is a vector", True)
@@ -185,8 +185,8 @@ class LPPool(_Pooling, NoWeights, NoMacs):
     def saved_for_backward(self) -> SavedForBackward:
         """The input, its squares, and four tensors of the output's size are saved.
 
-        PyTorch composes this pooling from other functions. The four are the mean of the squares, its sign, its absolute
-        value, and the base of the root.
+        PyTorch composes this pooling from other functions. The four tensors are the mean of the squares, its
+        sign, its absolute value, and the base of the root.
         """
         return SavedForBackward(inputs=True, values=self.input.elements + 4 * self.output.elements)
 
@@ -233,7 +233,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         return self.input.channels * prod(self.window_reads) - self.output.elements
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input is saved, except for a single output position, which PyTorch computes as a plain mean."""
+        """The input is saved, unless there is a single output position, which PyTorch computes as a plain mean."""
         return SavedForBackward(inputs=self.output.positions > 1)
 
 
@@ -290,7 +290,7 @@ class MaxUnpool(Free, SavesNothing):
         self.fill(stride=self.stride or self.kernel_size)
 
     def inferred_shape(self) -> Shape:
-        """Return the input shape of the pooling that is undone."""
+        """Return the output shape, which is the input shape of the max pooling that is inverted."""
         per_axis = list(zip(self.input.spatial, self.kernel_size, self.stride, self.padding, strict=True))
         sizes = tuple((n - 1) * s - p[0] - p[1] + k for n, k, s, p in per_axis)
         formulas = [
@@ -307,6 +307,7 @@ class MaxUnpool(Free, SavesNothing):
 class BlurPool(NoWeights, AllMacs):
     """Anti-aliased downsampling: a fixed binomial low-pass filter with reflect padding, then every s-th value.
 
+    Max blur pooling is `maxpool: {kernel_size: 2, stride: 1}` before it.
     Output: floor((n - 1) / s) + 1 on every axis (n: input size, s: stride).
     Counted: k… multiplications per output value, which are MACs (a depthwise convolution with fixed weights), and
     k… - 1 additions (k…: the product of all kernel sizes).
@@ -332,7 +333,7 @@ class BlurPool(NoWeights, AllMacs):
         return tuple(((k - 1) // 2, k // 2) for k in self.kernel_size)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs that the window of each output position covers."""
+        """Return, per axis, the interval of inputs in the window of each output position."""
         return window_reach(self.kernel_size, self.stride, self._reflect_padding(), (1,) * self.input.axes)
 
     def _check_reflection(self, padding: PerAxisPadding) -> None:
@@ -354,6 +355,6 @@ class BlurPool(NoWeights, AllMacs):
         return self.output.elements * (count_taps(self.kernel_size) - 1)
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The input and the padded input, which the convolution reads, are saved."""
+        """The input and its padded copy are saved."""
         sides = zip(self.input.spatial, self._reflect_padding(), strict=True)
         return SavedForBackward(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))

@@ -1,9 +1,10 @@
-"""Defines layers that rearrange or select values without computing anything: flatten, reshape and slice."""
+"""Defines layers that rearrange or select values without computing anything: flatten, reshape, permute, slice."""
 
 from math import prod
 
-from convcalc.arguments import IntegerList
-from convcalc.layers.base import Reach
+from convcalc.arguments import LARGEST, AxisNames, Integer, IntegerList
+from convcalc.intervals import SAME, Reads
+from convcalc.layers.base import Reach, check_one_of, find_size, name_sizes
 from convcalc.layers.mixins import Free, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import MOST_AXES, Shape
@@ -65,34 +66,124 @@ class Reshape(Free, SavesNothing):
         return "same" if self.output.spatial == self.input.spatial else "elsewhere"
 
 
-class Slice(SamePlace, Free, SavesNothing):
-    """Selects the channels [start, stop]: from start up to, but not including, stop.
+def _range_key(what: str, sign: str = "") -> IntegerList:
+    return IntegerList(
+        f"first {what}, and the one after the last",
+        lengths=(1, 2),
+        minimum=-LARGEST,
+        expected="a list [start, stop], or [start] for all from there on",
+        separator=":",
+        sign=sign,
+        required=False,
+    )
 
-    Output: stop - start channels.
+
+class Slice(Free, SavesNothing):
+    """Selects a range of the channels or along one spatial axis: from start up to, but not including, stop.
+
+    Exactly one of channels, length, depth, height and width must be given. A negative number counts from the end, as in
+    Python: [-1] is the last one, [0, -1] all but the last. With step s, every s-th of the range is selected.
+    Output: ceil((stop - start) / step) channels or positions on that axis.
     Counted: nothing.
-    Source: Ma et al. 2018, "ShuffleNet V2" (channel split).
+    Source: Python's slices; Ma et al. 2018, "ShuffleNet V2" (channel split).
     Example on [116, 28, 28]: slice: {channels: [0, 58]}
     """
 
     kind = "slice"
     main = "channels"
+    one_of = ("channels", "length", "depth", "height", "width")
     is_part = True
-    channels = IntegerList(
-        "first channel, and the channel after the last one",
-        lengths=(2, 2),
-        minimum=0,
-        expected="a list [start, stop]",
-        separator=":",
-    )
+    channels = _range_key("channel")
+    length = _range_key("position along the length", "length ")
+    depth = _range_key("position along the depth", "depth ")
+    height = _range_key("position along the height", "height ")
+    width = _range_key("position along the width", "width ")
+    step = Integer("distance between the selected channels or positions", 1, sign="/")
 
-    def inferred_shape(self) -> Shape:
-        """Return the output shape, with stop - start channels; raises `Flaw` if the input does not have them."""
-        start, stop = self.channels
-        if not start < stop <= self.input.channels:
+    def normalise(self) -> None:
+        """Replace the range by the numbers that it stands for; raises `Flaw` if the input does not have them."""
+        check_one_of(self)
+        axis = self._axis()
+        size = find_size(self, axis, axis)
+        start, stop = (*getattr(self, axis), size)[:2]
+        first, last = (place + size if place < 0 else place for place in (start, stop))
+        if not 0 <= first < last <= size:
+            what = "input channels" if axis == "channels" else f"positions of the input's {axis}"
             raise Flaw(
-                f"slice [{start}, {stop}] is not a range of the {self.input.channels} input channels",
-                "start must be less than stop, and stop at most the number of channels",
-                key="channels",
+                f"slice [{start}, {stop}] is not a range of the {size} {what}",
+                "start must be before stop, and both within the size; a negative number counts from the end",
+                key=axis,
                 code="CV016",
             )
-        return Shape(stop - start, self.input.spatial)
+        self.fill(**{axis: (first, last)})
+
+    def _axis(self) -> str:
+        return next(name for name in self.one_of if getattr(self, name) is not None)
+
+    def find_range(self) -> tuple[int, tuple[int, int]]:
+        """Return the number of the axis, 0 for the channels, and the range [start, stop] on it."""
+        axis = self._axis()
+        return [name for name, _ in name_sizes(self.input)].index(axis), getattr(self, axis)
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: the input's, with the number of selected channels or positions."""
+        axis, (start, stop) = self.find_range()
+        sizes = list(self.input.sizes)
+        sizes[axis] = stop - start if self.step == 1 else -(-(stop - start) // self.step)
+        return Shape(sizes[0], tuple(sizes[1:]))
+
+    def reach(self) -> Reach:
+        """Return `same` for a range of channels, otherwise the one input position of each output, per axis."""
+        axis, _ = self.find_range()
+        if axis == 0:
+            return "same"
+        return tuple(self.selected() if number == axis else SAME for number in range(1, self.input.axes + 1))
+
+    def selected(self) -> Reads:
+        """Return which channel or position of the input each one of the output is."""
+        _, (start, _) = self.find_range()
+        return Reads(1, self.step, (start,), (start,))
+
+
+class Permute(Free, SavesNothing):
+    """Changes the order of the axes.
+
+    The receptive field is unknown if the channels or the order of spatial axes change, because positions then mean
+    something else. To move the channels to the end for one layer, use the argument of that layer: `layernorm: {axes:
+    channels}` and `pointwise_conv` work on the channels of every position.
+    Output: the sizes of the input in the given order.
+    Counted: nothing.
+    Source: torch.permute.
+    Example on [64, 10, 20]: permute: {order: [height, channels, width]}
+    """
+
+    kind = "permute"
+    main = "order"
+    is_part = True
+    order = AxisNames("all axes of the input, in their new order", required=True)
+
+    def normalise(self) -> None:
+        """Raise `Flaw` unless every axis of the input is listed."""
+        names = [name for name, _ in name_sizes(self.input)]
+        if sorted(names) != sorted(self.order):
+            raise Flaw(
+                f"order must list every axis of the input ({self.input}) once: {', '.join(names)}; "
+                f"got {', '.join(self.order)}",
+                key="order",
+                code="CV016",
+            )
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: the sizes of the input in the given order."""
+        sizes = dict(name_sizes(self.input))
+        channels, *spatial = [sizes[name] for name in self.order]
+        return Shape(channels, tuple(spatial))
+
+    def list_places(self) -> list[int]:
+        """Return, for each axis of the output, the number of the axis of the input that it is; 0 is the channels."""
+        names = [name for name, _ in name_sizes(self.input)]
+        return [names.index(name) for name in self.order]
+
+    def reach(self) -> Reach:
+        """Return `same` if no axis moves, otherwise `elsewhere`."""
+        return "same" if self.list_places() == sorted(self.list_places()) else "elsewhere"

@@ -2,10 +2,19 @@
 
 from math import floor
 
-from convcalc.arguments import Choice, Integer, LayerName, Padding, PerAxis, PerAxisNumber
+from convcalc.arguments import Choice, Integer, LayerName, Padding, PaddingMode, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
-from convcalc.layers.base import Layer, Reach, Sizes, check_divides, check_one_of, check_positive
+from convcalc.layers.base import (
+    Layer,
+    Reach,
+    SavedForBackward,
+    Sizes,
+    check_divides,
+    check_one_of,
+    check_padding_mode,
+    check_positive,
+)
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
@@ -119,6 +128,7 @@ class PixelShuffle(Free, SavesNothing):
 class PixelUnshuffle(Free, SavesNothing):
     """Rearranges positions into channels: in 2-D, every r × r positions of a channel become r² channels.
 
+    TensorFlow's space_to_depth and ONNX's SpaceToDepth differ from it only in the order of the output channels.
     Output: channels × r^axes (axes: the number of spatial axes), and every size / r.
     Counted: nothing.
     Source: Shi et al. 2016; torch.nn.PixelUnshuffle.
@@ -168,7 +178,7 @@ class ChannelShuffle(SamePlace, Free, SavesNothing):
         return self.input
 
 
-class _Bordered(Free, SavesNothing):
+class _Bordered(Free):
     needs_axes = True
     amount_key = ""
     direction = 1
@@ -207,12 +217,14 @@ class _Bordered(Free, SavesNothing):
 
 
 class Pad(_Bordered):
-    """Pads the input with zeros.
+    """Pads the input with zeros, or with copies of its own values.
 
-    Exactly one of padding and like must be given.
+    Exactly one of padding and like must be given. Mode reflect mirrors the input without repeating its edge, so the
+    padding must be less than the input size; replicate repeats the edge; circular continues at the opposite edge, so
+    the padding is at most the input size. The receptive field is that of positions away from the border.
     Output: n + before + after on every axis (n: input size), or the size of the layer given by like.
     Counted: nothing.
-    Source: torch.nn.ZeroPad2d.
+    Source: torch.nn.ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d.
     Example on [3, 224, 224]: pad: {padding: [[0, 1], [0, 1]]}
     """
 
@@ -220,10 +232,20 @@ class Pad(_Bordered):
     main = "padding"
     amount_key = "padding"
     one_of = ("padding", "like")
-    padding = Padding("zeros added before and after each axis", None, named=())
+    padding = Padding("elements added before and after each axis", None, named=())
+    mode = PaddingMode("values of the added elements", choices=("zeros", "reflect", "replicate", "circular"))
+
+    def normalise(self) -> None:
+        """Compute the padding from `like`; raises `Flaw` if it is too large for the mode."""
+        super().normalise()
+        check_padding_mode(self, self.padding, "mode", self.mode)
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input is saved in mode reflect and replicate, otherwise nothing."""
+        return SavedForBackward(inputs=self.mode in ("reflect", "replicate"))
 
 
-class Crop(_Bordered):
+class Crop(_Bordered, SavesNothing):
     """Crops the input: removes elements at its borders.
 
     Exactly one of amount and like must be given.
@@ -242,7 +264,7 @@ class Crop(_Bordered):
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
-    """Return the sizes of the layer given by `like`; raises `Flaw` if it has another number of axes."""
+    """Return the sizes of the layer given by `like`; raises `Flaw` if its number of axes differs from the input's."""
     assert shape is not None  # the spec reader makes a layer only after all layers that it refers to
     if shape.axes != layer.input.axes:
         raise Flaw(
@@ -254,7 +276,7 @@ def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
 
 
 def _invert_factor(factor: float) -> Ratio:
-    """Return 1 / factor as an exact fraction of its decimal notation: 0.1 is 1/10."""
+    """Return 1 / factor as an exact fraction; the factor 0.1 is taken as 1/10, although no float equals it."""
     if isinstance(factor, int):
         return 1, factor
     from fractions import Fraction  # imported only when needed: it costs start-up time
@@ -264,5 +286,4 @@ def _invert_factor(factor: float) -> Ratio:
 
 
 def _count_axes(axes: int) -> str:
-    """Return a number of axes with its noun: `1 axis` or `2 axes`."""
     return f"{axes} {'axis' if axes == 1 else 'axes'}"

@@ -19,7 +19,7 @@ TOPICS: dict[str, str] = {
     "alternatives": "cheaper replacements for a convolution, and writing them into the spec",
     "diff": "the cost of a change, and several networks side by side",
     "check": "budgets and design mistakes in every pull request",
-    "import": "from ONNX, Keras and PyTorch, to PyTorch and ONNX, and comparing with them",
+    "import": "model files (ONNX, Keras, …) in every command, import, export, and comparing with PyTorch",
     "json": "the fields of everything that is written with -f json",
     "python": "convcalc from Python and notebooks",
     "limits-and-security": "opening untrusted files, limits, exit statuses, completion",

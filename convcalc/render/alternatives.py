@@ -27,7 +27,7 @@ _NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that only a networ
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return `after` divided by `before`, such as `0.30×` or `12.3×`; empty if both are 0, `∞` if only `before` is."""
+    """Return `after / before` as text, such as `0.30×`; empty if both are 0, and `∞` if only `before` is."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
@@ -38,9 +38,9 @@ def _ratio_text(before: int, after: int) -> str:
 
 
 def _change_text(before: int | None, after: int | None) -> str:
-    """Return the relative change of a figure, such as `-12.3%`.
+    """Return the change in percent, such as `-12.3%`.
 
-    It is `=` if the value is unchanged, `?` if a value is unknown, and empty if it grew from 0.
+    The text is `=` if the values are equal, `?` if one is unknown, and empty if only `before` is 0.
     """
     if before is None or after is None:
         return "?"
@@ -49,22 +49,19 @@ def _change_text(before: int | None, after: int | None) -> str:
     return "" if not before else f"{100 * (after - before) / before:+,.1f}%"
 
 
-def _field_cell(alternative: Alternative) -> str:
-    """Return the receptive field after the change, or `=` if it is unchanged."""
+def _format_new_field(alternative: Alternative) -> str:
     return _SAME if alternative.same_field else field_text(alternative.after)
 
 
-def _shape_cell(alternative: Alternative) -> str:
-    """Return the output shape after the change, or `=` if it is unchanged."""
+def _format_new_shape(alternative: Alternative) -> str:
     return _SAME if alternative.same_shape else str(alternative.after.output_shape)
 
 
-def _make_columns(report: Report, found: Sequence[Alternative], by: str, one: bool) -> list[Cells]:
+def _make_columns(report: Report, found: Sequence[Alternative], by: str, hide_layer: bool) -> list[Cells]:
     """Return the columns of the table, which has one row per alternative.
 
-    They show the layer, the alternative, the figures of the layer (costs as ratios to those before), and the change of
-    the network's figures. `by` is the figure that ranks the alternatives; its change is always shown. If `one` is true,
-    all alternatives are for the same convolution, and the column of layers is left out.
+    Costs of the layer are shown as ratios, new to old. Costs of the network are shown as changes in percent; the change
+    of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
     """
 
     def ratios(name: str) -> list[str]:
@@ -82,15 +79,15 @@ def _make_columns(report: Report, found: Sequence[Alternative], by: str, one: bo
     layer = [printable(patterns[alternative.option.conv.path]) for alternative in found]
     what = [FACTORINGS[alternative.option.factoring].what for alternative in found]
     return [
-        *([] if one else [Cells("layer", layer, right=False)]),
+        *([] if hide_layer else [Cells("layer", layer, right=False)]),
         Cells("alternative", [alternative.option.factoring for alternative in found], right=False),
         Cells("what", what, 1, right=False),
         Cells("params", ratios("params"), 6),
         Cells("MACs", ratios("macs"), 8),
         Cells("weights", ratios("weight_memory"), 1),
         Cells("activations", ratios("activation_memory"), 4),
-        Cells("field", list(map(_field_cell, found)), 5),
-        Cells("output", list(map(_shape_cell, found)), 3),
+        Cells("field", list(map(_format_new_field, found)), 5),
+        Cells("output", list(map(_format_new_shape, found)), 3),
         *map(changes, dict.fromkeys([*_CHANGES, by])),
     ]
 
@@ -102,15 +99,15 @@ def alternative_lines(
     by: str,
     width: int | None,
 ) -> list[Block]:
-    """Return a heading, the table of alternatives, the number of those left out, and a legend.
+    """Return a heading, the table of alternatives, the number of alternatives left out, and a legend.
 
-    `chosen` are the convolutions that the user asked about. If there is only one, its own cost and its impossible
-    alternatives are added, with reasons. `by` is the figure that ranks the alternatives.
+    `chosen` are the convolutions that the user selected. If there is only one, its cost and the reasons why some
+    alternatives are impossible are shown too. `by` is the metric that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
     if one:
-        lines += [*_subject_lines(report, chosen[0], width), []]
+        lines += [*_describe_convolution(report, chosen[0], width), []]
     shown = found.alternatives
     table = cell_table(_make_columns(report, shown, by, one), width, "") if shown else None
     lines.append(table or [(_none_text(found, by), "dim")])
@@ -118,13 +115,12 @@ def alternative_lines(
         text = f"and {found.more:,} more: --limit 0 lists all, LAYER only those of one layer"
         lines += hang_text("", text, width, style="dim")
     if one:
-        lines += [[(_refusal_text(one_refused), "dim")] for one_refused in found.refused]
-    signs = _list_signs(shown, table.titles, [text for row in table.rows for text, _ in row]) if table else []
+        lines += [[(_explain_refusal(one_refused), "dim")] for one_refused in found.refused]
+    signs = _make_legend(shown, table.titles, [text for row in table.rows for text, _ in row]) if table else []
     return [*lines, *legend_lines(signs, width)]
 
 
-def _list_signs(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return the legend entries that explain the signs in a table with these column titles and cell texts."""
+def _make_legend(found: Sequence[Alternative], titles: Sequence[str], texts: Sequence[str]) -> list[str]:
     marked = any(is_marked_misaligned(one.after) for one in found if not one.same_field)
     same = [f"{_SAME} unchanged"] if _SAME in texts else []
     return [*same, *list_signs((), "field" in titles and marked)]
@@ -134,14 +130,13 @@ def _none_text(found: Found, by: str) -> str:
     return f"no alternative lowers {FIGURES[by]}" if found.only_lower else "no alternatives"
 
 
-def _refusal_text(refused: Refused) -> str:
-    """Return a line about an alternative that is not possible for a convolution, with the reason."""
+def _explain_refusal(refused: Refused) -> str:
     what = f"not {refused.factoring}" if refused.factoring else "cannot be changed"
     return f"{what}: {printable(refused.reason)}"
 
 
-def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """Return lines about one convolution: its name, arguments and shapes, and the costs summed over all its uses."""
+def _describe_convolution(report: Report, conv: Convolution, width: int | None) -> list[Line]:
+    """Return the name, arguments and shapes of a convolution, and its costs summed over all its uses."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [
@@ -157,17 +152,17 @@ def _subject_lines(report: Report, conv: Convolution, width: int | None) -> list
 
 
 def alternative_markdown(report: Report, found: Found, by: str) -> str:
-    """Return a Markdown table of the alternatives; `by` is the figure that ranks them."""
+    """Return a Markdown table of the alternatives; `by` is the metric that ranks them."""
     lines = [f"### Alternatives in {escape(report.network.name)}", ""]
     columns = _make_columns(report, found.alternatives, by, False)
     lines += cell_markdown(columns) if found.alternatives else [_none_text(found, by)]
     texts = [text for column in columns for text in column.texts]
-    lines += legend_markdown(_list_signs(found.alternatives, [column.title for column in columns], texts))
+    lines += legend_markdown(_make_legend(found.alternatives, [column.title for column in columns], texts))
     return "\n".join([*lines, *(["", f"and {found.more:,} more"] if found.more else []), ""])
 
 
 def alternative_json(report: Report, found: Found, by: str) -> str:
-    """Return the alternatives as JSON text, with exact figures before and after; `by` is the figure that ranks them."""
+    """Return the alternatives as JSON text, with exact costs before and after; `by` is the metric that ranks them."""
     answer = {
         "schema": _SCHEMA,
         "name": report.network.name,
@@ -185,7 +180,6 @@ def alternative_json(report: Report, found: Found, by: str) -> str:
 
 
 def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any]:
-    """Return an alternative in the form in which it is written as JSON."""
     option = alternative.option
     return {
         "layers": names_of(option.conv, report.network),
@@ -202,7 +196,7 @@ def _alternative_dict(report: Report, alternative: Alternative) -> dict[str, Any
 
 
 def applied_line(before: Report, after: Report, entries: int) -> str:
-    """Return one line on the effect of applied alternatives: the MACs and params of the network before and after.
+    """Return a line with the network's MACs and params before and after alternatives were applied.
 
     `entries` is the number of spec entries that were changed.
     """

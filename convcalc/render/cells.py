@@ -12,9 +12,10 @@ _WANTED_ROOM, _LEAST_ROOM = 24, 16  # preferred and minimum width of the wrapped
 
 
 class Cells(NamedTuple):
-    """A column: its title, and one text per row, aligned to the right if `right` is true.
+    """A table column: its title, and one text per row, aligned to the right if `right` is true.
 
-    If the table is too wide, the columns with the lowest `weight` are dropped first; those of weight 9 always stay.
+    If the table is too wide, the columns with the lowest `weight` are dropped first. A column of weight 9 is never
+    dropped.
     """
 
     title: str
@@ -24,11 +25,11 @@ class Cells(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The number of characters of the longest text or the title."""
+        """The number of characters in the title or in the longest text, whichever is longer."""
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Convert this column for `grid`, which is then given row indexes as rows; `cut` is explained in `Column`."""
+        """Return this column in the form that `grid` needs; texts may be cut to `cut` characters (0: never)."""
         return Column(
             self.title,
             self.title,
@@ -41,9 +42,10 @@ class Cells(NamedTuple):
 
 
 def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title") -> Table:
-    """Return the table of these columns; `first` is the style of the first row below the titles.
+    """Return the table with these columns; `first` is the style of its first row.
 
-    To fit `width` characters (None: unlimited), columns are dropped, and texts in a left-aligned first column are cut.
+    To fit `width` characters (None: unlimited), columns are dropped; the texts of a left-aligned first column may also
+    be cut.
     """
     cuts = [0 if columns[0].right else LEAST_NAME, *[0] * (len(columns) - 1)]
     measured = [column.column(cut) for column, cut in zip(columns, cuts, strict=True)]
@@ -52,14 +54,14 @@ def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title"
 
 
 def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[int], str] = lambda row: "") -> Table:
-    """Return a table that fits `width` characters (None: unlimited) because the texts of its last column are wrapped.
+    """Return a table that fits `width` characters (None: unlimited), with the texts of its last column wrapped.
 
-    The second and later lines of a wrapped text are rows whose other cells are empty. If the last column would be too
-    narrow, other columns are dropped, the lowest weight first. `style` returns the style of the first cell of the row
-    with a given index.
+    The second and later lines of a wrapped text become rows whose other cells are empty. If the last column would be
+    too narrow, other columns are dropped, those with the lowest weight first. `style` takes the index of a row and
+    returns the style of its first cell.
     """
     *others, last = columns
-    kept = _keep_beside_text(others, last, width)
+    kept = _choose_columns_beside_text(others, last, width)
     used = sum(column.width + len(GAP) for column in kept)
     room = None if width is None else max(width - used, _LEAST_ROOM)
     rows = []
@@ -73,8 +75,7 @@ def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[
     return Table([column.title for column in shown], [column.right for column in shown], rows)
 
 
-def _keep_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
-    """Return the columns that fit next to a wrapped column `text`; those with the lowest weight are dropped."""
+def _choose_columns_beside_text(columns: Sequence[Cells], text: Cells, width: int | None) -> list[Cells]:
     kept = list(columns)
     wanted = min(text.width, _WANTED_ROOM)
     for column in sorted(columns, key=lambda column: column.weight):

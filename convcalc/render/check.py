@@ -18,7 +18,10 @@ MOST_ROWS, WIDEST_CELL = 500, 200  # limits of a job summary, because GitHub rej
 
 
 def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
-    """Return the files sorted by name, each with its problems sorted by place; unprintable characters are escaped."""
+    """Return the files sorted by name, each with its problems sorted by line and column.
+
+    Unprintable characters in the problems are escaped.
+    """
     return [
         one._replace(problems=tuple(sorted(map(_make_printable, one.problems), key=_sort_key)))
         for one in sorted(checked, key=lambda one: one.file)
@@ -26,10 +29,7 @@ def sort_problems(checked: Iterable[Checked]) -> list[Checked]:
 
 
 def _sort_key(problem: Problem) -> tuple[int, int, str, str]:
-    """Return the key by which problems are sorted: line and column, code, message.
-
-    Problems of the file as a whole, which have no line, come first.
-    """
+    """Return line, column, code and message; problems of the whole file have no line and come first."""
     line, column = problem.span[:2] if problem.span else (0, 0)
     return line, column, problem.code, problem.message
 
@@ -40,17 +40,23 @@ def _make_printable(problem: Problem) -> Problem:
 
 
 def list_problems(checked: Iterable[Checked]) -> Iterator[tuple[Checked, Problem]]:
-    """Yield every problem together with its file, sorted by file name and place."""
+    """Yield every problem together with its file, sorted by file name, line and column."""
     return ((one, problem) for one in sort_problems(checked) for problem in one.problems)
 
 
+def describe_problem(one: Checked, problem: Problem) -> str:
+    """Return the message and hint of a problem; in a model file, which has no lines, after the name of the layer."""
+    layer = f"{problem.path[0]}: " if one.model is not None and problem.path else ""
+    return layer + message_with_hint(problem)
+
+
 def code_titles(rules: Mapping[str, type[Rule]]) -> dict[str, str]:
-    """Map the code of every kind of problem to its title: invalid specs, exceeded budgets, and lint findings."""
+    """Return the titles of all problem codes: invalid specs, exceeded budgets, and lint rules."""
     return {**TITLES, **{code: rule.name for code, rule in rules.items()}}
 
 
 def summary(checked: Sequence[Checked], skipped_files: int = 0) -> str:
-    """Return the last line of the output: the number of files checked, and the number of problems per severity.
+    """Return one line with the number of files checked and the number of problems per severity.
 
     `skipped_files` is the number of YAML files that were skipped because they have no layers.
     """
@@ -72,18 +78,18 @@ def severity_counts(checked: Iterable[Checked]) -> str:
 
 
 def counted(number: int, what: str, several: str = "") -> str:
-    """Return a number with a noun, such as `1 file` or `2 files`; `several` is the plural unless it just adds an s."""
+    """Return a number with a noun, such as `2 files`; `several` is the plural, by default the noun with an s."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {several or what + 's'}"
 
 
 def text_lines(
     checked: Sequence[Checked], skipped_files: int = 0, width: int | None = None, quiet: bool = False
 ) -> list[Block]:
-    """Return the problems, a table of the budgets, and the line from `summary`.
+    """Return the problems, a table of the budgets, and a summary line.
 
     Each problem is shown with its severity, its code and an excerpt of the spec. Its message is wrapped to `width`
-    characters (None: unlimited). There is no table if there is an error or a warning. With `quiet`, only the problems
-    are returned.
+    characters (None: unlimited). The table is left out if there is an error or a warning. With `quiet`, only the
+    problems are returned.
     """
     problems: list[Block] = [*_problem_lines(checked, width)]
     if quiet:
@@ -104,16 +110,16 @@ def _problem_lines(checked: Sequence[Checked], width: int | None) -> list[Line]:
             (place, *_), *rest = lines_of_problem(error, problem, source)
             severity = problem.severity
             head = [place, (":", ""), (f" {severity}:", severity), (f" {problem.message}", severity)]
-            lines += _wrap([*head, (f" [{problem.code}]", "dim")], width, 4)
+            lines += _wrap_line([*head, (f" [{problem.code}]", "dim")], width, 4)
             if problem.hint:
                 *rest, hint, _ = rest
-                rest = [*rest, *_wrap(hint, width, 5), []]
+                rest = [*rest, *_wrap_line(hint, width, 5), []]
             lines += rest
     return lines
 
 
-def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
-    """Break a line at blanks so that it fits `width` if possible; all lines but the first are indented by `indent`."""
+def _wrap_line(line: Line, width: int | None, indent: int) -> list[Line]:
+    """Break a line at blanks so that it fits `width`; later lines begin with `indent` blanks."""
     if width is None:
         return [line]
     from rich.cells import cell_len
@@ -131,7 +137,7 @@ def _wrap(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return the columns of the table of budgets; empty if no budget is set, or if there is an error or a warning."""
+    """Return the table of budgets; no columns if no budget is set, or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
     if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
@@ -148,7 +154,10 @@ def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
 def statistics_lines(
     checked: Sequence[Checked], rules: Mapping[str, type[Rule]], width: int | None = None
 ) -> list[Block]:
-    """Return a table with the count, code and title of every problem found, the most frequent first; empty if none."""
+    """Return a table with the count, code and title of every kind of problem, most frequent first.
+
+    Return no table if there are no problems.
+    """
     counts = Counter(problem.code for one in checked for problem in one.problems)
     known = code_titles(rules)
     found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -168,36 +177,36 @@ def findings_json(checked: Sequence[Checked]) -> str:
 
 
 def github_annotations(checked: Sequence[Checked]) -> str:
-    """Return one GitHub workflow command per problem; GitHub shows it as an annotation of the line in the spec."""
-    return "".join(f"{_annotation_text(one.file, problem)}\n" for one, problem in list_problems(checked))
+    """Return one GitHub workflow command per problem; GitHub shows it as an annotation of a line of the spec."""
+    return "".join(f"{_annotation_text(one, problem)}\n" for one, problem in list_problems(checked))
 
 
-def _annotation_text(file: str, problem: Problem) -> str:
-    properties: dict[str, object] = {"file": PurePath(file).as_posix()}  # GitHub does not recognise ./name
+def _annotation_text(one: Checked, problem: Problem) -> str:
+    properties: dict[str, object] = {"file": PurePath(one.file).as_posix()}  # GitHub does not recognise ./name
     if span := problem.span:
         properties |= {"line": span.line, "endLine": span.end_line}
         if span.line == span.end_line:  # GitHub ignores columns if a problem spans several lines
             properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"convcalc {problem.code}"
     given = ",".join(f"{key}={_escape_property(str(value))}" for key, value in properties.items())
-    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(message_with_hint(problem))}"
+    return f"::{_COMMANDS[problem.severity]} {given}::{_escape_data(describe_problem(one, problem))}"
 
 
 def _escape_data(text: str) -> str:
-    """Return text for a workflow command, with %, CR and LF percent-encoded and other control characters escaped."""
+    """Percent-encode %, CR and LF, as workflow commands require, and escape other control characters."""
     return printable(text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 def _escape_property(text: str) -> str:
-    """Return the value of a property of a workflow command, in which colons and commas must be percent-encoded too."""
+    """Escape a property of a workflow command, in which colons and commas are percent-encoded too."""
     return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def disarm_commands(text: str) -> str:
-    """Return text for the log of GitHub Actions in which no line can act as a workflow command.
+    """Return the text between two lines that keep GitHub Actions from running workflow commands in it.
 
-    The text is put between a command that turns workflow commands off and one that turns them on again. The latter
-    consists of a hash of the text, which the text cannot contain. Empty text stays empty.
+    The first line turns workflow commands off, and the last line turns them on again. Only a line with a certain hash
+    of the text can do so, and the text cannot contain that hash. Empty text is returned unchanged.
     """
     if not text:
         return ""
@@ -208,7 +217,10 @@ def disarm_commands(text: str) -> str:
 
 
 def github_summary(checked: Sequence[Checked]) -> str:
-    """Return the job summary as Markdown: the budgets (unless there is an error or a warning), then the problems."""
+    """Return the job summary as Markdown: a table of budgets and a table of problems.
+
+    The budgets are left out if there is an error or a warning.
+    """
     lines = [f"### convcalc: {summary(checked)}", ""]
     every = list(list_problems(checked))
     if budgets := _budget_columns(checked):
@@ -225,7 +237,7 @@ def github_summary(checked: Sequence[Checked]) -> str:
             _shorten_cell(one.file) + line,
             problem.severity,
             problem.code,
-            _shorten_cell(message_with_hint(problem)),
+            _shorten_cell(describe_problem(one, problem)),
         )
         lines.append(f"| {' | '.join(map(escape, cells))} |")
     if len(every) > MOST_ROWS:

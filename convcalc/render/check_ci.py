@@ -8,8 +8,8 @@ from typing import Any
 
 from convcalc.check.rule import Rule
 from convcalc.check.runner import Checked
-from convcalc.problems import Problem, Related, Span, message_with_hint, printable
-from convcalc.render.check import code_titles, list_problems, severity_counts, sort_problems
+from convcalc.problems import Problem, Related, Span, printable
+from convcalc.render.check import code_titles, describe_problem, list_problems, severity_counts, sort_problems
 from convcalc.render.excerpt import split_lines
 from convcalc.version import __version__
 
@@ -19,10 +19,10 @@ _FAILURES = ("error", "warning")
 
 
 def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Problem, str]]:
-    """Yield every problem with its file and a unique fingerprint that does not depend on the line number.
+    """Yield every problem with its file and a unique fingerprint that does not depend on line numbers.
 
-    The fingerprint is a hash of the file name, the code, the text of the line (or the message if the problem has no
-    line), and the number of earlier problems with the same file name, code and text.
+    The fingerprint is a hash of the file name, the problem code, the text of the line, and a counter for equal
+    problems. If a problem has no line, the hash uses its message instead.
     """
     import json
     from hashlib import sha256
@@ -31,13 +31,17 @@ def _add_fingerprints(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Pro
     for one in sort_problems(checked):
         source = split_lines(one.text) if one.text is not None and one.problems else []
         for problem in one.problems:
-            key = (PurePath(one.file).as_posix(), problem.code, _line_text(source, problem) or problem.message)
+            key = (
+                PurePath(one.file).as_posix(),
+                problem.code,
+                _stripped_line(source, problem) or describe_problem(one, problem),
+            )
             yield one, problem, sha256(json.dumps([*key, seen[key]]).encode()).hexdigest()
             seen[key] += 1
 
 
-def _line_text(source: list[str], problem: Problem) -> str:
-    """Return the text of the line of a problem, without the blanks around it; empty if the problem has no line."""
+def _stripped_line(source: list[str], problem: Problem) -> str:
+    """Return the line of a problem without blanks at its ends; empty if the problem has no line."""
     number = problem.span.line if problem.span else 0
     return source[number - 1].strip() if 0 < number <= len(source) else ""
 
@@ -68,7 +72,7 @@ def sarif_log(checked: Sequence[Checked], rules: Mapping[str, type[Rule]]) -> st
 
 
 def _rule_dict(code: str, name: str, rule: type[Rule] | None) -> dict[str, Any]:
-    """Return the SARIF rule for a code; `rule` is the lint rule, or None for a problem of a spec or budget."""
+    """Return the SARIF rule for a code; `rule` is None if the code is not that of a lint rule."""
     if rule is None:
         return {"id": code, "name": name, "shortDescription": {"text": name}, "fullDescription": {"text": name}}
     return {
@@ -88,7 +92,7 @@ def _result_dict(one: Checked, problem: Problem, fingerprint: str, index: int) -
         "ruleId": problem.code,
         "ruleIndex": index,
         "level": problem.severity,
-        "message": {"text": _break_links(message_with_hint(problem))},
+        "message": {"text": _break_links(describe_problem(one, problem))},
         "locations": [{"physicalLocation": _location_dict(one.file, problem.span)}],
         **({"relatedLocations": related} if related else {}),
         "partialFingerprints": {"convcalc/v1": fingerprint},
@@ -105,12 +109,12 @@ def _related_dict(file: str, number: int, other: Related, span: Span) -> dict[st
 
 
 def _break_links(text: str) -> str:
-    """Return text that contains no SARIF link, which has the form `[text](target)`."""
+    """Return the text without `[text](target)`, which SARIF would treat as a link."""
     return text.replace("](", "] (")
 
 
 def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
-    """Return a SARIF location; without a span, it is line 1 of the file."""
+    """Return a SARIF location; without `span`, it is line 1 of the file."""
     region = {"startLine": 1}
     if span is not None:
         region = dict(zip(("startLine", "startColumn", "endLine", "endColumn"), span, strict=True))
@@ -118,7 +122,7 @@ def _location_dict(file: str, span: Span | None) -> dict[str, Any]:
 
 
 def _file_uri(file: str) -> str:
-    """Convert a file name to a URI: a `file:` URI if the name is absolute, otherwise a relative one."""
+    """Return a `file:` URI for an absolute file name, and a relative URI for a relative one."""
     from urllib.parse import quote
 
     path = PurePath(file)
@@ -138,7 +142,7 @@ def gitlab_report(checked: Sequence[Checked]) -> str:
 def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, Any]:
     path = PurePath(one.file).as_posix().encode("utf-8", "backslashreplace").decode()
     return {
-        "description": message_with_hint(problem),
+        "description": describe_problem(one, problem),
         "check_name": problem.code,
         "fingerprint": fingerprint,
         "severity": _GITLAB_SEVERITIES[problem.severity],
@@ -149,8 +153,8 @@ def _gitlab_dict(one: Checked, problem: Problem, fingerprint: str) -> dict[str, 
 def junit_xml(checked: Sequence[Checked]) -> str:
     """Return the problems as JUnit XML, with one test case per file.
 
-    The test case of a file with errors or warnings fails; notes become its output. All errors and warnings of a file
-    are listed in a single failure, because programs that read JUnit XML show only one per test case. Characters that
+    A test case fails if its file has errors or warnings. All of these are listed in a single failure, because programs
+    that read JUnit XML show only one failure per test case. Notes become the output of the test case. Characters that
     XML does not allow are escaped.
     """
     from xml.etree import ElementTree
@@ -165,9 +169,9 @@ def junit_xml(checked: Sequence[Checked]) -> str:
             message = severity_counts([one._replace(problems=failures)])
             worst = "error" if any(problem.severity == "error" for problem in failures) else "warning"
             failure = ElementTree.SubElement(case, "failure", type=worst, message=message)
-            failure.text = _list_text(one.file, failures)
+            failure.text = _list_text(one, failures)
         if notes:
-            ElementTree.SubElement(case, "system-out").text = _list_text(one.file, notes)
+            ElementTree.SubElement(case, "system-out").text = _list_text(one, notes)
     counts = {"tests": len(checked), "failures": len(suite.findall("testcase/failure")), "errors": 0, "skipped": 0}
     for element in (suites, suite):
         element.attrib.update({key: str(count) for key, count in counts.items()})
@@ -175,9 +179,9 @@ def junit_xml(checked: Sequence[Checked]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
 
 
-def _list_text(file: str, problems: Sequence[Problem]) -> str:
+def _list_text(one: Checked, problems: Sequence[Problem]) -> str:
     return "\n".join(
-        f"{_place_text(file, problem)}: {message_with_hint(problem)} [{problem.code}]" for problem in problems
+        f"{_place_text(one.file, problem)}: {describe_problem(one, problem)} [{problem.code}]" for problem in problems
     )
 
 

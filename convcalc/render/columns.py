@@ -42,10 +42,9 @@ def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]
 
 
 def count_eighths(part: float, whole: float, cells: int) -> int:
-    """Return the length, in eighths of a character, of a bar that shows `part` as a share of `whole`.
+    """Return the length of a bar for `part`, in eighths of a character; a bar for `whole` has `cells` characters.
 
-    A full bar is `cells` characters long. The length is at least 1 if the part is above 0, and below that of a full bar
-    if the part is below the whole.
+    The length is at least 1 if `part` is positive, and less than the maximum if `part` is less than `whole`.
     """
     if part <= 0:
         return 0
@@ -54,13 +53,13 @@ def count_eighths(part: float, whole: float, cells: int) -> int:
 
 
 def draw_bar(share: float, cells: int = _BAR) -> str:
-    """Return a bar for a share between 0 and 1, which is `cells` characters long for a share of 1."""
+    """Return a bar for a share between 0 and 1; the bar for a share of 1 has `cells` characters."""
     eighths = count_eighths(share, 1, cells)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
 def _share_text(row: Row, exact: bool) -> str:
-    """Return the share of a row in the total cost, with a bar, such as `12.3% █`; blank if it is 0, `?` if unknown."""
+    """Return a row's share of the total cost, such as `12.3% █`; blanks for 0, and `?` if it is unknown."""
     if row.share is None:
         return f"{'?':>6} {'':<{_BAR}}"
     return f"{row.share:6.1%} {draw_bar(row.share):<{_BAR}}" if row.share else " " * (_BAR + 7)
@@ -69,8 +68,8 @@ def _share_text(row: Row, exact: bool) -> str:
 def field_text(row: Row | LayerReport | Totals) -> str:
     """Return the size of a receptive field as text.
 
-    For example: `427`; `43×11` if the axes differ; `188–204` if the size differs between positions; `all` if every
-    position sees the whole input; `?` if unknown. A final ` !` means that merged branches are misaligned.
+    For example: `427`; `43×11` if the axes differ; `188–204` if positions have different sizes; `all` if every position
+    sees the whole input; `?` if unknown. A final ` !` marks merged branches whose receptive fields are misaligned.
     """
     field = row.receptive_field
     if field.whole:
@@ -83,7 +82,7 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def is_marked_misaligned(row: Row | LayerReport | Totals) -> bool:
-    """Return whether the text that `field_text` returns ends with the mark for misaligned branches."""
+    """Return whether `field_text` ends with `!`, the mark for misaligned branches."""
     return field_text(row).endswith(MISALIGNED)
 
 
@@ -100,7 +99,7 @@ def ratio_text(ratio: Ratio) -> str:
 
 
 def per_axis_text(values: Any) -> str:
-    """Return one text for values per axis: joined by ×, such as `4×2`, or a single value if all are equal."""
+    """Return the values of all axes as one text, such as `4×2`; a single value if they are equal."""
     texts = [str(value) for value in values]
     return texts[0] if len(set(texts)) == 1 else "×".join(texts)
 
@@ -140,5 +139,8 @@ SHOWN = tuple(column for column in EVERY if column.weight)
 
 
 def choose_columns(names: str | None, default: tuple[Column[Row], ...] = SHOWN) -> tuple[Column[Row], ...]:
-    """Return the columns named in a comma-separated list; `default` if `names` is None. Raises UnknownColumn."""
+    """Return the columns named in a comma-separated list; `default` if `names` is None.
+
+    Raises UnknownColumn if a column does not exist.
+    """
     return find_columns(names, COLUMNS, default)

@@ -27,9 +27,10 @@ _MOST_IS_BEST = ("receptive_field",)
 
 
 class NetworkRow(NamedTuple):
-    """A network in the table: its label, its report, and its figures by name.
+    """A network in the table: its label, its report, and its metrics by name.
 
-    `best` are the names of the figures in which it is the best of the networks; None if the networks are not compared.
+    `best` has the names of the metrics in which this network is better than the others. It is None in a table that does
+    not compare networks.
     """
 
     name: str
@@ -39,7 +40,10 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, with the figures in which it is best; `named` are pairs of a label and a report."""
+    """Return one row per network, with the names of the metrics in which it is the best.
+
+    `named` has pairs of a label and a report.
+    """
     names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
@@ -52,9 +56,9 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
-    """Return the figure `name` as a number that is larger for a better network; None if the figure is unknown.
+    """Return the metric `name` of a network as a number that is larger for a better network; None if unknown.
 
-    A receptive field that is the whole input ranks highest.
+    A receptive field that covers the whole input is infinite.
     """
     value = row.figures[name]
     if name in _MOST_IS_BEST:
@@ -63,7 +67,7 @@ def _rank_value(row: NetworkRow, name: str) -> float | None:
 
 
 def _find_best(values: Sequence[float | None]) -> float | None:
-    """Return the largest value; None, for no best network, if all are equal or any is unknown."""
+    """Return the largest value; None if all are equal or one is unknown, because then no network is best."""
     known = [value for value in values if value is not None]
     return max(known) if len(known) == len(values) and len(set(known)) > 1 else None
 
@@ -75,7 +79,6 @@ def _text_column(
 
 
 def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
-    """Return the column of the figure `name`, in which the best values are marked."""
 
     def text(row: NetworkRow, exact: bool) -> str:
         value = row.figures[name]
@@ -131,7 +134,7 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Block]:
-    """Return the table of the example networks, with their tasks, inputs, params, MACs and sources."""
+    """Return a table of the example networks with their tasks, inputs, params, MACs and sources."""
     shown = [column.name for column in (_PARAMS, _MACS)]
     rows = [NetworkRow(name, report, {of: figure(report, of) for of in shown}) for name, report in examples]
     return [grid(GALLERY, rows, width=width, style=_style_of)]
@@ -144,9 +147,10 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
 
 
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """Return the rows sorted by the column named `sort`, or unchanged if it is None. Raises UnknownColumn.
+    """Return the rows sorted by the column named `sort`, or unchanged if it is None.
 
-    Numbers are sorted in descending order, after unknown ones; text is sorted in ascending order.
+    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order. Raises
+    UnknownColumn if there is no such column.
     """
     if sort is None:
         return list(rows)
@@ -165,16 +169,15 @@ def networks_lines(
 ) -> list[Block]:
     """Return the table, and a legend if any value in it is marked.
 
-    If `columns` is None, all columns that fit `width` are shown; otherwise all the given ones are, whatever the width.
+    If `columns` is None, as many columns as fit `width` are shown; otherwise exactly these `columns`.
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
     titles = [column for column in shown if column.title in table.titles]
-    return [table, *legend_lines(_list_signs(rows, titles), width)]
+    return [table, *legend_lines(_make_legend(rows, titles), width)]
 
 
-def _list_signs(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
-    """Return the legend entries that explain the marks in these columns."""
+def _make_legend(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
     misaligned = _FIELD in columns and any(is_marked_misaligned(row.report.totals) for row in rows)
     best = [_BEST_TEXT] if _is_marked(rows, columns) else []
     return [*best, *list_signs((), misaligned)]
@@ -192,7 +195,7 @@ def networks_markdown(
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    return "\n".join([*cell_markdown(cells), *legend_markdown(_list_signs(rows, shown)), ""])
+    return "\n".join([*cell_markdown(cells), *legend_markdown(_make_legend(rows, shown)), ""])
 
 
 def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:
@@ -206,7 +209,10 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:
-    """Return JSON text with one line per network: the header and totals of its report, and the figures in `best`."""
+    """Return JSON text with one line per network.
+
+    A line has the header and totals of the report, and the names of the metrics in which the network is the best.
+    """
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}

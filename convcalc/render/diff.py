@@ -36,9 +36,9 @@ _STYLES = {"added": "added", "removed": "removed", "changed": "", "moved": "dim"
 
 
 class TotalRow(NamedTuple):
-    """A row of the totals: the name and title of a figure, and its old and new value.
+    """A row of the table of totals: the name and title of a metric, and its old and new value.
 
-    `texts`, if not None, are shown in place of the old and the new value.
+    If `texts` is not None, these two texts are shown instead of the values.
     """
 
     name: str
@@ -48,7 +48,7 @@ class TotalRow(NamedTuple):
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the totals: the figures that are always shown, and a few others if they differ."""
+    """Return the rows of the table of totals: the main metrics, and a few others if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
@@ -72,7 +72,7 @@ def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
 
 
 def _change_text(row: TotalRow, exact: bool) -> str:
-    """Return the change of a figure as text, with its sign; empty if the change is 0, `?` if unknown."""
+    """Return the change with its sign; an empty text if it is 0, and `?` if it is unknown."""
     change = row.figure.change
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
@@ -80,7 +80,7 @@ def _change_text(row: TotalRow, exact: bool) -> str:
 def _percent_text(figure: FigurePair) -> str:
     """Return the change in percent of the old value, such as `-12.3%`.
 
-    It is empty if there is no change, if a value is unknown, or if the old value is 0.
+    The text is empty if there is no change, if a value is unknown, or if the old value is 0.
     """
     relative = figure.relative
     if not figure.change or relative is None:
@@ -119,8 +119,8 @@ def difference_lines(
 ) -> list[Block]:
     """Return the names of both networks, their totals side by side, and the changed settings.
 
-    With `layers`, a table of changed layers follows. `labels`, for the old and the new network,
-    are shown in place of their file names (None: no label).
+    With `layers`, a table of changed layers follows. `labels`, for the old and the new network, are shown instead of
+    their file names (None: the file name).
     """
     lines: list[Block] = [
         *_title_lines(difference, labels, width),
@@ -134,17 +134,17 @@ def difference_lines(
     rows = difference_rows(difference) if layers else []
     if rows:
         table = grid(LAYERS, rows, width=width, style=_style_of)
-        lines += [[], table, *legend_lines(_list_signs(rows, table), width)]
+        lines += [[], table, *legend_lines(_make_legend(rows, table), width)]
     return [*lines, *([] if not difference.is_empty else [[], [("no differences", "title")]])]
 
 
 def list_total_signs(difference: Difference) -> list[str]:
-    """Return the legend entries that explain the signs in the table of totals."""
+    """Return the legend entries that explain the marks in the table of totals."""
     return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
-def _list_signs(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the legend entries for the signs of arguments; rows whose arguments are cut in the table are left out."""
+def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
+    """Return the legend entries for the arguments in the table, except for arguments whose texts are cut."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -157,7 +157,7 @@ def _style_of(row: DifferenceRow, column: Column[DifferenceRow]) -> str:
 
 
 def _title_lines(difference: Difference, labels: Sequence[str | None], width: int | None) -> list[Line]:
-    """Return one line per network: its name, and its label or file if that fits `width`."""
+    """Return one line per network; a label or file name that does not fit `width` is left out."""
     lines: list[Line] = []
     for side, report, label in zip(("old", "new"), (difference.old, difference.new), labels, strict=True):
         name, file = printable(report.network.name), printable(label or report.network.file or "")
@@ -167,7 +167,7 @@ def _title_lines(difference: Difference, labels: Sequence[str | None], width: in
 
 
 def _totals_table(difference: Difference, width: int | None) -> Table:
-    """Return the table of the totals, with exact numbers if these fit `width`, otherwise with abbreviated ones."""
+    """Return the table of totals; its numbers are abbreviated if exact ones do not fit `width`."""
     rows = total_rows(difference)
     exact = grid(TOTALS, rows, exact=True)
     return exact if width is None or exact.width <= width else grid(TOTALS, rows, width=width)
@@ -179,7 +179,7 @@ def given_text(change: ValueChange) -> str:
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return the message for a condition of --fail-if that is met or unknown: by how much its figure changed."""
+    """Return a message for a failed condition of --fail-if, which says by how much the metric changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"
@@ -271,7 +271,7 @@ def _change_dict(change: ValueChange) -> dict[str, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    """Convert a value to what JSON can represent: a shape becomes the list of its sizes, a tuple becomes a list."""
+    """Convert a value for JSON: a shape becomes the list of its sizes, and a tuple becomes a list."""
     if isinstance(value, Shape):
         return list(value.sizes)
     return [_json_value(item) for item in value] if isinstance(value, tuple | list) else value

@@ -17,10 +17,10 @@ _WIDEST = 200
 
 
 def difference_markdown(difference: Difference, failed: Sequence[str], layers: bool = True) -> str:
-    """Return a Markdown comment of at most _MOST_BYTES bytes: messages, totals and changed settings.
+    """Return a Markdown comment that GitHub accepts: messages, totals and changed settings.
 
-    `failed` are the messages about the conditions of --fail-if that are met or unknown. With `layers`, a collapsed
-    table of changed layers follows.
+    `failed` has the messages about conditions of --fail-if that are met or unknown. With `layers`, a collapsed table of
+    changed layers follows, with as many rows as fit the maximum length of a comment.
     """
     names = [escape(report.network.name) for report in (difference.old, difference.new)]
     title = names[0] if names[0] == names[1] else " → ".join(names)
@@ -36,7 +36,7 @@ def difference_markdown(difference: Difference, failed: Sequence[str], layers: b
     )
     rows = difference_rows(difference) if layers else []
     if rows:
-        lines += _fold_rows(rows, _MOST_BYTES - _count_bytes(lines))
+        lines += _write_collapsed_table(rows, _MOST_BYTES - _count_bytes(lines))
     return "\n".join([*lines, ""])
 
 
@@ -49,11 +49,11 @@ def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[
     )
 
 
-def _fold_rows(rows: Sequence[DifferenceRow], room: int) -> list[str]:
-    """Return a collapsed table with as many rows as fit `room` bytes, and a line on how many rows were left out."""
+def _write_collapsed_table(rows: Sequence[DifferenceRow], most_bytes: int) -> list[str]:
+    """Return a collapsed table; rows that do not fit `most_bytes` bytes are counted, not shown."""
     opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
-    room -= _count_bytes(opening) + 400  # room for the legend and the closing lines
+    room = most_bytes - _count_bytes(opening) - 400  # room for the legend and the closing lines
     kept = 2
     while kept < len(lines) and _count_bytes(lines[: kept + 1]) <= room:
         kept += 1
@@ -73,5 +73,4 @@ def _left_out_lines(count: int, what: str) -> Iterable[str]:
 
 
 def _count_bytes(lines: Sequence[str]) -> int:
-    """Return the number of bytes in these lines, including their line endings."""
     return sum(len(line.encode("utf-8", "replace")) + 1 for line in lines)

@@ -1,6 +1,6 @@
 """Groups the changed layers of a difference into the rows of a table.
 
-The same change in several copies of a repeat, or in several uses of a block, forms a single row.
+If several copies of a repeat, or several uses of a block, have the same change, they share a row.
 """
 
 import re
@@ -20,9 +20,10 @@ _MOST_READ = 4  # at most this many items of a list, such as the inputs of a lay
 
 
 class DifferenceRow(NamedTuple):
-    """What happened to a group of layers, such as `added` (`did`), the name and description (`what`) of the group.
+    """A row of the table: what happened to a group of layers.
 
-    `layers` is the number of layers. `params` and `macs` are the sums of the changes; None if unknown.
+    `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is the number of
+    layers, and `params` and `macs` are the sums of their changes; None if unknown.
     """
 
     did: str
@@ -32,11 +33,11 @@ class DifferenceRow(NamedTuple):
     output: str
     params: int | None
     macs: int | None
-    layer: Layer | None = None  # the layer whose arguments `what` shows, if it does: its signs need a legend
+    layer: Layer | None = None  # the layer whose arguments are shown in `what`, if any: the legend explains them
 
 
-class _Bucket:
-    """Collects the changes that form one row; the function `what` returns the description of the row."""
+class _RowBuilder:
+    """Collects changes for one row; `what` is a function that takes the changes and returns the row's description."""
 
     def __init__(self, did: str, what: Callable[[Sequence[LayerChange]], str]) -> None:
         self.did = did
@@ -53,35 +54,40 @@ class _Bucket:
             _output_text(self.changes),
             sum_known([change.figure("params").change for change in self.changes]),
             sum_known([change.figure("macs").change for change in self.changes]),
-            self.changes[0].layer.layer if self.what is _describe_kind and _find_glance(self.changes) else None,
+            self.changes[0].layer.layer
+            if self.what is _describe_kind and _format_common_arguments(self.changes)
+            else None,
         )
 
 
 def difference_rows(difference: Difference) -> list[DifferenceRow]:
     """Return the rows of a difference: changed layers in the order of the network, then renamed ones.
 
-    If there are layers of which only the shapes changed, a last row has their number.
+    If only the shapes of some layers changed, a last row has the number of these layers.
     """
-    buckets: dict[tuple[object, ...], _Bucket] = {}
-    scopes = {"removed": _find_whole_scopes(difference, "old"), "added": _find_whole_scopes(difference, "new")}
+    builders: dict[tuple[object, ...], _RowBuilder] = {}
+    scopes = {
+        "removed": _find_scopes_of_one_network(difference, "old"),
+        "added": _find_scopes_of_one_network(difference, "new"),
+    }
     for change in difference.layers:
         for did, key, name, what in _list_entries(change, scopes):
-            bucket = buckets.setdefault((did, *key), _Bucket(did, what))
-            if name not in bucket.names[-1:]:
-                bucket.names.append(name)
-            bucket.changes.append(change)
-    return [*(bucket.row() for bucket in buckets.values()), *_renamed_rows(difference), *_reshaped_row(difference)]
+            builder = builders.setdefault((did, *key), _RowBuilder(did, what))
+            if name not in builder.names[-1:]:
+                builder.names.append(name)
+            builder.changes.append(change)
+    return [*(builder.row() for builder in builders.values()), *_renamed_rows(difference), *_reshaped_row(difference)]
 
 
 Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], str]]
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield what happened to a layer: one entry per outcome, such as `moved` and `changed`, at most two.
+    """Yield one tuple per event, such as `moved`, that happened to a layer: event, key, name, and description function.
 
-    An entry has the outcome, a key (layers with the same outcome and key share a row), the name of the layer or scope,
-    and a function that returns the description of the row. `scopes` has, for `added` and `removed`, the result of
-    `_find_whole_scopes`. Layers have no entry if only their names or shapes changed, unless new shapes change the cost.
+    Layers with the same event and key share a row, and the function returns the description of that row. Nothing is
+    yielded for a new name, or for a change of shapes that does not change the cost. `scopes` has the scopes that were
+    added or removed as a whole, by event and layer name.
     """
     old, new = change.old, change.new
     if old is None or new is None:
@@ -102,14 +108,14 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Whether the shapes of a layer changed, and its params or MACs too; an unknown change of these counts as one."""
+    """Return whether the shapes and the params or MACs changed; an unknown change counts as a change."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 
 def _place_key(layer: LayerReport) -> tuple[object, ...]:
-    """Return a key that is the same for all layers of one kind from the same line of the spec.
+    """Return a key that is equal for layers of the same kind from the same line of the spec.
 
-    If the line is unknown, the key is the same for layers of one kind whose names differ only in numbers.
+    If the line is unknown, the key is equal for layers of the same kind whose names differ only in numbers.
     """
     return layer.kind, layer.line or _strip_numbers(layer.name)
 
@@ -121,11 +127,11 @@ def _strip_numbers(name: str) -> str:
 # -- scopes added or removed as a whole
 
 
-def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
-    """Map layers to the scopes that exist only in one network, `side`, which is `old` or `new`.
+def _find_scopes_of_one_network(difference: Difference, side: str) -> dict[str, Group]:
+    """Map names of layers to scopes (such as blocks) that exist in only one of the two networks.
 
-    The key is the name of a layer, the value the outermost scope around it that has no layer in common with the other
-    network. Layers without such a scope are left out.
+    `side` is that network, `old` or `new`. None of the layers in such a scope exist in the other network. If such
+    scopes are nested, the layers are mapped to the outermost one.
     """
     report: Report = getattr(difference, side)
     other = "new" if side == "old" else "old"
@@ -142,20 +148,20 @@ def _find_whole_scopes(difference: Difference, side: str) -> dict[str, Group]:
 
 
 def _describe_kind(changes: Sequence[LayerChange]) -> str:
-    """Return the kind of the layers, followed by their arguments if these are the same for all of them."""
-    return " ".join(filter(None, (changes[0].layer.kind, _find_glance(changes))))
+    """Return the layer kind, and the arguments if all layers have the same ones."""
+    return " ".join(filter(None, (changes[0].layer.kind, _format_common_arguments(changes))))
 
 
-def _find_glance(changes: Sequence[LayerChange]) -> str:
-    """Return the arguments in short form if they are the same for all layers, else ""."""
-    glances = {change.layer.layer.glance() for change in changes}
-    return glances.pop() if len(glances) == 1 else ""
+def _format_common_arguments(changes: Sequence[LayerChange]) -> str:
+    """Return the arguments of the layers in short form; empty if the layers have different arguments."""
+    texts = {change.layer.layer.glance() for change in changes}
+    return texts.pop() if len(texts) == 1 else ""
 
 
 def _describe_arguments(changes: Sequence[LayerChange]) -> str:
     """Return the changed arguments, such as `stride 1 → 2, groups 1 → 32`.
 
-    If the layers of the row have different values, these are shown as a range, such as `64…512 → 128…1024`.
+    If the layers have different values, a range is shown, such as `64…512 → 128…1024`.
     """
     found = []
     for index, written in enumerate(changes[0].written):
@@ -166,7 +172,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return how the input changed: in its number of channels or, if that is the same, in its spatial size."""
+    """Return the change of the input's channels or, if these are unchanged, of its spatial size."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -176,16 +182,16 @@ def _describe_input(changes: Sequence[LayerChange]) -> str:
 
 
 def _output_text(changes: Sequence[LayerChange]) -> str:
-    """Return the output shape of the layers as text, such as `64×32×32`, or `64×32×32 → 64×16×16` if it changed."""
+    """Return the output shape of the layers, such as `64×32×32`, or `64×32×32 → 64×16×16` if it changed."""
     before = _summarise_texts(str(change.old.output_shape) for change in changes if change.old)
     after = _summarise_texts(str(change.new.output_shape) for change in changes if change.new)
     return after if before in ("", after) else before if not after else f"{before} → {after}"
 
 
 def _summarise_texts(texts: Iterable[str]) -> str:
-    """Return the common text if all are equal, otherwise a range such as `64…512`.
+    """Return the text if all texts are equal, otherwise a range such as `64…512`.
 
-    The range is from the smallest to the largest number or, if not all texts are numbers, from the first to the last.
+    Numbers are sorted for this; other texts keep their order.
     """
     found = list(dict.fromkeys(texts))
     if len(found) < 2:
@@ -196,7 +202,10 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) -> str:
-    """Return the old or new value (`side`) of an argument as in the layer table, without its sign: `1`, not `p1`."""
+    """Return the old or new value of an argument, as chosen by `side`.
+
+    The text is that of the layer table, but without the prefix that marks the argument: `1`, not `p1`.
+    """
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
     if key is None or isinstance(key, Flag) or value is None:
@@ -206,7 +215,7 @@ def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) ->
 
 
 def value_text(value: Any) -> str:
-    """Return a value as short printable text: None as `none`, a list with its items joined by ` + `."""
+    """Return a value as short printable text: `none` for None, and the items of a list joined by ` + `."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -221,15 +230,15 @@ def value_text(value: Any) -> str:
 
 
 def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield one row per renaming of a scope or layer; renamings that differ only in numbers share a row.
+    """Yield one row per renamed scope or layer; renamings that differ only in numbers share a row.
 
-    If there are layers with new names that differ from the old ones only in numbers, a last row has their number.
+    A last row counts the layers in whose names only numbers changed.
     """
     scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     numbered = 0
     for change in difference.layers:
         if change.renamed and change.old is not None and change.new is not None:
-            names = _find_renamed_scope(change.old.name, change.new.name)
+            names = _replace_common_ending(change.old.name, change.new.name)
             same = _strip_numbers(names[0]), _strip_numbers(names[1])
             if same[0] == same[1]:
                 numbered += 1
@@ -242,8 +251,8 @@ def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
         yield DifferenceRow("renamed", _layers_text(numbered), "numbers in names only", numbered, "", 0, 0)
 
 
-def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
-    """Return the old and new name up to the last part that differs.
+def _replace_common_ending(old: str, new: str) -> tuple[str, str]:
+    """Return both names with their common ending replaced by `*`.
 
     For example, it returns `stage2.*` and `layer2.*` for `stage2.conv1` and `layer2.conv1`.
     """
@@ -255,7 +264,7 @@ def _find_renamed_scope(old: str, new: str) -> tuple[str, str]:
 
 
 def _reshaped_row(difference: Difference) -> Iterator[DifferenceRow]:
-    """Yield one row with the number of layers of which only the shapes changed; no row if there are none."""
+    """Yield one row with the number of layers in which only the shapes changed, if there are any."""
     silent = [
         change
         for change in difference.layers

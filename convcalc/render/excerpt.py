@@ -1,4 +1,4 @@
-"""Writes problems as text: place and message, the line of the spec with carets under the mistake, and a hint."""
+"""Writes problems as text: position and message, the line of the spec with carets under the mistake, and a hint."""
 
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.render.lines import Line
@@ -22,7 +22,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | None) -> list[Line]:
-    """Return one problem as lines of text; `source` are the lines of its file, or None if the text is not available."""
+    """Return one problem as lines of text; `source` has the lines of its file, or is None if these are unknown."""
     lines: list[Line] = [[(error.place(problem), "place"), (": ", ""), (problem.message, problem.severity)]]
     if source is not None and problem.span is not None:
         lines += _excerpt_lines(source, problem.span, "")
@@ -35,7 +35,7 @@ def lines_of_problem(error: InvalidSpec, problem: Problem, source: list[str] | N
 
 
 def _excerpt_lines(source: list[str], span: Span, label: str) -> list[Line]:
-    """Return two lines: the line of the spec in which `span` starts, and below the span carets and `label`."""
+    """Return the line of the spec in which `span` starts, and a line with carets and `label` below it."""
     from rich.cells import cell_len  # the width of a text in a terminal, where some characters are two columns wide
 
     if span.line > len(source):

@@ -25,7 +25,7 @@ _WORDS = 23  # characters for the names of figures, to the left of the formulas
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Return the explanations of several layers as lines; without `in_words`, only their titles and figures."""
+    """Return the explanations of several layers; without `in_words`, only their titles and figures."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -39,10 +39,7 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Return the explanation of one layer: its title and figures.
-
-    With `in_words`, also a summary, notes, the meanings of the symbols, what is counted, and the source.
-    """
+    """Return the explanation of one layer; without `in_words`, only its title and figures."""
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -59,7 +56,7 @@ def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) ->
 
 
 def list_facts(explanation: Explanation) -> list[str]:
-    """Return the facts in the title of a layer: kind and arguments, shapes, and (if known) the line in the spec."""
+    """Return the facts about a layer: its kind and arguments, its shapes, and (if known) its line in the spec."""
     layer = explanation.layer
     shapes = " + ".join(map(str, layer.layer.inputs))
     line = f"line {layer.line}" if layer.line else ""
@@ -86,9 +83,9 @@ def _figure_lines(figure: DerivedFigure, width: int | None, lead: int) -> list[L
 
 
 def _protect_blanks(text: str, room: int) -> str:
-    """Return a formula with no-break blanks where lines must not be broken.
+    """Replace spaces by no-break spaces where a formula must not be broken.
 
-    Lines may be broken only before an operator (but not `/`), and not inside parentheses if these fit on one line.
+    A formula may be broken only before an operator other than `/`. Parentheses that fit on one line are never broken.
     """
     text = re.sub(r"(?<=[×/+=-]) | (?=/)| (?=[KMGTP]i?B?\))| (?=B\b)", NO_BREAK, text)
     groups = re.findall(r"\([^()]*\)", text)
@@ -98,16 +95,17 @@ def _protect_blanks(text: str, room: int) -> str:
 
 
 class _GroupedNotation(Notation):
-    """Writes expressions as text; the digits of integers are in groups of three, as in `64 × 1,024`."""
+    """Writes integers with their digits in groups of three, as in `64 × 1,024`."""
 
     def number(self, value: int | float) -> str:
         return f"{value:,}" if isinstance(value, int) else super().number(value)
 
 
 def _derivation_lines(figure: DerivedFigure) -> list[str]:
-    """Return the derivation of a figure as up to three lines: formula in symbols, formula with values, result.
+    """Return the formula in symbols, the formula with values, and the result, one per line.
 
-    A line that would repeat another is left out. A figure without a formula has one line: its result and explanation.
+    A line that would repeat another is left out. If there is no formula, the only line has the result and its
+    explanation.
     """
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
@@ -143,10 +141,7 @@ def _text_width(width: int | None, lead: int) -> int:
 
 
 def _wrap_text(text: str, room: int) -> list[str]:
-    """Split a formula or text into lines of at most `room` characters, if possible.
-
-    If it begins with =, its continuation lines are indented.
-    """
+    """Split a text into lines of at most `room` characters; if it begins with `=`, later lines are indented."""
     later = "  " if text.startswith("=") else ""
     pieces = wrap(text, room, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
     return [piece.replace(NO_BREAK, " ") for piece in pieces] or [""]
@@ -163,7 +158,7 @@ def _legend_lines(explanation: Explanation, width: int | None, lead: int) -> lis
 
 
 def totals_lines(report: Report, width: int | None) -> list[Block]:
-    """Return a table of what each layer kind contributes to the totals, followed by the totals and remarks on them."""
+    """Return a table with the contribution of each layer kind to the totals, then the totals and remarks on them."""
     lines: list[Block] = [*heading_lines(report, width), [], cell_table(share_cells(report), width, first=""), []]
     lines += [*format_totals(report, width), []]
     for name, text in list_remarks(report):
@@ -176,7 +171,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the columns of the table of contributions: one per figure, with a row per layer kind and a row of sums."""
+    """Return the columns of a table of layers, params and operations, with a row per layer kind and sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

@@ -73,7 +73,7 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, assumptions: bool = True) -> list[Line]:
-    """Return the calculation for each tool: convcalc's total, the differences, and the tool's total; then the warnings.
+    """Return, for each tool, the calculation that leads from convcalc's total to the tool's, then warnings.
 
     Without `assumptions`, the text on how the tools are assumed to be run is left out.
     """
@@ -105,7 +105,7 @@ def _sign(amount: int) -> str:
 
 
 def reconciliation_markdown(report: Report) -> str:
-    """Return a Markdown table with a calculation per tool: convcalc's total, the differences, and the tool's total."""
+    """Return a Markdown table with the calculation that leads from convcalc's total to that of each tool."""
     lines = [
         f"### {escape(report.network.name)}: the totals of other tools",
         "",
@@ -121,7 +121,7 @@ def reconciliation_markdown(report: Report) -> str:
 
 
 def reconciliation_json(report: Report) -> str:
-    """Return, as JSON text, the total of each tool and the terms by which it differs from convcalc's."""
+    """Return the total of each tool, and why it differs from convcalc's total, as JSON text."""
     tools = [
         {
             **_tool_dict(found.tool),

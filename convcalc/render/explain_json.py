@@ -18,7 +18,7 @@ def explanation_json(report: Report, found: list[Explanation]) -> str:
 
 
 def totals_json(report: Report) -> str:
-    """Return, as JSON text, what each layer kind contributes to the totals, the totals, and remarks on them."""
+    """Return the contribution of each layer kind to the totals, the totals, and remarks on them, as JSON text."""
     kinds = [share._asdict() for share in sum_by_kind(report)]
     return _write_json(report, {"kinds": kinds, "totals": report.totals_dict(), "remarks": dict(list_remarks(report))})
 
@@ -48,7 +48,7 @@ def _layer_dict(explanation: Explanation) -> dict[str, Any]:
 
 
 def _figure_dict(figure: DerivedFigure) -> dict[str, Any]:
-    """Return a figure in the form in which it is written as JSON; its formulas are None if it has no formula."""
+    """Return a figure as JSON data; its formulas are None if it has none."""
     found: dict[str, Any] = {
         "name": figure.name,
         "axes": list(figure.axes),

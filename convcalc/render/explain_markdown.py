@@ -60,7 +60,7 @@ def _format_quantity(figure: DerivedFigure) -> str:
 
 
 def totals_markdown(report: Report) -> str:
-    """Return, as Markdown text, what each layer kind contributes to the totals, the totals, and remarks on them."""
+    """Return a table with the contribution of each layer kind to the totals, the totals, and remarks, as Markdown."""
     lines = [f"### {escape(report.network.name)}: how the totals are composed", ""]
     lines += [*cell_markdown(share_cells(report)), "", totals_line(report), ""]
     return "\n".join(

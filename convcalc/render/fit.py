@@ -1,7 +1,7 @@
 """Writes the results of `convcalc fit` as a table, Markdown, CSV, JSON, or command-line options.
 
-convcalc tries combinations of values for spec parameters. A result lists those with which the network is within its
-budget, and some of those with which it exceeds the budget.
+convcalc tries combinations of values for spec parameters. The result lists the combinations for which the network is
+within its budget, and some for which it exceeds the budget.
 """
 
 import json
@@ -37,14 +37,13 @@ def _values_text(values: dict[str, Any]) -> str:
 
 
 def _value_text(value: Any) -> str:
-    """Return the value of a spec parameter as short printable text, without quotes."""
     return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
 
 
 def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
-    """Return the columns of the table, one row per trial: first the spec parameters, then the metrics.
+    """Return one column per spec parameter, then one per metric; a row shows one combination.
 
-    The metrics that order the combinations or that are limited are never dropped.
+    Metrics that are limited, or by which the combinations are sorted, are never dropped.
     """
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
@@ -56,14 +55,13 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
 
 
 def _figure_text(trial: Trial, metric: str) -> str:
-    """Return a figure of the network in a trial as abbreviated text; `?` if it is unknown."""
     assert trial.figures is not None
     value = trial.figures[metric]
     return format_bytes(value) if metric in MEMORY else format_count(value)
 
 
 def _summary_text(found: Fit) -> str:
-    """Return how many of the combinations are within the budget."""
+    """Return how many combinations are within the budget, such as `3 of 12 combinations fit the budget`."""
     within, count = len(found.within_budget), len(found.trials)
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
     return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
@@ -88,7 +86,7 @@ def _limit_text(limit: Limit) -> str:
 
 
 def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Return the limits with those on the same figure merged into one, which has the strictest minimum and maximum."""
+    """Merge limits on the same metric into one with the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape)
@@ -100,15 +98,15 @@ def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def best_options(found: Fit) -> str:
-    """Return a line with options for the best combination, such as `--set width=0.5`; empty if none fits the budget.
+    """Return a line with options for the best combination, such as `--set width=0.5`.
 
-    Values are quoted so that a shell or xargs splits the line into the right words.
+    The text is empty if no combination is within the budget. Values are quoted for a shell or xargs.
     """
     return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
-    """Return command-line options that set the values of a combination and repeat all other options of the command."""
+    """Return options that set these values, and all other options with which the user changed the network."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
@@ -123,23 +121,19 @@ def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
 
 
 def _dtype_option(dtype: str | dict[str, str]) -> str:
-    """Return data types in the syntax of --dtype: `int8`, or `weights=int8,bias=int32` if given as a dict."""
+    """Return data types in the syntax of --dtype, such as `int8` or `weights=int8,bias=int32`."""
     return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def _value_option(value: Any) -> str:
-    """Return a value in the syntax of --set, such that it is parsed as exactly the same value.
-
-    Text is returned without quotes if it is parsed as text without them.
-    """
-    if isinstance(value, str) and _reads_as(value, value):
+    """Return text that --set parses as exactly this value; it is quoted only if that is necessary."""
+    if isinstance(value, str) and _is_parsed_as(value, value):
         return value
     # a list is written without spaces, so that it stays one word if the shell ignores the quotes, as in $(…)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _reads_as(text: str, value: Any) -> bool:
-    """Whether --set parses the text as a value that is equal to `value`."""
+def _is_parsed_as(text: str, value: Any) -> bool:
     try:
         return bool(read_value(text) == value)
     except InvalidSpec:
@@ -147,7 +141,7 @@ def _reads_as(text: str, value: Any) -> bool:
 
 
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
-    """Return the limits, the table of combinations within the budget, those that just exceed it, and invalid ones.
+    """Return the limits, the combinations within the budget, some that exceed it, and the invalid ones.
 
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
@@ -164,41 +158,36 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
         if rows is not None and len(within) > rows:
             lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
-    beyond = [line for text, trial in _select_exceeding(found) for line in _miss_lines(text, trial, width)]
+    beyond = [line for text, trial in _select_exceeding(found) for line in _exceeding_lines(text, trial, width)]
     invalid = _invalid_lines(found, width)
     lines += [*beyond, *([[]] if beyond and invalid else []), *invalid]
     return lines if lines[-1] else lines[:-1]
 
 
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
-    """Return the combinations to show although they exceed the budget, each after its introductory text.
+    """Return combinations that exceed the budget, each with an introductory text.
 
-    If some combinations are within the budget, these are the first that exceed it when one spec parameter is varied
-    from the best combination; otherwise it is the combination that is nearest to the budget.
+    If no combination is within the budget, only the nearest one is returned. Otherwise, each returned combination
+    differs from the best one in a single spec parameter.
     """
     if found.within_budget:
         return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
-def _miss_lines(text: str, trial: Trial, width: int | None) -> list[Line]:
-    """Return `text`, the values of a combination, and messages about the limits that it exceeds, as lines."""
-    first, *others = _wrap_text(text + _values_text(trial.values), width)
-    lines: list[Line] = [[(first[: len(text)], "head"), (first[len(text) :], "title")]]
+def _exceeding_lines(introduction: str, trial: Trial, width: int | None) -> list[Line]:
+    first, *others = _wrap_text(introduction + _values_text(trial.values), width)
+    lines: list[Line] = [[(first[: len(introduction)], "head"), (first[len(introduction) :], "title")]]
     lines += [[(piece, "title")] for piece in others]
-    return [*lines, *(line for message in trial.broken for line in _message_lines(message, width))]
+    return [*lines, *(line for message in trial.broken for line in _wrap_message(message, width))]
 
 
-def _message_lines(message: str, width: int | None) -> list[Line]:
-    """Wrap a message to indented lines that fit `width`."""
+def _wrap_message(message: str, width: int | None) -> list[Line]:
     return [[(piece, "")] for piece in _wrap_text(printable(message), width, "  ")]
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Split a text into lines that fit `width`.
-
-    Continuation lines are indented by two more blanks, and a number of bytes is never separated from its unit.
-    """
+    """Split a text into lines that fit `width`; a number of bytes is never separated from its unit."""
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
     joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
     pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
@@ -206,13 +195,14 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
-    """Group the invalid combinations by their first problem.
+    """Return two texts per problem: the invalid combinations that have it, and the problem.
 
-    Return two texts per group: its combinations (the first one, and how many more there are), and the problem.
+    Only the first problem of each combination is considered. The first text names one combination and counts the
+    others.
     """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:
-        by_problem.setdefault(_problem_text(trial), []).append(trial)
+        by_problem.setdefault(_first_problem_text(trial), []).append(trial)
     return [
         (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
         for text, (first, *others) in by_problem.items()
@@ -225,14 +215,13 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
         return []
     lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
     for names, text in groups[:_MOST_INVALID]:
-        [(first, style)], *others = _message_lines(f"{names}: {text}", width)
+        [(first, style)], *others = _wrap_message(f"{names}: {text}", width)
         split = min(len(first), 2 + len(names))  # the values are emphasised
         lines += [[(first[:split], "title"), (first[split:], style)], *others]
     return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > _MOST_INVALID else lines
 
 
-def _problem_text(trial: Trial) -> str:
-    """Return the first problem of an invalid combination, after its line in the spec if it has one."""
+def _first_problem_text(trial: Trial) -> str:
     assert trial.problem is not None
     line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
     return printable(line + trial.problem.message)
@@ -256,7 +245,10 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
 
 
 def fit_csv(found: Fit, rows: int | None) -> str:
-    """Return CSV text with exact numbers: one row per combination within the budget, best first, at most `rows`."""
+    """Return the combinations within the budget as CSV text with exact numbers, the best first.
+
+    `rows` is the maximum number of combinations (None: all).
+    """
     import csv
     from io import StringIO
 
@@ -272,7 +264,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 def fit_json(found: Fit, rows: int | None) -> str:
     """Return the result as JSON text.
 
-    Its key `fits` lists the combinations within the budget, best first, at most `rows` (None: all).
+    The key `fits` lists at most `rows` combinations within the budget (None: all), the best first.
     """
     fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
     answer = {
@@ -295,12 +287,10 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 
 def _exceeding_dict(trial: Trial) -> dict[str, Any]:
-    """Return a combination that exceeds the budget in the form in which it is written as JSON."""
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
 
 
 def _limit_dict(limit: Limit) -> dict[str, Any]:
-    """Return a limit in the form in which it is written as JSON, without the keys that are None."""
     settings = {
         "metric": limit.metric,
         "min": limit.minimum,

@@ -19,8 +19,8 @@ class Column(NamedTuple, Generic[Kind]):
     numbers must be exact, and returns the text of the cell. `right` aligns the texts to the right.
 
     If the table is too wide, the columns with the lowest `weight` are dropped first. A column of weight 9 is never
-    dropped, one of weight 0 is shown only on request. If `cut` is not 0, texts may be cut to `cut` characters; to less
-    than twice that length only if no other column can be dropped.
+    dropped, one of weight 0 is shown only on request. If `cut` is not 0, texts may be cut to that many characters.
+    Other columns are dropped before texts are cut to less than twice `cut`.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Column(NamedTuple, Generic[Kind]):
 
 
 class UnknownColumn(ValueError):
-    """A requested column does not exist; the message suggests a name or lists all names."""
+    """Raised if a requested column does not exist; the message suggests a name or lists all names."""
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
@@ -75,9 +75,9 @@ def grid(
     """
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
-    kept = list(columns) if width is None or fixed else _fit_columns(columns, widths, width)
+    kept = list(columns) if width is None or fixed else _choose_columns(columns, widths, width)
     if width is not None:
-        _narrow_columns(kept, cells, widths, width)
+        _cut_columns(kept, cells, widths, width)
     return Table(
         [column.title for column in kept],
         [column.right for column in kept],
@@ -89,8 +89,8 @@ def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
     return sum(widths[column.name] for column in columns) + len(GAP) * (len(columns) - 1)
 
 
-def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
-    """Return the columns that fit if their texts are cut; those with the lowest weight are left out."""
+def _choose_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
+    """Return the columns that fit if their texts are cut; columns with the lowest weight are dropped first."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
         for column in columns
@@ -103,10 +103,10 @@ def _fit_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width:
     return kept
 
 
-def _narrow_columns(
+def _cut_columns(
     columns: Sequence[Column[Any]], cells: dict[str, list[str]], widths: dict[str, int], width: int
 ) -> None:
-    """Cut texts so that the columns fit, if possible; the widest column that may be cut is cut first.
+    """Cut texts until the columns fit `width`, if possible; the widest column that may be cut is cut first.
 
     `cells` and `widths`, the texts and the width of each column by name, are changed in place.
     """

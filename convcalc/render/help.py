@@ -21,9 +21,9 @@ _FURTHER = {
 
 
 def topic_lines(topics: Mapping[str, str], width: int | None, only_names: bool = False) -> list[Line]:
-    """Return the list of topics with their descriptions, and further commands; with `only_names`, just the topics.
+    """Return the topics with their descriptions, then further commands.
 
-    `topics` maps each topic to its description.
+    `topics` maps each topic to its description. With `only_names`, only the names of the topics are returned.
     """
     if only_names:
         return [[(topic, "")] for topic in topics]
@@ -56,10 +56,10 @@ def render_page(markdown: str, width: int | None, color: bool) -> str:
 
 
 def _parse_markdown(text: str) -> "Markdown":
-    """Parse Markdown for rich so that code blocks are indented if they fit, never wrapped, and not highlighted.
+    """Parse Markdown for rich; code blocks are not wrapped or highlighted, and are indented if they fit.
 
-    By default, rich adds padding around code blocks and wraps them. Many are 80 columns wide, so padding would break
-    their lines in many terminals.
+    By default, rich adds padding around code blocks and wraps them. Many code blocks are 80 columns wide, so padding
+    would break their lines in many terminals.
     """
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.markdown import CodeBlock, Markdown

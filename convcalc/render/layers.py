@@ -50,9 +50,10 @@ def parse_page(kind: type[Layer]) -> Page:
 
 
 def _signature(kind: type[Layer]) -> str:
-    """Return the arguments with their defaults, required ones first, such as `out_channels, kernel_size, stride 1`.
+    """Return the arguments of a layer kind, such as `out_channels, kernel_size, stride 1`.
 
-    A no-break blank joins an argument and its default, so that both are on the same line.
+    Required arguments come first; the others are followed by their defaults. A no-break space keeps an argument and its
+    default on the same line.
     """
     parts = [
         name if key.required else f"{name}{NO_BREAK}{key.described_default().replace(' ', NO_BREAK)}"
@@ -74,7 +75,6 @@ def kinds_lines(width: int | None) -> list[Block]:
 
 
 def _family_rows(family: str, kinds: Iterable[type[Layer]]) -> list[tuple[str, str]]:
-    """Return the rows of a family in the table of kinds: its name, then each kind with its arguments."""
     return [(family, ""), *((f"  {kind.kind}", _signature(kind)) for kind in kinds)]
 
 
@@ -97,16 +97,16 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def _describe_short_form(kind: type[Layer]) -> str:
-    """Return the short form of a kind, in which only the value of its main argument is written, and its long form."""
+    """Explain the short form of a layer kind, in which only the value of its main argument is written."""
     if kind.main == "from":
         return f"- {kind.kind}: [previous, input] is - {kind.kind}: {{from: [previous, input]}}"
     return f"- {kind.kind}: … is - {kind.kind}: {{{kind.main}: …}}"
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """Return lines of at most `width` characters (None: 100) with `lead` at the left and the wrapped text next to it.
+    """Return `lead` followed by the text, which is wrapped to `width` characters (None: 100).
 
-    Continuation lines are indented to the start of the text.
+    Later lines are indented to the start of the text.
     """
     pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]

@@ -14,9 +14,10 @@ _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
 
 def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
-    """Return the legend entries for the arguments of the layers and, with `misaligned`, for the mark of such branches.
+    """Return the legend entries for the argument signs of these layers.
 
-    Each sign is shown with the shortest value it has in the layers: `p1 padding` rather than `p4-5×1 padding`.
+    An entry shows the shortest example: `p1 padding` rather than `p4-5×1 padding`. With `misaligned`, an entry for the
+    mark of misaligned branches is added.
     """
     found: dict[str, list[Sign]] = {}
     for layer in layers:
@@ -27,11 +28,11 @@ def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
 
 
 def _explain_sign(signs: list[Sign]) -> str:
-    """Return the legend entry for one sign: its shortest text, and its meanings, joined by `or` if kinds differ."""
+    """Return an entry such as `p1 padding`; if layer kinds differ in the meaning, `or` joins the meanings."""
     shortest = min((sign.text for sign in signs), key=lambda text: (len(text), text))
     return f"{shortest} {' or '.join(dict.fromkeys(sign.meaning for sign in signs))}"
 
 
 def legend_lines(signs: list[str], width: int | None) -> list[Line]:
-    """Return an empty line, then the legend on as many lines as `width` requires; no lines if `signs` is empty."""
+    """Return an empty line and the legend, wrapped to `width`; no lines if there are no entries."""
     return [[], *wrap_facts(signs, width, "dim")] if signs else []

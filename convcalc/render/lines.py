@@ -19,7 +19,7 @@ GAP = "  "
 SEPARATOR = " · "  # between facts on one line
 NO_BREAK = "\u00a0"  # a blank at which lines are not broken
 MOST_RICH_ROWS = 200
-_UNLIMITED = 1_000_000  # a width at which rich never cuts a table: `grid` has already made it fit
+_UNLIMITED = 1_000_000  # so wide that rich never cuts a table, which `grid` has already made fit
 
 _STYLES = {
     "": "",
@@ -85,7 +85,7 @@ Block = Line | Table
 
 
 def split_tables(blocks: Iterable[Block]) -> Iterator[Line]:
-    """Yield the lines of the blocks, including those of the tables."""
+    """Yield the lines of all blocks; a table is split into its lines."""
     for block in blocks:
         if isinstance(block, Table):
             yield from block.lines()
@@ -113,7 +113,7 @@ def styled_text(blocks: Sequence[Block]) -> str:
 
 
 class RichBlocks:
-    """Blocks in a form that rich can print; they are made for the width of the console when they are printed.
+    """Blocks that rich can print; `make_blocks` takes the width of the console and returns the blocks.
 
     Reports and differences return an instance from their method `__rich__`.
     """
@@ -123,12 +123,12 @@ class RichBlocks:
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "Iterator[Segment]":
         unlimited = options.update(max_width=_UNLIMITED)
-        for part in _rich_parts(self.make_blocks(options.max_width)):
+        for part in _convert_blocks(self.make_blocks(options.max_width)):
             yield from console.render(part, unlimited)
 
 
-def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
-    """Convert blocks for rich: tables of at most 200 rows to rich tables, anything else to segments of styled text."""
+def _convert_blocks(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
+    """Convert tables of at most 200 rows to rich tables, and all other blocks to segments of styled text."""
     from rich.segment import Segment, Segments
 
     styles = _rich_styles()
@@ -136,7 +136,7 @@ def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
     for block in blocks:
         if isinstance(block, Table) and len(block.rows) <= MOST_RICH_ROWS:
             yield Segments(segments)
-            yield _rich_table(block)
+            yield _convert_table(block)
             segments = []
             continue
         for line in split_tables([block]):
@@ -145,10 +145,10 @@ def _rich_parts(blocks: Sequence[Block]) -> "Iterator[Segments | RichTable]":
     yield Segments(segments)
 
 
-def _rich_table(table: Table) -> "RichTable":
+def _convert_table(table: Table) -> "RichTable":
     """Convert a table to a rich table that shows every cell unchanged.
 
-    Cells are not wrapped, and text that looks like markup, an emoji code or a link is not interpreted.
+    Cells are not wrapped. Text that looks like markup, an emoji code or a link is not interpreted.
     """
     from rich.padding import Padding
     from rich.table import Table as RichTable

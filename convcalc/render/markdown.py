@@ -8,9 +8,9 @@ from convcalc.render.lines import SEPARATOR
 
 
 def escape(text: str) -> str:
-    """Escape text so that it contains no Markdown syntax, and mentions no GitHub user.
+    """Escape all Markdown syntax in a text.
 
-    A zero-width space after every @ prevents mentions.
+    A zero-width space after every @ keeps GitHub from notifying a user with that name.
     """
     return re.sub(r"([\\`*_{}\[\]<>|#!&~$])", r"\\\1", printable(text)).replace("@", "@&#8203;")
 

@@ -37,7 +37,7 @@ def memory_lines(report: Report, suggested: list[MemorySaving], width: int | Non
 def _draw_profile(report: Report, width: int | None) -> list[Line]:
     """Return a bar chart of the bytes that are live while each layer runs, from the first layer to the last.
 
-    If there are more layers than characters in a line, each bar stands for several layers and shows their maximum.
+    If a line is too short for one bar per layer, each bar shows the maximum over several layers.
     """
     live = report.liveness.live
     label = max(len(format_bytes(report.totals.peak_memory)), 3)
@@ -60,7 +60,7 @@ def _draw_profile(report: Report, width: int | None) -> list[Line]:
 
 
 def _draw_pointer(name: str, column: int, across: int) -> list[str]:
-    """Return an arrow that points up at the bar with index `column`, with `name` next to it or, if too wide, below it.
+    """Return an arrow below the bar with index `column`, and `name` next to the arrow or below it.
 
     `across` is the width of the chart in characters.
     """
@@ -78,7 +78,7 @@ def _pick_character(value: int, top: int, row: int) -> str:
 
 
 def _peak_lines(report: Report, width: int | None) -> list[Block]:
-    """Return a line with the peak, and a table of the tensors that are live there, the largest first."""
+    """Return the peak, and a table of the tensors that are live at the peak, the largest first."""
     network, total = report.network, report.totals
     peak = f"{total.peak_memory:,} B"
     line: Line = [("peak ", "head"), (peak, "title"), (f" ({format_bytes(total.peak_memory)}) at {total.peak_at}", "")]
@@ -92,7 +92,7 @@ def _peak_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def _training_lines(report: Report, width: int | None) -> list[Block]:
-    """Return a line with the training memory, and a table of its parts; `?` for integers, which have no gradients."""
+    """Return training memory and its parts; unknown for integers, because they have no gradients."""
     found = report.training()
     parts = (
         ("saved for backward", found.saved_for_backward),
@@ -116,7 +116,6 @@ def _training_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def _suggestion_lines(report: Report, suggested: list[MemorySaving], width: int | None) -> list[Block]:
-    """Return a table of the suggestions, each with the peak that would result."""
     if not suggested:
         return [[], [("no change that was tried lowers the peak", "dim")]]
     changes = [suggestion.peak / report.totals.peak_memory - 1 for suggestion in suggested]

@@ -14,9 +14,9 @@ ERASE = "\r\x1b[2K"
 
 
 def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
-    """Yield the items unchanged, and show on the stream how many of the `total` items have been yielded.
+    """Yield the items unchanged, and show on a terminal how many of them have been yielded.
 
-    `what` is the plural noun for the items.
+    `total` is the number of items, and `what` is a plural noun for them.
     """
     due, drawn = monotonic() + PATIENCE, False
     try:

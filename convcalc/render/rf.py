@@ -33,10 +33,10 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
     """Return a table with one row per layer, which shows how the receptive field grows.
 
-    Its columns are the receptive field, the jump (cumulative stride), the centre of the first position's field, the
-    share of the middle position's field beyond the border of the input, and a bar that compares the field with the
-    input.
-    Layers that do not change the receptive field are left out, unless `every` is true.
+    Each row has the receptive field, the jump (cumulative stride), and the centre of the first position's receptive
+    field. The column `border` has the share of the middle position's receptive field that lies outside the input. A bar
+    compares the size of the receptive field with that of the input. Layers that do not change the receptive field are
+    left out, unless `every` is true.
     """
     size = input_size(report.network)
     if not size:
@@ -64,7 +64,7 @@ def _choose_layers(report: Report, every: bool) -> list[int]:
 
 
 def _covers_input(field: FieldReport, size: tuple[int, ...]) -> bool:
-    """Whether the receptive field of every position is at least as large as the input, which has the given size."""
+    """Return whether the receptive field of every position is at least as large as an input of this size."""
     least = field.size_min or field.size
     return least is not None and all(seen >= length for seen, length in zip(least, size, strict=True))
 
@@ -80,12 +80,15 @@ def _cell_texts(report: Report, index: int) -> tuple[str, ...]:
         field_text(layer),
         jump_text(layer),
         centers,
-        _border_text(report, index),
+        _outside_text(report, index),
     )
 
 
-def _border_text(report: Report, index: int) -> str:
-    """Return which percentage of the middle position's receptive field is beyond the input; empty if 0 or unknown."""
+def _outside_text(report: Report, index: int) -> str:
+    """Return the share of the middle position's receptive field that lies outside the input.
+
+    The text is empty if the share is 0 or unknown.
+    """
     try:
         share = find_region(report, index, middle_position(report, index)).outside
     except NoRegion:
@@ -98,10 +101,10 @@ def _percent_text(share: Ratio) -> str:
 
 
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
-    """Return the title and the bars (one per receptive field) of a column that is at most `room` characters wide.
+    """Return the title of the bar column, followed by one bar per receptive field.
 
-    `size` is that of the input. A mark follows the first bar whose field covers the input. If `room` is too small, all
-    texts are empty.
+    `size` is the size of the input. The first receptive field that covers the input is marked. If `room` characters are
+    too few for bars, all texts are empty.
     """
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))
@@ -118,9 +121,9 @@ def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> lis
 
 
 def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> str:
-    """Return a bar for the size of a receptive field as a share of the input size, on the axis with the largest share.
+    """Return a bar for the ratio of receptive field to input, on the axis with the largest ratio.
 
-    A full bar has `length` characters. An arrow is added if the field is larger than the input; `?` means unknown.
+    A bar of `length` characters stands for a ratio of 1. `▸` is added if the ratio is larger; `?` means unknown.
     """
     if field.size is None:
         return "?"
@@ -129,10 +132,10 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 
 
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
-    """Return the cells of each row, the first of which has the titles, and the number of characters left for bars.
+    """Return the rows without the columns that are dropped to fit `width`, and the width left for bars.
 
-    Columns are dropped until bars of the usual length fit. If these still do not fit, names are cut to make room for
-    bars of the minimum length, unless the names would become too short.
+    The first row has the titles. Columns are dropped until bars of the usual length fit. If that is not enough, names
+    are cut to make room for short bars, unless the names would become too short.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -160,9 +163,9 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
 
 
 def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
-    """Return figures about the region that one position sees, `seen`, and a drawing of it over the input.
+    """Return facts about the input region on which one position depends, and a drawing of that region.
 
-    `index` is that of the layer.
+    `index` is the index of the layer, and `seen` is the region.
     """
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
@@ -200,16 +203,18 @@ def _interval_text(interval: Interval) -> str:
 def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: int | None) -> list[Line]:
     """Draw a region over the last two axes of the input, with a legend below.
 
-    The input is drawn as dots, and the region dark within the input and light beyond it. Each character stands for a
-    range of positions, and is drawn as part of the region if any of these positions is.
+    The input is drawn as dots. The region is drawn dark inside the input and light outside it. A character that stands
+    for several positions is part of the region if one of them is.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
         plane = [((0, 0), 1), *plane]
     (rows, height), (columns, length) = plane
     across = max(min(_WIDEST, (width or _WIDEST) - 2), 1)
-    marks_across = [_mark_tick(tick, columns, length) for tick in _split_axis(columns, length, across)]
-    marks_down = [_mark_tick(tick, rows, height) for tick in _split_axis(rows, height, _TALLEST if height > 1 else 1)]
+    marks_across = [_find_overlaps(covered, columns, length) for covered in _divide_axis(columns, length, across)]
+    marks_down = [
+        _find_overlaps(covered, rows, height) for covered in _divide_axis(rows, height, _TALLEST if height > 1 else 1)
+    ]
     lines: list[Line] = []
     for down in marks_down:
         text = "".join(_pick_character(*map(all, zip(down, over, strict=True))) for over in marks_across)
@@ -223,10 +228,11 @@ def _legend_lines(across: int) -> list[str]:
     return [whole] if len(whole) <= across else parts
 
 
-class _Tick(NamedTuple):
-    """The range of positions on an axis that one character stands for, from start / parts up to stop / parts.
+class _CharacterRange(NamedTuple):
+    """The positions along an axis that one character of a drawing stands for.
 
-    The fractions keep the ranges exact if the number of positions is not a multiple of the number of characters.
+    They extend from start / parts to stop / parts. Fractions are exact even if a character does not stand for a whole
+    number of positions.
     """
 
     start: int
@@ -234,26 +240,29 @@ class _Tick(NamedTuple):
     parts: int
 
 
-def _split_axis(interval: Interval, size: int, most: int) -> list[_Tick]:
+def _divide_axis(interval: Interval, size: int, most: int) -> list[_CharacterRange]:
     """Divide an axis into at most `most` ranges of equal length, one per character of the drawing.
 
-    The axis is long enough for both `interval` and the input, which has positions from 0 to `size` - 1.
+    The axis covers the input, from 0 to `size` - 1, and `interval`, which may extend beyond the input.
     """
     low, high = min(interval[0], 0), max(interval[1], size - 1) + 1
     count = min(most, high - low)
-    starts = [low * count + (high - low) * place for place in range(count + 1)]
-    return [_Tick(start, stop, count) for start, stop in pairwise(starts)]
+    bounds = [low * count + (high - low) * place for place in range(count + 1)]
+    return [_CharacterRange(start, stop, count) for start, stop in pairwise(bounds)]
 
 
-def _mark_tick(tick: _Tick, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether a range overlaps the part of the interval within the input, the interval, and the input."""
+def _find_overlaps(covered: _CharacterRange, interval: Interval, size: int) -> tuple[bool, bool, bool]:
+    """Return whether a range overlaps the part of the region inside the input, the whole region, and the input.
+
+    `interval` is the region, and `size` is the size of the input.
+    """
     within = (max(interval[0], 0), min(interval[1], size - 1))
-    return _overlaps(tick, within), _overlaps(tick, interval), _overlaps(tick, (0, size - 1))
+    return _overlaps(covered, within), _overlaps(covered, interval), _overlaps(covered, (0, size - 1))
 
 
-def _overlaps(tick: _Tick, interval: Interval) -> bool:
-    low, high = interval[0] * tick.parts, (interval[1] + 1) * tick.parts
-    return max(tick.start, low) < min(tick.stop, high)
+def _overlaps(covered: _CharacterRange, interval: Interval) -> bool:
+    low, high = interval[0] * covered.parts, (interval[1] + 1) * covered.parts
+    return max(covered.start, low) < min(covered.stop, high)
 
 
 def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
@@ -264,9 +273,9 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 
 
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
-    """Return receptive fields as JSON text: of the layer `index`, or of all layers if it is None.
+    """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    `seen`, if not None, is the region that one position of the layer sees; it is added.
+    `seen` is the input region of one position, which is added unless it is None.
     """
     network = report.network
     found: dict[str, Any] = {
@@ -294,9 +303,9 @@ def _layer_dict(report: Report, index: int) -> dict[str, Any]:
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """Return an SVG picture of a region drawn over the last two axes of the input; one unit is one input position.
+    """Return an SVG picture of a region over the last two axes of the input; one unit is one input position.
 
-    `index` is that of the layer, which is named in the title.
+    `index` is the index of the layer, which is named in the title.
     """
     size = input_size(report.network)
     intervals = seen.unclipped or tuple((0, -1) for _ in size)

@@ -18,10 +18,11 @@ _SUMMED = (*COUNTS, "weight_memory", "activation_memory")
 
 
 class Row(NamedTuple):
-    """A row of the table: a layer, or a scope with the sums over its layers; unknown figures are None.
+    """A row of the table: a layer, or a scope with the sums over its layers; unknown values are None.
 
-    `is_group` is true only for an open scope. `label` is the name without the part that the rows above already show,
-    and `indent` is the number of open scopes around the row. `what` describes the layer or folded scope.
+    `is_group` is true only for an open scope, whose layers follow in rows of their own. `indent` is the number of open
+    scopes that contain the row, and `label` is the name without the names of these scopes. `what` describes the layer
+    or the folded scope.
     """
 
     name: str
@@ -42,10 +43,10 @@ class Row(NamedTuple):
     layer: Layer | None = None
 
 
-class _Sums:
-    """Sums of a figure over ranges of layers.
+class _RangeSums:
+    """Computes the sum of a metric over any range of layers in constant time.
 
-    Each takes constant time, because the sums over the first n layers are precomputed for every n.
+    For this, the sums over the first n layers are computed once for every n.
     """
 
     def __init__(self, figures: Sequence[int | None]) -> None:
@@ -53,14 +54,14 @@ class _Sums:
         self.unknown = [0, *accumulate([figure is None for figure in figures])] if None in figures else None
 
     def between(self, start: int, stop: int) -> int | None:
-        """Return the sum over the layers with indexes from `start` to `stop` - 1; None if any figure is unknown."""
+        """Return the sum over the layers `start` to `stop` - 1; None if the value of any of them is unknown."""
         if self.unknown is not None and self.unknown[start] != self.unknown[stop]:
             return None
         return self.known[stop] - self.known[start]
 
 
-def _choose_basis(report: Report) -> str:
-    """Return the figure on which the column `share` is based: `macs`, or `flops` if the network has no MACs."""
+def _choose_share_figure(report: Report) -> str:
+    """Return the metric for the column `share`: `macs`, or `flops` if there are no MACs."""
     return "flops" if report.totals.macs == 0 else "macs"
 
 
@@ -70,7 +71,7 @@ def _compute_share(part: int | None, whole: int | None) -> float | None:
 
 def layer_rows(report: Report) -> list[Row]:
     """Return one row per layer, labelled with its full name, and no rows for scopes."""
-    basis = _choose_basis(report)
+    basis = _choose_share_figure(report)
     whole = getattr(report.totals, basis)
     return [layer_row(layer, layer.name, 0, _compute_share(getattr(layer, basis), whole)) for layer in report.layers]
 
@@ -103,14 +104,14 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
 def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
     """Return the rows of layers and scopes as a tree.
 
-    A scope whose layers are more than `depth` levels deep (None: unlimited) is folded into one row.
+    Layers more than `depth` levels deep (None: unlimited) are folded: one row stands for all layers of their scope.
     """
-    basis = _choose_basis(report)
+    basis = _choose_share_figure(report)
     whole = getattr(report.totals, basis)
-    sums = {name: _Sums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
+    sums = {name: _RangeSums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
     rows: list[Row] = []
     shown: list[Group] = []
-    for item in _list_visible(report, depth):
+    for item in _list_tree_items(report, depth):
         while shown and shown[-1].stop <= (item if isinstance(item, int) else item.start):
             shown.pop()
         if isinstance(item, int):
@@ -124,14 +125,14 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the rows of `tree_rows` except open scopes, not indented and labelled with full names."""
+    """Return the rows of `tree_rows` without open scopes; the remaining rows have full names and are not indented."""
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
 
 
-def _list_visible(report: Report, depth: int | None) -> Iterator[Group | int]:
-    """Yield, in the order of the rows, the scopes and the indexes of the layers that have a row in the tree."""
+def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]:
+    """Yield, in the order of the rows, each scope that has a row and the index of each layer that has one."""
     groups = iter((*report.groups, None))
     group = next(groups)
     index = 0
@@ -142,14 +143,14 @@ def _list_visible(report: Report, depth: int | None) -> Iterator[Group | int]:
             continue
         if group.stop > index:
             folded = _is_folded(group, depth)
-            if folded or not _is_only_numbering(group):
+            # an open repeat or branch has no row, because it only adds a number to names
+            if folded or not _is_repeat_or_branch(group):
                 yield group
             index = group.stop if folded else index
         group = next(groups)
 
 
 def _is_folded(group: Group, depth: int | None) -> bool:
-    """Whether the layers of a scope are more than `depth` levels deep (None: unlimited), so that it is folded."""
     return depth is not None and group.name.count(".") + 1 >= depth
 
 
@@ -161,25 +162,25 @@ def count_levels(report: Report) -> int:
 def choose_depth(report: Report, most: int, nested: bool = True) -> int | None:
     """Return the largest depth (at least 1) at which the tree has at most `most` rows.
 
-    Return None if the whole tree fits, or if folding would not save any rows. Open scopes count as rows only if
+    Return None if the whole tree fits, or if folding would not save any rows. Open scopes are counted as rows only if
     `nested` is true.
     """
 
     def count_rows(depth: int | None) -> int:
-        items = _list_visible(report, depth)
+        items = _list_tree_items(report, depth)
         return sum(nested or isinstance(item, int) or _is_folded(item, depth) for item in items)
 
     every = count_rows(None)
     if every <= most:
         return None
     depth = 1
-    while count_rows(depth + 1) <= most:  # ends: a greater depth gives more rows, and not all of them fit
+    while count_rows(depth + 1) <= most:  # ends, because the whole tree has more rows than `most`
         depth += 1
     return depth if count_rows(depth) < every else None
 
 
 def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
-    """Return at most `most_rows` rows, and a note on what is folded or left out ("" if every layer is shown)."""
+    """Return at most `most_rows` rows, and a note on the layers that are not shown (empty if all are shown)."""
     depth = choose_depth(report, most_rows)
     rows, everything = tree_rows(report, depth), f"print(report) shows all {len(report.layers):,} layers"
     if len(rows) > most_rows:
@@ -200,14 +201,14 @@ def _group_row(
     report: Report,
     group: Group,
     shown: list[Group],
-    sums: dict[str, _Sums],
+    sums: dict[str, _RangeSums],
     folded: bool,
     whole: int | None,
     basis: str,
 ) -> Row:
-    """Return the row of a scope, folded or open, with the sums over its layers.
+    """Return the row of a scope, with the sums over its layers.
 
-    `shown` are the open scopes around it, and `whole` is the total of the figure `basis`, of which the row has a share.
+    `shown` are the open scopes that contain it. `basis` is the metric for the column `share`, and `whole` is its total.
     """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]
@@ -235,15 +236,14 @@ def _tensor_field(report: Report, tensor: int) -> FieldReport:
     return field_report(report.fields[tensor], shape.spatial, whole)
 
 
-def _is_only_numbering(group: Group) -> bool:
-    """Whether a scope only adds a number to names, as copies and branches do; it has no row while it is open."""
+def _is_repeat_or_branch(group: Group) -> bool:
     return group.copies is not None or group.word == "branch"
 
 
 def describe_scope(group: Group, label: str) -> str:
     """Return the description of a folded scope, such as `bottleneck × 3, 32 layers`.
 
-    The word, here `bottleneck`, is left out if the label of the scope begins with it.
+    The first word (`bottleneck`) is left out if `label` begins with it.
     """
     layers = group.stop - group.start
     counted = f"{layers} {'layer' if layers == 1 else 'layers'}"

@@ -10,10 +10,7 @@ from convcalc.render.lines import Block, Line
 
 
 def rule_list_lines(rules: Sequence[type[Rule]], width: int | None) -> list[Block]:
-    """Return two tables: the rules that are on by default, then the opt-in ones.
-
-    They fit `width` characters (None: unlimited).
-    """
+    """Return a table of the rules that are on by default, and one of the opt-in rules, fitted to `width`."""
     lines: list[Block] = []
     names = max((len(rule.name) for rule in rules), default=0)  # both tables have columns of the same width
     for title, default in (("on by default", True), ("opt-in, with --select", False)):

@@ -47,10 +47,10 @@ def table(
     rows = sort_rows(report, sort, depth) if sort else tree_rows(report, depth)
     everything = f"--depth all shows {len(report.layers):,} layers"
     note = describe_fold(report, depth, everything) if fold and depth is not None else ""
-    return _table_lines(report, rows, note, columns, width, exact)
+    return _report_lines(report, rows, note, columns, width, exact)
 
 
-def _table_lines(
+def _report_lines(
     report: Report,
     rows: Sequence[Row],
     note: str,
@@ -58,7 +58,6 @@ def _table_lines(
     width: int | None = None,
     exact: bool = False,
 ) -> list[Block]:
-    """Return the heading, a table of these rows with its legend, the note ("" for none), and the totals."""
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     legend = legend_lines(list_row_signs(rows, found.titles), width)
     notes: list[Line] = [[(note, "dim")], []] if note else []
@@ -66,7 +65,7 @@ def _table_lines(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return the legend entries that explain the signs in these rows, for the columns with these titles."""
+    """Return the legend entries that explain the marks in these rows, for the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))
@@ -81,13 +80,13 @@ def report_repr(report: Report) -> str:
     from shutil import get_terminal_size
 
     rows, note = fold_rows(report, MOST_ROWS)
-    return plain_text(_table_lines(report, rows, note, width=get_terminal_size().columns)).rstrip("\n")
+    return plain_text(_report_lines(report, rows, note, width=get_terminal_size().columns)).rstrip("\n")
 
 
 def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
     """Return the rows of layers, and of scopes folded at `depth`, sorted by the column named `sort`.
 
-    Numbers are sorted in descending order, after unknown ones; text is sorted in ascending order.
+    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order.
     """
     rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)
@@ -105,7 +104,7 @@ def _style_of(row: Row, column: Column[Row]) -> str:
 
 
 def network_lines(network: Network, width: int | None) -> list[Line]:
-    """Return the name, the number of layers and the inputs of a network, on a single line if that fits `width`."""
+    """Return the name, number of layers and inputs of a network, on one line if that fits `width`."""
     name, count = printable(network.name), len(network.nodes)
     inputs = [f"{of} {shape}" for of, shape in network.inputs.items()]
     [(first, _)], *others = wrap_facts([name, f"{count:,} layer{'' if count == 1 else 's'}", *inputs], width)
@@ -162,7 +161,10 @@ def _short_text(count: int | None, meaning: str = "") -> str:
 
 
 def unknown_costs(report: Report) -> str:
-    """Return a text that names the first layers whose MACs, FLOPs or both are unknown; both are called the cost."""
+    """Return a text that names the layers with unknown costs, such as `the MACs of conv1, conv2, conv3 and 3 more`.
+
+    If both the MACs and the FLOPs of a layer are unknown, the text says `the cost` instead of `the MACs`.
+    """
     names: dict[str, list[str]] = {}
     for layer in report.uncounted:
         what = "the MACs" if layer.flops is not None else "the FLOPs" if layer.macs is not None else "the cost"

@@ -55,7 +55,6 @@ def problems_json(errors: Sequence[InvalidSpec]) -> str:
 
 
 def _problem_dict(problem: Problem, file: str | None) -> dict[str, Any]:
-    """Return a problem in the form in which it is written as JSON; its lines and columns are None if unknown."""
     span = problem.span
     return {
         "file": file,

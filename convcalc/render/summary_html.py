@@ -84,7 +84,10 @@ def _total_html(line: Line) -> str:
 
 
 def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the text of the column `what` for each row; open scopes, which the reader can fold, get one as well."""
+    """Yield the text of the column `what` for each row.
+
+    Open scopes have a text too, because the reader can fold them.
+    """
     groups = {group.name: group for group in report.groups}
     for row in rows:
         yield describe_scope(groups[row.name], row.label) if row.is_group else row.what
@@ -95,7 +98,7 @@ def _texts(row: Row) -> list[str]:
 
 
 def _measure_columns(rows: Sequence[Row]) -> str:
-    """Return the widths of all columns as a value for the CSS property `grid-template-columns`."""
+    """Return the widths of all columns for the CSS property `grid-template-columns`."""
     table = [[column.title for column in _COLUMNS], *map(_texts, rows)]
     widths = [max(map(len, texts)) for texts in zip(*table, strict=True)]
     widths[0] = max((len(row.label) + 2 * row.indent + 2 * row.is_group for row in rows), default=0)
@@ -103,13 +106,13 @@ def _measure_columns(rows: Sequence[Row]) -> str:
 
 
 def _choose_open_indent(rows: Sequence[Row]) -> int:
-    """Return the largest indent (at least 0) such that at most 60 rows have that indent or a smaller one."""
+    """Return the largest indent for which at most 60 rows have that indent or a smaller one; at least 0."""
     visible = accumulate(count for _, count in sorted(Counter(row.indent for row in rows).items()))
     return max(sum(1 for count in visible if count <= _MOST_OPEN) - 1, 0)
 
 
 def _table_html(rows: Iterable[Row], open_indent: int) -> Iterator[str]:
-    """Yield the HTML of the rows; the rows of a scope, which have a larger indent, are inside its `<details>`.
+    """Yield the HTML of the rows, with the rows of each scope in a `<details>` element.
 
     Scopes with an indent below `open_indent` are unfolded at first.
     """
@@ -148,7 +151,7 @@ def _side(right: bool) -> str:
 
 
 def _share_html(share: float | None) -> str:
-    """Return a share as a percentage and a bar of at most 16 characters; empty if it is 0, `?` if it is unknown."""
+    """Return a percentage and a bar of at most 16 characters; empty for 0, and `?` if the share is unknown."""
     if share is None:
         return "?"
     return f'{share:6.1%}<i class="bar" style="width: {16 * share:.2f}ch"></i>' if share else ""

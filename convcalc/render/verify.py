@@ -34,7 +34,7 @@ def verification_lines(found: list[Verification], width: int | None) -> list[Blo
     table = Table(
         [titles[column] for column in columns],
         [column in _FIRST_TO_GO for column in columns],
-        [[_style_cell(row, column, widths[0]) for column in columns] for row in rows[1:]],
+        [[_make_cell(row, column, widths[0]) for column in columns] for row in rows[1:]],
     )
     return [table, *(line for network in found for line in _difference_lines(network))]
 
@@ -59,15 +59,14 @@ def _count_text(count: int | None) -> str:
 
 
 def _verdict_text(network: Verification) -> str:
-    """Return `agrees` or the number of differences; if some layers could not be compared, also their number."""
+    """Return the result for a network, such as `agrees` or `2 differ, 1 unknown` (not comparable)."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
     return f"{text}, {unknown} unknown" if unknown else text
 
 
-def _style_cell(row: tuple[str, ...], column: int, name_width: int) -> Styled:
-    """Return the text of a cell and its style; the name of a network is cut to `name_width` characters."""
+def _make_cell(row: tuple[str, ...], column: int, name_width: int) -> Styled:
     text = row[column]
     if column == 0:
         return shorten(text, name_width), ""
@@ -104,7 +103,7 @@ def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
 
 
 def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """Return a figure as computed by convcalc and by `source`, such as `params 104 here, 112 in PyTorch`."""
+    """Return convcalc's value and the other value of a figure as text, such as `params 104 here, 112 in PyTorch`."""
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
@@ -113,7 +112,7 @@ def _figures_dict(of: MeasuredFigures) -> dict[str, Any]:
 
 
 def _value_text(figure: Any) -> str:
-    """Return a figure, which is a shape, a list of shapes, or a count (`?` if unknown), as text."""
+    """Return a figure as text; it is a shape, a list of shapes, or a count (None: unknown)."""
     if isinstance(figure, list) and figure and not isinstance(figure[0], int):
         return ", ".join(map(_value_text, figure))
     return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else _count_text(figure)
@@ -143,7 +142,7 @@ def _whole_dict(network: Verification) -> dict[str, Any]:
 
 
 def _layer_dict(layer: ComparedLayer, source: str) -> dict[str, Any]:
-    """Return a layer in the form in which it is written as JSON; its figures are None on a side that lacks it."""
+    """Return a layer as JSON data; figures are None if convcalc or `source` does not have the layer."""
     ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
     return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}

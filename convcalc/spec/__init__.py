@@ -2,7 +2,7 @@
 
 A spec passes through four stages:
 
-1. files.py, source.py and tree.py read the text into a `Document`: plain values with their places in the text.
+1. files.py, source.py and tree.py read the text into a `Document`: plain values with their positions in the text.
 2. compile.py, blocks.py and values.py compile entries, blocks and expressions, before any shape is known.
 3. expand.py expands the entries into the layers of a `Draft`, the unfinished network. For this, resolve.py evaluates
    expressions and finds the layers that names refer to, layer_maker.py makes single layers, bind.py evaluates the

@@ -24,9 +24,9 @@ class BlockBinder:
         self.reporter = reporter
 
     def bind_block(self, expansion: Expansion, block: Block, scope: Scope) -> Use:
-        """Set up a scope for one use of a block, with the block's inputs and parameters, and return the use.
+        """Add the inputs and parameters of one use of a block to its scope, and return them as a `Use`.
 
-        The scopes around the use of the block are not visible inside it. Raises UnknownValue after reporting a mistake.
+        Names outside of the block are not visible in this scope. Raises UnknownValue after reporting a mistake.
         """
         if block.broken:
             raise UnknownValue
@@ -38,7 +38,7 @@ class BlockBinder:
         return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
-        """Make the block's inputs available under their names, if they have names.
+        """Let the entries of the block refer to its inputs by name, if the inputs have names.
 
         Raises UnknownValue after reporting a wrong number of inputs.
         """
@@ -55,9 +55,9 @@ class BlockBinder:
                 scope.places[name] = Place("input", (*block.path, "inputs", index), (scope.inputs[index],))
 
     def _evaluate_parameters(self, expansion: Expansion, block: Block) -> dict[str, Any]:
-        """Return the values of a block's parameters by name; a value is UNKNOWN if it cannot be evaluated."""
+        """Return the values of the block's parameters by name; a value that cannot be evaluated is UNKNOWN."""
         if expansion.entry.dynamic:
-            self._check_names(expansion, block)
+            self._check_argument_names(expansion, block)
         variables: dict[str, Any] = {}
         for name in block.parameters:
             try:
@@ -67,9 +67,9 @@ class BlockBinder:
         return variables
 
     def _evaluate_parameter(self, expansion: Expansion, block: Block, name: str, above: dict[str, Any]) -> Any:
-        """Return the value of a parameter: the argument if one is given, otherwise the default.
+        """Return the value of the argument if one is given, otherwise the value of the default.
 
-        The default can use the values in `above`: those of the parameters declared before this one.
+        The default can use `above`, the values of the parameters declared before this one.
         """
         entry, default = expansion.entry, block.parameters[name]
         if name in entry.arguments:
@@ -83,10 +83,10 @@ class BlockBinder:
             return self.resolver.evaluate(default, (*block.path, "params", name), inside)
         return UNKNOWN if default is None else default
 
-    def _check_names(self, expansion: Expansion, block: Block) -> None:
+    def _check_argument_names(self, expansion: Expansion, block: Block) -> None:
         """Report missing and unknown arguments of an entry such as `- $block: {width: 64}`.
 
-        They cannot be checked earlier: only the value of the parameter tells which block it is.
+        They cannot be checked earlier, because the block is known only when the parameter has a value.
         """
         entry = expansion.entry
         for name, default in block.parameters.items():
@@ -107,10 +107,9 @@ class BlockBinder:
 
 
 def _make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
-    """Return the context in which a parameter's default is evaluated.
+    """Return the context in which the default of a block's parameter is evaluated.
 
-    The default can use the inputs of the block (for `$in_channels`) and `variables`, the values of the parameters
-    declared before it, but it cannot refer to layers.
+    The default can use `$in_channels` and `variables`, the parameters declared before it, but no layers.
     """
     scope = Scope("", None, (), variables, 0, False)
     scope.use_path = expansion.entry.word_path

@@ -8,30 +8,54 @@ are replaced by a single one, which names the option: `--set width=abc`.
 from collections.abc import Iterable, Sequence
 
 from convcalc.network import Network
-from convcalc.problems import InvalidSpec
-from convcalc.spec.document import Document
+from convcalc.problems import InvalidSpec, Problem, printable
+from convcalc.spec.document import Document, ModelFile
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
 
-# not the codes for shapes that do not fit and for exceeded limits: those are mistakes in the network
+# without the codes for shapes that do not fit and for exceeded limits, which are mistakes in the network itself
 _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
 
 
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
     """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
 
-    Raises InvalidSpec if the spec is wrong, WrongOverride if an override is.
+    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong, or sets a spec
+    parameter of a document that was imported from a model file.
     """
+    overrides = remove_used(document, overrides)
+    if document.model and overrides.params:
+        raise WrongOverride([_describe_unknown_params(document, document.model, overrides)], document.file)
     try:
         return read_network(document, overrides)
     except InvalidSpec as error:
         raise blame_params(error, document, overrides, tuple(overrides.params)) from None
 
 
+def remove_used(document: Document, overrides: Overrides) -> Overrides:
+    """Return the overrides without the parameters with which a model file was read."""
+    used = document.model.parameters if document.model else ()
+    return overrides.with_params({name: value for name, value in overrides.params.items() if name not in used})
+
+
+def _describe_unknown_params(document: Document, model: ModelFile, overrides: Overrides) -> Problem:
+    given = ", ".join(map(overrides.param_option, overrides.params))
+    if model.parameters:
+        available = f"available: {', '.join(model.parameters)}"
+        return make_override_problem(f"{given}: {model.format} has no such parameter", available)
+    advice = advise_import(document, "and add params: to it")
+    return make_override_problem(f"{given}: {model.format} has no spec parameters", advice)
+
+
+def advise_import(document: Document, then: str) -> str:
+    """Return the advice to write the spec of a model file and `then` to do what is possible only with a spec."""
+    return f"run convcalc import {printable(document.file or 'FILE')} -o net.yaml, {then}"
+
+
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
     """Return an error about the values of the named spec parameters if they are the cause, otherwise `error` itself.
 
-    `names` are spec parameters whose values were given from outside.
+    The values of the spec parameters `names` were given from outside.
     """
     if isinstance(error, WrongOverride):
         return error
@@ -42,10 +66,10 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the names of the spec parameters whose given values make the spec invalid.
+    """Return the spec parameters in `names` whose values, given from outside, make the spec invalid.
 
-    If the spec is valid without the value of one of them, return only that name. Otherwise, return all names if the
-    spec is valid without all the values, else (). Shapes that do not fit are never blamed on a value.
+    This is a single parameter if the spec is valid without its given value, otherwise all of `names` if the spec is
+    valid without all given values, otherwise (). Shapes that do not fit are never blamed on a value.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
@@ -54,7 +78,7 @@ def _find_wrong_params(
 
 
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Whether the spec is valid without the values given for `names`, apart from required parameters in `names`."""
+    """Return whether the spec is valid without these values; required parameters may then have no value."""
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))
@@ -67,7 +91,7 @@ def _is_valid_without(names: Iterable[str], document: Document, overrides: Overr
 def _describe_wrong_values(
     error: InvalidSpec, names: Sequence[str], document: Document, overrides: Overrides
 ) -> WrongOverride:
-    """Return one error for all wrong values: what was given, and the first problem that it causes in the spec."""
+    """Return one error that shows all the given values and the first problem that they cause in the spec."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     message = f"{given}: {problem.message} (first used at {error.place(problem)})"

@@ -15,7 +15,7 @@ from convcalc.spec.values import ValueCompiler
 
 
 class BlockCompiler:
-    """Compiles the written blocks of one document; their layers are compiled like any other entries."""
+    """Compiles the blocks of one document."""
 
     def __init__(self, problems: Problems, values: ValueCompiler, entries: EntryCompiler) -> None:
         self.problems = problems
@@ -25,7 +25,7 @@ class BlockCompiler:
     def compile_blocks(self, written: Any, names: frozenset[str]) -> dict[str, Block]:
         """Return the compiled blocks by name.
 
-        `written` is the value of the key blocks, `names` are the spec parameters that blocks can use.
+        `written` is the value of the top-level key `blocks`, and `names` are the spec parameters that blocks can use.
         """
         blocks: dict[str, Block] = {}
         if written is UNKNOWN or written is None:
@@ -43,7 +43,6 @@ class BlockCompiler:
         return blocks
 
     def _check_block_name(self, name: str, path: Path) -> None:
-        """Report a block name that is invalid or reserved."""
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid block name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
@@ -51,7 +50,7 @@ class BlockCompiler:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def _compile_block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """Return one compiled block; mistakes are reported, and mark it as broken if it cannot be used."""
+        """Return the compiled block. Mistakes are reported; `broken` is set if they make the block unusable."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
@@ -76,7 +75,7 @@ class BlockCompiler:
                     on_key=True,
                 )
         own = self._compile_parameters(block, definition.get("params"), (*path, "params"), visible.names)
-        self._compile_inputs(block, definition.get("inputs"), (*path, "inputs"))
+        self._compile_input_names(block, definition.get("inputs"), (*path, "inputs"))
         if "layers" not in definition:
             self.problems.add(path, f"the block {shorten(name)} has no layers", "CV012", on_key=True)
             block.broken = True
@@ -88,7 +87,7 @@ class BlockCompiler:
         return block
 
     def _compile_parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
-        """Add the parameters to a block, with their compiled defaults, and return their names.
+        """Add the parameters and their compiled defaults to the block, and return their names.
 
         A default can use `names`, which are the spec parameters, and the block's own parameters declared before it.
         """
@@ -105,8 +104,8 @@ class BlockCompiler:
             seen.add(name)
         return frozenset(block.parameters)
 
-    def _compile_inputs(self, block: Block, written: Any, path: Path) -> None:
-        """Set the names of a block's inputs if it declares `inputs`; otherwise, it has one input without a name."""
+    def _compile_input_names(self, block: Block, written: Any, path: Path) -> None:
+        """Set the names of the block's inputs; a block without `inputs` has one input without a name."""
         if written is None or written is UNKNOWN:
             return
         if not isinstance(written, list) or not written or not all(isinstance(name, str) for name in written):

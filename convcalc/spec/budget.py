@@ -27,9 +27,9 @@ PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("lay
 
 
 def read_quantity(metric: str, value: Any, name: str = "") -> int:
-    """Return the integer that a written quantity stands for, such as 5,000,000 for `5M`; memory is in bytes.
+    """Return the integer for a written quantity, such as 5,000,000 for `5M`; memory is in bytes.
 
-    Raises Flaw if it is invalid; the message refers to it by `name`, such as `--max-params`, or else by the metric.
+    Raises Flaw if it is invalid; the message calls it `name`, such as `--max-params`, or by default the metric.
     """
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -51,7 +51,7 @@ def read_quantity(metric: str, value: Any, name: str = "") -> int:
 def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
     """Return the minimum and maximum of a limit, each None if it is not given. Raises Flaw if the limit is invalid.
 
-    A limit is written as a maximum (except for receptive_field), or as a mapping with min, max or both.
+    A limit is written as a maximum or as a mapping with min, max or both; receptive_field allows only the mapping.
     """
     if not isinstance(value, dict):
         if metric == "receptive_field":
@@ -76,10 +76,10 @@ def _read_bounds(metric: str, value: Any) -> tuple[int | None, int | None]:
 
 
 def read_limit(metric: str, value: Any, path: Path, output: str | None = None, pattern: str | None = None) -> Limit:
-    """Return the limit of one metric, written as `value`. Raises Flaw if it is invalid.
+    """Return the limit of one metric, written as `value`. Raises Flaw if the value is invalid.
 
-    `output` names the output that the limit applies to, None for all; `pattern` is that of the layer names that a
-    limit per layer applies to.
+    `output` is the name of the output that the limit applies to, None for all outputs. For a limit per layer, `pattern`
+    is a glob that the names of the layers must match, such as `head.*`.
     """
     if metric == "output_shape":
         sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
@@ -113,7 +113,7 @@ def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: 
 def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
     """Return the limits for the layers whose names match a pattern such as `head.*`. Raises Flaw if one is invalid.
 
-    `names` are the names of all layers, None if they are unknown; if they are known, one of them must match.
+    `names` are the names of all layers, None if they are unknown. If they are known, at least one must match.
     """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
         raise Flaw(f"the pattern {show(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
@@ -140,7 +140,7 @@ class BudgetReader:
     def read_budget(self, root: dict[str, Any], names: list[str], outputs: list[str]) -> list[Limit]:
         """Return the limits in a spec, or [] if it has no budget.
 
-        `names` are the names of all layers, `outputs` those of the network's outputs.
+        `names` are the names of all layers, and `outputs` are the names of the network's outputs.
         """
         path: Path = ("budget",)
         if "budget" not in root:
@@ -154,7 +154,7 @@ class BudgetReader:
         limits: list[Limit] = []
         for metric, value in written.items():
             if metric == "per_layer":
-                limits += self._read_per_layer(value, names)
+                limits += self._read_limits_per_layer(value, names)
             elif metric not in METRICS:
                 known = (*METRICS, "per_layer")
                 hint = did_you_mean(metric, known) or f"available: {', '.join(known)}"
@@ -163,21 +163,19 @@ class BudgetReader:
                     (*path, metric), f"unknown key {show(metric)} in budget", "CV010", hint, on_key=True, fix=fix
                 )
             else:
-                limits += self._read_metric(metric, value, (*path, metric), outputs)
+                limits += self._read_limits_of_metric(metric, value, (*path, metric), outputs)
         return limits
 
-    def _read_metric(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
-        """Return the limits of one metric: a single limit, or one per output if they are given by output."""
-
+    def _read_limits_of_metric(self, metric: str, value: Any, path: Path, outputs: list[str]) -> list[Limit]:
         def read(value: Any) -> list[Limit]:
             if is_per_output(metric, value):
                 return read_output_limits(metric, value, path, outputs)
             return [read_limit(metric, value, path)]
 
-        return self._read_guarded(value, path, read)
+        return self._read_or_report(value, path, read)
 
-    def _read_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Return the limits under `per_layer`, which are given for patterns of layer names."""
+    def _read_limits_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
+        """Return the limits under the key `per_layer`, which maps patterns of layer names to limits."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
@@ -188,11 +186,11 @@ class BudgetReader:
         limits: list[Limit] = []
         for pattern, value in written.items():
             place = (*path, pattern)
-            limits += self._read_guarded(value, place, partial(read_layer_limits, pattern, path=place, names=known))
+            limits += self._read_or_report(value, place, partial(read_layer_limits, pattern, path=place, names=known))
         return limits
 
-    def _read_guarded(self, value: Any, path: Path, read: Callable[[Any], list[Limit]]) -> list[Limit]:
-        """Evaluate a value and return the limits that `read` finds in it, or [] after reporting a mistake."""
+    def _read_or_report(self, value: Any, path: Path, read: Callable[[Any], list[Limit]]) -> list[Limit]:
+        """Evaluate a value and pass it to `read`; return its result, or [] after reporting a mistake."""
         try:
             return read(self.evaluate(value, path))
         except UnknownValue:

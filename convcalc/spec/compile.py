@@ -37,11 +37,12 @@ if TYPE_CHECKING:
 
 
 class Visible:
-    """What an entry can refer to: parameters (`names`), the blocks above it, and the counts of the repeats around it.
+    """The names that an entry can refer to: parameters (`names`), the blocks above it, and the counts of repeats.
 
-    `all_blocks` has the names of all blocks, including those below. `counts` has the names of the counts, outermost
-    repeat first; the count of a repeat that does not name it is called "index". `reading` has all names that the
-    entry's expressions can use. $index is one of them only inside exactly one repeat: with more, it would be ambiguous.
+    A count is the number of the current copy in a repeat. `counts` has the names of the counts, outermost repeat first;
+    a count without a name is called "index". `all_blocks` has the names of all blocks, including those below. `reading`
+    has all names that the entry's expressions can use. $index is one of them only inside exactly one repeat: with more,
+    it would be ambiguous.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -63,15 +64,15 @@ class Visible:
         self.reading = names | own
 
     def inside_repeat(self, count: str | None) -> "Visible":
-        """Return what the entries inside a repeat can refer to: the same and the repeat's count.
+        """Return the names that entries inside a repeat can refer to: these names, and the repeat's count.
 
-        `count` is the name of that count, None if it is only available as $index.
+        `count` is the name of that count; None if it is only available as $index.
         """
         return Visible(self.names, self.blocks, self.all_blocks, (*self.counts, count or "index"))
 
 
 class EntryCompiler:
-    """Compiles the written entries of one document."""
+    """Compiles the entries of one document."""
 
     def __init__(self, document: Document, problems: Problems, values: ValueCompiler) -> None:
         self.document = document
@@ -100,7 +101,7 @@ class EntryCompiler:
         line = self.document.line(path)
         if isinstance(written, str):
             entry = Entry(path, written, path, line)
-            self._compile_use(entry, {}, visible)
+            self._compile_kind_or_block(entry, {}, visible)
             return entry
         if isinstance(written, dict) and written:
             for word in LISTS:
@@ -109,10 +110,10 @@ class EntryCompiler:
             if len(written) == 1:
                 [(word, arguments)] = written.items()
                 entry = Entry(path, word, (*path, word), line)
-                self._compile_use(entry, arguments, visible)
+                self._compile_kind_or_block(entry, arguments, visible)
                 return entry
             entry = _make_broken_entry(path, line)
-            self._load_mistakes().report_crowded_entry(entry, written, visible)
+            self._import_mistake_reporter().report_crowded_entry(entry, written, visible)
             return entry
         if written is not UNKNOWN:
             example = "for example: - relu, or - conv: {out_channels: 64, kernel_size: 3}"
@@ -121,7 +122,7 @@ class EntryCompiler:
             )
         return _make_broken_entry(path, line)
 
-    def _compile_use(self, entry: Entry, arguments: Any, visible: Visible) -> None:
+    def _compile_kind_or_block(self, entry: Entry, arguments: Any, visible: Visible) -> None:
         """Set the layer kind or block of an entry from its word, and compile its arguments and options."""
         word = entry.word
         if word in visible.blocks:
@@ -132,7 +133,7 @@ class EntryCompiler:
             self._compile_dynamic_word(entry, visible)
         else:
             entry.broken = True
-            self._load_mistakes().report_unknown_word(entry, word, entry.word_path, arguments, visible)
+            self._import_mistake_reporter().report_unknown_word(entry, word, entry.word_path, arguments, visible)
         by_name = self._read_arguments(entry, arguments)
         if by_name is None:
             entry.broken = True
@@ -140,23 +141,23 @@ class EntryCompiler:
             self._compile_arguments(entry, by_name, visible)
 
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
-        """Return the written arguments and options of an entry by name; None if they are not in a valid form."""
+        """Return the arguments and options of an entry by name; None if their form is invalid."""
         if isinstance(written, dict):
             return written
         if written is None:
             return {}
         if written is UNKNOWN:
             return None
-        if has_short_form(entry.kind, written) and not _is_several_numbers(written):
+        if has_short_form(entry.kind, written) and not _is_text_of_numbers(written):
             assert entry.kind is not None
             entry.short = entry.kind.main
             return {entry.short: written}
         if not entry.broken:
-            self._load_mistakes().report_wrong_arguments(entry, written)
+            self._import_mistake_reporter().report_wrong_arguments(entry, written)
         return None
 
     def _compile_dynamic_word(self, entry: Entry, visible: Visible) -> None:
-        """Compile an entry whose layer kind is the value of a parameter, such as `- $act`."""
+        """Compile an entry with a parameter as its layer kind, such as `- $act`."""
         name = entry.word[1:]
         if not PARAMETER_NAME.fullmatch(name):
             message = f"{shorten(entry.word)} is not a layer kind"
@@ -174,7 +175,7 @@ class EntryCompiler:
         """Compile the options and arguments of an entry: first their names, then their expressions."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
-        guessed = entry.broken  # if the word is wrong, the kind is only the one that it most likely meant
+        guessed = entry.broken  # for a wrong word, the kind is only the most likely one
         given = {}
         for key, value in arguments.items():
             if key in OPTIONS:
@@ -182,7 +183,9 @@ class EntryCompiler:
             elif known is not None and key not in known:
                 message = f"{entry.word} has no argument {show(key)}"
                 place = entry.argument_path(key)
-                self._load_mistakes().report_unknown_key(place, message, [*known, *OPTIONS], arguments, entry.word)
+                self._import_mistake_reporter().report_unknown_key(
+                    place, message, [*known, *OPTIONS], arguments, entry.word
+                )
                 entry.broken = True
             elif value is None:
                 self.problems.add(entry.argument_path(key), f"{key} has no value", "CV012", on_key=True)
@@ -190,12 +193,11 @@ class EntryCompiler:
             else:
                 given[key] = self.values.compile_value(value, entry.argument_path(key), names)
         entry.arguments = given
-        entry.literal = all(_is_literal(value) for value in given.values())
+        entry.literal = all(_has_no_expression(value) for value in given.values())
         if not guessed:
             self._check_required_arguments(entry, arguments)
 
     def _check_required_arguments(self, entry: Entry, arguments: dict[str, Any]) -> None:
-        """Report required arguments that are missing."""
         if entry.kind is not None:
             required = list_required(entry.kind.keys)
         elif entry.block is not None:
@@ -207,10 +209,10 @@ class EntryCompiler:
             return
         absent = [name for name in required if name not in arguments]
         if absent:
-            self._load_mistakes().report_missing_arguments(entry, absent, arguments)
+            self._import_mistake_reporter().report_missing_arguments(entry, absent, arguments)
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """Compile one option of an entry, except `repeat`; expressions in it can use `names`."""
+        """Compile any option except `repeat`; expressions in it can use `names`."""
         if key == "repeat":
             return  # already compiled: it decides which names the other options can use
         path = entry.option_path(key)
@@ -225,7 +227,7 @@ class EntryCompiler:
         entry.options[key] = self.values.compile_value(value, path, names)
 
     def _compile_repeat(self, entry: Entry, written: dict[str, Any], visible: Visible) -> Visible:
-        """Compile the option repeat, if it is given, and return what the rest of the entry can refer to."""
+        """Compile the option `repeat`, if given, and return the names that the rest of the entry can refer to."""
         if "repeat" not in written:
             return visible
         value, path = written["repeat"], entry.option_path("repeat")
@@ -246,7 +248,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report a name for the count of a repeat that is invalid, reserved or already used."""
+        """Report the name of a repeat's count if the name is invalid, reserved or already used."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"
@@ -255,7 +257,7 @@ class EntryCompiler:
     def _compile_list_entry(
         self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
     ) -> Entry:
-        """Return a compiled entry with branches or a sequence; `word` is which of the two it is."""
+        """Return the compiled entry of branches or a sequence; `word` is "branches" or "sequence"."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = self._compile_repeat(entry, written, visible)
@@ -265,7 +267,7 @@ class EntryCompiler:
                 self._compile_option(entry, key, value, visible, names)
             elif key not in allowed:
                 message = f"{word} has no option {show(key)}"
-                self._load_mistakes().report_unknown_key((*path, key), message, allowed, written)
+                self._import_mistake_reporter().report_unknown_key((*path, key), message, allowed, written)
         if word == "sequence":
             entry.bodies = [self.compile_body(written[word], (*path, word), inside)]
             entry.broken = not isinstance(written[word], list)
@@ -296,7 +298,7 @@ class EntryCompiler:
             by_step = branches if isinstance(branches, dict) else dict(enumerate(branches))
             entry.branches = list(by_step)
             entry.bodies = [
-                self.compile_body(branch, (*path, step), visible, *_suggest_branch(step, branch))
+                self.compile_body(branch, (*path, step), visible, *_suggest_list_of_entries(step, branch))
                 for step, branch in by_step.items()
             ]
             entry.broken = not all(isinstance(branch, list) for branch in by_step.values())
@@ -306,12 +308,11 @@ class EntryCompiler:
         if entry.merge is None:
             self.problems.add(path, "branches needs merge", "CV012", "add merge: add, multiply or concat", on_key=True)
             entry.broken = True
-        elif _is_literal(entry.merge) and entry.merge not in MERGES:
-            self._load_mistakes().report_wrong_merge(entry)
+        elif _has_no_expression(entry.merge) and entry.merge not in MERGES:
+            self._import_mistake_reporter().report_wrong_merge(entry)
             entry.broken = True
 
     def _check_branch_name(self, name: str, path: Path) -> None:
-        """Report a branch name that is invalid or reserved."""
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             too_long = len(name) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
@@ -320,20 +321,20 @@ class EntryCompiler:
             message = f"{name} is reserved and cannot be the name of a branch"
             self.problems.add(path, message, "CV015", on_key=True)
 
-    def _load_mistakes(self) -> "EntryMistakes":
-        """Return the reporter of mistakes with long explanations, imported only when needed: most specs have none."""
+    def _import_mistake_reporter(self) -> "EntryMistakes":
+        """Return the reporter of mistakes; its module is imported only when it is needed."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
 
 
-def _is_several_numbers(written: Any) -> bool:
-    """Whether a value is text that consists of numbers separated by commas, such as "2, 2"."""
+def _is_text_of_numbers(written: Any) -> bool:
+    """Return whether a value is a text of numbers separated by commas, such as "2, 2"."""
     return isinstance(written, str) and "," in written and not written.strip("0123456789., +-")
 
 
-def _suggest_branch(step: str | int, branch: Any) -> tuple[str, ...]:
-    """Return a tuple with a hint if an unnamed branch is written as an entry instead of a list of entries, else ()."""
+def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
+    """Return a hint, in a tuple, if an unnamed branch is not a list of entries; otherwise ()."""
     if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
         return ()
     begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"
@@ -341,12 +342,11 @@ def _suggest_branch(step: str | int, branch: Any) -> tuple[str, ...]:
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:
-    """Return an entry that could not be read; its output is unknown."""
+    """Return an entry in place of one that could not be read; its output is unknown."""
     entry = Entry(path, "", path, line)
     entry.broken = True
     return entry
 
 
-def _is_literal(value: Compiled) -> bool:
-    """Whether a compiled value contains no expression."""
+def _has_no_expression(value: Compiled) -> bool:
     return not isinstance(value, Template | Computed) and value is not UNKNOWN

@@ -20,6 +20,7 @@ _FOREIGN_KINDS: dict[str, str] = {
     "deconvolution": "conv_transpose",
     "upconv": "conv_transpose",
     "dwconv": "depthwise_conv",
+    "deformableconv": "deform_conv",
     "pwconv": "pointwise_conv",
     "dense": "linear",
     "fc": "linear",
@@ -55,6 +56,9 @@ _FOREIGN_KINDS: dict[str, str] = {
     "zeropad": "pad",
     "zeropadding": "pad",
     "constantpad": "pad",
+    "reflectionpad": "pad",
+    "replicationpad": "pad",
+    "circularpad": "pad",
     "cropping": "crop",
     "centercrop": "crop",
     "cat": "concat",
@@ -62,9 +66,13 @@ _FOREIGN_KINDS: dict[str, str] = {
     "concatenation": "concat",
     "route": "concat",
     "shortcut": "add",
-    "sum": "add",
     "mul": "multiply",
     "view": "reshape",
+    "im2col": "unfold",
+    "col2im": "fold",
+    "transpose": "permute",
+    "reducemean": "mean",
+    "reducesum": "sum",
     "stochasticdepth": "drop_path",
     "noop": "identity",
     "sequential": "sequence",
@@ -162,17 +170,7 @@ _FOREIGN_KEYS: dict[str, str] = {
     "weights": "share",
     "tie": "share",
 }
-_UNSUPPORTED_KINDS = frozenset(
-    {
-        "rnn",
-        "transformer",
-        "deformconv",
-        "deformableconv",
-        "permute",
-        "transpose",
-        "glu",
-    }
-)
+_UNSUPPORTED_KINDS = frozenset({"rnn", "transformer"})
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
 _WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
 _ACTIVATION_KEYS = frozenset({"activation", "act", "nonlinearity"})
@@ -192,7 +190,7 @@ _INFERRED = frozenset(
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """Return the layer kind or block that a wrong word most likely means (None if that is unclear), and a hint.
+    """Return the layer kind or block that a wrong word most likely means (or None), and a hint.
 
     `known` are the names of the available layer kinds and blocks.
     """
@@ -248,15 +246,12 @@ def suggest_split(word: str) -> str:
 
 
 def is_argument(word: str) -> bool:
-    """Whether any layer kind has an argument with this name: the name is then not treated as a misspelling."""
+    """Return whether any layer kind has an argument with this name."""
     return any(word in kind.keys for kind in KINDS.values())
 
 
 def _suggest_activation(value: Any) -> str:
-    """Return the hint for an activation given as an argument, as in `conv: {activation: relu}`.
-
-    The activation must be an entry of its own; `value` is the value of the argument.
-    """
+    """Return the hint for an argument such as `activation: relu`: make the activation an entry of its own."""
     if not isinstance(value, list | dict) and value in _NO_ACTIVATION:
         return "remove it: no activation is applied by default"
     if isinstance(value, str) and value.startswith("$"):

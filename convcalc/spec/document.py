@@ -1,12 +1,12 @@
-"""Holds the values of a spec with their places in the text, and translates paths into lines and columns.
+"""Holds the values of a spec with their positions in the text, and translates paths into lines and columns.
 
-A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. A place in the text is an
-`Extent`: the index of its first character, and the index after its last character.
+A path such as ("layers", 2, "conv") leads from the root of the spec to a value or its key. An `Extent` is the part of
+the text that a value or key occupies: the index of its first character, and the index after its last character.
 """
 
 import re
 from bisect import bisect_right
-from typing import Any
+from typing import Any, NamedTuple
 
 from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span, printable
 
@@ -14,7 +14,7 @@ Extent = tuple[int, int]
 
 
 class _Unknown:
-    """A value that could not be read; the reason has already been reported."""
+    """The value of anything in the spec that could not be read; the reason has already been reported."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -24,7 +24,7 @@ UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping in a spec: a dict with the places of the mapping, its keys and its values in the text."""
+    """A mapping in a spec: a dict that also has the extents of the mapping, its keys and its values in the text."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
@@ -37,7 +37,7 @@ class Mapping(dict[str, Any]):
 
 
 class Sequence(list[Any]):
-    """A list in a spec, with the places of the list and its items in the text."""
+    """A list in a spec, which also has the extents of the list and its items in the text."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -47,10 +47,26 @@ class Sequence(list[Any]):
         self.item_extents: list[Extent] = []
 
 
+class ModelFile(NamedTuple):
+    """The model file, such as ONNX, that a document was imported from.
+
+    `format` is its format with an article, such as "an ONNX model", and `parameters` the names of the parameters with
+    which it was read, such as the scale of a YOLO. `notes` report what a spec cannot express, and
+    `outcome` says what follows from that. `remarks` say how input shapes were understood.
+    """
+
+    format: str
+    parameters: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    outcome: str = ""
+    remarks: tuple[str, ...] = ()
+
+
 class Document:
     """A spec whose YAML has been read: its values (`root`), its text, and the problems in the YAML.
 
     `quotable` is False if messages must not quote the text, because the file was reached through a symbolic link.
+    `model` is the model file that the document was imported from; None for a spec. Then there is no text.
     """
 
     def __init__(self, root: Any, file: str | None = None, text: str | None = None, quotable: bool = True) -> None:
@@ -58,6 +74,7 @@ class Document:
         self.file = file
         self.text = text
         self.quotable = quotable
+        self.model: ModelFile | None = None
         self.problems: list[Problem] = []
         self._line_starts: list[int] | None = None
 
@@ -86,15 +103,15 @@ class Document:
         return Span(line, column, end_line, end_column)
 
     def line(self, path: Path) -> int | None:
-        """Return the line, counted from 1, of the key or list item at a path; None if its place is unknown."""
+        """Return the line, counted from 1, of the key or list item at a path; None if the spec has no text."""
         extent = self.find(path, on_key=True)
         return None if extent is None else self.line_and_column(extent[0])[0]
 
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
-        """Return the extent of the value at a path, or of its key if `on_key`.
+        """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no extent.
 
-        If the path does not exist, this is the extent of the longest beginning of the path that does. `within` selects
-        a part of the value, if it is text, by its extent in that text. Return None if the root has no place.
+        If there is no value at the path, return the extent of the closest value above it. If the value is text,
+        `within` selects a part of the text by the start and end of that part.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
@@ -109,16 +126,19 @@ class Document:
             else:
                 break
         if extent is not None and within is not None and isinstance(value, str):
-            return self._inside(extent, value, within)
+            return self._find_part(extent, value, within)
         return extent
 
-    def _inside(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the extent of the part `within` of a scalar, or of the whole scalar if it is written with escapes."""
+    def _find_part(self, extent: Extent, value: str, within: Extent) -> Extent:
+        """Return the extent of a part of a scalar; `within` are the start and end of the part in `value`.
+
+        For a scalar with escape sequences, return the extent of the whole scalar, because `value` is not in the text.
+        """
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with its lines and columns, and with those of its related places, filled in."""
+        """Return the problem with `span` set, also for the related places that it mentions."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -130,7 +150,7 @@ class Document:
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """Return one error with all these problems in the order of the file, each with its line and column."""
+        """Return one error with all these problems, sorted by their lines and columns."""
         located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]
@@ -141,12 +161,12 @@ class Document:
 
 
 def _make_printable(problem: Problem) -> Problem:
-    """Return the problem with unprintable characters escaped: its message and hint may contain text of the file."""
+    """Return the problem with unprintable characters escaped, because its texts may quote the file."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
 def _remove_quotations(problem: Problem) -> Problem:
-    """Return the problem with only its title and place, so that it quotes no text of the file."""
+    """Return the problem with only its title and position, because messages must not quote the file."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

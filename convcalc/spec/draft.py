@@ -1,4 +1,4 @@
-"""Defines `Draft`: the inputs, layers and groups of a network whose entries are still being expanded.
+"""Defines `Draft`: the inputs, layers and groups of a network while its entries are being expanded.
 
 A draft also enforces the limits on the number of entries and layers.
 """
@@ -15,7 +15,7 @@ MOST_ENTRIES = 500_000
 
 
 class Draft:
-    """An unfinished network; the layers and groups added so far are in `nodes` and `groups`."""
+    """An unfinished network; `nodes` and `groups` are the layers and groups that have been added so far."""
 
     def __init__(self, problems: Problems, inputs: dict[str, Shape | None]) -> None:
         self.problems = problems
@@ -25,15 +25,15 @@ class Draft:
         self.entries = 0
 
     def count_entries(self, entries: int, path: Path) -> None:
-        """Add to the number of entries, before expanding them. Raises TooMuch if the total exceeds the limit."""
+        """Count `entries` that are about to be expanded. Raises TooMuch if the total exceeds the limit."""
         self.entries += entries
         if self.entries > MOST_ENTRIES:
             self.stop(path, f"more than {MOST_ENTRIES:,} entries")
 
     def check_coming_entries(self, entries: int, path: Path) -> None:
-        """Raise TooMuch if `entries` more would exceed the limit on entries; otherwise, do not count them.
+        """Raise TooMuch if `entries` more entries would exceed the limit, but do not count them.
 
-        `entries` is the minimum number that will be expanded, so a spec that is too large is refused early.
+        A spec that is too large is thus refused before its entries are expanded.
         """
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)
@@ -45,10 +45,10 @@ class Draft:
     def add_layer(
         self, layer: Layer, name: str, entry: Entry, tensors: Tensors, frozen: bool, owner: int | None, path: Path
     ) -> Place:
-        """Add a layer to the network and return the place that its name refers to. Raises TooMuch at the limit.
+        """Add a layer and return the `Place` that its name refers to. Raises TooMuch if there are too many layers.
 
-        `tensors` are the inputs, `path` is where the layer is written, and `owner` is the number of the node whose
-        weights it reuses (None if it has its own).
+        `tensors` are the inputs of the layer, and `path` is its path in the spec. If the layer reuses the weights of
+        another node, `owner` is the index of that node, otherwise None.
         """
         number = len(self.nodes)
         if number == MOST_LAYERS:
@@ -69,9 +69,9 @@ class Draft:
         copies: int | None = None,
         use: Use | None = None,
     ) -> None:
-        """Record a group of all layers from number `start` on: those of a block, sequence, branch or repeat.
+        """Record the layers from index `start` to the last one as a group: a block, sequence, branch or repeat.
 
-        Nothing is recorded if there are no such layers, or if they do not have exactly one output.
+        Nothing is recorded if there are no such layers, or if `outputs` is not a single tensor.
         """
         if start < len(self.nodes) and len(outputs) == 1:
             block, parameters = (None, {}) if use is None else (use.block.name, use.variables)

@@ -23,7 +23,7 @@ _COMMENT = r"(?:(?<=\s)|^)#.*"
 
 
 class Edit(NamedTuple):
-    """A replacement of the characters from `start` up to, but not including, `stop` with `text`."""
+    """An edit that replaces the characters from `start` up to, but not including, `stop` with `text`."""
 
     start: int
     stop: int
@@ -47,7 +47,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 
 
 def make_edit(document: Document, problem: Problem) -> Edit:
-    """Return the edit that applies the fix of a problem. Raises CannotEdit if it has no fix or no known place."""
+    """Return the edit that applies the fix of a problem. Raises CannotEdit if the problem has no fix or no `span`."""
     if problem.fix is None or problem.span is None or document.text is None:
         raise CannotEdit("there is nothing to change")
     action, text, relies_on = problem.fix
@@ -72,7 +72,7 @@ def _find_extent(document: Document, span: Span) -> Extent:
 def _quote_value_of_line(text: str, index: int) -> Edit:
     """Return the edit that puts quotes around the value in a `key: value` line.
 
-    `index` is that of any character in the line. Raises CannotEdit if the line does not have this form.
+    `index` is the index of any character in the line. Raises CannotEdit if the line does not have this form.
     """
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n", 1)[0]
@@ -84,25 +84,25 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
 
 
 def _check_written_once(document: Document, path: Path) -> None:
-    """Raise CannotEdit if the value at a path is used in more than one place, which an edit would change as well.
+    """Raise CannotEdit if an edit of the value at a path would also change other values of the spec.
 
-    That is the case if the value, or any collection that contains it, has an anchor, is an alias, or comes from another
+    That is so if the value, or any collection that contains it, has an anchor, is an alias, or comes from another
     mapping through `<<`.
     """
     text = document.text or ""
     for length in range(1, len(path) + 1):
         extent, parent = document.find(path[:length]), _get_value(document.root, path[: length - 1])
-        if isinstance(parent, Mapping) and _is_merged(parent, path[length - 1]):
+        if isinstance(parent, Mapping) and _comes_from_merge(parent, path[length - 1]):
             raise CannotEdit("it comes from another mapping through <<")
         if extent is not None and text[extent[0] : extent[0] + 1] in ("&", "*"):
             raise CannotEdit("an alias also uses it")
 
 
-def _is_merged(mapping: Mapping, key: str | int) -> bool:
-    """Whether a key of a mapping comes from another mapping through `<<`.
+def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
+    """Return whether a key of a mapping comes from another mapping through `<<`.
 
-    The text of such a key is not inside the mapping, or it is inside a value of the mapping. It can be recognised by
-    its place because a mapping's own keys come last, in the order of the text.
+    Merged keys come first in the dict, before the mapping's own keys, but their extents are before the mapping or after
+    one of its own keys.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
@@ -115,7 +115,7 @@ def _is_merged(mapping: Mapping, key: str | int) -> bool:
 def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
     """Raise CannotEdit unless the layer at `follower` always comes right after the layer at `path`.
 
-    An entry with a condition between the two layers, or around the second layer, can change what comes after the first.
+    An entry with a condition, between the two layers or around the second, can change which layer comes next.
     """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
@@ -128,7 +128,7 @@ def _check_unconditional(document: Document, path: Path, follower: Path) -> None
 
 
 def _is_conditional(entry: Any) -> bool:
-    """Whether an entry has a condition (`when`), or takes its layer kind from a parameter."""
+    """Return whether an entry has the option `when`, or takes its layer kind from a parameter."""
     if not isinstance(entry, Mapping):
         return isinstance(entry, str) and entry.startswith("$")
     inside = [value for value in entry.values() if isinstance(value, Mapping)]
@@ -136,9 +136,9 @@ def _is_conditional(entry: Any) -> bool:
 
 
 def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
-    """Return the edit that adds or changes an argument of a layer. Raises CannotEdit.
+    """Return the edit that adds or changes an argument of a layer. Raises CannotEdit if there is no such edit.
 
-    `path` is that of the layer kind in its entry; `value` is the new value as YAML text.
+    `path` is the path of the layer kind in its entry; `value` is the new value as YAML text.
     """
     _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
@@ -158,13 +158,17 @@ def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
         raise CannotEdit("its arguments come from an alias or from <<")
     if name in written:
         return _change_argument(written, name, value, text)
-    return _add_in_braces(written, name, value) if text[extent[0]] == "{" else _add_line(written, name, value, text)
+    return (
+        _add_argument_in_braces(written, name, value)
+        if text[extent[0]] == "{"
+        else _add_argument_line(written, name, value, text)
+    )
 
 
 def _expand_short_form(document: Document, path: Path, extent: Extent, main: str, name: str, value: str) -> Edit:
     """Return the edit that sets an argument of an entry in the short form, such as `linear: 10`.
 
-    The short form has only the value of the main argument `main`; for any other argument, `linear: 10` becomes
+    The short form has only the value of the main argument `main`. For any other argument, the result is the long form:
     `linear: {out_features: 10, bias: false}`.
     """
     text = document.text or ""
@@ -183,7 +187,6 @@ def _expand_short_form(document: Document, path: Path, extent: Extent, main: str
 
 
 def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit:
-    """Return the edit that changes the value of an argument that is already written."""
     start, stop = written.value_extents[name]
     if start < written.key_extents[name][1] or written.key_extents[name][0] < written.extent[0]:
         raise CannotEdit("the argument comes from an alias or from <<")
@@ -192,18 +195,17 @@ def _change_argument(written: Mapping, name: str, value: str, text: str) -> Edit
     return Edit(start, stop, value)
 
 
-def _add_in_braces(written: Mapping, name: str, value: str) -> Edit:
-    """Return the edit that adds an argument at the end of `{…}`."""
-    last = _find_last_end(written)
+def _add_argument_in_braces(written: Mapping, name: str, value: str) -> Edit:
+    last = _find_end_of_last_item(written)
     if last is None:
         start = written.extent[0] + 1
         return Edit(start, start, f"{name}: {value}" + (", " if written else ""))
     return Edit(last, last, f", {name}: {value}")
 
 
-def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
+def _add_argument_line(written: Mapping, name: str, value: str, text: str) -> Edit:
     """Return the edit that adds an argument on a line of its own, after the last argument."""
-    last = _find_last_end(written)
+    last = _find_end_of_last_item(written)
     if last is None:
         raise CannotEdit("its arguments come from an alias or from <<")
     start = min(written.key_extents.values())[0]
@@ -212,8 +214,8 @@ def _add_line(written: Mapping, name: str, value: str, text: str) -> Edit:
     return Edit(end, end, f"{_find_line_break(text)}{' ' * indent}{name}: {value}")
 
 
-def _find_last_end(value: Any) -> int | None:
-    """Return the index after the last item of a collection; None if it has no items or an item is an alias."""
+def _find_end_of_last_item(value: Any) -> int | None:
+    """Return the index after the last item of a collection; None if it is empty or an item is an alias."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
@@ -228,12 +230,12 @@ def _find_last_end(value: Any) -> int | None:
         return None
     extent, item, _ = max(inside, key=lambda part: part[0])
     if isinstance(item, Mapping | Items) and extent[1] == extent[0] + 1:  # a block collection: only its start is known
-        return _find_last_end(item)
+        return _find_end_of_last_item(item)
     return extent[1]
 
 
 def _find_block_end(text: str, end: int) -> int:
-    """Return the index after the last character of a block that is not blank, given the end that the parser reports.
+    """Return the index after the last non-blank character of a block; `end` is the end that the parser reports.
 
     For a block scalar, the parser reports the start of the next token, which may come after blank lines.
     """
@@ -247,8 +249,8 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
     """Return the edit that replaces the entry at `path`, such as ("layers", 3), with new entries.
 
     Each new entry is given as its lines: the first line without its dash, the others indented relative to the first.
-    Comments inside the old entry are moved above the new entries. Raises CannotEdit if the text cannot be replaced, for
-    example if the entry is in a list in brackets and a new entry has several lines.
+    Comments inside the old entry are moved above the new entries. Raises CannotEdit if that is impossible. For example,
+    an entry with several lines cannot be put into a list in brackets.
     """
     _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)
@@ -271,7 +273,7 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
 
 
 def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Return the lines of the comments `kept`, then of the entries, with the comments and dashes in the given column.
+    """Return the lines of the comments `kept`, and then the lines of the entries, indented to the given column.
 
     `dash` is the dash with the spaces after it.
     """
@@ -283,11 +285,11 @@ def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], ke
 
 
 def _find_entry_end(document: Document, path: Path, extent: Extent) -> int:
-    """Return the index after an entry. Raises CannotEdit if it contains an alias, so that its end is unknown."""
+    """Return the index after an entry. Raises CannotEdit if an alias in it makes its end unknown."""
     value = _get_value(document.root, path)
     if not isinstance(value, Mapping) or extent[1] > extent[0] + 1:
         return extent[1]
-    end = _find_last_end(value)
+    end = _find_end_of_last_item(value)
     if end is None:
         raise CannotEdit("it contains an alias")
     return _find_block_end(document.text or "", end)

@@ -41,7 +41,7 @@ def _format_pair(key: str, value: Any) -> str:
 def format_scalar(value: Any) -> str:
     """Return a text, number, boolean or None as YAML text; a text is in quotes unless it is safe without them."""
     if isinstance(value, str):
-        return value if _is_plain(value) else quote(value)
+        return value if _is_safe_without_quotes(value) else quote(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -49,8 +49,8 @@ def format_scalar(value: Any) -> str:
     return _format_decimal(value) if isinstance(value, float) else str(value)
 
 
-def _is_plain(text: str) -> bool:
-    """Whether a text is safe without quotes: plain words, or an expression without commas, such as `$(width // 2)`."""
+def _is_safe_without_quotes(text: str) -> bool:
+    """Return whether a text is plain words, or an expression without commas, such as `$(width // 2)`."""
     if text.startswith("$("):
         return bool(re.fullmatch(_EXPRESSION, text)) and find_closing_parenthesis(text, 1, len(text)) == len(text)
     return bool(re.fullmatch(_WORDS, text)) and text.lower() not in _RESERVED_WORDS
@@ -73,9 +73,6 @@ def _escape(character: str) -> str:
 
 
 def _format_decimal(number: float) -> str:
-    """Return a float with as few digits as possible; an exponent follows a decimal point, as some YAML parsers require.
-
-    For example, 0.00001 is `1.0e-05`, not `1e-05`.
-    """
+    """Return `1.0e-05`, not `1e-05`, for 0.00001: some YAML parsers require a point before the exponent."""
     text = repr(number)
     return text if "e" not in text or "." in text.split("e")[0] else text.replace("e", ".0e")

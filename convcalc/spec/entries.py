@@ -81,7 +81,7 @@ class Block:
     """A compiled block: its parameters with their defaults (None if required), its inputs, and its entries (`body`).
 
     `number` counts the blocks from 0 in the order of the file. `input_names` is None if the block has a single input
-    without a name. `broken` is whether a mistake makes the block unusable.
+    without a name. `broken` is true if a mistake makes the block unusable.
     """
 
     __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
@@ -97,10 +97,10 @@ class Block:
 
 
 class Body:
-    """A list of compiled entries, such as those of a block or branch.
+    """A list of compiled entries, such as the entries of a block or branch.
 
-    `dynamic` is whether a parameter names the layer kind or block of any entry; `least` is the minimum number of
-    entries to expand.
+    `dynamic` is true if any entry takes its layer kind or block from a parameter. `least` is the minimum number of
+    entries that the list expands to.
     """
 
     __slots__ = ("dynamic", "entries", "least")
@@ -114,9 +114,10 @@ class Body:
 class Entry:
     """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
 
-    `word` is the name of its layer kind or block, or else "branches" or "sequence". The entry is `dynamic` if a
-    parameter names the layer kind or block (`- $act`), `broken` if a mistake makes its output unknown, and `literal` if
-    no argument contains an expression. `ordinal` counts the entries with the same word from 1, for the default name.
+    `word` is the name of its layer kind or block, or else "branches" or "sequence". `dynamic` is true if a parameter
+    names the layer kind or block (`- $act`), `broken` if a mistake makes the output of the entry unknown, and `literal`
+    if no argument contains an expression. `ordinal` is the number of the entry, from 1, among those of its list with
+    the same word; it is used in the default name.
     """
 
     __slots__ = (
@@ -154,16 +155,16 @@ class Entry:
         self.block_limit = 0
         self.arguments: dict[str, Compiled] = {}
         self.arguments_path = word_path
-        self.short = ""  # in the short form `linear: 10`, the argument (or `from`) with that value
+        self.short = ""  # the argument (or `from`) that a short form such as `linear: 10` sets
         self.options: dict[str, Compiled] = {}
         self.bodies: list[Body] = []
-        self.counter: str | None = None  # the name of its repeat count, None if only $index has it
+        self.counter: str | None = None  # the name of its repeat count; None if it is only $index
         self.branches: list[str | int] = []  # the name or index of each branch
         self.merge: Compiled = None
         self.broken = False
         self.literal = True
         self.ordinal = 0
-        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # layers made, by input shapes, if `literal`
+        self.made: dict[tuple[Shape | None, ...], Layer] = {}  # if `literal`, the layers by input shapes
         self.dynamic = word.startswith("$")  # whether a parameter names the layer kind or block
 
     def find_block_above(self, word: object) -> Block | None:
@@ -178,7 +179,7 @@ class Entry:
         return None if self.block is None else self.block.parameters
 
     def count_least(self) -> int:
-        """Return the minimum number of entries to expand for this one: itself and the entries inside its copies."""
+        """Return the minimum number of entries that this entry expands to; the entry and all inside it are counted."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 
@@ -189,11 +190,11 @@ class Entry:
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def argument_path(self, name: str) -> Path:
-        """Return the path of an argument; in the short form, such as `linear: 10`, that of the only value."""
+        """Return the path of an argument; in the short form, such as `linear: 10`, the path of the value."""
         return self.arguments_path if name == self.short else (*self.arguments_path, name)
 
     def option_path(self, option: str) -> Path:
-        """Return the path of an option, which is written among the arguments, or next to `branches` or `sequence`."""
+        """Return the path of an option: among the arguments, or next to `branches` or `sequence`."""
         if option == self.short:
             return self.arguments_path
         path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)

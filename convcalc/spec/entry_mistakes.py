@@ -35,7 +35,7 @@ class EntryMistakes:
 
         The other keys are misplaced options, arguments that are not indented, or a second layer kind.
         """
-        words = (key for key in written if _is_word(key, visible))
+        words = (key for key in written if _is_kind_or_block(key, visible))
         kind_key = next((key for key in written if key in KIND_KEYS), None)
         word = next(words, None)
         if word is not None:
@@ -58,7 +58,7 @@ class EntryMistakes:
             self._report_misplaced_keys(entry, written, word)
 
     def _report_misplaced_keys(self, entry: Entry, written: dict[str, Any], word: str) -> None:
-        """Report the keys next to `word` that must be moved into its arguments."""
+        """Report the keys next to `word` that belong among its arguments."""
         misplaced = [key for key in written if key != word]
         if written[word] is None and not any(key in OPTIONS or key in KINDS for key in misplaced):
             message = f"the arguments of {shorten(word)} are not indented under it"
@@ -73,8 +73,8 @@ class EntryMistakes:
     def report_unknown_word(self, entry: Entry, word: str, path: Path, arguments: Any, visible: "Visible") -> None:
         """Report a word that is neither a layer kind nor a block defined above.
 
-        If the word resembles a valid one, the entry gets the valid word, so that the default names of later entries
-        (relu1, relu2) are numbered as intended.
+        A misspelt word is corrected in the entry. Otherwise, the default names of later entries (relu1, relu2) would be
+        numbered differently than intended.
         """
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
@@ -95,8 +95,8 @@ class EntryMistakes:
         entry.word = meant or word
         if hint.startswith("write "):
             entry.kind = KINDS.get(meant or "")  # the meaning is clear, so its arguments are checked as well
-            if _needs_other_arguments(entry, arguments):
-                hint, fix = _suggest_arguments(entry, arguments), None
+            if _needs_argument_name(entry, arguments):
+                hint, fix = _suggest_argument_names(entry, arguments), None
         self.problems.add(path, f"unknown layer kind or block {show(word)}", "CV011", hint, on_key=True, fix=fix)
 
     def report_unknown_key(
@@ -104,8 +104,9 @@ class EntryMistakes:
     ) -> None:
         """Report an argument or option that does not exist.
 
-        `path` is that of the unknown key, `written` is the mapping that contains it, `known` are the valid keys, and
-        `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an argument.
+        `path` is the path of the unknown key, and `written` is the mapping that contains it. `known` are the valid
+        keys, and `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an
+        argument.
         """
         key = str(path[-1])
         hint = key_hint(key, known, kind, written[key])
@@ -117,7 +118,7 @@ class EntryMistakes:
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
-        """Report the required arguments in `absent`, which are not given."""
+        """Report the required arguments that are not given: those in `absent`."""
         # a missing argument may be there but misspelt: then it has already been reported, with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
@@ -133,7 +134,7 @@ class EntryMistakes:
 
     def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
         """Report arguments that are a single value or a list instead of a mapping."""
-        hint = _suggest_arguments(entry, arguments)
+        hint = _suggest_argument_names(entry, arguments)
         word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
         self.problems.add(entry.word_path, message, "CV013", hint)
@@ -145,8 +146,8 @@ class EntryMistakes:
         self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
 
 
-def _suggest_arguments(entry: Entry, written: Any) -> str:
-    """Return a hint on how to name the arguments of an entry that are given as a value or list without names."""
+def _suggest_argument_names(entry: Entry, written: Any) -> str:
+    """Return a hint for arguments that are given as a value or a list without their names."""
     word = entry.word
     if word.startswith("$"):
         return "name the argument, because the layer kind comes from a parameter"
@@ -173,14 +174,14 @@ def _suggest_arguments(entry: Entry, written: Any) -> str:
     return f"give the arguments by name, as in {example}" if "…" in due.values() else f"write {example}"
 
 
-def _needs_other_arguments(entry: Entry, written: Any) -> bool:
-    """Whether a corrected layer kind still has invalid arguments: a value that needs the name of an argument."""
+def _needs_argument_name(entry: Entry, written: Any) -> bool:
+    """Return whether `written` is a value without a name, but the layer kind has no short form for it."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 
 
 def _split_numbers(written: str) -> list[Any] | None:
-    """Return the numbers in a text such as "16, 3"; None if it contains anything other than numbers and commas."""
+    """Return the numbers of "16, 3" as a list; None for a text with anything but numbers and commas."""
     numbers = [read_plain_scalar(item.strip()) for item in written[:_MOST_NUMBERS].split(",")]
     return numbers if all(map(is_number, numbers)) else None
 
@@ -197,13 +198,13 @@ def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict
     if len(values) > len(names):
         return {}
     for name, value in zip(names, values, strict=False):
-        if entry.kind is not None and not _is_valid(entry.kind.keys[name], value):
+        if entry.kind is not None and not _is_valid_argument(entry.kind.keys[name], value):
             return {}
     return dict(zip(names, map(format_value, values), strict=False))
 
 
-def _is_valid(key: Key[Any], value: Any) -> bool:
-    """Whether a value, or an expression such as $width, is valid for an argument."""
+def _is_valid_argument(key: Key[Any], value: Any) -> bool:
+    """Return whether a value is valid for an argument; an expression such as $width always is."""
     try:
         key.read(value, None)
     except Flaw:
@@ -212,7 +213,7 @@ def _is_valid(key: Key[Any], value: Any) -> bool:
 
 
 def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
-    """Return the unknown key that was written in place of `sequence`: "layers" for `{repeat: 3, layers: […]}`.
+    """Return the unknown key that was probably meant as `sequence`, such as "layers" in `{repeat: 3, layers: […]}`.
 
     Return None if the entry does not have this form.
     """
@@ -222,6 +223,6 @@ def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
     return others[0] if kind_hint(others[0], [*KINDS, *LISTS])[0] in (None, "sequence") else None
 
 
-def _is_word(key: str, visible: "Visible") -> bool:
-    """Whether a key is a layer kind, a block, or a parameter such as $act, which can name either."""
+def _is_kind_or_block(key: str, visible: "Visible") -> bool:
+    """Return whether a key is a layer kind, a block, or a parameter such as $act that can name either."""
     return key in KINDS or key in visible.blocks or key.startswith("$")

@@ -1,11 +1,11 @@
 """Expands the entries of a spec into named layers: it applies blocks, repeats, conditions and branches.
 
-One pass in the order of the file is enough: an entry can use only outputs of entries above it, so the input shapes of
-a layer are already known when it is made (unless there was a mistake above). For example, the entry
+One pass in the order of the file is enough, because an entry can use only outputs of entries above it. The input shapes
+of a layer are therefore known when it is made, unless there was a mistake above. For example, the entry
 `conv: {…, repeat: 3}` expands to the layers conv1.0, conv1.1 and conv1.2.
 
-The expander decides which layers there are and how they are connected. Its collaborators look up values and names
-(`Resolver`), make single layers (`LayerMaker`), bind the parameters of blocks (`BlockBinder`), check shared weights
+The expander decides which layers the network has and how they are connected. Other classes look up values and names
+(`Resolver`), make single layers (`LayerMaker`), set the parameters of blocks (`BlockBinder`), check shared weights
 (`WeightSharing`) and hold the result (`Draft`).
 """
 
@@ -43,7 +43,7 @@ class Expander:
         self.recordings: dict[object, Recording] = {}
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Expand a list of entries in a scope, in order; `path` is where the list is written."""
+        """Expand a list of entries in a scope, in order; `path` is the path of the list in the spec."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body
@@ -53,14 +53,13 @@ class Expander:
             return
         ordinals: dict[str, int] = {}
         for entry in body.entries:
-            word = self._find_word(entry, scope)
+            word = self._find_kind_or_block_name(entry, scope)
             ordinals[word] = ordinals.get(word, 0) + 1
             self._expand_entry(entry, scope, make_default_name(word, ordinals[word]))
 
     # -- one entry
 
     def _expand_entry(self, entry: Entry, scope: Scope, default_name: str) -> None:
-        """Expand one entry, including all its copies if it is repeated."""
         name = default_name
         expansion = Expansion(entry, scope, scope.index)
         if entry.options:
@@ -80,7 +79,7 @@ class Expander:
             scope.previous = place.outputs
 
     def _expand_repeat(self, expansion: Expansion, name: str) -> None:
-        """Expand the copies of a repeated entry in a chain: the output of each is the input of the next."""
+        """Expand the copies of a repeated entry; the output of each copy is the input of the next."""
         entry, scope = expansion.entry, expansion.scope
         copies = self._count_copies(expansion)
         home = self._make_inner_scope(expansion, scope, name, scope.inputs)
@@ -97,12 +96,12 @@ class Expander:
             return
         self._register_name(scope, name, Place("repeat", entry.path, first, home.places), entry)
         enabled = sum(not place.disabled_by for place in home.places.values())
-        word = self._find_word(entry, scope)
+        word = self._find_kind_or_block_name(entry, scope)
         self.draft.add_group(scope.prefix + name, word, start, first, entry.line, enabled)
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies of a repeated entry, and count them towards the limit on entries."""
+        """Return the number of copies of a repeated entry, and count the copies toward the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -117,9 +116,10 @@ class Expander:
         return copies
 
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Expand an entry once, and return the place that its name refers to.
+        """Expand an entry once, and return the `Place` that its name refers to.
 
-        `home` is the scope that contains the name; for a repeated entry, `name` is the index of the copy.
+        `home` is the scope in which the entry gets the name `name`. For a copy of a repeated entry, `home` is the scope
+        of the repeat, and `name` is the index of the copy.
         """
         entry, resolver = expansion.entry, self.resolver
         try:
@@ -150,7 +150,7 @@ class Expander:
         return ()
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind and the block of an entry; at least one of the two is None."""
+        """Return the layer kind and the block of an entry; at least one of them is None."""
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
@@ -171,8 +171,8 @@ class Expander:
 
     # -- names
 
-    def _find_word(self, entry: Entry, scope: Scope) -> str:
-        """Return the word of an entry; if it names a parameter, as in `- $act`, return its value instead."""
+    def _find_kind_or_block_name(self, entry: Entry, scope: Scope) -> str:
+        """Return the name of an entry's layer kind or block; for `- $act`, it is the value of the parameter."""
         if not entry.dynamic:
             return entry.word
         value = self.resolver.find_variable(scope, entry.word[1:])
@@ -195,7 +195,7 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make a name refer to the place of an expanded entry; report it if another enabled entry has the same name."""
+        """Make a name in a scope refer to a `Place`; report the name if another enabled entry has it already."""
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -237,7 +237,10 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand an entry that contains others (a block, a sequence, or branches), and return its place."""
+        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to.
+
+        `home` is the scope in which the entry gets the name `name`. `twin` is an earlier use whose weights are reused.
+        """
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
         scope.frozen = frozen
@@ -255,7 +258,7 @@ class Expander:
         return place
 
     def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
-        """Expand one use of a block, by copying the layers of an earlier use if that use is equal."""
+        """Expand one use of a block; if an earlier use is equal, copy its layers, which is faster."""
         entry, use = expansion.entry, self.binder.bind_block(expansion, block, scope)
         if scope.twin is not None:
             self.sharing.check_use(expansion, use, scope.twin)
@@ -275,7 +278,7 @@ class Expander:
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, which have the same inputs, and return the output of the layer that merges them."""
+        """Expand all branches, and return the output of the layer that merges them."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
         for step, body in zip(entry.branches, entry.bodies, strict=True):
@@ -293,7 +296,7 @@ class Expander:
         return place.outputs
 
     def _expand_branch(self, expansion: Expansion, scope: Scope, step: str | int, body: Body) -> Tensors:
-        """Expand one branch and return its output; `step` is the name of the branch, or its index if it has no name."""
+        """Expand one branch and return its output; `step` is its name, or its index if it has no name."""
         entry, name = expansion.entry, str(step)
         path = (*entry.path, "branches", step)
         inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
@@ -305,7 +308,7 @@ class Expander:
         return output
 
     def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Return the output of a scope's last entry, or the scope's only input if it has no layers."""
+        """Return the output of the last entry, or the only input of the scope if it has no layers."""
         if scope.previous is scope.inputs and len(scope.inputs) > 1:
             entry, inputs = expansion.entry, len(scope.inputs)
             message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
@@ -315,7 +318,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the place of an entry that is disabled by an option: `when` or `repeat`."""
+    """Return the `Place` of an entry that the option `when` or `repeat` disables."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

@@ -68,7 +68,7 @@ class _Token:
 
 
 def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
-    """Return the tokens of the expression between two positions of a text, followed by a token that marks its end."""
+    """Return the tokens of an expression; an extra last token marks its end."""
     tokens, position = [], start
     while text[position:end].strip():
         match = _TOKEN.match(text, position, end)
@@ -83,9 +83,10 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 
 
 class Parser:
-    """Parses one expression, which is between two positions of a text, into a function.
+    """Parses one expression, between the indices `start` and `end` of a text, into a function.
 
-    `names` maps each name in the expression to the place where it first occurs. `parentheses` is the nesting depth.
+    `names` maps each name in the expression to the start and end of its first occurrence. `parentheses` is the number
+    of parentheses and brackets that are open.
     """
 
     def __init__(self, text: str, start: int, end: int) -> None:
@@ -120,7 +121,7 @@ class Parser:
         raise WrongExpression(f"expected {what}; got {found}", token.start, token.end, hint)
 
     def parse(self) -> Evaluate:
-        """Return the function of the whole expression. Raises WrongExpression if it is malformed."""
+        """Return the function that calculates the whole expression. Raises WrongExpression if it is malformed."""
         evaluate = self.parse_conditional()
         if self.token.kind != "end":
             self.fail_expecting("an operator")
@@ -146,7 +147,10 @@ class Parser:
         return self.join_sides("and", self.parse_not, all)
 
     def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
-        """Parse operands joined by `and` or `or`, each parsed by `side`; evaluated as in Python."""
+        """Parse operands joined by `and` or `or` (`word`), and return a function that evaluates them as Python does.
+
+        `side` parses one operand, and `join` is the function all or any.
+        """
         token, sides = self.token, [side()]
         while self.accept(word):
             sides.append(side())
@@ -183,7 +187,7 @@ class Parser:
         return self.parse_operations(self.parse_factor, "*", "/", "//", "%")
 
     def parse_operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
-        """Parse operands, each with `operand`, joined by the operators `signs` and evaluated from left to right."""
+        """Parse operands joined by the operators `signs`, which are evaluated from left to right."""
         first, steps = operand(), []
         while token := self.accept(*signs):
             steps.append((token, _require_number(operand(), token)))
@@ -215,7 +219,7 @@ class Parser:
             if not self.accept("]"):
                 self.fail_expecting("']'")
             self.parentheses -= 1
-            value = _index_list(bracket, value, index)
+            value = _get_item_of_list(bracket, value, index)
         return value
 
     def parse_atom(self) -> Evaluate:
@@ -236,9 +240,10 @@ class Parser:
         return self.fail_expecting("a value")
 
     def parse_inside(self, token: _Token) -> Evaluate:
-        """Parse the expression inside parentheses or brackets, or between the commas of a call.
+        """Parse the expression inside parentheses or brackets, or one argument of a call.
 
-        `token` is the opening one, for the message if the nesting is too deep. The caller decreases `parentheses`.
+        If the nesting is too deep, the mistake is reported at `token`, the opening parenthesis or bracket. The caller
+        must decrease `parentheses` afterwards.
         """
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
@@ -253,7 +258,7 @@ class Parser:
         return lambda lookup: value
 
     def parse_word(self, token: _Token) -> Evaluate:
-        """Parse a name, true, false, or a call, whose first token has been consumed."""
+        """Parse a name, true, false, or a call; `token` is its first token, which has been consumed."""
         name = token.value
         if name in ("true", "false"):
             return self.make_constant(name == "true")
@@ -265,7 +270,7 @@ class Parser:
         return lambda lookup: lookup(name)
 
     def parse_call(self, token: _Token) -> Evaluate:
-        """Parse a call, given the token of the function's name."""
+        """Parse a call; `token` is the name of the function."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
             raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
@@ -286,7 +291,7 @@ class Parser:
         return value if function.value == "len" else _require_number(value, function)
 
 
-def _index_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
+def _get_item_of_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
     """Return a function that evaluates a list and an index, and returns the item at that index."""
 
     def evaluate(lookup: Lookup) -> Any:
@@ -299,7 +304,7 @@ def _index_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
 
 
 def _read_number(token: _Token) -> Number:
-    """Return the value of a number token. Raises WrongExpression if it is too large or begins with zeros."""
+    """Return the value of a number. Raises WrongExpression if it is too large or begins with zeros."""
     digits = token.value.replace("_", "")
     value: Number = int(digits) if digits.isdigit() else float(digits)
     if abs(value) >= _BOUND:
@@ -310,7 +315,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """Return a function with the same value that raises WrongExpression unless it is a number or boolean."""
+    """Return a function that returns the same value, or raises WrongExpression if it is not a number or boolean."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -324,13 +329,13 @@ def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
 
 
 def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
-    """Return a function that returns whether the value is true or a number other than 0."""
+    """Return a function that converts a number or boolean to true or false, as Python does."""
     checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation. Raises WrongExpression if it has no result or the result is too large."""
+    """Return the result of a calculation. Raises WrongExpression if it fails or the result is too large."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
@@ -360,7 +365,7 @@ def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> E
 
 
 def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """Return a function that returns the value of the first case whose condition holds, else that of `otherwise`."""
+    """Return a function that returns the value of the first case whose condition is true, else `otherwise`."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:
@@ -374,7 +379,7 @@ def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwi
 def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
     """Return a function for `-a ** b ** c`, which is evaluated as `-(a ** (b ** c))`.
 
-    `tokens` has the first token and then those of the operators; `signs` has the sign before each base, None without.
+    `tokens` are the first token and the operators. `signs` are the signs before the bases, None for a base without one.
     """
 
     def evaluate(lookup: Lookup) -> Any:
@@ -389,7 +394,7 @@ def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Eva
 
 
 def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
-    """Return a function that evaluates a call. Raises WrongExpression if the number of arguments is wrong."""
+    """Return a function that evaluates a call; raise WrongExpression for a wrong number of arguments."""
     function, fewest, most = FUNCTIONS[token.value]
     if not fewest <= len(arguments) <= most:
         wanted = f"{fewest} argument{'s' if fewest > 1 else ''}"
@@ -399,7 +404,7 @@ def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
 
 
 def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Return a function for `a < b <= c`: whether every comparison of two neighbouring values is true.
+    """Return a function for `a < b <= c`: true if every comparison of two neighbouring values is true.
 
     Text can be compared only with == and !=.
     """

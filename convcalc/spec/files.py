@@ -1,12 +1,13 @@
 """Reads a spec from a file or from standard input into a `Document`.
 
-The input is a path such as "net.yaml", or "-" for standard input. Files in other formats, such as ONNX, are refused
-with advice on how to use them.
+The input is a path such as "net.yaml", or "-" for standard input. A file in another format, such as ONNX, raises
+ForeignFile, which says what it is; `convert.model_files` reads those that have a reader.
 """
 
 import os
 import stat
 import sys
+from itertools import islice
 
 from convcalc import examples
 from convcalc.convert import formats
@@ -15,33 +16,57 @@ from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
 
 STANDARD_INPUT = "-"
+_MOST_ENTRIES = 1_000  # of a folder, that are compared with those of known formats
 WORKING_FOLDER_GONE = "the current directory has been deleted: change to one that exists"
 MOST_BYTES = 4 * 1024 * 1024
+
+
+class ForeignFile(InvalidSpec):
+    """A file or folder is in another format than a spec; `format` is None for binary files of an unknown format."""
+
+    def __init__(self, found: formats.Format | None, file: str) -> None:
+        name = found.name if found else "a binary file of an unknown format"
+        hint = found.advice if found else f"convcalc reads specs and: {formats.describe_readable()}"
+        if found and found.reader:
+            hint = "model files are read only by their names: save it to a file"
+        super().__init__([Problem((), f"{name}, not a spec", "CV000", hint)], file)
+        self.format = found
 
 
 def read_file(name: str) -> Document:
     """Read a spec from a file, or from standard input if the name is `-`.
 
-    Raises OSError if the file cannot be read, InvalidSpec if its contents are not the text of a spec.
+    Raises OSError if the file cannot be read, InvalidSpec if its contents are not the text of a spec, and ForeignFile
+    if they have another format.
     """
     if name == STANDARD_INPUT:
         return decode_spec(sys.stdin.buffer.read(MOST_BYTES + 1), "<stdin>", True)
     found = os.stat(name)
     if stat.S_ISDIR(found.st_mode):
-        os.scandir(name).close()  # raises PermissionError if it cannot be listed
+        if folder := find_folder_format(name):
+            raise ForeignFile(folder, name)
         raise IsADirectoryError(f"{name} is a directory")
     if not stat.S_ISREG(found.st_mode):
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
         # read(MOST_BYTES + 1) would allocate 4 MiB even for a small file
-        return decode_spec(stream.read(min(found.st_size, MOST_BYTES) + 1), name, not reached_through_link(name))
+        head = stream.read(min(found.st_size, formats.HEAD) + 1)
+        _refuse_foreign_format(head, name)
+        rest = stream.read(MOST_BYTES + 1 - len(head)) if len(head) > formats.HEAD else b""
+        return _decode_text(head + rest, name, not reached_through_link(name))
+
+
+def find_folder_format(path: str) -> formats.Format | None:
+    """Return the format of a folder such as a SavedModel; None for an ordinary folder. Raises OSError."""
+    with os.scandir(path) as entries:
+        return formats.recognise_folder(path, [entry.name for entry in islice(entries, _MOST_ENTRIES)])
 
 
 def read_net(net: str) -> Document:
     """Read the spec that a NET argument names: a file, `-` for standard input, or `example:NAME`.
 
-    For an example, the document's file is this name, not the path of the installed file. Raises NoExample if there is
-    no such example, and the errors of `read_file`.
+    For an example, the document's `file` is `example:NAME`, not the path of the installed file. Raises NoExample if
+    there is no such example, and otherwise the same errors as `read_file`.
     """
     document = read_file(examples.resolve_net(net))
     if net.startswith(examples.PREFIX):
@@ -58,7 +83,8 @@ def explain_unreadable(name: str, error: OSError) -> str:
         return WORKING_FOLDER_GONE
     folder = os.path.dirname(name) or "."
     there = os.listdir(folder) if os.path.isdir(folder) else []
-    hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith((".yaml", ".yml"))])
+    endings = (".yaml", ".yml", *formats.model_endings())
+    hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith(endings)])
     if not hint and name in examples.list_names():
         hint = f"did you mean example:{name}?"
     return f"no such file{f': {printable(hint)}' if hint else ''}"
@@ -90,13 +116,23 @@ def reached_through_link(name: str) -> bool:
 def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
     """Return the document in the bytes of a file, which must be UTF-8, optionally with a byte order mark.
 
-    `quotable` is whether messages may quote the file. Raises InvalidSpec if the bytes are too many, not UTF-8, or in
-    another file format.
+    `quotable` is whether messages may quote the file. Raises InvalidSpec if the bytes are too many or not UTF-8, and
+    ForeignFile if they have another file format.
     """
-    other = formats.find_foreign_format(file, data)
-    if other is not None:
-        hint = formats.advice(other, printable(file))
-        raise InvalidSpec([Problem((), f"{other.name}, not a spec", "CV000", hint, span=Span(1, 1, 1, 2))], file)
+    _refuse_foreign_format(data, file)
+    return _decode_text(data, file, quotable)
+
+
+def _refuse_foreign_format(data: bytes, file: str) -> None:
+    """Raise ForeignFile if the first bytes of a file are not those of a spec."""
+    head = data[: formats.HEAD]
+    other = formats.find_foreign_format(file, head)
+    if other or formats.is_binary(head):
+        raise ForeignFile(other, file)
+
+
+def _decode_text(data: bytes, file: str, quotable: bool) -> Document:
+    """Return the document in the bytes of a file. Raises InvalidSpec if they are too many, or not UTF-8."""
     if len(data) > MOST_BYTES:
         problem = Problem((), f"larger than {MOST_BYTES // 1024**2} MiB", "CV004", span=Span(1, 1, 1, 2))
         raise InvalidSpec([problem], file)

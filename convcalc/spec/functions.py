@@ -65,7 +65,7 @@ def is_whole(value: Any) -> bool:
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Return base ** exponent. Raises OverflowError before the calculation if the result would be too large."""
+    """Return base ** exponent. Raises OverflowError, before the calculation, if the result would be too large."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:

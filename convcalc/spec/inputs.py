@@ -1,6 +1,6 @@
-"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces that in the spec.
+"""Reads the input shapes of a network; a shape given from outside the file (`Overrides`) replaces the one in the spec.
 
-For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input called input.
+For example, `input: {channels: 3, height: 224, width: 224}` becomes the shape 3×224×224 of an input named "input".
 """
 
 import re
@@ -23,11 +23,11 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """Values given from outside the file, on the command line or in Python; they replace those in the file.
+    """Values given from outside the file, on the command line or in Python, which replace the values in the file.
 
-    `params` and `inputs` are by name; the name None stands for the only input of a spec. `from_python` is whether
-    messages name function arguments instead of command-line options. `attached` are the names of the spec parameters
-    that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
+    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is true
+    if messages name function arguments instead of command-line options. `attached` are the names of the spec
+    parameters that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
     """
 
     def __init__(
@@ -54,6 +54,10 @@ class Overrides:
         """Return a copy of the overrides with `params` as its only spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
 
+    def without_inputs(self) -> "Overrides":
+        """Return a copy of the overrides without input shapes."""
+        return Overrides(self.params, {}, self.batch, self.dtype, self.from_python, self.attached)
+
     def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
         """Return a copy with the spec parameters after the `@` of a NET argument, which take precedence over others."""
         found = self.with_params({**self.params, **params})
@@ -66,7 +70,7 @@ class Overrides:
         if self.from_python:
             return f"params[{show(name)}] = {show(value)}"
         option = "@" if name in self.attached else "--set "
-        return f"{option}{shorten(name)}={_format_value(value)}"
+        return f"{option}{shorten(name)}={_format_for_command_line(value)}"
 
     def param_advice(self, name: str) -> str:
         """Return the advice on how to give a spec parameter a value: `give it with --set width=…`."""
@@ -75,7 +79,7 @@ class Overrides:
         return f"give it with --set {name}=…"
 
     def list_advice(self, name: str) -> str:
-        """Return the advice for a spec parameter given as several numbers, such as `0.5,1`; "" for other values."""
+        """Return advice if a spec parameter has several numbers as its value, such as `0.5,1`; otherwise ""."""
         value = self.params[name]
         if self.from_python or not isinstance(value, str) or not _NUMBERS.fullmatch(value):
             return ""
@@ -83,9 +87,9 @@ class Overrides:
         return f"--set takes one value; use convcalc compare {nets}, or convcalc fit -p {name}={value}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
-        """Return the option that sets the shape of an input: `--input left=3,64,64`, or without sizes `--input left`.
+        """Return the option that sets the shape of an input, such as `--input left=3,64,64`.
 
-        The name is None for the only input of a spec: `--input 3,64,64`.
+        Without sizes, it is `--input left`. The name is None for the only input of a spec: `--input 3,64,64`.
         """
         if self.from_python:
             option = "input" if name is None else f"inputs[{name!r}]"
@@ -114,14 +118,14 @@ class InputReader:
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
         """Return the shapes of the inputs by name; a shape is None after a mistake in it.
 
-        A single input without a name is called input. `meant` are the correct spellings of misspelt keys: they are not
-        reported as missing as well. Raises WrongOverride if an override is wrong.
+        A single input without a name is named "input". `meant` are the correct spellings of misspelt keys, which are
+        not reported as missing. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
             return {}
         if "inputs" not in root:
-            given = self._find_overrides(["input"])
+            given = self._find_overriding_shapes(["input"])
             if "input" not in root and not given:
                 if "input" not in meant and "inputs" not in meant:
                     self.problems.add((), "the spec has no input", "CV012", "add a line such as input: [3, 224, 224]")
@@ -134,13 +138,13 @@ class InputReader:
             message = f"inputs must be a mapping from names to shapes; got {show(written)}"
             self.problems.add(("inputs",), message, "CV013", "for example: {left: [3, 64, 64], right: [3, 64, 64]}")
             return {}
-        given = self._find_overrides(list(written))
+        given = self._find_overriding_shapes(list(written))
         return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
 
-    def _find_overrides(self, names: list[str]) -> Mapping[str | None, Any]:
-        """Return the overriding shapes by name, or by None if there is only one input and its name is not given.
+    def _find_overriding_shapes(self, names: list[str]) -> Mapping[str | None, Any]:
+        """Return the shapes given from outside the file, by input name; None stands for the only input.
 
-        `names` are the inputs of the spec. Raises WrongOverride if an override does not match them.
+        `names` are the inputs of the spec. Raises WrongOverride if a given shape does not belong to one of them.
         """
         given = self.overrides.inputs
         for name in given:
@@ -156,7 +160,7 @@ class InputReader:
         return given
 
     def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return the shape of an input under the key `inputs`, or None after reporting a mistake in its shape."""
+        """Return the shape of an input under `inputs`; None after reporting a mistake in the shape."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
@@ -183,9 +187,9 @@ class InputReader:
         return shape
 
     def _read_override(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """Return the shape in an override.
+        """Return the shape given from outside the file; `own` is the shape in the file.
 
-        `own` is the written shape. Raises WrongOverride if the override is wrong or has a different number of sizes.
+        Raises WrongOverride if the given shape is wrong or has a different number of sizes.
         """
         option = self.overrides.input_option(name)
         shape = read_override(self.problems, self.file, option, lambda: self._read_shape(given, path))
@@ -193,19 +197,19 @@ class InputReader:
         if own is not None and own.axes != shape.axes:
             better = suggest_sizes(shape.sizes, own.sizes)
             form = self.overrides.input_option(name, better.sizes)
-            batch = "" if better.batch is None else self._format_batch(better.batch)
+            batch = "" if better.batch is None else self._format_batch_option(better.batch)
             spec_input = "the spec's input" if name is None else f"the spec's input {name}"
             message = describe_wrong_number_of_sizes(shape.sizes, own.sizes, option, spec_input)
             message = f"{message}; {better.advice}: {form}{batch}"
             raise WrongOverride([make_override_problem(message)], self.file)
         return shape
 
-    def _format_batch(self, batch: int) -> str:
-        """Return the text that adds a batch size to a suggested option: ` (--batch 2)`, or `, batch=2` in Python."""
+    def _format_batch_option(self, batch: int) -> str:
+        """Return ` (--batch 2)`, or `, batch=2` in Python, to add to a suggested option."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
     def _read_shape(self, written: Any, path: Path) -> Shape | None:
-        """Return a shape that is written as a list of sizes or as a mapping from axis names; None after a mistake."""
+        """Return a shape written as a list or as a mapping from axis names; None after reporting a mistake."""
         try:
             value = self.evaluate(written, path)
             sizes = self._order_axes(value, path) if isinstance(value, dict) else value
@@ -220,14 +224,14 @@ class InputReader:
             if not is_integer(size) or not 1 <= size <= LARGEST:
                 message = f"a size must be a positive integer; got {show(size)}"
                 step = names[index] if names else index
-                hint = _describe_origin(written, step) or suggest_correction(size, "an integer")
+                hint = _show_expression_of_size(written, step) or suggest_correction(size, "an integer")
                 self.problems.add((*path, step), message, "CV013", hint)
                 return None
         channels, *spatial = sizes
         return Shape(channels, tuple(spatial))
 
     def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes in a mapping from axis names, channels first, and reorder the mapping in the same way.
+        """Return the sizes with channels first, and put the keys of the mapping into the same order.
 
         Raises UnknownValue after reporting wrong axis names.
         """
@@ -257,23 +261,22 @@ class InputReader:
         raise UnknownValue
 
 
-def _describe_origin(written: Any, step: str | int) -> str:
-    """Return the hint for a wrong size that is the value of an expression; "" if it is written as a number.
+def _show_expression_of_size(written: Any, step: str | int) -> str:
+    """Return a hint that shows the expression that a wrong size comes from; "" for a literal size.
 
-    `step` is the axis name or index of the size in `written`, the shape before its expressions were evaluated.
+    `written` is the shape before its expressions were evaluated; `step` is the axis name or index of the size in it.
     """
     sizes: Any = written
     item = sizes[step] if isinstance(written, dict | list) else None
     return f"the value comes from {shorten(item)}" if isinstance(item, str) and "$" in item else ""
 
 
-def _format_value(value: Any) -> str:
-    """Return the value of a spec parameter as it is written on the command line."""
+def _format_for_command_line(value: Any) -> str:
     return shorten(value) if isinstance(value, str) else show(value).removeprefix("the list ")
 
 
 def read_override(problems: Problems, file: str | None, option: str, read: Callable[[], _Value]) -> _Value:
-    """Return the value that `read` reads from an override.
+    """Return the result of `read`, which reads an override.
 
     Raises WrongOverride, with the first problem that `read` reported, if the value is wrong.
     """
@@ -291,7 +294,7 @@ def make_override_problem(message: str, hint: str = "") -> Problem:
 
 
 def suggest_shape(written: Any, example: str) -> str:
-    """Return a hint on how to write a shape: `write [3, 32, 32]` for a text such as 3x32x32, otherwise `example`."""
+    """Return a hint on how to write a shape: `write [3, 32, 32]` for the text 3x32x32, otherwise `example`."""
     text = written if isinstance(written, str) else ""
     if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"

@@ -19,7 +19,7 @@ from convcalc.spec.templates import Template
 
 
 class LayerMaker:
-    """Makes layers; if that is impossible, the mistake is reported and UnknownValue is raised."""
+    """Makes layers; if a layer cannot be made, the mistake is reported and UnknownValue is raised."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter) -> None:
         self.resolver = resolver
@@ -28,7 +28,7 @@ class LayerMaker:
     def make_layer(self, expansion: Expansion, kind: type[Layer], tensors: Tensors) -> Layer:
         """Return the layer of an entry with the inputs `tensors`. Raises UnknownValue after reporting a mistake.
 
-        If all arguments are literal, a layer made earlier for the same input shapes is reused.
+        If no argument contains an expression, the layer is made only once for equal input shapes.
         """
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
@@ -40,9 +40,9 @@ class LayerMaker:
         return layer
 
     def make_merge(self, expansion: Expansion, kind: type[Layer], tensors: Tensors, path: Path) -> Layer:
-        """Return the layer that merges branches with the outputs `tensors`; `kind` is add, multiply or concat.
+        """Return the layer that merges branches; `tensors` are their outputs, and `kind` is add, multiply or concat.
 
-        `path` is that of the key `merge`. Raises UnknownValue after reporting a mistake.
+        `path` is the path of the key `merge`. Raises UnknownValue after reporting a mistake.
         """
         shapes = tuple(tensor.shape for tensor in tensors if tensor.shape is not None)
         if len(shapes) < len(tensors):
@@ -54,7 +54,7 @@ class LayerMaker:
             raise UnknownValue from None
 
     def _make_new_layer(self, expansion: Expansion, kind: type[Layer], shapes: tuple[Shape | None, ...]) -> Layer:
-        arguments = self._read_arguments(expansion, kind, shapes[0] if shapes else None)
+        arguments = self._evaluate_arguments(expansion, kind, shapes[0] if shapes else None)
         self._check_number_of_inputs(expansion, kind, len(shapes))
         known = tuple([shape for shape in shapes if shape is not None])
         if arguments is None or expansion.entry.broken or len(known) < len(shapes):
@@ -62,19 +62,21 @@ class LayerMaker:
         try:
             return make_layer(kind, known, tuple(arguments.values()))
         except Flaw as flaw:
-            self._report_misfit(expansion, flaw)
+            self._report_impossible_layer(expansion, flaw)
             raise UnknownValue from None
 
     # -- arguments
 
-    def _read_arguments(self, expansion: Expansion, kind: type[Layer], shape: Shape | None) -> dict[str, Any] | None:
-        """Return the values of all arguments of a layer by name, with defaults; None after reporting a mistake."""
+    def _evaluate_arguments(
+        self, expansion: Expansion, kind: type[Layer], shape: Shape | None
+    ) -> dict[str, Any] | None:
+        """Return all arguments by name, including defaults; None after reporting a mistake."""
         entry, axes = expansion.entry, None if shape is None else shape.axes
         values = dict(kind.defaults(axes))
         known = True
         for name, compiled in entry.arguments.items():
             try:
-                key = self._find_key(expansion, kind, name)
+                key = self._find_declaration(expansion, kind, name)
                 values[name] = key.read(self._evaluate_argument(expansion, key, name, compiled), axes)
             except UnknownValue:
                 known = False
@@ -85,11 +87,10 @@ class LayerMaker:
             known = self._has_required_arguments(expansion, kind)
         return values if known else None
 
-    def _find_key(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
-        """Return the declaration of an argument of a layer kind.
+    def _find_declaration(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
+        """Return the declaration of an argument. Raises UnknownValue after reporting that it does not exist.
 
-        Raises UnknownValue after reporting an argument that does not exist, which is possible only if a parameter names
-        the layer kind: otherwise, this was checked earlier.
+        An unknown argument gets this far only if a parameter names the layer kind; otherwise, it is reported earlier.
         """
         key = kind.keys.get(name)
         if key is None:
@@ -109,9 +110,10 @@ class LayerMaker:
         return value
 
     def _find_named_shape(self, expansion: Expansion, key: str, name: str, path: Path) -> NamedShape:
-        """Return the layer that the argument `like` refers to, with its output shape.
+        """Return the layer that the argument `like` names, with its output shape.
 
-        Raises Flaw if it does not have a single output, UnknownValue if there is no such layer or its shape is unknown.
+        Raises Flaw if the name refers to several outputs, and UnknownValue if there is no such layer or its shape is
+        unknown.
         """
         outputs = self.resolver.find_place(expansion, name, path).outputs
         if len(outputs) != 1:
@@ -122,9 +124,9 @@ class LayerMaker:
         return NamedShape(name, outputs[0].shape)
 
     def _has_required_arguments(self, expansion: Expansion, kind: type[Layer]) -> bool:
-        """Whether all required arguments are given in an entry whose layer kind is named by a parameter.
+        """Return whether all required arguments are given; missing ones are reported.
 
-        Missing arguments are reported.
+        This is needed only if a parameter names the layer kind.
         """
         entry = expansion.entry
         absent = [name for name in list_required(kind.keys) if name not in entry.arguments]
@@ -134,9 +136,9 @@ class LayerMaker:
         return not absent
 
     def _check_number_of_inputs(self, expansion: Expansion, kind: type[Layer], inputs: int) -> None:
-        """Check the number of inputs: at least two for a merge, one or more if it accepts any number, otherwise one.
+        """Check that a merge has at least two inputs, and any other layer exactly one.
 
-        Raises UnknownValue after reporting a wrong number.
+        A learnt tensor has none, and some kinds accept any number. Raises UnknownValue after reporting a wrong number.
         """
         if inputs == 0 if kind.reads_nothing else kind.reads_any or kind.reads_many == (inputs > 1):
             return
@@ -153,7 +155,7 @@ class LayerMaker:
     # -- reports
 
     def _report_wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
-        """Report a wrong value of an argument; if it comes from an expression, the hint shows that expression."""
+        """Report a wrong value; if it comes from an expression, the hint shows that expression."""
         item = compiled
         for step in flaw.where:
             items = item.items if isinstance(item, Computed) else item
@@ -164,8 +166,8 @@ class LayerMaker:
         path = (*expansion.entry.argument_path(name), *flaw.where)
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
-    def _report_misfit(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report why a layer cannot be made: at the argument that causes it, or at the layer kind."""
+    def _report_impossible_layer(self, expansion: Expansion, flaw: Flaw) -> None:
+        """Report why a layer cannot be made, at the argument that causes it or else at the layer kind."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
             path: Path = (*entry.argument_path(flaw.key), *flaw.where)

@@ -1,7 +1,7 @@
 """Explains why a text is not YAML, in convcalc's own words.
 
-The input is the text, the place where the YAML parser gave up, and what it had read before. The result is the place of
-the mistake, a message and a hint. The parser's own message is not used: it differs between parsers and versions.
+The input is the text, the index at which the YAML parser gave up, and what it had read before. The result is the index
+of the mistake, a message and a hint. The parser's own message is not used: it differs between parsers and versions.
 
 >>> found = explain_malformed("name: net: the second", Stopped(place=9, since=5, room=64))
 >>> found.place, found.message
@@ -42,11 +42,11 @@ _COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 class Stopped(NamedTuple):
     """Where the YAML parser gave up, and what it had read before."""
 
-    place: int  # the index of the character that it did not accept
+    place: int  # the index of the character that the parser did not accept
     since: int  # the index after the last part of the text that it had read
-    room: int  # how many more levels of nesting are allowed here
-    collections: tuple[tuple[str, int], ...] = ()  # the open ones: a sign ([ { or, without brackets, - :) and a place
-    ended: bool = False  # whether the value of the whole spec was complete; it is in `collections` unless in brackets
+    room: int  # how many more levels of nesting are allowed at this index
+    collections: tuple[tuple[str, int], ...] = ()  # the sign ([ { - or :) and start of each open collection
+    ended: bool = False  # whether the value of the whole spec was complete
     key_due: bool = False  # whether the innermost collection is a mapping that expects a key
 
 
@@ -60,16 +60,19 @@ class Malformed(NamedTuple):
 
 
 class _Unread(NamedTuple):
-    """The text between the end of what was read and the place where the parser gave up."""
+    """A summary of the text after the last part that the parser had read, up to the index at which it gave up."""
 
-    brackets: list[int]  # the places of the open brackets, outermost first
+    brackets: list[int]  # the indexes of the open brackets, outermost first
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
     word: int | None  # where the first scalar begins, None if there is none
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """Return the explanation of why the parser gave up. Raises TooDeep if the text before is nested too deeply."""
-    unread = _read_tokens(text, stopped)
+    """Return an explanation of why the parser gave up.
+
+    Raises TooDeep if the brackets that are open at that index exceed the limit on nesting.
+    """
+    unread = _summarise_unread_text(text, stopped)
     if isinstance(unread, Malformed):
         return unread
     before = text[stopped.place - 1 : stopped.place]
@@ -77,10 +80,10 @@ def explain_malformed(text: str, stopped: Stopped) -> Malformed:
         return Malformed(stopped.place - 1, f"{before} must be followed by a name", _QUOTE, Fix("quote_line"))
     if unread.brackets:
         return _explain_in_brackets(text, stopped.place, unread.brackets[-1], unread.previous)
-    return _explain_in_lines(text, stopped, unread)
+    return _explain_outside_brackets(text, stopped, unread)
 
 
-def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
+def _summarise_unread_text(text: str, stopped: Stopped) -> _Unread | Malformed:
     """Return a summary of the text that the parser had not read when it gave up.
 
     If this text has a mistake in quotes (a wrong escape sequence or a missing end), return that mistake instead.
@@ -115,7 +118,7 @@ def _read_tokens(text: str, stopped: Stopped) -> _Unread | Malformed:
 
 
 def _find_end_of_quotes(text: str, start: int) -> int:
-    """Return the index after the quote that closes the one at `start`; -1 if there is none in this document."""
+    """Return the index after the closing quote; -1 if it is missing in this YAML document."""
     found = re.compile(_DOUBLE_QUOTED if text[start] == '"' else _SINGLE_QUOTED, re.DOTALL).match(text, start)
     mark = re.compile(_DOCUMENT_MARK).search(text, start)
     if found is None or (mark is not None and mark.start() < found.end()):
@@ -124,7 +127,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """Return the mistake of the first invalid escape sequence in a text in double quotes; None if there is none."""
+    """Return the first invalid escape sequence; None for a text in single quotes, which has none."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
@@ -138,8 +141,8 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
     """Explain a mistake inside [ ] or { }.
 
-    `index` is where the parser gave up, `opening` the place of the innermost open bracket, and `previous` the kind of
-    the token before.
+    `index` is where the parser gave up, `opening` is the index of the innermost open bracket, and `previous` is the
+    kind of the token before `index`.
     """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
@@ -162,7 +165,10 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 
 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
-    """Whether a bracket was never closed: the text ends, or the lines up to `index` begin new entries outside of it."""
+    """Return whether the bracket at `opening` is never closed.
+
+    It is not closed if the document ends at `index`, or if a line up to `index` begins a new entry outside of it.
+    """
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
     begin = text.rfind("\n", 0, opening) + 1
@@ -174,7 +180,7 @@ def _is_unclosed(text: str, opening: int, index: int) -> bool:
 
 
 def _explain_missing_value(index: int, character: str) -> Malformed:
-    """Explain a character that cannot begin a value, at a place where a value is expected."""
+    """Explain a character that cannot begin a value where a value is expected."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
@@ -188,11 +194,10 @@ def _explain_wrong_start(index: int, character: str) -> Malformed:
     return Malformed(index, f"{character} cannot start a value here", _QUOTE, Fix("quote_line"))
 
 
-# -- in lines
+# -- outside brackets
 
 
-def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
-    """Explain a mistake that is not inside brackets."""
+def _explain_outside_brackets(text: str, stopped: Stopped, unread: _Unread) -> Malformed:
     index, character = stopped.place, text[stopped.place : stopped.place + 1]
     start = text.rfind("\n", 0, index) + 1
     before = text[start:index]
@@ -210,7 +215,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
         return _explain_wrong_start(index, character)
     sign = re.search(r"(?:^|\s)([|>&*!])[^\s]*\s*$", before)
     if sign is not None:
-        return _explain_after_sign(start + sign.start(1), sign[1])
+        return _explain_after_special_character(start + sign.start(1), sign[1])
     if stopped.ended and not (at_start and stopped.collections):
         return _explain_after_end(text, index)
     if stopped.key_due and unread.word is not None:
@@ -229,7 +234,7 @@ def _explain_in_lines(text: str, stopped: Stopped, unread: _Unread) -> Malformed
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Explain options on the line at `start`, below an entry without a colon such as `- relu`.
+    """Explain options below an entry without a colon, such as `- relu`; `start` is the start of their line.
 
     Return None if the lines are not of this form.
     """
@@ -245,7 +250,7 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
     return Malformed(start + indent, message, f"write - {word}: {{{shorten(option)}}}")
 
 
-def _explain_after_sign(index: int, sign: str) -> Malformed:
+def _explain_after_special_character(index: int, sign: str) -> Malformed:
     """Explain wrong text after a character with a special meaning in YAML: | > ! & or *."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
@@ -256,9 +261,9 @@ def _explain_after_sign(index: int, sign: str) -> Malformed:
 
 
 def _explain_after_end(text: str, index: int) -> Malformed:
-    """Explain text after the end of the value of the whole spec.
+    """Explain text after the end of the spec.
 
-    The value is either a spec in brackets, or a first line that is a text because it has no colon.
+    The spec ends early if it is in brackets, or if its first line has no colon and is therefore read as text.
     """
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
@@ -283,7 +288,7 @@ def _explain_joined_key(text: str, index: int) -> Malformed | None:
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
-    """Explain a word without a colon, at index `word`, where a key is expected."""
+    """Explain a word where a key is expected; `word` is the index of the word."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
@@ -292,7 +297,7 @@ def _explain_missing_colon(text: str, word: int) -> Malformed:
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """Explain a line that does not continue the list or mapping above, mostly because of its indentation."""
+    """Explain a line that does not continue the list or mapping above; mostly, its indentation is wrong."""
     sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in _COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:

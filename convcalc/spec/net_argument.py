@@ -19,12 +19,12 @@ _CLOSING = {"[": "]", "{": "}", "(": ")", '"': '"', "'": "'"}
 
 
 def split_net(argument: str) -> tuple[str, str]:
-    """Return the network and the text after the `@`, which sets spec parameters; the text is "" without an `@`.
+    """Return the network and the text after the `@`, which sets spec parameters; without an `@`, this text is "".
 
     >>> split_net("example:mobilenet_v1@width=0.5")
     ('example:mobilenet_v1', 'width=0.5')
 
-    If a file with the name of the whole argument exists, the `@` is part of its name.
+    If the whole argument is the name of an existing file, it is not split.
     """
     if _MARK not in argument or os.path.exists(argument):
         return argument, ""
@@ -71,7 +71,7 @@ def read_net_params(argument: str) -> dict[str, Any]:
 
 
 def _split_at_commas(text: str) -> Iterator[str]:
-    """Yield the parts of a text that are separated by commas; commas inside brackets or quotes do not count."""
+    """Yield the parts of a text between commas; commas inside brackets or quotes do not count."""
     start, awaited = 0, ""
     for index, character in enumerate(text):
         if awaited.endswith(character):

@@ -17,7 +17,7 @@ from convcalc.spec.values import ValueCompiler
 
 
 class ParamReader:
-    """Reads the spec parameters into `variables`, and evaluates expressions that use them outside of entries."""
+    """Reads the spec parameters into `variables`, and evaluates the expressions outside of entries."""
 
     def __init__(self, problems: Problems, values: ValueCompiler, overrides: Overrides, file: str | None) -> None:
         self.problems = problems
@@ -29,7 +29,7 @@ class ParamReader:
     def read_params(self, root: dict[str, Any]) -> None:
         """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
-        Raises WrongOverride if an override is invalid or for an unknown parameter.
+        Raises WrongOverride if an override is invalid or names an unknown parameter.
         """
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
@@ -48,18 +48,19 @@ class ParamReader:
                 raise WrongOverride([make_override_problem(message, hint)], self.file)
 
     def evaluate(self, value: Any, path: Path) -> Any:
-        """Return a value of the spec with its expressions evaluated; `path` is where it is written, outside of entries.
+        """Return a value of the spec with its expressions evaluated.
 
-        Raises UnknownValue after reporting a mistake.
+        `path` is the path of the value, which must be outside of entries. Raises UnknownValue after reporting a
+        mistake.
         """
         if isinstance(value, dict):
             return {key: self.evaluate(item, (*path, key)) for key, item in value.items()}
         return self._evaluate_compiled(self.values.compile_value(value, path, frozenset(self.variables)), path)
 
     def _read_param(self, name: str, default: Any) -> Any:
-        """Return the value of one spec parameter: its override or default, or UNKNOWN after reporting a mistake.
+        """Return the value of a spec parameter; UNKNOWN after reporting a mistake in its default.
 
-        Raises WrongOverride if the override is invalid.
+        Raises WrongOverride for a mistake in its override.
         """
         path: Path = ("params", name)
         if name in self.overrides.params:

@@ -19,7 +19,7 @@ class TooMuch(Exception):
 
 
 class TooDeep(Exception):
-    """Raised if lists and mappings are nested too deeply; `place` is the index where the nesting limit is exceeded."""
+    """Raised if lists and mappings are nested too deeply; `place` is the index where they exceed the limit."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
@@ -49,7 +49,7 @@ class Problems:
         expansion: object = None,
         fix: Fix | None = None,
     ) -> None:
-        """Add a problem, unless one was already added at this path for a different `expansion`.
+        """Add a problem, unless a different expansion has already added a problem at this path.
 
         `expansion` is any object that identifies the expansion of an entry, None outside of expansions. Raises TooMuch
         if there are too many problems.
@@ -61,13 +61,13 @@ class Problems:
         self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
 
     def add_flaw(self, path: Path, flaw: Flaw, **context: Any) -> None:
-        """Add the problem for a flaw in the value at a path; `context` has other arguments of `add`."""
+        """Add a problem for a `Flaw` in the value at a path; `context` are further arguments of `add`."""
         place, within = (*path, *flaw.where), flaw.within
         self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **context)
 
 
 class ExpansionReporter:
-    """Reports mistakes found while entries are expanded; for a mistake inside a block, the report shows its use."""
+    """Reports mistakes in entries that are being expanded; in a block, it also shows where the block is used."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -83,20 +83,26 @@ class ExpansionReporter:
         on_key: bool = False,
         related: Related | None = None,
     ) -> None:
-        """Report a mistake; `related` is a place to show instead of the use of the block around the entry."""
+        """Report a mistake at a path.
+
+        The report also shows another part of the spec: `related`, or by default the use of the block that contains the
+        entry.
+        """
         self.problems.add(
             path,
             message,
             code,
             hint,
             on_key=on_key,
-            related=_find_use(expansion) if related is None else [related],
+            related=_locate_use_of_block(expansion) if related is None else [related],
             expansion=_identify_expansion(expansion),
         )
 
     def report_flaw(self, expansion: "Expansion", path: Path, flaw: Flaw) -> None:
         """Report a flaw in the value at a path."""
-        self.problems.add_flaw(path, flaw, related=_find_use(expansion), expansion=_identify_expansion(expansion))
+        self.problems.add_flaw(
+            path, flaw, related=_locate_use_of_block(expansion), expansion=_identify_expansion(expansion)
+        )
 
     def report_option(
         self, expansion: "Expansion", name: str, message: str, hint: str = "", code: str = "CV013"
@@ -105,16 +111,15 @@ class ExpansionReporter:
         self.report(expansion, expansion.entry.option_path(name), message, code, hint)
 
 
-def _find_use(expansion: "Expansion") -> list[Related]:
-    """Return a list with the place where the block around an entry is used; [] outside of blocks."""
+def _locate_use_of_block(expansion: "Expansion") -> list[Related]:
+    """Return where the block around an entry is used; [] for an entry outside of blocks."""
     path = expansion.scope.use_path
     return [] if path is None else [Related(path, "in this use of the block")]
 
 
 def _identify_expansion(expansion: "Expansion") -> object:
-    """Return the object that identifies an expansion in `Problems.add`.
+    """Return an object that identifies the expansion of an entry, for `Problems.add`.
 
-    All expansions of entries in one scope share that scope. An exception are the copies of a repeated entry, which are
-    identified separately.
+    It is the scope of the entry or, for each copy of a repeated entry, the expansion of that copy.
     """
     return expansion.scope if expansion.index == expansion.scope.index else expansion

@@ -1,7 +1,7 @@
 """Reads a `Document` into a `Network`: reads the top-level keys of the spec, and compiles and expands its entries.
 
 The keys params, inputs, budget, blocks and layers are read in files of their own: params.py, inputs.py, budget.py,
-blocks.py and compile.py. Values given from outside the file (`Overrides`) replace those in it.
+blocks.py and compile.py. Values given from outside the file (`Overrides`) replace the values in the file.
 """
 
 import re
@@ -66,7 +66,7 @@ _Read = TypeVar("_Read")
 def read_network(document: Document, overrides: Overrides | None = None) -> Network:
     """Return the network that a document describes.
 
-    Raises InvalidSpec with all problems of the spec, WrongOverride if an override is wrong.
+    Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
@@ -83,7 +83,7 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
 
 class _SpecReader:
-    """Reads the top-level keys of a spec; mistakes are collected in `problems`."""
+    """Reads a whole spec; mistakes are collected in `problems`."""
 
     def __init__(self, document: Document, overrides: Overrides) -> None:
         self.document = document
@@ -107,13 +107,13 @@ class _SpecReader:
         inputs = self.inputs.read_inputs(root, self.meant)
         dtype, batch = self._read_dtype(root), self._read_batch(root)
         check = self._read_check(root)
-        body = self._compile_layers(root)
+        body = self._compile_blocks_and_layers(root)
         if body is None:
             return None
         draft = Draft(self.problems, inputs)
         expander = Expander(self.problems, self.params.variables, draft)
         scope = _make_top_scope(draft, inputs)
-        self._expand(body, expander, scope)
+        self._expand_layers(body, expander, scope)
         outputs = self._find_outputs(root, expander, scope)
         limits = self.budget.read_budget(root, [node.name for node in draft.nodes], list(outputs))
         if self.problems.found or self.document.problems:
@@ -136,7 +136,7 @@ class _SpecReader:
         )
 
     def _read_root(self) -> dict[str, Any] | None:
-        """Return the top-level keys of the spec with their values, or None if the spec is not a mapping."""
+        """Return the top-level keys with their values; None if the spec is not a mapping."""
         root = self.document.root
         if isinstance(root, dict):
             return self._check_keys(root)
@@ -145,8 +145,8 @@ class _SpecReader:
             self.problems.add((), f"a spec must be a mapping; got {show(root)}", "CV013", hint)
         return None
 
-    def _compile_layers(self, root: dict[str, Any]) -> Body | None:
-        """Compile the blocks and the entries, and return the entries; None if the key `layers` is missing."""
+    def _compile_blocks_and_layers(self, root: dict[str, Any]) -> Body | None:
+        """Return the compiled entries of the network; None if the key `layers` is missing."""
         names = frozenset(self.params.variables)
         blocks = self.blocks.compile_blocks(root.get("blocks"), names)
         if "layers" not in root:
@@ -158,8 +158,8 @@ class _SpecReader:
             self.problems.add(("layers",), "layers is empty; a network needs at least one layer", "CV012", on_key=True)
         return body
 
-    def _expand(self, body: Body, expander: Expander, scope: Scope) -> None:
-        """Expand the entries of the network, and report if all of them are disabled."""
+    def _expand_layers(self, body: Body, expander: Expander, scope: Scope) -> None:
+        """Expand the entries of the network; report if all of them are disabled."""
         expander.expand_body(body, scope, ("layers",))
         if body.entries and not expander.draft.nodes and not self.problems.found and not self.document.problems:
             message = "the network has no layers: every entry is disabled by `when`"
@@ -185,7 +185,7 @@ class _SpecReader:
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def _read_text(self, root: dict[str, Any], key: str, default: str) -> str:
-        """Return the text that a key has as its value; `default` if the key is missing or its value is not text."""
+        """Return the text under a key; `default` if the key is missing or its value is not text."""
         value = root.get(key, default)
         if isinstance(value, str):
             return value
@@ -206,13 +206,13 @@ class _SpecReader:
         return name
 
     def _read_batch(self, root: dict[str, Any]) -> int:
-        """Return the batch size: the override, or the value in the spec (1 by default)."""
-        own = self._read_batch_size(root.get("batch", 1))
+        """Return the batch size given from outside the file, or else in the spec (1 by default)."""
+        own = self._check_batch_size(root.get("batch", 1))
         given = self.overrides.batch
-        return own if given is None else self._read_override("batch", lambda: self._read_batch_size(given))
+        return own if given is None else self._read_override("batch", lambda: self._check_batch_size(given))
 
-    def _read_batch_size(self, value: Any) -> int:
-        """Return the batch size in a written value; 1 after reporting a wrong value."""
+    def _check_batch_size(self, value: Any) -> int:
+        """Return the batch size; 1 after reporting a wrong value."""
         if is_integer(value) and 1 <= value <= LARGEST:
             return int(value)
         if value is not UNKNOWN:
@@ -223,7 +223,8 @@ class _SpecReader:
     def _read_dtype(self, root: dict[str, Any]) -> Dtype:
         """Return the data types of weights, activations and biases.
 
-        The default is float32, but that of biases is int32 for integer weights, otherwise the data type of the weights.
+        The default is float32. The default for biases is int32 if the weights are integers, else the data type of the
+        weights.
         """
         types = self._read_data_types(root.get("dtype", "float32"))
         given = self.overrides.dtype
@@ -235,13 +236,13 @@ class _SpecReader:
         return Dtype(weights, types.get("activations", "float32"), bias)
 
     def _read_data_types(self, value: Any) -> dict[str, str]:
-        """Return the written data types by use ("weights", "activations", "bias").
+        """Return the data types by their use: "weights", "activations" or "bias".
 
         Unknown data types are reported and omitted.
         """
         if value is UNKNOWN:
             return {}
-        given, types = _split_by_use(value), {}
+        given, types = _split_data_types_by_use(value), {}
         for key in given:
             if key not in Dtype._fields:
                 hint = did_you_mean(key, Dtype._fields) or f"available: {', '.join(Dtype._fields)}"
@@ -255,7 +256,6 @@ class _SpecReader:
         return types
 
     def _report_wrong_dtype(self, value: Any, path: Path) -> None:
-        """Report an unknown data type."""
         if value is UNKNOWN:
             return
         hint = ""
@@ -265,7 +265,7 @@ class _SpecReader:
         self.problems.add(path, f"unknown data type {show(value)}", "CV013", hint or f"available: {known}")
 
     def _read_check(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Return the lint rule codes under `check`, by the keys "select" and "ignore" that are written."""
+        """Return the codes of lint rules under `check`, by the keys "select" and "ignore" if they are written."""
         written = root.get("check", {})
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
@@ -290,7 +290,10 @@ class _SpecReader:
         return found
 
     def _read_override(self, name: str, read: Callable[[], _Read]) -> _Read:
-        """Return the overriding value of a key, read by `read`. Raises WrongOverride if the value is wrong."""
+        """Return the result of `read`, which reads a value given from outside the file.
+
+        Raises WrongOverride if that value is wrong.
+        """
         return read_override(self.problems, self.document.file, self.overrides.option(name), read)
 
     # -- outputs
@@ -298,7 +301,7 @@ class _SpecReader:
     def _find_outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
         """Return the numbers of the network's output tensors, by the names of their layers.
 
-        They are listed under `outputs`; by default, the only output is that of the last layer.
+        The layers are listed under `outputs`; by default, the last layer is the only output.
         """
         if "outputs" not in root:
             return _find_default_output(expander.draft, scope)
@@ -315,14 +318,14 @@ class _SpecReader:
         visible = Visible(frozenset(), {}, ())
         expansion = Expansion(self.entries.compile_entry("identity", path, visible), scope, None)
         for index, name in enumerate(names):
-            tensor = self._find_output(expander, expansion, name, (*path, index))
+            tensor = self._find_output_tensor(expander, expansion, name, (*path, index))
             if name in outputs:
                 self.problems.add((*path, index), f"output {shorten(name)} is listed twice", "CV015")
             outputs[name] = tensor
         return outputs
 
-    def _find_output(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
-        """Return the number of the tensor that a name under `outputs` refers to; -1 after a mistake."""
+    def _find_output_tensor(self, expander: Expander, expansion: Expansion, name: str, path: Path) -> int:
+        """Return the number of the output tensor of the layer with this name; -1 after reporting a mistake."""
         try:
             place = expander.resolver.find_place(expansion, name, path)
         except UnknownValue:
@@ -348,17 +351,17 @@ def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
 
 
 def _find_default_output(draft: Draft, scope: Scope) -> dict[str, int]:
-    """Return the tensor number of the last layer's output by the layer's name; {} if there is no such layer."""
+    """Return the name of the last layer with the number of its output tensor; {} if there is no layer."""
     last = scope.previous[0].number if draft.nodes and scope.previous else -1
     first_node = len(draft.inputs)
     return {draft.nodes[last - first_node].name: last} if last >= first_node else {}
 
 
-def _split_by_use(dtype: Any) -> dict[str, Any]:
-    """Return written data types by use; a single data type is used for weights and activations."""
+def _split_data_types_by_use(dtype: Any) -> dict[str, Any]:
+    """Return data types by use; a single data type is used for weights and activations."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
 def _is_rule_code(code: Any) -> bool:
-    """Whether a value has the form of a lint rule code, such as CV201, or of the beginning of a code, such as CV2."""
+    """Return whether a value looks like a lint rule code (CV201) or the beginning of one (CV2)."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

@@ -28,9 +28,9 @@ _Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """The result of expanding one use of a block: its nodes, its groups, and the names of its layers.
+    """The nodes, groups and names that one use of a block expands to.
 
-    It is created before the block is expanded into the draft (the unfinished network), and finished afterwards.
+    Create it before the block is expanded into the draft (the unfinished network), and call `finish` afterwards.
     """
 
     def __init__(self, draft: Draft, scope: Scope) -> None:
@@ -48,10 +48,10 @@ class Recording:
         self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Copy the recorded layers into `scope`, the scope of another use of the block.
+        """Copy the recorded layers for another use of the block, whose scope is `scope`.
 
-        Return the outputs of the copy, and a function that returns the places of the copied layers by name. They are
-        computed only when needed: most are never looked up.
+        Return the outputs of the copy, and a function that computes the `Place`s of the copied layers by name. Most of
+        them are never looked up, so the function is called only when one is needed.
         """
         draft = self.draft
         offset = len(draft.nodes) - self.start
@@ -76,19 +76,19 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], renumber: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """Return copies of the places in a block by name; node numbers increase by `offset`."""
+    """Return copies of `Place`s by name; `renumber` maps the numbers of tensors, `offset` is added to node indexes."""
     return {name: _copy_place(place, renumber, offset) for name, place in places.items()}
 
 
 def _copy_tensors(tensors: Tensors, renumber: Callable[[int], int]) -> Tensors:
-    """Return copies of tensors with new numbers; UNKNOWN_TENSOR is not copied, as it is recognised by identity."""
+    """Return copies of tensors with new numbers; UNKNOWN_TENSOR is not copied, because it is compared with `is`."""
     return tuple(
         tensor if tensor is UNKNOWN_TENSOR else Tensor(renumber(tensor.number), tensor.shape) for tensor in tensors
     )
 
 
 def _copy_place(place: Place, renumber: Callable[[int], int], offset: int) -> Place:
-    """Return a copy of a place; the places inside it are copied only when they are first accessed."""
+    """Return a copy of a `Place`; its `children` are copied only when they are first accessed."""
     outputs = _copy_tensors(place.outputs, renumber)
     below = place.children
     copy = Place(

@@ -21,21 +21,21 @@ MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may s
 class Resolver:
     """Looks up values and names for entries that are being expanded.
 
-    Methods that return a value or a place raise UnknownValue after reporting a mistake, or if the result depends on a
-    mistake that was reported earlier.
+    If a value or `Place` cannot be found, the mistake is reported and UnknownValue is raised. UnknownValue is also
+    raised, without another report, if the result depends on a mistake that was reported earlier.
     """
 
     def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
         self.reporter = reporter
         self.params = params
-        self.collected = 0  # the number of inputs that names with `*` have stood for so far
+        self.collected = 0  # the number of inputs found so far by names with `*`
 
     # -- values
 
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """Evaluate the expressions in a compiled value, for an entry that is being expanded, and return the result.
+        """Return a compiled value with its expressions evaluated for the entry that is being expanded.
 
-        `path` is where the value is written.
+        `path` is the path of the value in the spec.
         """
         if isinstance(compiled, Template):
             try:
@@ -55,7 +55,7 @@ class Resolver:
         return compiled
 
     def evaluate_option(self, expansion: Expansion, name: str) -> Any:
-        """Return the value of an option that is given in the entry."""
+        """Return the value of an option, which must be given in the entry."""
         return self.evaluate(expansion.entry.options[name], expansion.entry.option_path(name), expansion)
 
     def evaluate_flag(self, expansion: Expansion, name: str, default: bool) -> bool:
@@ -66,21 +66,21 @@ class Resolver:
         if isinstance(value, bool) or (name == "when" and is_number(value)):
             return bool(value)
         message = f"{name} must be true or false; got {show(value)}"
-        self.reporter.report_option(expansion, name, message, self._suggest_flag(expansion, name, value))
+        self.reporter.report_option(expansion, name, message, self._suggest_true_or_false(expansion, name, value))
         raise UnknownValue
 
     def find_variable(self, scope: Scope, name: str) -> Any:
-        """Return the value of a parameter of the block, or else of the spec; UNKNOWN if there is no such parameter."""
+        """Return the value of a parameter: of the block if it has this parameter, else of the spec, else UNKNOWN."""
         return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def _make_lookup(self, expansion: Expansion) -> Lookup:
-        """Return the function that looks up the names in an entry's expressions."""
+        """Return the function that looks up the names in the expressions of an entry."""
 
         def find_value(name: str) -> Any:
             if name == "index":
                 value: Any = expansion.index
             elif name == "in_channels":
-                value = self._find_in_channels(expansion)
+                value = self._count_input_channels(expansion)
             else:
                 value = self.find_variable(expansion.scope, name)
                 if value is UNKNOWN and name == expansion.entry.counter:
@@ -92,10 +92,10 @@ class Resolver:
         return find_value
 
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
-        """Return the hint for a value that lacks the syntax of an expression; "" for any other value.
+        """Return the hint for a value that was probably meant as an expression; "" for any other value.
 
-        For example, the hint for `width` is "write $width" if width is a parameter, and that for `2 * $width` is
-        "write $(2 * width)".
+        If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is
+        `write $(2 * width)`.
         """
         if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
             return f"write ${written}"
@@ -104,15 +104,14 @@ class Resolver:
             return f"write $({bare})" if is_arithmetic(bare) else ""
         return ""
 
-    def _find_in_channels(self, expansion: Expansion) -> int:
-        """Return the number of channels of an entry's first input."""
+    def _count_input_channels(self, expansion: Expansion) -> int:
+        """Return the channels of an entry's first input: the value of $in_channels."""
         shape = self.find_inputs(expansion)[0].shape
         if shape is None:
             raise UnknownValue
         return shape.channels
 
-    def _suggest_flag(self, expansion: Expansion, name: str, value: Any) -> str:
-        """Return the hint for a wrong value of an option that must be true or false; "" if there is none."""
+    def _suggest_true_or_false(self, expansion: Expansion, name: str, value: Any) -> str:
         written = expansion.entry.options[name]
         if isinstance(written, Template):
             bare = written.text.replace("$", "")
@@ -144,29 +143,30 @@ class Resolver:
         return expansion.previous_copy or scope.previous
 
     def _find_named_inputs(self, expansion: Expansion) -> Tensors:
-        """Return the inputs that `from` names.
+        """Return the tensors that the option `from` names.
 
-        In all copies of a repeated entry but the first, the output of the previous copy replaces the first name.
+        In every copy of a repeated entry except the first, the output of the previous copy replaces the first named
+        tensor.
         """
-        names, path = self._evaluate_from(expansion)
+        names, path = self._evaluate_input_names(expansion)
         found: list[Tensor] = []
         known = True
         for index, name in enumerate(names):
             try:
                 copied = expansion.previous_copy if index == 0 else None
                 place = (*path, index) if len(names) > 1 else path
-                found.extend(self._find_tensors(expansion, name, place) if copied is None else copied)
+                found.extend(self._find_outputs(expansion, name, place) if copied is None else copied)
             except UnknownValue:
                 known = False
         if not known:
             raise UnknownValue
         return tuple(found)
 
-    def _evaluate_from(self, expansion: Expansion) -> tuple[list[str], Path]:
-        """Return the names in `from`, and the path of the list, or of its only name.
+    def _evaluate_input_names(self, expansion: Expansion) -> tuple[list[str], Path]:
+        """Return the layer names in the option `from`, and the path of the list (or of the name, if there is only one).
 
-        In all copies of a repeated entry but the first, the first name is "" and is not evaluated: the output of the
-        previous copy replaces it, so a name with $index need not exist for every copy.
+        In every copy of a repeated entry except the first, the first name is returned as "" and is not evaluated. The
+        caller replaces it by the output of the previous copy, so a name with $index need not exist for these copies.
         """
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
@@ -187,8 +187,8 @@ class Resolver:
             raise UnknownValue
         return names, path
 
-    def _find_tensors(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return the outputs that one name in `from` refers to; a name with `*` refers to a layer in every copy."""
+    def _find_outputs(self, expansion: Expansion, name: str, path: Path) -> Tensors:
+        """Return the outputs of the layer with this name; a name with `*` refers to one layer in each copy."""
         if "*" not in name.split("."):
             return self.find_place(expansion, name, path).outputs
         tensors = self._collect_copies(expansion, name, path)
@@ -200,7 +200,7 @@ class Resolver:
         return tensors
 
     def _collect_copies(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return the outputs of the layers that a name with `*` matches, in the order of the copies.
+        """Return the outputs of all layers that a name with `*` matches, in the order of the copies.
 
         For example, `tcn.*.skip` matches the layer skip in each copy of the repeat tcn. Disabled layers are left out.
         """
@@ -209,23 +209,23 @@ class Resolver:
         walked = ".".join(parts[:start])
         places = [self.find_place(expansion, walked, path)]
         for part in parts[start:]:
-            self._check_contents(expansion, places, walked, part, path)
-            inside = _find_enabled(places, part)
+            self._check_can_look_up(expansion, places, walked, part, path)
+            inside = _find_enabled_children(places, part)
             if not inside:
                 message = f"{shorten(name)} matches no layer: {shorten(walked)} contains no enabled {show(part)}"
-                self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
+                self.reporter.report(expansion, path, message, "CV015", _suggest_children(places[0]))
                 raise UnknownValue
             walked, places = f"{walked}.{part}", inside
         return tuple([tensor for place in places for tensor in place.outputs])
 
-    def _check_contents(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
-        """Check that `part`, the next part of a name with `*`, can be looked up in these places.
+    def _check_can_look_up(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
+        """Raise UnknownValue if `part` of a layer name cannot be looked up in `places`; `*` is allowed only in repeats.
 
-        `*` can be looked up only in repeats. `walked` is the beginning of the name, which led to the places.
+        `walked` is the beginning of the name, before `part`; it refers to `places`.
         """
         if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
             message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
-            self.reporter.report(expansion, path, message, "CV015", _list_children(places[0]))
+            self.reporter.report(expansion, path, message, "CV015", _suggest_children(places[0]))
             raise UnknownValue
         if any(place.outputs == (UNKNOWN_TENSOR,) and not place.children for place in places):
             raise UnknownValue
@@ -233,7 +233,7 @@ class Resolver:
     # -- names
 
     def find_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the place that a name such as `stage1.conv2` refers to; `path` is where the name is written.
+        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is the path of the name in the spec.
 
         The first part of the name (`stage1`) is looked up in the innermost scope first, then in the scopes around it.
         """
@@ -258,17 +258,17 @@ class Resolver:
         return place
 
     def _find_inside(self, expansion: Expansion, place: Place, walked: str, part: str, path: Path) -> Place:
-        """Return the place called `part` inside another place; `walked` is the name of the latter."""
+        """Return the child of `place` with the name `part`; `walked` is the name of `place`, for the message."""
         children = place.children or {}
         if part not in children:
-            hint = did_you_mean(part, children) or _list_children(place)
+            hint = did_you_mean(part, children) or _suggest_children(place)
             message = f"{shorten(walked)} contains no layer {show(part)}"
             self.reporter.report(expansion, path, message, "CV015", hint)
             raise UnknownValue
         return children[part]
 
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the place that the name `input` or `previous` refers to."""
+        """Return the `Place` that the reserved name `input` or `previous` refers to."""
         scope = expansion.scope
         if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
             return Place(name, (), scope.inputs if name == "input" else scope.previous)
@@ -279,7 +279,6 @@ class Resolver:
         raise UnknownValue
 
     def _report_unknown_name(self, expansion: Expansion, name: str, path: Path) -> None:
-        """Report a name that does not belong to any entry above."""
         first = name.split(".")[0]
         visible: list[str] = ["input", "previous"]
         later: set[str] = set()
@@ -294,14 +293,14 @@ class Resolver:
         self.reporter.report(expansion, path, message, "CV015", did_you_mean(first, visible))
 
 
-def _list_children(place: Place) -> str:
-    """Return a hint that lists the names inside a place."""
+def _suggest_children(place: Place) -> str:
+    """Return a hint that lists the names of the children of a `Place`."""
     children = place.children or {}
     return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
 
 
-def _find_enabled(places: list[Place], part: str) -> list[Place]:
-    """Return the enabled places called `part` inside the given places, in order; `*` stands for every name."""
+def _find_enabled_children(places: list[Place], part: str) -> list[Place]:
+    """Return the enabled children of all `places` that have the name `part`, or all enabled children if it is `*`."""
     found: list[Place | None] = []
     for place in places:
         children = place.children or {}
@@ -310,7 +309,7 @@ def _find_enabled(places: list[Place], part: str) -> list[Place]:
 
 
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
-    """Return the place with this name in the innermost scope that has the name; None if no scope has it."""
+    """Return what a name refers to in the innermost scope that has it; None if no scope has it."""
     while scope is not None:
         place = scope.places.get(name)
         if place is not None:
@@ -320,6 +319,6 @@ def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
 
 
 def _guess_name(entry: Entry) -> str:
-    """Return the most likely name of an entry that has not been expanded: its literal name, or its default name."""
+    """Return the name that an entry will probably have: its literal name, or its default name."""
     name = entry.options.get("name")
     return name if isinstance(name, str) else make_default_name(entry.word, entry.ordinal)

@@ -22,7 +22,7 @@ _NUMBER_STARTS = frozenset("0123456789+-.")
 
 
 def fold_lines(text: str) -> str:
-    """Return a text that is written on several lines without quotes as one line, in the way YAML reads it.
+    """Return an unquoted text of several lines as one line, as YAML reads it.
 
     A line break becomes one space, together with the blanks and empty lines around it; other spaces are kept.
     """
@@ -54,7 +54,7 @@ def read_plain_scalar(text: str) -> Any:
 
 
 def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """Yield the index and character of each character of an expression that is not in quotes.
+    """Yield the index and the character for each character of an expression, except for text in quotes.
 
     If a quote is never closed, it is yielded last.
     """
@@ -92,6 +92,6 @@ def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Whether the character at an index is inside a scalar; `scalars` are the places of all scalars, in order."""
+    """Return whether the character at an index is inside a scalar; `scalars` are the extents of all of them, sorted."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

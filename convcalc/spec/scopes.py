@@ -1,7 +1,7 @@
-"""Defines the state of an expansion: tensors, the places that names refer to, scopes, and the entry being expanded.
+"""Defines the state of an expansion: tensors, the `Place` that each name refers to, scopes, and the current entry.
 
-A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Its entries have names,
-each of which refers to a `Place`; the name conv1 in the scope stage2 is stage2.conv1 outside of it.
+A scope is the network, one use of a block, a sequence, one branch, or the copies of a repeat. Each entry of a scope has
+a name that refers to a `Place`. The name conv1 in the scope stage2 is stage2.conv1 outside of it.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """Raised if a value is unknown because of a mistake that was already reported, to skip what depends on it."""
+    """Raised if a mistake that was already reported makes a value unknown, to skip what depends on that value."""
 
 
 class Tensor:
@@ -37,8 +37,8 @@ _EMPTY_BODY = Body([])
 class Place:
     """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
 
-    `path` is where the name is written; for a default name, where the layer kind or block is. `children` are the places
-    inside a scope by name, None for anything else.
+    `path` is the path of the name in the spec; for a default name, it is the path of the layer kind or block. `outputs`
+    are the output tensors. `children` has the `Place`s inside a scope by name; None for anything but a scope.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The places inside a finished scope by name; those of a copied block are computed on first access."""
+        """The `Place`s inside a finished scope, by name; for a copied block, they are computed on first access."""
         if callable(self._children):
             self._children = self._children()
         return self._children
@@ -77,9 +77,9 @@ class Use:
         self.inputs = inputs
 
     def equals(self, other: "Use") -> bool:
-        """Whether two uses can share weights: they use the same block, with equal parameters and input channels.
+        """Return whether two uses have the same block, equal parameters and equal input channels.
 
-        Raises UnknownValue if an input shape is unknown.
+        Only equal uses can share weights. Raises UnknownValue if an input shape is unknown.
         """
         if any(tensor.shape is None for tensor in (*self.inputs, *other.inputs)):
             raise UnknownValue
@@ -93,9 +93,9 @@ class Use:
 class Scope:
     """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
 
-    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last
-    entry so far. `outer` is the scope around it, whose names are visible inside; it is None for a block, in which no
-    outer names are visible. `places` are the places of its entries by name, and `depth` counts the scopes around it.
+    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
+    far. `outer` is the surrounding scope, whose names are visible inside; it is None for a block, in which no outer
+    names are visible. `places` has the `Place` of each entry by name, and `depth` is the number of surrounding scopes.
     """
 
     __slots__ = (
@@ -135,8 +135,8 @@ class Scope:
 class Expansion:
     """The expansion of one entry in a scope, or of one copy of a repeated entry.
 
-    `index` is the value of $index, and `previous_copy` the output of the previous copy of a repeated entry (None for
-    the first copy). `tensors` are the inputs of the entry, None until they are looked up.
+    `index` is the value of $index. `previous_copy` is the output of the previous copy, None for the first copy.
+    `tensors` are the inputs of the entry, None until they are looked up.
     """
 
     __slots__ = ("entry", "index", "previous_copy", "scope", "tensors")

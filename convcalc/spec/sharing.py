@@ -1,4 +1,4 @@
-"""Finds the layers and blocks whose weights an entry reuses with the option `share`, and checks that this is possible.
+"""Finds the layer or block whose weights an entry reuses (option `share`), and checks that the two can share weights.
 
 For example, `conv: {…, share: conv1}` is allowed only if its arguments and input channels equal those of conv1.
 """
@@ -15,7 +15,7 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Unknow
 
 
 class WeightSharing:
-    """Finds and checks shared weights; `nodes` are the layers of the network that have been expanded so far."""
+    """Finds and checks shared weights; `nodes` are the layers that have been expanded so far."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter, nodes: list[Node]) -> None:
         self.resolver = resolver
@@ -23,11 +23,11 @@ class WeightSharing:
         self.nodes = nodes
 
     def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """Return the earlier layer or use of a block whose weights an entry reuses; None if it has its own weights.
+        """Return the earlier layer or use of a block whose weights an entry reuses; None if the entry has its own.
 
-        It is the one that the option `share` names. Without that option, if the entry is in a block that reuses the
-        weights of another use of the block, it is the layer that has the same name in that other use.
-        Raises UnknownValue after reporting a mistake.
+        This is the layer or use that the option `share` names. For an entry without `share` in a use of a block that
+        reuses the weights of an earlier use, it is the layer with the same name in the earlier use. `home` is the scope
+        in which the entry gets the name `name`. Raises UnknownValue after reporting a mistake.
         """
         if "share" not in expansion.entry.options:
             return None if home.twin is None else (home.twin.children or {}).get(name)
@@ -45,9 +45,9 @@ class WeightSharing:
         return place
 
     def find_owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
-        """Return the number of the node that owns the weights reused by `layer`.
+        """Return the index of the node that owns the weights that `layer` reuses.
 
-        `twin` is the place of the earlier layer; if it reuses weights itself, their owner is returned. Raises
+        `twin` is the earlier layer that `layer` shares with; `twin` may itself reuse weights of another node. Raises
         UnknownValue after reporting that the two layers cannot share weights.
         """
         if twin.outputs == (UNKNOWN_TENSOR,):
@@ -64,7 +64,7 @@ class WeightSharing:
         return twin.node if node.owner is None else node.owner
 
     def check_use(self, expansion: Expansion, use: Use, twin: Place) -> None:
-        """Check that a use of a block can reuse the weights of `twin`, an earlier use.
+        """Check that one use of a block can reuse the weights of `twin`, an earlier use of a block.
 
         Raises UnknownValue after reporting that the two uses are different.
         """

@@ -1,4 +1,4 @@
-"""Reads YAML text, such as `input: [3, 32, 32]`, into a `Document`: values with their places, and problems in the YAML.
+"""Reads YAML text, such as `input: [3, 32, 32]`, into a `Document`: values, their extents, and problems in the YAML.
 
 This is the only file that uses PyYAML, which splits the text into events (a scalar, the start or end of a collection,
 an alias). `tree.py` builds the values from the events. PyYAML's own constructors are not used, so nothing in a file is
@@ -36,7 +36,7 @@ _DIRECTIVE = "(?:^|[\n\r\x85\u2028\u2029])%"
 
 
 class _EventReader:
-    """Passes the events of a YAML text to a `TreeBuilder`, and reports where and why the parser gives up."""
+    """Passes the events of a YAML text to a `TreeBuilder`; if the parser gives up, reports where and why."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -45,7 +45,6 @@ class _EventReader:
         self.last: Any = None  # the last event before the parser gave up
 
     def read_events(self, stream: Iterator[Event]) -> None:
-        """Read all events, and set the document's root to the resulting value."""
         event: Any = None
         tree = self.tree
         try:
@@ -71,16 +70,15 @@ class _EventReader:
             self.last = event
 
     def report_too_deep(self, error: TooDeep) -> None:
-        """Report the collection that exceeds the nesting limit."""
         self.tree.report((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def report_malformed(self, mark: Any) -> None:
-        """Report in convcalc's own words why the parser gave up at a mark: a place, or None for the end of the text."""
+        """Report in convcalc's own words why the parser gave up at `mark` (None: the end of the text)."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
         text = self.tree.text
         control = re.search(_NOT_PRINTABLE, text)
-        if control is not None:  # PyYAML's Python parser checks the whole text first, libyaml stops only on reaching it
+        if control is not None:  # libyaml reaches it late, PyYAML's own parser refuses it at once
             self.document.problems.clear()
             self.tree.report(control.span(), "a control character; a spec must be printable text", "CV001")
             return
@@ -88,14 +86,14 @@ class _EventReader:
         if self.tree.unquoted[0] <= place < self.tree.unquoted[1]:
             return  # already reported
         try:
-            found = explain_malformed(text, self._describe_stop(place))
+            found = explain_malformed(text, self._describe_stopped_parser(place))
         except TooDeep as error:
             self.report_too_deep(error)
         else:
             self.tree.report((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
-    def _describe_stop(self, place: int) -> "Stopped":
-        """Return a description of what had been read when the parser gave up at index `place`."""
+    def _describe_stopped_parser(self, place: int) -> "Stopped":
+        """Return what the parser had read when it gave up at the index `place`."""
         from convcalc.spec.malformed import Stopped
 
         ended = self.read_one and not self.tree.stack and self.last.__class__ is not DocumentStartEvent
@@ -110,7 +108,7 @@ class _EventReader:
 
 
 def _find_extent(event: Any) -> Extent:
-    """Return the place of an event in the text; for the start of a collection, only its first character."""
+    """Return the start and end of an event in the text; the start of a collection covers only one character."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
@@ -118,10 +116,10 @@ def _find_extent(event: Any) -> Extent:
 
 @defer_garbage_collection
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
-    """Return the document of a YAML text; mistakes in the YAML are in its `problems`.
+    """Read a YAML text into a `Document`; mistakes in the YAML are in its `problems`.
 
-    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is
-    whether messages may quote the text.
+    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is true
+    if messages may quote the text.
     """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _EventReader(document)
@@ -147,7 +145,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
 
 
 def _read_events(reader: _EventReader, text: str) -> None:
-    """Read a text, or report why it is malformed. Raises TooMuch if there are too many problems or values."""
+    """Read a text, or report why it is not YAML. Raises TooMuch if there are too many problems or values."""
     try:
         reader.read_events(parse_events(text))
     except TooDeep as error:
@@ -159,13 +157,16 @@ def _read_events(reader: _EventReader, text: str) -> None:
 
 
 def parse_events(text: str) -> Iterator[Event]:
-    """Return the events of a YAML text. Raises YAMLError or ValueError, whose messages depend on the parser."""
+    """Return the events of a YAML text. Raises YAMLError or ValueError if it is not valid YAML."""
     parsed: Iterator[Event] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     return parsed
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Return the places of the scalars in a well-formed text; a # inside a scalar does not begin a comment."""
+    """Return the extents of all scalars (single values) in a well-formed text.
+
+    Callers need them to recognise comments, because a # inside a scalar does not begin one.
+    """
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 

@@ -55,10 +55,10 @@ def make_spec_schema() -> _Schema:
         "required": ["layers"],
         "oneOf": [{"required": ["input"]}, {"required": ["inputs"]}],
         "definitions": {
-            **_option_schemas(),
-            "entry": _entry_schema(),
-            "shape": _shape_schema(),
-            "parameters": _parameters_schema(),
+            **_make_option_schemas(),
+            "entry": _make_entry_schema(),
+            "shape": _make_shape_schema(),
+            "parameters": _make_parameters_schema(),
         },
     }
 
@@ -86,7 +86,7 @@ def _top_key_schemas() -> dict[str, _Schema]:
         "blocks": {
             "type": "object",
             "additionalProperties": _block_schema(),
-            "propertyNames": _name_schema(RESERVED_NAMES | RESERVED_BLOCKS),
+            "propertyNames": _make_name_schema(RESERVED_NAMES | RESERVED_BLOCKS),
             "description": "blocks by name; the entries below use a block like a layer kind",
         },
         "layers": {**_ENTRIES, "minItems": 1, "description": "the entries of the network, in the order of execution"},
@@ -95,7 +95,7 @@ def _top_key_schemas() -> dict[str, _Schema]:
             "description": "names of the layers whose outputs are outputs of the network (default: the last layer)",
         },
         "budget": _budget_schema(),
-        "check": _check_schema(),
+        "check": _make_check_schema(),
     }
 
 
@@ -109,8 +109,8 @@ def _dtype_schema() -> _Schema:
     }
 
 
-def _check_schema() -> _Schema:
-    """Return the schema of `check`, the selection of lint rules."""
+def _make_check_schema() -> _Schema:
+    """Return the schema of the key `check`, which selects lint rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "type": "object",
@@ -120,23 +120,23 @@ def _check_schema() -> _Schema:
     }
 
 
-def _name_schema(reserved: frozenset[str]) -> _Schema:
-    """Return the schema of the names of parameters or blocks, except for reserved names."""
+def _make_name_schema(reserved: frozenset[str]) -> _Schema:
+    """Return the schema of names of parameters or blocks; `reserved` names are not allowed."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
-def _parameters_schema() -> _Schema:
-    """Return the schema of the parameters of a network or a block."""
+def _make_parameters_schema() -> _Schema:
+    """Return the schema of the key `params`, of a network or a block."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
-        "propertyNames": _name_schema(RESERVED_NAMES),
+        "propertyNames": _make_name_schema(RESERVED_NAMES),
         "description": "parameters and their defaults, for expressions such as $width and $(8 * width); "
         "a parameter without a default is required",
     }
 
 
-def _shape_schema() -> _Schema:
+def _make_shape_schema() -> _Schema:
     """Return the schema of an input shape: a list, channels first, or a mapping from axis names to sizes."""
     # editors show the error for the first alternative, so the most common one (height and width) comes first
     axes = [*(("channels", *AXIS_NAMES[axes]) for axes in (2, 1, 3)), ("features",)]
@@ -154,7 +154,7 @@ def _shape_schema() -> _Schema:
 
 
 def _block_schema() -> _Schema:
-    inputs = {"type": "array", "items": {"type": "string", **_name_schema(RESERVED_NAMES)}, "minItems": 1}
+    inputs = {"type": "array", "items": {"type": "string", **_make_name_schema(RESERVED_NAMES)}, "minItems": 1}
     return {
         "type": "object",
         "required": ["layers"],
@@ -172,8 +172,8 @@ def _block_schema() -> _Schema:
 
 
 def _budget_schema() -> _Schema:
-    limits = {metric: _limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
-    field = _bounds_schema(_quantity_schema("receptive_field"))
+    limits = {metric: _make_limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    field = _make_bounds_schema(_make_quantity_schema("receptive_field"))
     shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
     of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
     found = {
@@ -202,24 +202,24 @@ def _budget_schema() -> _Schema:
     }
 
 
-def _limit_schema(metric: str) -> _Schema:
+def _make_limit_schema(metric: str) -> _Schema:
     """Return the schema of a limit: a maximum, or a mapping with min, max or both."""
-    found = _quantity_schema(metric)
+    found = _make_quantity_schema(metric)
     example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
     return {
-        "anyOf": [found, _bounds_schema(found)],
+        "anyOf": [found, _make_bounds_schema(found)],
         "description": f"the maximum, such as {example}; or a mapping with min, max or both",
         "examples": [example],
     }
 
 
-def _bounds_schema(found: _Schema) -> _Schema:
-    """Return the schema of a mapping with min, max or both; `found` is the schema of their values."""
-    limits = {"type": "object", "properties": {"min": found, "max": found}}
+def _make_bounds_schema(value_schema: _Schema) -> _Schema:
+    """Return the schema of a mapping with min, max or both, whose values have the schema `value_schema`."""
+    limits = {"type": "object", "properties": {"min": value_schema, "max": value_schema}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 
-def _quantity_schema(metric: str) -> _Schema:
+def _make_quantity_schema(metric: str) -> _Schema:
     """Return the schema of a quantity such as 5M, or an expression; memory must have a unit."""
     in_bytes = metric in budget.MEMORY
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
@@ -227,8 +227,7 @@ def _quantity_schema(metric: str) -> _Schema:
     return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}
 
 
-def _option_schemas() -> dict[str, _Schema]:
-    """Return the schemas of an entry's options by name."""
+def _make_option_schemas() -> dict[str, _Schema]:
     return {
         "name": {**_NAME, "description": "the entry's name, unique in its scope"},
         "from": {
@@ -237,7 +236,7 @@ def _option_schemas() -> dict[str, _Schema]:
             "tcn.*.skip is the layer skip of every copy of the repeat tcn",
         },
         "repeat": {
-            "anyOf": [_COUNT, EXPRESSION, _named_count_schema()],
+            "anyOf": [_COUNT, EXPRESSION, _make_named_count_schema()],
             "description": "the number of copies in sequence, which $index counts from 0; or a name for that count, "
             "such as {level: 7} for $level",
         },
@@ -253,29 +252,32 @@ def _option_schemas() -> dict[str, _Schema]:
     }
 
 
-def _named_count_schema() -> _Schema:
-    """Return the schema of a repeat count with a name, such as {level: 7}."""
+def _make_named_count_schema() -> _Schema:
+    """Return the schema of a repeat whose count has a name, such as {level: 7}."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_COUNT, EXPRESSION]},
-        "propertyNames": _name_schema(RESERVED_NAMES),
+        "propertyNames": _make_name_schema(RESERVED_NAMES),
         "minProperties": 1,
         "maxProperties": 1,
     }
 
 
 def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
-    """Return references to the schemas of options, by name of the option."""
+    """Return a reference ($ref) to the schema of each option, by the option's name."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 
-def _entry_schema() -> _Schema:
-    """Return the schema of an entry: a word, a layer kind or block with arguments, branches, or a sequence."""
+def _make_entry_schema() -> _Schema:
+    """Return the schema of one item under `layers`.
+
+    An item is a name alone (`- relu`), a layer kind or block with arguments, branches, or a sequence.
+    """
     words = [{"const": name, "description": _describe_kind(kind)} for name, kind in KINDS.items() if can_be_bare(kind)]
     other_words = {**_WORD, "not": {"enum": sorted(RESERVED_NAMES | RESERVED_BLOCKS)}}
     lists: dict[str, _Schema] = {
         "branches": {
-            "anyOf": [{"type": "array", "items": _ENTRIES, "minItems": 2}, _named_branches_schema()],
+            "anyOf": [{"type": "array", "items": _ENTRIES, "minItems": 2}, _make_named_branches_schema()],
             "description": "lists of entries with the same input, or a mapping from names to such lists; "
             "[] passes the input on unchanged",
         },
@@ -289,7 +291,7 @@ def _entry_schema() -> _Schema:
     mapping = {
         "type": "object",
         "properties": {
-            **{name: _kind_schema(kind) for name, kind in KINDS.items()},
+            **{name: _make_kind_schema(kind) for name, kind in KINDS.items()},
             **lists,
             **_refer_to_options(_LIST_OPTIONS),
         },
@@ -308,8 +310,7 @@ def _entry_schema() -> _Schema:
     return {"anyOf": [*words, other_words, mapping]}
 
 
-def _named_branches_schema() -> _Schema:
-    """Return the schema of branches with names."""
+def _make_named_branches_schema() -> _Schema:
     reserved = sorted({*OPTIONS, "merge", *RESERVED_LAYERS, *MERGES})
     names = {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": reserved}}
     return {"type": "object", "additionalProperties": _ENTRIES, "propertyNames": names, "minProperties": 2}
@@ -321,16 +322,19 @@ def can_be_bare(kind: type[Layer]) -> bool:
 
 
 def _describe_kind(kind: type[Layer]) -> str:
-    """Return the first paragraph of the manual page of a layer kind."""
+    """Return the first paragraph of the layer kind's manual page."""
     return re.sub(r"\s+", " ", (kind.__doc__ or "").strip().split("\n\n")[0])
 
 
-def _kind_schema(kind: type[Layer]) -> _Schema:
-    """Return the schema of the value after a layer kind: its arguments, and the options of the entry."""
+def _make_kind_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of the arguments of a layer kind and the options of its entry."""
     required = list_required(kind.keys)
     found: _Schema = {
         "type": ["object", "null"] if can_be_bare(kind) else "object",
-        "properties": {**{name: _key_schema(key) for name, key in kind.keys.items()}, **_refer_to_options(OPTIONS)},
+        "properties": {
+            **{name: _make_key_schema(key) for name, key in kind.keys.items()},
+            **_refer_to_options(OPTIONS),
+        },
         "additionalProperties": False,
     }
     if kind.one_of:
@@ -338,19 +342,19 @@ def _kind_schema(kind: type[Layer]) -> _Schema:
     if required:
         found["required"] = required
     if kind.main:
-        found = {"anyOf": [found, _short_form_schema(kind)]}
+        found = {"anyOf": [found, _make_short_form_schema(kind)]}
     return {**found, "description": _describe_kind(kind)}
 
 
-def _short_form_schema(kind: type[Layer]) -> _Schema:
-    """Return the schema of the value of a layer kind's main argument in the short form, such as `linear: 10`."""
+def _make_short_form_schema(kind: type[Layer]) -> _Schema:
+    """Return the schema of the value in the short form of a layer kind, such as 10 in `linear: 10`."""
     if kind.main in OPTIONS:
         return _NAMES
     return {"anyOf": [kind.keys[kind.main].schema(), EXPRESSION]}
 
 
-def _key_schema(key: Key[Any]) -> _Schema:
-    """Return the schema of one argument: a valid value or an expression, with its description and default."""
+def _make_key_schema(key: Key[Any]) -> _Schema:
+    """Return the schema of an argument: a valid value or an expression, with its description and default."""
     default = "required" if key.required else f"default {key.described_default()}"
     found = {"description": f"{key.help} ({default})", "anyOf": [key.schema(), EXPRESSION]}
     return {**found, "default": key.default} if key.default is not None else found

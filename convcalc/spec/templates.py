@@ -14,13 +14,13 @@ from convcalc.spec.functions import is_whole
 from convcalc.spec.scalars import walk_outside_quotes
 
 _MOST_CHARACTERS = 1000
-_MOST_TEXT = 10_000  # characters of a text with the values of its expressions inserted
-_MOST_ITEMS = 10_000  # of a list with its expressions evaluated, including the items of nested lists
+_MOST_TEXT = 10_000  # characters of a text after the values of its expressions are inserted
+_MOST_ITEMS = 10_000  # items of an evaluated list, including those of nested lists
 _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
 class _Expression:
-    """One `$name` or `$(expression)`, compiled to the function `evaluate`; `names` has the places of its names."""
+    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its start and end in the text."""
 
     __slots__ = ("evaluate", "names")
 
@@ -32,8 +32,9 @@ class _Expression:
 class Template:
     """A text with at least one expression.
 
-    If the text is a single expression (`whole`), its value can be of any type. Otherwise, the values of the expressions
-    are inserted into the text. `names` maps the names in the expressions to their places in the text.
+    If the text is a single expression, `whole` is that expression, and its value can be of any type. Otherwise, `whole`
+    is None, and the values of the expressions are inserted into the text. `names` maps the names in the expressions to
+    their start and end in the text.
     """
 
     __slots__ = ("names", "parts", "text", "whole")
@@ -49,7 +50,7 @@ class Template:
     def evaluate(self, lookup: Lookup) -> Any:
         """Return the value of the text, given a lookup (a function from names to values).
 
-        A float without a fraction becomes an integer. Raises WrongExpression if there is no value.
+        A float without a fraction becomes an integer. Raises WrongExpression if an expression has no value (1 / 0).
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
@@ -75,7 +76,7 @@ class Template:
 def compile_text(text: str) -> Template | str:
     """Return the template of a text with expressions; a text without expressions is returned as a string.
 
-    In both, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
+    In both cases, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
     """
     parts: list[str | _Expression] = []
     position, literal_text = 0, ""
@@ -99,7 +100,7 @@ def compile_text(text: str) -> Template | str:
 
 
 def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
-    """Return the expression that begins at the dollar sign with index `dollar`, and the index after it."""
+    """Return the expression that begins at the index `dollar`, and the index after its end."""
     if text.startswith("$(", dollar):
         end = _find_closing_parenthesis(text, dollar + 1)
         if end - dollar - 2 > _MOST_CHARACTERS:
@@ -120,7 +121,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 
 def replace_braces(inner: str) -> str:
-    """Return the expression for `${inner}`, a form used in other languages, which convcalc writes without braces.
+    """Return convcalc's form of the expression `${inner}`, which other languages write with braces.
 
     >>> replace_braces("width"), replace_braces("2 * width")
     ('$width', '$(2 * width)')
@@ -130,7 +131,7 @@ def replace_braces(inner: str) -> str:
 
 
 def _find_closing_parenthesis(text: str, opening: int) -> int:
-    """Return the index of the parenthesis that closes the one at `opening`. Raises WrongExpression if none does."""
+    """Return the index of the closing parenthesis. Raises WrongExpression if it is missing."""
     depth, character = 0, ""
     for index, character in walk_outside_quotes(text, opening, len(text)):
         if character in "()":
@@ -142,7 +143,7 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list itself. Raises WrongExpression if it has too many items, including those of nested lists.
+    """Return the list unchanged. Raises WrongExpression if it has too many items, those of nested lists included.
 
     Without a limit, lists could grow exponentially: each parameter can be a list that contains the previous parameter
     several times.
@@ -153,7 +154,7 @@ def check_list_length(items: list[Any]) -> list[Any]:
 
 
 def _count_items(value: Any, most: int) -> int:
-    """Return the number of items in nested lists; stop counting once there are more than `most`."""
+    """Return the number of items, also in nested lists; stop counting above `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)

@@ -1,7 +1,7 @@
 """Builds the values of a spec from the parts of its YAML text, which are added in the order of the text.
 
 The parts are scalars (single values), the starts and ends of collections (mappings and lists), and aliases. The values
-remember their places in the text. For example, the start of a list, the scalars 3 and 32, and the end of the list
+keep their extents in the text. For example, the start of a list, the scalars 3 and 32, and the end of the list
 become [3, 32]. Anchors and `<<` are resolved, repeated keys are reported, and the limits on size and nesting are
 enforced.
 """
@@ -26,11 +26,11 @@ _MERGE = object()  # the key <<, as opposed to the quoted text "<<"
 _DROPPED = object()  # an invalid key, whose value is skipped
 
 
-class _Frame:
+class _OpenCollection:
     """A collection that is being read.
 
-    `key` is the key whose value comes next, None if a key is expected; `nodes` counts the collection itself and all
-    keys and values in it so far; `merges` are the mappings that `<<` merges into it.
+    `key` is the key of the value that comes next, None if a key is expected. `nodes` is the number of keys and values
+    so far, plus one for the collection itself. `merges` are the mappings that `<<` merges into the collection.
     """
 
     __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
@@ -41,20 +41,20 @@ class _Frame:
         self.flow = flow
         self.key: Any = None
         self.key_extent: Extent = (0, 0)
-        self.merged: Extent | None = None  # where the key << is
+        self.merged: Extent | None = None  # the extent of the key <<
         self.merges: list[Mapping] = []
         self.nodes = 1
         self.tagged = False
-        self.joined: tuple[int, float] = (0, 0)  # an expression that YAML split at its commas; inf: never closed
+        self.joined: tuple[int, float] = (0, 0)  # start and end of an expression that YAML has split; inf: no end
 
     @property
     def sign(self) -> str:
-        """The sign of the collection: its opening bracket or, without brackets, - for a list and : for a mapping."""
+        """The character that opens the collection: [ or {; without brackets, - for a list and : for a mapping."""
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Whether a value at this place is part of an already joined expression, which YAML split at its commas."""
+        """Return whether a value belongs to a text such as `(3, 3)`, which YAML splits but which was read whole."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -64,24 +64,24 @@ class _Frame:
 class TreeBuilder:
     """Builds the root of a document, part by part; mistakes are added to the document's problems.
 
-    The `extent` of a part is its start and end in the text; for a collection that is being opened, it covers only the
-    first character.
+    The `extent` of a part is its start and end in the text. A collection that is being opened covers only one
+    character.
     """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.text = document.text or ""
-        self.stack: list[_Frame] = []
-        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 until complete), place
+        self.stack: list[_OpenCollection] = []
+        self.anchors: dict[str, tuple[Any, int, Extent]] = {}  # value, number of nodes (0 until complete), extent
         self.nodes = 0
-        self.closed: _Frame | None = None  # the collection that was completed last
+        self.closed: _OpenCollection | None = None  # the collection that was completed last
         self.unquoted: Extent = (
             0,
             0,
         )  # the last expression that lacks quotes; a bracket in it stops the parser
 
     def report(self, extent: Extent, message: str, code: str = "CV003", hint: str = "", fix: Fix | None = None) -> None:
-        """Add a problem at a place. Raises TooMuch if the limit on problems is reached."""
+        """Add a problem about the part of the text at `extent`. Raises TooMuch if the limit on problems is reached."""
         span = self.document.span(extent)
         self.document.problems.append(Problem((), message, code, hint, span=span, fix=fix))
         if len(self.document.problems) == MOST_PROBLEMS:
@@ -90,64 +90,64 @@ class TreeBuilder:
     # -- parts of a text
 
     def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
-        """Add a scalar, which is a value or a key; `is_plain` is whether it has neither quotes nor a tag."""
-        self._count(1, extent)
-        frame = self.stack[-1] if self.stack else None
-        if frame is not None and frame.key is None and frame.container.__class__ is Mapping:
+        """Add a scalar, which is a value or a key; `is_plain` is true if it has neither quotes nor a tag."""
+        self._count_nodes(1, extent)
+        collection = self.stack[-1] if self.stack else None
+        if collection is not None and collection.key is None and collection.container.__class__ is Mapping:
             if anchor:
                 self.anchors[anchor] = (text, 1, extent)
             if tag is not None:
                 self._refuse_tag(tag, extent)
-            _take_key(frame, _MERGE if text == "<<" and is_plain else text, extent)
+            _remember_key(collection, _MERGE if text == "<<" and is_plain else text, extent)
             return
-        if not text and frame is not None and frame.flow and is_plain:
-            extent = self._skip_blanks(extent)
+        if not text and collection is not None and collection.flow and is_plain:
+            extent = self._find_missing_value(extent)
         value: Any = text
         if tag is not None:
             self._refuse_tag(tag, extent)
             value = UNKNOWN
         elif is_plain:
             value = self._read_plain(text, extent)
-            if frame is not None and frame.flow and "(" in text:
-                value = self._join_pieces(frame, value, text, extent)
+            if collection is not None and collection.flow and "(" in text:
+                value = self._join_split_value(collection, value, text, extent)
         if anchor:
             self.anchors[anchor] = (value, 1, extent)
-        self._take_value(value, extent, 1)
+        self._add_value(value, extent, 1)
 
     def open_collection(
         self, container: Mapping | Sequence, anchor: str | None, tag: str | None, is_flow: bool
     ) -> None:
-        """Begin a collection, which is still empty; `is_flow` is whether it is in brackets.
+        """Begin a collection, which is still empty; `is_flow` is true if it is written in brackets.
 
         Raises TooDeep if the nesting limit is exceeded.
         """
         extent = container.extent
-        self._count(1, extent)
+        self._count_nodes(1, extent)
         if tag is not None:
             self._refuse_tag(tag, extent)
         if len(self.stack) == MOST_NESTING:
             raise TooDeep(extent[0])
-        frame = _Frame(container, anchor, is_flow)
-        frame.tagged = tag is not None
-        self.stack.append(frame)
+        collection = _OpenCollection(container, anchor, is_flow)
+        collection.tagged = tag is not None
+        self.stack.append(collection)
         if anchor:
             self.anchors[anchor] = (None, 0, extent)
 
     def close_collection(self, end: int) -> None:
-        """Complete the innermost collection; if it is in brackets, `end` is the index after it."""
-        frame = self.closed = self.stack.pop()
-        container = frame.container
-        if frame.flow:
+        """Complete the innermost collection; if it is written in brackets, `end` is the index after it."""
+        collection = self.closed = self.stack.pop()
+        container = collection.container
+        if collection.flow:
             container.extent = (container.extent[0], end)
-        if frame.merges and isinstance(container, Mapping):
-            _merge_all(container, frame.merges)
-        value = UNKNOWN if frame.tagged else container
-        if frame.anchor:
-            self.anchors[frame.anchor] = (value, frame.nodes, container.extent)
-        self._take_value(value, container.extent, frame.nodes)
+        if collection.merges and isinstance(container, Mapping):
+            _insert_merged_keys(container, collection.merges)
+        value = UNKNOWN if collection.tagged else container
+        if collection.anchor:
+            self.anchors[collection.anchor] = (value, collection.nodes, container.extent)
+        self._add_value(value, container.extent, collection.nodes)
 
     def add_alias(self, name: str, extent: Extent) -> None:
-        """Add an alias: the value of its anchor, all of whose nodes are counted again."""
+        """Add an alias, which stands for the value of its anchor; the nodes of that value are counted again."""
         anchor = self.anchors.get(name)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
         if anchor is None:
@@ -155,40 +155,41 @@ class TreeBuilder:
         elif nodes == 0:
             self.report(extent, f"the alias *{shorten(name)} is inside its own anchor")
             value, nodes, origin = UNKNOWN, 1, extent
-        self._count(nodes, extent)
-        frame = self.stack[-1] if self.stack else None
-        if frame is not None and frame.key is None and isinstance(frame.container, Mapping):
+        self._count_nodes(nodes, extent)
+        collection = self.stack[-1] if self.stack else None
+        if collection is not None and collection.key is None and isinstance(collection.container, Mapping):
             if not isinstance(value, str) and value is not UNKNOWN:
                 self.report(extent, "a key must be a single word, but the alias stands for something else")
-            _take_key(frame, value if isinstance(value, str) else _DROPPED, extent)
+            _remember_key(collection, value if isinstance(value, str) else _DROPPED, extent)
             return
-        self._take_value(value, origin, nodes)
+        self._add_value(value, origin, nodes)
 
     # -- where a text ends too early
 
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
-        """Return the sign ([ { - or :) of each open collection, and the place where it begins after any anchor.
+        """Return the sign ([ { - or :) and the start of each open collection; the start comes after any anchor.
 
-        If the value of the whole spec has `ended`, return the sign and place of that value unless it is in brackets.
+        `ended` is true if the value of the whole spec is complete; the result is then only the sign and start of that
+        value, unless it is in brackets.
         """
-        frames = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
-        return [opening for frame in frames if (opening := self._find_opening(frame)) is not None]
+        collections = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
+        return [opening for collection in collections if (opening := self._find_opening(collection)) is not None]
 
     def expects_key(self) -> bool:
         """Whether the innermost collection is a mapping that expects a key."""
         return bool(self.stack) and self.stack[-1].key is None and isinstance(self.stack[-1].container, Mapping)
 
-    def _find_opening(self, frame: _Frame) -> tuple[str, int] | None:
-        """Return the sign of a collection and its place; None for the mapping in [a: b], which has no sign."""
-        start = frame.container.extent[0]
+    def _find_opening(self, collection: _OpenCollection) -> tuple[str, int] | None:
+        """Return the sign of a collection and its index; None for the mapping in [a: b], which has no sign."""
+        start = collection.container.extent[0]
         properties = re.compile(_PROPERTIES).match(self.text, start)
         after = start if properties is None else properties.end()
-        return (frame.sign, after) if not frame.flow or self.text.startswith(frame.sign, after) else None
+        return (collection.sign, after) if not collection.flow or self.text.startswith(collection.sign, after) else None
 
     # -- scalars
 
-    def _count(self, nodes: int, extent: Extent) -> None:
-        """Count nodes (values and keys). Raises TooMuch if the limit is exceeded."""
+    def _count_nodes(self, nodes: int, extent: Extent) -> None:
+        """Add to the number of nodes (keys and values). Raises TooMuch if the limit is exceeded."""
         self.nodes += nodes
         if self.nodes > _MOST_NODES:
             message = f"more than {_MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)"
@@ -199,10 +200,10 @@ class TreeBuilder:
         name = shorten(tag.replace("tag:yaml.org,2002:", "!!"))
         self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
 
-    def _skip_blanks(self, extent: Extent) -> Extent:
-        """Return the place of a missing value: an empty extent right before the next token.
+    def _find_missing_value(self, extent: Extent) -> Extent:
+        """Return an empty extent right before the next token, at which a missing value is reported.
 
-        The parsers of PyYAML report different places, which this makes equal.
+        The extent that the parser reports is not used, because it differs between the parsers of PyYAML.
         """
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
@@ -215,42 +216,42 @@ class TreeBuilder:
             self.report(extent, flaw.message, flaw.code)
             return UNKNOWN
 
-    def _join_pieces(self, frame: _Frame, value: Any, text: str, extent: Extent) -> Any:
-        """Return the value of a scalar in brackets, which may be the first part of an unquoted expression or a tuple.
+    def _join_split_value(self, collection: _OpenCollection, value: Any, text: str, extent: Extent) -> Any:
+        """Return the value of a scalar in brackets, which may be only the first part of what was meant.
 
-        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. Return the whole expression in the first case, and
-        UNKNOWN in the second, after reporting the mistake.
+        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. For the first, the whole expression is returned. The
+        second is reported as a mistake, and UNKNOWN is returned.
         """
         if "$(" in text:
-            return self._join_expression(frame, text, extent)
+            return self._join_expression(collection, text, extent)
         end = find_closing_parenthesis(self.text, extent[0], len(self.text)) if text.startswith("(") else None
-        if end is None or end <= extent[1] or self._is_in_own_key() or frame.has_joined(extent, None):
+        if end is None or end <= extent[1] or self._is_inside_user_key() or collection.has_joined(extent, None):
             return value
         hint = suggest_list(fold_lines(self.text[extent[0] : end]))
         if not hint:
             return value
-        frame.joined = (extent[0], end)
+        collection.joined = (extent[0], end)
         self.report((extent[0], end), "a list must be in brackets, not in parentheses", "CV013", hint)
         return UNKNOWN
 
-    def _is_in_own_key(self) -> bool:
-        """Whether the part that is being read is inside a top-level key of the user's own, such as `x-notes`."""
+    def _is_inside_user_key(self) -> bool:
+        """Return whether the part being read is inside a top-level key that begins with x-, such as `x-notes`."""
         return str(self.stack[0].key).startswith("x-")
 
-    def _join_expression(self, frame: _Frame, text: str, extent: Extent) -> Any:
+    def _join_expression(self, collection: _OpenCollection, text: str, extent: Extent) -> Any:
         """Return the whole expression that begins with a scalar, and report its missing quotes if YAML has split it.
 
         For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later items are then skipped, so that
         the mistake is reported only once. Return UNKNOWN if the expression is never closed.
         """
         start = extent[0] + text.index("$(") + 1
-        if frame.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
+        if collection.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
             return text
         end = find_closing_parenthesis(self.text, start, len(self.text))
-        frame.joined = (extent[0], inf if end is None else end)
+        collection.joined = (extent[0], inf if end is None else end)
         if end is None:
-            if isinstance(frame.container, Mapping):
-                frame.container.incomplete = True
+            if isinstance(collection.container, Mapping):
+                collection.container.incomplete = True
             rest_of_line = re.compile(".*").match(self.text, extent[1])
             self.unquoted = (extent[0], extent[1] if rest_of_line is None else rest_of_line.end())
             message = "the expression is not closed; an expression with a comma or brackets needs quotes here"
@@ -267,53 +268,52 @@ class TreeBuilder:
 
     # -- collections
 
-    def _take_value(self, value: Any, extent: Extent, nodes: int) -> None:
-        """Add a value to the innermost open collection, or make it the root of the document if none is open."""
+    def _add_value(self, value: Any, extent: Extent, nodes: int) -> None:
+        """Add a value to the innermost open collection; without one, it becomes the root of the document."""
         if not self.stack:
             self.document.root = value
             return
-        frame = self.stack[-1]
-        frame.nodes += nodes
-        container = frame.container
+        collection = self.stack[-1]
+        collection.nodes += nodes
+        container = collection.container
         if isinstance(container, Sequence):
-            if not frame.has_joined(extent, value):
+            if not collection.has_joined(extent, value):
                 container.append(value)
                 container.item_extents.append(extent)
             return
-        key, frame.key = frame.key, None
+        key, collection.key = collection.key, None
         if key is None:
             self.report(extent, "a key must be a single word, not a list or a mapping")
-            frame.key = _DROPPED
+            collection.key = _DROPPED
         elif key is _MERGE:
-            self._merge(frame, value, extent)
+            self._remember_merge(collection, value, extent)
         elif key in container:
-            self._report_repeated_key(key, container.key_extents[key], frame.key_extent)
-        elif key is not _DROPPED and not frame.has_joined(frame.key_extent, value):
-            _put(container, key, frame.key_extent, value, extent)
+            self._report_repeated_key(key, container.key_extents[key], collection.key_extent)
+        elif key is not _DROPPED and not collection.has_joined(collection.key_extent, value):
+            _put(container, key, collection.key_extent, value, extent)
 
     def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
-        """Report a key that is written twice in a mapping, which keeps only the first value."""
+        """Report a key that is written twice in a mapping; only the first value is kept."""
         line = self.document.line_and_column(first[0])[0]
         self.report(second, f"the key {shorten(key)} is written twice, first on line {line}")
 
-    def _merge(self, frame: _Frame, value: Any, extent: Extent) -> None:
-        """Remember the mappings in the value of `<<`; they are merged once all keys of the mapping are known."""
-        if frame.merged is not None:
-            self._report_repeated_key("<<", frame.merged, frame.key_extent)
+    def _remember_merge(self, collection: _OpenCollection, value: Any, extent: Extent) -> None:
+        """Remember the mappings in the value of `<<`, which are merged when the whole mapping has been read."""
+        if collection.merged is not None:
+            self._report_repeated_key("<<", collection.merged, collection.key_extent)
             return
-        frame.merged = frame.key_extent
+        collection.merged = collection.key_extent
         for item in value if isinstance(value, Sequence) else [value]:
             if isinstance(item, Mapping):
-                frame.merges.append(item)
+                collection.merges.append(item)
             elif item is not UNKNOWN:
                 self.report(extent, "<< needs a mapping or a list of mappings")
 
 
-def _take_key(frame: _Frame, key: Any, extent: Extent) -> None:
-    """Remember a key until its value is read."""
-    frame.nodes += 1
-    frame.key = key
-    frame.key_extent = extent
+def _remember_key(collection: _OpenCollection, key: Any, extent: Extent) -> None:
+    collection.nodes += 1
+    collection.key = key
+    collection.key_extent = extent
 
 
 def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: Extent) -> None:
@@ -322,8 +322,8 @@ def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: E
     container.value_extents[key] = extent
 
 
-def _merge_all(container: Mapping, merges: list[Mapping]) -> None:
-    """Insert the keys and values of the mappings merged with `<<` before the mapping's own.
+def _insert_merged_keys(container: Mapping, merges: list[Mapping]) -> None:
+    """Insert the keys and values of the mappings merged with `<<` before the mapping's own keys.
 
     A key of the mapping itself takes precedence over a merged one, and an earlier merged mapping over a later one.
     """

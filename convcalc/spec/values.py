@@ -23,7 +23,7 @@ class ValueCompiler:
         self.problems = problems
 
     def compile_value(self, value: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Return a value with its expressions compiled; `names` are those that the expressions can use."""
+        """Return a value with its expressions compiled; `names` are the names that the expressions can use."""
         if isinstance(value, str):
             return self._compile_text(value, path, names) if "$" in value else value
         if isinstance(value, list):
@@ -45,9 +45,9 @@ class ValueCompiler:
         return self.compile_value(default, path, names)
 
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
-        """Report a name that expressions cannot use because it is invalid or reserved.
+        """Report a name that is invalid or reserved, so that expressions cannot use it.
 
-        `owner` is what the message calls the named thing: "parameter" or "count".
+        The message calls it the name of a parameter or of a count, as `owner` says.
         """
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
@@ -66,15 +66,15 @@ class ValueCompiler:
         unknown = [name for name in template.names if name not in names]
         for name in unknown:
             start, end = template.names[name]
-            compared = _is_compared(text[:start], text[end:])
+            compared = _is_name_compared(text[:start], text[end:])
             self.problems.add(path, *describe_unknown_name(name, names, compared), within=(start, end))
         return UNKNOWN if unknown else template
 
 
 def describe_unknown_name(name: str, names: frozenset[str], compared: bool = False) -> tuple[str, str, str]:
-    """Return the message, code and hint for an unknown name in an expression, which can use only `names`.
+    """Return the message, code and hint for an unknown name in an expression that can use only `names`.
 
-    `compared` is whether the name is compared with == or !=; then it may be a text whose quotes are missing.
+    `compared` is true if the name is compared with == or !=; it may then be a text whose quotes are missing.
     """
     if name == "index" and AMBIGUOUS_INDEX in names:
         message = "$index is ambiguous: more than one repeat is around it"
@@ -84,21 +84,18 @@ def describe_unknown_name(name: str, names: frozenset[str], compared: bool = Fal
     if name == "in_channels":
         return "$in_channels (the channels of an entry's input) is not available here", "CV014", ""
     close = find_nearest(name, names - {AMBIGUOUS_INDEX})
-    hint = f"did you mean {close}?" if close else _suggest_names(name, names, compared)
+    hint = f"did you mean {close}?" if close else _suggest_for_unknown_name(name, names, compared)
     return f"unknown parameter {show(name)}", "CV014", hint
 
 
-def _is_compared(before: str, after: str) -> bool:
-    """Whether the name between two parts of an expression is compared with == or !=, and is not part of arithmetic."""
+def _is_name_compared(before: str, after: str) -> bool:
+    """Return whether the name between two texts is compared with == or !=, and is not part of arithmetic."""
     calculated = re.search(r"[-+*/%]\s*$", before) or re.match(r"\s*[-+*/%]", after)
     return not calculated and bool(re.search(r"[=!]=\s*$", before) or re.match(r"\s*[=!]=", after))
 
 
-def _suggest_names(name: str, names: frozenset[str], compared: bool) -> str:
-    """Return the hint for an unknown name that does not resemble any name that the expression can use.
-
-    It lists the available names, or suggests to put text in quotes, to name a count, or to declare a parameter.
-    """
+def _suggest_for_unknown_name(name: str, names: frozenset[str], compared: bool) -> str:
+    """Return a hint: the available names, or how to write text, name a count or declare a parameter."""
     params = sorted(names - {"in_channels", AMBIGUOUS_INDEX})
     if "index" in names:
         return f"available: {', '.join(params)}; to name the count, use repeat: {{{shorten(name)}: 3}}"

@@ -175,10 +175,11 @@ def test_parts_of_vectors_depend_on_the_positions_of_their_features(data: st.Dat
     start, stop = sorted(
         data.draw(st.lists(st.integers(0, height * width * depth), min_size=2, max_size=2, unique=True))
     )
-    layers = ["flatten", {"slice": {"channels": [start, stop]}}, LINEAR]
+    step = data.draw(st.integers(1, 4))
+    layers = ["flatten", {"slice": {"channels": [start, stop], "step": step}}, LINEAR]
     size = last_field({"input": [depth, height, width], "layers": layers})["size"]
-    rows = {feature // width % height for feature in range(start, stop)}
-    columns = {feature % width for feature in range(start, stop)}
+    rows = {feature // width % height for feature in range(start, stop, step)}
+    columns = {feature % width for feature in range(start, stop, step)}
     assert size == [max(rows) - min(rows) + 1, max(columns) - min(columns) + 1]
 
 

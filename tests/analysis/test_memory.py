@@ -465,7 +465,7 @@ TRACED = (
     "ds_cnn", "efficientnet_b0", "espcn", "fcn_resnet50", "googlenet", "inception_v3", "lenet5", "m5", "mnasnet1_0",
     "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "r3d_18", "regnet_y_400mf", "resnet101", "resnet152",
     "resnet18", "resnet34", "resnet50", "resnext50_32x4d", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1",
-    "unet_padded", "vgg16", "yolov3",
+    "unet_padded", "vgg16", "wavenet", "yolov3",
 )  # fmt: skip
 
 

@@ -413,6 +413,7 @@ PROBES = {
     "unet": Probe((732, 732), (1,), ("up1.concat1", "up2.concat1")),
     "unet_padded": Probe((512, 512), (0, 1), ("up1.concat1", "up3.conv_transpose1")),
     "vgg16": Probe((800, 64)),
+    "wavenet": Probe((8000,)),
     "yolov3": Probe((3328, 416), (0,), ("large.conv1", "medium.conv1", "neck16.concat1", "up2.concat1")),
 }
 POSITIONS = 16  # a multiple of every period

@@ -40,8 +40,13 @@ DIFFERENCES = {
         (49 * 10 - (49 + 9) * (10 + 2)) * 2 * 4,
         "the one by hand pads before its first convolution, which then keeps the padded input: 4 + 5 and 1 + 1 zeros",
     ),
+    "wavenet": Difference(
+        -(256 + 32 * 3 * 1023) * 2 * 4,
+        "the one by hand pads before its dilated convolutions, which then keep the padded inputs: as many zeros as the "
+        "dilation, for 32 channels, and one for the 256 of the input",
+    ),
 }
-NEITHER_WAY = {"locally_connected", "opaque", "reshape", "parameter", "lstm", "gru", "conv_lstm"}
+NEITHER_WAY = {"locally_connected", "deform_conv", "opaque", "reshape", "parameter", "lstm", "gru", "conv_lstm"}
 """Kinds that PyTorch lacks, has in a form of its own, or computes in several ways, and a source without input."""
 
 

@@ -188,7 +188,10 @@ def test_a_wrong_type_of_network_is_a_type_error(value: Any) -> None:
         ({"params": ["width"]}, r"params must be a mapping from names to values; got the list \[width\]"),
         ({"params": "width=2"}, "params must be a mapping from names to values; got 'width=2'"),
         ({"inputs": [3, 8, 8]}, "inputs must be a mapping from names to values"),
-        ({"input_shape": (3, 8, 8)}, "input_shape cannot be combined with a spec: it takes input, or inputs by name"),
+        (
+            {"input_shape": (3, 8, 8)},
+            "input_shape cannot be combined with a spec or a model file: it takes input, or inputs by name",
+        ),
         ({"inplace": "no"}, "inplace must be True or False; got 'no'"),
         ({"fold_batchnorm": 1}, "fold_batchnorm must be True or False; got 1"),
         ({"bacth": 2}, "unexpected keyword argument 'bacth'"),

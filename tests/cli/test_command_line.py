@@ -17,6 +17,7 @@ from convcalc.cli.main import OTHER_WORDS, SECTIONS, commands, run
 from convcalc.problems import normalise_word
 from tests.support.places import DATA
 from tests.support.specs import memory
+from tests.support.ultralytics_models import yolov8
 
 GOOD = "name: small\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
 # words that an example of the help contains → the package it needs
@@ -51,6 +52,7 @@ def run_help(arguments: list[str]) -> str:
 def make_files_of_the_help() -> None:
     """The files that examples of the help import or compare, in the current folder."""
     config = json.dumps(json.loads(gzip.decompress((DATA / "keras" / "VGG16.json.gz").read_bytes()))["keras"])
+    Path("yolov8.yaml").write_text(yolov8(), encoding="utf-8")
     with zipfile.ZipFile("model.keras", "w") as archive:
         archive.writestr("config.json", config)
     Path("nets.py").write_text(

@@ -1,17 +1,22 @@
-"""Files that are not specs: each format is recognised, and both kinds of commands say which command reads it."""
+"""Files that are not specs: each format is recognised, and is read or named with what to do about it."""
 
+import inspect
 import io
 import json
 import pickle
 import struct
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 import convcalc
+from convcalc.cli.export import command as export
 from convcalc.cli.main import run
-from convcalc.convert.formats import FORMATS, SPEC, recognise
+from convcalc.convert.formats import FORMATS, SPEC, Format, model_endings, recognise
+from convcalc.convert.graph import Graph, Step
 from convcalc.problems import InvalidSpec
 
 SPEC_TEXT = b"input: [3, 8, 8]\nlayers:\n  - relu\n"
@@ -37,11 +42,11 @@ class Bomb:
         return exec, ("raise SystemExit('unpickled')",)
 
 
-CONTENTS = {  # name of the format: ending, content, text in the suggested way forward
-    "an ONNX model": ("onnx", onnx_bytes(), "convcalc import"),
-    "a Keras model": ("keras", archive("metadata.json", "config.json", "model.weights.h5"), "convcalc import"),
-    "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), "import"),
-    "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), "model.to_json()"),
+CONTENTS = {  # name of the format: ending, content, text in the suggested way forward ("" if there is a reader)
+    "an ONNX model": ("onnx", onnx_bytes(), ""),
+    "a Keras model": ("keras", archive("metadata.json", "config.json", "model.weights.h5"), ""),
+    "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), ""),
+    "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), ""),
     "a PyTorch file": ("pt", archive("archive/data.pkl", "archive/version", "archive/data/0"), "--torch"),
     "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), "tf2onnx"),
     "a TensorFlow graph": ("pb", b"\x08\x01\x12\x02\x0a\x00" + bytes(40), "tf2onnx"),
@@ -50,12 +55,12 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "an Ultralytics model YAML": (
         "yaml",
         b"nc: 80\nbackbone:\n  - [-1, 1, Conv, [64, 3, 2]]\nhead:\n  - [[15, 18, 21], 1, Detect, [nc]]\n",
-        "yolo export",
+        "convcalc import",
     ),
     "a Darknet configuration": (
         "cfg",
         b"[net]\nbatch=64\nwidth=416\n\n[convolutional]\nfilters=32\nsize=3\n",
-        "ONNX",
+        "",
     ),
     "a Caffe network": ("prototxt", b'name: "LeNet"\nlayer {\n  name: "data"\n  type: "Input"\n}\n', "ONNX"),
     "an OpenVINO model": (
@@ -66,7 +71,13 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "a Git LFS pointer": ("bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
 }
 BY_NAME = {"a Core ML model": "mlmodel", "a Python file": "py"}
-READERS = {kind.name: kind.reader for kind in FORMATS}
+FOLDERS = {  # name of the format: ending, files in the folder
+    "a TensorFlow SavedModel": ("", ["saved_model.pb", "variables/variables.index"]),
+    "a Core ML package": ("mlpackage", ["Manifest.json", "Data/model.mlmodel"]),
+}
+READ = [kind for kind in FORMATS if kind.reader]
+REFUSED = [kind.name for kind in FORMATS if not kind.reader]
+COMMANDS = ["summary", "check", "compare", "rf", "memory", "explain", "alternatives"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +86,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_format_is_tested() -> None:
-    assert sorted([*CONTENTS, *BY_NAME]) == sorted(kind.name for kind in FORMATS)
+    assert sorted([*CONTENTS, *BY_NAME, *FOLDERS]) == sorted(kind.name for kind in FORMATS)
 
 
 @pytest.mark.parametrize("name", CONTENTS)
@@ -121,8 +132,8 @@ def test_a_spec_is_a_spec_whatever_its_name(text: bytes) -> None:
     assert all(recognise(name, text) is SPEC for name in ("net.yaml", "net", "net.onnx", "net.py", "net.json"))
 
 
-@pytest.mark.parametrize("command", ["summary", "check", "compare", "rf", "memory", "explain", "alternatives"])
-@pytest.mark.parametrize("name", CONTENTS)
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in CONTENTS if name in REFUSED])
 def test_commands_for_specs_name_the_format_of_another_file(
     name: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,17 +147,108 @@ def test_commands_for_specs_name_the_format_of_another_file(
     assert said.count(file) >= 1
 
 
+@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("command", [*COMMANDS, "import"])
+def test_a_model_that_is_a_folder_is_named(name: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ending, members = FOLDERS[name]
+    folder = Path(f"model.{ending}" if ending else "model")
+    for member in members:
+        (folder / member).parent.mkdir(parents=True, exist_ok=True)
+        (folder / member).write_bytes(b"")
+    assert run([command, str(folder)]) == 2
+    said = "".join(capsys.readouterr())
+    assert name in said
+    assert "ONNX" in said
+
+
+def test_a_reader_is_a_module_with_the_one_signature() -> None:
+    for kind in READ:
+        path, inputs, follow, *more = inspect.signature(import_module(kind.reader).read).parameters.values()
+        assert [path.name, inputs.name, follow.name] == ["path", "inputs", "follow"], kind.name
+        assert all(option.default is not inspect.Parameter.empty for option in more), kind.name
+
+
+@pytest.mark.parametrize("kind", READ, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("command", [*COMMANDS, "import"])
+def test_every_command_reads_the_formats_that_have_a_reader(
+    kind: Format, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(path: str, inputs: object, follow: object) -> Graph:
+        assert path == file
+        step = Step("first", "conv", {"out_channels": 8, "kernel_size": 3}, ("x",))
+        return Graph("stub", path, {"x": (3, 8, 8)}, (step,), ("first",))
+
+    monkeypatch.setattr(f"{kind.reader}.read", read)
+    ending, content, _ = CONTENTS[kind.name]
+    file = f"model.{ending}"
+    Path(file).write_bytes(content)
+    assert run([command, file]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "stub" in out or command in ("check", "alternatives")
+    assert convcalc.summary(file).totals.params == 8 * 3 * 9 + 8
+
+
+def test_a_format_is_read_or_comes_with_advice() -> None:
+    assert [kind.name for kind in FORMATS if bool(kind.reader) == bool(kind.advice)] == []
+    assert [kind.name for kind in READ if not kind.lost] == []
+    assert model_endings()
+
+
+def test_export_writes_the_formats_that_the_list_says_it_writes() -> None:
+    [option] = [parameter for parameter in export.params if parameter.name == "to"]
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == {kind.writer for kind in FORMATS if kind.writer}
+
+
 def test_a_large_model_is_recognised_before_its_size_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("large.onnx").write_bytes(onnx_bytes() + bytes(5 * 2**20))
-    assert run(["summary", "large.onnx"]) == 2
+    Path("large.gguf").write_bytes(b"GGUF" + bytes(5 * 2**20))
+    assert run(["summary", "large.gguf"]) == 2
+    assert "a GGUF file, not a spec" in capsys.readouterr().err
+    with pytest.raises(InvalidSpec, match="a GGUF file, not a spec"):
+        convcalc.load("large.gguf")
+
+
+def test_a_model_on_standard_input_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(onnx_bytes())))
+    assert run(["summary", "-"]) == 2
     assert capsys.readouterr().err == (
-        "convcalc: large.onnx: an ONNX model, not a spec: import it with convcalc import large.onnx\n"
+        "convcalc: <stdin>: an ONNX model, not a spec: model files are read only by their names: save it to a file\n"
     )
-    with pytest.raises(InvalidSpec, match="an ONNX model, not a spec"):
-        convcalc.load("large.onnx")
+    assert run(["import", "-"]) == 2
+    assert "import reads files, not standard input" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", [name for name in CONTENTS if not READERS[name]])
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"", "an empty file"), (b"\x00\x01\xff", "a file"), (b"hello", "a file"), (b"{}", "a file")],
+)
+def test_import_of_an_unknown_format_lists_the_known_ones(
+    content: bytes, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("net.bin", "net.yaml"):
+        Path(name).write_bytes(content)
+        assert run(["import", name]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"convcalc: {name}: {what} of an unknown format; supported are: ")
+        assert "ONNX model (.onnx)" in said
+
+
+def test_a_binary_file_of_an_unknown_format_is_not_said_to_need_utf_8(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.bin").write_bytes(b"\x7fELF\x00\xff\xfe")
+    assert run(["summary", "net.bin"]) == 2
+    assert "a binary file of an unknown format, not a spec" in capsys.readouterr().err
+    Path("net.yaml").write_bytes("name: Ä\n".encode("latin-1"))
+    assert run(["summary", "net.yaml"]) == 1
+    assert "not UTF-8" in capsys.readouterr().err
+    Path("net.yaml").write_bytes("layers: []\n".encode("utf-16"))
+    assert run(["summary", "net.yaml"]) == 1
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [name for name in CONTENTS if name in REFUSED])
 def test_import_explains_what_to_do_with_unreadable_formats(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     ending, content, way_on = CONTENTS[name]
     Path(f"model.{ending}").write_bytes(content)
@@ -157,19 +259,20 @@ def test_import_explains_what_to_do_with_unreadable_formats(name: str, capsys: p
     assert not Path("net.yaml").exists()
 
 
-@pytest.mark.parametrize("name", [name for name in CONTENTS if READERS[name]])
-def test_import_reads_the_formats_that_other_commands_refer_to_it(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ending, content, _ = CONTENTS[name]
-    Path(f"model.{ending}").write_bytes(content)
-    run(["import", f"model.{ending}"])
-    said = capsys.readouterr().err
-    assert ("ONNX" if READERS[name] == "onnx" else "Keras") in said
-    assert "protobuf" not in said.lower()
-
-
 def test_import_of_a_spec_reports_that_it_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.txt").write_bytes(SPEC_TEXT)
     assert run(["import", "net.txt"]) == 2
     assert capsys.readouterr().err == "convcalc: net.txt: already a spec: use convcalc summary net.txt\n"
+
+
+def test_a_folder_with_specs_is_checked_although_a_model_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("nets.onnx").mkdir()
+    for folder in (Path(), Path("nets.onnx")):
+        (folder / "saved_model.pb").write_bytes(b"")
+        (folder / "net.yaml").write_bytes(SPEC_TEXT)
+    assert run(["check", "nets.onnx"]) == 0
+    assert run(["check", "."]) == 0
+    assert "2 files checked: no problems" in capsys.readouterr().out
+    Path("empty.onnx").mkdir()
+    assert run(["summary", "empty.onnx"]) == 2
+    assert capsys.readouterr().err == "convcalc: empty.onnx: is a directory\n"

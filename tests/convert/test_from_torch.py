@@ -51,6 +51,10 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
     return convcalc.analyse(convcalc.from_torch(module, shape))
 
 
+# PyTorch adds two tensors at a time, so that a sum of many becomes several layers
+LONG_SUMS = {"wavenet": ("add",)}
+
+
 def layers(report: convcalc.Report, leaving_out: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
     """Each layer's kind, shape and costs."""
     return [
@@ -66,6 +70,12 @@ def totals(report: convcalc.Report) -> tuple[Any, ...]:
     return total.params, total.trainable_params, total.buffers, total.macs, total.flops, shapes
 
 
+def operators(module: Any) -> list[str]:
+    """The operators of a module that became opaque layers."""
+    steps = read_module(module, PICTURE).steps
+    return [step.arguments["what"] for step in steps if step.kind == "opaque"]
+
+
 def kinds(graph: Graph) -> list[str]:
     return [step.kind for step in graph.steps]
 
@@ -76,7 +86,8 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
     """They may differ in the order of branches, and in layers that cost nothing and exist in only one of them."""
     found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
     assert totals(found) == totals(ours)
-    assert sorted(layers(found, NO_ARITHMETIC)) == sorted(layers(ours, NO_ARITHMETIC))
+    leaving_out = (*NO_ARITHMETIC, *LONG_SUMS.get(name, ()))
+    assert sorted(layers(found, leaving_out)) == sorted(layers(ours, leaving_out))
 
 
 @pytest.mark.torch
@@ -88,7 +99,7 @@ def test_an_exported_module_round_trips(name: str) -> None:
     for spec in (plain_spec(graph), spec_text(graph)):
         found = convcalc.analyse(loaded(spec, network))
         ours = convcalc.analyse(network)
-        assert layers(found) == layers(ours)
+        assert layers(found, LONG_SUMS.get(name, ())) == layers(ours, LONG_SUMS.get(name, ()))
         assert totals(found) == totals(ours)
         assert found.totals.peak_memory == ours.totals.peak_memory
         assert found.totals.receptive_field == ours.totals.receptive_field
@@ -130,26 +141,36 @@ def test_names_are_the_paths_of_modules() -> None:
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("name", "shape", "opaque"),
+    ("name", "shape", "opaque", "noted"),
     [
-        ("Attending", PICTURE, {"attention": 1088}),
-        ("Recurrent", (1, 20), {"lstm": 3840, "opaque1": 0, "lstm_2": 0}),
-        ("Einsum", PICTURE, {"opaque1": 64}),
-        ("HalfTied", (8,), {"second": 8}),
+        ("Attending", PICTURE, {"attention": 1088}, ["attention"]),
+        ("Recurrent", (1, 20), {"lstm": 3840, "lstm_2": 0, "opaque1": 0}, ["lstm", "opaque1"]),
+        ("Einsum", PICTURE, {"opaque1": 64}, ["opaque1"]),
+        ("HalfTied", (8,), {"second": 8}, ["second"]),
     ],
 )
-def test_unsupported_operations_are_opaque_with_their_params_and_a_note(
-    name: str, shape: tuple[int, ...], opaque: dict[str, int]
+def test_unsupported_operations_are_opaque_with_their_params_macs_and_a_note(
+    name: str, shape: tuple[int, ...], opaque: dict[str, int], noted: list[str]
 ) -> None:
     module = getattr(modules(), name)()
     graph = read_module(module, shape)
     found = {step.name: step.arguments["params"] for step in graph.steps if step.kind == "opaque"}
     assert found == opaque
-    assert [note.partition(":")[0] for note in graph.notes] == list(opaque)
+    assert [note.partition(":")[0] for note in graph.notes] == noted
     report = imported(module, shape)
     assert report.totals.params == sum(parameter.numel() for parameter in module.parameters())
-    assert report.totals.macs is None
-    assert not report.complete
+    assert report.totals.macs == counted_macs(module, shape)
+    assert report.uncounted == ()
+
+
+def counted_macs(module: Any, *shapes: tuple[int, ...]) -> int:
+    """The MACs of one sample by PyTorch's flop counter."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.to("meta").eval()(*(torch.empty(1, *shape, device="meta") for shape in shapes))
+    return int(counter.get_total_flops()) // 2
 
 
 @pytest.mark.torch
@@ -170,14 +191,20 @@ def test_control_flow_that_depends_on_values_is_refused_with_a_message() -> None
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize(("name", "shape"), [("Odd", PICTURE), ("Frozen", (4, 32, 32)), ("Pair", PICTURE)])
+@pytest.mark.parametrize(("name", "shape"), [("Frozen", (4, 32, 32)), ("Pair", PICTURE)])
 def test_what_cannot_be_traced_is_refused(name: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(NotImported, match="cannot be traced"):
         read_module(getattr(modules(), name)(), shape)
 
 
 @pytest.mark.torch
-def test_a_module_refused_by_torch_export_is_traced_by_torch_fx() -> None:
+def test_a_module_that_returns_no_tensor_is_refused() -> None:
+    with pytest.raises(NotImported, match="no layers between its inputs and its outputs"):
+        read_module(modules().Odd(), PICTURE)
+
+
+@pytest.mark.torch
+def test_a_module_may_return_an_object_of_a_dataclass() -> None:
     graph = read_module(modules().WithDataclass(), PICTURE)
     assert [(step.name, step.kind) for step in graph.steps] == [
         ("stem.0", "conv"), ("stem.1", "identity"), ("head.0", "global_avgpool"), ("head.1", "flatten"),
@@ -287,7 +314,8 @@ def test_writing_into_a_part_of_a_tensor_is_not_lost() -> None:
     report = imported(modules().InParts(), PICTURE)
     assert report.totals.params == 2 * 112 + 144
     assert report.layers[-1].macs == 8 * 16 * 30 * 30
-    assert report.totals.macs is None
+    assert report.totals.macs == 8 * 16 * 30 * 30 + 2 * 4 * 27 * 30 * 30
+    assert operators(modules().InParts()) == ["aten.slice_scatter"] * 2
 
 
 @pytest.mark.torch
@@ -308,7 +336,7 @@ def test_a_class_of_another_package_is_not_recognised_by_its_name() -> None:
 def test_a_product_with_a_transposed_matrix_is_not_an_error() -> None:
     report = imported(modules().TurnedOver(), (6,))
     assert report.layers[0].macs == 30
-    assert report.totals.macs is None
+    assert report.totals.macs == 30 + 2 * 5 * 5
 
 
 @pytest.mark.torch
@@ -344,13 +372,8 @@ def test_a_factor_expanded_for_a_product_is_imported_as_broadcasting() -> None:
 def test_a_sum_of_expanded_tensors_has_the_expanded_size() -> None:
     report = imported(modules().TwiceExpanded(), PICTURE)
     assert report.layers[-1].output_shape.sizes == PICTURE
-    assert (report.layers[-1].kind, report.totals.macs) == ("opaque", None)
-
-
-@pytest.mark.torch
-def test_a_lazy_module_is_refused_with_a_message() -> None:
-    with pytest.raises(NotImported, match="the module cannot be copied: ValueError"):
-        convcalc.from_torch(modules().Lazy(), PICTURE)
+    assert (report.layers[-1].kind, report.totals.macs) == ("add", 0)
+    assert operators(modules().TwiceExpanded()) == ["Expand"]
 
 
 @pytest.mark.torch
@@ -384,3 +407,21 @@ def test_params_that_a_function_reads_are_not_said_to_be_unused() -> None:
     assert report.totals.params == 224
     assert not report.complete
     assert "does not use" not in read_module(module, PICTURE).origin
+
+
+@pytest.mark.torch
+def test_numbers_and_learnt_values_per_channel_are_scales_and_shifts() -> None:
+    graph = read_module(modules().ScaledAndShifted(), (4, 8, 8))
+    assert [(step.kind, dict(step.arguments)) for step in graph.steps] == [
+        ("scale", {"factor": 2.0}),
+        ("scale", {"factor": 0.25}),
+        ("shift", {"amount": -1.0}),
+        ("shift", {}),
+        ("scale", {"factor": 0.5}),
+        ("shift", {"amount": 3.0}),
+    ]
+
+
+@pytest.mark.torch
+def test_a_tensor_subtracted_from_a_number_is_opaque() -> None:
+    assert kinds(read_module(modules().Complement(), (4, 8, 8)))[-1] == "opaque"

@@ -76,10 +76,10 @@ def test_an_unsupported_operator_is_reported_and_becomes_opaque(
 ) -> None:
     assert run(["import", partly]) == 0
     out, err = capsys.readouterr()
-    assert "opaque: {output_shape: [4, 12, 10], what: Exp" in out
-    assert err == (
-        "unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: imported as opaque layers of unknown cost\n"
-    )
+    costs = "multiplications: 0, additions: 0, macs: 0, receptive_field: same"
+    assert f"opaque: {{output_shape: [4, 12, 10], {costs}, what: Exp" in out
+    outcome = "1 opaque layer; their costs are known, and none has MACs"
+    assert err == f"unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: {outcome}\n"
 
 
 def test_strict_refuses_unsupported_operators(partly: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,9 +113,11 @@ def test_strict_accepts_a_fully_supported_file() -> None:
     ("content", "said"),
     [
         (b"", "empty"),
-        (b"\x00\x01garbage", "not an ONNX model"),
-        (b"{}", "not a Keras model"),
-        (b"PK\x03\x04", "net.bin"),
+        (b"\x00\x01garbage", "a file of an unknown format"),
+        (b"{}", "a file of an unknown format"),
+        (b"PK\x03\x04", "a file of an unknown format"),
+        (b"\x08\x09\x12\x07pytorch\x3a\xff", "not an ONNX model"),
+        (b'{"class_name": 3}', "not a Keras model"),
         (b"\x89HDF\r\n", "HDF5"),
     ],
 )
@@ -183,7 +185,7 @@ def test_onnx_is_recognised_by_content() -> None:
 def test_code_is_run_only_with_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def read(factory: str, shape: tuple[int, ...]) -> Graph:
+    def read(factory: str, shape: tuple[int, ...], dtype: None) -> Graph:
         asked.append((factory, shape))
         return Graph(
             "small", "the factory nets:small", {"input": shape}, (Step("act", "relu", {}, ("input",)),), ("act",)

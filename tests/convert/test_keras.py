@@ -8,6 +8,7 @@ import copy
 import gzip
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,26 @@ def test_single_layers_match_keras(tmp_path: Path) -> None:
         wrong += [(layer["class_name"], layer["config"], found)] if found else []
     assert wrong == []
     assert len(models) > 500
+
+
+def test_layers_over_sequences_match_keras(tmp_path: Path) -> None:
+    models = said("sequences")
+    wrong = []
+    for model in models:
+        layer = model["keras"]["config"]["layers"][-1]
+        found = disagreement(tmp_path, model)
+        wrong += [(layer["class_name"], layer["config"], found)] if found else []
+    assert wrong == []
+    assert len(models) >= 50
+
+
+def test_the_receptive_field_is_unknown_only_for_layers_that_run_per_frame(tmp_path: Path) -> None:
+    incomplete = {
+        model["keras"]["config"]["layers"][-1]["class_name"]
+        for model in said("sequences")
+        if not report(imported(tmp_path, model["keras"])).complete
+    }
+    assert incomplete == {"TimeDistributed"}
 
 
 @pytest.mark.parametrize("name", ["towers", "nested", "siamese", "chain", "gated", "frozen"])
@@ -190,7 +211,7 @@ def test_channels_first_stays_channels_first(tmp_path: Path) -> None:
 def test_an_open_size_can_be_given(tmp_path: Path) -> None:
     model: Any = copy.deepcopy(KERAS_2)
     model["config"]["layers"][0]["config"]["batch_input_shape"] = [None, None, None, 3]
-    with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,224,224"):
+    with pytest.raises(NotImported, match="'image' is not fully known: give --input 3,H,W"):
         imported(tmp_path, model)
     for inputs in ({None: (3, 64, 64)}, {"image": (3, 64, 64)}):
         [output] = report(imported(tmp_path, model, inputs=inputs)).outputs().values()
@@ -229,6 +250,37 @@ def test_an_archive_is_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("config.json", json.dumps(KERAS_2))
     assert len(read(str(file)).steps) == 3
+
+
+def test_an_hdf5_file_is_read_without_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    h5py = pytest.importorskip("h5py", reason="the package h5py is not installed")
+    file = tmp_path / "model.h5"
+    with h5py.File(file, "w") as stored:
+        stored.attrs["model_config"] = json.dumps(KERAS_2)
+        stored["weights"] = [1.0, 2.0]
+    assert len(read(str(file)).steps) == 3
+    monkeypatch.setattr("convcalc.convert.keras_config.MOST_BYTES", 100)
+    with pytest.raises(NotImported, match="larger than"):
+        read(str(file))
+
+
+def test_an_hdf5_file_without_a_model_is_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="the package h5py is not installed")
+    file = tmp_path / "weights.h5"
+    with h5py.File(file, "w") as stored:
+        stored["weights"] = [1.0, 2.0]
+    with pytest.raises(NotImported, match="contains weights but no model"):
+        read(str(file))
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(NotImported, match="the Keras HDF5 file cannot be read"):
+        read(str(file))
+
+
+def test_without_h5py_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (tmp_path / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(NotImported, match=r"pip install 'convcalc\[keras\]'"):
+        read(str(tmp_path / "model.h5"))
 
 
 def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,7 @@ ONE_NODE: list[tuple[str, dict[str, Any], dict[str, Any], tuple[str, dict[str, A
     ("y = LogSoftmax(x)", {"x": (1, 9)}, {}, ("log_softmax", {})),
     ("y = Dropout(x)", X, {}, ("dropout", {})),
     ("y = Mul(x, s)", X, {"s": (4, 1, 1)}, ("scale", {})),
+    ("y = Add(x, s)", X, {"s": (4, 1, 1)}, ("shift", {})),
     ("y = Concat<axis=1>(x, x)", X, {}, ("concat", {})),
     ("y = Concat<axis=-3>(x, x)", X, {}, ("concat", {})),
     ("y = Add(x, x)", X, {}, ("add", {})),
@@ -179,6 +180,10 @@ WITH_INTEGERS = {
         {"a": [1, 2], "b": [3, 9], "c": [1, 2]},
         [("slice", {"channels": [1, 3]}), ("crop", {"amount": [[2, 3], [0, 0]]})],
     ),
+    "y = Slice(x, a, b, c, d)": (
+        {"a": [1, 0], "b": [-1, 10**9], "c": [2, 3], "d": [3, 2]},
+        [("slice", {"height": [1, 12], "step": 3}), ("slice", {"width": [0, 10], "step": 2})],
+    ),
     "y, z = Split<axis=1>(x, a)": (
         {"a": [1, 3]},
         [("slice", {"channels": [0, 1]}), ("slice", {"channels": [1, 4]})],
@@ -225,6 +230,7 @@ six = Constant<value_float=6.0>()
 zero = Constant<value_float=0.0>()
 sixth = Constant<value_float=0.16666667>()
 root = Constant<value_float=1.4142135>()
+half_root = Constant<value_float=0.7071068>()
 cube = Constant<value_float=0.044715>()
 pi = Constant<value_float=0.7978846>()
 x = Neg(input)
@@ -240,6 +246,17 @@ WRITTEN_OUT = {
     "hardswish": "a = Add(x, three)\nb = Clip(a, zero, six)\nc = Mul(x, b)\ny = Div(c, six)",
     "hardswish ": "a = Add(x, three)\nb = Clip(a, zero, six)\nc = Mul(b, sixth)\ny = Mul(x, c)",
     "hardswish  ": "a = HardSigmoid<alpha=0.16666667, beta=0.5>(x)\ny = Mul(x, a)",
+    "gelu   ": "a = Mul(x, half_root)\nb = Erf(a)\nc = Add(b, one)\nd = Mul(c, half)\ny = Mul(x, d)",
+    "gelu    ": "a = Mul(x, x)\nb = Mul(a, x)\nc = Mul(b, cube)\nd = Add(x, c)\ne = Mul(d, pi)\nf = Tanh(e)\n"
+    "g = Add(f, one)\nh = Mul(x, half)\ny = Mul(h, g)",
+    "silu  ": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Div(x, c)",
+    "mish ": "a = Exp(x)\nb = Add(a, one)\nc = Log(b)\nd = Tanh(c)\ny = Mul(x, d)",
+    "softplus": "a = Exp(x)\nb = Add(a, one)\ny = Log(b)",
+    "sigmoid": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Reciprocal(c)",
+    "sigmoid ": "a = Neg(x)\nb = Exp(a)\nc = Add(b, one)\ny = Div(one, c)",
+    "hardswish   ": "a = Add(x, three)\nb = Relu(a)\nc = Min(b, six)\nd = Div(c, six)\ny = Mul(d, x)",
+    "hardtanh": "a = Neg(one)\nb = Max(x, a)\ny = Min(b, one)",
+    "softsign": "a = Abs(x)\nb = Add(a, one)\ny = Div(x, b)",
     "hardsigmoid": "a = Add(x, three)\nb = Clip(a, zero, six)\ny = Div(b, six)",
     "relu6": "a = Max(x, zero)\ny = Min(a, six)",
     "relu6 ": "y = Clip(x, zero, six)",
@@ -323,6 +340,72 @@ def test_a_decomposed_layer_norm_after_a_transpose_is_over_the_channels(square: 
     assert convcalc.summary(plain_spec(graph)).totals.params == 2 * 4 + 4 * 6 + 6 + 6
 
 
+NORMS = {
+    "a division by a root": "r = Sqrt(e)\ny = Div(d, r)",
+    "a product with a reciprocal": "r = Sqrt(e)\ni = Reciprocal(r)\ny = Mul(d, i)",
+    "a reciprocal first": "r = Sqrt(e)\ni = Reciprocal(r)\ny = Mul(i, d)",
+    "a division by a power": "r = Pow(e, half)\ny = Div(d, r)",
+    "a negative power": "r = Pow(e, minus)\ny = Mul(d, r)",
+    "a quotient of one": "r = Sqrt(e)\ni = Div(one, r)\ny = Mul(d, i)",
+    "a cast": "f = Cast<to=1>(e)\nr = Sqrt(f)\ny = Div(d, r)",
+}
+NORM_BEGINS = """
+two = Constant<value_float=2.0>()
+one = Constant<value_float=1.0>()
+half = Constant<value_float=0.5>()
+minus = Constant<value_float=-0.5>()
+tiny = Constant<value_float=0.00001>()
+m = ReduceMean<axes=[-1]>(x)
+d = Sub(x, m)
+p = Pow(d, two)
+v = ReduceMean<axes=[-1]>(p)
+e = Add(v, tiny)
+"""
+
+
+@pytest.mark.parametrize("end", NORMS)
+def test_a_layer_norm_is_recognised_by_what_it_computes(end: str, tmp_path: Path) -> None:
+    graph = imported(tmp_path, made(f"{NORM_BEGINS.strip()}\n{NORMS[end]}", {"x": (1, 8)}))
+    assert [entry(step) for step in graph.steps] == [("layernorm", {"affine": False})]
+
+
+def test_a_norm_over_the_positions_is_an_instance_norm(tmp_path: Path) -> None:
+    nodes = NORM_BEGINS.strip().replace("[-1]", "[2,3]") + "\nr = Sqrt(e)\ny = Div(d, r)"
+    assert [entry(step) for step in imported(tmp_path, made(nodes, X)).steps] == [("instancenorm", {})]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "y = Div(d, e)",  # by the variance
+        "r = Sqrt(e)\ny = Mul(d, r)",
+        "r = Sqrt(e)\ns = Mul(r, two)\ny = Div(d, s)",
+        "r = Sqrt(e)\ny = Div(d, r)\nz = Relu(r)",  # the deviation is read elsewhere as well
+        "r = Sqrt(p)\ny = Div(d, r)",
+    ],
+)
+def test_a_similar_expression_is_not_mistaken_for_a_layer_norm(end: str, tmp_path: Path) -> None:
+    outputs = ["y", "z"] if "z = " in end else ["y"]
+    graph = imported(tmp_path, made(f"{NORM_BEGINS.strip()}\n{end}", {"x": (1, 8)}, outputs=outputs))
+    assert "layernorm" not in [step.kind for step in graph.steps]
+
+
+def test_a_group_norm_is_recognised_by_the_norm_of_its_groups(tmp_path: Path) -> None:
+    """TensorFlow writes it without an operator for norms."""
+    nodes = f"""
+    {NORM_BEGINS.strip().replace("x)", "g)").replace("[-1]", "[2,3,4]").replace("(x,", "(g,")}
+    r = Sqrt(e)
+    n = Div(d, r)
+    b = Reshape(n, back)
+    c = Mul(b, s)
+    y = Add(c, t)
+    """
+    nodes = "\n".join(["g = Reshape(x, to)", *(line.strip() for line in nodes.strip().splitlines())])
+    weights = {"s": (4, 1, 1), "t": (4, 1, 1)}
+    model = made(nodes, X, weights, integers={"to": [1, 2, 2, 12, 10], "back": [1, 4, 12, 10]})
+    assert [entry(step) for step in imported(tmp_path, model).steps] == [("groupnorm", {"num_groups": 2})]
+
+
 SHUFFLES = {
     "channel_shuffle": ([0, 2, 2, 12, 10], [0, 2, 1, 3, 4], [0, 4, 12, 10], {"groups": 2}),
     "pixel_shuffle": ([0, 1, 2, 2, 12, 10], [0, 1, 4, 2, 5, 3], [0, 1, 24, 20], {"upscale_factor": 2}),
@@ -336,6 +419,38 @@ def test_a_shuffle_is_recognised_by_its_reshapes(kind: str, tmp_path: Path) -> N
     nodes = f"a = Reshape(x, p)\nb = Transpose<perm={order}>(a)\ny = Reshape(b, q)"
     graph = imported(tmp_path, made(nodes, X, integers={"p": before, "q": after}))
     assert [entry(step) for step in graph.steps] == [(kind, arguments)]
+
+
+FOCUS = """
+a = Slice(x, zero, end, rows, two)
+b = Slice(x, one, end, rows, two)
+c = Slice(a, zero, end, columns, two)
+d = Slice(b, zero, end, columns, two)
+e = Slice(a, one, end, columns, two)
+f = Slice(b, one, end, columns, two)
+"""
+STEPS = {"zero": [0], "one": [1], "two": [2], "end": [2**31], "rows": [2], "columns": [-1]}
+
+
+def test_slices_of_every_second_position_are_a_pixel_unshuffle(tmp_path: Path) -> None:
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\ny = Concat<axis=1>(c, d, e, f)", X, integers=STEPS))
+    assert [entry(step) for step in graph.steps] == [("pixel_unshuffle", {"downscale_factor": 2})]
+
+
+@pytest.mark.parametrize(
+    ("joined", "inputs"),
+    [
+        ("y = Concat<axis=1>(c, d, e, e)", X),  # one part twice
+        ("y = Concat<axis=1>(c, d, e)", X),
+        ("y = Concat<axis=2>(c, d, e, f)", X),
+        ("y = Concat<axis=1>(c, d, e, f)\nz = Relu(c)", X),  # a part is read elsewhere as well
+        ("y = Concat<axis=1>(a, b)", X),
+    ],
+)
+def test_other_slices_are_not_mistaken_for_a_pixel_unshuffle(joined: str, inputs: Any, tmp_path: Path) -> None:
+    outputs = ["y", "z"] if "z = " in joined else ["y"]
+    graph = imported(tmp_path, made(f"{FOCUS.strip()}\n{joined}", inputs, integers=STEPS, outputs=outputs))
+    assert "pixel_unshuffle" not in [step.kind for step in graph.steps]
 
 
 def test_a_group_norm_is_recognised_by_its_reshapes(tmp_path: Path) -> None:
@@ -385,7 +500,7 @@ def test_a_given_shape_replaces_the_open_sizes_of_the_file(tmp_path: Path) -> No
     model = made("y = Conv(x, w)", {"x": ("batch", 3, "height", "width")}, {"w": (8, 3, 3, 3)})
     assert imported(tmp_path, model, inputs={None: (3, 20, 30)}).inputs == {"x": (3, 20, 30)}
     assert imported(tmp_path, model, inputs={"x": (3, 8, 8)}).inputs == {"x": (3, 8, 8)}
-    with pytest.raises(NotImported, match=r"batch × 3 × height × width.*--input x=3,224,224"):
+    with pytest.raises(NotImported, match=r"batch × 3 × height × width.*--input x=3,H,W"):
         imported(tmp_path, model)
     with pytest.raises(NotImported, match="--input needs the name of an input; available: x"):
         imported(tmp_path, model, inputs={"z": (3, 8, 8)})
@@ -438,23 +553,37 @@ def test_a_layer_is_preferably_named_after_its_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "note"),
+    ("nodes", "note", "macs", "complete"),
     [
-        ("y = Exp(x)", "Exp 'Exp_0': unsupported operator"),
-        ('p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="reflect">(x, p)', "it pads with mode reflect"),
-        ("y = Softmax<axis=3>(x)", "over axis 3"),
-        ("y = Concat<axis=2>(x, x)", "along axis 2"),
-        ("y = MatMul(x, x2)", "its weights are not constants"),
-        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size"),
+        ("y = Exp(x)", "Exp 'Exp_0': unsupported operator", 0, True),
+        (
+            'p = Constant<value_ints=[0,0,1,1,0,0,1,1]>()\ny = Pad<mode="mirror">(x, p)',
+            "it pads with mode mirror",
+            0,
+            False,
+        ),
+        ("y = Softmax<axis=3>(x)", "over axis 3", 0, False),
+        ("y = Concat<axis=2>(x, x)", "along axis 2", 0, False),
+        ("y = MatMul(x, x2)", "its weights are not constants", 4 * 12 * 3 * 10, False),
+        ("y = MaxPool<kernel_shape=[2,2], pads=[2,2,2,2]>(x)", "padding 2 exceeds half the kernel size", 0, False),
         (
             "y = MaxPool<kernel_shape=[1,1], strides=[5,5], ceil_mode=1>(x)",
             "its output has shape [1, 4, 4, 3], but maxpool",
+            0,
+            False,
         ),
-        ("y = Transpose<perm=[1,0,2,3]>(x)", "moves the batch axis"),
-        ("t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)", "no layer kind reorders axes"),
+        ("y = Transpose<perm=[1,0,2,3]>(x)", "moves the batch axis", 0, False),
+        (
+            "t = Transpose<perm=[0,1,3,2]>(x)\ny = GlobalAveragePool(t)\nz = Conv(t, w)",
+            "no layer kind reorders axes",
+            4 * 4 * 12 * 10,
+            False,
+        ),
     ],
 )
-def test_an_unsupported_operator_is_reported_and_keeps_its_shape(nodes: str, note: str, tmp_path: Path) -> None:
+def test_an_unsupported_operator_is_reported_and_keeps_its_shape_and_cost(
+    nodes: str, note: str, macs: int, complete: bool, tmp_path: Path
+) -> None:
     inputs = {**X, "x2": (1, 4, 10, 3)} if "x2" in nodes else X
     outputs = ["y", "z"] if "z = " in nodes else ["y"]
     model = made(nodes, inputs, {"w": (4, 4, 1, 1)}, outputs=outputs)
@@ -463,13 +592,24 @@ def test_an_unsupported_operator_is_reported_and_keeps_its_shape(nodes: str, not
     assert len(graph.notes) == 1
     assert note in graph.notes[0]
     assert [step.kind for step in graph.steps].count("opaque") == 1
+    assert report.complete == complete
+    assert report.totals.macs == macs
+
+
+def test_an_operator_that_onnx_does_not_define_is_of_unknown_cost(tmp_path: Path) -> None:
+    model = made("y = Exp(x)", X)
+    model.graph.node[0].domain = "com.example"
+    model.opset_import.add(domain="com.example", version=1)
+    model.graph.output[0].type.tensor_type.shape.CopyFrom(model.graph.input[0].type.tensor_type.shape)
+    report = convcalc.summary(plain_spec(imported(tmp_path, model)))
     assert not report.complete
     assert report.totals.macs is None
 
 
 def test_the_params_of_an_unsupported_operator_count(tmp_path: Path) -> None:
     graph = imported(tmp_path, made("y = Add(x, p)", X, {"p": (4, 12, 10)}))
-    assert entry(graph.steps[0]) == ("opaque", {"output_shape": [4, 12, 10], "params": 480, "what": "Add"})
+    cost = {"multiplications": 0, "additions": 480, "macs": 0, "receptive_field": "same"}
+    assert entry(graph.steps[0]) == ("opaque", {"output_shape": [4, 12, 10], "params": 480, **cost, "what": "Add"})
 
 
 def test_fused_operators_are_no_longer_reported_as_unsupported(tmp_path: Path) -> None:
@@ -531,7 +671,7 @@ def test_weights_used_again_with_another_bias_count_once(tmp_path: Path) -> None
     nodes = "a = Conv(x, w, b)\nc = Conv(x, w, d)\ny = Add(a, c)"
     graph = imported(tmp_path, made(nodes, X, {"w": (8, 4, 3, 3), "b": (8,), "d": (8,)}))
     totals = convcalc.summary(plain_spec(graph)).totals
-    assert (totals.params, totals.macs) == (8 * 4 * 9 + 8 + 8, None)
+    assert (totals.params, totals.macs) == (8 * 4 * 9 + 8 + 8, 2 * 8 * 4 * 9 * 10 * 8)
     assert len(graph.notes) == 1
 
 
@@ -562,3 +702,22 @@ def test_an_lp_pooling_with_p_other_than_2_is_unsupported(tmp_path: Path) -> Non
     for norm, kind in ((1, "opaque"), (2, "lppool")):
         graph = imported(tmp_path, made(f"y = LpPool<kernel_shape=[2, 2], p={norm}>(x)", X))
         assert [step.kind for step in graph.steps] == [kind]
+
+
+@pytest.mark.parametrize(
+    ("number", "operator", "expected"),
+    [
+        (0.1, "Mul", [("scale", {"factor": 0.1})]),
+        (-3.0, "Add", [("shift", {"amount": -3.0})]),
+        (float("nan"), "Mul", [("opaque", None)]),
+        (float("inf"), "Add", [("opaque", None)]),
+    ],
+)
+def test_a_number_is_multiplied_or_added(number: float, operator: str, expected: Any, tmp_path: Path) -> None:
+    import onnx
+
+    model = made(f"t = Relu(x)\ny = {operator}(t, c)", X)
+    value = onnx.helper.make_tensor("value", 1, [], [number])
+    model.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["c"], value=value))
+    [_, step] = imported(tmp_path, model).steps
+    assert [(step.kind, None if step.kind == "opaque" else dict(step.arguments))] == expected

@@ -15,8 +15,8 @@ import convcalc
 from convcalc.convert import from_onnx, to_onnx
 from convcalc.convert.decompile.spec_writer import spec_text
 from convcalc.convert.graph import NotImported, plain_spec
+from convcalc.convert.lowering import LOWERINGS
 from convcalc.convert.onnx_graph import file
-from convcalc.convert.onnx_graph.onnx_readers import OPERATORS
 from tests.convert.test_onnx_import import ONE_NODE
 from tests.support.onnx_models import imported, made
 
@@ -109,7 +109,7 @@ def change(model: Any, chance: random.Random) -> None:
     node = chance.choice(nodes)
     what = chance.randrange(7)
     if what == 0:
-        node.op_type = chance.choice([*OPERATORS, "If", "Loop", "Erf", "Range", "Tile", "Expand", "LSTM", "TopK"])
+        node.op_type = chance.choice([*LOWERINGS, "If", "Loop", "Erf", "Range", "Tile", "Expand", "LSTM", "TopK"])
     elif what == 1 and node.attribute:
         del node.attribute[chance.randrange(len(node.attribute))]
     elif what == 2:

@@ -109,3 +109,36 @@ def test_scales_of_quantised_weights_are_not_weights(tmp_path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(onnx.parser.parse_node(line) for line in with_bias_apart.splitlines())
     assert params_of(tmp_path, model) == 8 * 4 * 9
+
+
+def test_the_bias_of_a_product_along_positions_is_a_weight(tmp_path: Path) -> None:
+    """The product is opaque: it multiplies the last axis of data whose channels are first."""
+    nodes = "a = MatMul(x, w)\ny = Add(a, b)"
+    assert params_of(tmp_path, made(nodes, X, {"w": (10, 6), "b": (6,)})) == 66
+
+
+def two_norms(*names: str) -> Any:
+    """Two layer norms around a convolution, with these scales and biases."""
+    first, second, third, fourth = names
+    nodes = f"""
+    a = LayerNormalization<axis=1>(x, {first}, {second})
+    y = LayerNormalization<axis=1>(a, {third}, {fourth})
+    """
+    return made(nodes, {"x": (1, 8)})
+
+
+def hold(model: Any, **arrays: Any) -> Any:
+    for name, array in arrays.items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(numpy.asarray(array, "float32"), name))
+    return model
+
+
+def test_equal_weights_of_an_untrained_network_are_noted(tmp_path: Path) -> None:
+    ones, zeros, varied = numpy.ones(8), numpy.zeros(8), numpy.arange(8)
+    graph = imported(tmp_path, hold(two_norms("s", "b", "s", "b"), s=ones, b=zeros))
+    assert graph.notes == (
+        "1 layer shares weights that all have one value, such as layernorm1: an exporter stores equal weights of an "
+        "untrained network once, 16 params fewer",
+    )
+    assert imported(tmp_path, hold(two_norms("s", "b", "s", "b"), s=varied, b=zeros)).notes == ()
+    assert imported(tmp_path, hold(two_norms("s", "b", "t", "b"), s=ones, t=varied, b=zeros)).notes == ()

@@ -212,3 +212,12 @@ def test_a_batch_norm_without_scale_or_bias_is_exported_as_one(given: dict[str, 
     asserted_equal(network)
     found = convcalc.from_torch(made(module_text(network)), (4, 6, 6))
     assert convcalc.analyse(found).totals == convcalc.analyse(network).totals
+
+
+@pytest.mark.torch
+def test_named_branches_are_exported_by_number() -> None:
+    conv = {"conv": {"out_channels": 4, "kernel_size": 1}}
+    branches = {"filter": [conv, "tanh"], "gate": [conv, "sigmoid"]}
+    network = convcalc.load({"name": "gated", "input": [4, 8], "layers": [{"branches": branches, "merge": "multiply"}]})
+    asserted_equal(network)
+    assert "self.branches1[1](x)" in module_text(network)

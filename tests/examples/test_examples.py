@@ -81,6 +81,10 @@ TABLE = {
         "params: several PyTorch versions with batch norms and no biases before them, two classes; MACs: PyTorch",
     ),
     "vgg16": Example(Figures(138_357_544, 0, 15_470_264_320, [1000]), TORCHVISION),
+    "wavenet": Example(
+        Figures(556_864, 0, 8_732_672_000, [256, 16_000]),
+        "PyTorch; by hand: params 16,416 + 30 × (2 × 2,080 + 8,448) + 29 × 1,056 + 2 × 65,792",
+    ),
 }
 
 # _ops of torchvision's weights: billions of multiply-adds
@@ -122,6 +126,7 @@ VARIANTS: list[Setting] = [
     ("resnet50", {"width": 2}, Figures(68_883_240, 68_224, 11_398_021_120, [1000])),
     # pytorch-video-recognition's C3D for UCF101: 78,409,573 params
     ("c3d", {"classes": 101}, Figures(78_409_573, 0, 38_547_378_176, [101])),
+    ("wavenet", {"stacks": 2}, Figures(420_224, 0, 6_602_752_000, [256, 16_000])),
     ("unet_padded", {"size": 512}, Figures(31_037_698, 11_776, 192_686_325_760, [2, 512, 512])),
     ("mobilenet_v2", {"width": 1.4}, Figures(6_108_776, 47_936, 582_195_824, [1000])),
     ("mobilenet_v2", {"width": 0.35}, Figures(1_677_128, 14_080, 59_285_808, [1000])),
@@ -197,6 +202,13 @@ def test_resnet50_has_the_layers_of_torchvision() -> None:
 def test_the_skips_of_unet_are_cropped_to_the_sizes_in_the_papers_figure() -> None:
     assert shapes_of("unet", "crop") == [[512, 56, 56], [256, 104, 104], [128, 200, 200], [64, 392, 392]]
     assert shapes_of("unet", "concat") == [[1024, 56, 56], [512, 104, 104], [256, 200, 200], [128, 392, 392]]
+
+
+@pytest.mark.parametrize(("stacks", "levels"), [(3, 10), (2, 9)])
+def test_the_receptive_field_of_wavenet_grows_with_the_dilations(stacks: int, levels: int) -> None:
+    """Two samples, and one more per unit of dilation: 2 + stacks × (1 + 2 + … + 2^(levels - 1))."""
+    last = report("wavenet", ("stacks", stacks), ("levels", levels))["layers"][-1]
+    assert last["receptive_field"]["size"] == [2 + stacks * (2**levels - 1)]
 
 
 def test_dcgan_doubles_height_and_width_four_times() -> None:

@@ -65,6 +65,11 @@ TABLE = {
         61_949_149, 52_608, 32_932_037_632, [[255, 13, 13], [255, 26, 26], [255, 52, 52]],
         "ultralytics/yolov3 v9.5: 61,949,149 parameters; pjreddie.com/darknet/yolo: YOLOv3-416, 65.86 Bn FLOPS",
     ),
+    "yolov8n": Figures(
+        3_157_200, 10_592, 4_371_993_600,
+        [[channels, size, size] for size in (80, 40, 20) for channels in (4, 80)],
+        "the model file yolov8.yaml of Ultralytics 8.4: 3,157,200 parameters, 3,157,184 gradients, 8.9 GFLOPs",
+    ),
 }  # fmt: skip
 
 AUXILIARY_CLASSIFIER: dict[str, Any] = {
@@ -134,6 +139,22 @@ def test_the_cost_of_yolov3_scales_with_the_area_of_the_picture() -> None:
     assert list(found["outputs"].values()) == [[255, 19, 19], [255, 38, 38], [255, 76, 76]]
     assert found["totals"]["params"] == TABLE["yolov3"].params
     assert found["totals"]["macs"] * 13**2 == TABLE["yolov3"].macs * 19**2
+
+
+@pytest.mark.parametrize(
+    ("params", "published"),  # the params and gradients of yolov8s to yolov8x in the model file of Ultralytics 8.4
+    [
+        ({"channels": 32, "deepest": 512}, (11_166_560, 11_166_544)),
+        ({"channels": 48, "deepest": 576, "depth": 2}, (25_902_640, 25_902_624)),
+        ({"channels": 64, "deepest": 512, "depth": 3}, (43_691_520, 43_691_504)),
+        ({"channels": 80, "deepest": 640, "depth": 3}, (68_229_648, 68_229_632)),
+    ],
+)
+def test_the_larger_sizes_of_yolov8_have_their_published_params(
+    params: dict[str, int], published: tuple[int, int]
+) -> None:
+    totals = report("yolov8n", params=params)["totals"]
+    assert (totals["params"], totals["trainable_params"]) == published
 
 
 @pytest.mark.torch

@@ -299,6 +299,23 @@ def test_pooling_costs_what_its_windows_count(
     assert costs(layer) == (values * multiplications, values * additions, 0)
 
 
+@pytest.mark.parametrize("mask", [False, True])
+def test_a_deformable_convolution_costs_what_its_loops_count(mask: bool) -> None:
+    """Every tap is interpolated from four inputs, and multiplied by the mask if there is one."""
+    sizes = {"kernel_size": [3, 2], "stride": [2, 1], "padding": 1, "groups": 2, "offset_groups": 2}
+    found = only_layer([4, 9, 8], {"deform_conv": {"out_channels": 6, "mask": mask, **sizes}})
+    macs = interpolation = additions = 0
+    for _ in product(range(5), range(9)):
+        for _ in range((3 if mask else 2) * 2 * 6):  # the predicted channels, each a convolution with bias
+            macs, additions = macs + 4 * 6, additions + 4 * 6
+        for _ in range(4 * 6):  # the moved taps of all input channels
+            interpolation, additions = interpolation + 4 + mask, additions + 3
+        for _ in range(6):  # the output channels, each of which reads one of two groups
+            macs, additions = macs + 2 * 6, additions + 2 * 6
+    assert found["output_shape"] == [6, 5, 9]
+    assert costs(found) == (macs + interpolation, additions, macs)
+
+
 def adaptive_windows(size: int, outputs: int) -> list[int]:
     """The lengths of PyTorch's adaptive windows."""
     return [ceil((i + 1) * size / outputs) - floor(i * size / outputs) for i in range(outputs)]
@@ -342,6 +359,9 @@ A_VALUE = [
     *((kind, {}, 0, 0) for kind in ("dropout", "drop_path", "identity", "flatten")),
     ("prelu", {}, 1, 0),
     ("scale", {}, 1, 0),
+    ("scale", {"factor": 0.5}, 1, 0),
+    ("shift", {}, 0, 1),
+    ("shift", {"amount": 0.5}, 0, 1),
     ("batchnorm", {}, 1, 1),
     ("batchnorm", {"affine": False}, 1, 1),
     ("layernorm", {}, 3, 4),
@@ -371,9 +391,19 @@ A_VALUE = [
     ("crop", {"amount": 1}, 0, 0),
     ("reshape", {"shape": [-1, 4]}, 0, 0),
     ("slice", {"channels": [1, 3]}, 0, 0),
+    ("slice", {"width": [1, -1], "step": 2}, 0, 0),
     ("tokens", {}, 0, 0),
     ("parameter", {"shape": [4, 6, 6]}, 0, 0),
     ("max_unpool", {"kernel_size": 2}, 0, 0),
+    ("permute", {"order": ["width", "channels", "height"]}, 0, 0),
+    ("glu", {}, 1, 0),
+    ("unfold", {"kernel_size": 3, "padding": 1}, 0, 0),
+    ("fold", {"kernel_size": 2, "stride": 2, "output_size": 12}, 0, 1),
+    ("fold", {"kernel_size": [2, 1], "output_size": [7, 6]}, 0, Fraction(4 * 36, 2 * 42)),
+    ("mean", {"axes": "height"}, 1, 5),
+    ("mean", {"axes": ["height", "channels"], "keepdims": False}, 1, 23),
+    ("sum", {"axes": ["width", "height"]}, 0, 35),
+    ("std", {"axes": "height"}, 6 + 2, 5 + 6 + 5),
 ]
 
 
@@ -398,7 +428,7 @@ def test_interpolation_costs_one_product_per_tap(shape: list[int], mode: str, mu
 
 def test_the_table_of_costs_names_every_kind() -> None:
     elsewhere = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "locally_connected"}
-    elsewhere |= {"attention", "matmul", "embedding", "lstm", "gru", "conv_lstm"}
+    elsewhere |= {"attention", "matmul", "embedding", "lstm", "gru", "conv_lstm", "deform_conv"}
     elsewhere |= {"linear", "map", "maxpool", "avgpool", "lppool", "blurpool", "opaque"}
     elsewhere |= {"adaptive_avgpool", "adaptive_maxpool", "global_avgpool", "global_maxpool"}
     assert {kind for kind, *_ in A_VALUE} | elsewhere == set(KINDS), (
@@ -417,6 +447,9 @@ PARAMS = [
     ("instancenorm", {"affine": True}, 8, 0),
     ("global_response_norm", {}, 8, 0),
     ("scale", {}, 4, 0),
+    ("scale", {"factor": 0.5}, 0, 0),
+    ("shift", {}, 4, 0),
+    ("shift", {"amount": 2}, 0, 0),
     ("prelu", {}, 1, 0),
     ("prelu", {"num_parameters": "$in_channels"}, 4, 0),
     ("relu", {}, 0, 0),
@@ -528,7 +561,7 @@ def test_the_example_of_every_kind_runs(kind: str) -> None:
     assert node.layer.kind == kind
 
 
-WITH_OTHER_PRODUCTS = {"attention", "lstm", "gru", "conv_lstm"}  # multiplications that are not MACs
+WITH_OTHER_PRODUCTS = {"attention", "deform_conv", "lstm", "gru", "conv_lstm"}  # multiplications that are not MACs
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"opaque"}))

@@ -111,6 +111,22 @@ def test_all_positions_cover_the_input() -> None:
     assert cropped[1]["receptive_field"]["size"] == [4, 4]
 
 
+def test_some_positions_are_unknown_but_together_they_cover_the_input() -> None:
+    some = opaque(output_shape=[8, 4, 16], receptive_field="some")
+    fields = [layer["receptive_field"] for layer in report(network(some, "global_avgpool"))["layers"]]
+    assert fields[0]["size"] is None
+    assert fields[1]["global"] is True
+    cropped = report(network({"crop": {"amount": 2}}, opaque(receptive_field="some"), "global_avgpool"))["layers"]
+    assert cropped[2]["receptive_field"]["size"] == [4, 4]
+
+
+@pytest.mark.parametrize("field", ["some", None])
+def test_whatever_is_read_of_a_layer_that_sees_everything_sees_everything(field: str | None) -> None:
+    stated = {} if field is None else {"receptive_field": field}
+    entries = (opaque(output_shape=[8, 8, 8], receptive_field="all"), opaque(output_shape=[3, 5], **stated))
+    assert report(network(*entries))["layers"][1]["receptive_field"]["global"] is True
+
+
 def test_a_vector_is_seen_as_a_whole() -> None:
     entries = ("flatten", opaque(output_shape=[5], receptive_field="same"))
     assert report(network(*entries))["layers"][-1]["receptive_field"]["global"] is True
@@ -121,7 +137,7 @@ def test_a_vector_is_seen_as_a_whole() -> None:
     [
         ({"receptive_field": "same"}, "the output is 8×4×4, the input 3×8×8"),
         ({"receptive_field": "same", "output_shape": [8]}, "receptive_field: same needs an output with the spatial"),
-        ({"receptive_field": "some"}, "receptive_field must be same or all; got 'some'"),
+        ({"receptive_field": "any"}, "receptive_field must be same, some or all; got 'any'"),
         ({"receptive_field": "ALL"}, "write all"),
         ({"macs": 10, "multiplications": 9}, "macs 10 exceeds the 9 multiplications; each MAC includes one"),
         ({"macs": -1}, "macs must be a non-negative integer; got -1"),

@@ -29,7 +29,9 @@ NOT_DRAWN = {
     "parameter": "it has no input",
     "tokens": "positions get another meaning",
     "map": "positions get another meaning",
+    "permute": "positions get another meaning",
     "opaque": "which inputs it reads is not known",
+    "deform_conv": "its taps move",
 }
 
 

@@ -151,6 +151,37 @@ def test_resolved_padding_is_limited_too() -> None:
     assert "padding 4 is too large for padding_mode reflect: at most 3 for an input length of 4" in said(found)
 
 
+@pytest.mark.parametrize(
+    ("mode", "padding", "expected"),
+    [
+        ("reflect", 8, "padding 8 is too large for mode reflect: at most 7 for an input width of 8"),
+        ("circular", [10, 1], "padding 10 is too large for mode circular: at most 9 for an input height of 9"),
+        ("mirror", 1, "write reflect"),
+        ("constant", 1, "write zeros"),
+    ],
+)
+def test_a_pad_layer_has_modes_with_the_same_limits(mode: str, padding: Any, expected: str) -> None:
+    found = problem({"input": [4, 9, 8], "layers": [{"pad": {"padding": padding, "mode": mode}}]})
+    assert expected in said(found) + str(found.hint)
+    assert only_layer([4, 9, 8], {"pad": {"padding": 20, "mode": "replicate"}})["output_shape"] == [4, 49, 48]
+
+
+def test_the_padding_of_like_is_limited_too() -> None:
+    layers = [{"crop": 4}, {"pad": {"like": "input", "mode": "reflect"}}]
+    assert "padding 4 is too large for mode reflect" in said(problem({"input": [4, 9, 9], "layers": layers}))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", MODES)
+def test_a_padding_module_is_imported_with_its_mode(mode: str) -> None:
+    from torch import nn
+
+    pads = {"reflect": nn.ReflectionPad2d, "replicate": nn.ReplicationPad2d, "circular": nn.CircularPad2d}
+    module = nn.Sequential(pads[mode]((1, 2, 0, 3)), nn.ReLU())
+    [found, _] = convcalc.from_torch(module, (4, 9, 8)).nodes
+    assert found.layer.arguments() == {"padding": [[0, 3], [1, 2]], "mode": mode}
+
+
 def test_a_transposed_convolution_has_only_zeros() -> None:
     found = said(problem({"input": [4, 9], "layers": [padded("conv_transpose", "reflect")]}))
     assert "padding_mode must be zeros; got 'reflect'" in found
@@ -201,6 +232,7 @@ def test_padding_by_a_module_of_its_own_stays_a_layer() -> None:
     module = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3))
     back = convcalc.from_torch(module, (4, 9, 8))
     assert [node.layer.kind for node in back.nodes] == ["pad", "conv"]
+    assert back.nodes[0].layer.arguments()["mode"] == "reflect"
 
 
 def test_an_exported_graph_comes_back_with_its_modes(tmp_path: Path) -> None:
@@ -249,7 +281,11 @@ def test_a_pad_that_several_layers_read_is_not_merged(tmp_path: Path) -> None:
     file = tmp_path / "two.onnx"
     onnx.save(helper.make_model(helper.make_graph(nodes, "two", info, outputs, weights)), file)
     graph = from_onnx.read(str(file))
-    assert [step.kind for step in graph.steps] == ["opaque", "conv", "relu"]
+    assert [(step.kind, step.arguments.get("mode")) for step in graph.steps] == [
+        ("pad", "reflect"),
+        ("conv", None),
+        ("relu", None),
+    ]
 
 
 @pytest.mark.parametrize("mode", MODES)

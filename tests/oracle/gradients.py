@@ -1,9 +1,9 @@
-"""Run the layers of a report in PyTorch, so that gradients show on which inputs an output position depends.
+"""Runs the layers of a report in PyTorch, so that gradients show on which inputs an output position depends.
 
-Channels and values do not matter for this: every layer has one channel, equal weights and no bias, and layers that work
-value by value (activations, normalisations) do nothing. Concatenation, addition and multiplication are sums, and the
-maximum of a window is its mean, so gradients are never negative and never cancel. Some of the axes may be run alone: on
-each axis, an output of a layer reads a window that does not depend on the other axes.
+Channels and values do not matter for this. Every layer has one channel, equal weights and no bias, and activations and
+normalisations do nothing. Concatenation, addition and multiplication are sums, and max pooling computes the mean, so
+that gradients are never negative and never cancel. Some of the axes may be run alone, because the window of an output
+position on one axis does not depend on the other axes.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
@@ -24,13 +24,14 @@ Span = tuple[int, int]
 
 VALUE_BY_VALUE = (
     "batchnorm", "channel_shuffle", "drop_path", "dropout", "elu", "gelu", "identity", "layernorm", "leaky_relu",
-    "local_response_norm", "relu", "relu6", "scale", "sigmoid", "silu", "slice", "tanh",
+    "local_response_norm", "relu", "relu6", "scale", "sigmoid", "silu", "slice",
+    "softmax", "tanh",
 )  # fmt: skip
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 class Projection:
-    """The layers of a report along some axes, up to the first that leaves no positions."""
+    """Runs the layers of a report along some of the axes, up to the first layer with an empty output."""
 
     def __init__(self, report: dict[str, Any], axes: Axes) -> None:
         self.axes = axes
@@ -39,7 +40,7 @@ class Projection:
         self.sizes = [shape[1:][axis] for axis in axes]
 
     def run(self, last: str) -> tuple[Tensor, Tensor]:
-        """Return the input and the output of a layer."""
+        """Return the network's input and the output of the layer `last`."""
         source = torch.ones(1, 1, *self.sizes, dtype=torch.float64, requires_grad=True)
         values = {self.input: source}
         for layer in self.layers:
@@ -49,7 +50,7 @@ class Projection:
         return source, values[last]
 
     def spans(self, last: str, positions: list[Axes]) -> list[list[Span]]:
-        """The first and the last input, on every axis, on which a position of a layer depends."""
+        """Return the first and the last input, on every axis, on which each position of a layer depends."""
         source, output = self.run(last)
         return [self._span(source, output[(0, 0, *position)]) for position in positions]
 
@@ -72,7 +73,7 @@ class Projection:
         return [layer["output_shape"][1:][axis] for axis in self.axes]
 
     def of(self, layer: Layer, argument: str, default: Any = 1) -> list[Any]:
-        """An argument, reduced to the axes that are run."""
+        """Return an argument of a layer, with one value for each axis that is run."""
         values = layer["arguments"].get(argument)
         return [default if values is None else values[axis] for axis in self.axes]
 
@@ -81,7 +82,7 @@ class Projection:
         return found
 
     def window(self, layer: Layer, value: Tensor) -> Tensor:
-        """A sliding window; with ceil_mode the last one may need more padding than there is."""
+        """Run a sliding window. With ceil_mode, the last window may need more padding than the layer states."""
         kernel, stride, dilation = (self.of(layer, name) for name in ("kernel_size", "stride", "dilation"))
         padding = self.of(layer, "padding", [0, 0])
         reach = [
@@ -108,7 +109,7 @@ class Projection:
         return self.function("adaptive_avg_pool")(value, self.output_sizes(layer))
 
     def upsample(self, layer: Layer, value: Tensor) -> Tensor:
-        """Scaled by its factor if it has one, because PyTorch does not derive it from the sizes."""
+        """Scale by the factor if the layer states one, because PyTorch cannot derive it from the sizes."""
         mode = "nearest" if layer["arguments"]["mode"] == "nearest" else INTERPOLATION[len(self.axes)]
         if "scale_factor" in layer["arguments"]:
             return functional.interpolate(value, scale_factor=self.of(layer, "scale_factor"), mode=mode)

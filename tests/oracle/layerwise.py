@@ -1,6 +1,6 @@
-"""A network in PyTorch with one module per layer, as tools that count operations see it.
+"""Builds a network in PyTorch with one module per layer, for tools that count the operations of modules.
 
-The weights are not set: the tools only look at shapes.
+The weights keep their initial values: the tools only look at shapes.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
@@ -20,7 +20,7 @@ PLAIN = {"dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identit
 
 
 class Scaled(nn.Module):
-    """One learnt factor per channel."""
+    """Multiplies each channel by a learnt factor."""
 
     def __init__(self, channels: int, axes: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Scaled(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """A layer norm over the channels of every position."""
+    """Normalises the channels of every position, with the channels moved to the last axis."""
 
     def __init__(self, channels: int, affine: bool) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class ChannelsLast(nn.Module):
 
 
 class Operation(nn.Module):
-    """Operations without a module of their own: merges, rearrangements."""
+    """Runs layers for which PyTorch has no module, such as merges and reshapes."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Operation(nn.Module):
 
 
 def module_of(layer: Layer) -> nn.Module:
-    """The module of one layer."""
+    """Return the PyTorch module of one layer."""
     kind, given, axes = layer.kind, layer.arguments(), layer.input.axes
     channels = layer.input.channels
     if kind in PLAIN:
@@ -131,17 +131,17 @@ def of_axes(word: str, axes: int) -> Any:
 
 
 def window(sizes: list[int]) -> Any:
-    """A window size in the form that every pooling accepts: a number if there is one axis."""
+    """Return a window size in the form that every pooling accepts: a plain number if there is one axis."""
     return tuple(sizes) if len(sizes) > 1 else sizes[0]
 
 
 def turned(padding: list[list[int]]) -> list[int]:
-    """Padding in PyTorch's order, the last axis first."""
+    """Return padding in PyTorch's order, with the last axis first."""
     return [side for pair in reversed(padding) for side in pair]
 
 
 def padded(layer: Layer, module: Any, given: dict[str, Any]) -> nn.Module:
-    """A pooling with its padding, which must be the same on both sides."""
+    """Return a pooling with its padding, which must be the same on both sides."""
     assert all(before == after for before, after in given["padding"])
     sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
     made: nn.Module = module(**sizes, padding=[pair[0] for pair in given["padding"]], ceil_mode=given["ceil_mode"])
@@ -149,7 +149,7 @@ def padded(layer: Layer, module: Any, given: dict[str, Any]) -> nn.Module:
 
 
 def convolution(layer: Layer, given: dict[str, Any]) -> nn.Module:
-    """A convolution of any kind; padding that differs between the sides becomes a separate module."""
+    """Return a convolution of any kind. Padding that differs between the sides becomes a separate module."""
     axes, read, written = layer.input.axes, layer.input.channels, layer.output.channels
     sizes = {name: tuple(given[name]) for name in ("kernel_size", "stride", "dilation") if name in given}
     sizes.setdefault("kernel_size", (1,) * axes)
@@ -179,12 +179,12 @@ def convolution(layer: Layer, given: dict[str, Any]) -> nn.Module:
 
 
 def padded_in_words() -> nn.Module:
-    """A convolution of 4 channels whose padding is given as a word."""
+    """Return a network whose convolution has its padding given as a word."""
     return nn.Sequential(nn.Conv2d(4, 8, 3, padding="same"))
 
 
 class Layerwise(nn.Module):
-    """All layers of a network with one input and one output, in file order."""
+    """Runs all layers of a network with one input and one output, in file order."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -200,6 +200,6 @@ class Layerwise(nn.Module):
 
 
 def built(network: Network) -> tuple[nn.Module, tuple[int, ...]]:
-    """The network as a module, and the shape of its input."""
+    """Return the network as a module, and the shape of its input."""
     [shape] = network.inputs.values()
     return Layerwise(network).eval(), shape.sizes

@@ -20,7 +20,7 @@ import json
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,19 @@ Pairs = list[tuple[int, int]]
 
 AXES = (1, 2, 3)
 REFUSALS = (RuntimeError, ValueError, ZeroDivisionError)
-WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear"}
+WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear", "deform_conv"}
 WITH_MACS |= {"attention", "matmul", "lstm", "gru", "conv_lstm"}
 
 
 class UndecidedError(Exception):
-    """PyTorch cannot decide whether the layer is right."""
+    """Raised if PyTorch cannot decide whether a layer is valid."""
 
 
 # --- The layers in PyTorch -------------------------------------------------------------------------------------------
 
 
 class Call(nn.Module):
-    """A function as a layer."""
+    """Wraps a function as a module."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -74,8 +74,19 @@ class Scale(nn.Module):
         return values * self.gamma
 
 
+class Shift(nn.Module):
+    """A learnt bias per channel."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.zeros(shape[0], *[1] * (len(shape) - 1)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values + self.beta
+
+
 class LocallyConnected(nn.Module):
-    """A convolution with separate weights at every position; PyTorch has none, so its windows are unfolded."""
+    """A convolution with separate weights at every position, computed from unfolded windows."""
 
     def __init__(self, shape: Shape, arguments: Arguments) -> None:
         super().__init__()
@@ -92,7 +103,7 @@ class LocallyConnected(nn.Module):
             self.bias = nn.Parameter(torch.zeros(self.out_channels, *self.positions))
 
     def windows(self, values: Tensor) -> Tensor:
-        """Returns a tensor of batch, channels, positions… and taps…."""
+        """Return the windows, as a tensor of batch, channels, output positions and kernel positions."""
         for axis, (kernel, stride, dilation) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
             values = values.unfold(2 + axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
         return values
@@ -122,19 +133,22 @@ def torch_layer(name: str, axes: int) -> Callable[..., nn.Module]:
 
 
 def same_pairs(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
-    """TensorFlow's rule, which equals PyTorch's own if the stride is 1."""
+    """Return the `same` padding by TensorFlow's rule, which equals PyTorch's rule if the stride is 1."""
     total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return total // 2, total - total // 2
 
 
 def causal_pairs(shape: Shape, arguments: Arguments) -> Pairs:
-    """Keras pads the start so that the last tap of window i is input i × stride; its Conv1D has no other axis."""
+    """Return the causal padding as in Keras, whose Conv1D has a single axis.
+
+    The start is padded so that the last input of window i is input i × stride.
+    """
     [(_, kernel, _, dilation)] = geometry(shape, arguments, 1)
     return [(dilation * (kernel - 1), 0)]
 
 
 def geometry(shape: Shape, arguments: Arguments, stride: Any) -> list[tuple[int, int, int, int]]:
-    """The size, kernel, stride and dilation of every axis."""
+    """Return the size, kernel, stride and dilation of every axis."""
     axes = len(shape) - 1
     kernels = each_axis(arguments["kernel_size"], axes)
     dilations = each_axis(arguments.get("dilation", 1), axes)
@@ -150,13 +164,13 @@ def spread_pairs(padding: Any, axes: int) -> Pairs:
 
 
 def padding_layer(name: str, pairs: Pairs, *fill: float) -> nn.Module:
-    """PyTorch lists the last axis first."""
+    """Return a padding module. PyTorch lists the padding of the last axis first."""
     sides = [side for pair in reversed(pairs) for side in pair]
     return torch_layer(name, len(pairs))(sides, *fill)
 
 
 def own_padding(shape: Shape, arguments: Arguments, stride: Any, fill: float) -> tuple[list[nn.Module], Any]:
-    """The padding layers that must precede a layer, and the padding that the layer can do itself."""
+    """Return the padding modules that must precede a layer, and the padding that the layer can do itself."""
     padding = arguments.get("padding", 0)
     if padding == "valid":
         return [], 0
@@ -209,9 +223,25 @@ def convolution(shape: Shape, arguments: Arguments, out_channels: int, groups: i
     )
 
 
+class StandardizedConv(nn.Module):
+    """A convolution with standardised weights, as timm's StdConv2d."""
+
+    def __init__(self, conv: Any) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, values: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = functional.batch_norm(weight.reshape(1, weight.shape[0], -1), None, None, training=True, eps=1e-6)
+        return self.conv._conv_forward(values, flat.reshape_as(weight), self.conv.bias)
+
+
 def conv(shape: Shape, arguments: Arguments) -> nn.Module:
     groups, bias = arguments.get("groups", 1), arguments.get("bias", True)
-    return convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    made: Any = convolution(shape, arguments, arguments["out_channels"], groups, bias)
+    if arguments.get("weight_standardized", False):
+        made[-1] = StandardizedConv(made[-1])
+    return made
 
 
 def pointwise_conv(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -233,7 +263,11 @@ def separable_conv(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
-    """For an output of size × stride, crop the surplus, an odd one at the end, or extend a kernel below the stride."""
+    """Return the padding and output padding for an output size of input size × stride.
+
+    Surplus output is cropped, with the larger half at the end. If the kernel is smaller than the stride, output padding
+    is added.
+    """
     axes = geometry(shape, arguments, arguments.get("stride", 1))
     surplus = [dilation * (kernel - 1) + 1 - stride for _, kernel, stride, dilation in axes]
     cuts = [max(total, 0) for total in surplus]
@@ -243,8 +277,35 @@ def same_transposed(shape: Shape, arguments: Arguments) -> Arguments:
     }
 
 
+class DeformConv(nn.Module):
+    """The two convolutions of torchvision's layer; its operator only moves the taps, which no figure depends on."""
+
+    def __init__(self, shape: Shape, arguments: Arguments) -> None:
+        super().__init__()
+        groups = arguments.get("offset_groups", 1)
+        if shape[0] % groups:
+            raise ValueError(groups)
+        own = {name: value for name, value in arguments.items() if name not in ("mask", "offset_groups")}
+        predicted = (3 if arguments.get("mask") else 2) * groups * product_of(each_axis(arguments["kernel_size"], 2))
+        self.offset = conv(shape, {**own, "out_channels": predicted, "groups": 1, "bias": True})
+        self.taps = conv(shape, own)
+
+    def forward(self, values: Tensor) -> Tensor:
+        self.offset(values)
+        return self.taps(values)
+
+
+def deform_conv(shape: Shape, arguments: Arguments) -> nn.Module:
+    if len(shape) != 3 or arguments.get("padding_mode", "zeros") != "zeros":
+        raise ValueError(shape)
+    return DeformConv(shape, arguments)
+
+
 def conv_transpose(shape: Shape, arguments: Arguments) -> nn.Module:
-    """Padding that differs before and after is cropped from the output of a layer without padding."""
+    """Return a transposed convolution.
+
+    If padding differs before and after, the layer has no padding and its output is cropped instead.
+    """
     if arguments.get("padding") == "same":
         arguments = arguments | same_transposed(shape, arguments)
     axes, padding = len(shape) - 1, arguments.get("padding", 0)
@@ -309,7 +370,10 @@ def avgpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def leave_out_short_axes(shape: Shape, arguments: Arguments) -> None:
-    """3-D average pooling, and layers built on it, require that no axis be shorter than the kernel."""
+    """Raise UndecidedError if a 3-D pooling with padding or ceil_mode has an axis shorter than its kernel.
+
+    PyTorch always rejects such axes in 3-D average pooling, and in layers that it builds on average pooling.
+    """
     if len(shape) < 4:
         return
     kernels = each_axis(arguments["kernel_size"], 3)
@@ -353,7 +417,7 @@ def max_unpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
-    """The low-pass filter is fixed, so it is not a parameter; its values do not affect shapes."""
+    """Return reflection padding and a fixed low-pass filter. The filter is not learnt, and its values do not matter."""
     axes = len(shape) - 1
     kernels, strides = each_axis(arguments.get("kernel_size", 3), axes), each_axis(arguments.get("stride", 2), axes)
     pad = padding_layer("ReflectionPad", [((kernel - 1) // 2, kernel // 2) for kernel in kernels])
@@ -363,13 +427,14 @@ def blurpool(shape: Shape, arguments: Arguments) -> nn.Module:
 
 
 def upsample(_: Shape, arguments: Arguments) -> nn.Module:
-    """PyTorch needs a tuple instead of the spec's list."""
+    """Return nn.Upsample, which needs tuples instead of the spec's lists."""
     written: Arguments = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
     return nn.Upsample(**written)
 
 
 def pad(shape: Shape, arguments: Arguments) -> nn.Module:
-    return padding_layer("ConstantPad", spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
+    mode = {"padding_mode": arguments["mode"]} if "mode" in arguments else {}
+    return fill_padding(mode, spread_pairs(arguments["padding"], len(shape) - 1), 0.0)
 
 
 def crop(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -377,9 +442,16 @@ def crop(shape: Shape, arguments: Arguments) -> nn.Module:
     return padding_layer("ConstantPad", [(-before, -after) for before, after in pairs], 0.0)
 
 
-def channel_slice(_: Shape, arguments: Arguments) -> nn.Module:
-    start, stop = arguments["channels"]
-    return Call(lambda values: values.narrow(1, start, stop - start))
+def sliced(shape: Shape, arguments: Arguments) -> nn.Module:
+    """Unlike a slice of Python, narrow refuses a range that the axis does not have."""
+    names = NAMES[len(shape) - 1]
+    [(name, bounds)] = [(name, value) for name, value in arguments.items() if name != "step"]
+    if name not in names:
+        raise ValueError(name)
+    axis = names.index(name)
+    start, stop = (place + shape[axis] if place < 0 else place for place in (*bounds, shape[axis])[:2])
+    step = arguments.get("step", 1)
+    return Call(lambda values: values.narrow(axis + 1, start, stop - start).unfold(axis + 1, 1, step).squeeze(-1))
 
 
 def reshape(_: Shape, arguments: Arguments) -> nn.Module:
@@ -424,8 +496,91 @@ def layernorm(shape: Shape, arguments: Arguments) -> nn.Module:
     return nn.Sequential(channels_last, nn.LayerNorm(shape[0], elementwise_affine=affine), channels_first)
 
 
+def scaled(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values * arguments["factor"]) if "factor" in arguments else Scale(shape)
+
+
+def shifted(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values + arguments["amount"]) if "amount" in arguments else Shift(shape)
+
+
+NAMES = {
+    0: ("channels",),
+    1: ("channels", "length"),
+    2: ("channels", "height", "width"),
+    3: ("channels", "depth", "height", "width"),
+}
+
+
+def places(shape: Shape, names: list[str]) -> list[int]:
+    """The numbers of axes, counted with the batch; raises ValueError if the input has no such axis."""
+    return [NAMES[len(shape) - 1].index(name) + 1 for name in names]
+
+
+def reduction(name: str) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        axes = places(shape, each_axis(arguments["axes"], 1))
+        options = {"correction": arguments["correction"]} if "correction" in arguments else {}
+        if name == "std" and product_of(shape[axis - 1] for axis in axes) <= arguments.get("correction", 1):
+            raise ValueError  # PyTorch divides by zero
+        dropped = [] if arguments.get("keepdims", True) else [axis for axis in axes if axis > 1]
+        return Call(lambda values: getattr(values, name)(axes, keepdim=True, **options).squeeze(dropped))
+
+    return build
+
+
+def permute(shape: Shape, arguments: Arguments) -> nn.Module:
+    return Call(lambda values: values.permute(0, *places(shape, arguments["order"])))
+
+
+def unfold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """One window after another, with Tensor.unfold; nn.Unfold has 2-D windows only."""
+    before, padding = own_padding(shape, arguments, arguments.get("stride", 1), 0.0)
+    axes = len(shape) - 1
+    before = before or [padding_layer("ConstantPad", spread_pairs(padding, axes), 0.0)]
+    stride, dilation = (each_axis(arguments.get(name, 1), axes) for name in ("stride", "dilation"))
+    if axes == 2:
+        fold = nn.Unfold(arguments["kernel_size"], arguments.get("dilation", 1), 0, arguments.get("stride", 1))
+        counts = [
+            (size + sum(pair) - d * (k - 1) - 1) // s + 1
+            for (size, k, s, d), pair in zip(geometry(shape, arguments, stride), paddings_of(before[0]), strict=True)
+        ]
+        return nn.Sequential(*before, fold, Call(lambda values: values.unflatten(2, counts)))
+
+    def windows(values: Tensor) -> Tensor:
+        for axis, kernel in enumerate(each_axis(arguments["kernel_size"], axes)):
+            values = values.unfold(2 + axis, dilation[axis] * (kernel - 1) + 1, stride[axis])[..., :: dilation[axis]]
+        return values.permute(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)).flatten(1, 1 + axes)
+
+    return nn.Sequential(*before, Call(windows))
+
+
+def paddings_of(layer: Any) -> Pairs:
+    """The padding before and after each axis of a padding layer, first axis first."""
+    sides = list(layer.padding)
+    return [(sides[place], sides[place + 1]) for place in range(0, len(sides), 2)][::-1]
+
+
+def fold(shape: Shape, arguments: Arguments) -> nn.Module:
+    """nn.Fold; a length is folded as the width of a map of height 1, and 3-D is left out."""
+    if len(shape) > 3:
+        raise UndecidedError
+    options = {name: arguments.get(name, default) for name, default in FOLD_DEFAULTS.items()}
+    if len(shape) == 3:
+        options["padding"] = [before for before, _ in spread_pairs(options["padding"], 2)]
+        layer = nn.Fold(arguments["output_size"], arguments["kernel_size"], **options)
+        return nn.Sequential(Call(lambda values: values.flatten(2)), layer)
+    flat = {name: (value if name == "padding" else 1, value) for name, value in options.items()}
+    flat["padding"] = (0, options["padding"])
+    layer = nn.Fold((1, arguments["output_size"]), (1, arguments["kernel_size"]), **flat)
+    return nn.Sequential(layer, Call(lambda values: values.squeeze(2)))
+
+
+FOLD_DEFAULTS = {"dilation": 1, "padding": 0, "stride": 1}
+
+
 def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arguments], nn.Module]:
-    """A layer that accepts the spec's arguments unchanged."""
+    """Return a function that creates a layer with the spec's arguments unchanged."""
 
     def build(_: Shape, arguments: Arguments) -> nn.Module:
         return layer(**fixed, **arguments)
@@ -624,6 +779,7 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "depthwise_conv": depthwise_conv,
     "separable_conv": separable_conv,
     "locally_connected": locally_connected,
+    "deform_conv": deform_conv,
     "maxpool": maxpool,
     "avgpool": avgpool,
     "lppool": lppool,
@@ -639,9 +795,16 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "channel_shuffle": plain(nn.ChannelShuffle),
     "pad": pad,
     "crop": crop,
-    "slice": channel_slice,
+    "slice": sliced,
     "tokens": tokens,
     "map": to_map,
+    "permute": permute,
+    "unfold": unfold,
+    "fold": fold,
+    "mean": reduction("mean"),
+    "sum": reduction("sum"),
+    "std": reduction("std"),
+    "glu": plain(nn.GLU, dim=1),
     "linear": linear,
     "flatten": plain(nn.Flatten),
     "reshape": reshape,
@@ -656,7 +819,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "identity": plain(nn.Identity),
     **ACTIVATIONS,
     "drop_path": lambda shape, arguments: nn.Identity(),  # of Huang et al. 2016; at inference every path is kept
-    "scale": lambda shape, arguments: Scale(shape),
+    "scale": lambda shape, arguments: scaled(shape, arguments),
+    "shift": lambda shape, arguments: shifted(shape, arguments),
     "add": lambda shape, arguments: Call(lambda values: sum([values] * len(arguments["from"]))),
     "multiply": lambda shape, arguments: Call(lambda values: values ** len(arguments["from"])),
     "concat": concat,
@@ -671,9 +835,10 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
 
 
 def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
-    """PyTorch's result; raises UndecidedError if it decides nothing.
+    """Return PyTorch's output shape and counts for a layer. Raises UndecidedError if PyTorch decides nothing.
 
-    In double precision PyTorch uses its own kernels; those of oneDNN, whose use depends on the processor, check less.
+    Double precision makes PyTorch use its own kernels. The kernels of oneDNN are used on some processors only, and
+    check less.
     """
     counter = FlopCounterMode(display=False)
     try:
@@ -698,12 +863,15 @@ def answer(kind: str, shape: Shape, arguments: Arguments) -> Case:
 
 
 def uneven(axes: int, size: int, channels: int = 2) -> Shape:
-    """Sizes that differ from axis to axis."""
+    """Return a shape whose sizes differ from axis to axis."""
     return [channels, *(size + axis for axis in range(axes))]
 
 
 def around_the_fit() -> Iterator[Request]:
-    """Kernels that just fit the padded input, and kernels one off; a stride distinguishes floor from truncation."""
+    """Yield kernels that just fit the padded input, and kernels that are one smaller or larger.
+
+    A stride shows whether the size is rounded down or truncated.
+    """
     for axes, kernel, padding, dilation in product(AXES, (1, 2, 3, 5), (0, 1, 2), (1, 2)):
         reach = dilation * (kernel - 1) + 1 - 2 * padding
         for size, stride in product((reach - 1, reach, reach + 1), (1, 2)):
@@ -741,7 +909,7 @@ def causal_sweep() -> Iterator[Request]:
 
 
 def mode_sweep() -> Iterator[Request]:
-    """Padding below, at and above the size of the input, on both sides or one."""
+    """Yield padding modes with padding smaller than, equal to and larger than the input, on one or both sides."""
     for axes, mode in product(AXES, PADDING_LAYERS):
         for size, amount in product((1, 4), (1, 3, 4, 5)):
             sizes = [4] + [5] * (axes - 1) + [size]
@@ -788,6 +956,10 @@ def conv_boundaries() -> Iterator[Request]:
     yield from add_to(same_sweep((1, 2)), out_channels=2, bias=False)
     yield from add_to(causal_sweep(), out_channels=2, groups=2)
     yield from add_to(mode_sweep(), out_channels=2)
+    for axes, kernel, groups, bias in product(AXES, (1, 3), (1, 2, 4), (True, False)):
+        sizes = {"out_channels": 4, "kernel_size": kernel, "groups": groups, "bias": bias}
+        yield [4] + [5] * axes, sizes | {"weight_standardized": True}
+    yield [4, 5, 6], {"out_channels": 4, "kernel_size": 3, "padding": [[1, 0], 1], "weight_standardized": True}
 
 
 def conv_transpose_boundaries() -> Iterator[Request]:
@@ -838,8 +1010,20 @@ def locally_connected_boundaries() -> Iterator[Request]:
     yield from add_to(mode_sweep(), out_channels=3)
 
 
+def deform_boundaries() -> Iterator[Request]:
+    for groups, offset_groups, mask, bias in product((1, 2, 3), (1, 2, 3, 0), (True, False), (True, False)):
+        sizes = {"kernel_size": [3, 2], "stride": [2, 1], "padding": 1, "groups": groups, "bias": bias}
+        yield [4, 9, 8], {"out_channels": 6, **sizes, "offset_groups": offset_groups, "mask": mask}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": [[0, 2], 1], "dilation": 2}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 10}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": "same", "padding_mode": "zeros"}
+    yield [4, 9, 8], {"out_channels": 6, "kernel_size": 3, "padding": 1, "padding_mode": "reflect"}
+    yield [4, 9], {"out_channels": 6, "kernel_size": 3}
+    yield [4, 5, 6, 7], {"out_channels": 6, "kernel_size": 3}
+
+
 def half_kernel_padding(dilations: Iterable[int]) -> Iterator[Request]:
-    """Pooling may be padded by half its kernel, rounded down; dilation does not extend that."""
+    """Yield paddings around half the kernel, the most that pooling allows, whatever its dilation."""
     for axes, kernel, dilation in product(AXES, range(1, 6), dilations):
         written = {"kernel_size": kernel, "stride": 2, "padding": kernel // 2, "dilation": dilation}
         yield uneven(axes, 14), written
@@ -911,7 +1095,7 @@ def unpool_boundaries() -> Iterator[Request]:
 
 
 def blurpool_boundaries() -> Iterator[Request]:
-    """Reflection needs an axis longer than the padding."""
+    """Yield axes around the size of the padding, because reflection needs an axis longer than the padding."""
     for axes in AXES:
         yield uneven(axes, 8, 3), {}
         for kernel, size in product(range(1, 8), (1, 2, 3, 4, 5)):
@@ -955,6 +1139,11 @@ def pad_boundaries() -> Iterator[Request]:
     yield [3, 5, 7], {"padding": [1, 2]}
     yield [3, 5], {"padding": [[2, 0]]}
     yield [3, 4, 5, 6], {"padding": [1, 2, 3]}
+    for shape, written in mode_sweep():
+        if "padding_mode" in written and isinstance(written["padding"], list):
+            yield shape, {"padding": written["padding"], "mode": written["padding_mode"]}
+    yield [4, 5], {"padding": 1, "mode": "zeros"}
+    yield [4, 5], {"padding": 1, "mode": "constant"}
 
 
 def crop_boundaries() -> Iterator[Request]:
@@ -968,6 +1157,55 @@ def crop_boundaries() -> Iterator[Request]:
 def slice_boundaries() -> Iterator[Request]:
     for shape, channels in product(([8], [8, 5], [8, 5, 4]), ([0, 8], [0, 3], [3, 8], [7, 8], [2, 9], [8, 10], [5, 2])):
         yield shape, {"channels": channels}
+    for shape, bounds, step in product(([8], [8, 5], [8, 5, 4]), ([0], [-3], [-3, -1], [1, -1], [-9]), (1, 2, 5)):
+        yield shape, {"channels": bounds, "step": step}
+    for shape, name in product(([3, 7], [3, 7, 6], [3, 7, 6, 5]), ("length", "depth", "height", "width")):
+        for bounds, step in product(([0, 5], [1, -1], [-2], [-1], [2, 9], [4, 2]), (1, 2, 3, 0)):
+            yield shape, {name: bounds, "step": step}
+
+
+def reduction_boundaries(**options: tuple[Any, ...]) -> Iterator[Request]:
+    named = ("channels", "length", "height", "width", ["depth"], ["width", "channels"], ["height", "width"])
+    for shape, axes in product(([7], [4, 9], [3, 5, 6], [2, 1, 4, 5], [3, 1, 1]), named):
+        yield shape, {"axes": axes}
+        yield shape, {"axes": axes, "keepdims": False}
+        for name, values in options.items():
+            for value in values:
+                yield shape, {"axes": axes, name: value}
+
+
+def permute_boundaries() -> Iterator[Request]:
+    for shape in ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5]):
+        for order in permutations(NAMES[len(shape) - 1]):
+            yield shape, {"order": list(order)}
+    yield [3, 5, 6], {"order": ["height", "width"]}
+    yield [3, 5, 6], {"order": ["channels", "length", "width"]}
+
+
+def unfold_boundaries() -> Iterator[Request]:
+    yield from around_the_fit()
+    yield from same_sweep((1, 2))
+    yield from wrong_values(("kernel_size", "stride", "dilation"))
+    yield [3, 9, 7], {"kernel_size": [3, 2], "stride": [2, 1], "padding": [[1, 0], 2]}
+
+
+def fold_boundaries() -> Iterator[Request]:
+    for axes, kernel, stride, padding, dilation in product((1, 2), (1, 2, 3), (1, 2), (0, 1), (1, 2)):
+        for size in (5, 8):
+            count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+            sizes = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+            for channels, positions in (
+                (2 * kernel**axes, count),
+                (kernel**axes + 1, count),
+                (kernel**axes, count + 1),
+            ):
+                yield [channels] + [positions] * axes, {"output_size": size, **sizes}
+    yield [12, 3, 2], {"output_size": [5, 4], "kernel_size": [2, 3], "stride": [2, 1], "padding": [1, 0]}
+
+
+def glu_boundaries() -> Iterator[Request]:
+    for shape in ([8], [7], [4, 9], [6, 5, 6], [3, 4, 5], [2, 3, 4, 5]):
+        yield shape, {}
 
 
 SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
@@ -1041,7 +1279,7 @@ def local_response_norm_boundaries() -> Iterator[Request]:
 
 
 def merge_boundaries() -> Iterator[Request]:
-    """The input with itself: a case has only one input."""
+    """Yield merges of the input with itself, because a case has only one input."""
     for shape, count in product(SHAPES, (2, 3)):
         yield shape, {"from": ["input"] * count}
 
@@ -1049,6 +1287,11 @@ def merge_boundaries() -> Iterator[Request]:
 def drop_path_boundaries() -> Iterator[Request]:
     for shape, share in product(SHAPES, (None, 0.1)):
         yield shape, chosen(p=share)
+
+
+def number_boundaries(name: str) -> Iterator[Request]:
+    for shape, number in product(SHAPES, (None, 0.5, -2, 0)):
+        yield shape, chosen(**{name: number})
 
 
 def bare_boundaries() -> Iterator[Request]:
@@ -1137,6 +1380,7 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "depthwise_conv": depthwise_boundaries,
     "separable_conv": lambda: add_to(depthwise_boundaries(), out_channels=6),
     "locally_connected": locally_connected_boundaries,
+    "deform_conv": deform_boundaries,
     "maxpool": maxpool_boundaries,
     "avgpool": avgpool_boundaries,
     "lppool": lppool_boundaries,
@@ -1155,6 +1399,12 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "slice": slice_boundaries,
     "tokens": token_boundaries,
     "map": map_boundaries,
+    "permute": permute_boundaries,
+    "unfold": unfold_boundaries,
+    "fold": fold_boundaries,
+    **dict.fromkeys(("mean", "sum"), reduction_boundaries),
+    "std": lambda: reduction_boundaries(correction=(0, 1, 5)),
+    "glu": glu_boundaries,
     "linear": linear_boundaries,
     "flatten": flatten_boundaries,
     "reshape": reshape_boundaries,
@@ -1167,6 +1417,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "dropout": dropout_boundaries,
     "leaky_relu": leaky_relu_boundaries,
     "drop_path": drop_path_boundaries,
+    "scale": lambda: number_boundaries("factor"),
+    "shift": lambda: number_boundaries("amount"),
     **dict.fromkeys(activations.OVER_CHANNELS, softmax_boundaries),
     "global_response_norm": lambda: ((shape, {}) for shape in MAPS),
     **dict.fromkeys(("add", "multiply"), merge_boundaries),
@@ -1196,14 +1448,14 @@ def sizes(generator: random.Random, axes: int) -> list[int]:
 
 
 def spread(generator: random.Random, axes: int, choices: tuple[Any, ...]) -> Any:
-    """One value for all axes or one per axis: a spec may use either."""
+    """Return one random value for all axes, or a list with one per axis; a spec accepts both."""
     if generator.random() < 0.6:
         return generator.choice(choices)
     return [generator.choice(choices) for _ in range(axes)]
 
 
 def some(generator: random.Random, **arguments: Any) -> Arguments:
-    """Some of the arguments; the others keep their defaults."""
+    """Return some of the arguments; the others keep their defaults."""
     return {name: value for name, value in arguments.items() if generator.random() < 0.6}
 
 
@@ -1232,7 +1484,7 @@ def group_count(generator: random.Random, channels: int, out_channels: int) -> i
 
 
 def window(generator: random.Random, axes: int) -> Arguments:
-    """The arguments shared by all layers with a sliding kernel."""
+    """Return random arguments that all layers with a sliding kernel have."""
     return {"kernel_size": spread(generator, axes, KERNELS)} | some(
         generator,
         stride=spread(generator, axes, STRIDES),
@@ -1320,7 +1572,10 @@ def draw_adaptive(generator: random.Random) -> Request:
 
 
 def draw_unpool(generator: random.Random) -> Request:
-    """PyTorch accepts any padding for unpooling; one that reverses a pooling has at most half the kernel."""
+    """Return an unpooling that reverses a pooling, so its padding is at most half the kernel.
+
+    PyTorch accepts any padding for unpooling.
+    """
     axes, shape = feature_map(generator)
     kernels = spread(generator, axes, (1, 2, 2, 3, 4))
     padding = [generator.randint(0, kernel // 2) for kernel in each_axis(kernels, axes)]
@@ -1385,7 +1640,7 @@ DRAWS: dict[str, tuple[Callable[[random.Random], Request], int]] = {
 
 
 def requests(kind: str) -> Iterator[Request]:
-    """The boundary cases, then random ones; a generator per kind keeps the kinds independent of each other."""
+    """Yield the boundary cases of a kind, then random ones. Each kind has its own random generator."""
     yield from BOUNDARIES.get(kind, bare_boundaries)()
     if kind in DRAWS:
         draw, count = DRAWS[kind]

@@ -2,15 +2,15 @@
 
 Run as ``python -m tests.oracle.make_saved`` with PyTorch 2.13. The table is the same on every run.
 
-PyTorch reports what it saves through its hooks for saved tensors. Each storage is counted once and in full; those of
-parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs, whether it saves its
-output, and the bytes of everything else at two batch sizes. Layers run on the CPU, networks on the meta device, where
-everything except the arithmetic is the same.
+The saved tensors are found by PyTorch's hooks for saved tensors. Each storage is counted once and in full; those of
+parameters and buffers are excluded. For a layer, the table states whether it saves all its inputs and whether it saves
+its output. The bytes of all other saved tensors are stated at two batch sizes. Layers run on the CPU, networks on the
+meta device, where everything except the arithmetic is the same.
 
 Dropout is the fused operation with a mask of one byte per value, which PyTorch uses on a GPU; its CPU code saves
-factors of four bytes. Left out are locally_connected and pixel_shuffle in 1-D and 3-D, which PyTorch does not have,
-reshape, which is a view like flatten, parameter, which has no input, and lstm, gru and conv_lstm, whose implementations
-differ. Tokens C×N have the order N×C in memory, as in transformers.
+factors of four bytes. Some layers are omitted because PyTorch does not have them: locally_connected, and pixel_shuffle
+in 1-D and 3-D. Reshape is omitted because it is a view like flatten, parameter because it has no input, and lstm, gru
+and conv_lstm because their implementations differ. Tokens C×N have the order N×C in memory, as in transformers.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
@@ -41,12 +41,12 @@ Shape = list[int]
 
 
 def storage(tensor: Tensor) -> int:
-    """An identity for storages: tensors on the meta device have no address."""
+    """Return a number that identifies a tensor's storage. Tensors on the meta device have no address."""
     return int(tensor.untyped_storage()._cdata)
 
 
 def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, int], Any]:
-    """The bytes of every saved storage, except parameters and buffers; and the output."""
+    """Return the bytes of every storage that is saved, except parameters and buffers, and the output."""
     saved: list[Tensor] = []  # keeps the tensors alive, so that no storage is reused
 
     def keep(tensor: Tensor) -> Tensor:
@@ -60,15 +60,15 @@ def saved_storages(module: nn.Module, inputs: list[Tensor]) -> tuple[dict[int, i
     return {key: size for key, size in found.items() if key not in weights}, output
 
 
-def made_input(batch: int, shape: Shape, tokens: bool) -> Tensor:
+def make_input(batch: int, shape: Shape, tokens: bool) -> Tensor:
     if not tokens:
         return torch.randn(batch, *shape, requires_grad=True)
     return torch.randn(batch, *shape[1:], shape[0]).movedim(-1, 1).requires_grad_()
 
 
 def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int, tokens: bool) -> tuple[bool, bool, int]:
-    """Whether a layer saves all inputs, whether it saves its output, and the bytes of the rest."""
-    inputs = [made_input(batch, shape, tokens) for shape in shapes]
+    """Return whether a layer saves all its inputs, whether it saves its output, and the other bytes it saves."""
+    inputs = [make_input(batch, shape, tokens) for shape in shapes]
     found, output = saved_storages(module.train(), inputs)
     of_inputs, of_output = {storage(tensor) for tensor in inputs}, {storage(output)} - {*map(storage, inputs)}
     rest = sum(size for key, size in found.items() if key not in of_inputs | of_output)
@@ -79,7 +79,7 @@ def kept_by_layer(module: nn.Module, shapes: list[Shape], batch: int, tokens: bo
 
 
 class Call(nn.Module):
-    """A function of any number of inputs as a layer."""
+    """Wraps a function of any number of inputs as a module."""
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Call(nn.Module):
 
 
 class FusedDropout(nn.Module):
-    """Dropout as on a GPU."""
+    """Dropout as PyTorch runs it on a GPU."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class FusedDropout(nn.Module):
 
 
 class DropPath(nn.Module):
-    """torchvision's StochasticDepth of whole samples."""
+    """torchvision's StochasticDepth, which drops whole samples."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class BlurPool(nn.Module):
 
 
 class MaxUnpool(nn.Module):
-    """Its indices are those of the pooling, which has saved them."""
+    """Unpools with the indices of a pooling, which has already saved them."""
 
     indices: Tensor
 
@@ -166,7 +166,7 @@ def product(*values: Tensor) -> Tensor:
 OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "dropout": lambda _, arguments: FusedDropout(**arguments),
     "drop_path": lambda _, arguments: DropPath(**arguments),
-    "scale": lambda shapes, _: Scale(shapes[0]),
+    "scale": lambda shapes, arguments: make_cases.scaled(shapes[0], arguments) if arguments else Scale(shapes[0]),
     "blurpool": lambda shapes, arguments: BlurPool(shapes[0], arguments.get("kernel_size", 3)),
     "max_unpool": lambda shapes, arguments: MaxUnpool(shapes[0], arguments["kernel_size"]),
     "add": lambda _shapes, _: Call(lambda *values: sum(values[1:], values[0])),
@@ -212,13 +212,15 @@ class Embedding(nn.Module):
         return result.movedim(-1, 1)
 
 
-LEFT_OUT = {"locally_connected", "reshape", "lstm", "gru", "conv_lstm", "parameter"}
+LEFT_OUT = {"locally_connected", "deform_conv", "reshape", "lstm", "gru", "conv_lstm", "parameter"}
 OF_TOKENS = {"linear", "attention"}
 PADDING_MODES = ("reflect", "replicate", "circular")
 ARGUMENTS: dict[str, list[Case]] = {
     "conv": [
         {"out_channels": 4, "kernel_size": 3},
         {"out_channels": 4, "kernel_size": 3, "padding": 1, "groups": 2},
+        {"out_channels": 4, "kernel_size": 3, "groups": 2, "weight_standardized": True},
+        {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "reflect", "weight_standardized": True},
         *({"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": mode} for mode in PADDING_MODES),
     ],
     "conv_transpose": [{"out_channels": 4, "kernel_size": 3, "stride": 2}],
@@ -245,9 +247,13 @@ ARGUMENTS: dict[str, list[Case]] = {
     "pixel_shuffle": [{"upscale_factor": 2}],
     "pixel_unshuffle": [{"downscale_factor": 2}],
     "channel_shuffle": [{"groups": 2}],
-    "pad": [{"padding": 1}],
+    "pad": [{"padding": 1}, *({"padding": 1, "mode": mode} for mode in PADDING_MODES)],
     "crop": [{"amount": 1}],
-    "slice": [{"channels": [0, 2]}],
+    "unfold": [{"kernel_size": 2, "stride": 2, "padding": 1}],
+    "fold": [{"kernel_size": [2, 2], "stride": 2, "output_size": [12, 8]}],
+    "permute": [{"order": ["width", "height", "channels"]}],
+    **{kind: [{"axes": ["channels"]}, {"axes": "channels", "keepdims": False}] for kind in ("mean", "sum", "std")},
+    "slice": [{"channels": [0, 2]}, {"channels": [1], "step": 2}],
     "map": [{"size": [2, 3]}],
     "attention": [{"heads": 1}, {"heads": 2}],
     "embedding": [{"num_embeddings": 9, "embedding_dim": 4}],
@@ -260,6 +266,8 @@ ARGUMENTS: dict[str, list[Case]] = {
     "prelu": [{}, {"num_parameters": 8}],
     "dropout": [{}, {"p": 0}],
     "drop_path": [{}, {"p": 0}],
+    "scale": [{}, {"factor": 0.5}],
+    "shift": [{}, {"amount": 0.5}],
 }
 MAPS: list[Shape] = [[8, 6], [8, 6, 4], [8, 6, 4, 8]]
 ANY: list[Shape] = [[8], *MAPS]
@@ -268,8 +276,26 @@ SHAPES: dict[str, list[Shape]] = {
     "embedding": [[1, 6], [1, 6, 4]],
     "linear": [[8], [8, 6]],
     "pixel_shuffle": [[8, 6, 4]],
+    "permute": [[8, 6, 4]],
+    "fold": [[8, 6, 4]],
     **dict.fromkeys(
-        ("batchnorm", "layernorm", "flatten", "prelu", "dropout", "drop_path", "scale", "identity", "slice"), ANY
+        (
+            "batchnorm",
+            "layernorm",
+            "flatten",
+            "prelu",
+            "dropout",
+            "drop_path",
+            "scale",
+            "shift",
+            "identity",
+            "slice",
+            "mean",
+            "sum",
+            "std",
+            "glu",
+        ),
+        ANY,
     ),
     **dict.fromkeys(make_cases.ACTIVATIONS, ANY),
 }
@@ -294,7 +320,7 @@ UPSAMPLINGS: list[tuple[Shape, Case]] = [
 
 
 def requests() -> Iterator[tuple[str, list[Shape], Case]]:
-    """Kind, shapes of the inputs, arguments."""
+    """Yield the layer kind, the input shapes and the arguments of each case."""
     for kind in sorted({*make_cases.BUILDERS, *OWN} - LEFT_OUT):
         for arguments in ARGUMENTS.get(kind, [{}]):
             for shapes in SEVERAL.get(kind) or [[shape] for shape in SHAPES.get(kind, MAPS)]:
@@ -341,7 +367,7 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
 
 
 def in_training(name: str, network: Any) -> nn.Module:
-    """The network with the dropout of its spec, fused."""
+    """Return the network with the dropout that its spec has, as FusedDropout."""
     for module in list(network.modules()):
         for place, child in list(module.named_children()):
             if isinstance(child, nn.Dropout):
@@ -356,7 +382,7 @@ def in_training(name: str, network: Any) -> nn.Module:
 
 
 def drop_paths(network: nn.Module) -> None:
-    """Stochastic depth at the end of every residual body."""
+    """Append stochastic depth to every residual branch."""
     for module in network.modules():
         if isinstance(module, reference_zoo.Residual):
             body: Any = module.body
@@ -364,7 +390,7 @@ def drop_paths(network: nn.Module) -> None:
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
-    """Bytes of everything that a network saves; its input needs no gradient."""
+    """Return the bytes that a network saves for backward. Its input needs no gradient."""
     with torch.device(device):
         network, shape = NETWORKS[name]()
         network = in_training(name, network)

@@ -1,4 +1,4 @@
-"""Other tools that count operations, run on a module: the total that each prints."""
+"""Runs other tools that count operations on a module, and returns the total that each tool reports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from tests.support.torchvision_operators import define_missing_operators
 
 Built = tuple[nn.Module, tuple[int, ...]]
 
@@ -31,6 +33,7 @@ def fvcore(module: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def ptflops(module: nn.Module, shape: tuple[int, ...]) -> int:
+    define_missing_operators()  # ptflops imports torchvision if it is installed
     from ptflops import get_model_complexity_info
 
     found, _ = get_model_complexity_info(module, shape, as_strings=False, print_per_layer_stat=False)
@@ -63,7 +66,7 @@ COUNTERS: dict[str, Callable[[nn.Module, tuple[int, ...]], int]] = {
 
 
 def counted(tool: str, module: nn.Module, shape: tuple[int, ...]) -> int:
-    """What a tool prints, without its warnings about unknown layers."""
+    """Return the total that a tool reports, and hide its warnings about unknown layers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return COUNTERS[tool](module, shape)

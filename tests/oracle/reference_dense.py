@@ -45,7 +45,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 with a shortcut; the stride and the dilation are in the 3×3 convolution."""
+    """1×1, 3×3 and 1×1 convolutions with a shortcut; only the 3×3 convolution has the stride and dilation."""
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def classifier(features: int) -> list[nn.Module]:
 
 
 def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
-    """A residual network of bottlenecks, with torchvision's stride in the 3×3 convolution."""
+    """Return a residual network of bottlenecks, with torchvision's stride in the 3×3 convolution."""
     blocks: list[nn.Module] = []
     in_channels = 64
     for channels, depth, stride in zip((64, 128, 256, 512), depths, (1, 2, 2, 2), strict=True):
@@ -86,7 +86,7 @@ def bottlenecks(depths: tuple[int, int, int, int]) -> nn.Module:
 
 
 def resnet34() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-34 (He et al. 2015)."""
     blocks: list[nn.Module] = []
     in_channels = 64
     for channels, depth, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
@@ -97,17 +97,20 @@ def resnet34() -> Built:
 
 
 def resnet101() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-101 (He et al. 2015)."""
     return bottlenecks((3, 4, 23, 3)), (3, 224, 224)
 
 
 def resnet152() -> Built:
-    """torchvision's version of He et al. 2015."""
+    """Return torchvision's ResNet-152 (He et al. 2015)."""
     return bottlenecks((3, 8, 36, 3)), (3, 224, 224)
 
 
 def r3d_18() -> Built:
-    """torchvision's version of Tran et al. 2017: basic blocks in 3-D; its stem keeps every frame and has no pooling."""
+    """Return torchvision's R3D-18 (Tran et al. 2017), which has basic blocks in 3-D.
+
+    Its stem keeps every frame and has no pooling.
+    """
     head = [nn.Conv3d(3, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False), nn.BatchNorm3d(64), nn.ReLU()]
     blocks = [
         BasicBlock(3, 64, 64, 1), BasicBlock(3, 64, 64, 1),
@@ -123,9 +126,10 @@ def r3d_18() -> Built:
 
 
 def dilated_backbone() -> nn.Module:
-    """ResNet-50 without its classifier; its last two stages are dilated, not strided: an eighth of the size remains.
+    """Return ResNet-50 without its classifier, with an output at an eighth of the input size.
 
-    The first block of a stage still has the dilation of the previous stage.
+    The last two stages are dilated instead of strided. The first block of a stage still has the dilation of the stage
+    before.
     """
     return nn.Sequential(
         *stem(),
@@ -137,7 +141,7 @@ def dilated_backbone() -> nn.Module:
 
 
 class Segmentation(nn.Module):
-    """A head on the features of a backbone, with its scores resized to the size of the picture."""
+    """A head on the features of a backbone, with its scores resized to the size of the input image."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -149,7 +153,7 @@ class Segmentation(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    """DeepLabv3's five views of the same features: one position, three dilations, the whole picture."""
+    """DeepLabv3's five branches: a 1×1 convolution, three dilated convolutions, and a global pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +174,7 @@ class PyramidPooling(nn.Module):
 
 
 def fcn_resnet50() -> Built:
-    """torchvision's version of Long et al. 2014, without the auxiliary classifier."""
+    """Return torchvision's FCN (Long et al. 2014) on a ResNet-50, without the auxiliary classifier."""
     head = nn.Sequential(
         nn.Conv2d(2048, 512, 3, padding=1, bias=False), nn.BatchNorm2d(512), nn.ReLU(), nn.Dropout(0.1),
         nn.Conv2d(512, 21, 1),
@@ -179,7 +183,7 @@ def fcn_resnet50() -> Built:
 
 
 def deeplabv3_resnet50() -> Built:
-    """torchvision's version of Chen et al. 2017, without the auxiliary classifier."""
+    """Return torchvision's DeepLabv3 (Chen et al. 2017) on a ResNet-50, without the auxiliary classifier."""
     head = nn.Sequential(
         PyramidPooling(),
         nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(), nn.Dropout(0.5),
@@ -193,7 +197,7 @@ def deeplabv3_resnet50() -> Built:
 
 
 class DarknetConv(nn.Sequential):
-    """darknet's [convolutional] with batch_normalize and the leaky activation."""
+    """The [convolutional] section of darknet, with batch_normalize and the leaky activation."""
 
     def __init__(self, in_channels: int, out_channels: int, size: int, stride: int = 1) -> None:
         conv = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
@@ -201,7 +205,7 @@ class DarknetConv(nn.Sequential):
 
 
 class DarknetShortcut(nn.Module):
-    """A 1×1 and a 3×3 convolution with darknet's [shortcut] around them."""
+    """A 1×1 and a 3×3 convolution whose output is added to their input, as by darknet's [shortcut]."""
 
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
@@ -228,7 +232,7 @@ def detector(narrow: int, wide: int) -> nn.Module:
 
 
 class YOLOv3(nn.Module):
-    """The authors' yolov3.cfg: Darknet-53 and three detectors; layers 36 and 61 are read again later."""
+    """The authors' yolov3.cfg: Darknet-53 and three detectors. Layers 36 and 61 are also used by the detectors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -262,15 +266,111 @@ class YOLOv3(nn.Module):
 
 
 def yolov3() -> Built:
-    """Redmon and Farhadi 2018, 80 classes."""
+    """Return the network of Redmon and Farhadi 2018, with 80 classes."""
     return YOLOv3(), (3, 416, 416)
+
+
+class YoloConv(nn.Sequential):
+    """A convolution with batch norm and SiLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, size: int = 1, stride: int = 1) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(out_channels), nn.SiLU())
+
+
+class C2f(nn.Module):
+    """YOLOv8's stage: half of the channels pass bottlenecks, the outputs of which are all concatenated."""
+
+    def __init__(self, in_channels: int, out_channels: int, count: int, residual: bool) -> None:
+        super().__init__()
+        self.half = half = out_channels // 2
+        self.enter, self.leave = YoloConv(in_channels, out_channels), YoloConv((2 + count) * half, out_channels)
+        self.chain = nn.ModuleList(
+            nn.Sequential(YoloConv(half, half, 3), YoloConv(half, half, 3)) for _ in range(count)
+        )
+        self.residual = residual
+
+    def forward(self, features: Tensor) -> Tensor:
+        both = self.enter(features)
+        last = both[:, self.half :]
+        found = [both]
+        for bottleneck in self.chain:
+            last = last + bottleneck(last) if self.residual else bottleneck(last)
+            found.append(last)
+        left: Tensor = self.leave(torch.cat(found, dim=1))
+        return left
+
+
+class FastPyramidPooling(nn.Module):
+    """SPPF of YOLOv5 and YOLOv8: three poolings in a row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = YoloConv(256, 128), YoloConv(512, 256)
+
+    def forward(self, features: Tensor) -> Tensor:
+        found = [self.enter(features)]
+        for _ in range(3):
+            found.append(functional.max_pool2d(found[-1], 5, 1, 2))
+        left: Tensor = self.leave(torch.cat(found, dim=1))
+        return left
+
+
+class YOLOv8n(nn.Module):
+    """Jocher et al. 2023 up to the expected sides of boxes and the scores of classes, at strides 8, 16 and 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_8 = nn.Sequential(
+            YoloConv(3, 16, 3, 2),
+            YoloConv(16, 32, 3, 2), C2f(32, 32, 1, True),
+            YoloConv(32, 64, 3, 2), C2f(64, 64, 2, True),
+        )  # fmt: skip
+        self.to_16 = nn.Sequential(YoloConv(64, 128, 3, 2), C2f(128, 128, 2, True))
+        self.to_32 = nn.Sequential(YoloConv(128, 256, 3, 2), C2f(256, 256, 1, True), FastPyramidPooling())
+        self.finer_16, self.finer_8 = C2f(384, 128, 1, False), C2f(192, 64, 1, False)
+        self.down_16, self.coarser_16 = YoloConv(64, 64, 3, 2), C2f(192, 128, 1, False)
+        self.down_32, self.coarser_32 = YoloConv(128, 128, 3, 2), C2f(384, 256, 1, False)
+        self.sides = nn.ModuleList(
+            nn.Sequential(YoloConv(width, 64, 3), YoloConv(64, 64, 3), nn.Conv2d(64, 64, 1)) for width in (64, 128, 256)
+        )
+        self.scores = nn.ModuleList(
+            nn.Sequential(YoloConv(width, 80, 3), YoloConv(80, 80, 3), nn.Conv2d(80, 80, 1)) for width in (64, 128, 256)
+        )
+        self.expectation = nn.Conv2d(16, 1, 1, bias=False).requires_grad_(False)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        at_8 = self.to_8(picture)
+        at_16 = self.to_16(at_8)
+        at_32 = self.to_32(at_16)
+        neck_16 = self.finer_16(torch.cat([functional.interpolate(at_32, scale_factor=2), at_16], dim=1))
+        small = self.finer_8(torch.cat([functional.interpolate(neck_16, scale_factor=2), at_8], dim=1))
+        medium = self.coarser_16(torch.cat([self.down_16(small), neck_16], dim=1))
+        large = self.coarser_32(torch.cat([self.down_32(medium), at_32], dim=1))
+        levels = (small, medium, large)
+        sides = [branch(features) for branch, features in zip(self.sides, levels, strict=True)]
+        scores = [branch(features).sigmoid() for branch, features in zip(self.scores, levels, strict=True)]
+        found = []
+        for side, score in zip(sides, scores, strict=True):
+            batch, _, height, width = side.shape
+            bins = side.view(batch, 16, 4 * height, width).softmax(dim=1)
+            found += [self.expectation(bins).view(batch, 4, height, width), score]
+        return tuple(found)
+
+
+def yolov8n() -> Built:
+    """Jocher et al. 2023, 80 classes."""
+    return YOLOv8n(), (3, 640, 640)
 
 
 # --- Small networks --------------------------------------------------------------------------------------------------
 
 
 def conv_autoencoder() -> Built:
-    """Keras' denoising example; its transposed convolutions double the size, which needs output_padding=1 here."""
+    """Return the network of Keras's denoising example.
+
+    Its transposed convolutions double the size, which needs output_padding=1 in PyTorch.
+    """
     module = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -282,7 +382,7 @@ def conv_autoencoder() -> Built:
 
 
 def espcn() -> Built:
-    """Shi et al. 2016, upscaling by three, on luminance."""
+    """Return the network of Shi et al. 2016, which upscales luminance images by a factor of three."""
     module = nn.Sequential(
         nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(),
         nn.Conv2d(64, 32, 3, padding=1), nn.Tanh(),
@@ -292,7 +392,10 @@ def espcn() -> Built:
 
 
 def ds_cnn() -> Built:
-    """MLPerf Tiny's keyword spotting; `same` padding of 49×10 for a kernel of 10×4 at stride 2 is 4 + 5 and 1 + 1."""
+    """Return MLPerf Tiny's network for keyword spotting.
+
+    For an input of 49×10, a kernel of 10×4 and stride 2, `same` padding is 4 + 5 and 1 + 1.
+    """
     blocks: list[nn.Module] = []
     for _ in range(4):
         blocks += [nn.Conv2d(64, 64, 3, padding=1, groups=64), nn.BatchNorm2d(64), nn.ReLU()]
@@ -309,23 +412,23 @@ MODELS: dict[str, Callable[[], Built]] = {
     build.__name__: build
     for build in (
         conv_autoencoder, deeplabv3_resnet50, ds_cnn, espcn, fcn_resnet50, r3d_18, resnet34, resnet101, resnet152,
-        yolov3,
+        yolov3, yolov8n,
     )
 }  # fmt: skip
 
 
 def running_statistics(module: nn.Module) -> int:
-    """Running means and variances, but not PyTorch's count of batches, which is not a statistic."""
+    """Count the elements of running means and variances, without PyTorch's number of batches seen."""
     return sum(
         buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
     )
 
 
 def figures(name: str) -> dict[str, Any]:
-    """PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
+    """Return PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
 
-    Its flop counter counts two per multiply-add of convolutions and linear layers, ignores biases, and uses the input
-    positions of a transposed convolution.
+    PyTorch's flop counter counts two operations per multiply-add of convolutions and linear layers, and ignores biases.
+    For a transposed convolution, it uses the input positions.
     """
     with torch.device("meta"):
         module, shape = MODELS[name]()

@@ -47,7 +47,7 @@ class SideBySide(nn.Module):
 
 
 def lenet5() -> Built:
-    """The dense variant of LeCun et al. 1998: 61,706 params."""
+    """Return the dense variant of LeCun et al. 1998, which has 61,706 params."""
     module = nn.Sequential(
         nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2),
         nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
@@ -60,7 +60,7 @@ def lenet5() -> Built:
 
 
 def alexnet() -> Built:
-    """torchvision's version: one tower (Krizhevsky 2014)."""
+    """Return torchvision's AlexNet, which has one tower (Krizhevsky 2014)."""
     module = nn.Sequential(
         nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
         nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
@@ -76,7 +76,7 @@ def alexnet() -> Built:
 
 
 def vgg16() -> Built:
-    """torchvision's version: configuration D, without batch norms."""
+    """Return torchvision's VGG-16, which is configuration D without batch norms."""
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512]
     last_of_stage = (1, 3, 6, 9, 12)
     features: list[nn.Module] = []
@@ -94,7 +94,7 @@ def vgg16() -> Built:
 
 
 def normalised(read: int, written: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """A convolution without a bias that keeps the size (except for its stride), and its batch norm."""
+    """Return a convolution without a bias, and its batch norm. The size is kept if the stride is 1."""
     convolution = nn.Conv2d(read, written, kernel, stride, kernel // 2, groups=groups, bias=False)
     return [convolution, nn.BatchNorm2d(written)]
 
@@ -112,7 +112,7 @@ def resnet_shortcut(read: int, written: int, stride: int) -> nn.Module | None:
 
 
 def resnet18() -> Built:
-    """torchvision's version: two basic blocks per stage."""
+    """Return torchvision's ResNet-18, with two basic blocks per stage."""
     modules = resnet_stem()
     read = 64
     for channels, first_stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
@@ -133,7 +133,7 @@ def bottleneck(read: int, inner: int, written: int, stride: int) -> list[nn.Modu
 
 
 def resnet50(width: float = 1.0) -> Built:
-    """torchvision's version: stride in the 3×3 convolution. Width 2 is its wide_resnet50_2."""
+    """Return torchvision's ResNet-50, with the stride in the 3×3 convolution. Width 2 is wide_resnet50_2."""
     modules = resnet_stem()
     read = 64
     for channels, first_stride, depth in ((64, 1, 3), (128, 2, 4), (256, 2, 6), (512, 2, 3)):
@@ -145,7 +145,7 @@ def resnet50(width: float = 1.0) -> Built:
 
 
 def mobilenet_v1(width: float = 1.0, size: int = 224) -> Built:
-    """Keras's version (Howard et al. 2017): channels are truncated to whole numbers."""
+    """Return Keras's MobileNet (Howard et al. 2017). Numbers of channels are rounded down to integers."""
     read = int(32 * width)
     modules = [*normalised(3, read, 3, 2), nn.ReLU()]
     strides = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
@@ -167,13 +167,16 @@ def inverted_residual(read: int, written: int, expansion: int, stride: int) -> n
 
 
 def nearest_eighth(channels: float) -> int:
-    """The multiple of 8 used by the authors' code: the nearest, unless that loses more than a tenth."""
+    """Return the nearest multiple of 8, as in the authors' code.
+
+    If that is less than 90 % of the channels, return the next larger multiple.
+    """
     rounded = max(8, int(channels + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def mobilenet_v2(width: float = 1.0) -> Built:
-    """torchvision's version (Sandler et al. 2018, table 2)."""
+    """Return torchvision's MobileNetV2 (Sandler et al. 2018, table 2)."""
     read = nearest_eighth(32 * width)
     modules = [*normalised(3, read, 3, 2), nn.ReLU6()]
     rows = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -207,7 +210,7 @@ def squeezenet_head() -> list[nn.Module]:
 
 
 def squeezenet1_0() -> Built:
-    """torchvision's version."""
+    """Return torchvision's SqueezeNet 1.0."""
     module = nn.Sequential(
         nn.Conv2d(3, 96, 7, 2), nn.ReLU(), squeezenet_pool(),
         fire(96, 16, 64), fire(128, 16, 64), fire(128, 32, 128), squeezenet_pool(),
@@ -219,7 +222,7 @@ def squeezenet1_0() -> Built:
 
 
 def squeezenet1_1() -> Built:
-    """torchvision's version."""
+    """Return torchvision's SqueezeNet 1.1."""
     module = nn.Sequential(
         nn.Conv2d(3, 64, 3, 2), nn.ReLU(), squeezenet_pool(),
         fire(64, 16, 64), fire(128, 16, 64), squeezenet_pool(),
@@ -244,7 +247,10 @@ def centre(value: Tensor, height: int, width: int) -> Tensor:
 
 
 class UNet(nn.Module):
-    """Four steps down, four up; a skip is cropped to the size of the tensor it is concatenated with."""
+    """Four stages down and four up.
+
+    Each skip connection is cropped to the size of the tensor it is concatenated with.
+    """
 
     def __init__(self, read: int, classes: int, pair: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
@@ -267,17 +273,17 @@ class UNet(nn.Module):
 
 
 def unet() -> Built:
-    """Figure 1 of Ronneberger et al. 2015."""
+    """Return the network in figure 1 of Ronneberger et al. 2015."""
     return UNet(1, 2, plain_pair), (1, 572, 572)
 
 
 def unet_padded(size: int = 256) -> Built:
-    """The same with padding and batch norms, for RGB and two classes, as in PyTorch versions."""
+    """Return a U-Net with padding and batch norms, for RGB images and two classes, as in PyTorch implementations."""
     return UNet(3, 2, padded_pair), (3, size, size)
 
 
 def dcgan_generator() -> Built:
-    """The PyTorch DCGAN tutorial's version, for pictures of 64×64."""
+    """Return the generator of the PyTorch DCGAN tutorial, for images of 64×64."""
     module = nn.Sequential(
         nn.Unflatten(1, (100, 1, 1)),
         nn.ConvTranspose2d(100, 512, 4, bias=False), nn.BatchNorm2d(512), nn.ReLU(),
@@ -290,7 +296,7 @@ def dcgan_generator() -> Built:
 
 
 def m5() -> Built:
-    """The PyTorch audio tutorial's version: 32 and 64 channels, a first stride of 16, one second at 8 kHz."""
+    """Return the M5 of PyTorch's audio tutorial: 32 and 64 channels, first stride 16, one second at 8 kHz."""
     module = nn.Sequential(
         nn.Conv1d(1, 32, 80, 16), nn.BatchNorm1d(32), nn.ReLU(), nn.MaxPool1d(4),
         nn.Conv1d(32, 32, 3), nn.BatchNorm1d(32), nn.ReLU(), nn.MaxPool1d(4),
@@ -301,8 +307,55 @@ def m5() -> Built:
     return module, (1, 8000)
 
 
+class GatedUnit(nn.Module):
+    """A dilated causal convolution with a gate: the values passed on, if any, and the skip output."""
+
+    def __init__(self, channels: int, skip: int, dilation: int, has_residual: bool) -> None:
+        super().__init__()
+        self.before = nn.ConstantPad1d((dilation, 0), 0.0)
+        self.filter, self.gate = (nn.Conv1d(channels, channels, 2, dilation=dilation) for _ in range(2))
+        self.skip = nn.Conv1d(channels, skip, 1)
+        self.residual = nn.Conv1d(channels, channels, 1) if has_residual else None
+
+    def forward(self, value: Tensor) -> tuple[Tensor, Tensor]:
+        padded = self.before(value)
+        gated = torch.tanh(self.filter(padded)) * torch.sigmoid(self.gate(padded))
+        skip = self.skip(gated)
+        return value if self.residual is None else value + self.residual(gated), skip
+
+
+class WaveNet(nn.Module):
+    """Stacks of gated units with doubling dilations, whose skip outputs are added up."""
+
+    def __init__(self, channels: int, skip: int, values: int, dilations: list[int]) -> None:
+        super().__init__()
+        self.entry = nn.Sequential(nn.ConstantPad1d((1, 0), 0.0), nn.Conv1d(values, channels, 2))
+        last = len(dilations) - 1
+        self.units = nn.ModuleList(
+            GatedUnit(channels, skip, dilation, place < last) for place, dilation in enumerate(dilations)
+        )
+        self.exit = nn.Sequential(
+            nn.ReLU(), nn.Conv1d(skip, skip, 1), nn.ReLU(), nn.Conv1d(skip, values, 1), nn.Softmax(dim=1)
+        )
+
+    def forward(self, value: Tensor) -> Tensor:
+        value, skips = self.entry(value), []
+        for unit in self.units:
+            value, skip = unit(value)
+            skips.append(skip)
+        return self.exit(sum(skips[1:], skips[0]))
+
+
+def wavenet(stacks: int = 3, levels: int = 10) -> Built:
+    """van den Oord et al. 2016 on one-hot samples; the last unit, whose values nothing reads, has no residual."""
+    return WaveNet(32, 256, 256, [2**level for level in range(levels)] * stacks), (256, 16000)
+
+
 def c3d(classes: int = 487) -> Built:
-    """The PyTorch ports' version of Tran et al. 2015: the last pooling is padded, so that 7×7 becomes 4×4."""
+    """Return the C3D of Tran et al. 2015 as in PyTorch implementations.
+
+    The last pooling is padded, so that 7×7 becomes 4×4.
+    """
     module = nn.Sequential(
         nn.Conv3d(3, 64, 3, padding=1), nn.ReLU(), nn.MaxPool3d((1, 2, 2)),
         nn.Conv3d(64, 128, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2),
@@ -321,23 +374,23 @@ NETWORKS: dict[str, Callable[..., Built]] = {
     build.__name__: build
     for build in (
         alexnet, c3d, crnn, dcgan_generator, lenet5, m5, mobilenet_v1, mobilenet_v2, resnet18, resnet50,
-        squeezenet1_0, squeezenet1_1, unet, unet_padded, vgg16, vit_tiny,
+        squeezenet1_0, squeezenet1_1, unet, unet_padded, vgg16, vit_tiny, wavenet,
     )
 }  # fmt: skip
 
 
 def running_statistics(module: nn.Module) -> int:
-    """Running means and variances, but not PyTorch's count of batches, which is not a statistic."""
+    """Count the elements of running means and variances, without PyTorch's number of batches seen."""
     return sum(
         buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
     )
 
 
 def figures(name: str, **options: float) -> dict[str, Any]:
-    """PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
+    """Return PyTorch's counts for one sample, on the meta device: only shapes, no arithmetic.
 
-    Its flop counter counts two per multiply-add of convolutions and linear layers, ignores biases, and uses the input
-    positions of a transposed convolution.
+    PyTorch's flop counter counts two operations per multiply-add of convolutions and linear layers, and ignores biases.
+    For a transposed convolution, it uses the input positions.
     """
     with torch.device("meta"):
         module, shape = NETWORKS[name](**options)

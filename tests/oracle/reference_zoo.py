@@ -45,7 +45,7 @@ def unit(
     groups: int = 1,
     activation: Activation = nn.ReLU,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation, activation; the size is kept if the stride is 1, unless padding is given."""
+    """Return a convolution, a batch norm and an activation. By default, the size is kept if the stride is 1."""
     around = centred(kernel) if padding is None else padding
     conv = nn.Conv2d(channels, out, kernel, stride, around, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(out), activation())
@@ -76,7 +76,7 @@ class Residual(nn.Module):
 
 
 class Excited(nn.Module):
-    """Squeeze-and-excite: every channel times a factor calculated from all of them."""
+    """Squeeze-and-excite: multiplies every channel by a factor computed from all channels."""
 
     def __init__(self, channels: int, squeezed: int, activation: Activation, gate: Activation) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def head(channels: int) -> nn.Sequential:
 
 
 def strides(first: int, depth: int) -> Iterator[int]:
-    """Only the first block of a stage changes the size."""
+    """Yield the strides of a stage's blocks: `first` for the first block, and 1 for all others."""
     return (first if index == 0 else 1 for index in range(depth))
 
 
@@ -119,7 +119,7 @@ def inception(channels: int, n1: int, reduce3: int, n3: int, reduce5: int, n5: i
 
 
 def googlenet() -> Model:
-    """Without the auxiliary classifiers, which are used only in training."""
+    """Return GoogLeNet without the auxiliary classifiers, which are used only in training."""
     halved = partial(nn.MaxPool2d, 3, 2, ceil_mode=True)
     return nn.Sequential(
         unit(3, 64, 7, 2),
@@ -207,7 +207,7 @@ def inception_e(channels: int) -> nn.Module:
 
 
 def inception_v3() -> Model:
-    """Without the auxiliary classifier, which is used only in training."""
+    """Return Inception v3 without the auxiliary classifier, which is used only in training."""
     return nn.Sequential(
         unit(3, 32, 3, 2, padding=0),
         unit(32, 32, 3, padding=0),
@@ -240,7 +240,7 @@ def preactivated(channels: int, out: int, kernel: int = 1) -> nn.Sequential:
 
 
 class Dense(nn.Module):
-    """Layers that each read the outputs of all previous ones."""
+    """A dense block: each layer reads the outputs of all layers before it."""
 
     def __init__(self, channels: int, depth: int, growth: int) -> None:
         super().__init__()
@@ -402,7 +402,7 @@ def convolved(channels: int, out: int, stride: int) -> nn.Module:
 
 
 class Down(nn.Module):
-    """Halves the size, in two branches."""
+    """Halves the size, in two branches that are concatenated."""
 
     def __init__(self, channels: int, out: int) -> None:
         super().__init__()
@@ -416,7 +416,7 @@ class Down(nn.Module):
 
 
 class Split(nn.Module):
-    """Half of the channels pass through unchanged."""
+    """Half of the channels pass through unchanged; the other half pass through convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -451,7 +451,11 @@ def shortcut(channels: int, out: int, stride: int) -> nn.Module | None:
 
 
 def regnet_widths(depth: int, initial: int, slope: float, factor: float) -> list[int]:
-    """The width of every block: growing linearly, then rounded to a power of the factor and to a multiple of 8."""
+    """Return the width of every block.
+
+    Widths grow linearly from `initial`. They are rounded to `initial` times a power of `factor`, then to a multiple of
+    8.
+    """
     powers = [round(math.log((initial + slope * index) / initial) / math.log(factor)) for index in range(depth)]
     return [round(initial * factor**power / 8) * 8 for power in powers]
 
@@ -508,7 +512,7 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class ConvNeXtBlock(nn.Module):
-    """The two linear layers work on channels-last tensors, like torchvision's."""
+    """A ConvNeXt block, whose two linear layers work on channels-last tensors as in torchvision."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -566,12 +570,12 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 
 def running_statistics(model: nn.Module) -> int:
-    """Without the batch norms' count of batches, which is not a statistic."""
+    """Count the elements of running means and variances, without PyTorch's number of batches seen."""
     return sum(buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("_mean", "_var")))
 
 
 def figures(name: str) -> dict[str, Any]:
-    """PyTorch's counts for a network at batch size 1."""
+    """Return PyTorch's counts for a network at batch size 1."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         model, shape = MODELS[name]()
         output = model.eval()(torch.empty(1, *shape))

@@ -1,9 +1,9 @@
-"""The peak memory of a network's tensors as PyTorch runs it.
+"""Measures the peak memory of a network's tensors as PyTorch runs it.
 
-Every operation is intercepted on its way to the kernels. Memory is allocated by the operation that outputs it and freed
-after the last operation that reads it; a view shares the memory of its tensor. The input counts until its last reader,
-outputs of the network stay alive, weights are not counted. If an operation has several outputs, only the first is
-counted: the others are for the backward pass. Nothing is computed: the networks run on the meta device.
+Every operation is intercepted before it runs. An operation allocates the memory of its output, and the memory is freed
+after the last operation that reads it. A view shares the memory of its tensor. The input is freed like any other
+tensor, the network's outputs are never freed, and weights are not counted. If an operation has several outputs, only
+the first is counted: the others are for the backward pass. Nothing is computed: the networks run on the meta device.
 """
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
@@ -20,7 +20,10 @@ from torch.utils._pytree import tree_leaves
 
 
 class Tracing(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records, by the address of a tensor's memory, its bytes and the operations that allocated it and last read it."""
+    """Records the bytes of each tensor, and the operations that allocated it and last read it.
+
+    Tensors are identified by the address of their memory.
+    """
 
     def __init__(self, weights: list[Tensor], sample: Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -64,7 +67,7 @@ def address(value: Tensor) -> int:
 
 
 def traced_peak(build: Callable[[], tuple[nn.Module, tuple[int, ...]]]) -> int:
-    """The peak of a network for an input of its shape."""
+    """Return the peak memory in bytes of the network that `build` returns, with an input of the shape it returns."""
     with torch.device("meta"):
         module, shape = build()
         sample = torch.empty(1, *shape)

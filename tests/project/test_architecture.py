@@ -21,11 +21,12 @@ FLOORS = {
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    **dict.fromkeys(("alternatives", "check", "convert", "diff", "explain", "fitting", "memory_savings"), 5),
-    "render": 6,
-    "api": 7,
-    "cli": 8,
-    **dict.fromkeys(("__init__", "__main__"), 9),
+    "convert": 5,
+    **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings"), 6),
+    "render": 7,
+    "api": 8,
+    "cli": 9,
+    **dict.fromkeys(("__init__", "__main__"), 10),
 }
 LIBRARIES = {
     "yaml": "spec/source.py",

@@ -17,9 +17,10 @@ import convcalc
 from convcalc.check.configuration import Configurations
 from convcalc.check.rules import RULES
 from convcalc.cli.main import commands
+from convcalc.convert.formats import model_endings
 from convcalc.examples import list_names
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
-from tests import json_fields, picture
+from tests import format_table, json_fields, picture
 from tests.documented import BLOCK, MANUAL, PAGES, printed, rewritten, workplace
 from tests.explain.test_conventions import PRINTED
 from tests.support.places import README
@@ -106,7 +107,7 @@ def test_a_page_names_only_commands_and_options_that_exist(page: str) -> None:
 
 def is_network(word: str) -> bool:
     """Whether the first word after `convcalc` is a network, which summary shows, and not a command."""
-    return word.startswith("example:") or ".yaml" in word
+    return word.startswith("example:") or ".yaml" in word or word.endswith(model_endings())
 
 
 def commands_in_blocks(text: str) -> list[str]:
@@ -227,6 +228,10 @@ def test_topics_of_commands_exist() -> None:
 
 def test_the_fields_of_json_are_those_of_the_schemas() -> None:
     assert json_fields.with_fields(TEXTS["json"]) == TEXTS["json"]
+
+
+def test_the_formats_of_the_manual_are_those_of_the_list() -> None:
+    assert format_table.with_tables(TEXTS["import"]) == TEXTS["import"]
 
 
 def test_the_wheel_contains_the_manual(tmp_path: Path) -> None:

@@ -24,6 +24,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "padding": [[0, 1], 1]}, "p0-1×1 padding"),
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "dilation": 2}, "d2 dilation"),
     ("conv", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "groups": 2}, "g2 groups"),
+    (
+        "conv",
+        [4, 8, 8],
+        {"out_channels": 4, "kernel_size": 3, "weight_standardized": True},
+        "ws weight standardized",
+    ),
     ("conv_transpose", [4, 8, 8], {"out_channels": 4, "kernel_size": 3, "stride": 2}, "×2 stride"),
     (
         "conv_transpose",
@@ -32,6 +38,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
         "×2 stride · op1 output padding",
     ),
     ("depthwise_conv", [4, 8, 8], {"kernel_size": 3, "multiplier": 2}, "m2 multiplier"),
+    (
+        "deform_conv",
+        [4, 8, 8],
+        {"out_channels": 4, "kernel_size": 3, "offset_groups": 2, "mask": True},
+        "og2 offset groups · v2 with mask",
+    ),
     ("groupnorm", [4, 8, 8], {"num_groups": 2}, "g2 groups"),
     ("maxpool", [4, 9, 9], {"kernel_size": 2, "ceil_mode": True}, "/2 stride · ceil output size rounded up"),
     ("adaptive_avgpool", [4, 8, 8], {"output_size": [2, 3]}, "→2×3 output size"),
@@ -45,7 +57,7 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("attention", [4, 8], {"heads": 2, "key_dim": 3, "value_dim": 5}, "h2 heads · dk3 key dim · dv5 value dim"),
     ("lstm", [4, 8], {"hidden_size": 2, "bidirectional": True}, "bi bidirectional"),
 ]
-WORDS = ("like ", "params ", "grid ", "layers ")  # signs that explain themselves
+WORDS = ("like ", "params ", "grid ", "layers ", "length ", "depth ", "height ", "width ")  # they explain themselves
 
 
 def declared_signs() -> Iterator[tuple[str, Key[Any]]]:

@@ -1,15 +1,18 @@
 """The activations: for each layer kind its class in torch.nn, and the multiplications and additions per value.
 
-An output position depends on the same position of the input only, the shape stays the same, and no argument is needed.
-The tests of costs, of the receptive field and the tables of PyTorch's results all use this list, so a new activation is
-added to the tests here only. One that changes the shape or needs an argument is tested like the other kinds.
+An activation needs no argument and keeps the shape, and each output position depends on the same input position only.
+The tests of costs and receptive fields and the tables of PyTorch's results use this list. A new activation is therefore
+added to the tests here only, unless it changes the shape or needs an argument: then it is tested like other kinds.
 """
 
 from typing import NamedTuple
 
 
 class Activation(NamedTuple):
-    """What is expected of an activation; only comparisons and functions such as exp are not counted."""
+    """The class of an activation in torch.nn, and its multiplications and additions per value.
+
+    Comparisons and functions such as exp are not counted.
+    """
 
     torch: str
     multiplications: int = 0

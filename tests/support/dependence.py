@@ -1,7 +1,7 @@
 """Random networks together with the set of inputs on which each position of every layer depends.
 
-Nothing of convcalc is used. A layer states, for one axis, which positions of its input a position reads; an axis
-extends infinitely in both directions, and sets of positions are passed through the layers one by one.
+Nothing of convcalc is used. A layer states, for one axis, from which input positions an output position is computed.
+Axes extend infinitely in both directions, and sets of positions are passed through the layers one by one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache
 from itertools import pairwise
-from math import ceil, floor, lcm
+from math import ceil, floor, lcm, prod
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
@@ -24,7 +24,10 @@ Weight = Callable[[Fraction], Fraction]
 
 
 class Axis(NamedTuple):
-    """One axis of a layer: its output size, which inputs a position reads, and how that repeats."""
+    """One axis of a layer: its output size and the input positions (`taps`) from which each output is computed.
+
+    The inputs of outputs i and i + `period` are `period` × `jump` positions apart.
+    """
 
     size: int
     taps: Taps
@@ -32,7 +35,7 @@ class Axis(NamedTuple):
     period: int = 1
 
     def in_order(self) -> bool:
-        """Whether every position reads something, and neither end of what is read ever moves backwards."""
+        """Whether every output has inputs, and neither their first nor their last position ever decreases."""
         read = [sorted(self.taps(position)) for position in range(2 * self.period + 1)]
         ends = [(found[0], found[-1]) for found in read if found]
         steps = pairwise(ends)
@@ -40,7 +43,10 @@ class Axis(NamedTuple):
 
 
 class Path(NamedTuple):
-    """The inputs on which each position of a tensor depends through paths with one jump; they repeat after `period`."""
+    """The network inputs on which each position of a tensor depends, through all paths with the same jump.
+
+    The pattern repeats after `period` positions.
+    """
 
     jump: Fraction
     period: int
@@ -51,19 +57,18 @@ class Path(NamedTuple):
         return max(seen) - min(seen) + 1 if seen else 0
 
     def center(self) -> Fraction | None:
-        """The mean, over one period, of the middle of a position's inputs, minus position × jump."""
+        """Return the mean, over one period, of the middle of a position's inputs, minus position × jump."""
         seen = [(position, self.sees(position)) for position in range(self.period)]
         middles = [Fraction(min(found) + max(found), 2) - place * self.jump for place, found in seen if found]
         return sum(middles, Fraction(0)) / len(middles) if middles else None
 
 
-Seen = tuple[
-    frozenset[int], ...
-]  # the inputs on which each position of an axis depends, within the ends of every layer
+# for each position of an axis, the network inputs on which it depends; positions beyond the ends count as zeros
+Seen = tuple[frozenset[int], ...]
 
 
 class Tensor(NamedTuple):
-    """A tensor by name: for each axis its size, its paths to the input, and the inputs on which it depends."""
+    """For each axis of a named tensor: its size, its paths to the input, and the inputs on which it depends."""
 
     name: str
     sizes: tuple[int, ...]
@@ -82,8 +87,10 @@ def window(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
     return Axis(count, lambda i: {i * stride - before + dilation * tap for tap in range(kernel)}, Fraction(stride))
 
 
-def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0) -> Axis:
-    """Input j contributes to outputs j s - p + d t for every tap t."""
+def transposed_window(
+    size: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int, extra: int = 0
+) -> Axis:
+    """A transposed convolution or unpooling: input j contributes to outputs j s - p + d t for every tap t."""
     reach = dilation * (kernel - 1) + padding[0] + stride
     taps = {dilation * tap for tap in range(kernel)}
 
@@ -95,8 +102,8 @@ def thrown(size: int, kernel: int, stride: int, padding: tuple[int, int], dilati
     return Axis(count, read, Fraction(1, stride), stride)
 
 
-def divided(size: int, count: int) -> Axis:
-    """Adaptive pooling: window i goes from floor(i n / o) to ceil((i + 1) n / o)."""
+def adaptive_window(size: int, count: int) -> Axis:
+    """Adaptive pooling from size n to size o: window i goes from floor(i n / o) to ceil((i + 1) n / o)."""
     step = Fraction(size, count)
     return Axis(count, lambda i: range(floor(i * step), ceil((i + 1) * step)), step, step.denominator)
 
@@ -106,7 +113,7 @@ def triangle(distance: Fraction) -> Fraction:
 
 
 def cubic(distance: Fraction) -> Fraction:
-    """Keys 1981 with PyTorch's a = -3/4."""
+    """Cubic interpolation weight by Keys 1981, with PyTorch's a = -3/4."""
     x, a = abs(distance), Fraction(-3, 4)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -116,8 +123,8 @@ def cubic(distance: Fraction) -> Fraction:
 WEIGHTS: dict[str, Weight] = {"linear": triangle, "bilinear": triangle, "bicubic": cubic}
 
 
-def resampled(count: int, scale: Fraction, mode: str) -> Axis:
-    """Output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
+def resampled_axis(count: int, scale: Fraction, mode: str) -> Axis:
+    """Upsampling: output i is sampled at (i + 1/2) × scale - 1/2, or for `nearest` at floor(i × scale)."""
 
     def read(i: int) -> set[int]:
         if mode == "nearest":
@@ -129,8 +136,8 @@ def resampled(count: int, scale: Fraction, mode: str) -> Axis:
     return Axis(count, read, scale, scale.denominator)
 
 
-def shifted(size: int, before: int, after: int) -> Axis:
-    """Padding, or cropping if negative."""
+def shifted_axis(size: int, before: int, after: int) -> Axis:
+    """Padding by `before` and `after` positions, or cropping if they are negative."""
     return Axis(size + before + after, lambda i: {i - before})
 
 
@@ -143,7 +150,9 @@ def source(name: str, sizes: tuple[int, ...]) -> Tensor:
     return Tensor(name, sizes, tuple((itself,) for _ in sizes), seen)
 
 
-def behind(axis: Axis, path: Path) -> Path:
+def extend_path(axis: Axis, path: Path) -> Path:
+    """Return the path through a layer: the network inputs on which each output of the layer depends."""
+
     @cache
     def sees(position: int) -> frozenset[int]:
         return frozenset().union(*(path.sees(read) for read in axis.taps(position)))
@@ -152,41 +161,48 @@ def behind(axis: Axis, path: Path) -> Path:
 
 
 def layer(name: str, read: Tensor, axes: list[Axis]) -> Tensor:
-    paths = tuple(tuple(behind(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True))
-    seen = tuple(map(within, axes, read.seen))
+    """Return the output of a layer."""
+    paths = tuple(
+        tuple(extend_path(axis, path) for path in paths) for axis, paths in zip(axes, read.paths, strict=True)
+    )
+    seen = tuple(map(find_inputs_within, axes, read.seen))
     return Tensor(name, tuple(axis.size for axis in axes), paths, seen, read.aligned, read.whole)
 
 
-def within(axis: Axis, seen: Seen) -> Seen:
-    """The inputs on which a layer's positions depend; positions beyond the ends are zeros."""
+def find_inputs_within(axis: Axis, seen: Seen) -> Seen:
+    """Return the network inputs on which a layer's outputs depend; positions beyond the ends are zeros."""
     reads = [[i for i in axis.taps(position) if 0 <= i < len(seen)] for position in range(axis.size)]
     return tuple(frozenset().union(*(seen[i] for i in found)) for found in reads)
 
 
-def everywhere(seen: frozenset[int]) -> Path:
-    """Every position depends on the same inputs."""
+def global_path(seen: frozenset[int]) -> Path:
+    """Return a path on which every position depends on the same inputs."""
     return Path(Fraction(0), 1, lambda i: seen)
 
 
 def pooled(read: Tensor) -> tuple[Path, ...]:
-    """For each axis, the inputs on which all positions together depend."""
-    return tuple(everywhere(frozenset().union(*seen)) for seen in read.seen)
+    """Return, for each axis, the inputs on which all positions together depend, as after a global pooling."""
+    return tuple(global_path(frozenset().union(*seen)) for seen in read.seen)
 
 
 def covers(paths: tuple[tuple[Path, ...], ...], input_sizes: tuple[int, ...]) -> bool:
-    """Whether every position depends on inputs from the first to the last on every axis."""
+    """Whether, on every axis, some path with jump 0 (behind a global pooling) spans the whole input."""
     return all(
         any(not path.jump and path.size(0) == size for path in found)
         for found, size in zip(paths, input_sizes, strict=True)
     )
 
 
-def beside(one: Path, other: Path) -> Path:
+def join_paths(one: Path, other: Path) -> Path:
+    """Return the path on which each position depends on the inputs of both paths."""
     return Path(one.jump, lcm(one.period, other.period), lambda i: one.sees(i) | other.sees(i))
 
 
-def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
-    """Paths with the same jump are merged. Paths that differ in jump or centre are misaligned from then on."""
+def merge_tensors(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Tensor:
+    """Return the result of an element-wise merge. Paths with the same jump become one.
+
+    If paths differ in jump or centre, the result and all tensors after it are misaligned.
+    """
     axes, aligned = [], all(tensor.aligned for tensor in tensors)
     whole = any(tensor.whole for tensor in tensors)
     for all_paths in zip(*(tensor.paths for tensor in tensors), strict=True):
@@ -194,7 +210,7 @@ def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Te
         aligned = aligned and (whole or len({(path.jump, path.center()) for path in met if path.jump}) <= 1)
         by_jump: dict[Fraction, Path] = {}
         for path in met:
-            by_jump[path.jump] = beside(by_jump[path.jump], path) if path.jump in by_jump else path
+            by_jump[path.jump] = join_paths(by_jump[path.jump], path) if path.jump in by_jump else path
         axes.append(tuple(by_jump.values()))
     seen = tuple(tuple(map(frozenset.union, *both)) for both in zip(*(tensor.seen for tensor in tensors), strict=True))
     return Tensor(name, tensors[0].sizes, tuple(axes), seen, aligned, whole or covers(tuple(axes), input_sizes))
@@ -204,7 +220,7 @@ def merged(name: str, tensors: list[Tensor], input_sizes: tuple[int, ...]) -> Te
 
 
 def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
-    """The `receptive_field` of a layer in JSON."""
+    """Return the `receptive_field` of a layer as in the JSON report."""
     if tensor.whole:
         return {"size": list(input_sizes), "global": True, "aligned": tensor.aligned}
     spans = [span(paths, size) for paths, size in zip(tensor.paths, tensor.sizes, strict=True)]
@@ -219,7 +235,10 @@ def field(tensor: Tensor, input_sizes: tuple[int, ...]) -> Entry:
 
 
 def span(paths: tuple[Path, ...], positions: int) -> list[int]:
-    """The sizes of an axis: over one period, or over all positions if paths with different jumps diverge."""
+    """Return the receptive field sizes of an axis, for all positions of one period.
+
+    If paths have different jumps, the field grows with the position, so the sizes of all positions are returned.
+    """
     if len(paths) == 1:
         return [paths[0].size(position) for position in range(paths[0].period)]
     seen = [frozenset().union(*(path.sees(position) for path in paths)) for position in range(positions)]
@@ -237,7 +256,7 @@ Pair = tuple[int, int]
 
 
 def windows(draw: st.DrawFn, kind: str, sizes: tuple[int, ...], most_padding: Callable[[int], int]) -> Drawn:
-    """A sliding window of any kind."""
+    """Draw a convolution or pooling of the given kind."""
     kernel, stride = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3)
     dilation = lists(draw, sizes, 1, 3) if kind not in ("avgpool", "lppool") else [1] * len(sizes)
     padding = [pair(draw, most_padding(k)) for k in kernel]
@@ -290,7 +309,7 @@ def transposed(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     extra = [draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True)]
     arguments = {"out_channels": 2, "kernel_size": kernel, "stride": stride, "dilation": dilation}
     arguments |= {"padding": [list(sides) for sides in padding], "output_padding": extra}
-    axes = list(map(thrown, sizes, kernel, stride, padding, dilation, extra))
+    axes = list(map(transposed_window, sizes, kernel, stride, padding, dilation, extra))
     return [{"conv_transpose": arguments}], axes
 
 
@@ -298,7 +317,7 @@ def unpooling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     kernel, stride = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 4)
     padding = [pair(draw, k // 2) for k in kernel]
     entry = {"kernel_size": kernel, "stride": stride, "padding": [list(sides) for sides in padding]}
-    return [{"max_unpool": entry}], list(map(thrown, sizes, kernel, stride, padding, [1] * len(sizes)))
+    return [{"max_unpool": entry}], list(map(transposed_window, sizes, kernel, stride, padding, [1] * len(sizes)))
 
 
 def blurring(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
@@ -316,7 +335,7 @@ DIVISIONS = ("adaptive_avgpool", "adaptive_maxpool")
 def dividing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     counts = lists(draw, sizes, 2, 8)
     kind = draw(st.sampled_from(DIVISIONS))
-    return [{kind: {"output_size": counts}}], list(map(divided, sizes, counts))
+    return [{kind: {"output_size": counts}}], list(map(adaptive_window, sizes, counts))
 
 
 def resampling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
@@ -326,9 +345,9 @@ def resampling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
         counts = [draw(st.sampled_from([2 * size, 3 * size, max(size // 2, 1), size])) for size in sizes]
         scales = [Fraction(size, count) for size, count in zip(sizes, counts, strict=True)]
         return [{"upsample": {"size": counts, "mode": mode}}], [
-            resampled(count, scale, mode) for count, scale in zip(counts, scales, strict=True)
+            resampled_axis(count, scale, mode) for count, scale in zip(counts, scales, strict=True)
         ]
-    axes = [resampled(floor(size * Fraction(factor)), 1 / Fraction(factor), mode) for size in sizes]
+    axes = [resampled_axis(floor(size * Fraction(factor)), 1 / Fraction(factor), mode) for size in sizes]
     return [{"upsample": {"scale_factor": factor, "mode": mode}}], axes
 
 
@@ -339,7 +358,7 @@ def modes(sizes: tuple[int, ...]) -> list[str]:
 def shuffling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     factor = draw(st.integers(2, 3))
     more = {"pointwise_conv": {"out_channels": 2 * factor ** len(sizes)}}
-    axes = [resampled(size * factor, Fraction(1, factor), "nearest") for size in sizes]
+    axes = [resampled_axis(size * factor, Fraction(1, factor), "nearest") for size in sizes]
     return [more, {"pixel_shuffle": {"upscale_factor": factor}}], axes
 
 
@@ -354,17 +373,66 @@ def unshuffling(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 def bordering(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     sides = [pair(draw, 3) for _ in sizes]
     if draw(st.booleans()):
-        axes = [shifted(size, *side) for size, side in zip(sizes, sides, strict=True)]
+        axes = [shifted_axis(size, *side) for size, side in zip(sizes, sides, strict=True)]
         return [{"pad": {"padding": [list(side) for side in sides]}}], axes
-    axes = [shifted(size, -before, -after) for size, (before, after) in zip(sizes, sides, strict=True)]
+    axes = [shifted_axis(size, -before, -after) for size, (before, after) in zip(sizes, sides, strict=True)]
     return [{"crop": {"amount": [list(side) for side in sides]}}], axes
+
+
+AXIS_NAMES = {1: ["length"], 2: ["height", "width"], 3: ["depth", "height", "width"]}
+
+
+def reducing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """All positions along one axis become one."""
+    if len(sizes) == 1 or 1 in sizes:
+        return relu(draw, sizes)
+    number = draw(st.integers(0, len(sizes) - 1))
+    axes = [shifted_axis(size, 0, 0) for size in sizes]
+    axes[number] = Axis(1, lambda i: range(sizes[number]), Fraction(0))
+    return [{draw(st.sampled_from(REDUCTIONS)): {"axes": [AXIS_NAMES[len(sizes)][number]]}}], axes
+
+
+REDUCTIONS = ("mean", "sum", "std")
+
+
+def unfolding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """The windows of a convolution become channels, which another layer then mixes."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 3) for _ in sizes]
+    axes = list(map(window, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    return [{"unfold": entry}, {"pointwise_conv": {"out_channels": 2}}], axes
+
+
+def folding(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    """As a transposed convolution, with a 1×1 convolution before it that makes enough channels."""
+    kernel, stride, dilation = lists(draw, sizes, 1, 4), lists(draw, sizes, 1, 3), lists(draw, sizes, 1, 3)
+    padding = [pair(draw, 2) for _ in sizes]
+    axes = list(map(transposed_window, sizes, kernel, stride, padding, dilation))
+    entry = {"kernel_size": kernel, "stride": stride, "dilation": dilation, "padding": [list(p) for p in padding]}
+    entry["output_size"] = [axis.size for axis in axes]
+    return [{"pointwise_conv": {"out_channels": 2 * prod(kernel)}}, {"fold": entry}], axes
+
+
+def gating(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    return [{"pointwise_conv": {"out_channels": 4}}, {"glu": {}}], [shifted_axis(size, 0, 0) for size in sizes]
+
+
+def slicing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
+    number = draw(st.integers(0, len(sizes) - 1))
+    name = AXIS_NAMES[len(sizes)][number]
+    start = draw(st.integers(0, sizes[number] - 1))
+    stop, step = draw(st.integers(start + 1, sizes[number])), draw(st.integers(1, 3))
+    axes = [shifted_axis(size, 0, 0) for size in sizes]
+    count = len(range(start, stop, step))
+    axes[number] = Axis(count, lambda i: {start + i * step}, Fraction(step))
+    return [{"slice": {name: [start, stop], "step": step}}], axes
 
 
 # every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
-    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm",
-    "global_response_norm", "scale", "dropout",
-    "drop_path", "identity",
+    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "global_response_norm",
+    "scale", "shift", "dropout", "drop_path", "identity",
 )  # fmt: skip
 VALUE_BY_VALUE: dict[str, Entry] = {
     **{kind: {} for kind in PLAIN},
@@ -376,20 +444,22 @@ VALUE_BY_VALUE: dict[str, Entry] = {
 
 def relu(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
     kind = draw(st.sampled_from(sorted(VALUE_BY_VALUE)))
-    return [{kind: VALUE_BY_VALUE[kind]}], [shifted(size, 0, 0) for size in sizes]
+    return [{kind: VALUE_BY_VALUE[kind]}], [shifted_axis(size, 0, 0) for size in sizes]
 
 
 LAYERS = (
     convolution, convolution, convolution, pooling, strided, transposed, transposed, unpooling, blurring, dividing,
-    resampling, resampling, shuffling, unshuffling, bordering, relu,
+    resampling, resampling, shuffling, unshuffling, bordering, slicing, reducing, gating,
+    unfolding, folding, relu,
 )  # fmt: skip
 
 MERGES = ("add", "multiply", "concat")
 GLOBAL_POOLINGS = ("global_avgpool", "global_maxpool")
 # all kinds that random networks may contain
 DRAWN = {
-    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
-    "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad", "crop",
+    *CONVOLUTIONS, *POOLINGS, *DIVISIONS, *REDUCTIONS, *VALUE_BY_VALUE, *MERGES, *GLOBAL_POOLINGS, "pointwise_conv",
+    "glu", "unfold", "fold", "conv_transpose", "max_unpool", "blurpool", "upsample", "pixel_shuffle",
+    "pixel_unshuffle", "pad", "crop",
 }  # fmt: skip
 
 
@@ -414,8 +484,11 @@ class Plan:
         self.entries.append({kind: {**arguments, "name": name, "from": reads[0] if len(reads) == 1 else reads}})
         return name
 
-    def lay(self, drawn: Drawn, read: Tensor) -> Tensor:
-        """Add consecutive entries, unless the result is too large; `axes` describe their combined dependence."""
+    def add_layers(self, drawn: Drawn, read: Tensor) -> Tensor:
+        """Add consecutive layers and return their output, or return `read` if the result would be too large.
+
+        The axes in `drawn` describe all the layers together.
+        """
         entries, axes = drawn
         if self.in_order and not all(axis.in_order() for axis in axes):
             return read
@@ -431,18 +504,18 @@ class Plan:
         self.tensors.append(tensor)
         return tensor
 
-    def meet(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
-        """Merge two tensors after resizing the second to the size of the first."""
-        other = self.fitted(draw, other, one)
+    def merge_resized(self, draw: st.DrawFn, one: Tensor, other: Tensor) -> Tensor:
+        """Resize the second tensor to the size of the first, and merge both."""
+        other = self.fit_to(draw, other, one)
         if one.sizes != other.sizes:
             return one
         kind = draw(st.sampled_from(MERGES))
         name = self.write({kind: {}}, [one.name, other.name])
         if kind == "concat":
             name = self.write({"pointwise_conv": {"out_channels": 2}}, [name])
-        return self.keep(merged(name, [one, other], self.sizes))
+        return self.keep(merge_tensors(name, [one, other], self.sizes))
 
-    def fitted(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
+    def fit_to(self, draw: st.DrawFn, tensor: Tensor, model: Tensor) -> Tensor:
         """Pad, crop or resample a tensor to the size of another."""
         missing = [size - own for own, size in zip(tensor.sizes, model.sizes, strict=True)]
         if not any(missing):
@@ -451,14 +524,16 @@ class Plan:
         if draw(st.booleans()) and (min(missing) >= 0 or max(missing) <= 0):
             sides = [(abs(n) // 2, abs(n) - abs(n) // 2) for n in missing]
             sign, kind = (1, "pad") if min(missing) >= 0 else (-1, "crop")
-            shifts = [shifted(n, sign * a, sign * b) for n, (a, b) in zip(tensor.sizes, sides, strict=True)]
-            return self.lay(([{kind: like}], shifts), tensor)
+            shifts = [shifted_axis(n, sign * a, sign * b) for n, (a, b) in zip(tensor.sizes, sides, strict=True)]
+            return self.add_layers(([{kind: like}], shifts), tensor)
         mode = draw(st.sampled_from(modes(tensor.sizes)))
-        axes = [resampled(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)]
-        return self.lay(([{"upsample": {**like, "mode": mode}}], axes), tensor)
+        axes = [
+            resampled_axis(size, Fraction(own, size), mode) for own, size in zip(tensor.sizes, model.sizes, strict=True)
+        ]
+        return self.add_layers(([{"upsample": {**like, "mode": mode}}], axes), tensor)
 
-    def excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
-        """Squeeze and excite: multiply every position by a value computed from all of them."""
+    def add_squeeze_excite(self, draw: st.DrawFn, read: Tensor) -> Tensor:
+        """Add squeeze and excitation: multiply every position by a value computed from all positions."""
         box = pooled(read)
         whole = covers(tuple((path,) for path in box), self.sizes)
         gate = self.write({draw(st.sampled_from(GLOBAL_POOLINGS)): {}}, [read.name])
@@ -468,28 +543,28 @@ class Plan:
         self.keep(gated)
         repeated = [(*seen, *seen * (size - 1)) for seen, size in zip(together, read.sizes, strict=True)]
         wide = gated._replace(sizes=read.sizes, seen=tuple(repeated))
-        return self.keep(merged(name, [read, wide], self.sizes))
+        return self.keep(merge_tensors(name, [read, wide], self.sizes))
 
 
 @st.composite
 def networks(draw: st.DrawFn, axes: int, in_order: bool, most_layers: int = 7) -> Plan:
-    """A network of several layers, most of which read the previous one."""
+    """Draw a network of several layers, most of which read the output of the layer before."""
     plan = Plan(tuple(draw(st.sampled_from([16, 24, 30, 37])) for _ in range(axes)), in_order)
     last = plan.tensors[0]
     for _ in range(draw(st.integers(1, most_layers))):
         action = draw(st.sampled_from(["go on"] * 6 + ["branch off", "meet", "meet", "excite"]))
         if action == "meet":
-            last = plan.meet(draw, last, draw(st.sampled_from(full(plan, last))))
+            last = plan.merge_resized(draw, last, draw(st.sampled_from(list_unpooled_tensors(plan, last))))
         elif action == "excite" and draw(st.integers(0, 3)) == 0:
-            last = plan.excite(draw, last)
+            last = plan.add_squeeze_excite(draw, last)
         else:
-            read = last if action == "go on" else draw(st.sampled_from(full(plan, last)))
-            last = plan.lay(draw(st.sampled_from(LAYERS))(draw, read.sizes), read)
+            read = last if action == "go on" else draw(st.sampled_from(list_unpooled_tensors(plan, last)))
+            last = plan.add_layers(draw(st.sampled_from(LAYERS))(draw, read.sizes), read)
     if not plan.entries:
-        plan.lay(relu(draw, last.sizes), last)
+        plan.add_layers(relu(draw, last.sizes), last)
     return plan
 
 
-def full(plan: Plan, last: Tensor) -> list[Tensor]:
-    """All tensors except those reduced to one position by a global pooling."""
+def list_unpooled_tensors(plan: Plan, last: Tensor) -> list[Tensor]:
+    """Return all tensors except those that a global pooling reduced to one position."""
     return [tensor for tensor in plan.tensors if set(tensor.sizes) != {1} or tensor.sizes == last.sizes]

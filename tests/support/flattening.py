@@ -1,4 +1,4 @@
-"""Networks as importers produce them: a flat list of steps, with the source's names or uninformative ones."""
+"""Converts a network to a graph as an importer produces it: a flat list of steps, with given names or with numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Naming = Callable[[str], str]
 
 
 def flat(network: Network, naming: Naming | None = None) -> Graph:
-    """The graph of a network; without a naming, the steps are numbered."""
+    """Return the graph of a network. `naming` maps layer names to step names; without it, the steps are numbered."""
     names = [naming(node.name) if naming else str(number) for number, node in enumerate(network.nodes)]
     tensors = [*network.inputs, *names]
     pairs = zip(network.nodes, names, strict=True)
@@ -24,7 +24,7 @@ def flat(network: Network, naming: Naming | None = None) -> Graph:
 
 
 def step(network: Network, node: Node, name: str, tensors: list[str], named: bool) -> Step:
-    """One layer."""
+    """Return one layer as a step."""
     arguments = {key: written(value) for key, value in node.layer.given.items() if value is not None}
     if isinstance(arguments.get("like"), NamedShape):
         arguments["like"] = tensors[tensor_of(network, node.name, arguments["like"].name)]
@@ -34,12 +34,12 @@ def step(network: Network, node: Node, name: str, tensors: list[str], named: boo
 
 
 def written(value: Any) -> Any:
-    """A normalised value as an importer writes it."""
+    """Convert tuples to lists, as an importer writes them."""
     return [written(item) for item in value] if value.__class__ is tuple else value
 
 
 def tensor_of(network: Network, name: str, said: str) -> int:
-    """The tensor that a layer refers to by name, looked up from its own scope outwards."""
+    """Return the number of the tensor that a layer refers to by name, looked up from its own scope outwards."""
     known = dict(zip(network.inputs, range(len(network.inputs)), strict=True))
     known |= {node.name: number for number, node in enumerate(network.nodes, len(network.inputs))}
     known |= {group.name: group.output for group in network.groups}
@@ -49,7 +49,7 @@ def tensor_of(network: Network, name: str, said: str) -> int:
 
 
 def torchvision_names(network: Network) -> Mapping[str, str]:
-    """The names that torchvision's ResNet uses for the layers of an example ResNet."""
+    """Return the names that torchvision's ResNet uses for the layers of an example ResNet."""
     return {node.name: torchvision_name(node.name.split(".")) for node in network.nodes}
 
 
@@ -58,7 +58,7 @@ SHORT = {"conv": "conv", "batchnorm": "bn"}
 
 
 def torchvision_name(parts: list[str]) -> str:
-    """One such name: `stage2.0.branches1.1.conv1` becomes `layer2.0.downsample.0`."""
+    """Return torchvision's name of one layer: `layer2.0.downsample.0` for `stage2.0.branches1.1.conv1`."""
     if len(parts) == 1:
         return TOP.get(parts[0], {"flatten1": "flatten", "linear1": "fc"}.get(parts[0], parts[0]))
     scope = f"layer{parts[0].removeprefix('stage')}.{parts[1]}"

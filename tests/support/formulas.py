@@ -11,7 +11,7 @@ FUNCTIONS: dict[str, Any] = {"Fraction": Fraction, "floor": floor, "ceil": ceil,
 
 
 def value_of(text: str, **values: float) -> Fraction:
-    """Evaluate a formula given as text, in numbers or in symbols with their values."""
+    """Evaluate a formula given as text. `values` are the values of its symbols, if any."""
     python = text.replace("×", "*").replace("^", "**")
     python = re.sub(r"(?<![\w.])(\d+(?:\.\d+)?)", r"Fraction('\1')", python)
     named = {name: Fraction(value) if isinstance(value, int) else value for name, value in values.items()}
@@ -19,7 +19,7 @@ def value_of(text: str, **values: float) -> Fraction:
 
 
 def value_of_latex(text: str) -> Fraction:
-    """Evaluate a numeric LaTeX formula. Every known command is converted to text; any other is an error."""
+    """Evaluate a LaTeX formula without symbols. A command that is not in the list below is an error."""
     plain = unfolded(text)
     for command, sign in (
         (r"\left\lfloor", "floor("),
@@ -38,7 +38,7 @@ def value_of_latex(text: str) -> Fraction:
 
 
 def unfolded(text: str) -> str:
-    """Fractions as quotients in parentheses."""
+    """Return a LaTeX text with each fraction as a quotient in parentheses."""
     place = text.find(r"\frac")
     if place < 0:
         return text

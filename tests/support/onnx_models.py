@@ -19,7 +19,7 @@ def made(
     version: int = 17,
     integers: Mapping[str, Sequence[int]] | None = None,
 ) -> Any:
-    """A model with one node per line. Weights have only shapes: their values refer to a missing external file."""
+    """Return an ONNX model with one node per line. Its weights have shapes, but their values are in a missing file."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -41,12 +41,12 @@ def made(
 
 
 def imported(folder: Path, model: Any, **options: Any) -> Graph:
-    """The graph as which a model is imported."""
+    """Return the graph that the ONNX importer makes of a model."""
     path = folder / "made.onnx"
     path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
     return from_onnx.read(str(path), **options)
 
 
 def entry(step: Step) -> tuple[str, dict[str, Any]]:
-    """A step as the kind and the arguments of a spec."""
+    """Return the layer kind and the arguments of a step."""
     return step.kind, dict(step.arguments)

@@ -13,20 +13,20 @@ from torch.nn import functional
 
 
 class DropPath(nn.Module):
-    """Has the interface of timm's DropPath, and returns its input."""
+    """Has the same interface as timm's DropPath, but returns its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x
 
 
 def computing_path(channels: int) -> nn.Module:
-    """A convolution in a class named DropPath."""
+    """Return a convolution whose class is named DropPath."""
     inner: type[nn.Module] = type("DropPath", (nn.Conv2d,), {})
     return inner(channels, channels, 1)
 
 
 def split(size: int, source: Random) -> tuple[int, int]:
-    """Split a size into two factors."""
+    """Split a size into two random factors."""
     factor = source.choice([number for number in range(1, size + 1) if size % number == 0])
     return factor, size // factor
 
@@ -36,7 +36,7 @@ Step = Callable[["RandomModule", Tensor], Tensor]
 
 
 class RandomModule(nn.Module):
-    """A sequence of random steps on maps of (batch, channels, height, width)."""
+    """A sequence of random steps on tensors of shape (batch, channels, height, width)."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def norm(module: RandomModule, shape: Shape) -> Step:
 
 
 def moved(module: RandomModule, shape: Shape) -> Step:
-    """A view that may split axes in two, a permutation, and a view back to three axes."""
+    """Split some axes in two by a view, permute the axes, and restore three axes by another view."""
     source = module.source
     cut = [part for size in shape for part in (split(size, source) if source.random() < 0.7 else (size,))]
     order = list(range(1, len(cut) + 1))
@@ -105,7 +105,10 @@ def moved(module: RandomModule, shape: Shape) -> Step:
 
 
 def spread(module: RandomModule, shape: Shape) -> Step:
-    """Split height and width in two and move one part of each to the channels: a pixel unshuffle, or almost one."""
+    """Split height and width in two, and move one part of each to the channels.
+
+    This is a pixel unshuffle or, with another final shape, almost one.
+    """
     channels, height, width = shape
     if height % 2 or width % 2:
         return lambda module, x: torch.sigmoid(x)
@@ -144,7 +147,7 @@ def conv_like(module: RandomModule, shape: Shape) -> Step:
 
 
 def checked(module: RandomModule, shape: Shape) -> Step:
-    """The operation depends on the class of a module."""
+    """Return a step that depends on the class of a module."""
     skip = module.add(module.source.choice([nn.Identity(), DropPath(), nn.Dropout(0.1), nn.ReLU()]))
     place, extra = len(module.layers) - 1, conv_like(module, shape)
 
@@ -180,7 +183,7 @@ def arithmetic(module: RandomModule, shape: Shape) -> Step:
 
 
 def linear(module: RandomModule, shape: Shape) -> Step:
-    """A linear layer over the channels or over the last axis."""
+    """Return a linear layer over the channels or over the last axis."""
     if module.source.random() < 0.7:
         layer = module.add(nn.Linear(shape[0], 3))
         return lambda module, x: layer(module, x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -193,7 +196,7 @@ def twice(module: RandomModule, shape: Shape) -> Step:
 
 
 def reweighted(module: RandomModule, shape: Shape) -> Step:
-    """A convolution whose weight is calculated from learnt parameters."""
+    """Return a convolution whose weight is computed from a learnt parameter."""
     module.add(nn.Conv2d(shape[0], 2, 1))
     place = len(module.layers) - 1
 
@@ -205,7 +208,7 @@ def reweighted(module: RandomModule, shape: Shape) -> Step:
 
 
 def unread(module: RandomModule, shape: Shape) -> Step:
-    """A convolution whose result nothing reads."""
+    """Return a convolution whose output is not used."""
     layer = module.add(nn.Conv2d(shape[0], 2, 1))
 
     def run(module: RandomModule, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Modules that were read wrongly once, in small, as strangers reported them."""
+"""Small versions of modules that users reported because convcalc once imported them wrongly."""
 
 # PyTorch is not among the tests' requirements: without it its classes are unknown to mypy.
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class PatchesApart(nn.Module):
-    """The unfolding of MobileViT v2: nearly a pixel unshuffle, but height and width stay apart from the channels."""
+    """The unfolding of MobileViT v2: almost a pixel unshuffle, but the patches do not become channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,14 +26,14 @@ class PatchesApart(nn.Module):
 
 
 class HeightIntoChannels(nn.Module):
-    """Begins like a channel shuffle, but the groups are cut from channels and height together."""
+    """Begins like a channel shuffle, but the groups are made from channels and height together."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.view(x.shape[0], 4, 6, 4, 8).transpose(1, 2).reshape(x.shape)
 
 
 class AskingForIdentity(nn.Module):
-    """A branch that runs only if another is no identity."""
+    """Runs one branch only if the other branch is not an identity."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class AskingForIdentity(nn.Module):
 
 
 class Fusing(nn.Module):
-    """The fusion of an HRNet, which leaves out what is an identity."""
+    """Fuses two resolutions as HRNet does, and skips the identities."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Fusing(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Computes, in spite of its name."""
+    """A convolution, despite its name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ class WithComputingPath(nn.Module):
 
 
 class PartlyFrozen(nn.Module):
-    """A convolution of which only the bias is trained."""
+    """A convolution whose weight is frozen; only its bias is trained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class PartlyFrozen(nn.Module):
 
 
 class Reweighted(nn.Module):
-    """Multiplies two learnt matrices with each other, which no layer of ours does."""
+    """Multiplies two learnt matrices with each other, which no layer kind does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Reweighted(nn.Module):
 
 
 class CountedByValue(nn.Module):
-    """Gives as many rows as there are large values."""
+    """The shape of its second output depends on how many values are large."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ class Misfit(nn.Module):
 
 
 class Small(nn.Module):
-    """A convolution, its norm, and a classifier."""
+    """A convolution, a batch norm and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ def problem(spec: Spec, **overrides: Any) -> Problem:
 
 
 def said(found: Problem) -> str:
-    """Return the full text of a problem."""
+    """Return the message and the hint of a problem."""
     return f"{found.message} | {found.hint}"
 
 
@@ -81,5 +81,5 @@ def only_layer(shape: list[int], entry: Any, **top: Any) -> dict[str, Any]:
 
 
 def memory(layer: dict[str, Any]) -> dict[str, int]:
-    """Return the memory of a layer of a report by its short names: input, weight, activation, live."""
+    """Return the input, weight, activation and live memory of a layer in a report."""
     return {name: layer[f"{name}_memory"] for name in ("input", "weight", "activation", "live")}

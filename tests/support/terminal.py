@@ -6,12 +6,15 @@ import sys
 
 
 def on_terminal(*arguments: str) -> tuple[int, str]:
-    """Run Python with a terminal as its standard error; return the exit status and what it wrote there."""
+    """Run Python with a terminal as its standard error. Return the exit status and what it wrote to the terminal."""
     return _run(arguments, {}, only_errors=True)
 
 
 def on_screen(*arguments: str, **environment: str) -> tuple[int, str]:
-    """Run Python with a terminal as all its streams; return the exit status and what it wrote there."""
+    """Run Python with a terminal as its input, output and standard error.
+
+    Return the exit status and what it wrote to the terminal.
+    """
     return _run(arguments, environment, only_errors=False)
 
 

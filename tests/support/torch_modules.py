@@ -1,4 +1,4 @@
-"""Modules that a user might import, not all of which can be expressed as a spec."""
+"""Modules that a user might import; some of them cannot be expressed as a spec."""
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
 
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 class Attending(nn.Module):
-    """A vision transformer's block over the positions of a map, channels last."""
+    """A block of a vision transformer, with the channels last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Recurrent(nn.Module):
 
 
 class Einsum(nn.Module):
-    """A learnt mixing of channels, written as einsum, between convolutions."""
+    """Mixes the channels by a learnt matrix, written as einsum, between two convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Einsum(nn.Module):
 
 
 class ByValue(nn.Module):
-    """Its behaviour depends on a value."""
+    """Its output shape depends on the values of its input."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class ByValue(nn.Module):
 
 
 class Pair(nn.Module):
-    """Two inputs through the same encoder; one is also passed on unchanged."""
+    """Passes two inputs through the same encoder; the first input is also an output."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Pair(nn.Module):
 
 
 class Frozen(nn.Module):
-    """A backbone that is not trained."""
+    """A network whose first convolution and norm are not trained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Frozen(nn.Module):
 
 
 class HalfTied(nn.Module):
-    """Two layers with a common weight and separate biases."""
+    """Two linear layers that share a weight but have separate biases."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ class HalfTied(nn.Module):
 
 
 class InPlace(nn.Module):
-    """Tensors that are overwritten after they were made."""
+    """Overwrites tensors in place."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class InPlace(nn.Module):
 
 
 class Composed(nn.Module):
-    """Decomposed activations."""
+    """Activations written as several operations."""
 
     def forward(self, x: Tensor) -> Any:
         gate = functional.relu6(x + 3)
@@ -138,7 +138,7 @@ class Composed(nn.Module):
 
 
 class Rearranging(nn.Module):
-    """Channel shuffles composed of views, and slices along several axes."""
+    """Channel shuffles and similar permutations written with views, and slices along several axes."""
 
     def forward(self, x: Tensor) -> Any:
         batch, channels, height, width = x.shape
@@ -162,7 +162,7 @@ class Rearranging(nn.Module):
 
 
 class LeavingNoTrace(nn.Module):
-    """Modules without operations, and modules that consist of several."""
+    """Contains modules that run no operation, and modules that run several."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,19 +175,19 @@ class LeavingNoTrace(nn.Module):
 
 
 class NotATensor:
-    """A module that returns something other than a tensor."""
+    """An object that is not a tensor."""
 
 
 @dataclass
 class Result:
-    """A result that torch.export does not treat as tensors, but torch.fx does."""
+    """A result type that torch.fx can trace, but torch.export cannot."""
 
     logits: Tensor
     features: Tensor
 
 
 class WithDataclass(nn.Module):
-    """Returns tensors in an object."""
+    """Returns its tensors in a dataclass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ class WithDataclass(nn.Module):
 
 
 class Odd(nn.Module):
-    """Returns an object."""
+    """Returns an object that is not a tensor."""
 
     def forward(self, x: Tensor) -> Any:
         return NotATensor()
@@ -218,7 +218,7 @@ number = 3
 
 
 class InParts(nn.Module):
-    """Two convolutions each write a part of one tensor, which a third reads."""
+    """Two convolutions each write to a part of one tensor, which a third convolution reads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,7 +234,7 @@ class InParts(nn.Module):
 
 
 class OverAView(nn.Module):
-    """Overwrites a view that nothing else reads."""
+    """Overwrites a view in place; nothing else reads the original tensor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -249,7 +249,7 @@ class OverAView(nn.Module):
 
 
 class Softsign(nn.Module):
-    """Not an activation, despite its name."""
+    """A convolution, despite its name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -260,7 +260,7 @@ class Softsign(nn.Module):
 
 
 class NamedLikeAnother(nn.Module):
-    """Contains a module whose class has the name of a torch.nn class."""
+    """Contains a module whose class has the same name as a torch.nn class."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ class NamedLikeAnother(nn.Module):
 
 
 class TurnedOver(nn.Module):
-    """The product of a matrix with its transpose."""
+    """Multiplies its output by its own transpose."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -284,7 +284,7 @@ class TurnedOver(nn.Module):
 
 
 class LeftAndRight(nn.Module):
-    """Two inputs that may be confused, and layers named like inputs."""
+    """Has two inputs that could be swapped by mistake."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -296,7 +296,7 @@ class LeftAndRight(nn.Module):
 
 
 class Squeezing(nn.Module):
-    """Squeeze and excitation as most people write it."""
+    """Squeeze and excitation as it is usually written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -312,7 +312,10 @@ class Squeezing(nn.Module):
 
 
 class TwiceExpanded(nn.Module):
-    """Two means, both expanded to the size of their input; their sum alone would not have that size."""
+    """Expands two means to the size of the input, and adds them.
+
+    Without the expansions, their sum would not have that size.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         mean = x.mean((2, 3), keepdim=True)
@@ -332,7 +335,7 @@ class Lazy(nn.Module):
 
 
 class WithHead(nn.Module):
-    """Has a training head that its forward does not use."""
+    """Has a head that is used only in training, not in its forward."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -344,7 +347,7 @@ class WithHead(nn.Module):
 
 
 class WithFunction(nn.Module):
-    """Calls its convolution through a function that it holds."""
+    """Calls its convolution through a lambda that it stores as an attribute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -353,3 +356,21 @@ class WithFunction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.call(x)
+
+
+class ScaledAndShifted(nn.Module):
+    """Sums and products with numbers and with a learnt value per channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (2 * x / 4 - 1 + self.bias) * 0.5 + 3
+
+
+class Complement(nn.Module):
+    """A number minus a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1 - torch.relu(x)

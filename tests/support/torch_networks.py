@@ -1,4 +1,4 @@
-"""Specs with all that an exported module must get right: names, scopes, shared and frozen weights, several inputs."""
+"""Specs that are difficult to export as modules: names, scopes, shared and frozen weights, several inputs."""
 
 from __future__ import annotations
 
@@ -119,6 +119,26 @@ layers:
   - unit: {share: unit1}
   - conv: {out_channels: 8, kernel_size: 1, share: second.a}
 """,
+    "outputs_inside_a_chain_are_read": """
+input: [8, 32, 32]
+blocks:
+  unit:
+    layers:
+      - conv: {out_channels: 8, kernel_size: 1}
+      - relu
+layers:
+  - conv: {out_channels: 8, kernel_size: 1, repeat: 3, name: layers}
+  - concat: [layers.*, input]
+  - conv: {out_channels: 8, kernel_size: 1}
+  - unit: {repeat: 2, name: units}
+  - concat: [units.*, input]
+  - conv: {out_channels: 8, kernel_size: 1}
+  - sequence:
+      - conv: {out_channels: 8, kernel_size: 1, name: inside}
+      - unit
+    name: sequence
+  - concat: [sequence.inside, sequence]
+""",
 }
 HOSTILE = {
     "name": 'a"""\\" import os #',
@@ -133,7 +153,10 @@ def specs() -> dict[str, Any]:
 
 
 def random_spec(choose: Any) -> dict[str, Any]:
-    """A network of 4×3×3 tensors with nested scopes; `choose` draws a number below a limit."""
+    """Return a random spec whose tensors are all 4×3×3, with nested scopes.
+
+    `choose` returns a random number below its argument.
+    """
     blocks: dict[str, Any] = {}
     for number in range(choose(3)):
         blocks[f"block{number}"] = {"layers": entries(choose, 2, list(blocks))}
@@ -148,14 +171,14 @@ LATER = ("class", "forward", "a", "a-b", "a_b", "x", "out", "torch")
 
 
 def name_of(entry: dict[str, Any]) -> str:
-    """The name written in an entry."""
+    """Return the name that an entry states, or an empty text."""
     return str(
         entry.get("name") or next((value.get("name", "") for value in entry.values() if isinstance(value, dict)), "")
     )
 
 
 def entries(choose: Any, depth: int, blocks: list[str]) -> list[dict[str, Any]]:
-    """The entries of a scope; the output of each may be read by the next."""
+    """Return random entries of a scope."""
     found: list[dict[str, Any]] = [{"conv": CONV}]
     names = list(LATER)
     named: list[str] = []

@@ -51,7 +51,7 @@ LIST: tuple[type[Rule], ...] = (
 
 
 def index_by_code(rules: Iterable[type[Rule]]) -> dict[str, type[Rule]]:
-    """Return the rules as a dict by code. Raises ValueError if two of them have the same code or name."""
+    """Return the rules as a dict by code. Raises ValueError if two rules have the same code or name."""
     found: dict[str, type[Rule]] = {}
     for rule in rules:
         for other in found.values():

@@ -58,7 +58,7 @@ layers:
             ):
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} has stride {_stride_text(node.layer.stride)} and no low-pass filter before it",
+                    f"{node.layer.kind} has stride {_format_sizes(node.layer.stride)} and no low-pass filter before it",
                     "use stride 1 here, and a blurpool with this stride after it (and after its activation)",
                 )
 
@@ -72,7 +72,7 @@ def _skips_positions(layer: Layer) -> bool:
 def _follows_low_pass(network: Network, node: Node) -> bool:
     """Whether the node is a convolution directly after a low-pass filter with stride 1.
 
-    A filter with a larger stride does not count: it only removes detail that is too fine for that stride.
+    A filter with a larger stride does not count: it removes only detail that is too fine for its own stride.
     """
     number = node.reads[0] - len(network.inputs)
     if number < 0 or isinstance(node.layer, MaxPool):
@@ -85,6 +85,5 @@ def _follows_low_pass(network: Network, node: Node) -> bool:
     return all(kernel > 1 and own == 1 for stride, kernel, own in axes if stride > 1)
 
 
-def _stride_text(strides: tuple[int, ...]) -> str:
-    """Return the strides as text: `2`, or `2×1` if the axes differ."""
+def _format_sizes(strides: tuple[int, ...]) -> str:
     return str(strides[0]) if len(set(strides)) == 1 else "×".join(map(str, strides))

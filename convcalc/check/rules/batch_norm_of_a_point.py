@@ -11,8 +11,8 @@ from convcalc.problems import Problem
 class BatchNormOfAPoint(Rule):
     """A batch norm normalises a map with only one position, so its statistics come from the batch alone.
 
-    A batch norm of a vector is not reported, because this is intended there; nor is a frozen batch norm, which computes
-    no statistics.
+    A batch norm of a vector is not reported, because its statistics are meant to come from the batch alone; nor is a
+    frozen batch norm, which computes no statistics.
     """
 
     code = "CV306"

@@ -59,7 +59,6 @@ layers:
 
 
 def _find_cancelled_biases(network: Network) -> Iterator[tuple[Node, Node]]:
-    """Yield each layer whose bias is cancelled, with the batch norm that cancels it."""
     shared = {node.owner for node in network.nodes}
     for reader, producer in find_sole_readers(network).items():
         node, norm = network.nodes[producer], network.nodes[reader]

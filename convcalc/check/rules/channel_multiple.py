@@ -52,7 +52,7 @@ layers:
 
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each layer with a wrong number of output channels, except the last before an output."""
-        last, multiple = _find_last_choices(report.network), self.value(_MULTIPLE)
+        last, multiple = _find_last_layers_with_chosen_channels(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
             if _chooses_channels(node.layer) and channels % multiple and number not in last:
@@ -67,12 +67,14 @@ layers:
 
 
 def _chooses_channels(layer: Layer) -> bool:
-    """Whether the layer has an argument for its number of output channels."""
     return isinstance(layer, OutChannels | Linear)
 
 
-def _find_last_choices(network: Network) -> set[int]:
-    """Return the tensor numbers of the last layers, on each path to an output, that choose their number of channels."""
+def _find_last_layers_with_chosen_channels(network: Network) -> set[int]:
+    """Find the last layer with an argument for its number of channels, on each path to a network output.
+
+    Returns the tensor numbers of the outputs of these layers.
+    """
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())
     found = set()

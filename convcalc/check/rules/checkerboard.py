@@ -44,7 +44,7 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each transposed convolution whose uneven pattern reaches an output."""
         network = report.network
-        undamped = _find_undamped_tensors(network)
+        undamped = _find_unsmoothed_tensors(network)
         for index, node in enumerate(network.nodes):
             if isinstance(node.layer, ConvTranspose) and len(network.inputs) + index in undamped:
                 axis = _find_uneven_axis(node.layer)
@@ -68,7 +68,7 @@ layers:
 
 
 def _find_uneven_axis(layer: ConvTranspose) -> int | None:
-    """Return the index of the first axis along which outputs sum different numbers of products; None if none does."""
+    """Return the first axis on which outputs sum different numbers of products; None if there is no such axis."""
     for axis, (kernel, stride, dilation) in enumerate(
         zip(layer.kernel_size, layer.stride, layer.dilation, strict=True)
     ):
@@ -77,8 +77,8 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
     return None
 
 
-def _find_undamped_tensors(network: Network) -> set[int]:
-    """Return the numbers of the tensors with a path to an output on which no layer combines neighbouring positions."""
+def _find_unsmoothed_tensors(network: Network) -> set[int]:
+    """Return the numbers of the tensors from which an output is reached without a layer that combines neighbours."""
     found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):

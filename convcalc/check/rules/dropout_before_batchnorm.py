@@ -15,7 +15,7 @@ class DropoutBeforeBatchnorm(Rule):
 
     Nothing is reported if the dropout has p = 0, if the batch norm has no running statistics, or if there is a
     convolution or linear layer between the two. Such a layer sums over many values, which reduces the effect, and
-    occurs there in published networks.
+    published networks have one between the two.
     """
 
     code = "CV210"
@@ -61,7 +61,6 @@ layers:
 
 
 def _find_dropout_before(network: Network, norm: Node) -> Node | None:
-    """Return the dropout with p > 0 whose output the batch norm reads; None if it reads another layer."""
     index = norm.reads[0] - len(network.inputs)
     before = network.nodes[index] if index >= 0 else None
     return before if before is not None and isinstance(before.layer, Dropout) and before.layer.p else None

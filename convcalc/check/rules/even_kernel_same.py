@@ -39,7 +39,7 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each convolution with an even kernel padded unequally, about the first such axis."""
         for node in report.network.nodes:
-            for axis in _find_shifted_axes(node.layer):
+            for axis in _find_unevenly_padded_axes(node.layer):
                 kernel, (before, after) = node.layer.__dict__["kernel_size"][axis], node.layer.__dict__["padding"][axis]
                 name = axis_name(axis, node.layer.input.axes)
                 yield self.finding(
@@ -51,8 +51,7 @@ layers:
                 break
 
 
-def _find_shifted_axes(layer: Layer) -> list[int]:
-    """Return the indexes of the axes with an even kernel that `padding: same` pads unevenly."""
+def _find_unevenly_padded_axes(layer: Layer) -> list[int]:
     if not isinstance(layer, Window) or layer.given["padding"] != "same":
         return []
     per_axis = enumerate(zip(layer.kernel_size, layer.padding, strict=True))

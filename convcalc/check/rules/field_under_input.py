@@ -57,20 +57,19 @@ layers:
             if not field.whole and field.size is not None and any(map(int.__lt__, field.size, whole)):
                 yield self.finding(
                     node.path,
-                    f"the input of {node.layer.kind} has a receptive field of {_sizes_text(field.size)}, "
-                    f"smaller than the network input of {_sizes_text(whole)}",
+                    f"the input of {node.layer.kind} has a receptive field of {_format_sizes(field.size)}, "
+                    f"smaller than the network input of {_format_sizes(whole)}",
                     "enlarge it with more layers, strides, larger kernels or dilation before the pooling",
                 )
 
 
 def _pools_everything(node: Node) -> bool:
-    """Whether a layer pools an input with several positions into a single one."""
     layer = node.layer
     return isinstance(layer, Global | Adaptive) and layer.reach() == "everything" and layer.input.positions > 1
 
 
 def _find_expanded_tensors(network: Network) -> set[int]:
-    """Return the numbers of the tensors on which a map with several positions depends."""
+    """Return the numbers of the tensors from which a later layer computes a map with several positions."""
     first = len(network.inputs)
     found: set[int] = set()
     for number in range(first + len(network.nodes) - 1, first - 1, -1):
@@ -80,6 +79,5 @@ def _find_expanded_tensors(network: Network) -> set[int]:
     return found
 
 
-def _sizes_text(sizes: tuple[int, ...]) -> str:
-    """Return spatial sizes as text, such as `32×32`."""
+def _format_sizes(sizes: tuple[int, ...]) -> str:
     return "×".join(map(str, sizes))

@@ -16,8 +16,9 @@ from convcalc.shape import axis_name
 class _Sequence(NamedTuple):
     """Consecutive layers with windows at one resolution, and the common factors of their dilations.
 
-    `factors` has one common factor per axis, 0 if all windows have size 1 on that axis. `length` is the number of
-    layers with a window larger than 1; `first` and `last` are the indexes of their nodes.
+    `factors` has the greatest common divisor of the dilations on each axis, or 0 if all windows have size 1 on that
+    axis. `length` is the number of layers with a window larger than 1; `first` and `last` are the node indexes of the
+    first and the last of these layers.
     """
 
     factors: tuple[int, ...] = ()
@@ -84,13 +85,13 @@ layers:
 
 
 def _find_sequences(network: Network) -> list[_Sequence]:
-    """Return, by tensor number, the sequence of layers that ends with each tensor; its length is 0 if there is none."""
+    """Return, by tensor number, the sequence of layers that ends at each tensor; its length is 0 if there is none."""
     none = _Sequence()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once
     for index, node in enumerate(network.nodes):
         layer = node.layer
-        effect = effects.get(layer) or effects.setdefault(layer, _effect_on_sequence(layer))
+        effect = effects.get(layer) or effects.setdefault(layer, _classify_effect(layer))
         if effect == "joins":
             found.append(_join_sequences([found[tensor] for tensor in node.reads]))
         else:
@@ -98,8 +99,8 @@ def _find_sequences(network: Network) -> list[_Sequence]:
     return found
 
 
-def _effect_on_sequence(layer: Layer) -> str:
-    """Return what a layer does to the sequences that end at its inputs: `joins`, `continues` or `ends`.
+def _classify_effect(layer: Layer) -> str:
+    """Return whether a layer `joins`, `continues` or `ends` the sequences that end at its inputs.
 
     An elementwise layer joins the sequences of its inputs. A layer with stride 1 (convolution, pooling, padding,
     cropping) continues the sequence of its input. Any other layer ends it.
@@ -111,7 +112,7 @@ def _effect_on_sequence(layer: Layer) -> str:
 
 
 def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence:
-    """Return the sequence extended by the layer of node `index`; unchanged if its window has size 1 on every axis."""
+    """Add the layer of node `index` to a sequence, unless its window has size 1 on every axis."""
     axes = layer.input.axes
     kernels: tuple[int, ...] = getattr(layer, "kernel_size", (1,) * axes)
     dilations: tuple[int, ...] = getattr(layer, "dilation", (1,) * axes)
@@ -123,7 +124,7 @@ def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence
 
 
 def _join_sequences(sequences: list[_Sequence]) -> _Sequence:
-    """Return the longest of the sequences at the inputs of an elementwise layer, with factors common to all of them."""
+    """Return the longest sequence, with the common factors of the dilations in all sequences."""
     if len(sequences) == 1:
         return sequences[0]
     longest = max(sequences, key=lambda sequence: sequence.length)

@@ -53,12 +53,11 @@ layers:
 
 
 def _is_global_mean(layer: Layer) -> bool:
-    """Whether a layer averages all positions of its input into a single one."""
+    """Whether a layer averages all positions of its input."""
     return layer.kind in ("global_avgpool", "adaptive_avgpool") and layer.output.positions == 1
 
 
 def _is_pointwise(layer: Layer) -> bool:
-    """Whether a layer is a 1×1 convolution with stride 1 and no padding."""
     if layer.kind not in ("conv", "pointwise_conv", "depthwise_conv") or layer.output.spatial != layer.input.spatial:
         return False
     return set(getattr(layer, "kernel_size", (1,))) == {1} and not any(map(any, getattr(layer, "padding", ())))

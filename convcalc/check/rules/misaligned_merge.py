@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 class MisalignedMerge(Rule):
     """Merged branches have receptive fields whose centres are more than half a jump (cumulative stride) apart.
 
-    The jump compared with is that of the coarsest resolution on any of the branches. A smaller distance is normal: even
-    upsampling by a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D
-    input, the first of a 3-D input), branches whose receptive fields end at the same position are causal and are not
-    reported.
+    The jump is that of the coarsest resolution on any of the branches. A smaller distance is normal: even upsampling by
+    a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D input, the
+    first of a 3-D input), branches whose receptive fields end at the same position are causal and are not reported.
     """
 
     code = "CV205"
@@ -78,7 +77,7 @@ layers:
 def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, ...]) -> list[Field]:
     """Return the distinct receptive fields of a layer's inputs.
 
-    Inputs that are broadcast, and those whose receptive field is the whole network input, are left out.
+    Inputs that are broadcast are left out, and so are inputs whose receptive field is the whole network input.
     """
     spatial = node.layer.output.spatial
     found = {fields[tensor]: None for tensor in node.reads if network.tensor_shape(tensor).spatial == spatial}
@@ -86,10 +85,10 @@ def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, .
 
 
 def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
-    """Return the largest distance between receptive-field centres of the inputs, and the largest jump on their paths.
+    """Return the largest distance between the centres of the inputs' receptive fields, and the largest jump.
 
-    Both are in positions of the network's input. `size` is the number of output positions of the merge along the axis:
-    the distance is computed at the first and at the last of them, and the larger one is returned.
+    Both are in positions of the network's input. `size` is the number of output positions along the axis. The
+    distance is computed at the first and at the last position, and the larger one is returned.
     """
     from fractions import Fraction
 
@@ -99,12 +98,12 @@ def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     for position in (0, size - 1):
         centers = [_center_at(paths, position) for paths in inputs]
         ends.append(max(centers) - min(centers))
-    # the shift of a path is the jump of the coarsest resolution on it
+    # `shift` is the jump of a path where its resolution is coarsest
     return max(ends), max(path.shift for paths in inputs for path in paths)
 
 
 def _center_at(paths: Paths, position: int) -> "Fraction":
-    """Return the centre of the receptive field of one output position: the mean of the centres along all paths."""
+    """Return the centre of the receptive field at one position: the mean of the centres along all paths."""
     from fractions import Fraction
 
     return sum((Fraction(*path.center()) + position * Fraction(*path.jump) for path in paths), Fraction(0)) / len(paths)

@@ -45,18 +45,18 @@ layers:
         for name, doubt in network.misread.items():
             path: Path = ("input",) if list(network.inputs) == ["input"] else ("inputs", name)
             shape = network.inputs[name]
-            message = f"{name} {shape} is read as {_reading_text(shape)}, but {doubt.why}"
+            message = f"{name} {shape} is read as {_describe_reading(shape)}, but {doubt.why}"
             yield self.finding(path, message, _write_hint(name, shape, doubt))
 
 
-def _reading_text(shape: Shape) -> str:
+def _describe_reading(shape: Shape) -> str:
     """Return how convcalc interprets a shape, such as `1 channel of 3×224×224`."""
     channels = f"{shape.channels} channel{'s' if shape.channels > 1 else ''}"
     return f"{channels} of {'×'.join(map(str, shape.spatial))}"
 
 
 def _write_hint(name: str, shape: Shape, doubt: Misreading) -> str:
-    """Return a hint: the sizes that were probably meant, and how to write the given ones if they are intended."""
+    """Return a hint with the sizes that were probably meant, and with a way to confirm the given ones."""
     if doubt.is_override:
         option = "--input " if name == "input" else f"--input {name}="
         return f"use {option}{','.join(map(str, doubt.likely))} if that is intended"

@@ -9,7 +9,7 @@ from convcalc.problems import Problem
 from convcalc.shape import axis_name
 
 _HINT = "use a padding of at most dilation × (kernel_size - 1)"
-_MOST_WINDOWS = 10_000  # of the windows that start before the input, at most this many are examined
+_MOST_WINDOWS = 10_000  # at most this many windows that start before the input are examined
 
 
 class PaddingOnlyWindow(Rule):
@@ -61,9 +61,9 @@ layers:
 
 
 def _count_empty_windows(layer: Layer, axis: int) -> int:
-    """Return how many windows of a layer along an axis read no position of the input."""
+    """Return how many windows along an axis read only padding."""
     size, windows = layer.input.spatial[axis], layer.output.spatial[axis]
-    before, stride, dilation, reach = _window_sizes(layer, axis)
+    before, stride, dilation, reach = _get_window_sizes(layer, axis)
     wholly_before = min(windows, -(-max(before - reach, 0) // stride))
     begin_before = min(windows, -(-before // stride))
     within = max(-(-(size + before) // stride), 0)  # windows that start before the end of the input
@@ -74,11 +74,8 @@ def _count_empty_windows(layer: Layer, axis: int) -> int:
     return wholly_before + straddling + max(windows - within, 0)
 
 
-def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int, int]:
-    """Return the padding before the input, the stride, the dilation, and the distance from the first to the last tap.
-
-    A tap is an element of the kernel along the axis.
-    """
+def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int, int]:
+    """Return the padding before the input, the stride, the dilation, and the dilated kernel size minus 1."""
     kernels: Sizes = getattr(layer, "kernel_size", ())
     strides: Sizes = getattr(layer, "stride", ())
     padding: tuple[tuple[int, int], ...] = getattr(layer, "padding", ())

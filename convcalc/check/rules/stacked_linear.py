@@ -49,10 +49,10 @@ layers:
             alone = first.owner is None and second.owner is None and not {producer, reader} & shared
             if not alone or first.frozen != second.frozen:
                 continue
-            if _is_mixing(first.layer) and _is_mixing(second.layer):
+            if _is_linear_or_1x1(first.layer) and _is_linear_or_1x1(second.layer):
                 params = report.layers[producer].params + report.layers[reader].params
                 macs = first.layer.count_macs() + second.layer.count_macs()
-                one_params, one_macs = _cost_of_one(first.layer, second.layer)
+                one_params, one_macs = _count_cost_of_merged_layer(first.layer, second.layer)
                 if one_params <= params and one_macs <= macs:
                     yield self._pair_finding(first, second, params - one_params)
 
@@ -69,7 +69,7 @@ layers:
         )
 
 
-def _is_mixing(layer: Layer) -> TypeGuard[SumOfProducts]:
+def _is_linear_or_1x1(layer: Layer) -> TypeGuard[SumOfProducts]:
     """Whether a layer is linear, or a 1×1 convolution with one group and no padding."""
     if layer.kind == "linear":
         return True
@@ -80,8 +80,8 @@ def _is_mixing(layer: Layer) -> TypeGuard[SumOfProducts]:
     return set(taps) == {1} and not any(map(any, padding))
 
 
-def _cost_of_one(first: Layer, second: Layer) -> tuple[int, int]:
-    """Return the params, and the MACs per sample, of the single layer that could replace `first` and `second`."""
+def _count_cost_of_merged_layer(first: Layer, second: Layer) -> tuple[int, int]:
+    """Return the params, and the MACs per sample, of the single layer that could replace both layers."""
     weights = first.input.channels * second.output.channels
     biased = bool(first.bias_tensors() or second.bias_tensors())
     return weights + biased * second.output.channels, weights * second.output.positions

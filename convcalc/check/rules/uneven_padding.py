@@ -51,16 +51,16 @@ layers:
                         node.path,
                         f"with stride {used.stride}, windows read {used.before} of the padding before the {name} "
                         f"and {used.after} of the padding after it",
-                        used.hint(name),
+                        used.suggest_size(name),
                     )
                     break
 
 
 class _UsedPadding(NamedTuple):
-    """How much padding the windows along one axis read before and after the input.
+    """How many padding positions the windows along one axis read before and after the input.
 
-    `size` is the size of the input, and `unused` the number of positions after the last window, padding included;
-    `unused` is negative if that window ends beyond the padding.
+    `size` is the size of the input. `unused` is the number of positions after the last window, padding included; it
+    is negative if that window ends beyond the padding.
     """
 
     size: int
@@ -69,18 +69,19 @@ class _UsedPadding(NamedTuple):
     after: int
     unused: int
 
-    def hint(self, name: str) -> str:
-        """Return a hint with the next larger size of axis `name` at which all padding is read; empty if it is now."""
+    def suggest_size(self, axis: str) -> str:
+        """Return a hint with the next larger input size at which all padding is read; "" if it is read already."""
         if self.unused < 1:
             return ""
         fitting = self.size + self.stride - self.unused
-        return f"with an input {name} of {fitting}, the last window would end at the end of the padding"
+        return f"with an input {axis} of {fitting}, the last window would end at the end of the padding"
 
 
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
     """Return the padding that the windows read on each axis.
 
-    Empty for all layers except convolutions and average poolings, and for padding that is causal or not with zeros.
+    Empty for all layers except convolutions and average poolings. Also empty for causal padding, and for padding
+    with other values than zeros.
     """
     if not isinstance(layer, Window | AvgPool):
         return []
@@ -96,10 +97,7 @@ def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
 def _measure_padding(
     size: int, count: int, kernel_size: int, stride: int, padding: tuple[int, int], dilation: int
 ) -> _UsedPadding:
-    """Return how much padding `count` windows read before and after an input of `size` positions on one axis.
-
-    No padding after the input is read if the last window ends inside it.
-    """
+    """Return how much padding `count` windows read before and after the input on one axis."""
     before, after = padding
     unused = before + size + after - (count - 1) * stride - effective_kernel_size(kernel_size, dilation)
     return _UsedPadding(size, stride, before, min(max(after - unused, 0), after), unused)

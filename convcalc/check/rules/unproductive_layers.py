@@ -66,22 +66,20 @@ layers:
 
 
 def _find_smallest_fields(network: Network) -> list[Field]:
-    """Return the smallest receptive field of each tensor over all paths to it, indexed by tensor number.
-
-    At each merge, the smallest of the receptive fields of its inputs is chosen.
-    """
+    """Return, by tensor number, the smallest receptive field over all paths to that tensor."""
     found = compute_fields(network._replace(nodes=()))
     for node in network.nodes:
         inputs = [found[tensor] for tensor in node.reads]
-        before = _smallest_field(inputs) if inputs else Field(())
+        before = _choose_smallest_field(inputs) if inputs else Field(())
         found.append(propagate_field(node.layer, (before,)))
     return found
 
 
-def _smallest_field(inputs: list[Field]) -> Field:
-    """Return the smallest of the receptive fields, axis by axis; unknown if any of them is unknown.
+def _choose_smallest_field(inputs: list[Field]) -> Field:
+    """Return the smallest receptive field of the inputs, separately for each axis; unknown if any of them is unknown.
 
-    Fields that are the whole input count only if all of them are.
+    Inputs whose receptive field is the whole input because of a global pooling or a linear layer are ignored, unless
+    there are no others.
     """
     partial = [field for field in inputs if not field.whole]
     if not partial:
@@ -90,12 +88,12 @@ def _smallest_field(inputs: list[Field]) -> Field:
     if len(known) < len(partial):
         return Field(None)
     return Field(
-        tuple(min(axis, key=lambda paths: _smallest_size(Field((paths,)))) for axis in zip(*known, strict=True))
+        tuple(min(axis, key=lambda paths: _find_smallest_size(Field((paths,)))) for axis in zip(*known, strict=True))
     )
 
 
-def _smallest_size(field: Field) -> int:
-    """Return the smallest size of a receptive field with one axis, over all positions."""
+def _find_smallest_size(field: Field) -> int:
+    """Return the smallest size, over all positions, of a receptive field that has only one axis."""
     figures = field_report(field, (1,), (0,))
     return min(figures.size_min or figures.size or (0,))
 
@@ -103,8 +101,8 @@ def _smallest_size(field: Field) -> int:
 def _covers_input(field: Field, spatial: tuple[int, ...], whole: tuple[int, ...]) -> bool:
     """Whether a receptive field is at least as large as the network's input on every axis.
 
-    `spatial` are the sizes of the tensor with that field, `whole` those of the network's input. A field that is the
-    whole input because of a global pooling or a linear layer does not count.
+    `spatial` are the sizes of the tensor, `whole` the sizes of the network's input. A field does not count if it is
+    the whole input because of a global pooling or a linear layer.
     """
     if field.whole:
         return False

@@ -59,12 +59,10 @@ layers:
                 continue
             gaps = [_count_unread(layers, axis) for axis in range(layers[0].input.axes)]
             if any(unread for unread, _ in gaps):
-                yield self._tensor_finding(network, tensor, reading, gaps)
+                yield self._make_finding(network, tensor, reading, gaps)
 
-    def _tensor_finding(
-        self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]
-    ) -> Problem:
-        """Return the finding for a tensor; `gaps` holds, per axis, the number of unread positions and their period."""
+    def _make_finding(self, network: Network, tensor: int, reading: list[int], gaps: list[tuple[int, int]]) -> Problem:
+        """Return the finding for one tensor; `gaps` holds the results of `_count_unread` for all axes."""
         from fractions import Fraction  # imported only for a finding, because it slows the start
 
         share, axes = Fraction(1), []
@@ -84,16 +82,15 @@ layers:
 
 
 def _is_strided(layer: Layer) -> bool:
-    """Whether a layer has windows with a stride greater than 1 on any axis."""
     return max(getattr(layer, "stride", ()), default=1) > 1
 
 
 def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
-    """Return the number of positions per period that no layer reads along an axis, and the period in positions.
+    """Return how many positions along an axis no layer reads, per period of the windows, and the length of the period.
 
-    (0, 1) means that no position is skipped.
+    (0, 1) means that every position is read.
     """
-    found = [step for step in (_find_read_positions(layer, axis) for layer in layers) if step is not None]
+    found = [step for step in (_find_read_offsets(layer, axis) for layer in layers) if step is not None]
     period = lcm(*(stride for stride, _ in found))
     if len(found) < len(layers) or period > _MOST_RESIDUES or period >= layers[0].input.spatial[axis]:
         return 0, 1
@@ -101,15 +98,15 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
     return period - len(read), period
 
 
-def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
-    """Return the period (the stride) of a layer's windows along an axis, and which positions in it they read.
+def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
+    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions that they read.
 
     None means that the layer reads all positions, as every layer without windows does.
     """
     stride = getattr(layer, "stride", None)
     if stride is None or layer.kind in ("conv_transpose", "max_unpool", "blurpool"):
         return None
-    kernel, step, dilation = _window_sizes(layer, axis)
+    kernel, step, dilation = _get_window_sizes(layer, axis)
     if step > _MOST_RESIDUES or (gcd(step, dilation) == 1 and kernel >= step):
         return None
     padding = getattr(layer, "padding", ((0, 0),) * len(stride))[axis][0]
@@ -118,8 +115,8 @@ def _find_read_positions(layer: Layer, axis: int) -> _Steps | None:
     return step, frozenset((tap * dilation - padding) % step for tap in range(min(kernel, step)))
 
 
-def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
-    """Return the kernel size, stride and dilation of a layer along an axis; 1 for those that it does not have."""
+def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
+    """Return the kernel size, stride and dilation on an axis; 1 for an argument that the layer does not have."""
     ones = (1,) * layer.input.axes
     kernel: Sizes = getattr(layer, "kernel_size", ones)
     stride: Sizes = getattr(layer, "stride", ones)
@@ -128,14 +125,15 @@ def _window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 
 
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
-    """Return a hint with the nearest kernel size, stride or dilation for which a layer's windows read every position.
+    """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
-    `what` is inserted after the sizes, such as ` in conv2`; `gaps` tells for each axis whether positions are skipped.
+    `what` is inserted after the sizes, such as ` in conv2`. `gaps` is true for each axis on which positions are
+    skipped.
     """
     by_options: dict[str, list[str]] = {}
     for axis, has_gap in enumerate(gaps):
         if has_gap:
-            options = [f"{name} {size}" for name, size in _find_nearest_sizes(*_window_sizes(layer, axis)).items()]
+            options = [f"{name} {size}" for name, size in _find_nearest_sizes(*_get_window_sizes(layer, axis)).items()]
             if not hasattr(layer, "kernel_size"):
                 options = [option.replace("kernel_size", "a conv with kernel_size") for option in options]
             by_options.setdefault(" or ".join(options), []).append(f"the {axis_name(axis, len(gaps))}")
@@ -144,11 +142,11 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest values of kernel_size, dilation and stride, each of which closes the gaps between windows.
+    """Return the nearest kernel_size, dilation and stride for which a change of that argument alone leaves no gaps.
 
-    Windows read every position if the kernel is at least as large as the stride, and stride and dilation have no common
-    factor greater than 1: the offsets 0, d, 2 d, … of the kernel's elements then leave every possible remainder when
-    divided by the stride.
+    Windows read every position if the kernel is at least as large as the stride, and if stride and dilation have no
+    common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible
+    remainder when divided by the stride.
     """
     nearest: dict[str, int] = {}
     if gcd(stride, dilation) == 1:

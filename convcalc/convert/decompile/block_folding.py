@@ -1,11 +1,11 @@
 """Turns entries that occur more than once into blocks, starting with the block that saves the most lines.
 
-`Folder` replaces the occurrences by uses of the block. Values that may differ between uses become holes: placeholders
-that each use fills with its own value. Below, a stretch is a run of consecutive entries of one list that are not in a
-`sequence` entry of their own.
+`Folder` replaces each occurrence by a use of the block. If a value differs between the occurrences, the block contains
+a placeholder in its place, and each use supplies its own value.
 """
 
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 from convcalc.convert.decompile.items import (
@@ -13,9 +13,9 @@ from convcalc.convert.decompile.items import (
     EntryList,
     FoldedBlock,
     FoldedUse,
-    Hole,
     Item,
     LayerItem,
+    Placeholder,
     SequenceItem,
     Value,
     count_item_lines,
@@ -42,9 +42,9 @@ _FOLLOWERS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_respons
 
 
 class _Occurrence(NamedTuple):
-    """The place of entries that a block may replace: `body.items[start:stop]`.
+    """The entries `body.items[start:stop]`, which a use of a block may replace.
 
-    If `inside` is set, that is a single sequence, and the block holds the entries of the sequence.
+    If `inside` is set, they are a single sequence, and the block gets the entries of that sequence.
     """
 
     body: EntryList
@@ -54,7 +54,6 @@ class _Occurrence(NamedTuple):
 
     @property
     def items(self) -> list[Item]:
-        """The entries that a block would hold."""
         found = self.body.items[self.start : self.stop]
         if self.inside and isinstance(found[0], SequenceItem):
             return found[0].body.items
@@ -62,7 +61,7 @@ class _Occurrence(NamedTuple):
 
 
 class Folder:
-    """Finds blocks in a list and in the lists nested in it."""
+    """Replaces repeated entries of a spec, at any depth, by uses of blocks."""
 
     def __init__(self, top: EntryList, tensor_uses: TensorUses) -> None:
         self.top = top
@@ -70,24 +69,24 @@ class Folder:
         self.visits = 0
         self.inner_first = False
 
-    def fold(self, *, stretches: bool = False, inner_first: bool = False) -> None:
-        """Turn sequences into blocks until no block saves enough lines.
+    def fold(self, *, include_runs: bool = False, inner_first: bool = False) -> None:
+        """Turn repeated sequences into blocks until no further block saves enough lines.
 
-        If `stretches` is set, runs of entries outside sequences may become blocks as well. If `inner_first` is set,
-        a sequence that holds numbered copies, such as a ResNet stage, is left for later.
+        If `include_runs` is set, repeated runs of entries outside sequences become blocks as well. If `inner_first` is
+        set, sequences that contain numbered copies, such as the stages of a ResNet, are not turned into blocks.
         """
         self.inner_first = inner_first
         for _ in range(_MAX_BLOCKS):
             if self.visits > _MAX_VISITS:
                 return
-            candidates = self.find_candidates(stretches)
+            candidates = self.find_candidates(include_runs)
             saved, places = max(map(self.count_saving, candidates), key=lambda found: found[0], default=(0.0, []))
             if saved < _MIN_SAVED_LINES:
                 return
-            _make_block(places)
+            _replace_with_block(places)
 
-    def find_candidates(self, stretches: bool) -> list[list[_Occurrence]]:
-        """Return groups of occurrences, the largest estimated saving first. One block could replace each group."""
+    def find_candidates(self, include_runs: bool) -> list[list[_Occurrence]]:
+        """Return groups of equal entries that one block could replace, the largest estimated saving first."""
         tokens = ItemTokens()
         found: dict[object, list[_Occurrence]] = {}
         for body in find_lists(self.top):
@@ -95,19 +94,22 @@ class Folder:
                 if (
                     isinstance(item, SequenceItem)
                     and self.is_closed(item)
-                    and not (self.inner_first and _holds_copies(item))
+                    and not (self.inner_first and _contains_numbered_copies(item))
                 ):
                     found.setdefault(tokens.list_number(item.body), []).append(
                         _Occurrence(body, place, place + 1, True)
                     )
-            if stretches:
-                self.add_stretches(body, tokens, found)
+            if include_runs:
+                self.add_runs(body, tokens, found)
             self.visits += len(body.items)
         many = [places for key, places in found.items() if len(places) > 1 and not _is_periodic(key)]
-        return sorted(many, key=_estimate_saving, reverse=True)[:_MAX_EXACT_COUNTS]
+        return sorted(many, key=_estimate_saved_lines, reverse=True)[:_MAX_EXACT_COUNTS]
 
-    def add_stretches(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
-        """Add to `found` the stretches of a list that have one input and whose last entry alone is read elsewhere."""
+    def add_runs(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
+        """Add to `found` the runs of consecutive entries in a list that a block could replace.
+
+        Such a run has one input, and entries outside it read only the output of its last entry.
+        """
         kinds = tokens.number_entries(body)
         free = [is_movable(item, self.tensor_uses) for item in body.items]
         for start in range(len(body.items)):
@@ -121,20 +123,23 @@ class Folder:
                 key += (number,)
                 last = body.items[stop - 1]
                 whole = len(key) > 1 or isinstance(last, BranchesItem)
-                if whole and read_until <= last.output and not _splits_equal_uses(body, start, stop):
+                if whole and read_until <= last.output and not _separates_equal_uses(body, start, stop):
                     places = found.setdefault(key, [])
                     if not places or places[-1].body is not body or places[-1].stop <= start:
                         places.append(_Occurrence(body, start, stop))
                 read_until = max(read_until, self.tensor_uses.last_reader[last.output])
 
     def is_closed(self, scope: SequenceItem) -> bool:
-        """Whether a sequence has several entries, one input and one output, and no pinned entry (see TensorUses)."""
+        """Whether a block could replace a sequence.
+
+        The sequence needs several entries, one input, one output, and no entry in `TensorUses.pinned`.
+        """
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether entries read only `known` tensors and each other, and only the output `last` is read elsewhere.
+        """Whether entries read only `known` tensors and each other, and later entries read only the output `last`.
 
-        False also if an entry is pinned, see TensorUses.
+        False also if an entry is in `TensorUses.pinned`.
         """
         known = set(known)
         for item in items:
@@ -148,9 +153,10 @@ class Folder:
         return True
 
     def count_saving(self, places: list[_Occurrence]) -> tuple[float, list[_Occurrence]]:
-        """Return the number of lines saved if a block replaces these occurrences, and the occurrences.
+        """Return the number of spec lines saved if one block replaces these occurrences, and the occurrences.
 
-        The number is reduced by the penalty for cuts, and is 0 if the block would have too many parameters.
+        The number is 0 if the block would need too many parameters. It is slightly reduced if the block would separate
+        a layer from its norm or activation.
         """
         uses = [tuple(iterate_values(place.items)) for place in places]
         columns = {tuple(map(with_type, column)) for column in zip(*uses, strict=True)}
@@ -158,11 +164,14 @@ class Folder:
             return 0.0, places
         entries = _count_use_lines(places, uses)
         head = 2 if entries == 1 else _BLOCK_OVERHEAD
-        lines = sum(count_lines(place.items) + _count_own_lines(place) for place in places)
+        lines = sum(count_lines(place.items) + _count_wrapper_lines(place) for place in places)
         return lines - entries - count_lines(places[0].items) - head - self.penalise_cuts(places[0]), places
 
     def penalise_cuts(self, place: _Occurrence) -> float:
-        """Return a penalty, in lines, below 1, for a block that begins or ends between entries that belong together."""
+        """Return how many lines to subtract for a block that separates a layer from its norm or activation.
+
+        The result is 0.4 for each end of the block that does so.
+        """
         before = place.body.items[place.start - 1] if place.start else None
         after = place.body.items[place.stop] if place.stop < len(place.body.items) else None
         cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.tensor_uses)
@@ -171,44 +180,36 @@ class Folder:
         )
 
 
-def _holds_copies(scope: SequenceItem) -> bool:
-    """Whether a sequence holds an unnamed sequence, or nothing but unnamed uses of blocks.
+def _contains_numbered_copies(scope: SequenceItem) -> bool:
+    """Whether a sequence contains an unnamed sequence, or only unnamed sequences and unnamed uses of blocks.
 
-    Sequences are unnamed if their names in the source were numbers, as for the copies of a block.
+    Entries have no name if the imported model only numbers the corresponding modules (`layer1.0`, `layer1.1`).
     """
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
 
 
-def _count_own_lines(place: _Occurrence) -> int:
-    """Count the lines of a sequence besides those of its entries; 0 for an occurrence that is not a sequence."""
+def _count_wrapper_lines(place: _Occurrence) -> int:
     return count_item_lines(place.body.items[place.start]) - count_lines(place.items) if place.inside else 0
 
 
-def _estimate_saving(places: list[_Occurrence]) -> int:
-    """Return a rough lower estimate of the number of lines that a block for these occurrences saves."""
+def _estimate_saved_lines(places: list[_Occurrence]) -> int:
     return (len(places) - 1) * (count_lines(places[0].items) - 1) - _BLOCK_OVERHEAD
 
 
-def _belongs_to_previous(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
-    """Whether the entry `other` belongs to the entry `one` before it.
-
-    It does if it alone reads that entry and is a norm or a layer without arguments, such as an activation.
-    """
+def _belongs_to_previous(previous: Item, item: Item, tensor_uses: TensorUses) -> bool:
+    """Whether an entry is a norm or a layer without arguments, and the only reader of the previous entry's output."""
     if (
-        not isinstance(other, LayerItem)
-        or other.reads != (one.output,)
-        or tensor_uses.last_reader[one.output] > other.output
+        not isinstance(item, LayerItem)
+        or item.reads != (previous.output,)
+        or tensor_uses.last_reader[previous.output] > item.output
     ):
         return False
-    return other.kind in _FOLLOWERS or not other.names
+    return item.kind in _FOLLOWERS or not item.names
 
 
 def _count_use_lines(places: list[_Occurrence], uses: list[tuple[Value, ...]]) -> int:
-    """Count the lines of the uses of a block once consecutive uses have been merged into repeats.
-
-    `uses` has the values of each occurrence.
-    """
+    """Count the lines of all uses of a block. Consecutive uses that fit one entry with `repeat` count as one line."""
     total, row = 0, [0]
     for number in range(1, len(places) + 1):
         if number < len(places) and _is_adjacent(places[number - 1], places[number]):
@@ -223,8 +224,8 @@ def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
     return one.body is other.body and one.stop == other.start
 
 
-def _splits_equal_uses(body: EntryList, start: int, stop: int) -> bool:
-    """Whether a stretch begins or ends between two equal uses of a block, which should become one repeat instead."""
+def _separates_equal_uses(body: EntryList, start: int, stop: int) -> bool:
+    """Whether a run begins or ends between two equal uses of a block, which should become one `repeat` entry."""
     pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
     return any(
         isinstance(one, FoldedUse)
@@ -236,25 +237,25 @@ def _splits_equal_uses(body: EntryList, start: int, stop: int) -> bool:
 
 
 def _is_periodic(key: object) -> bool:
-    """Whether a stretch repeats a shorter one. `key` is a tuple of the numbers of its entries, see ItemTokens."""
+    """Whether a key is a tuple that repeats a shorter tuple, such as (1, 2, 1, 2)."""
     if not isinstance(key, tuple):
         return False
     size = len(key)
     return any(size % period == 0 and key == key[:period] * (size // period) for period in range(1, size // 2 + 1))
 
 
-def _make_block(places: list[_Occurrence]) -> FoldedBlock:
+def _replace_with_block(places: list[_Occurrence]) -> FoldedBlock:
     """Make a block of the first occurrence, and replace all occurrences by uses of it."""
     first = places[0]
     source = first.items[0].reads[0]
-    holes = iter(range(10**9))
-    varies: list[bool] = []  # for each value, whether it became a hole
+    numbers = count()
+    varies: list[bool] = []  # for each value, whether a placeholder replaced it
 
-    def hole(value: Value) -> Value:
+    def replace_varying(value: Value) -> Value:
         varies.append(may_differ(value))
-        return Hole(next(holes)) if varies[-1] else value
+        return Placeholder(next(numbers)) if varies[-1] else value
 
-    entries = [_drop_optional_names(item) for item in replace_values(first.items, hole)]
+    entries = [_drop_optional_names(item) for item in replace_values(first.items, replace_varying)]
     block = FoldedBlock(EntryList(source, entries), sum(varies))
     for place in reversed(places):
         replaced_item = place.body.items[place.start]
@@ -268,14 +269,14 @@ def _make_block(places: list[_Occurrence]) -> FoldedBlock:
 
 
 def _drop_optional_names(item: Item) -> Item:
-    """Return an entry without its name if folding may drop it. Nested entries are treated likewise, in place."""
+    """Return an entry without its name if the name is optional (`soft`). Nested entries are changed in place."""
     for inner in inner_lists(item):
         inner.items = [_drop_optional_names(entry) for entry in inner.items]
     return item._replace(name=None) if item.soft else item
 
 
 def iterate_uses(top: EntryList) -> Iterator[FoldedUse]:
-    """Yield all uses of blocks in a list, in the lists nested in it and in the blocks themselves."""
+    """Yield all uses of blocks in a list, in the lists nested in it, and in the blocks themselves."""
     for body in find_lists(top):
         for item in body.items:
             if isinstance(item, FoldedUse):

@@ -1,4 +1,4 @@
-"""Names blocks: after the common prefix of their uses (`layer`), or else after their contents (`conv_bn_relu`)."""
+"""Names each block after the common prefix of its uses (`layer`), or else after its contents (`conv_bn_relu`)."""
 
 import re
 from itertools import takewhile
@@ -23,15 +23,15 @@ _SHORT_WORDS = {
     "depthwise_conv": "depthwise",
     "global_avgpool": "avgpool",
 }
-_MAX_NAME_LENGTH = 20  # characters of a name joined from the words for all entries
+_MAX_NAME_LENGTH = 20  # characters of a name that lists all entries
 _MIN_NAME_LENGTH = 3
 
 
 def name_blocks(top: EntryList) -> None:
-    """Give each block a unique name. Inner blocks are named first: the name of an outer block may contain theirs."""
+    """Give each block a unique name. Inner blocks come first, because the name of an outer block may contain theirs."""
     taken: set[str] = set()
     for block in reversed(find_blocks(top)):
-        word = _find_common_prefix(top, block) or _describe_block(block)
+        word = _find_common_name_prefix(top, block) or _name_after_contents(block)
         number, name = 1, word
         while name in taken or name in RESERVED_BLOCKS or name in RESERVED_NAMES:
             number += 1
@@ -40,10 +40,10 @@ def name_blocks(top: EntryList) -> None:
         block.name = name
 
 
-def _find_common_prefix(top: EntryList, block: FoldedBlock) -> str:
+def _find_common_name_prefix(top: EntryList, block: FoldedBlock) -> str:
     """Return the common prefix of the names of a block's uses, without a number at its end.
 
-    Empty if it is too short or not a legal name, or if a use has no name or repeats.
+    Empty if the prefix is too short or not a valid name, or if a use has no name or is repeated.
     """
     uses = [use for use in iterate_uses(top) if use.block is block]
     if any(use.name is None or use.repeat is not None for use in uses):
@@ -54,8 +54,8 @@ def _find_common_prefix(top: EntryList, block: FoldedBlock) -> str:
     return word if len(word) >= _MIN_NAME_LENGTH and PARAMETER_NAME.fullmatch(word) else ""
 
 
-def _describe_block(block: FoldedBlock) -> str:
-    """Name a block after its contents: a known design such as `bottleneck`, or the kinds of its layers."""
+def _name_after_contents(block: FoldedBlock) -> str:
+    """Return the name of a known design, such as `bottleneck`, or else the joined names of the layer kinds."""
     items = block.body.items
     branches = next((item for item in items if isinstance(item, BranchesItem)), None)
     if branches is not None:
@@ -66,13 +66,13 @@ def _describe_block(block: FoldedBlock) -> str:
     words = "_".join(_describe_item(item) for item in items)
     if len(words) <= _MAX_NAME_LENGTH:
         return words
-    return "depthwise_block" if "depthwise_conv" in _collect_kinds(items) else "conv_block"
+    return "depthwise_block" if "depthwise_conv" in _collect_layer_kinds(items) else "conv_block"
 
 
-def _collect_kinds(items: list[Item]) -> set[str]:
-    """Return the kinds of all layers among the entries, including those inside the blocks they use."""
+def _collect_layer_kinds(items: list[Item]) -> set[str]:
+    """Return the kinds of all layers, including those in used blocks but not those in branches or sequences."""
     leaves = {item.kind for item in items if isinstance(item, LayerItem)}
-    return leaves.union(*(_collect_kinds(item.block.body.items) for item in items if isinstance(item, FoldedUse)))
+    return leaves.union(*(_collect_layer_kinds(item.block.body.items) for item in items if isinstance(item, FoldedUse)))
 
 
 def _describe_item(item: Item) -> str:
@@ -90,14 +90,14 @@ def _describe_branches(item: BranchesItem) -> str:
 
 
 def _describe_merge(kind: str, convolutions: int) -> str:
-    """Return a name for a block whose input bypasses its layers and is merged with their output by `kind`."""
+    """Return a name for a block with a shortcut; a layer of this kind merges the block's input with its output."""
     if kind == "add":
         return "bottleneck" if convolutions > 2 else "residual"
     return "dense_layer" if kind == "concat" else "squeeze_excite"
 
 
 def _count_convolutions(items: list[Item]) -> int:
-    """Count the convolutions among the entries, including those in blocks they use but not in branches or sequences."""
+    """Count the convolutions, including those in used blocks but not those in branches or sequences."""
     total = 0
     for item in items:
         if isinstance(item, LayerItem):

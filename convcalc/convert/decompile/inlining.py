@@ -1,4 +1,4 @@
-"""Removes unnecessary structure: blocks that are used only once, and branches that a single merge can replace."""
+"""Simplifies a spec: inlines blocks that are used only once, and writes residual branches as a single merge layer."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -18,31 +18,30 @@ from convcalc.convert.decompile.items import (
     inner_lists,
     replace_values,
 )
-from convcalc.convert.decompile.parameters import HoleFiller
+from convcalc.convert.decompile.parameters import PlaceholderFiller
 
 _FIRST_NEW_TENSOR = 10**9  # above the tensor numbers of any network
 
 
 def inline_single_uses(top: EntryList) -> None:
-    """Replace each use of a block that is used only once by the entries of the block.
+    """Replace the use of each block that is used only once by the entries of the block.
 
-    They are put into a sequence if the use repeats or has a name.
+    If the use repeats or has a name, the entries are put into a sequence with the same repeat and name.
     """
-    fresh = count(_FIRST_NEW_TENSOR)
+    new_tensors = count(_FIRST_NEW_TENSOR)
     for block in reversed(find_blocks(top)):  # inner blocks first, so that all repeats inside a block are known
         uses = [use for use in iterate_uses(top) if use.block is block]
         if len(uses) == 1 and _may_be_inlined(block, uses[0]):
             for body in find_lists(top):
-                body.items = [entry for item in body.items for entry in _inline_use(item, block, fresh)]
+                body.items = [entry for item in body.items for entry in _inline_use(item, block, new_tensors)]
 
 
 def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
-    """Whether the values of a use may be written directly into the block's entries.
+    """Whether the use of a block may be replaced by the entries of the block.
 
-    Values that differ for the first copy are written with `index`, which is ambiguous
-    inside nested repeats.
+    Values that differ for the first copy are written with `index`, which is ambiguous inside nested repeats.
     """
-    inside = list(_iterate_entries(block.body))
+    inside = list(_iterate_all_entries(block.body))
     if use.when is not None or any(item.when is not None for item in inside):
         return False
     if all(isinstance(item, LayerItem | BranchesItem) or item.repeat is None for item in inside):
@@ -51,25 +50,24 @@ def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
     return not any(isinstance(value, FirstElse) for user in users for value in user.values)
 
 
-def _iterate_entries(body: EntryList) -> Iterator[Item]:
-    """Yield the entries of a list and of the lists nested in it."""
+def _iterate_all_entries(body: EntryList) -> Iterator[Item]:
     for item in body.items:
         yield item
         for inner in inner_lists(item):
-            yield from _iterate_entries(inner)
+            yield from _iterate_all_entries(inner)
 
 
-def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[Item]:
-    """Return the entries that replace `item`: those of `block` if it is a use of that block, else the item itself.
+def _inline_use(item: Item, block: FoldedBlock, new_tensors: Iterator[int]) -> list[Item]:
+    """Return the entries of `block` if the item is a use of it, else the item itself.
 
-    `fresh` yields unused tensor numbers.
+    `new_tensors` yields unused tensor numbers.
     """
     if not isinstance(item, FoldedUse) or item.block is not block:
         return [item]
     tensors = {block.body.source: item.reads[0], block.body.items[-1].output: item.output}
     alone = item.name is None and item.repeat is None
-    filled = replace_values(block.body.items, HoleFiller(dict(enumerate(item.values))))
-    renumbered = [_renumber_tensors(entry, tensors, fresh) for entry in filled]
+    filled = replace_values(block.body.items, PlaceholderFiller(dict(enumerate(item.values))))
+    renumbered = [_renumber_tensors(entry, tensors, new_tensors) for entry in filled]
     if alone:
         return renumbered
     return [
@@ -77,21 +75,21 @@ def _inline_use(item: Item, block: FoldedBlock, fresh: Iterator[int]) -> list[It
     ]
 
 
-def _renumber_tensors(item: Item, tensors: dict[int | None, int], fresh: Iterator[int]) -> Item:
-    """Return an entry with its tensors renumbered by the mapping `tensors`.
+def _renumber_tensors(item: Item, tensors: dict[int | None, int], new_tensors: Iterator[int]) -> Item:
+    """Return an entry with its tensor numbers replaced as in `tensors`.
 
-    Outputs that are not in the mapping are added to it with a number from `fresh`.
+    An output that is missing from `tensors` is added with a number from `new_tensors`.
     """
     reads = tuple(tensors[tensor] for tensor in item.reads)
     bodies = [
         EntryList(
             None if inner.source is None else tensors[inner.source],
-            [_renumber_tensors(entry, tensors, fresh) for entry in inner.items],
+            [_renumber_tensors(entry, tensors, new_tensors) for entry in inner.items],
         )
         for inner in inner_lists(item)
     ]
     if item.output not in tensors:
-        tensors[item.output] = next(fresh)
+        tensors[item.output] = next(new_tensors)
     output = tensors[item.output]
     if isinstance(item, BranchesItem):
         return item._replace(reads=reads, output=output, bodies=tuple(bodies))
@@ -101,7 +99,7 @@ def _renumber_tensors(item: Item, tensors: dict[int | None, int], fresh: Iterato
 
 
 def unroll_residuals(top: EntryList) -> None:
-    """Replace residual branches at the start of a list by their layers and a merge with the list's input.
+    """Write residual branches at the start of a list as plain layers, followed by a merge with the list's input.
 
     The merge is written `add: {from: [previous, input]}`.
     """
@@ -115,7 +113,7 @@ def unroll_residuals(top: EntryList) -> None:
 
 
 def _is_residual(item: Item, source: int | None) -> bool:
-    """Whether an entry merges `source`, the input of its list, with the output of a single non-empty branch."""
+    """Whether an entry merges `source`, the input of its list, with the output of exactly one branch."""
     if not isinstance(item, BranchesItem) or item.reads != (source,) or item.when is not None:
         return False
     filled = [body for body in item.bodies if body.items]

@@ -1,18 +1,18 @@
-"""Defines the form in which a spec is built before it becomes text: lists of entries, connected by tensor numbers.
+"""Defines the form of a spec before it becomes text: nested lists of entries, connected by tensor numbers.
 
-Lists are changed in place while they are folded; the entries themselves are immutable. Tensors are numbered as in a
-network: first the inputs, then the output of each layer.
+The lists are changed in place; the entries are immutable. Tensors are numbered as in a `Network`: first the inputs,
+then the output of each layer.
 """
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-Value = Any  # an argument as written in a spec, or one of the placeholders below: Hole, ParameterValue, Half, …
+Value = Any  # an argument as written in a spec, or one of the classes below: Placeholder, ParameterValue, Half, …
 
 
-class Hole(NamedTuple):
-    """A placeholder in a block for a value that each use of the block supplies."""
+class Placeholder(NamedTuple):
+    """An unknown value in a block, which each use of the block supplies."""
 
     number: int
 
@@ -39,14 +39,14 @@ class Reference(NamedTuple):
 
 
 class FirstElse(NamedTuple):
-    """In a repeated entry: the value for the first copy, and the value for all other copies."""
+    """An argument of a repeated entry that has one value in the first copy and another in all other copies."""
 
     first: Value
     rest: Value
 
 
 class EntryList:
-    """A list of entries. `source` is the tensor that the first entry reads by default, None if it has no default."""
+    """A list of spec entries. The first entry reads the tensor `source` by default (None: no default input)."""
 
     def __init__(self, source: int | None, items: "list[Item]") -> None:
         self.source = source
@@ -56,8 +56,8 @@ class EntryList:
 class LayerItem(NamedTuple):
     """A layer. `names` and `values` are its arguments; `reads` and `output` are tensor numbers.
 
-    `share` is the output of the layer whose weights it uses, None for its own; `when` is the condition under which it
-    exists, None for always.
+    `share` is the output of the layer whose weights it uses (None: it has its own weights). `when` is the condition
+    under which the layer exists (None: always).
     """
 
     kind: str
@@ -73,7 +73,7 @@ class LayerItem(NamedTuple):
 
 
 class BranchesItem(NamedTuple):
-    """Parallel lists that read the same tensor and whose outputs are merged by a layer of kind `merge`."""
+    """Parallel lists that read the same tensor. A layer of kind `merge` merges their outputs."""
 
     bodies: tuple[EntryList, ...]
     merge: str
@@ -85,7 +85,7 @@ class BranchesItem(NamedTuple):
 
 
 class SequenceItem(NamedTuple):
-    """A `sequence`: a list with its own scope, run `repeat` times in a row."""
+    """A `sequence`: a nested list of entries that runs `repeat` times in a row."""
 
     body: EntryList
     reads: tuple[int, ...]
@@ -97,7 +97,7 @@ class SequenceItem(NamedTuple):
 
 
 class FoldedUse(NamedTuple):
-    """A use of a block. `values` has one value per hole of the block, or per parameter once parameters are chosen."""
+    """A use of a block. `values` has one value per placeholder, or one per parameter after `parametrise_blocks`."""
 
     block: "FoldedBlock"
     values: tuple[Value, ...]
@@ -113,27 +113,27 @@ Item = LayerItem | BranchesItem | SequenceItem | FoldedUse
 
 
 class FoldedBlock:
-    """A block with its entries and number of holes. Its name, parameters and their defaults are chosen later."""
+    """A block with its entries and its number of placeholders. Its name and parameters are chosen later."""
 
-    def __init__(self, body: EntryList, holes: int) -> None:
+    def __init__(self, body: EntryList, placeholder_count: int) -> None:
         self.body = body
-        self.holes = holes
+        self.placeholder_count = placeholder_count
         self.name = ""
         self.parameters: dict[str, Value] = {}  # defaults by name; NO_DEFAULT if a use must give a value
 
 
-NO_DEFAULT = Hole(-1)
+NO_DEFAULT = Placeholder(-1)
 
 
 def inner_lists(item: Item) -> tuple[EntryList, ...]:
-    """Return the lists nested in branches or a sequence. Empty for a layer or a use of a block."""
+    """Return the lists nested directly in branches or in a sequence; empty for a layer or a use of a block."""
     if isinstance(item, BranchesItem):
         return item.bodies
     return (item.body,) if isinstance(item, SequenceItem) else ()
 
 
 def find_lists(body: EntryList) -> list[EntryList]:
-    """Return a list, the lists nested in it, and the lists of the blocks that any of them use, outer lists first."""
+    """Return a list, all lists nested in it, and the lists of all blocks that they use, outer lists first."""
     found, waiting, seen = [], [body], set[int]()
     while waiting:
         outer = waiting.pop()
@@ -155,26 +155,26 @@ def find_blocks(body: EntryList) -> list[FoldedBlock]:
         if id(block) in done:
             return
         done.add(id(block))
-        for inner in _iterate_blocks(block.body):
+        for inner in _iterate_direct_blocks(block.body):
             visit(inner)
         order.append(block)
 
-    for block in _iterate_blocks(body):
+    for block in _iterate_direct_blocks(body):
         visit(block)
     return order[::-1]
 
 
-def _iterate_blocks(body: EntryList) -> Iterator[FoldedBlock]:
-    """Yield the blocks used directly in a list or in the lists nested in it, not those used inside blocks."""
+def _iterate_direct_blocks(body: EntryList) -> Iterator[FoldedBlock]:
+    """Yield the blocks used in a list and in its nested lists, but not those used only inside other blocks."""
     for item in body.items:
         if isinstance(item, FoldedUse):
             yield item.block
         for inner in inner_lists(item):
-            yield from _iterate_blocks(inner)
+            yield from _iterate_direct_blocks(inner)
 
 
 def iterate_values(items: list[Item]) -> Iterator[Value]:
-    """Yield the values and conditions of entries and of those nested in them. A FirstElse yields both its values."""
+    """Yield the argument values and conditions of all entries and nested entries. A FirstElse yields two values."""
     for item in items:
         if isinstance(item, LayerItem | FoldedUse):
             for value in item.values:
@@ -186,7 +186,7 @@ def iterate_values(items: list[Item]) -> Iterator[Value]:
 
 
 def replace_values(items: list[Item], change: Callable[[Value], Value]) -> list[Item]:
-    """Return copies of the entries with each value replaced; `change` is called in the order of `iterate_values`."""
+    """Return copies of the entries with each value replaced by `change(value)`, in the order of `iterate_values`."""
     return [_replace_item_values(item, change) for item in items]
 
 
@@ -211,18 +211,17 @@ def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
 
 
 def with_type(value: Value) -> tuple[type, Value]:
-    """Return the pair of type and value, so that `1` and `True` compare as different."""
+    """Return the type and the value as a pair, so that `1` and `True` compare as different."""
     return value.__class__, value
 
 
 def count_lines(items: list[Item]) -> int:
-    """Count the lines of entries in a spec; consecutive uses of a block with equal values count as one."""
-    repeated = sum(_is_repeated(one, other) for one, other in pairwise(items))
+    """Count the lines that entries take in a spec. Consecutive equal uses of a block count as one line."""
+    repeated = sum(_repeats_use(one, other) for one, other in pairwise(items))
     return sum(map(count_item_lines, items)) - repeated
 
 
-def _is_repeated(one: Item, other: Item) -> bool:
-    """Whether two entries use the same block with the same values, and the second reads the output of the first."""
+def _repeats_use(one: Item, other: Item) -> bool:
     both = (
         isinstance(one, FoldedUse)
         and isinstance(other, FoldedUse)
@@ -233,7 +232,7 @@ def _is_repeated(one: Item, other: Item) -> bool:
 
 
 def count_item_lines(item: Item) -> int:
-    """Count the lines of one entry in a spec, including the entries nested in it."""
+    """Count the lines that one entry takes in a spec, including its nested entries."""
     inner = sum(max(count_lines(body.items), 1) for body in inner_lists(item))
     if isinstance(item, BranchesItem):
         return 2 + inner + (item.when is not None)
@@ -243,7 +242,7 @@ def count_item_lines(item: Item) -> int:
 
 
 def iterate_outputs(item: Item) -> Iterator[int]:
-    """Yield the output tensors of an entry and of the entries nested in it, but not of those inside blocks."""
+    """Yield the output tensors of an entry and of its nested entries. Entries inside blocks are left out."""
     yield item.output
     for inner in inner_lists(item):
         for entry in inner.items:

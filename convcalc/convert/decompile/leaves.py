@@ -32,13 +32,13 @@ _GENERATED_WORDS = frozenset({*_OPERATOR_WORDS.split(), *map(normalise_word, KIN
 
 
 def make_layer_items(graph: Graph, network: Network) -> list[tuple[tuple[str, ...], LayerItem]]:
-    """Return each layer of a network as an entry, together with the scopes in its name (`("stage1", "0")`)."""
+    """Return each layer of a network as a spec entry, together with the scopes in its name: `("stage1", "0")`."""
     first = len(network.inputs)
     names = legal_names([*graph.inputs, *(step.name for step in graph.steps)])
     numbers = {name: number for number, name in enumerate(names.values())}
     found = []
     for number, (step, node) in enumerate(zip(graph.steps, network.nodes, strict=True), first):
-        scopes, name = _split_name(step.name) if step.named else ((), None)
+        scopes, name = _split_layer_name(step.name) if step.named else ((), None)
         found.append((scopes, _make_layer_item(node, number, name, first, numbers)))
     return found
 
@@ -64,35 +64,35 @@ def _make_layer_item(node: Node, number: int, name: str | None, first: int, numb
 
 
 def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]]:
-    """Return the names and the shortest values of a layer's arguments, without those that the layer would infer.
+    """Return the names and values of a layer's arguments, without those that the layer would infer.
 
-    Arguments with a fixed default are included.
+    Arguments that equal a fixed default are kept.
     """
     given = {name: value for name, value in layer.given.items() if value is not None}
     if isinstance(layer, Window) and layer.is_causal and any(map(any, layer.padding)):
         given["padding"] = "causal"
-    kept = {name: value for name, value in given.items() if not _is_redundant(type(layer), layer.inputs, given, name)}
+    kept = {name: value for name, value in given.items() if not _is_inferred(type(layer), layer.inputs, given, name)}
     return tuple(kept), tuple(_shorten_value(layer.keys[name], value) for name, value in kept.items())
 
 
-def _is_redundant(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any], name: str) -> bool:
-    """Whether a layer would infer the value of its argument `name`, such as `in_channels`, if it were omitted."""
+def _is_inferred(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any], name: str) -> bool:
+    """Whether the layer would infer the same value, such as `in_channels`, if the argument `name` were omitted."""
     key = kind.keys[name]
     if key.required or key.default is not None:
         return False
     try:
-        return _resolve_arguments(kind, inputs, given) == _resolve_arguments(kind, inputs, {**given, name: None})
+        return _infer_arguments(kind, inputs, given) == _infer_arguments(kind, inputs, {**given, name: None})
     except Flaw:
         return False
 
 
-def _resolve_arguments(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any]) -> dict[str, Any]:
+def _infer_arguments(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[str, Any]) -> dict[str, Any]:
     """Return all arguments of a layer, including those that it infers. Raises Flaw."""
     return kind(inputs, {**dict.fromkeys(kind.keys), **given}).arguments()
 
 
 def _shorten_value(key: Key[Any], value: Any) -> Value:
-    """Return the shortest form of a normalised argument: one integer if it is the same for all axes, else a tuple."""
+    """Return a single integer for equal values, such as 3 for ((3, 3), (3, 3)), else the value as a short tuple."""
     if value.__class__ is not tuple or isinstance(key, IntegerList):
         return value
     items = [item[0] if item.__class__ is tuple and item[0] == item[1] else item for item in value]
@@ -102,31 +102,33 @@ def _shorten_value(key: Key[Any], value: Any) -> Value:
 
 @lru_cache(maxsize=1_000)
 def find_default(kind: str, name: str) -> Value:
-    """Return the default of an argument in its shortest form, None if it has no default."""
+    """Return the default of an argument in its shortest form; None if it has no default."""
     key = KINDS[kind].keys[name]
     return None if key.default is None else _shorten_value(key, key.default_for(None))
 
 
-def _split_name(name: str) -> tuple[tuple[str, ...], str | None]:
-    """Split the dotted name of a step into its scopes and its last part, None if that is not informative.
+def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the scopes and the last part of a dotted name.
 
-    Scopes that are numbers are kept: they number copies or unnamed modules.
+    The last part is None if it is a number or an exporter generated it. Scopes that are numbers are kept, because they
+    number copies or unnamed modules.
     """
     *scopes, last = name.split(".", _MAX_SCOPES)
-    return tuple(part if part.isdigit() else _make_legal(part) or "scope" for part in scopes), _make_legal(last)
+    legal = tuple(part if part.isdigit() else _make_legal_name(part) or "scope" for part in scopes)
+    return legal, _make_legal_name(last)
 
 
-def _make_legal(part: str) -> str | None:
-    """Convert one part of a dotted name to a name that a spec allows; None if it is a number or was generated."""
+def _make_legal_name(part: str) -> str | None:
+    """Return part of a layer name as a name that is valid in a spec; None if it is a number or was generated."""
     word = re.sub(r"[^A-Za-z0-9_-]+", "_", part[:MAX_PART_LENGTH]).strip("_-")
-    if not word or word.isdigit() or _is_generated(word):
+    if not word or word.isdigit() or _is_generated_name(word):
         return None
     if not word[0].isalpha():
         word = f"layer_{word}"
     return f"{word}_" if word in RESERVED_NAMES else word
 
 
-def _is_generated(word: str) -> bool:
-    """Whether a name is just an operator and a number: `Conv_0`, `node_conv2d_12`, `max_pooling2d_3`."""
+def _is_generated_name(word: str) -> bool:
+    """Whether a name is only an operator and a number, such as `Conv_0`, `node_conv2d_12` or `max_pooling2d_3`."""
     match = re.fullmatch(r"(node_)?(.+?)((?:_?[123]d)?(?:_[0-9]+)?)", word, re.IGNORECASE)
     return match is not None and bool(match[1] or match[3]) and normalise_word(match[2]) in _GENERATED_WORDS

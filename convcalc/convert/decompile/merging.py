@@ -1,7 +1,7 @@
-"""Merges two blocks if one of them is the other with some entries missing.
+"""Merges two blocks if the smaller one equals the larger one with some entries missing.
 
-The larger block replaces the smaller one and gets a parameter that decides whether the missing entries exist, such as
-`downsample` of a residual block. A hole is a placeholder in a block for a value that each use of the block supplies.
+The larger block replaces the smaller one. It gets a parameter, such as `downsample` in a residual block, that decides
+whether the missing entries exist.
 """
 
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from convcalc.convert.decompile.items import (
     FirstElse,
     FoldedBlock,
     FoldedUse,
-    Hole,
     Item,
     LayerItem,
+    Placeholder,
     SequenceItem,
     Value,
     count_lines,
@@ -29,23 +29,23 @@ _MAX_COMPARED = 24  # blocks
 
 
 class _Alignment(NamedTuple):
-    """How a smaller block corresponds to a larger one: the common holes, and the entries that it lacks."""
+    """How a smaller block corresponds to a larger one: pairs of placeholders, and the entries that it lacks."""
 
-    holes: dict[int, int]  # number of a hole in the larger block → number of the same hole in the smaller block
-    lacking: list[int]  # the entries missing from the smaller block, by their output tensors in the larger one
+    placeholders: dict[int, int]  # number in the larger block → number in the smaller one
+    missing: list[int]  # output tensors of the entries that only the larger block has
 
 
 class _NotMergeable(Exception):
-    """Raised if the smaller block is not the larger block with some entries missing."""
+    """The smaller block is not the larger block with some entries missing."""
 
 
 def merge_blocks(top: EntryList) -> None:
-    """Merge pairs of blocks until no block is another one with some entries missing."""
-    while _merge_pair(top):
+    """Merge blocks in pairs until no block equals another one with some entries missing."""
+    while _merge_first_pair(top):
         pass
 
 
-def _merge_pair(top: EntryList) -> bool:
+def _merge_first_pair(top: EntryList) -> bool:
     """Merge the first pair of blocks that can be merged, large blocks first. Return whether there was one."""
     blocks = sorted(find_blocks(top)[:_MAX_COMPARED], key=lambda block: -count_lines(block.body.items))
     for place, larger in enumerate(blocks):
@@ -56,14 +56,13 @@ def _merge_pair(top: EntryList) -> bool:
                 found = _align_blocks(larger, smaller)
             except _NotMergeable:
                 continue
-            if found.lacking:
-                _replace_smaller(top, larger, smaller, found)
+            if found.missing:
+                _replace_smaller_block(top, larger, smaller, found)
                 return True
     return False
 
 
 def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
-    """Whether a block uses another, directly or indirectly."""
     return any(inner is other for inner in find_blocks(block.body))
 
 
@@ -71,52 +70,52 @@ def _uses_block(block: FoldedBlock, other: FoldedBlock) -> bool:
 
 
 def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
-    """Return how the smaller block corresponds to the larger one.
+    """Return which placeholders of two blocks correspond, and which entries the smaller block lacks.
 
-    Raises _NotMergeable if it does not, lacks more than half of the lines, or lacks entries in more than one place.
+    Raises _NotMergeable if the smaller block is not the larger one with some entries missing, if more than half of the
+    lines are missing, or if the missing entries are not consecutive.
     """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)
-    if aligner.lacking_lines * 2 > count_lines(larger.body.items) or aligner.places > 1:
+    if aligner.missing_lines * 2 > count_lines(larger.body.items) or aligner.missing_groups > 1:
         raise _NotMergeable
-    return _Alignment(aligner.holes, aligner.lacking)
+    return _Alignment(aligner.placeholders, aligner.missing)
 
 
 class _Aligner:
-    """Compares the lists of two blocks entry by entry.
+    """Compares two blocks entry by entry, and records the entries that the smaller one lacks.
 
-    `tensors` maps each tensor of the larger block to the corresponding tensor of the smaller one; the other attributes
-    describe the entries missing from the smaller block.
+    `tensors` maps each tensor of the larger block to the corresponding tensor of the smaller one.
     """
 
     def __init__(self) -> None:
         self.tensors: dict[int | None, int | None] = {}
-        self.holes: dict[int, int] = {}
-        self.lacking: list[int] = []
-        self.lacking_lines = 0
-        self.places = 0  # number of groups of consecutive entries missing from the smaller block
+        self.placeholders: dict[int, int] = {}
+        self.missing: list[int] = []
+        self.missing_lines = 0
+        self.missing_groups = 0  # number of groups of consecutive entries missing from the smaller block
 
     def match_lists(self, larger: EntryList, smaller: EntryList) -> None:
-        """Match the entries of two lists. Raises _NotMergeable if an entry of the smaller list has no match."""
+        """Match the entries of two lists in order. Raises _NotMergeable if an entry of the smaller one has no match."""
         self.tensors[larger.source] = smaller.source
-        before, place, lacking = larger.source, 0, False
+        before, place, missing = larger.source, 0, False
         for item in larger.items:
-            if place < len(smaller.items) and self.is_like(item, smaller.items[place]):
-                self.match_items(item, smaller.items[place])
+            if place < len(smaller.items) and self.may_match(item, smaller.items[place]):
+                self.match_entries(item, smaller.items[place])
                 self.tensors[item.output] = smaller.items[place].output
-                place, lacking = place + 1, False
+                place, missing = place + 1, False
             else:
-                self.skip_item(item, before)
-                self.places += not lacking
-                lacking = True
+                self.record_missing(item, before)
+                self.missing_groups += not missing
+                missing = True
             before = item.output
         if place < len(smaller.items):
             raise _NotMergeable
         if smaller.items and self.tensors[before] != smaller.items[-1].output:
             raise _NotMergeable
 
-    def is_like(self, item: Item, other: Item) -> bool:
-        """Whether entries of the larger and the smaller block may match. Values and nested entries are ignored."""
+    def may_match(self, item: Item, other: Item) -> bool:
+        """Whether two entries have the same kind, name and inputs. Values and nested entries are not compared."""
         if type(item) is not type(other) or item.name != other.name or item.when is not None or other.when is not None:
             return False
         if [self.tensors.get(tensor, -1) for tensor in item.reads] != list(other.reads):
@@ -129,8 +128,8 @@ class _Aligner:
             return item.merge == other.merge and len(item.bodies) == len(other.bodies)
         return isinstance(item, SequenceItem) and isinstance(other, SequenceItem) and item.repeat == other.repeat
 
-    def match_items(self, item: Item, other: Item) -> None:
-        """Match the values and the nested lists of two corresponding entries. Raises _NotMergeable if they differ."""
+    def match_entries(self, item: Item, other: Item) -> None:
+        """Compare the argument values and nested lists of two entries. Raises _NotMergeable if they differ."""
         if isinstance(item, LayerItem | FoldedUse) and isinstance(other, LayerItem | FoldedUse):
             for value, another in zip(item.values, other.values, strict=True):
                 self.match_values(value, another)
@@ -138,26 +137,26 @@ class _Aligner:
             self.match_lists(inner, counterpart)
 
     def match_values(self, value: Value, other: Value) -> None:
-        """Match two corresponding values. Raises _NotMergeable unless they are equal or both are holes."""
-        if isinstance(value, Hole) and isinstance(other, Hole):
-            self.holes[value.number] = other.number
+        """Compare two values and record a pair of placeholders. Raises _NotMergeable if the values differ."""
+        if isinstance(value, Placeholder) and isinstance(other, Placeholder):
+            self.placeholders[value.number] = other.number
         elif with_type(value) != with_type(other):
             raise _NotMergeable
 
-    def skip_item(self, item: Item, before: int | None) -> None:
-        """Record that an entry is missing from the smaller list: its readers there read the tensor `before` instead.
+    def record_missing(self, item: Item, before: int | None) -> None:
+        """Record that the smaller list lacks an entry. Later entries read the tensor `before` instead of its output.
 
-        Raises _NotMergeable if the entry is already optional, or `before` has no counterpart in the smaller list.
+        Raises _NotMergeable if the entry is already optional, or if the smaller list has no such tensor.
         """
         if item.when is not None or any(inner.when is not None for body in inner_lists(item) for inner in body.items):
             raise _NotMergeable
         source = before
         if isinstance(item, SequenceItem):  # an empty sequence passes its input on
             source = item.reads[0]
-            self.lacking += [inner.output for inner in item.body.items]
+            self.missing += [inner.output for inner in item.body.items]
         else:
-            self.lacking.append(item.output)
-        self.lacking_lines += count_lines([item])
+            self.missing.append(item.output)
+        self.missing_lines += count_lines([item])
         if source not in self.tensors:
             raise _NotMergeable
         self.tensors[item.output] = self.tensors[source]
@@ -166,52 +165,63 @@ class _Aligner:
 # -- merging two blocks
 
 
-def _replace_smaller(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
-    """Replace the smaller block by the larger one, whose new last hole says whether the missing entries exist."""
-    vectors = [use.values for use in iterate_uses(top) if use.block is larger]
-    flag = Hole(larger.holes)
+def _replace_smaller_block(top: EntryList, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment) -> None:
+    """Replace the uses of the smaller block by uses of the larger one.
+
+    The larger block gets a new last placeholder, which decides whether the missing entries exist.
+    """
+    values_per_use = [use.values for use in iterate_uses(top) if use.block is larger]
+    flag = Placeholder(larger.placeholder_count)
     for body in find_lists(top):
-        body.items = [_update_use(item, larger, smaller, found, vectors) for item in body.items]
-    _make_optional(larger.body, set(found.lacking), flag)
-    larger.holes += 1
+        body.items = [_convert_use(item, larger, smaller, found, values_per_use) for item in body.items]
+    _make_entries_optional(larger.body, set(found.missing), flag)
+    larger.placeholder_count += 1
 
 
-def _update_use(
-    item: Item, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment, vectors: list[tuple[Value, ...]]
+def _convert_use(
+    item: Item, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment, values_per_use: list[tuple[Value, ...]]
 ) -> Item:
-    """Return an entry with a use of either block changed to a use of the merged one. Other entries are unchanged.
+    """Return a use of either block as a use of the merged block; other entries are returned unchanged.
 
-    `vectors` has the values of each use of the larger block.
+    `values_per_use` are the values of each use of the larger block.
     """
     if isinstance(item, FoldedUse) and item.block is larger:
         return item._replace(values=(*item.values, True))
     if isinstance(item, FoldedUse) and item.block is smaller:
-        values = [item.values[found.holes[hole]] if hole in found.holes else None for hole in range(larger.holes)]
-        filled = tuple(_fill_hole(hole, values, vectors) for hole in range(larger.holes))
+        values = [
+            item.values[found.placeholders[number]] if number in found.placeholders else None
+            for number in range(larger.placeholder_count)
+        ]
+        filled = tuple(_choose_value(number, values, values_per_use) for number in range(larger.placeholder_count))
         return item._replace(block=larger, values=(*filled, False))
     return item
 
 
-def _fill_hole(hole: int, values: list[Value], vectors: list[tuple[Value, ...]]) -> Value:
-    """Return the value that a former use of the smaller block supplies for a hole of the larger one.
+def _choose_value(number: int, values: list[Value], values_per_use: list[tuple[Value, ...]]) -> Value:
+    """Return the value of placeholder `number` of the larger block, for a use that is converted from the smaller block.
 
-    If the hole is only in the missing entries, any value will do; one that needs no additional parameter is preferred.
+    If only the missing entries contain the placeholder, any value is correct. A value that needs no further parameter
+    is preferred.
     """
-    if values[hole] is not None:
-        return values[hole]
-    column = [with_type(vector[hole]) for vector in vectors]
+    if values[number] is not None:
+        return values[number]
+    column = [with_type(use_values[number]) for use_values in values_per_use]
     for other, value in enumerate(values):
-        if value is not None and [with_type(vector[other]) for vector in vectors] == column:
+        if value is not None and [with_type(use_values[other]) for use_values in values_per_use] == column:
             return value
-    plain = (vector[hole] for vector in vectors if not isinstance(vector[hole], Hole | FirstElse))
+    plain = (
+        use_values[number]
+        for use_values in values_per_use
+        if not isinstance(use_values[number], Placeholder | FirstElse)
+    )
     return next(plain, 1)
 
 
-def _make_optional(body: EntryList, lacking: set[int], flag: Hole) -> None:
-    """Make the entries whose outputs are in `lacking` conditional on the hole `flag`."""
+def _make_entries_optional(body: EntryList, missing: set[int], flag: Placeholder) -> None:
+    """Make the entries whose output tensors are in `missing` depend on the condition `flag`."""
     for inner in (inner for item in body.items for inner in inner_lists(item)):
-        _make_optional(inner, lacking, flag)
+        _make_entries_optional(inner, missing, flag)
     body.items = [
-        item._replace(when=flag) if item.output in lacking and not isinstance(item, SequenceItem) else item
+        item._replace(when=flag) if item.output in missing and not isinstance(item, SequenceItem) else item
         for item in body.items
     ]

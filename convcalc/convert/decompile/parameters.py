@@ -1,7 +1,7 @@
 """Chooses the parameters of blocks: one for each value that differs between uses, named after its argument.
 
-A hole is a placeholder in a block for a value that each use supplies; its column is the list of these values, one per
-use. Holes with equal columns share a parameter. A padding that is half of the kernel size in every use needs none.
+A `Placeholder` is an unknown value in a block, which each use of the block supplies. Placeholders that have the same
+values in all uses share one parameter. A padding that is half of the kernel size in every use needs no parameter.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ from convcalc.convert.decompile.items import (
     FoldedBlock,
     FoldedUse,
     Half,
-    Hole,
     Item,
     LayerItem,
     ParameterValue,
+    Placeholder,
     Value,
     find_blocks,
     find_lists,
@@ -31,12 +31,15 @@ from convcalc.convert.decompile.leaves import find_default
 from convcalc.convert.decompile.regions import TensorUses
 from convcalc.convert.decompile.repeats import merge_repeats
 
-_Column = tuple[tuple[type, Value], ...]
+_Column = tuple[tuple[type, Value], ...]  # the values of one placeholder in all uses of its block, with their types
 _CHANNELS = "out_channels"
 
 
-class _HoleRole(NamedTuple):
-    """The argument that a hole stands for: its name, its default, and for a padding the hole of the kernel size."""
+class _PlaceholderRole(NamedTuple):
+    """The name and the default of the argument that a placeholder stands for.
+
+    For a padding, `kernel` is the number of the placeholder for the kernel size of the same layer, if there is one.
+    """
 
     name: str
     default: Value
@@ -44,95 +47,102 @@ class _HoleRole(NamedTuple):
 
 
 def parametrise_blocks(top: EntryList, tensor_uses: TensorUses) -> None:
-    """Give each block its parameters and each use its values, outer blocks first."""
+    """Choose the parameters of each block, and give each use of it one value per parameter, outer blocks first."""
     for block in find_blocks(top):
         uses = [use for use in iterate_uses(top) if use.block is block]
-        columns: list[_Column] = [tuple(with_type(use.values[hole]) for use in uses) for hole in range(block.holes)]
-        found = _find_roles(block)
-        meaning = _assign_meanings(found, columns)
-        names = {value.name: hole for hole, value in reversed(meaning.items()) if isinstance(value, ParameterValue)}
+        columns: list[_Column] = [
+            tuple(with_type(use.values[placeholder]) for use in uses) for placeholder in range(block.placeholder_count)
+        ]
+        roles = _find_roles(block)
+        replacements = _choose_replacements(roles, columns)
+        names = {
+            value.name: placeholder
+            for placeholder, value in reversed(replacements.items())
+            if isinstance(value, ParameterValue)
+        }
         defaults = {
-            name: found[hole].default if with_type(found[hole].default) in columns[hole] else NO_DEFAULT
-            for name, hole in sorted(names.items(), key=lambda pair: pair[1])
+            name: roles[placeholder].default
+            if with_type(roles[placeholder].default) in columns[placeholder]
+            else NO_DEFAULT
+            for name, placeholder in sorted(names.items(), key=lambda pair: pair[1])
         }
         block.parameters = dict(sorted(defaults.items(), key=lambda pair: pair[1] is not NO_DEFAULT))
-        block.body.items = replace_values(block.body.items, HoleFiller(meaning))
-        merge_repeats(block.body, tensor_uses)  # uses that differed in their holes may be equal now
+        block.body.items = replace_values(block.body.items, PlaceholderFiller(replacements))
+        merge_repeats(block.body, tensor_uses)  # uses may have become equal
         places = tuple(names[name] for name in block.parameters)
         for body in find_lists(top):
             body.items = [_keep_parameter_values(item, block, places) for item in body.items]
 
 
-class HoleFiller:
-    """Replaces each hole by its meaning: a constant, a parameter, or half of a parameter."""
+class PlaceholderFiller:
+    """Replaces each placeholder by the value in `replacements`: a constant, a parameter, or half of a parameter."""
 
-    def __init__(self, meaning: dict[int, Value]) -> None:
-        self.meaning = meaning
+    def __init__(self, replacements: dict[int, Value]) -> None:
+        self.replacements = replacements
 
     def __call__(self, value: Value) -> Value:
-        """Return the meaning of a hole; any other value is returned unchanged."""
-        return self.meaning[value.number] if isinstance(value, Hole) else value
+        """Return the replacement for a placeholder; any other value is returned unchanged."""
+        return self.replacements[value.number] if isinstance(value, Placeholder) else value
 
 
-def _keep_parameter_values(item: Item, block: FoldedBlock, places: Sequence[int]) -> Item:
-    """Return a use of `block` with one value per parameter instead of one per hole; any other item is unchanged.
+def _keep_parameter_values(item: Item, block: FoldedBlock, value_indices: Sequence[int]) -> Item:
+    """Return a use of `block` with only the values at `value_indices`, one per parameter of the block.
 
-    `places` lists, for each parameter, the index of the hole whose value it has.
+    Any other entry is returned unchanged.
     """
     if isinstance(item, FoldedUse) and item.block is block:
-        return item._replace(values=tuple(item.values[hole] for hole in places))
+        return item._replace(values=tuple(item.values[placeholder] for placeholder in value_indices))
     return item
 
 
-# -- the roles of holes
+# -- the arguments that placeholders stand for
 
 
-def _find_roles(block: FoldedBlock) -> dict[int, _HoleRole]:
-    """Return the role of each hole of a block. If a hole occurs several times, the first occurrence decides."""
-    found: dict[int, _HoleRole] = {}
-    for hole, slot in _iterate_roles(block.body, "", False):
-        found.setdefault(hole, slot)
-    return found
+def _find_roles(block: FoldedBlock) -> dict[int, _PlaceholderRole]:
+    """Return the argument that each placeholder of a block stands for. If there are several, the first one decides."""
+    roles: dict[int, _PlaceholderRole] = {}
+    for placeholder, role in _iterate_roles(block.body, "", False):
+        roles.setdefault(placeholder, role)
+    return roles
 
 
-def _iterate_roles(body: EntryList, scope: str, in_branch: bool) -> Iterator[tuple[int, _HoleRole]]:
-    """Yield each occurrence of a hole in a list, with its role.
+def _iterate_roles(body: EntryList, scope: str, in_branch: bool) -> Iterator[tuple[int, _PlaceholderRole]]:
+    """Yield the number and the role of each placeholder in a list, once per occurrence.
 
-    `scope` is the name of the entry that contains the list, `in_branch` whether that entry is branches.
+    `scope` is the name of the entry around the list; `in_branch` is true if that entry is `branches`.
     """
     for item in body.items:
         if isinstance(item, LayerItem):
             yield from _iterate_layer_roles(item)
         elif isinstance(item, FoldedUse):
-            inner_slots = _find_roles(item.block)
-            for hole, value in enumerate(item.values):
-                for own in _iterate_holes(value):
-                    yield own, inner_slots[hole]._replace(kernel=None)
+            inner_roles = _find_roles(item.block)
+            for placeholder, value in enumerate(item.values):
+                for own in _iterate_placeholders(value):
+                    yield own, inner_roles[placeholder]._replace(kernel=None)
         for inner in inner_lists(item):
             yield from _iterate_roles(inner, item.name or "", isinstance(item, BranchesItem))
-        if isinstance(item.when, Hole):
-            yield item.when.number, _HoleRole(_name_condition(item, scope, in_branch), False)
+        if isinstance(item.when, Placeholder):
+            yield item.when.number, _PlaceholderRole(_name_condition_parameter(item, scope, in_branch), False)
 
 
-def _iterate_layer_roles(leaf: LayerItem) -> Iterator[tuple[int, _HoleRole]]:
+def _iterate_layer_roles(leaf: LayerItem) -> Iterator[tuple[int, _PlaceholderRole]]:
     values = dict(zip(leaf.names, leaf.values, strict=True))
     kernel = values.get("kernel_size")
     for name, value in values.items():
-        for hole in _iterate_holes(value):
-            kernel_hole = kernel.number if isinstance(kernel, Hole) and name == "padding" else None
-            yield hole, _HoleRole(name, find_default(leaf.kind, name), kernel_hole)
+        for placeholder in _iterate_placeholders(value):
+            kernel_placeholder = kernel.number if isinstance(kernel, Placeholder) and name == "padding" else None
+            yield placeholder, _PlaceholderRole(name, find_default(leaf.kind, name), kernel_placeholder)
 
 
-def _iterate_holes(value: Value) -> Iterator[int]:
-    if isinstance(value, Hole):
+def _iterate_placeholders(value: Value) -> Iterator[int]:
+    if isinstance(value, Placeholder):
         yield value.number
     elif isinstance(value, FirstElse):
-        yield from _iterate_holes(value.first)
-        yield from _iterate_holes(value.rest)
+        yield from _iterate_placeholders(value.first)
+        yield from _iterate_placeholders(value.rest)
 
 
-def _name_condition(item: Item, scope: str, in_branch: bool) -> str:
-    """Return the name of the parameter that decides whether the optional entry `item` exists."""
+def _name_condition_parameter(item: Item, scope: str, in_branch: bool) -> str:
     if scope:
         return scope.replace("-", "_")
     if in_branch:
@@ -142,54 +152,54 @@ def _name_condition(item: Item, scope: str, in_branch: bool) -> str:
     return "extended"
 
 
-# -- the meanings of holes
+# -- the values that replace placeholders
 
 
-def _assign_meanings(found: dict[int, _HoleRole], columns: Sequence[_Column]) -> dict[int, Value]:
-    """Return what replaces each hole: its value if all uses have the same, else a parameter or half of a parameter."""
-    meaning: dict[int, Value] = {}
-    varying = [hole for hole in found if not _is_constant(columns[hole])]
-    halves = {hole for hole in varying if _is_half_of_kernel(hole, found, columns, varying)}
-    names = _name_parameters(found, columns, [hole for hole in varying if hole not in halves])
-    for hole, slot in found.items():
-        if hole in halves and slot.kernel is not None:
-            meaning[hole] = Half(names[columns[slot.kernel]])
-        elif hole in varying:
-            meaning[hole] = ParameterValue(names[columns[hole]])
+def _choose_replacements(roles: dict[int, _PlaceholderRole], columns: Sequence[_Column]) -> dict[int, Value]:
+    """Return a value for each placeholder: a constant if all uses agree, else a parameter or half of a parameter."""
+    replacements: dict[int, Value] = {}
+    varying = [placeholder for placeholder in roles if not _is_constant(columns[placeholder])]
+    halves = {placeholder for placeholder in varying if _is_half_of_kernel_size(placeholder, roles, columns, varying)}
+    names = _name_parameters(roles, columns, [placeholder for placeholder in varying if placeholder not in halves])
+    for placeholder, role in roles.items():
+        if placeholder in halves and role.kernel is not None:
+            replacements[placeholder] = Half(names[columns[role.kernel]])
+        elif placeholder in varying:
+            replacements[placeholder] = ParameterValue(names[columns[placeholder]])
         else:
-            meaning[hole] = columns[hole][0][1]
-    return meaning
+            replacements[placeholder] = columns[placeholder][0][1]
+    return replacements
 
 
 def _is_constant(column: _Column) -> bool:
-    """Whether all uses have the same value, and that value contains no placeholder of the block around them."""
-    return len(set(column)) == 1 and not isinstance(column[0][1], ParameterValue | Half | FirstElse | Hole)
+    """Whether all uses have the same value. False if the value depends on a parameter of the surrounding block."""
+    return len(set(column)) == 1 and not isinstance(column[0][1], ParameterValue | Half | FirstElse | Placeholder)
 
 
-def _is_half_of_kernel(
-    hole: int, found: dict[int, _HoleRole], columns: Sequence[_Column], varying: Sequence[int]
+def _is_half_of_kernel_size(
+    placeholder: int, roles: dict[int, _PlaceholderRole], columns: Sequence[_Column], varying: Sequence[int]
 ) -> bool:
-    """Whether a padding is half of its layer's kernel size in all uses, and the kernel size varies."""
-    kernel = found[hole].kernel
+    """Whether a padding is half of its layer's kernel size in all uses. False if the kernel size is constant."""
+    kernel = roles[placeholder].kernel
     if kernel is None or kernel not in varying:
         return False
-    pairs = zip(columns[hole], columns[kernel], strict=True)
+    pairs = zip(columns[placeholder], columns[kernel], strict=True)
     return all(size.__class__ is int and with_type(size // 2) == padding for padding, (_, size) in pairs)
 
 
 def _name_parameters(
-    found: dict[int, _HoleRole], columns: Sequence[_Column], holes: Sequence[int]
+    roles: dict[int, _PlaceholderRole], columns: Sequence[_Column], placeholders: Sequence[int]
 ) -> dict[_Column, str]:
-    """Return a name for each distinct column: that of the first argument in the block that has these values.
+    """Return a parameter name for each group of arguments that have the same values in all uses.
 
-    Of several columns for output channels, the last one in the block is `out_channels`; if there is only one other, it
-    is `mid_channels`. Other names that coincide are numbered.
+    The first argument in the group gives the name. If several groups would be named `out_channels`, the last one gets
+    that name. If there is just one other, it is named `mid_channels`. Other equal names are numbered.
     """
     firsts: dict[_Column, str] = {}
     lasts: dict[_Column, int] = {}
-    for hole in holes:
-        firsts.setdefault(columns[hole], found[hole].name)
-        lasts[columns[hole]] = hole
+    for placeholder in placeholders:
+        firsts.setdefault(columns[placeholder], roles[placeholder].name)
+        lasts[columns[placeholder]] = placeholder
     names: dict[_Column, str] = {}
     for word in dict.fromkeys(firsts.values()):
         alike = [column for column, first in firsts.items() if first == word]

@@ -1,4 +1,4 @@
-"""Finds structure in a flat list of layers: sequences from the scopes of their names, and parallel branches.
+"""Finds structure in a flat list of layers: sequences, from the prefixes of layer names, and parallel branches.
 
 `layer1.conv1, layer1.relu` become a sequence `layer1`; layers that split and merge again become `branches`.
 """
@@ -26,11 +26,11 @@ _MAX_BRANCH_ENTRIES = 200
 
 
 class TensorUses:
-    """The tensors of a network: the shape of each, and the output number of the layer that reads it last.
+    """The shape of each tensor of a network, and the layer that reads it last.
 
-    `last_reader` is -1 for a tensor that is never read, and above all tensor numbers for one that needs a name or is an
-    output of the network (`leaving`). `pinned` are the outputs of layers that refer to another layer by name or share
-    their weights.
+    `last_reader` has the output number of that layer, or -1 if no layer reads the tensor. It is above all tensor
+    numbers for an output of the network (`leaving`) and for a tensor that needs a name. `pinned` are the outputs of
+    layers that must not be moved, because they share weights or refer to another layer by name.
     """
 
     def __init__(self, leaves: list[LayerItem], shapes: list[Shape], leaving: set[int]) -> None:
@@ -47,13 +47,13 @@ class TensorUses:
                 self.last_reader[leaf.share] = self.last_reader[leaf.output] = len(shapes)
         for tensor in leaving:
             self.last_reader[tensor] = len(shapes)
-        self.pinned = {leaf.output for leaf in leaves if _is_tied_by_name(leaf)} | {
+        self.pinned = {leaf.output for leaf in leaves if _refers_by_name(leaf)} | {
             leaf.share for leaf in leaves if leaf.share is not None
         }
 
 
-def _is_tied_by_name(leaf: LayerItem) -> bool:
-    """Whether a layer refers to another layer by name and can therefore not be part of a repeated block."""
+def _refers_by_name(leaf: LayerItem) -> bool:
+    """Whether a layer shares weights or refers to another layer by name. It cannot be part of a repeated block."""
     return leaf.share is not None or any(isinstance(value, Reference) for value in leaf.values)
 
 
@@ -61,9 +61,9 @@ def _is_tied_by_name(leaf: LayerItem) -> bool:
 
 
 def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0) -> EntryList:
-    """Return the layers as nested lists, with a sequence for consecutive layers whose names share a scope.
+    """Return the layers as nested lists: consecutive layers whose names share a prefix become a sequence.
 
-    `source` is the tensor that the first layer reads by default, `depth` the number of scopes already grouped.
+    `source` is the tensor that the first layer reads by default. `depth` is the number of prefixes already grouped.
     """
     items: list[Item] = []
     taken: set[str] = set()
@@ -71,7 +71,7 @@ def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0)
     for part, run in groupby(leaves, key=lambda found: found[0][depth] if len(found[0]) > depth else None):
         members = list(run)
         if part is None or len(members) == 1:
-            items += [_rename_item(leaf, path[depth:], taken) for path, leaf in members]
+            items += [_add_scopes_to_name(leaf, path[depth:], taken) for path, leaf in members]
         else:
             first = members[0][1]
             start = before if before in first.reads else first.reads[0]
@@ -85,18 +85,18 @@ def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0)
 def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, nameless: bool = False) -> EntryList:
     """Return the layers as one list, with their full names, or without names if `nameless` is set.
 
-    If `soft` is set, only layers without a scope keep their names, and folding may drop these names.
+    If `soft` is set, only names without a prefix are kept, and these are optional.
     """
     taken: set[str] = set()
     items: list[Item] = []
     for path, leaf in leaves:
-        named = leaf._replace(name=None) if nameless or (soft and path) else _rename_item(leaf, path, taken)
+        named = leaf._replace(name=None) if nameless or (soft and path) else _add_scopes_to_name(leaf, path, taken)
         items.append(named._replace(soft=soft))
     return EntryList(source, items)
 
 
-def _rename_item(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> LayerItem:
-    """Return a layer with its name prefixed by the scopes in `path`, or without a name if the result is taken."""
+def _add_scopes_to_name(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> LayerItem:
+    """Return a layer with the scopes in `path` before its name; without a name if the result is in `taken`."""
     parts = [part for part in (*path, leaf.name) if part is not None and not part.isdigit()]
     name = "_".join(parts)[-MAX_PART_LENGTH:].lstrip("_-0123456789") or None
     if name in taken:
@@ -107,7 +107,7 @@ def _rename_item(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> Lay
 
 
 def dissolve_unnamed_sequences(body: EntryList) -> None:
-    """Move the entries of sequences without a name into the surrounding list."""
+    """Replace each sequence without a name, at any depth, by its entries."""
     flat: list[Item] = []
     for item in body.items:
         for inner in inner_lists(item):
@@ -129,7 +129,10 @@ def dissolve_unnamed_sequences(body: EntryList) -> None:
 
 
 def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
-    """Gather parallel chains of entries, which read one tensor and are merged, into `branches`, inner ones first."""
+    """Turn parallel chains of entries into `branches`, inner ones first.
+
+    The chains read the same tensor, and a merge layer combines their outputs.
+    """
     depth: dict[int, int] = {}  # output tensor of branches → levels of branches inside them
     found: list[Item] = []
     for item in body.items:
@@ -147,9 +150,9 @@ def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
 
 
 def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses) -> BranchesItem | None:
-    """Return the branches that end in the layer `merge`; None unless all its inputs are chains from one tensor.
+    """Return the parallel branches that the layer `merge` combines; `before` are the entries before it.
 
-    `before` are the entries before the merge. None also for a skip connection across a change of size.
+    None if its inputs are not chains from a single tensor, or if a skip connection crosses a change of size.
     """
     if merge.names or not is_movable(merge, tensor_uses):
         return None
@@ -166,16 +169,16 @@ def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses
         if len(sources) != 1 or not all(is_movable(item, tensor_uses) for item in bodies[-1]):
             return None
     [source] = sources
-    if not any(bodies) or _changes_size(bodies, source, merge, tensor_uses):
+    if not any(bodies) or _is_skip_across_sizes(bodies, source, merge, tensor_uses):
         return None
     lists = tuple(EntryList(source, inner) for inner in reversed(bodies))
     return BranchesItem(lists, merge.kind, (source,), merge.output, merge.name, merge.soft)
 
 
 def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: TensorUses) -> int:
-    """Return the position at which the chain of entries that ends before `stop` starts, or `stop` if there is none.
+    """Return the index of the first entry in the chain that ends before `stop`; `stop` if there is no chain.
 
-    In a chain each entry is the only reader of the one before it, and the merge is the only reader of the last.
+    In a chain, only the next entry reads an entry's output, and only the merge reads the last output.
     """
     if tensor_uses.last_reader[before[stop - 1].output] > merge:
         return stop
@@ -189,16 +192,16 @@ def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: Te
 
 
 def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
-    """Whether an entry may be moved into another list: its name need not be kept and nothing refers to it by name."""
+    """Whether an entry may be moved to another list: its name is optional and it is not in `TensorUses.pinned`."""
     if isinstance(item, SequenceItem):
         return False
     return (item.name is None or item.soft) and item.output not in tensor_uses.pinned
 
 
-def _changes_size(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
-    """Whether one branch is empty and the others shrink or enlarge the feature map on the way, as in a U-Net.
+def _is_skip_across_sizes(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
+    """Whether branches form a skip connection across a change of feature map size, as in a U-Net.
 
-    Such a skip connection is easier to read as a named input than as an empty branch.
+    Such a connection is easier to read as a named input than as branches.
     """
     if merge.kind == "multiply" or all(bodies):
         return False

@@ -24,21 +24,19 @@ _Values = tuple[Value, ...]
 
 
 def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
-    """Divide consecutive uses of a block into parts that can be written as one entry each; return their (start, stop).
+    """Split consecutive uses of a block into ranges that can be one entry each; return their (start, stop).
 
-    `uses` has the values of each use. In a part, all uses but the first have the same values. The division is the one
-    with the lowest cost in lines.
+    `uses` has the values of each use. Within a range, only the first use may have other values. The split is the one
+    that costs the fewest lines.
     """
-    starts = [place for place, use in enumerate(uses) if not place or not _are_equal(use, uses[place - 1])]
+    starts = [place for place, use in enumerate(uses) if not place or not _are_equal_with_types(use, uses[place - 1])]
     stops = [*starts[1:], len(uses)]
-    costs, cuts = (
-        [0.0],
-        [0],
-    )  # for the first n groups of equal uses: the least cost, and the group that begins the last part
+    costs = [0.0]  # costs[n]: the lowest cost of the first n groups of equal uses
+    cuts = [0]  # cuts[n]: the group that begins the last of their ranges
     for run, start in enumerate(starts):
         cost, cut = costs[run] + 1, run
         if run and starts[run] - starts[run - 1] == 1:
-            other = _count_first_cost(uses[start - 1], uses[start])
+            other = _count_expression_cost(uses[start - 1], uses[start])
             if other is not None and costs[run - 1] + 1 + other < cost:
                 cost, cut = costs[run - 1] + 1 + other, run - 1
         costs.append(cost)
@@ -50,15 +48,14 @@ def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
     return parts[::-1]
 
 
-def _are_equal(one: _Values, other: _Values) -> bool:
-    """Whether all values are equal and have the same types."""
+def _are_equal_with_types(one: _Values, other: _Values) -> bool:
     return one == other and list(map(type, one)) == list(map(type, other))
 
 
-def _count_first_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the cost, in lines, of expressions for the values in which the first of several uses differs.
+def _count_expression_cost(first: _Values, rest: _Values) -> float | None:
+    """Return the cost, in lines, of a repeated entry whose first copy has other values.
 
-    None if an expression would contain a list or a large number and be hard to read.
+    Each value that differs becomes an expression. None if an expression would contain a list or a large number.
     """
     pairs = {
         (with_type(one), with_type(other))
@@ -74,21 +71,20 @@ def _count_first_cost(first: _Values, rest: _Values) -> float | None:
     )
 
 
-def _find_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
-    """Divide a list into runs and return the (start, stop) of each.
+def _find_repeatable_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
+    """Return the (start, stop) of each series of uses that may become one repeated entry.
 
-    A run is a series of uses of one block, each of which reads the one before it, or any other single entry.
+    Every other entry is a range of its own.
     """
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
-        if place == len(body.items) or not _may_repeat(body.items[place - 1], body.items[place], tensor_uses):
+        if place == len(body.items) or not _may_be_copies(body.items[place - 1], body.items[place], tensor_uses):
             found.append((start, place))
             start = place
     return found
 
 
-def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
-    """Whether two consecutive entries may become copies of one repeated entry."""
+def _may_be_copies(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
     return (
         isinstance(one, FoldedUse)
         and isinstance(other, FoldedUse)
@@ -103,10 +99,10 @@ def _may_repeat(one: Item, other: Item, tensor_uses: TensorUses) -> bool:
 
 
 def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
-    """Merge consecutive uses of a block into repeats, in a list, the lists nested in it and the blocks they use."""
+    """Merge consecutive uses of a block into one entry with `repeat`, also in nested lists and in blocks."""
     for body in find_lists(top):
         made: list[Item] = []
-        for start, stop in _find_runs(body, tensor_uses):
+        for start, stop in _find_repeatable_runs(body, tensor_uses):
             row = [item for item in body.items[start:stop] if isinstance(item, FoldedUse)]
             if len(row) < 2:
                 made += body.items[start:stop]
@@ -114,7 +110,7 @@ def merge_repeats(top: EntryList, tensor_uses: TensorUses) -> None:
             made += [_join_uses(row[first:last]) for first, last in partition_uses([use.values for use in row])]
         body.items = made
     for body in find_lists(top):
-        body.items = [_unwrap_repeat(item) for item in body.items]
+        body.items = [_unwrap_single_use(item) for item in body.items]
 
 
 def _join_uses(row: list[FoldedUse]) -> FoldedUse:
@@ -125,8 +121,8 @@ def _join_uses(row: list[FoldedUse]) -> FoldedUse:
     return row[0]._replace(values=values, output=row[-1].output, repeat=len(row), name=None)
 
 
-def _unwrap_repeat(item: Item) -> Item:
-    """Return the use of a block in place of a sequence that holds nothing else; the use takes the name of the sequence.
+def _unwrap_single_use(item: Item) -> Item:
+    """Return the use of a block in place of a sequence that contains nothing else, under the sequence's name.
 
     Any other entry is returned unchanged.
     """

@@ -34,10 +34,10 @@ _Scope = tuple[str, ...]
 
 
 class _EntryNames:
-    """Names the entries of a list and of the lists nested in it, and finds the name of a tensor in each scope.
+    """Chooses the names of all entries, and finds the name of a tensor in each scope.
 
-    A scope is the tuple of the names of the entries around a list; entries are identified by their scope and position.
-    `written` says whether a name must be written because it is not the automatic one.
+    A scope is the tuple of the names of the entries around a list; entries are identified by scope and position.
+    `written` is true if a name must be written, because it is not the automatic one.
     """
 
     def __init__(self, body: EntryList, inputs: Mapping[int, str]) -> None:
@@ -47,10 +47,9 @@ class _EntryNames:
         self.written: dict[tuple[_Scope, int], bool] = {}
         self.homes: dict[int, tuple[_Scope, str]] = {}  # the outermost entry that outputs a tensor
         self.layers: dict[int, tuple[_Scope, str]] = {}  # the innermost entry that outputs a tensor: the layer
-        self.assign(body, ())
+        self.name_entries(body, ())
 
-    def assign(self, body: EntryList, scope: _Scope) -> None:
-        """Name the entries of a list and of the lists nested in it."""
+    def name_entries(self, body: EntryList, scope: _Scope) -> None:
         kept = {item.name for item in body.items if item.name is not None}
         taken = set() if scope else set(self.inputs.values())
         counts: Counter[str] = Counter()
@@ -67,17 +66,19 @@ class _EntryNames:
             self.layers[item.output] = (scope, name)
             for number, inner in enumerate(inner_lists(item)):
                 own = (name, str(number)) if isinstance(item, BranchesItem) else (name,)
-                self.assign(inner, (*scope, *own))
+                self.name_entries(inner, (*scope, *own))
 
-    def reference(self, tensor: int, scope: _Scope) -> str:
-        """Return the name by which a scope refers to a tensor."""
+    def refer_to_tensor(self, tensor: int, scope: _Scope) -> str:
         if tensor in self.inputs:
             self.inputs_read.add(scope)
             return self.inputs[tensor]
-        return self.path(self.homes[tensor], scope)
+        return self.refer_to_entry(self.homes[tensor], scope)
 
-    def path(self, place: tuple[_Scope, str], scope: _Scope) -> str:
-        """Return the dotted name by which `scope` refers to an entry, given as its scope and name."""
+    def refer_to_entry(self, place: tuple[_Scope, str], scope: _Scope) -> str:
+        """Return the dotted name by which `scope` refers to an entry. Scopes around both are left out.
+
+        `place` is the scope and the name of the entry.
+        """
         home, name = place
         shared = 0
         while shared < min(len(home), len(scope)) and home[shared] == scope[shared]:
@@ -86,7 +87,6 @@ class _EntryNames:
 
 
 def _find_unused_name(word: str, *taken: set[str]) -> str:
-    """Return the word or, if it is in any of the sets, the word with the first free number."""
     number, name = 1, word
     while any(name in names for names in taken):
         number += 1
@@ -95,7 +95,7 @@ def _find_unused_name(word: str, *taken: set[str]) -> str:
 
 
 def _get_keyword(item: Item) -> str:
-    """Return the word that an entry begins with: its kind, its block, `branches` or `sequence`."""
+    """Return the key of an entry in YAML: its layer kind, its block's name, `branches` or `sequence`."""
     if isinstance(item, LayerItem):
         return item.kind
     if isinstance(item, FoldedUse):
@@ -104,13 +104,13 @@ def _get_keyword(item: Item) -> str:
 
 
 class EntryWriter:
-    """Formats the entries of a list and of the lists nested in it. `inputs` are the names of the network's inputs."""
+    """Formats entries as YAML lines. `inputs` are the names of the network's inputs by tensor number."""
 
     def __init__(self, body: EntryList, inputs: Mapping[int, str]) -> None:
         self.names = _EntryNames(body, inputs)
 
     def lines(self, body: EntryList, scope: _Scope = ()) -> Iterator[str]:
-        """Yield the lines of a list, without indentation."""
+        """Yield the YAML lines of a list of entries, without indentation."""
         before = body.source
         for place, item in enumerate(body.items):
             options = self.options(body, place, before, scope)
@@ -122,7 +122,7 @@ class EntryWriter:
             before = item.output
 
     def list_lines(self, item: BranchesItem | SequenceItem, options: dict[str, Any], scope: _Scope) -> Iterator[str]:
-        """Yield the lines of branches or of a sequence, followed by their options."""
+        """Yield the YAML lines of branches or of a sequence, followed by the options."""
         yield f"- {_get_keyword(item)}:"
         for number, inner in enumerate(inner_lists(item)):
             if isinstance(item, BranchesItem):
@@ -136,7 +136,7 @@ class EntryWriter:
         yield from (f"{_INDENT}{name}: {format_value(value)}" for name, value in options.items())
 
     def arguments(self, item: LayerItem | FoldedUse, scope: _Scope) -> dict[str, Any]:
-        """Return the arguments of an entry that differ from their defaults."""
+        """Return the arguments of an entry that differ from their defaults, with the values as a spec has them."""
         if isinstance(item, FoldedUse):
             pairs = zip(item.block.parameters.items(), item.values, strict=True)
             arguments = {name: value for (name, default), value in pairs if with_type(default) != with_type(value)}
@@ -148,7 +148,7 @@ class EntryWriter:
         return {name: self.value(value, scope) for name, value in arguments.items()}
 
     def options(self, body: EntryList, place: int, before: int | None, scope: _Scope) -> dict[str, Any]:
-        """Return the options of an entry: `from`, `frozen`, `share`, `repeat`, `when` and `name`, if needed."""
+        """Return the options that an entry needs: `from`, `frozen`, `share`, `repeat`, `when` and `name`."""
         item = body.items[place]
         found: dict[str, Any] = {}
         if item.reads != (before,):
@@ -158,7 +158,7 @@ class EntryWriter:
             if item.frozen:
                 found["frozen"] = True
             if item.share is not None:
-                found["share"] = self.names.path(self.names.layers[item.share], scope)
+                found["share"] = self.names.refer_to_entry(self.names.layers[item.share], scope)
         elif not isinstance(item, BranchesItem) and item.repeat is not None:
             found["repeat"] = item.repeat
         if item.when is not None:
@@ -168,18 +168,18 @@ class EntryWriter:
         return found
 
     def read(self, tensor: int, body: EntryList, before: int | None, scope: _Scope) -> str:
-        """Return the name by which an entry of `body` reads a tensor: `input`, `previous`, or that of another entry.
+        """Return the text for a tensor in `from`: `input`, `previous`, or the name of another entry.
 
-        `before` is the output of the entry before it.
+        `before` is the output of the previous entry.
         """
         if tensor == before and tensor != body.source:
             return "previous"
-        return "input" if tensor == body.source else self.names.reference(tensor, scope)
+        return "input" if tensor == body.source else self.names.refer_to_tensor(tensor, scope)
 
     def value(self, value: Value, scope: _Scope) -> Any:
-        """Return an argument value as a spec has it. A placeholder becomes an expression: `$(kernel // 2)`."""
+        """Return an argument value in the syntax of a spec. Half of a parameter becomes `$(kernel // 2)`."""
         if isinstance(value, Reference):
-            return self.names.reference(value.tensor, scope)
+            return self.names.refer_to_tensor(value.tensor, scope)
         text = _format_expression(value)
         if text is None:
             return value.replace("$", "$$") if isinstance(value, str) else value
@@ -187,7 +187,7 @@ class EntryWriter:
 
 
 def _format_expression(value: Value) -> str | None:
-    """Return the expression for a placeholder, without the `$`; None for a plain value."""
+    """Return the expression for a parameter or a first value, without the `$`; None for a plain value."""
     if isinstance(value, ParameterValue):
         return value.name
     if isinstance(value, Half):
@@ -201,7 +201,7 @@ def _format_expression(value: Value) -> str | None:
 
 
 def make_blocks_text(top: EntryList) -> list[str]:
-    """Return the lines of the `blocks:` section; each block comes before the blocks that use it."""
+    """Return the lines of the `blocks:` section. Each block comes before the blocks that use it."""
     lines: list[str] = []
     for block in reversed(find_blocks(top)):
         lines += [f"{_INDENT}{block.name}:", *_make_block_lines(block), ""]

@@ -39,10 +39,10 @@ _MAX_LENGTH_RATIO = 1.5  # the most lines of a spec that keeps the source's name
 
 
 def spec_text(graph: Graph) -> str:
-    """Return the text of a spec that describes exactly the network of a graph, layer by layer.
+    """Return the text of a spec that describes exactly the network of a graph.
 
-    A spec that keeps the names of the source is preferred, unless it is much longer than one without them. Raises
-    InvalidSpec if the graph is not a valid network, and NotImported if the network is too large for a spec.
+    The layer names of the source are kept, unless a spec without them is much shorter. Raises InvalidSpec if the graph
+    is not a valid network, and NotImported if the network is too large for a spec.
     """
     network = read_network(Document(plain_spec(graph)))
     leaves = make_layer_items(graph, network)
@@ -52,7 +52,7 @@ def spec_text(graph: Graph) -> str:
         shortest = min(text.count("\n") for text in texts)
         return next(text for text in texts if text.count("\n") <= _MAX_LENGTH_RATIO * shortest)
     for nameless in (False, True):
-        text = _make_text(graph, network, list_flat(leaves, _single_input(network), nameless=nameless))
+        text = _make_text(graph, network, list_flat(leaves, _find_single_input(network), nameless=nameless))
         if is_exact(text, network):
             return text
     if len(text.encode()) > MOST_BYTES:
@@ -63,10 +63,9 @@ def spec_text(graph: Graph) -> str:
 
 
 def _try_fold(fold: Callable[[], str]) -> str | None:
-    """Return the spec text that the function `fold` produces; None if it raises an exception.
+    """Return None if `fold` raises an exception: a bug in the folding must not prevent the import.
 
-    Folding only shortens the spec, so a bug in it must not prevent the import. The tests call
-    the fold functions directly.
+    The tests call the fold functions directly.
     """
     try:
         return fold()
@@ -75,17 +74,17 @@ def _try_fold(fold: Callable[[], str]) -> str | None:
 
 
 def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
-    """Yield functions, each of which folds a network in its own way and returns the text of a spec.
+    """Yield functions that return the text of a spec. Each finds the repeated parts in a different way.
 
-    If the layers' names have scopes, the first function makes a sequence of each scope. The last one ignores scopes and
-    only looks for repeated entries.
+    If layer names have prefixes, the first function makes a sequence of each prefix. The last function ignores the
+    prefixes and only looks for repeated entries.
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]
     tensor_uses = TensorUses([leaf for _, leaf in leaves], shapes, set(network.outputs.values()))
 
     def fold_by_scopes() -> str:
-        top = group_by_scope(leaves, _single_input(network))
+        top = group_by_scope(leaves, _find_single_input(network))
         Folder(top, tensor_uses).fold(inner_first=True)
         merge_blocks(top)
         merge_repeats(top, tensor_uses)
@@ -94,7 +93,7 @@ def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iter
 
     def fold_by_entries() -> str:
         return _make_text(
-            graph, network, _fold_fully(list_flat(leaves, _single_input(network), soft=True), tensor_uses)
+            graph, network, _fold_fully(list_flat(leaves, _find_single_input(network), soft=True), tensor_uses)
         )
 
     if any(path for path, _ in leaves):
@@ -103,10 +102,10 @@ def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iter
 
 
 def _fold_fully(top: EntryList, tensor_uses: TensorUses) -> EntryList:
-    """Fold everything in a list that can be folded, and choose the names and parameters of its blocks."""
+    """Replace all repeated entries by named blocks with parameters; `top` is changed in place and returned."""
     dissolve_unnamed_sequences(top)
     gather_branches(top, tensor_uses)
-    Folder(top, tensor_uses).fold(stretches=True)
+    Folder(top, tensor_uses).fold(include_runs=True)
     merge_blocks(top)
     merge_repeats(top, tensor_uses)
     inline_single_uses(top)
@@ -116,8 +115,8 @@ def _fold_fully(top: EntryList, tensor_uses: TensorUses) -> EntryList:
     return top
 
 
-def _single_input(network: Network) -> int | None:
-    """Return the number of the input tensor, which is 0; None if the network has several inputs."""
+def _find_single_input(network: Network) -> int | None:
+    """Return the tensor number of the only input, which is 0; None if the network has several inputs."""
     return 0 if len(network.inputs) == 1 else None
 
 
@@ -132,7 +131,7 @@ def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
         # inside a scope, `input` means the scope's own input; the network's input can only be read there by a name
         return _make_text(graph, network, EntryList(None, top.items))
     lines = [
-        *_make_comments(graph),
+        *_make_comment_lines(graph),
         f"name: {format_scalar(title(graph))}",
         *_make_input_lines(graph, inputs),
         *_make_dtype_lines(graph),
@@ -141,13 +140,12 @@ def _make_text(graph: Graph, network: Network, top: EntryList) -> str:
     lines += [*make_blocks_text(top), "layers:", *entries]
     last = len(network.inputs) + len(network.nodes) - 1
     if list(network.outputs.values()) != [last]:
-        names = [writer.names.reference(tensor, ()) for tensor in network.outputs.values()]
+        names = [writer.names.refer_to_tensor(tensor, ()) for tensor in network.outputs.values()]
         lines += ["", f"outputs: {format_value(names)}"]
     return "\n".join(lines) + "\n"
 
 
-def _make_comments(graph: Graph) -> Iterator[str]:
-    """Yield comments on the network's origin and on what a spec cannot express."""
+def _make_comment_lines(graph: Graph) -> Iterator[str]:
     yield f"# imported from {printable(graph.origin)}"
     yield from (f"# unsupported: {printable(note)}" for note in graph.notes)
 
@@ -155,21 +153,21 @@ def _make_comments(graph: Graph) -> Iterator[str]:
 def _make_input_lines(graph: Graph, names: Mapping[int, str]) -> Iterator[str]:
     if names == {0: "input"}:
         [shape] = graph.inputs.values()
-        yield f"input: {format_value(_make_shape(shape))}"
+        yield f"input: {format_value(_format_shape(shape))}"
         return
-    shapes = zip(names.values(), map(_make_shape, graph.inputs.values()), strict=True)
+    shapes = zip(names.values(), map(_format_shape, graph.inputs.values()), strict=True)
     yield f"inputs: {format_value(dict(shapes))}"
 
 
-def _make_shape(shape: tuple[int, ...]) -> tuple[int, ...] | dict[str, int]:
-    """Return a shape as a spec writes it: a dict with named axes if a list could be mistaken for another axis order."""
+def _format_shape(shape: tuple[int, ...]) -> tuple[int, ...] | dict[str, int]:
+    """Return a shape for a spec, with named axes if a list could be mistaken for another axis order."""
     if find_misreading(shape) is None:
         return shape
     return dict(zip(("channels", *AXIS_NAMES[len(shape) - 1]), shape, strict=True))
 
 
 def _make_dtype_lines(graph: Graph) -> Iterator[str]:
-    """Yield the line for the data types, unless all are float32."""
+    """Yield the line for the data types. No line is needed if all of them are float32."""
     if len(graph.dtype) == 2 and len(set(graph.dtype.values())) == 1:
         yield f"dtype: {graph.dtype['weights']}"
     elif graph.dtype:
@@ -180,7 +178,7 @@ def _make_dtype_lines(graph: Graph) -> Iterator[str]:
 
 
 def is_exact(text: str, network: Network) -> bool:
-    """Whether a spec describes exactly this network: the same layers in the same order, the same wiring and weights."""
+    """Whether a spec describes exactly this network: the same layers, connections, shared weights and frozen layers."""
     try:
         found = read_network(decode_spec(text.encode(), "<imported>", True))
     except InvalidSpec:
@@ -190,12 +188,12 @@ def is_exact(text: str, network: Network) -> bool:
 
 
 def _is_same_node(one: Node, other: Node) -> bool:
-    """Whether two nodes are equal apart from names, including names of other layers in their arguments."""
+    """Whether two layers are equal, apart from the names of layers."""
     wires = one.reads == other.reads and one.frozen == other.frozen and one.owner == other.owner
-    return wires and (one.layer is other.layer or _list_features(one.layer) == _list_features(other.layer))
+    return wires and (one.layer is other.layer or _list_properties(one.layer) == _list_properties(other.layer))
 
 
-def _list_features(layer: Layer) -> tuple[object, ...]:
-    """Return the properties of a layer, except `like`: its effect is covered by the output shape."""
+def _list_properties(layer: Layer) -> tuple[object, ...]:
+    """Return the properties of a layer, without the argument `like`, which only affects the output shape."""
     arguments = {name: value for name, value in layer.arguments().items() if name != "like"}
     return layer.kind, layer.inputs, layer.output, arguments

@@ -1,43 +1,46 @@
-"""Assigns numbers to entries, such that two entries have the same number if one block can represent them.
+"""Assigns numbers to entries, such that a single block can represent all entries with the same number.
 
-They may differ only in values that a parameter of the block could hold: numbers and lists of numbers.
+They may differ only in values that a parameter of the block could have: numbers and lists of numbers.
 """
 
 from convcalc.convert.decompile.items import BranchesItem, EntryList, FirstElse, Item, LayerItem, SequenceItem, Value
 
 
 class ItemTokens:
-    """Assigns numbers to entries: equal numbers mean the same structure and the same wiring within their list."""
+    """Assigns numbers to entries: equal numbers mean equal structure and equal connections within the list."""
 
     def __init__(self) -> None:
         self.known: dict[object, int] = {}
         self.lists: dict[int, int] = {}  # by the id() of the list, since lists do not change while they are compared
 
     def number_entries(self, body: EntryList) -> list[tuple[int, int]]:
-        """Return, for each entry of a list, its number and the distance in entries back to the farthest that it reads.
+        """Return the number of each entry of a list, and the distance, in entries, to the farthest one that it reads.
 
-        A tensor from outside the list, other than the list's own source, has the distance 10**9.
+        The distance is 10**9 for a tensor from outside the list, unless it is the input of the list.
         """
         places = {body.source: -1} | {item.output: place for place, item in enumerate(body.items)}
         found = []
         for place, item in enumerate(body.items):
             steps = tuple(place - places[tensor] if tensor in places else tensor - 10**9 for tensor in item.reads)
             far = max((step if step > 0 else 10**9 for step in steps), default=1)
-            found.append((self.number((self.shape(item), steps)), far))
+            found.append((self.number((self.list_fixed_properties(item), steps)), far))
         return found
 
     def number(self, token: object) -> int:
-        """Return the number of a token, any hashable value; a token not seen before gets a new number."""
+        """Return the number of a hashable value; a value not seen before gets a new number."""
         return self.known.setdefault(token, len(self.known))
 
     def list_number(self, body: EntryList) -> int:
-        """Return the number of a whole list: equal for lists whose entries have the same numbers."""
+        """Return the number of a whole list; lists get equal numbers if their entries have equal numbers."""
         if id(body) not in self.lists:
             self.lists[id(body)] = self.number(tuple(number for number, _ in self.number_entries(body)))
         return self.lists[id(body)]
 
-    def shape(self, item: Item) -> object:
-        """Return all properties of an entry, except its inputs and the values that may differ between uses."""
+    def list_fixed_properties(self, item: Item) -> object:
+        """Return the properties that must be equal in all entries that one block represents.
+
+        These exclude the inputs of an entry and the values that may differ between uses of the block.
+        """
         kept = None if item.soft else item.name
         own: object
         if isinstance(item, LayerItem):
@@ -61,4 +64,4 @@ def _keep_fixed_part(value: Value) -> object:
 
 def may_differ(value: Value) -> bool:
     """Whether a value may become a parameter: numbers and lists of numbers may, words and booleans may not."""
-    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # placeholders are tuples
+    return isinstance(value, int | float | tuple) and value.__class__ is not bool  # ParameterValue, Half, … are tuples

@@ -27,18 +27,18 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start the layer `name`, which reads the tensors `reads`, produces `output` and has the weights of `owner`.
+        """Start the layer `name`, which has the input tensors `reads` and the output tensor `output`.
 
-        `owner` is the name of the layer itself, or of the layer whose weights it shares.
+        `owner` is the layer whose weights it uses: itself, unless it shares the weights of another layer.
         """
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
 
     def add(self, operator: str, *others: str, last: bool = True, **attributes: Any) -> None:
-        """Add a node to the current layer. Pass `last=False` unless it produces the output of the layer.
+        """Add a node to the current layer. Pass `last=False` unless the node produces the layer's output.
 
-        A layer's first node reads the layer's inputs, and each later node reads the output of the node before it.
-        The tensors `others` are further inputs of the node.
+        A layer's first node reads the layer's inputs, and each later node reads the output of the node before it. The
+        tensors `others` are further inputs of the node.
         """
         self.count += 1
         name = self.name if last else f"{self.name}.{operator.lower()}{self.count}"
@@ -78,7 +78,7 @@ class OnnxWriter:
         return self.initializer(name, self.onnx.TensorProto.FLOAT, [], [value])
 
     def initializer(self, name: str, kind: int, sizes: list[int], values: list[Any]) -> str:
-        """Return the name of an initializer, which is added to the graph on first use. `kind` is its data type."""
+        """Return the name of an initializer, which is created on first use. `kind` is its ONNX data type."""
         if name not in self.made:
             self.initializers.append(self.onnx.helper.make_tensor(name, kind, sizes, values))
             self.made.add(name)

@@ -1,146 +1,44 @@
-"""Evaluates operators on small constants: the arithmetic from which exported graphs compute shapes.
+"""Evaluates operators on small constants, such as the arithmetic from which exported graphs compute shapes.
 
-Only the operators in the tables below are evaluated. Callers check the sizes first, so that inputs and outputs have
-at most MOST_ELEMENTS elements.
+The reference implementation in the package onnx does the work. Callers check the sizes first, so that inputs and
+outputs have at most MOST_ELEMENTS elements. Only operators whose memory these sizes bound are evaluated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
-MOST_ELEMENTS = 4096  # the most that a constant may have for its values to be kept
-_Arrays = Sequence[Any]
-_Attributes = Mapping[str, Any]
+MOST_ELEMENTS = 4096  # the values of larger constants are not kept
+MOST_EVALUATIONS = 20_000  # nodes evaluated per file; each takes about half a millisecond
+BOUNDED_BY_INPUT = frozenset(("NonZero",))  # their shapes depend on values, but are at most as large as the inputs
+_FOLDABLE_OPERATORS = """
+Abs Add And BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Clip Concat ConstantOfShape Cos
+CumSum Div Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Greater GreaterOrEqual Identity IsInf IsNaN
+Less LessOrEqual Log Max Min Mod Mul Neg NonZero Not Or Pow Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd
+ReduceSum Relu Reshape Round ScatterElements ScatterND Sigmoid Sign Sin Slice Softplus Split Sqrt Squeeze Sub Sum Tanh
+Tile Transpose Trilu Unsqueeze Where Xor"""
+_FOLDABLE = frozenset(_FOLDABLE_OPERATORS.split())
 
 
-def fold(operator: str, attributes: _Attributes, arrays: _Arrays) -> list[Any] | None:
-    """Return the outputs of an operator on constant inputs; None if it is not in the tables or the evaluation fails."""
-    import numpy
+def fold(node: Any, version: int, arrays: Sequence[Any]) -> list[Any] | None:
+    """Return the outputs of a standard operator, an onnx.NodeProto, on constant inputs; None for an absent input.
 
-    rule = _load_rules(numpy).get(operator)
-    if rule is None:
-        return None
-    try:
-        with numpy.errstate(all="ignore"):
-            found = rule(attributes, *arrays)
-    except (ArithmeticError, IndexError, TypeError, ValueError):
-        return None
-    outputs = found if isinstance(found, list) else [found]
-    return [numpy.asarray(output) for output in outputs]
-
-
-_RULES: dict[str, Callable[..., Any]] = {}
-
-
-def _load_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    """Return, for each operator, a function that computes its output from its attributes and input arrays."""
-    if not _RULES:
-        _RULES.update({**_elementwise_rules(np), **_moving_rules(np)})
-    return _RULES
-
-
-# operators that compute value by value
-def _elementwise_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    return {
-        "Identity": lambda at, x: x,
-        "Add": lambda at, x, y: x + y,
-        "Sub": lambda at, x, y: x - y,
-        "Mul": lambda at, x, y: x * y,
-        "Div": lambda at, x, y: _divide(np, x, y),
-        "Mod": lambda at, x, y: np.fmod(x, y) if at.get("fmod") else np.mod(x, y),
-        "Pow": lambda at, x, y: np.power(x, y).astype(x.dtype),
-        "Neg": lambda at, x: -x,
-        "Abs": lambda at, x: np.abs(x),
-        "Sqrt": lambda at, x: np.sqrt(x),
-        "Reciprocal": lambda at, x: 1 / x,
-        "Floor": lambda at, x: np.floor(x),
-        "Ceil": lambda at, x: np.ceil(x),
-        "Round": lambda at, x: np.round(x),
-        "Min": lambda at, *xs: np.minimum.reduce(np.broadcast_arrays(*xs)),
-        "Max": lambda at, *xs: np.maximum.reduce(np.broadcast_arrays(*xs)),
-        "Equal": lambda at, x, y: np.equal(x, y),
-        "Less": lambda at, x, y: np.less(x, y),
-        "Greater": lambda at, x, y: np.greater(x, y),
-        "Not": lambda at, x: np.logical_not(x),
-        "And": lambda at, x, y: np.logical_and(x, y),
-        "Or": lambda at, x, y: np.logical_or(x, y),
-        "Where": lambda at, chosen, x, y: np.where(chosen, x, y),
-        "Cast": lambda at, x: _cast(np, x, at["to"]),
-    }
-
-
-# operators that move or create values, and reductions
-def _moving_rules(np: Any) -> dict[str, Callable[..., Any]]:
-    return {
-        "Concat": lambda at, *xs: np.concatenate(xs, at["axis"]),
-        "Gather": lambda at, x, places: np.take(x, places, at.get("axis", 0)),
-        "Slice": lambda at, x, *given: _slice(x, at, given),
-        "Split": lambda at, x, *given: _split(np, x, at, given),
-        "Squeeze": lambda at, x, *axes: np.squeeze(x, _read_axes(at, axes)),
-        "Unsqueeze": lambda at, x, *axes: np.expand_dims(x, _read_axes(at, axes)),
-        "Reshape": lambda at, x, *shape: _reshape(np, x, (shape or [at.get("shape")])[0]),
-        "Transpose": lambda at, x: np.transpose(x, at.get("perm")),
-        "Expand": lambda at, x, shape: x * np.ones(tuple(map(int, shape)), x.dtype),
-        "ConstantOfShape": lambda at, shape: np.full(tuple(map(int, shape)), _filling_value(np, at)),
-        "Range": lambda at, start, limit, step: np.arange(start, limit, step),
-        "ReduceProd": lambda at, x, *axes: np.prod(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
-        "ReduceSum": lambda at, x, *axes: np.sum(x, _read_axes(at, axes), keepdims=bool(at.get("keepdims", 1))),
-    }
-
-
-def _divide(np: Any, x: Any, y: Any) -> Any:
-    """Divide as ONNX does: integer quotients are rounded towards zero. Raises ZeroDivisionError for an integer 0."""
-    if np.issubdtype(np.asarray(x).dtype, np.integer):
-        if not np.all(y):
-            raise ZeroDivisionError
-        return (np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))).astype(x.dtype)
-    return x / y
-
-
-def _cast(np: Any, x: Any, to: int) -> Any:
-    """Convert to the data type with number `to` in onnx.TensorProto. Raises ValueError for an unsupported type."""
-    names = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64"}
-    if to not in names:
-        raise ValueError
-    return x.astype(np.dtype(names[to]))
-
-
-def _read_axes(attributes: _Attributes, given: _Arrays) -> tuple[int, ...] | None:
-    """Return the axes of an operator; None if it has none.
-
-    They are an attribute in old operator versions and an optional input, the first of `given`, in later ones.
+    `version` is that of the operator set. The result is None if the operator is not evaluated, or if it fails.
     """
-    if given and given[0] is not None:
-        return tuple(map(int, given[0].ravel())) or None
-    axes = attributes.get("axes")
-    return None if axes is None else tuple(axes)
+    if node.op_type not in _FOLDABLE:
+        return None
+    import numpy
+    import onnx
+    from onnx.reference import ReferenceEvaluator
 
-
-def _slice(x: Any, attributes: _Attributes, given: _Arrays) -> Any:
-    """Slice an array. The bounds are attributes in old operator versions and the inputs `given` in later ones."""
-    names = ("starts", "ends", "axes", "steps")
-    found: _Attributes = dict(zip(names, given, strict=False)) if given else attributes
-    parts: list[Any] = [found.get(name) for name in names]
-    starts, ends, axes, steps = parts
-    index = [slice(None)] * x.ndim
-    for place in range(len(starts)):
-        axis = place if axes is None else int(axes[place])
-        step = 1 if steps is None else int(steps[place])
-        index[axis] = slice(int(starts[place]), int(ends[place]), step)
-    return x[tuple(index)]
-
-
-def _split(np: Any, x: Any, attributes: _Attributes, given: _Arrays) -> list[Any]:
-    sizes = given[0] if given else attributes["split"]
-    return list(np.split(x, np.cumsum(sizes)[:-1], attributes.get("axis", 0)))
-
-
-def _reshape(np: Any, x: Any, shape: Any) -> Any:
-    """Reshape as ONNX does: a size of 0 stands for the size of the input along the same axis."""
-    sizes = [x.shape[place] if size == 0 else int(size) for place, size in enumerate(shape)]
-    return np.reshape(x, sizes)
-
-
-def _filling_value(np: Any, attributes: _Attributes) -> Any:
-    """Return the fill value of ConstantOfShape, 0 by default."""
-    value = attributes.get("value")
-    return np.float32(0) if value is None else value.ravel()[0]
+    feeds = {name: array for name, array in zip(node.input, arrays, strict=True) if name}
+    inputs, outputs = ([onnx.ValueInfoProto(name=name) for name in names if name] for names in (feeds, node.output))
+    try:
+        with warnings.catch_warnings(), numpy.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            graph = onnx.helper.make_graph([node], "folded", inputs, outputs)
+            graph.node[0].domain = ""
+            found = iter(ReferenceEvaluator(graph, opsets={"": version}).run(None, feeds))
+            return [numpy.asarray(next(found)) if name else None for name in node.output]
+    except Exception:  # the evaluator raises errors of any type for malformed nodes
+        return None

@@ -21,19 +21,22 @@ def read_tensor_type(found: Any) -> tuple[int, Sizes] | None:
 
 
 def read_size(size: Any) -> int | None:
-    """Return a declared size; None if the file declares a name (such as `batch`) or nothing in its place."""
-    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" else None
+    """Return a declared size; None if the file declares a name, such as `batch`, a negative number, or nothing."""
+    return int(size.dim_value) if size.WhichOneof("value") == "dim_value" and size.dim_value >= 0 else None
 
 
 def describe_size(size: Any) -> Any:
-    """Return a declared size, or else its name, or else "?"."""
+    """Return a declared size as a number, or else its name, or else "?"."""
+    if size.WhichOneof("value") == "dim_value" and size.dim_value <= 0:
+        return "?"
     return size.dim_value if size.WhichOneof("value") == "dim_value" else check_text(size.dim_param) or "?"
 
 
 def describe_mismatch(declared: Any, dims: Sizes) -> str:
-    """Return how a declared shape differs from `dims`, the shape that an operator produces; empty if they agree.
+    """Return a message if the shape that the file declares for a tensor contradicts its computed shape `dims`.
 
-    An unknown declared size agrees with any size. The batch size is ignored: it may come from an earlier export.
+    The message is empty if the shapes agree. A declared size that is unknown agrees with any size, and the batch sizes
+    may differ.
     """
     if not declared.tensor_type.HasField("shape"):
         return ""

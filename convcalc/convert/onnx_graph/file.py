@@ -1,8 +1,8 @@
 """Reads an ONNX file without its weights, with limits on what an untrusted file can make it do.
 
-A file may hold gigabytes of weights and only some kilobytes that describe the network. It is mapped into memory rather
-than read: the fields of its protocol buffer messages are followed down to the tensors, and the parser receives the
-messages without the contents of large tensors. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
+A file may hold gigabytes of weights and only some kilobytes that describe the network. It is therefore mapped into
+memory rather than read. A scan of its protocol buffer fields finds the tensors, and the parser receives the file
+without the contents of large tensors. Source: protobuf.dev/programming-guides/encoding, onnx/onnx.proto.
 """
 
 import mmap
@@ -23,7 +23,7 @@ _INSTALL_HINT = f"ONNX files need the package onnx: pip install 'convcalc[{ONNX.
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _Message = dict[int, str]
-# by message type and field number, the type of each field that leads to the contents of tensors
+# the fields that lead to the contents of tensors: for each type of message, their numbers and types
 _MESSAGES: dict[str, _Message] = {
     "model": {7: "graph", 25: "function"},
     "function": {7: "node"},
@@ -38,7 +38,7 @@ _MESSAGES: dict[str, _Message] = {
 class _ProtobufField(NamedTuple):
     """A field of a message: its number, and the positions in the file of its start, its content and its end.
 
-    `has_length` says whether the content is preceded by its length in bytes, as strings and nested messages are.
+    `has_length` is true for strings and nested messages, whose content is preceded by its length in bytes.
     """
 
     number: int
@@ -75,7 +75,10 @@ def import_onnx() -> Any:
 
 
 def read_description(path: str) -> bytes:
-    """Return the bytes of a file without the contents of its large tensors. Raises OSError, NotImported."""
+    """Return the bytes of a file without the contents of its large tensors.
+
+    Raises OSError if the file cannot be read, and NotImported if it is malformed or exceeds a limit.
+    """
     if stat.S_ISFIFO(os.stat(path).st_mode):
         raise NotImported("not a regular file")  # opening it would block until something writes to it
     with open(path, "rb") as stream:
@@ -95,17 +98,17 @@ def read_description(path: str) -> bytes:
 
 
 class _DescriptionReader:
-    """Copies a file without the contents of its large tensors, and counts the fields read and the bytes copied."""
+    """Copies a file without the contents of its large tensors, and limits the fields read and the bytes copied."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.data = data
-        self.seen = 0
-        self.kept = 0
+        self.fields = 0
+        self.copied_bytes = 0
 
     def strip_contents(self, message: str, start: int, stop: int, depth: int) -> bytes:
         """Return the message at `start` to `stop` without the contents of its large tensors.
 
-        `message` is its type, a key of _MESSAGES; `depth` is the number of messages around it. Raises NotImported.
+        `message` is its type, a key of _MESSAGES; `depth` is the number of messages that enclose it.
         """
         if depth > _MOST_NESTED:
             raise NotImported(f"graphs nested more than {_MOST_NESTED} deep")
@@ -114,28 +117,26 @@ class _DescriptionReader:
             inner = _MESSAGES[message].get(field.number)
             large = field.stop - field.content > _MOST_CONTENTS
             if inner == "contents" and (large or not field.has_length):
-                self.count(0)
+                self.count_field(0)
             elif inner is None or not large:
-                self.count(field.stop - field.start)
+                self.count_field(field.stop - field.start)
                 parts.append(self.data[field.start : field.stop])
             else:
-                self.count(0)
+                self.count_field(0)
                 content = self.strip_contents(inner, field.content, field.stop, depth + 1)
                 parts.append(encode_varint(field.number << 3 | _BYTES) + encode_varint(len(content)) + content)
         return b"".join(parts)
 
-    def count(self, kept: int) -> None:
-        """Count one more field, of which `kept` bytes are copied. Raises NotImported if a limit is exceeded."""
-        self.seen += 1
-        self.kept += kept
-        if self.kept > MOST_DESCRIPTION or self.seen > _MOST_FIELDS:
+    def count_field(self, copied_bytes: int) -> None:
+        self.fields += 1
+        self.copied_bytes += copied_bytes
+        if self.copied_bytes > MOST_DESCRIPTION or self.fields > _MOST_FIELDS:
             raise NotImported(
                 f"more than {MOST_DESCRIPTION // 2**20} MiB or {_MOST_FIELDS:,} fields besides its weights"
             )
 
 
 def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_ProtobufField]:
-    """Yield the fields of the message from `position` to `end`. Raises NotImported if it is truncated or malformed."""
     while position < end:
         start = position
         key, position = _read_varint(data, position, end)
@@ -155,10 +156,7 @@ def _read_fields(data: mmap.mmap, position: int, end: int) -> Iterator[_Protobuf
 
 
 def _read_varint(data: mmap.mmap, position: int, end: int) -> tuple[int, int]:
-    """Return the variable-length integer at a position, and the position after it.
-
-    Raises NotImported if it is malformed or does not end before `end`.
-    """
+    """Return the variable-length integer at a position, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if position >= end:

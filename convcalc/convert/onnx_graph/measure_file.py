@@ -14,7 +14,7 @@ from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
 # operators whose output is still the same weight as their input
-_THROUGH = frozenset(
+_WEIGHT_CONVERSIONS = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
 )
 # positions of the inputs that may be data or weights; the others are settings or statistics
@@ -35,9 +35,9 @@ _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 class _GraphFacts(NamedTuple):
     """Facts about the tensors of a graph, by name.
 
-    `elements` has the number of elements of each tensor that may be learnt; `roots` maps a tensor to the stored tensor
-    from which casts, transposes and the like make it. Tensors in `filled` hold one repeated number: they count as
-    weights only if the operator's input cannot be anything else.
+    `elements` is the number of elements of each tensor that may be learnt. `roots` maps a weight that was cast,
+    transposed or reshaped to the stored tensor it was made from. Tensors in `filled` hold one repeated number: they
+    count as weights only if the operator's input must be a weight.
     """
 
     sizes: Mapping[str, Sizes]
@@ -47,7 +47,7 @@ class _GraphFacts(NamedTuple):
 
 
 def measure_file(path: str, network: Network) -> Model:
-    """Return the measured figures of an ONNX file for inputs with the shapes and batch size of `network`.
+    """Return the figures of an ONNX file for inputs with the shapes and batch size of `network`.
 
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
     infer its shapes.
@@ -73,14 +73,14 @@ def measure_file(path: str, network: Network) -> Model:
 
 
 def _infer_shapes(model: Any, network: Network) -> Any:
-    """Return the model with the shapes of all values for one sample of the network's inputs. Raises NotImported."""
+    """Return the model with the shapes of all tensors, for a batch of one sample of the network's inputs."""
     onnx = import_onnx()
     held = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in held]
     if len(inputs) != len(network.inputs):
         raise NotImported(f"it has {len(inputs)} inputs, but the spec has {len(network.inputs)}")
     for value, shape in zip(inputs, order_input_shapes(network, (value.name for value in inputs)), strict=True):
-        _set_sizes(value, shape)
+        _set_input_shape(value, shape)
     del model.graph.value_info[:]
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -92,10 +92,10 @@ def _infer_shapes(model: Any, network: Network) -> Any:
         raise NotImported(f"onnx cannot infer its shapes: {str(error) or type(error).__name__}") from None
 
 
-def _set_sizes(value: Any, shape: Sizes) -> None:
-    """Set an input's shape to one sample of `shape`, channels first or last as in the file.
+def _set_input_shape(value: Any, shape: Sizes) -> None:
+    """Set an input's shape to a batch of one sample, with the channels first or last as in the file.
 
-    Raises NotImported if the file has another shape.
+    `shape` has the channels first. Raises NotImported if it contradicts the shape in the file.
     """
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
@@ -129,7 +129,7 @@ def _collect_facts(graph: Any) -> _GraphFacts:
             tensor = node.attribute[0].t
             sizes[node.output[0]], types[node.output[0]] = tuple(tensor.dims), tensor.data_type
             roots[node.output[0]] = node.output[0]
-        if node.op_type in _THROUGH and node.input and node.input[0] in roots:
+        if node.op_type in _WEIGHT_CONVERSIONS and node.input and node.input[0] in roots:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
@@ -147,8 +147,8 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
     if node.op_type not in _WITH_WEIGHTS:
         learnt = [name for name in learnt if facts.roots.get(name) not in facts.filled]
     kept = [node.input[place] for place in _STATISTICS.get(node.op_type, ()) if place < len(node.input)]
-    params = _count_new(learnt, facts, seen, 1 if node.op_type in _MACS or node.op_type == "PRelu" else 2)
-    buffers = _count_new(kept, facts, seen, 1)
+    params = _count_unseen_elements(learnt, facts, seen, 1 if node.op_type in _MACS or node.op_type == "PRelu" else 2)
+    buffers = _count_unseen_elements(kept, facts, seen, 1)
     rule = _MACS.get(node.op_type)
     macs: int | None = None if node.op_type in _UNCOUNTED else 0
     if rule is not None:
@@ -165,8 +165,11 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
     )
 
 
-def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
-    """Count the elements of tensors that may be learnt, have `least` elements or more and are not yet in `seen`."""
+def _count_unseen_elements(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: int) -> int:
+    """Return the number of elements of the learnt tensors that are not yet in `seen`, and add them to `seen`.
+
+    Tensors with fewer than `least` elements are not counted.
+    """
     roots = dict.fromkeys(facts.roots[name] for name in names if name in facts.roots)
     new = [root for root in roots if facts.elements.get(root, 0) >= least and root not in seen]
     seen.update(new)
@@ -174,7 +177,7 @@ def _count_new(names: Iterable[str], facts: _GraphFacts, seen: set[str], least: 
 
 
 def _merge_biases(parts: list[ModelPart]) -> list[ModelPart]:
-    """Merge each Add of a learnt vector into the convolution or matrix product directly before it, as its bias."""
+    """Count a learnt vector that is added directly after a convolution or matrix product as its bias."""
     found: list[ModelPart] = []
     for part in parts:
         before = found[-1] if found else None

@@ -10,7 +10,7 @@ MOST_NODES = 100_000
 
 
 def check_text(value: str | bytes) -> str:
-    """Return a string of the file. Raises NotImported if it is not valid UTF-8, which the parser returns as bytes."""
+    """Return a string from the file. Raises NotImported if the parser returned bytes: it is then not valid UTF-8."""
     if isinstance(value, bytes):
         raise NotImported(f"not an ONNX model: the name {show(repr(value))} is not valid UTF-8")
     return value
@@ -21,12 +21,11 @@ def list_captured(node: Any) -> list[str]:
     found: dict[str, None] = {}
     for attribute in node.attribute:
         for graph in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-            found.update(dict.fromkeys(_list_free_names(graph)))
+            found.update(dict.fromkeys(_list_names_from_outside(graph)))
     return list(found)
 
 
-def _list_free_names(graph: Any) -> list[str]:
-    """Return the names of the tensors that a graph and its subgraphs read but do not produce."""
+def _list_names_from_outside(graph: Any) -> list[str]:
     made = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer} | {""}
     found: dict[str, None] = {}
     for node in graph.node:
@@ -37,7 +36,7 @@ def _list_free_names(graph: Any) -> list[str]:
 
 
 def inline_functions(model: Any) -> Any:
-    """Return the model with each call of a function that it defines replaced by the nodes of the function.
+    """Return the model with each call of one of its own functions replaced by the function's nodes.
 
     Raises NotImported if a function calls itself, the result is too large, or the package onnx fails.
     """
@@ -53,7 +52,6 @@ def inline_functions(model: Any) -> Any:
 
 
 def _check_inlined_size(model: Any) -> None:
-    """Raise NotImported if a function calls itself, or the model would have too many nodes after inlining."""
     functions = {(function.domain, function.name): function for function in model.functions}
     counted: dict[tuple[str, str], int] = {}
 

@@ -4,7 +4,7 @@ A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for a
 """
 
 from collections.abc import Callable, Sequence
-from itertools import starmap
+from itertools import product, starmap
 from math import comb, prod
 from typing import Any
 
@@ -18,7 +18,7 @@ from convcalc.convert.onnx_graph.composing import (
     list_pads,
     scale_and_bias,
 )
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, name_sizes
 from convcalc.shape import Shape
 
 _WriteRule = Callable[[OnnxWriter, Any], None]
@@ -33,16 +33,26 @@ def _write_convolution(
     sizes = (out_channels, layer.input.channels // groups, *kernel)
     _write_padding_mode(writer, layer)
     weights = [writer.weight("weight", sizes, RANDOM)]
+    if getattr(layer, "weight_standardized", False):
+        weights = [_write_standardized(writer, weights[0], len(sizes))]
     if layer.bias:
         weights.append(writer.weight("bias", (out_channels,), ZERO))
     writer.add("Conv", *weights, group=groups, kernel_shape=kernel, **window)
+
+
+def _write_standardized(writer: OnnxWriter, weight: str, rank: int) -> str:
+    """Write a normalisation of the weights of each output channel, and return the name of the result."""
+    reads, writer.reads = writer.reads, [weight]
+    writer.add("MeanVarianceNormalization", last=False, axes=list(range(1, rank)))
+    [standardized], writer.reads = writer.reads, reads
+    return standardized
 
 
 _PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def _write_padding_mode(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Pad if a convolution does not pad with zeros, because Conv cannot pad with anything else."""
+    """Write a Pad before a convolution that does not pad with zeros, because Conv can pad only with zeros."""
     mode = getattr(layer, "padding_mode", "zeros")
     if mode != "zeros" and any(map(any, layer.padding)):
         axes = writer.integers(range(2, layer.input.axes + 2))
@@ -93,6 +103,31 @@ def _write_conv_transpose(writer: OnnxWriter, layer: Any) -> None:
         weights.append(writer.weight("bias", (layer.out_channels,), ZERO))
     extra = {"output_padding": layer.output_padding, "group": layer.groups}
     writer.add("ConvTranspose", *weights, kernel_shape=layer.kernel_size, **_window_attributes(layer), **extra)
+
+
+def _write_deform_conv(writer: OnnxWriter, layer: Any) -> None:
+    """Write the Conv of the offsets, and DeformConv; with a mask, also two slices and a Sigmoid."""
+    [source] = writer.reads
+    channels, size = layer.count_predicted(), (layer.input.channels, *layer.kernel_size)
+    offsets = [
+        writer.weight("offset.weight", (channels, *size), RANDOM),
+        writer.weight("offset.bias", (channels,), ZERO),
+    ]
+    writer.add("Conv", *offsets, last=False, kernel_shape=layer.kernel_size, **_window_attributes(layer))
+    [moved], first = writer.reads, channels * 2 // 3
+    mask = []
+    if layer.mask:
+        writer.add("Slice", writer.integers([0]), writer.integers([first]), writer.integers([1]), last=False)
+        [offset], writer.reads = writer.reads, [moved]
+        writer.add("Slice", writer.integers([first]), writer.integers([channels]), writer.integers([1]), last=False)
+        writer.add("Sigmoid", last=False)
+        moved, mask = offset, writer.reads
+    sizes = (layer.out_channels, layer.input.channels // layer.groups, *layer.kernel_size)
+    bias = [writer.weight("bias", (layer.out_channels,), ZERO)] if layer.bias else [""] if mask else []
+    weight, writer.reads = writer.weight("weight", sizes, RANDOM), [source]
+    window = {**_window_attributes(layer), "kernel_shape": layer.kernel_size}
+    groups = {"group": layer.groups, "offset_group": layer.offset_groups}
+    writer.add("DeformConv", weight, moved, *bias, *mask, **groups, **window)
 
 
 def _write_linear(writer: OnnxWriter, layer: Any) -> None:
@@ -260,15 +295,15 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
             found["pads"] = list_pads(padding)
         if operator == "MaxPool":
             found["dilations"] = dilation
-        writer.add(operator, ceil_mode=_ceil_mode(layer, padding, dilation), **found)
+        writer.add(operator, ceil_mode=_choose_ceil_mode(layer, padding, dilation), **found)
 
     return rule
 
 
-def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Return the value of ONNX's ceil_mode, 0 or 1, with which a pooling has the layer's output size.
+def _choose_ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
+    """Return ONNX's ceil_mode, 0 or 1, for which a pooling has the layer's output size.
 
-    Raises UnsupportedLayer if neither has it: unlike convcalc, ONNX keeps a last window that starts beyond the input.
+    Raises UnsupportedLayer if there is none: unlike convcalc, ONNX keeps a last window that starts beyond the input.
     """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
@@ -279,8 +314,8 @@ def _ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> 
     raise UnsupportedLayer(f"{layer.kind} whose ceil_mode adds a window on one axis but not on another")
 
 
-def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
-    """Return a rule for adaptive pooling: global pooling for output size 1, else a pooling with equal windows.
+def _adaptive_pool_rule(operator: str, global_operator: str) -> _WriteRule:
+    """Return a rule that writes global pooling if the output size is 1, and otherwise pooling with equal windows.
 
     The rule raises UnsupportedLayer if the windows cannot be equal.
     """
@@ -288,7 +323,7 @@ def _adaptive_pool_rule(operator: str, whole: str) -> _WriteRule:
     def rule(writer: OnnxWriter, layer: Any) -> None:
         sizes = list(zip(layer.input.spatial, layer.output_size, strict=True))
         if layer.output.positions == 1:
-            writer.add(whole)
+            writer.add(global_operator)
         elif any(size % count for size, count in sizes):
             raise UnsupportedLayer(f"{layer.kind} whose output sizes do not divide its input {layer.input}")
         else:
@@ -309,7 +344,7 @@ def _global_pool_rule(operator: str, reduction: str) -> _WriteRule:
 
 
 def _write_blurpool(writer: OnnxWriter, layer: Any) -> None:
-    """Write a reflecting Pad and a depthwise Conv with binomial weights, which are not learnt."""
+    """Write a reflecting Pad and a depthwise Conv. Its binomial weights are constants, not learnt."""
     channels = layer.input.channels
     amount = writer.integers(list_pads([(0, 0), (0, 0), *(((k - 1) // 2, k // 2) for k in layer.kernel_size)]))
     writer.add("Pad", amount, last=False, mode="reflect")
@@ -339,7 +374,7 @@ def _write_batchnorm(writer: OnnxWriter, layer: Any) -> None:
 def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
     """Write LayerNormalization, or MeanVarianceNormalization if the layer is not affine.
 
-    LayerNormalization always normalises over the last axes.
+    LayerNormalization can only normalise over the last axes, so channels are moved there and back.
     """
     axes = layer.input.axes
     if not layer.affine:
@@ -354,7 +389,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write GroupNormalization, or an instance norm of the groups if the layer is not affine."""
+    """Write GroupNormalization, or a Reshape to groups and an instance norm if the layer is not affine."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
@@ -405,7 +440,17 @@ def _softmax_rule(operator: str) -> _WriteRule:
 
 
 def _write_scale(writer: OnnxWriter, layer: Any) -> None:
+    if layer.factor is not None:
+        writer.add("Mul", writer.number(layer.factor))
+        return
     writer.add("Mul", writer.weight("weight", (layer.input.channels, *(1,) * layer.input.axes), ONE))
+
+
+def _write_shift(writer: OnnxWriter, layer: Any) -> None:
+    if layer.amount is not None:
+        writer.add("Add", writer.number(layer.amount))
+        return
+    writer.add("Add", writer.weight("bias", (layer.input.channels, *(1,) * layer.input.axes), ZERO))
 
 
 def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
@@ -418,7 +463,6 @@ def _write_prelu(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _operator_rule(operator: str, **attributes: Any) -> _WriteRule:
-    """Return a rule that writes one operator without weights."""
     return lambda writer, layer: writer.add(operator, **attributes)
 
 
@@ -434,9 +478,9 @@ def _write_silu(writer: OnnxWriter, layer: Layer) -> None:
 
 
 def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
-    """Return a rule that writes the operator `two` for two inputs and the operator `many` for more.
+    """Return a rule that merges two inputs by the operator `two` and more inputs by the operator `many`.
 
-    Without `many`, more inputs are merged by a chain of the operator `two`.
+    Without `many`, more inputs are merged by a chain of operators `two`.
     """
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
@@ -452,7 +496,7 @@ def _merge_rule(two: str, many: str | None = None) -> _WriteRule:
 
 
 def _write_upsample(writer: OnnxWriter, layer: Any) -> None:
-    """Write Resize with PyTorch's interpolation: with scales if they are integers, else with the output size."""
+    """Write Resize as PyTorch interpolates: with integer scales if possible, otherwise with the output size."""
     nearest = layer.mode == "nearest"
     spatial = list(zip(layer.input.spatial, layer.output.spatial, strict=True))
     axes = list(range(2, layer.input.axes + 2))
@@ -482,7 +526,7 @@ def _write_pixel_unshuffle(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _check_two_axes(layer: Layer) -> None:
-    """Raise UnsupportedLayer unless the input has two spatial axes, for operators that ONNX limits to two."""
+    """Raise UnsupportedLayer unless the input has two spatial axes, the only number that ONNX supports here."""
     if layer.input.axes != 2:
         raise UnsupportedLayer(f"{layer.kind} on {layer.input}, which does not have two spatial axes")
 
@@ -496,7 +540,8 @@ def _write_channel_shuffle(writer: OnnxWriter, layer: Any) -> None:
 
 def _write_pad(writer: OnnxWriter, layer: Any) -> None:
     amount = writer.integers(list_pads(layer.padding))
-    writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)))
+    mode: dict[str, Any] = {} if layer.mode == "zeros" else {"mode": _PAD_MODES[layer.mode]}
+    writer.add("Pad", amount, "", writer.integers(range(2, layer.input.axes + 2)), **mode)
 
 
 def _write_crop(writer: OnnxWriter, layer: Any) -> None:
@@ -507,8 +552,84 @@ def _write_crop(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_slice(writer: OnnxWriter, layer: Any) -> None:
-    start, stop = layer.channels
-    writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([1]))
+    axis, (start, stop) = layer.find_range()
+    steps = [writer.integers([layer.step])] if layer.step > 1 else []
+    writer.add("Slice", writer.integers([start]), writer.integers([stop]), writer.integers([axis + 1]), *steps)
+
+
+def _write_permute(writer: OnnxWriter, layer: Any) -> None:
+    writer.add("Transpose", perm=[0, *(place + 1 for place in layer.list_places())])
+
+
+def _reduction_rule(operator: str) -> _WriteRule:
+    """Return a rule for a reduction that keeps the channels, as an axis of size 1 if they are reduced."""
+
+    def rule(writer: OnnxWriter, layer: Any) -> None:
+        axes, kept = _list_reduced(layer), layer.keepdims or layer.axes == ("channels",)
+        if kept or "channels" not in layer.axes:
+            writer.add(operator, writer.integers(axes), keepdims=int(kept))
+        else:
+            writer.add(operator, writer.integers(axes), last=False, keepdims=1)
+            writer.add("Squeeze", writer.integers(axis for axis in axes if axis > 1))
+
+    return rule
+
+
+def _list_reduced(layer: Any) -> list[int]:
+    names = ["batch", *(name for name, _ in name_sizes(layer.input))]
+    return sorted(names.index(name) for name in layer.axes)
+
+
+def _write_std(writer: OnnxWriter, layer: Any) -> None:
+    """Write the square root of the mean square of the deviations: ONNX has no operator for it."""
+    axes, [source] = _list_reduced(layer), writer.reads
+    writer.add("ReduceMean", writer.integers(axes), last=False, keepdims=1)
+    writer.reads = [source, *writer.reads]
+    writer.add("Sub", last=False)
+    writer.add("ReduceSumSquare", writer.integers(axes), last=False, keepdims=1)
+    writer.add("Div", writer.number(float(layer.count_reduced() - layer.correction)), last=False)
+    dropped = [] if layer.keepdims else [axis for axis in axes if axis > 1]
+    writer.add("Sqrt", last=not dropped)
+    if dropped:
+        writer.add("Squeeze", writer.integers(dropped))
+
+
+def _write_glu(writer: OnnxWriter, layer: Any) -> None:
+    """Write two slices, and the product of the first with the sigmoid of the second."""
+    [source], half = writer.reads, layer.output.channels
+    writer.add("Slice", writer.integers([0]), writer.integers([half]), writer.integers([1]), last=False)
+    [first], writer.reads = writer.reads, [source]
+    writer.add("Slice", writer.integers([half]), writer.integers([2 * half]), writer.integers([1]), last=False)
+    writer.add("Sigmoid", last=False)
+    writer.add("Mul", first)
+
+
+def _write_unfold(writer: OnnxWriter, layer: Any) -> None:
+    """Write a Pad, one Slice per tap of the window, and a Concat whose channels are then put in order."""
+    axes, channels = range(2, layer.input.axes + 2), layer.input.channels
+    if any(map(any, layer.padding)):
+        writer.add("Pad", writer.integers(list_pads(layer.padding)), "", writer.integers(axes), last=False)
+    source, parts = writer.reads, []
+    for taps in product(*map(range, layer.kernel_size)):
+        writer.reads = source
+        starts = [tap * dilation for tap, dilation in zip(taps, layer.dilation, strict=True)]
+        spans = zip(starts, layer.output.spatial, layer.stride, strict=True)
+        stops = [start + (count - 1) * stride + 1 for start, count, stride in spans]
+        bounds = [writer.integers(values) for values in (starts, stops, axes, layer.stride)]
+        writer.add("Slice", *bounds, last=False)
+        parts += writer.reads
+    writer.reads = parts
+    writer.add("Concat", last=False, axis=1)
+    writer.add("Reshape", writer.integers([0, len(parts), channels, *layer.output.spatial]), last=False)
+    writer.add("Transpose", last=False, perm=[0, 2, 1, *range(3, layer.input.axes + 3)])
+    writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
+
+
+def _write_fold(writer: OnnxWriter, layer: Any) -> None:
+    sizes = [writer.integers(layer.output_size), writer.integers(layer.kernel_size)]
+    window = {"strides": layer.stride, "pads": list_pads(layer.padding), "dilations": layer.dilation}
+    writer.add("Reshape", writer.integers([0, layer.input.channels, -1]), last=False)
+    writer.add("Col2Im", *sizes, **window)
 
 
 def _write_reshape(writer: OnnxWriter, layer: Any) -> None:
@@ -520,7 +641,7 @@ def _write_dropout(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_drop_path(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Mul with one factor per sample; the factors are the output of a Dropout whose input is all ones."""
+    """Write a Mul by one factor per sample. A Dropout of ones produces the factors."""
     if not layer.p:
         writer.add("Identity")
         return
@@ -568,6 +689,7 @@ WRITERS: dict[str, _WriteRule] = {
     "local_response_norm": _write_response_norm,
     "global_response_norm": _write_global_response_norm,
     "scale": _write_scale,
+    "shift": _write_shift,
     "relu": _operator_rule("Relu"),
     "relu6": _clip_rule(0.0, 6.0),
     "hardtanh": _clip_rule(-1.0, 1.0),
@@ -601,6 +723,14 @@ WRITERS: dict[str, _WriteRule] = {
     "slice": _write_slice,
     "tokens": _write_reshape,
     "map": _write_reshape,
+    "deform_conv": _write_deform_conv,
+    "permute": _write_permute,
+    "unfold": _write_unfold,
+    "fold": _write_fold,
+    "mean": _reduction_rule("ReduceMean"),
+    "sum": _reduction_rule("ReduceSum"),
+    "std": _write_std,
+    "glu": _write_glu,
     "add": _merge_rule("Add", "Sum"),
     "multiply": _merge_rule("Mul"),
     "concat": lambda writer, layer: writer.add("Concat", axis=layer.place + 1),

@@ -4,79 +4,49 @@ The package onnx infers shapes node by node. It is given the contents of small c
 can be evaluated. Whatever shapes the file declares, only small arrays are allocated.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
-from convcalc.convert.graph import NotImported, check_number_of_sizes
+from convcalc.convert.graph import Follow, NotImported, Shapes, check_number_of_sizes, format_input_option
 from convcalc.convert.onnx_graph import constants
-from convcalc.convert.onnx_graph.declared import Sizes, describe_mismatch, describe_size, read_size, read_tensor_type
+from convcalc.convert.onnx_graph.declared import describe_mismatch, describe_size, read_size, read_tensor_type
 from convcalc.convert.onnx_graph.nested import MOST_NODES, check_text, inline_functions, list_captured
+from convcalc.convert.onnx_graph.translation import Part, Translator
+from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.problems import shorten, show
 
-Shapes = Mapping[str | None, Sequence[int]]
-Follow = Callable[[Iterable[Any], int], Iterable[Any]]
 _MOST_ELEMENTS = 10**11  # in one tensor
 _DEFAULT_DOMAIN = ("", "ai.onnx")
-_KEEPS_SHAPE = frozenset(("GroupNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish"))
+_KEEPS_SHAPE = frozenset(
+    ("GroupNormalization", "LayerNormalization", "MeanVarianceNormalization", "Swish", "Gelu", "Mish", "HardSwish")
+)
 _MOST_AXES = 64
-_BY_LENGTH = frozenset(  # operators with an input whose length is the number of axes that inference allocates
+_BY_LENGTH = frozenset(  # operators with an input that lists sizes or axes: inference allocates one axis per element
     ("ConstantOfShape", "Expand", "Pad", "Reshape", "Resize", "Slice", "Squeeze", "Tile", "Unsqueeze", "Upsample")
 )
+_DTYPE_NAMES = {  # by number in onnx.TensorProto
+    1: "float32",
+    10: "float16",
+    11: "float64",
+    16: "bfloat16",
+    17: "float8",
+    18: "float8",
+    19: "float8",
+    20: "float8",
+    2: "uint8",
+    3: "int8",
+    6: "int32",
+    12: "uint32",
+    4: "uint16",
+    5: "int16",
+    21: "uint4",
+    22: "int4",
+}
 _PRODUCER = "convcalc"  # writes every weight as a ConstantOfShape
 _WEIGHT_TYPES = frozenset(
     (1, 2, 3, 10, 11, 16, 17, 18, 19, 20, 21, 22)
 )  # of onnx.TensorProto: floats, and integers of up to 8 bits
-
-
-class OnnxValue(NamedTuple):
-    """A tensor: `dims` are its sizes including the batch, `kind` is the number of its data type in onnx.TensorProto.
-
-    For a constant, `contents` is its array, None if large or unknown; `roots` are the names of the stored tensors that
-    may be learnt and from which it is made; `measured` says whether it depends on the shape of another tensor.
-    """
-
-    dims: Sizes
-    kind: int
-    constant: bool = False
-    contents: Any = None
-    roots: tuple[str, ...] = ()
-    measured: bool = False
-
-
-class Operation(NamedTuple):
-    """A node. `operator` begins with its domain unless it is a standard ONNX operator.
-
-    `version` is the version of the operator set; `captured` are the outside tensors that the node's subgraphs read.
-    """
-
-    name: str
-    operator: str
-    attributes: Mapping[str, Any]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    version: int
-    captured: tuple[str, ...] = ()
-
-
-class Program(NamedTuple):
-    """A graph as a list of operations, with the facts known about its tensors.
-
-    `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
-    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
-    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
-    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
-    """
-
-    name: str
-    inputs: dict[str, Sizes]
-    operations: list[Operation]
-    outputs: tuple[str, ...]
-    values: dict[str, OnnxValue]
-    weights: dict[str, int]
-    literal: frozenset[str]
-    filled: frozenset[str]
-    disputed: Mapping[str, str]
 
 
 def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Program:
@@ -90,21 +60,24 @@ def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Pr
 
 
 class _OnnxReader:
-    """Reads a model into a program; `types` and `data` describe each tensor to the package onnx."""
+    """Reads a model into a program. `types` and `data` are the tensors' types and contents for onnx's inference."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
 
         self.onnx = onnx
         self.model = model
+        self.sole_input = True
         self.shapes = dict(shapes)
-        self.values: dict[str, OnnxValue] = {}
+        self.values: dict[str, Tensor] = {}
         self.types: dict[str, Any] = {}
         self.data: dict[str, Any] = {}
         self.weights: dict[str, int] = {}
         self.literal: set[str] = set()
         self.filled: set[str] = set()
         self.disputed: dict[str, str] = {}
+        self.evaluations = 0
+        self.stated = False  # whether a shape of the last node is only declared in the file
         self.failure = ""  # why the output shapes of the last node were not inferred
         self.unknown: dict[str, str] = {}  # by tensor, why its shape is unknown
         self.versions = {entry.domain: entry.version for entry in model.opset_import}
@@ -115,13 +88,22 @@ class _OnnxReader:
         if len(graph.node) > MOST_NODES:
             raise NotImported(f"more than {MOST_NODES:,} nodes")
         for tensor in graph.initializer:
-            self.add_weight(check_text(tensor.name), tuple(tensor.dims), tensor)
+            self.add_initializer(tensor)
         for sparse in graph.sparse_initializer:
-            self.add_weight(check_text(sparse.values.name), tuple(sparse.dims), sparse.values)
+            self.add_initializer(sparse.values, tuple(sparse.dims))
         inputs = self.read_inputs([info for info in graph.input if info.name not in self.values])
         nodes = follow(graph.node, len(graph.node))
-        operations = [self.read_node(node, place) for place, node in enumerate(nodes)]
         outputs = tuple(dict.fromkeys(check_text(info.name) for info in graph.output))
+        translator = Translator(self.onnx, outputs, self.values, self.add_initializer)
+        operations = [
+            self.read_node(part, place, version)
+            for place, node in enumerate(nodes)
+            for part, version in self.check_translation(translator, node)
+        ]
+        for name, zero in translator.stored.items():
+            kind = self.values[zero].dtype if zero in self.values else "uint8"
+            if name in self.values:
+                self.values[name] = self.values[name]._replace(dtype=kind)
         for name in outputs:
             if name not in self.values:
                 raise NotImported(self.unknown.get(name, f"no node produces the output {show(name)}"))
@@ -134,7 +116,6 @@ class _OnnxReader:
     # -- values
 
     def check_sizes(self, dims: Sizes, name: str) -> Sizes:
-        """Return the sizes unchanged. Raises NotImported if one is negative or the tensor has too many elements."""
         if any(size < 0 for size in dims):
             raise NotImported(f"{show(name)} has a negative size: {' × '.join(map(str, dims))}")
         if prod(dims) > _MOST_ELEMENTS:
@@ -143,27 +124,29 @@ class _OnnxReader:
             )
         return dims
 
-    def add(self, name: str, value: OnnxValue, data: Any = None) -> None:
-        """Record a tensor, and its type and contents for onnx's inference; `data`, if given, replaces the contents."""
-        self.values[name] = value
-        self.types[name] = self.onnx.helper.make_tensor_type_proto(value.kind, value.dims)
-        if data is not None:
-            self.data[name] = data
-        elif value.contents is not None:
+    def add(self, name: str, kind: int, value: Tensor) -> None:
+        """Record a tensor, and its type and contents for onnx's shape inference.
+
+        `kind` is the number of its data type in onnx.TensorProto.
+        """
+        self.values[name] = value._replace(dtype=_DTYPE_NAMES.get(kind))
+        self.types[name] = self.onnx.helper.make_tensor_type_proto(kind, value.dims)
+        if value.contents is not None:
             self.data[name] = self.onnx.numpy_helper.from_array(value.contents, name)
 
-    def add_weight(self, name: str, dims: Sizes, tensor: Any) -> None:
-        """Record the initializer `name` with the sizes `dims`. Raises NotImported if it is too large."""
+    def add_initializer(self, tensor: Any, dense: Sizes | None = None) -> None:
+        """Record a constant of the file. `dense` are the sizes of a sparse tensor."""
+        name, dims = check_text(tensor.name), tuple(tensor.dims) if dense is None else dense
         self.check_sizes(dims, name)
         contents = self.read_contents(tensor) if prod(dims) <= constants.MOST_ELEMENTS else None
         roots: tuple[str, ...] = ()
         if tensor.data_type in _WEIGHT_TYPES:
             roots = (name,)
             self.weights[name] = prod(dims)
-        self.add(name, OnnxValue(dims, tensor.data_type, True, contents, roots))
+        self.add(name, tensor.data_type, Tensor(dims, None, True, contents, roots))
 
     def read_contents(self, tensor: Any) -> Any:
-        """Return the array of an onnx.TensorProto; None if it is stored in another file or is malformed."""
+        """Return the array of a tensor; None if it is stored in another file or is malformed."""
         if tensor.data_location == self.onnx.TensorProto.EXTERNAL:
             return None
         try:
@@ -174,21 +157,22 @@ class _OnnxReader:
     # -- inputs
 
     def read_inputs(self, infos: Sequence[Any]) -> dict[str, Sizes]:
-        """Return the sizes of the inputs by name, batch first. Raises NotImported."""
+        """Return the sizes of each input, batch first."""
         names = [check_text(info.name) for info in infos]
+        self.sole_input = len(names) == 1
         if not names:
             raise NotImported("the graph has no input")
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
             raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shorten, names))}")
         found = {}
         for info in infos:
-            dims = self.input_dims(info)
-            self.add(info.name, OnnxValue(self.check_sizes(dims, info.name), info.type.tensor_type.elem_type))
+            dims = self.find_input_sizes(info)
+            self.add(info.name, info.type.tensor_type.elem_type, Tensor(self.check_sizes(dims, info.name)))
             found[info.name] = dims
         return found
 
-    def input_dims(self, info: Any) -> Sizes:
-        """Return the sizes of an input, batch first: those the caller gave, else those in the file.
+    def find_input_sizes(self, info: Any) -> Sizes:
+        """Return the sizes of an input, batch first: those that the user gave, or else those in the file.
 
         An unspecified batch size becomes 1. Raises NotImported if another size is unknown.
         """
@@ -201,22 +185,37 @@ class _OnnxReader:
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        declared_shape = " × ".join(str(describe_size(size)) for size in info.type.tensor_type.shape.dim)
-        if len(declared) == 1:
+        described = [describe_size(size) for size in info.type.tensor_type.shape.dim]
+        declared_shape = " × ".join(map(str, described))
+        if not declared and not self.sole_input and info.type.tensor_type.HasField("shape"):
+            return ()
+        if len(declared) == 1 and self.sole_input:
             raise NotImported(
                 f"the input {show(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
             )
         if not declared or not all(declared[1:]):
             raise NotImported(
                 f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'}): "
-                f"give it without the batch, for example --input {shorten(info.name)}=3,224,224"
+                f"give it without the batch: {format_input_option(info.name, declared[1:])}"
             )
         return (batch, *(size or 1 for size in declared[1:]))
 
     # -- nodes
 
-    def read_node(self, node: Any, place: int) -> Operation:
-        """Return node number `place` as an operation, and record its outputs. Raises NotImported."""
+    def check_translation(self, translator: Translator, node: Any) -> Iterator[Part]:
+        """Yield the nodes that replace a node. Raises NotImported if its attributes or inputs are malformed."""
+        try:
+            yield from translator.translate(node)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise NotImported(
+                f"{shorten(str(node.op_type))} {show(str(node.name))} is malformed: {shorten(str(error))}"
+            ) from None
+
+    def read_node(self, node: Any, place: int, version: int | None = None) -> Operation:
+        """Return a node as an operation, and record its outputs.
+
+        `place` is its position in the file. `version` is that of its operator set, by default the file's.
+        """
         default = node.domain in _DEFAULT_DOMAIN
         operation = Operation(
             check_text(node.name) or f"{check_text(node.op_type)}_{place}",
@@ -224,34 +223,37 @@ class _OnnxReader:
             {attribute.name: self.read_attribute(attribute) for attribute in node.attribute},
             tuple(map(check_text, node.input)),
             tuple(map(check_text, node.output)),
-            self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
+            version or self.versions.get("" if default else node.domain, self.versions.get("ai.onnx", 1)),
             tuple(list_captured(node)),
         )
         for name in (*operation.inputs, *operation.captured):
             if name and name not in self.values:
-                reason = f"{describe_node(operation)} reads {show(name)}, which no earlier node produces"
+                reason = f"{describe_operation(operation)} reads {show(name)}, which no earlier node produces"
                 raise NotImported(self.unknown.get(name, reason))
         for name in operation.outputs:
             if name and (name in self.values or name in self.unknown):
-                raise NotImported(f"{describe_node(operation)} produces {show(name)}, which already exists")
+                raise NotImported(f"{describe_operation(operation)} produces {show(name)}, which already exists")
         if operation.operator in _BY_LENGTH:
-            self.check_lengths(operation)
+            self.check_list_lengths(operation)
         try:
             self.add_outputs(node, operation)
         except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             # any attribute may be missing or have another type than the operator expects
-            raise NotImported(f"{describe_node(operation)} is malformed: {shorten(str(error))}") from None
+            raise NotImported(f"{describe_operation(operation)} is malformed: {shorten(str(error))}") from None
         return operation
 
-    def check_lengths(self, operation: Operation) -> None:
-        """Raise NotImported if an input that lists sizes or axes has more elements than a tensor may have axes."""
+    def check_list_lengths(self, operation: Operation) -> None:
+        """Raise NotImported if an input that lists sizes or axes is longer than a tensor may have axes.
+
+        Shape inference would allocate one axis per element.
+        """
         sizes = operation.inputs if operation.operator == "ConstantOfShape" else operation.inputs[1:]
         for name in filter(None, sizes):
             value = self.values[name]
-            if value.kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
-                raise NotImported(
-                    f"{describe_node(operation)} has a list for {value.dims[0]} axes; a tensor has at most {_MOST_AXES}"
-                )
+            kind = self.types[name].tensor_type.elem_type
+            if kind == self.onnx.TensorProto.INT64 and len(value.dims) == 1 and value.dims[0] > _MOST_AXES:
+                what = f"{describe_operation(operation)} has a list for {value.dims[0]} axes"
+                raise NotImported(f"{what}; a tensor has at most {_MOST_AXES}")
 
     def read_attribute(self, attribute: Any) -> Any:
         """Return an attribute as a Python value: an array for a small tensor, None for a large one or a subgraph."""
@@ -265,33 +267,33 @@ class _OnnxReader:
         return value if isinstance(value, int | float) else None
 
     def add_outputs(self, node: Any, operation: Operation) -> None:
-        """Record the outputs of a node; if the shape of one is unknown, record the reason in `unknown`."""
+        """Record the outputs of a node. If the shape of one is unknown, record the reason in `unknown`."""
         reads = [self.values[name] for name in (*operation.inputs, *operation.captured) if name]
         inferred = self.infer_outputs(node, operation)
         constant = all(value.constant for value in reads) or operation.operator in ("Shape", "Size")
-        folded = self.fold_outputs(operation, inferred) if constant else None
+        folded = self.fold_outputs(node, operation, inferred) if constant else None
+        if folded and operation.operator in constants.BOUNDED_BY_INPUT:
+            inferred[operation.outputs[0]] = (self.onnx.TensorProto.INT64, folded[0].shape)
         measured = operation.operator in ("Shape", "Size") or any(value.measured for value in reads)
         for place, name in enumerate(operation.outputs):
             if not name:
                 continue
             if name not in inferred:
                 why = f": {self.failure}" if self.failure else ""
-                self.unknown[name] = f"the output shape of {describe_node(operation)} is unknown{why}"
+                self.unknown[name] = f"the output shape of {describe_operation(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
             contents = folded[place] if folded and place < len(folded) and folded[place].shape == dims else None
             roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
-            self.add(
-                name, OnnxValue(self.check_sizes(dims, name), kind, constant, contents, roots, constant and measured)
-            )
+            sizes = self.check_sizes(dims, name)
+            self.add(name, kind, Tensor(sizes, None, constant, contents, roots, constant and measured))
 
     def find_roots(
-        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[OnnxValue]
+        self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Tensor]
     ) -> tuple[str, ...]:
-        """Return the names of the tensors that may be learnt and from which the constant `name` is made.
+        """Return the names of the possibly learnt tensors from which the constant `name` is computed.
 
-        These are the roots of its inputs, or the constant itself if it is stored in the node. Empty if it cannot be
-        learnt.
+        These are the roots of its inputs, or the constant itself if its node stores it. Empty if it cannot be learnt.
         """
         if operation.operator in ("Shape", "Size") or kind not in _WEIGHT_TYPES:
             return ()
@@ -306,26 +308,31 @@ class _OnnxReader:
             return ()
         if operation.operator == "Constant":
             self.literal.add(name)
-            if self.is_uniform(operation):
+            if self.is_uniform_constant(operation):
                 self.filled.add(name)
         if operation.operator == "ConstantOfShape":
             self.filled.add(name)
         self.weights[name] = prod(dims)
         return (name,)
 
-    def is_uniform(self, operation: Operation) -> bool:
-        """Whether all elements of a Constant are known to be equal."""
+    def is_uniform_constant(self, operation: Operation) -> bool:
+        """Whether all elements of a Constant are equal; false if they are unknown."""
         import numpy
 
         contents = (_read_constant(numpy, operation.attributes) or [None])[0]
         return contents is not None and contents.size > 0 and bool((contents == contents.ravel()[0]).all())
 
-    def fold_outputs(self, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
-        """Return the output arrays of a node that reads only constants; None if large or not evaluated."""
+    def fold_outputs(self, node: Any, operation: Operation, inferred: dict[str, tuple[int, Sizes]]) -> list[Any] | None:
+        """Return the output arrays of a node with constant inputs; None if they are large or not computable.
+
+        Declared shapes are not trusted: if onnx did not infer a shape, the node is not evaluated.
+        """
         import numpy
 
         sizes = [prod(dims) for _, dims in inferred.values()]
-        if max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
+        if operation.operator in constants.BOUNDED_BY_INPUT:
+            self.stated, sizes = False, [0]
+        if self.stated or max(sizes, default=constants.MOST_ELEMENTS + 1) > constants.MOST_ELEMENTS:
             return None
         if operation.operator in ("Shape", "Size"):
             dims = self.values[operation.inputs[0]].dims if operation.inputs else ()
@@ -339,34 +346,39 @@ class _OnnxReader:
         contents = [self.values[name].contents if name else None for name in operation.inputs]
         if any(array is None for array, name in zip(contents, operation.inputs, strict=True) if name):
             return None
-        return constants.fold(operation.operator, operation.attributes, contents)
+        self.evaluations += 1
+        if node.domain not in _DEFAULT_DOMAIN or self.evaluations > constants.MOST_EVALUATIONS:
+            return None
+        return constants.fold(node, operation.version, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """Return the data type and sizes of each output by name: as inferred, or else as declared in the file.
+        """Return the data type and sizes of each output, as inferred or else as declared in the file.
 
-        An output with neither is left out.
+        An output with neither is omitted.
         """
         found = {}
         types = self.infer_types(node, operation)
+        self.stated = False
         for name in filter(None, operation.outputs):
             for source in (types.get(name), self.declared.get(name)):
                 known = None if source is None else read_tensor_type(source)
                 if known is not None:
                     found[name] = known
+                    self.stated |= source is not types.get(name)
                     break
             if (
                 name in found and name in self.declared and not self.shapes
             ):  # with other input shapes, the declared shapes do not apply
                 self.disputed[name] = describe_mismatch(self.declared[name], found[name][1])
         if operation.operator in _KEEPS_SHAPE and operation.outputs[0] not in found:
-            value = self.values[operation.inputs[0]]
-            found[operation.outputs[0]] = (value.kind, value.dims)
+            source = operation.inputs[0]
+            found[operation.outputs[0]] = (self.types[source].tensor_type.elem_type, self.values[source].dims)
         return found
 
     def infer_types(self, node: Any, operation: Operation) -> dict[str, Any]:
         """Return the output types that the package onnx infers, by name.
 
-        Empty if onnx does not know the operator or fails; `failure` is then the reason.
+        If onnx does not know the operator or fails, the result is empty and `failure` is the reason.
         """
         domain = "" if node.domain in _DEFAULT_DOMAIN else node.domain
         onnx = self.onnx
@@ -394,7 +406,7 @@ class _OnnxReader:
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:
-    """Return the array of a Constant as a list of one output, from whichever attribute holds it; None if none does."""
+    """Return the array of a Constant, as a list of one output; None if none of its attributes holds a value."""
     for name, kind in (("value_float", "float32"), ("value_int", "int64")):
         if name in attributes:
             return [numpy.asarray(attributes[name], kind)]
@@ -403,8 +415,3 @@ def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | Non
             return [numpy.asarray(attributes[name], kind)]
     value = attributes.get("value")
     return None if value is None else [value]
-
-
-def describe_node(operation: Operation) -> str:
-    """Return the description of a node in messages: `Conv 'conv1'`."""
-    return f"{shorten(operation.operator)} {show(operation.name)}"

@@ -13,7 +13,7 @@ REQUIRED = object()
 
 
 class CallArgument(NamedTuple):
-    """An argument of a call, with the default of its parameter: REQUIRED if it has none.
+    """An argument of a call, and the default of its parameter (REQUIRED: no default).
 
     Required arguments are written without their names; other arguments only if they differ from the default.
     """
@@ -31,9 +31,9 @@ class ModuleCall(NamedTuple):
 
 
 class LayerModules(NamedTuple):
-    """The calls that create a layer's modules: `before` pads its input and `after` crops its output.
+    """The calls that create a layer's modules: the main module, a padding before it and a crop after it.
 
-    They are None if PyTorch's main module needs no help with its padding.
+    `before` and `after` are None if the main module supports the layer's padding.
     """
 
     module: ModuleCall
@@ -50,7 +50,7 @@ def collapse_equal(values: Any) -> Any:
 
 
 def list_sides(padding: PerAxisPadding) -> Any:
-    """Return the sizes of the padding in the order of PyTorch's padding modules: last axis first, before then after.
+    """Return padding in the order of PyTorch's padding modules: last axis first, before then after.
 
     A single value is returned if all sizes are equal.
     """
@@ -58,7 +58,7 @@ def list_sides(padding: PerAxisPadding) -> Any:
 
 
 def call_nn(name: str, axes: int, *arguments: CallArgument) -> ModuleCall:
-    """Return a call of a torch.nn class for a number of spatial axes: `nn.Conv2d` for the name `Conv` and 2 axes."""
+    """Return a call of a torch.nn class for a number of spatial axes, such as `nn.Conv2d` for `Conv` and 2 axes."""
     return ModuleCall(f"nn.{name}{axes}d", arguments)
 
 

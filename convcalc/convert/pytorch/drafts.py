@@ -1,7 +1,7 @@
-"""Drafts the classes of an exported PyTorch module, one per scope of the spec.
+"""Describes the class that each scope of a spec needs in an exported PyTorch module.
 
-A draft lists the inner modules of a scope with all their arguments. `classes` then turns drafts that differ only in the
-values of arguments into one class.
+Such a draft lists the inner modules of a scope with all their arguments. `classes` then turns drafts that differ only
+in the values of arguments into one class.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ModuleExpression = Union[ModuleCall, "ModuleContainer", "FrozenModule", "ModuleA
 
 
 class ModuleContainer(NamedTuple):
-    """An nn.Sequential or nn.ModuleList (`target`) with its elements by key."""
+    """An nn.Sequential or nn.ModuleList (`target`), with its elements by key."""
 
     target: str
     items: tuple[tuple[str, Any], ...]
@@ -49,7 +49,7 @@ class ClassDraft(NamedTuple):
 
 
 def list_arguments(expression: Any) -> Iterator[CallArgument]:
-    """Yield the arguments of the module calls in an expression, in order, except arguments that are modules."""
+    """Yield the arguments of all module calls in an expression, in order, except arguments that are modules."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if isinstance(argument.value, ModuleCall):
@@ -64,9 +64,10 @@ def list_arguments(expression: Any) -> Iterator[CallArgument]:
 
 
 def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield, for each argument of `list_arguments`, the path of its module as a tuple of keys, outermost first.
+    """Yield the path of the module of each argument, in the order of `list_arguments`.
 
-    `within` is the path of the expression itself. A path has the keys of an nn.ModuleList's elements, not its own key.
+    A path is a tuple of keys, outermost first; `within` is the path of the expression. Keys of nn.ModuleLists are left
+    out.
     """
     if isinstance(expression, ModuleContainer):
         outer = within[:-1] if expression.target == "nn.ModuleList" else within
@@ -79,9 +80,9 @@ def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[t
 
 
 def strip_values(expression: Any) -> Any:
-    """Return a key of an expression without the values of its arguments.
+    """Return a key that is equal for expressions that differ only in the values of arguments.
 
-    Expressions with equal keys differ only in these values and can be written in the same class.
+    Such expressions can be written in the same class.
     """
     if isinstance(expression, ModuleCall):
         inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
@@ -94,10 +95,7 @@ def strip_values(expression: Any) -> Any:
 
 
 def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None]) -> Any:
-    """Return the expression with its arguments replaced by `arguments`, which are in the order of `list_arguments`.
-
-    None removes the argument at its position.
-    """
+    """Return the expression with other arguments, which are in the order of `list_arguments`; None removes one."""
     if isinstance(expression, ModuleCall):
         found: list[CallArgument] = []
         for argument in expression.arguments:
@@ -119,10 +117,10 @@ def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None])
 
 
 class ClassDrafter:
-    """Drafts the classes of a network.
+    """Creates a ClassDraft for each scope of a network.
 
-    `calls` maps the names of finished scopes to the calls that create their classes; `list_classes` fills it between
-    drafts. `ties` holds the shared weights by the class that contains both modules.
+    `calls` maps the name of each scope with a finished class to the call that creates an instance of that class; the
+    caller adds to it. `ties` has the shared weights by the name of the scope whose class contains both modules.
     """
 
     def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:
@@ -133,36 +131,39 @@ class ClassDrafter:
         self.calls: dict[str, ModuleCall] = {}
 
     def draft(self, scope: ModuleScope) -> ClassDraft:
-        """Return the draft of a scope's class; the classes of its inner scopes must be finished."""
+        """Return the draft of a scope's class. The classes of its inner scopes must be finished."""
         ties = self.ties.get(scope.name, [])
         direct = {tie.target: tie.source for tie in ties if self.places.parents[tie.target].name == scope.name}
         items: list[tuple[str, ModuleExpression]] = []
         for child in scope.children:
             name = self.wiring.full_name(child)
             if name in direct:
-                items += self._surround(child, ModuleAlias(self.places.path(direct[name], scope)))
+                items += self._add_padding_modules(child, ModuleAlias(self.places.path(direct[name], scope)))
             elif not self.wiring.is_merge(child):
-                items += self._key_modules(child, scope)
+                items += self._list_modules(child, scope)
         later = tuple(
             (self.places.path(tie.target, scope), self.places.path(tie.source, scope))
             for tie in ties
             if tie.target not in direct
         )
-        chain = self.wiring.is_chain(scope.children) and not (not scope.name and len(self.wiring.network.outputs) > 1)
-        return ClassDraft(scope, tuple(items), later, None if chain else write_forward(scope, self.wiring, self.places))
+        sequential = self.wiring.is_sequential(scope) and (scope.name or len(self.wiring.network.outputs) == 1)
+        forward = None if sequential else write_forward(scope, self.wiring, self.places)
+        return ClassDraft(scope, tuple(items), later, forward)
 
-    def _key_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
+    def _list_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
         """Return the modules of a layer or inner scope with their keys, including any padding and cropping."""
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
         expression: ModuleExpression = (
             make_modules(self.wiring.network.nodes[child]).module
             if isinstance(child, int)
-            else self._child_expression(child)
+            else self._create_inner_scope(child)
         )
-        return self._surround(child, FrozenModule(expression) if frozen else expression)
+        return self._add_padding_modules(child, FrozenModule(expression) if frozen else expression)
 
-    def _surround(self, child: ScopeChild, expression: ModuleExpression) -> list[tuple[str, ModuleExpression]]:
-        """Return an expression with its key, and for a layer also any modules that pad before it and crop after it."""
+    def _add_padding_modules(
+        self, child: ScopeChild, expression: ModuleExpression
+    ) -> list[tuple[str, ModuleExpression]]:
+        """Return a module with its key and, for a layer, any modules that pad before it and crop after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         if not isinstance(child, int):
             return [(key, expression)]
@@ -171,11 +172,11 @@ class ClassDrafter:
         modules = [parts.before, expression, parts.after]
         return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
 
-    def _child_expression(self, scope: ModuleScope) -> ModuleExpression:
+    def _create_inner_scope(self, scope: ModuleScope) -> ModuleExpression:
         """Return the expression that creates the module of an inner scope.
 
-        This is a call of its finished class, or an nn.ModuleList or nn.Sequential if it has no class. A scope that uses
-        the modules of another one is an nn.Identity, which the constructor later replaces.
+        It is a call of the scope's class, or an nn.ModuleList or nn.Sequential if it has none. A scope that shares the
+        modules of another scope is an nn.Identity, which the constructor later replaces.
         """
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
@@ -183,17 +184,17 @@ class ClassDrafter:
             return self.calls[scope.name]
         target = "nn.ModuleList" if self.wiring.is_list(scope) else "nn.Sequential"
         if scope.copies is None and scope.word != "branches":
-            keyed = [pair for child in scope.children for pair in self._key_modules(child, scope)]
+            keyed = [pair for child in scope.children for pair in self._list_modules(child, scope)]
             return ModuleContainer(target, tuple(keyed))
         return ModuleContainer(target, tuple(self._number_children(scope)))
 
     def _number_children(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
-        """Yield the copies or branches of a scope by number; an nn.Identity fills each missing number."""
+        """Yield the copies or branches of a scope with their numbers. Missing numbers get an nn.Identity."""
         by_number: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):
                 continue
-            keyed = self._key_modules(child, scope)
+            keyed = self._list_modules(child, scope)
             number = int(self.places.keys[self.wiring.full_name(child)])
             unnumbered = tuple((str(place), module) for place, (_, module) in enumerate(keyed))
             by_number[number] = keyed[0][1] if len(keyed) == 1 else ModuleContainer("nn.Sequential", unnumbered)

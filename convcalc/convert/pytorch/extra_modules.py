@@ -14,6 +14,19 @@ class SeparableConv(nn.Sequential):
         self.pointwise = pointwise
 
 
+class StandardizedConv(nn.Module):
+    """A convolution whose weights are normalised per output channel before use (Qiao et al. 2019)."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.conv.weight
+        flat = functional.batch_norm(weight.reshape(1, len(weight), -1), None, None, training=True, eps=1e-6)
+        return self.conv._conv_forward(x, flat.reshape_as(weight), self.conv.bias)
+
+
 class LocallyConnected(nn.Module):
     """A convolution without weight sharing: each position has its own kernel and biases."""
 
@@ -285,6 +298,39 @@ class Scale(nn.Module):
         return x * self.weight.view(-1, *(1,) * (x.dim() - 2))
 
 
+class ScaleBy(nn.Module):
+    """Multiplies all values by a number."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+class Shift(nn.Module):
+    """One learnt bias per channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.view(-1, *(1,) * (x.dim() - 2))
+
+
+class ShiftBy(nn.Module):
+    """Adds a number to all values."""
+
+    def __init__(self, amount: float) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.amount
+
+
 class DropPath(nn.Module):
     """Drops whole paths at random in training (stochastic depth)."""
 
@@ -354,12 +400,167 @@ class Reshape(nn.Module):
 
 
 class Slice(nn.Module):
-    """Selects the channels from start up to, but not including, stop."""
+    """Selects every step-th position from start up to, but not including, stop."""
 
-    def __init__(self, start: int, stop: int) -> None:
+    def __init__(self, start: int, stop: int, step: int = 1, dim: int = 1) -> None:
         super().__init__()
-        self.start = start
-        self.stop = stop
+        self.places = slice(start, stop, step)
+        self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, self.start : self.stop]
+        return x[(slice(None),) * self.dim + (self.places,)]
+
+
+class Permute(nn.Module):
+    """Changes the order of the axes; the batch is axis 0."""
+
+    def __init__(self, order: tuple[int, ...]) -> None:
+        super().__init__()
+        self.order = order
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(self.order)
+
+
+class Mean(nn.Module):
+    """The mean over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(self.dim, keepdim=True).squeeze(self.dropped)
+
+
+class Sum(nn.Module):
+    """The sum over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(self.dim, keepdim=True).squeeze(self.dropped)
+
+
+class Std(nn.Module):
+    """The standard deviation over some axes; the channels are kept with size 1."""
+
+    def __init__(self, dim: tuple[int, ...], correction: int = 1, keepdim: bool = True) -> None:
+        super().__init__()
+        self.dim = dim
+        self.correction = correction
+        self.dropped = () if keepdim else [axis for axis in dim if axis > 1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.std(self.dim, correction=self.correction, keepdim=True).squeeze(self.dropped)
+
+
+class Unfold(nn.Module):
+    """Copies the values of each window into channels, in the order of nn.Unfold, and keeps the spatial axes."""
+
+    def __init__(
+        self,
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[tuple[int, int], ...] | None = None,
+        dilation: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        ones = (1,) * len(kernel_size)
+        self.windows = list(zip(kernel_size, stride or ones, dilation or ones, strict=True))
+        self.sides = [side for pair in reversed(padding or ()) for side in pair]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, axes = functional.pad(x, self.sides), len(self.windows)
+        for axis, (kernel, stride, dilation) in enumerate(self.windows, start=2):
+            x = x.unfold(axis, dilation * (kernel - 1) + 1, stride)[..., ::dilation]
+        return x.permute(0, 1, *range(2 + axes, 2 + 2 * axes), *range(2, 2 + axes)).flatten(1, 1 + axes)
+
+
+class Fold(nn.Module):
+    """Adds up overlapping windows, whose values are channels in the order of nn.Fold."""
+
+    def __init__(
+        self,
+        output_size: tuple[int, ...],
+        kernel_size: tuple[int, ...],
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[tuple[int, int], ...] | None = None,
+        dilation: tuple[int, ...] | None = None,
+    ) -> None:
+        super().__init__()
+        ones = (1,) * len(kernel_size)
+        self.kernel_size = kernel_size
+        self.windows = list(zip(stride or ones, dilation or ones, strict=True))
+        self.taps: list[tuple[int, ...]] = [()]
+        for size in kernel_size:
+            self.taps = [(*taps, tap) for taps in self.taps for tap in range(size)]
+        padding = padding or ((0, 0),) * len(kernel_size)
+        self.sizes = [size + sum(pair) for size, pair in zip(output_size, padding, strict=True)]
+        self.cut = [-side for pair in reversed(padding) for side in pair]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.unflatten(1, (-1, *self.kernel_size))
+        total = x.new_zeros(*x.shape[:2], *self.sizes)
+        counts = x.shape[2 + len(self.windows) :]
+        for taps in self.taps:
+            places = [
+                slice(tap * dilation, tap * dilation + (count - 1) * stride + 1, stride)
+                for tap, count, (stride, dilation) in zip(taps, counts, self.windows, strict=True)
+            ]
+            total[(..., *places)] += x[(slice(None), slice(None), *taps)]
+        return functional.pad(total, self.cut)
+
+
+class DeformConv(nn.Module):
+    """A deformable convolution with its own convolution for the offsets, and for the mask if there is one.
+
+    The order of the offsets is that of torchvision.ops.DeformConv2d: per group and tap, the vertical one first.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0)),
+        dilation: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        offset_groups: int = 1,
+        mask: bool = False,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        taps = kernel_size[0] * kernel_size[1]
+        self.counts = (offset_groups, taps)
+        self.window = (kernel_size, stride, dilation)
+        self.padding, self.groups, self.mask = padding, groups, mask
+        channels = (3 if mask else 2) * offset_groups * taps
+        self.offset = nn.Conv2d(in_channels, channels, kernel_size, stride, dilation=dilation)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels // groups, *kernel_size) / taps)
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.pad(x, [side for pair in reversed(self.padding) for side in pair])
+        offset, (groups, taps) = self.offset(x), self.counts
+        moved = offset[:, : 2 * groups * taps].unflatten(1, (groups, taps, 2)).flatten(0, 1)
+        size, places = x.shape[2:], []
+        for axis, (kernel, stride, dilation) in enumerate(zip(*self.window, strict=True)):
+            starts = torch.arange(moved.shape[3 + axis], device=x.device) * stride
+            steps = torch.arange(kernel, device=x.device) * dilation
+            fixed = (steps.view(-1, 1) + starts).view((-1, 1, starts.numel(), 1) if axis == 0 else (1, kernel, 1, -1))
+            fixed = fixed.expand(*self.window[0], *moved.shape[3:]).flatten(0, 1)
+            places.append((fixed + moved[:, :, axis]) * (2 / max(size[axis] - 1, 1)) - 1)
+        grid = torch.stack(places[::-1], dim=-1).flatten(1, 2)
+        values = functional.grid_sample(x.unflatten(1, (groups, -1)).flatten(0, 1), grid, align_corners=True)
+        values = values.unflatten(2, (taps, -1)).unflatten(0, (-1, groups))
+        if self.mask:
+            factors = offset[:, 2 * groups * taps :].unflatten(1, (groups, 1, taps)).sigmoid()
+            values = values * factors
+        values = values.flatten(1, 3)
+        return functional.conv2d(values, self.weight.flatten(1)[..., None, None], self.bias, groups=self.groups)

@@ -8,9 +8,12 @@ from typing import Any
 from convcalc.problems import shorten
 
 
-def describe_failure(error: BaseException) -> str:
-    """Return where and why the tracing of a module failed: `nets.py:12: RuntimeError: …`."""
-    place = error_location(error)
+def describe_failure(error: BaseException, module: Any = None) -> str:
+    """Return a text that says where and why a module failed: `nets.py:12: in body.fc (Linear): RuntimeError: …`.
+
+    `module` is the module that ran; the inner module named is the last one of it whose code was running.
+    """
+    place = f"{error_location(error)}{_failed_module(error, module)}"
     if "DataDependent" in type(error).__name__:
         return f"{place}its forward depends on the values of a tensor"
     return f"{place}{describe_error(error)}"
@@ -22,10 +25,34 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 
 
-def error_location(error: BaseException) -> str:
-    """Return the innermost line of the module's own code in an error's traceback, such as `nets.py:12: `.
+def _failed_module(error: BaseException, module: Any) -> str:
+    """Return the path and class of the innermost module that was running, such as `in body.fc (Linear): `."""
+    paths = {} if module is None else {id(inner): (path, type(inner)) for path, inner in module.named_modules()}
+    found = ""
+    frame = error.__traceback__
+    while frame is not None:
+        path, word = paths.get(id(frame.tb_frame.f_locals.get("self")), ("", None))
+        found = f"in {path} ({word.__name__}): " if path and word is not None else found
+        frame = frame.tb_next
+    return found
 
-    If the traceback has no such line, those of the errors that caused it are searched. Empty if nothing is found.
+
+def suggest_remedy(error: BaseException) -> str:
+    """Return what to try after a failure, with a leading semicolon; empty if nothing is known to help."""
+    text, word = str(error), type(error).__name__
+    if "Long" in text and ("indices" in text or "scalar type" in text):
+        return "; if the input has indices, give its data type: --input-dtype int64"
+    if "DataDependent" in word or "item() cannot be called" in text:
+        return "; replace what depends on values by constants, or import an inner module that does not need them"
+    if isinstance(error, RuntimeError) and any(part in text for part in ("size", "shape", "channels", "dim")):
+        return "; check the input shape: it is of one sample, channels first"
+    return ""
+
+
+def error_location(error: BaseException) -> str:
+    """Return the line of the module's own code that raised an error, such as `nets.py:12: `.
+
+    If the traceback has no such line, the tracebacks of the errors that caused it are searched. Empty if none has one.
     """
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]

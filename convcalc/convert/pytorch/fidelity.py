@@ -1,22 +1,25 @@
-"""Checks that an imported network has the same figures as the PyTorch module.
+"""Checks that an imported network has the same shapes, params and MACs as the PyTorch module.
 
-Each layer is compared with its operation: output shape, params, running statistics and MACs (`describe_difference`).
-The whole network is compared with the unaltered module, which is run again on the meta device (`account_for`). In both
-comparisons, convcalc's layer kinds count one side and PyTorch the other.
+The builder compares each layer with its operation: output shape, params, running statistics and MACs. Here, the whole
+network is compared with the unaltered module, which is run again on the meta device. In both comparisons, convcalc's
+layer kinds count one side and PyTorch the other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
-from convcalc.convert.comparison import MeasuredFigures
 from convcalc.convert.graph import Graph, NotImported, Step, plain_spec
+from convcalc.convert.pytorch.copying import copy_module
+from convcalc.convert.pytorch.inputs import ModuleInputs
 from convcalc.convert.pytorch.joining import AFTER
-from convcalc.convert.pytorch.measure_module import run_whole
+from convcalc.convert.pytorch.measure_module import run_anyhow
 from convcalc.convert.pytorch.names import first_free_name
-from convcalc.convert.pytorch.tracing import BATCH, copy_to_meta, statistic_sizes
+from convcalc.convert.pytorch.nodes import list_sources, output_sizes
+from convcalc.convert.pytorch.tracing import TracedConstant, TracedModule, statistic_sizes
 from convcalc.layers.make import make_written_layer
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec
+from convcalc.problems import InvalidSpec
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.reader import read_network
@@ -28,8 +31,8 @@ class _ModuleTotals(NamedTuple):
     """The totals of a whole module, as PyTorch counts them.
 
     `trained`, `frozen` and `statistics` map the names of trained params, frozen params and running statistics to their
-    numbers of elements. `outputs` are the output sizes, with the batch. `flops` is None if the module does not run on
-    the meta device; `refusal` then says why.
+    numbers of elements. `outputs` are the output sizes, with `batch` samples. `flops` is None if the module does not
+    run on the meta device; `refusal` then says why.
     """
 
     trained: Mapping[str, int]
@@ -37,63 +40,68 @@ class _ModuleTotals(NamedTuple):
     statistics: Mapping[str, int]
     flops: int | None
     outputs: tuple[tuple[int, ...], ...]
+    batch: int
     refusal: str = ""
 
 
-def describe_difference(
-    kind: str, arguments: Mapping[str, Any], reads: Sequence[tuple[int, ...]], traced: MeasuredFigures
-) -> str:
-    """Describe how a layer's figures differ from those in PyTorch (`traced`); empty if all are equal.
-
-    `reads` are the layer's input shapes, channels first. MACs are not compared if `traced.macs` is None.
-    """
-    shapes = tuple(Shape(channels, tuple(spatial)) for channels, *spatial in reads)
-    try:
-        layer = make_written_layer(kind, arguments, shapes)
-    except Flaw as flaw:
-        return f"arguments that do not fit: {flaw.message}"
-    params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-    macs = None if traced.macs is None else layer.count_macs()
-    ours = MeasuredFigures(layer.output.sizes, params, sum(layer.buffer_tensors()), macs)
-    pairs = zip(ours._asdict().items(), traced, strict=True)
-    return ", ".join(
-        f"{name.replace('_', ' ')} {mine} instead of {theirs}" for (name, mine), theirs in pairs if mine != theirs
-    )
-
-
-def measure_totals(module: Any, shapes: Sequence[Sequence[int]]) -> _ModuleTotals:
-    """Return the totals of an unaltered module, run on the meta device with inputs of these shapes (without batch)."""
-    module = copy_to_meta(module).eval()
+def measure_totals(module: Any, inputs: ModuleInputs) -> _ModuleTotals:
+    """Return the totals of an unaltered module, run with these inputs."""
+    module = copy_module(module, inputs.device)
     learnt = dict(module.named_parameters())
     trained = {name: value.numel() for name, value in learnt.items() if value.requires_grad}
     frozen = {name: value.numel() for name, value in learnt.items() if not value.requires_grad}
     statistics = statistic_sizes(module)
     try:
-        flops, outputs = run_whole(module, [(BATCH, *shape) for shape in shapes])
+        flops, outputs = run_anyhow(module, inputs)
     except NotImported as error:
-        return _ModuleTotals(trained, frozen, statistics, None, (), str(error))
-    return _ModuleTotals(trained, frozen, statistics, flops, outputs)
+        return _ModuleTotals(trained, frozen, statistics, None, (), inputs.batch, str(error))
+    return _ModuleTotals(trained, frozen, statistics, flops, outputs, inputs.batch)
 
 
 class TraceFacts(NamedTuple):
-    """What the comparison with the whole module needs to know about a trace, in addition to its layers.
+    """Facts about a trace, other than its layers, for the comparison with the whole module.
 
-    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `opaque_flops` is
-    the number of FLOPs that PyTorch counts for the operations that became opaque layers (None: unknown). `outputs` are
-    the sizes of the trace's outputs, with the batch. `shapes` maps every layer that was read to its output shape.
+    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `correction` is
+    that of `translating.Translation`. `outputs` are the sizes of the trace's outputs, with the batch. `shapes` maps
+    every layer that was read to its output shape.
     """
 
     unused: set[str]
-    opaque_flops: int | None
+    correction: Fraction
     outputs: tuple[tuple[int, ...], ...]
     shapes: Mapping[str, tuple[int, ...]]
 
 
-def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
-    """Return the graph, with an opaque layer and a note added if its figures differ from those of the whole module.
+def list_unused(trace: TracedModule) -> set[str]:
+    """Return the names of the learnt tensors and running statistics that the forward never uses.
 
-    The opaque layer holds the params and running statistics that are missing. Raises NotImported if the graph is not a
-    valid network.
+    A tensor that no operation reads counts as unused, unless the trace has a constant of the same sizes: if a function
+    stored in the module reads the weights directly, the trace contains them as constants.
+    """
+    nodes = [node for node in trace.nodes if node.op == "placeholder"]
+    constants = {
+        output_sizes(node) for node in nodes if node.users and trace.placeholders.get(node.name) == TracedConstant()
+    }
+    unread = [node for node in nodes if not node.users and output_sizes(node) not in constants]
+    read = {name for node in nodes if node.users for name in list_sources(trace.placeholders.get(node.name))}
+    return {name for node in unread for name in list_sources(trace.placeholders.get(node.name))} - read
+
+
+def list_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """Return the output shape of every step of a graph."""
+    shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
+    for step in graph.steps:
+        shapes[step.name] = make_written_layer(
+            step.kind, step.arguments, tuple(shapes[name] for name in step.reads)
+        ).output
+    return {step.name: shapes[step.name].sizes for step in graph.steps}
+
+
+def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
+    """Return the graph, with an opaque layer and a note added if its totals differ from those of the whole module.
+
+    The opaque layer has the missing params and running statistics. Raises NotImported if the graph is not a valid
+    network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
@@ -108,14 +116,14 @@ def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
         ("trainable params", trained, used_trained),
         ("running statistics", statistics, used_statistics),
     ]
-    if read.opaque_flops is not None and whole.flops is not None:
-        rows.append(("MACs", macs, (whole.flops - read.opaque_flops) / (2 * BATCH)))
+    if all(node.layer.count_macs() is not None for node in network.nodes) and whole.flops is not None:
+        rows.append(("MACs", macs, float(Fraction(whole.flops, 2 * whole.batch) + read.correction)))
     differences = [f"{ours:,} {name} here, {theirs:,.12g} in PyTorch" for name, ours, theirs in rows if ours != theirs]
-    differences += [whole.refusal] if whole.flops is None else _output_differences(whole, read)
-    differences += _shape_differences(graph, network, read)
+    differences += [whole.refusal] if whole.flops is None else _describe_output_differences(whole, read)
+    differences += _describe_shape_differences(graph, network, read)
     if not differences:
         return graph
-    return _add_remainder(
+    return _add_missing_params(
         graph, ", ".join(differences), *(max(0, int(theirs - ours)) for _, ours, theirs in (rows[0], rows[2]))
     )
 
@@ -132,10 +140,10 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
     return sum(params.values()), trained, statistics, sum(node.layer.count_macs() or 0 for node in network.nodes)
 
 
-def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
-    """Yield a description of each layer whose output shape differs from the shape in the trace.
+def _describe_shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
+    """Yield a description of each layer whose output shape differs from its shape in the trace.
 
-    If the cropping after a layer was joined with it as padding, the traced shape is that after the cropping.
+    If a separate crop became the padding of a layer, the layer is compared with the shape after the crop.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
@@ -145,19 +153,18 @@ def _shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iter
             yield f"{step.name} {node.layer.output} here, {Shape(traced[0], traced[1:])} in PyTorch"
 
 
-def _output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
-    """Yield a description of the difference if the trace's output sizes differ from those of the whole module."""
+def _describe_output_differences(whole: _ModuleTotals, read: TraceFacts) -> Iterator[str]:
     if read.outputs != whole.outputs:
-        yield f"outputs {_sizes_text(read.outputs)} here, {_sizes_text(whole.outputs)} in PyTorch"
+        yield f"outputs {_format_sizes(read.outputs)} here, {_format_sizes(whole.outputs)} in PyTorch"
 
 
-def _sizes_text(outputs: Iterable[tuple[int, ...]]) -> str:
-    """Return the sizes of outputs as text, such as `11×16×8×8 and 11×10`; the first size is the batch of the trace."""
+def _format_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
+    """Return the sizes of outputs as text, such as `11×16×8×8 and 11×10`. The first size is the batch."""
     return " and ".join("×".join(map(str, sizes)) or "a number" for sizes in outputs) or "no tensor"
 
 
-def _add_remainder(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """Return the graph with an opaque layer for params and running statistics (`buffers`) that no other layer has.
+def _add_missing_params(graph: Graph, what: str, params: int, buffers: int) -> Graph:
+    """Return the graph with an opaque layer for params and running statistics that no other layer has.
 
     `what` describes the differences in the layer's `what` argument and in a note.
     """

@@ -2,7 +2,6 @@
 
 For example, the layer `conv1` becomes the statement `x = self.conv1(x)`. A "unit" is a layer or an inner scope that the
 method calls.
-
 """
 
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ class Forward(NamedTuple):
 
 
 def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
-    """Return the layers and inner scopes that a forward calls, in order, including the elements of nn.ModuleLists."""
+    """Return the layers and inner scopes that a forward calls, in order. An nn.ModuleList counts as its elements."""
     found: list[ScopeChild] = []
     for child in scope.children:
         if isinstance(child, ModuleScope) and wiring.is_list(child):
@@ -37,34 +36,34 @@ def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
 def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> Forward:
     """Return the forward method of a scope's class."""
     called = _list_units(scope, wiring)
-    inputs, outputs = _scope_tensors(scope, wiring)
+    inputs, outputs = _list_scope_tensors(scope, wiring)
     variables = _Variables(scope, called, inputs, outputs, wiring, places)
     statements = []
     for unit in called:
-        value = _unit_text(unit, scope, variables, wiring, places)
+        value = _write_unit(unit, scope, variables, wiring, places)
         targets = ", ".join(variables.names[tensor] for tensor in wiring.list_outputs(unit))
         statements.append(f"{targets} = {value}")
-    returned, returns = _return_text(scope, [variables.names[tensor] for tensor in outputs], wiring)
+    returned, returns = _write_return(scope, [variables.names[tensor] for tensor in outputs], wiring)
     last, _, value = statements[-1].partition(" = ") if statements else ("", "", "")
     if last == returned:
         statements, returned = statements[:-1], value
     return Forward(tuple(variables.names[tensor] for tensor in inputs), tuple(statements), returned, returns)
 
 
-def _scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
-    """Return the numbers of the tensors that enter and leave a class.
+def _list_scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the numbers of the tensors that are inputs and outputs of a class.
 
-    For the network itself, these are all its inputs and outputs, in the order of the spec.
+    The class of the whole network has all inputs and outputs, in the order of the spec.
     """
     if scope.name:
         return wiring.list_inputs(scope), wiring.list_outputs(scope)
     return range(wiring.input_count), list(wiring.network.outputs.values())
 
 
-def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
+def _write_return(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
     """Return the expression that a forward returns, and its type.
 
-    Several outputs are a tuple; those of the network itself are a dict by name.
+    Several outputs are returned as a tuple, those of the whole network as a dict by name.
     """
     if len(values) == 1:
         return values[0], "Tensor"
@@ -74,10 +73,10 @@ def _return_text(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> 
     return "{" + ", ".join(f'"{name}": {value}' for name, value in named) + "}", "dict[str, Tensor]"
 
 
-def _unit_text(
+def _write_unit(
     unit: ScopeChild, scope: ModuleScope, variables: "_Variables", wiring: ScopeWiring, places: ModulePlaces
 ) -> str:
-    """Return the expression for a unit: a call such as `self.conv1(x)`, or a merge such as `x + y`."""
+    """Return the expression for a layer or scope: a call such as `self.conv1(x)`, or a merge such as `x + y`."""
     if isinstance(unit, int):
         node = wiring.network.nodes[unit]
         values = [variables.names[tensor] for tensor in node.reads]
@@ -139,7 +138,7 @@ class _Variables:
                 read_by.setdefault(tensor, []).append(place)
         for tensor in outputs:
             read_by.setdefault(tensor, []).append(len(called))
-        self.names = dict(zip(inputs, _input_names(scope, inputs, wiring), strict=True))
+        self.names = dict(zip(inputs, _name_inputs(scope, inputs, wiring), strict=True))
         kept = any(place > 0 for tensor in inputs for place in read_by.get(tensor, ()))
         flow = "out" if kept and "x" in self.names.values() else "x"
         used = {*self.names.values(), *VARIABLES_TAKEN}
@@ -149,15 +148,14 @@ class _Variables:
                 if read_by.get(tensor, []) == [place + 1] and not number and not in_list:
                     self.names[tensor] = flow
                 else:
-                    self.names[tensor] = first_free_name(_variable_name(unit, scope, wiring, places), used)
+                    self.names[tensor] = first_free_name(_name_output(unit, scope, wiring, places), used)
                     used.add(self.names[tensor])
 
 
-def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
-    """Return the names of the inputs of a class.
+def _name_inputs(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
+    """Return the parameter names of a forward: `x`, or `x1`, `x2` and so on for several inputs.
 
-    A single input is named `x`. Several inputs are named `x1`, `x2` and so on; those of the network itself keep their
-    names in the spec.
+    Several inputs of the whole network keep their names in the spec.
     """
     if len(inputs) == 1:
         return ["x"]
@@ -166,7 +164,7 @@ def _input_names(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring)
     return make_distinct(wiring.network.inputs, TAKEN | VARIABLES_TAKEN)
 
 
-def _variable_name(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
-    """Return a variable name for a unit's output, from the path of its module: `branches1_0` for `branches1[0]`."""
+def _name_output(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
+    """Return a variable name made from the path of the unit's module: `branches1_0` for `branches1[0]`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

@@ -1,13 +1,13 @@
-"""Joins separate padding and cropping with their layers, when a module that convcalc exported is imported again.
+"""Turns separate padding and cropping modules back into the padding of layers.
 
-If a PyTorch layer does not support its padding, the exported module pads before it or crops after it in a separate
-module, which is identified by name: `conv1_pad` before `conv1`, `conv1_crop` after it.
+If PyTorch's layer does not support its padding, a module that convcalc exports has a separate module for it:
+`conv1_pad` before `conv1`, or `conv1_crop` after it. When such a module is imported again, these names identify them.
 """
 
 from collections import Counter
 from typing import Any
 
-from convcalc.convert.graph import Graph, Step
+from convcalc.convert.graph import Graph, Step, collect_values
 from convcalc.convert.pytorch.module_scopes import AROUND
 
 BEFORE, AFTER = AROUND
@@ -25,7 +25,7 @@ def join_padding(graph: Graph) -> Graph:
             padding = {"padding": before.arguments["padding"]}
             steps[step.name] = step._replace(arguments={**step.arguments, **padding}, reads=before.reads)
             del steps[before.name]
-        elif after is not None and readers[step.name] == 1 and _is_cut(after, step):
+        elif after is not None and readers[step.name] == 1 and _is_crop(after, step):
             padding = {"padding": after.arguments["amount"]}
             steps[step.name] = step._replace(arguments={**step.arguments, **padding})
             del steps[after.name]
@@ -39,27 +39,33 @@ def _rename_reads(step: Step, renamed: dict[str, str]) -> Step:
 
 
 def _is_padding(before: Step, step: Step) -> bool:
-    """Whether the step `before` can become the padding of the convolution or pooling `step`, which reads it.
+    """Whether the step `before` can become the padding of the convolution or pooling `step`.
 
-    A pooling allows at most half the kernel size, because convcalc limits its padding as PyTorch does.
+    The padding of a pooling may be at most half the kernel size, as in PyTorch.
     """
-    if before.kind != "pad" or step.kind not in _PADDED or step.reads != (before.name,) or "padding" in step.arguments:
+    if (
+        before.kind != "pad"
+        or "mode" in before.arguments
+        or step.kind not in _PADDED
+        or step.reads != (before.name,)
+        or "padding" in step.arguments
+    ):
         return False
     if step.kind in ("conv", "depthwise_conv"):
         return True
-    pairs = before.arguments["padding"]
-    return all(
-        max(pair) <= half for pair, half in zip(pairs, _half_kernel(step.arguments["kernel_size"], pairs), strict=True)
-    )
+    padding, kernel = before.arguments["padding"], step.arguments["kernel_size"]
+    axes = max((len(given) for given in (padding, kernel) if isinstance(given, list)), default=1)
+    pairs, sizes = _per_axis(padding, axes), _per_axis(kernel, axes)
+    return all(max(collect_values(pair)) <= size // 2 for pair, size in zip(pairs, sizes, strict=True))
 
 
-def _half_kernel(kernel: Any, pairs: list[Any]) -> list[int]:
-    """Return half of the kernel size, rounded down, for each axis."""
-    return [size // 2 for size in (kernel if isinstance(kernel, list) else [kernel] * len(pairs))]
+def _per_axis(value: Any, axes: int) -> list[Any]:
+    """Return one value per axis of an argument that may be a single value for all axes."""
+    return value if isinstance(value, list) else [value] * axes
 
 
-def _is_cut(after: Step, step: Step) -> bool:
-    """Whether the step `after` crops the output of the transposed convolution `step`, so that it can be its padding."""
+def _is_crop(after: Step, step: Step) -> bool:
+    """Whether `after` crops the output of the transposed convolution `step`, and so can become its padding."""
     return (
         after.kind == "crop"
         and step.kind == "conv_transpose"

@@ -31,7 +31,7 @@ def check_installed() -> None:
 
 
 def verify_network(network: Network) -> Verification:
-    """Compare every layer of a network with its PyTorch module, and return the result.
+    """Compare every layer of a network with its PyTorch module, and return the results.
 
     Raises MissingTorch if PyTorch is not installed; NotImported if a tensor is too large for PyTorch.
     """
@@ -41,16 +41,16 @@ def verify_network(network: Network) -> Verification:
 
 
 def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]:
-    """Yield each layer with convcalc's and PyTorch's figures, in order.
+    """Yield the output shape, params and MACs of each layer, from convcalc and from PyTorch.
 
-    A layer's input is PyTorch's output of the earlier layer. If that output is missing or its shape differs from
-    convcalc's, a tensor of convcalc's shape replaces it, so that one difference does not cause others.
+    A layer reads the outputs that PyTorch computed for earlier layers. If such an output is missing or its shape
+    differs from convcalc's, a tensor of convcalc's shape replaces it, so that one difference does not cause others.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        tensors = [_blank_tensor((network.batch, *shape.sizes)) for shape in network.inputs.values()]
+        tensors = [_make_blank_tensor((network.batch, *shape.sizes)) for shape in network.inputs.values()]
         modules: list[Sequence[Any]] = []
         for node, layer in zip(network.nodes, report.layers, strict=True):
             sizes = (network.batch, *layer.output_shape.sizes)
@@ -68,12 +68,12 @@ def _compare_layers(network: Network, report: Report) -> Iterator[ComparedLayer]
             except _REFUSALS as error:
                 found = found._replace(refusal=" ".join(str(error).split())[:300])
             modules.append(parts)
-            tensors.append(output if output is not None and output.shape == sizes else _blank_tensor(sizes))
+            tensors.append(output if output is not None and output.shape == sizes else _make_blank_tensor(sizes))
             yield found
 
 
-def _blank_tensor(sizes: tuple[int, ...]) -> Any:
-    """Return a tensor of these sizes on the current device. Raises NotImported if it is too large for PyTorch."""
+def _make_blank_tensor(sizes: tuple[int, ...]) -> Any:
+    """Return an uninitialised tensor on the current device. Raises NotImported if it is too large for PyTorch."""
     import torch
 
     try:
@@ -84,7 +84,7 @@ def _blank_tensor(sizes: tuple[int, ...]) -> Any:
 
 
 def _build_modules(node: Node) -> tuple[Any, ...]:
-    """Return the modules of a layer in the order in which they run; empty for a merge, which needs no module."""
+    """Return the modules of a layer in the order in which they run; empty for a merge, which needs none."""
     if node.layer.kind in MERGES:
         return ()
     parts = make_modules(node)
@@ -92,7 +92,6 @@ def _build_modules(node: Node) -> tuple[Any, ...]:
 
 
 def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
-    """Return the output of a layer, given its modules and its input tensors."""
     import operator
     from functools import reduce
 
@@ -109,7 +108,7 @@ def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
 
 
 def _measure_output(output: Any, parts: Sequence[Any], macs: int) -> MeasuredFigures:
-    """Return a layer's figures in PyTorch, given its output and its modules.
+    """Return the output shape, params, running statistics and MACs of a layer in PyTorch.
 
     The `num_batches_tracked` of a batch norm is left out, because it is not a running statistic.
     """

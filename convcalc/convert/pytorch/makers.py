@@ -28,7 +28,7 @@ from convcalc.convert.pytorch.torch_windows import (
     make_separable_conv,
     sliding_pool_maker,
 )
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, name_sizes
 from convcalc.network import Network, Node
 
 MERGES = {"add": " + ", "multiply": " * ", "concat": ", "}
@@ -65,23 +65,22 @@ def _adaptive_maker(name: str) -> Maker:
     )
 
 
-def _global_pool_maker(name: str, flat: str) -> Maker:
-    """Return the maker of a global pooling.
+def _global_pool_maker(name: str, vector_class: str) -> Maker:
+    """Return the maker of a global pooling: torch.nn's adaptive pooling `name` with the output size 1.
 
-    `name` is the adaptive pooling in torch.nn, used with the output size 1. If the layer's `keepdims` is false, the
-    class `flat` in extra_modules.py is used instead, which outputs a vector.
+    If the layer's `keepdims` is false, `vector_class` in extra_modules.py is used instead, which outputs a vector.
     """
 
     def make(layer: Any) -> LayerModules:
         if not layer.keepdims:
-            return LayerModules(ModuleCall(flat))
+            return LayerModules(ModuleCall(vector_class))
         return LayerModules(call_nn(name, layer.input.axes, CallArgument("output_size", 1)))
 
     return make
 
 
 def _make_max_unpool(layer: Any) -> LayerModules:
-    """Use the class MaxUnpool in extra_modules.py, because those in torch.nn need the indices from a max pooling."""
+    """Use MaxUnpool in extra_modules.py, because nn.MaxUnpool needs the indices from a max pooling."""
     return LayerModules(
         ModuleCall(
             "MaxUnpool",
@@ -110,7 +109,7 @@ def _make_blurpool(layer: Any) -> LayerModules:
 def _make_upsample(layer: Any) -> LayerModules:
     """Use nn.Upsample, with the layer's scale factor or else its output size.
 
-    The size is always written as numbers, even if the spec takes it from another layer.
+    The output size is written as numbers, even if the spec takes it from another layer.
     """
     if layer.scale_factor is not None:
         to = CallArgument("scale_factor", collapse_equal(layer.scale_factor), None)
@@ -122,7 +121,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 def _shuffle_maker(name: str, key: str) -> Maker:
     """Return a maker of pixel shuffles or unshuffles; `key` is the name of their only argument.
 
-    torch.nn has them only for two spatial axes; for others, a class in extra_modules.py is used.
+    torch.nn only supports two spatial axes; for others, a class in extra_modules.py is used.
     """
 
     def make(layer: Any) -> LayerModules:
@@ -182,6 +181,18 @@ def _make_instancenorm(layer: Any) -> LayerModules:
     )
 
 
+def _make_scale(layer: Any) -> LayerModules:
+    if layer.factor is not None:
+        return LayerModules(ModuleCall("ScaleBy", (CallArgument("factor", layer.factor),)))
+    return LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),)))
+
+
+def _make_shift(layer: Any) -> LayerModules:
+    if layer.amount is not None:
+        return LayerModules(ModuleCall("ShiftBy", (CallArgument("amount", layer.amount),)))
+    return LayerModules(ModuleCall("Shift", (CallArgument("channels", layer.input.channels),)))
+
+
 def _make_reshape(layer: Any) -> LayerModules:
     """Use nn.Unflatten if the input is a vector, else the class Reshape in extra_modules.py."""
     shape = layer.output.sizes
@@ -200,8 +211,67 @@ def _make_map(layer: Any) -> LayerModules:
 
 
 def _make_slice(layer: Any) -> LayerModules:
-    start, stop = layer.channels
-    return LayerModules(ModuleCall("Slice", (CallArgument("start", start), CallArgument("stop", stop))))
+    dim, (start, stop) = layer.find_range()
+    bounds = (CallArgument("start", start), CallArgument("stop", stop))
+    return LayerModules(
+        ModuleCall("Slice", (*bounds, CallArgument("step", layer.step, 1), CallArgument("dim", dim + 1, 1)))
+    )
+
+
+def _reduction_maker(target: str) -> Maker:
+    def make(layer: Any) -> LayerModules:
+        names = [name for name, _ in name_sizes(layer.input)]
+        dims = tuple(sorted(names.index(name) + 1 for name in layer.axes))
+        correction = (CallArgument("correction", layer.correction, 1),) if layer.kind == "std" else ()
+        keepdim = CallArgument("keepdim", layer.keepdims, True)
+        return LayerModules(ModuleCall(target, (CallArgument("dim", dims), *correction, keepdim)))
+
+    return make
+
+
+def _make_permute(layer: Any) -> LayerModules:
+    order = (0, *(place + 1 for place in layer.list_places()))
+    return LayerModules(ModuleCall("Permute", (CallArgument("order", order),)))
+
+
+def _make_unfold(layer: Any) -> LayerModules:
+    return LayerModules(ModuleCall("Unfold", tuple(_list_window_arguments(layer))))
+
+
+def _make_fold(layer: Any) -> LayerModules:
+    size = CallArgument("output_size", layer.output_size)
+    return LayerModules(ModuleCall("Fold", (size, *_list_window_arguments(layer))))
+
+
+def _list_window_arguments(layer: Any) -> list[CallArgument]:
+    axes = layer.input.axes
+    return [
+        CallArgument("kernel_size", layer.kernel_size),
+        CallArgument("stride", layer.stride, (1,) * axes),
+        CallArgument("padding", layer.padding, ((0, 0),) * axes),
+        CallArgument("dilation", layer.dilation, (1,) * axes),
+    ]
+
+
+def _make_deform_conv(layer: Any) -> LayerModules:
+    """Use the class in extra_modules.py, which needs no torchvision and contains the convolution of the offsets."""
+    return LayerModules(
+        ModuleCall(
+            "DeformConv",
+            (
+                CallArgument("in_channels", layer.input.channels),
+                CallArgument("out_channels", layer.out_channels),
+                CallArgument("kernel_size", layer.kernel_size),
+                CallArgument("stride", layer.stride, (1, 1)),
+                CallArgument("padding", layer.padding, ((0, 0), (0, 0))),
+                CallArgument("dilation", layer.dilation, (1, 1)),
+                CallArgument("groups", layer.groups, 1),
+                CallArgument("offset_groups", layer.offset_groups, 1),
+                CallArgument("mask", layer.mask, False),
+                CallArgument("bias", layer.bias, True),
+            ),
+        )
+    )
 
 
 def _make_linear(layer: Any) -> LayerModules:
@@ -335,17 +405,26 @@ MAKERS: dict[str, Maker] = {
     "global_response_norm": lambda layer: LayerModules(
         ModuleCall("GlobalResponseNorm", (CallArgument("channels", layer.input.channels),))
     ),
-    "scale": lambda layer: LayerModules(ModuleCall("Scale", (CallArgument("channels", layer.input.channels),))),
+    "scale": _make_scale,
+    "shift": _make_shift,
     "softmax": _softmax_maker("Softmax"),
     "log_softmax": _softmax_maker("LogSoftmax"),
     "drop_path": lambda layer: LayerModules(ModuleCall("DropPath", (CallArgument("p", layer.p, 0.5),))),
     "upsample": _make_upsample,
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
     "pixel_unshuffle": _shuffle_maker("PixelUnshuffle", "downscale_factor"),
-    "pad": lambda layer: LayerModules(call_pad(layer.padding)),
+    "pad": lambda layer: LayerModules(call_pad(layer.padding, layer.mode)),
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,
     "tokens": _make_tokens,
     "map": _make_map,
+    "deform_conv": _make_deform_conv,
+    "permute": _make_permute,
+    "unfold": _make_unfold,
+    "fold": _make_fold,
+    "mean": _reduction_maker("Mean"),
+    "sum": _reduction_maker("Sum"),
+    "std": _reduction_maker("Std"),
+    "glu": lambda layer: LayerModules(ModuleCall("nn.GLU", (CallArgument("dim", 1, None),))),
 }

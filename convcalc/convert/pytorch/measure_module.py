@@ -1,61 +1,91 @@
 """Runs an unaltered PyTorch module on the meta device and counts its params, running statistics and MACs.
 
-The figures are PyTorch's own, in total and for each inner module; `comparison` compares a network with them.
+PyTorch does the counting, in total and for each inner module; `comparison` compares a network with the result.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
+from convcalc.convert.pytorch.copying import copy_module
 from convcalc.convert.pytorch.failures import describe_failure
+from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, call_module, choose_types, run_blank
+from convcalc.convert.pytorch.tensors import list_tensors
 from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
 from convcalc.network import Network
 
 
+def run_anyhow(module: Any, inputs: ModuleInputs) -> "_RunResult":
+    """Run a copy of a module with these inputs, without computing.
+
+    If it reads values of tensors, they are all 1. Raises NotImported if the module does not run.
+    """
+    try:
+        return run_whole(copy_module(module, inputs.device), inputs)
+    except NotImported:
+        try:
+            return run_whole(copy_module(module, "cpu"), inputs._replace(device="cpu"), answering=True)
+        except NotImported:
+            pass
+        raise
+
+
 class _RunResult(NamedTuple):
-    """The FLOPs of one run of a module, and the sizes of its outputs, with the batch."""
+    """The FLOPs of one run of a module, and the sizes of its outputs, including the batch."""
 
     flops: int
     outputs: tuple[tuple[int, ...], ...]
 
 
-def run_whole(module: Any, shapes: Sequence[Sequence[int]], watch: Any = None) -> _RunResult:
-    """Run a module on the meta device with inputs of these shapes, which include the batch.
+def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None, answering: bool = False) -> _RunResult:
+    """Run a module with these inputs, without computing.
 
-    `watch` is called with PyTorch's FLOP counter before the run. Raises NotImported if the module does not run.
+    `watch` is called with PyTorch's FLOP counter before the run. With `answering`, on the CPU, the values that the
+    module reads are all 1. Raises NotImported if the module does not run.
     """
-    import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module.requires_grad_(False)  # because the counter requires gradients of modules that get tuples
+        with (
+            run_blank(inputs.device),
+            _answer_reads() if answering else nullcontext(),
+            FlopCounterMode(display=False) as counter,
+        ):
             if watch is not None:
                 watch(counter)
-            outputs = module(*(torch.empty(*shape) for shape in shapes))
+            outputs = call_module(module, inputs)
     except (Exception, SystemExit) as error:  # the module's code may raise anything
-        raise NotImported(f"the module does not run on PyTorch's meta device: {describe_failure(error)}") from error
-    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in _list_tensors(outputs)))
+        place = describe_failure(error, module)
+        raise NotImported(f"the module does not run on PyTorch's meta device: {place}") from error
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    return _RunResult(counter.get_total_flops(), tuple(tuple(tensor.shape) for tensor in list_tensors(outputs)))
 
 
-def _list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output, which is a tensor, list, dict or object, at any depth."""
+def _answer_reads() -> Any:
+    """Return a context in which every value that is read from a tensor is 1."""
     import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
 
-    if isinstance(outputs, torch.Tensor):
-        return [outputs]
-    if isinstance(outputs, Mapping):
-        outputs = outputs.values()
-    elif hasattr(outputs, "__dict__"):
-        outputs = vars(outputs).values()
-    return [tensor for output in outputs for tensor in _list_tensors(output)] if isinstance(outputs, Iterable) else []
+    class AnswerReads(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.ops.aten._local_scalar_dense.default:
+                return 1.0 if args[0].is_floating_point() else 1
+            return function(*args, **(kwargs or {}))
+
+    return AnswerReads()
 
 
 class _ModuleWatch:
-    """Records the figures of every module that has weights of its own or no inner modules, each time it runs.
+    """Records the output shape, params and MACs of modules each time they run.
 
-    `seen` holds the ids of weights that are already counted, so that shared weights count once.
+    A module is recorded if it has weights of its own or no inner modules. `seen` has the ids of the weights counted so
+    far, so that shared weights count once.
     """
 
     def __init__(self, module: Any) -> None:
@@ -65,7 +95,7 @@ class _ModuleWatch:
         self.seen: set[int] = set()
 
     def __call__(self, counter: Any) -> None:
-        """Register the hooks that record each module when it is run."""
+        """Register the hooks that record each module when it runs."""
         for path, inner in self.module.named_modules():
             if any(True for _ in inner.parameters(recurse=False)) or not any(True for _ in inner.children()):
                 inner.register_forward_pre_hook(lambda *_: self.started.append((counter.get_total_flops(), 0)))
@@ -74,7 +104,7 @@ class _ModuleWatch:
                 )
 
     def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
-        """Record the figures of a module that has just run, without those of its recorded inner modules.
+        """Record a module that has just run, without the params and MACs of its recorded inner modules.
 
         `flops` is the total of the FLOP counter after the run.
         """
@@ -82,7 +112,7 @@ class _ModuleWatch:
         if self.started:
             outer, others = self.started[-1]
             self.started[-1] = (outer, others + flops - before)
-        tensors = _list_tensors(result)
+        tensors = list_tensors(result)
         params = sum(value.numel() for value in inner.parameters(recurse=False) if self.is_new(value))
         own = (value for name, value in inner.named_buffers(recurse=False) if name in statistic_sizes(inner))
         buffers = sum(value.numel() for value in own if self.is_new(value))
@@ -91,14 +121,14 @@ class _ModuleWatch:
         self.parts.append(ModelPart(path, type(inner).__name__, figures))
 
     def is_new(self, value: Any) -> bool:
-        """Return whether a weight is seen for the first time, and mark it as seen."""
+        """Return whether a weight was not seen before, and mark it as seen."""
         known = id(value) in self.seen
         self.seen.add(id(value))
         return not known
 
 
-def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
-    """Return the modules whose weights no recorded module has, because the forward never runs them."""
+def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
+    """Return the modules with weights that were not counted, because the forward never runs these modules."""
     found = []
     for path, inner in module.named_modules():
         params = sum(value.numel() for value in inner.parameters(recurse=False) if watch.is_new(value))
@@ -107,19 +137,26 @@ def _list_unused(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
     return found
 
 
-def measure_module(module: Any, network: Network) -> Model:
-    """Return the figures of a module run with the network's batch and input shapes.
+def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
+    """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    Raises NotImported if the module does not run with these inputs.
+    The module is run with the network's batch and input shapes; `input_dtype` is that of `read_module`. Raises
+    NotImported if it does not run with them.
     """
-    module = copy_to_meta(module).eval()
-    shapes = order_input_shapes(network, signature(module.forward).parameters)
+    module = copy_to_meta(module)
+    parameters = list(signature(module.forward).parameters)
+    shapes = tuple(order_input_shapes(network, parameters))
+    names = [name for name in parameters if name in network.inputs]
+    dtypes = choose_types(
+        module, input_dtype, names if len(names) == len(shapes) else list(network.inputs), len(shapes)
+    )
+    inputs = ModuleInputs(shapes, (), dtypes, network.batch)
     watch = _ModuleWatch(module)
-    ran = run_whole(module, [(network.batch, *shape) for shape in shapes], watch)
+    ran = run_whole(module, inputs, watch)
     learnt = list(module.parameters())
     return Model(
         "PyTorch",
-        (*watch.parts, *_list_unused(module, watch)),
+        (*watch.parts, *_list_modules_not_run(module, watch)),
         sum(value.numel() for value in learnt),
         sum(value.numel() for value in learnt if value.requires_grad),
         sum(statistic_sizes(module).values()),

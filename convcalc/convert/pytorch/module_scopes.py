@@ -1,7 +1,7 @@
-"""Arranges the scopes of a network in a tree, and finds the tensors that enter and leave each scope.
+"""Arranges the scopes of a network in a tree, and finds the input and output tensors of each scope.
 
-A scope is a part of the network with a name of its own: a block, sequence, set of branches or repeated copies. A
-"child" of a scope is a layer, given by its index in `network.nodes`, or an inner scope.
+A scope is a named part of the network: a block, a sequence, a set of branches or a series of repeated copies. A "child"
+of a scope is a layer, given by its index in `network.nodes`, or an inner scope.
 """
 
 from collections import deque
@@ -45,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Return the children of a scope with this range of layers, and remove their groups from `groups`."""
+    """Return the layers and inner scopes in a range of layers, and remove their groups from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -62,7 +62,7 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """The connections of a network. A tensor is given by its number: inputs first, then the outputs of all layers."""
+    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -75,11 +75,11 @@ class ScopeWiring:
             self.last_reader[tensor] = len(network.nodes)
 
     def span(self, child: ScopeChild) -> tuple[int, int]:
-        """Return the range of a child's layers: the index of the first, and that of the last plus one."""
+        """Return the index of a child's first layer, and the index after its last layer."""
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the tensors from outside that a child reads, each once, in the order in which they are used."""
+        """Return the outside tensors that a child reads, each once, in the order in which they are first read."""
         start, stop = self.span(child)
         first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
@@ -111,20 +111,24 @@ class ScopeWiring:
                 return False
         return True
 
+    def is_sequential(self, scope: ModuleScope) -> bool:
+        """Whether a scope can be an nn.Sequential: its children form a chain, of which only the last output is read."""
+        return self.is_chain(scope.children) and len(self.list_outputs(scope)) == 1
+
     def is_list(self, child: ScopeChild) -> bool:
-        """Whether a child becomes an nn.ModuleList: a set of branches, or copies that do not form a chain.
+        """Whether a child becomes an nn.ModuleList: a set of branches, or copies that cannot be an nn.Sequential.
 
         The forward of the surrounding class calls the list's elements one by one.
         """
         if isinstance(child, int):
             return False
-        return not self.is_chain(child.children) if child.copies is not None else child.word == "branches"
+        return not self.is_sequential(child) if child.copies is not None else child.word == "branches"
 
     def is_class(self, scope: ModuleScope) -> bool:
-        """Whether a scope becomes a class: the network, a block, or any scope that is neither a chain nor a list."""
+        """Whether a scope becomes a class: the network, a block, or any scope that is neither sequential nor a list."""
         if not scope.name or scope.block is not None:
             return True
-        return not (self.is_chain(scope.children) or self.is_list(scope))
+        return not (self.is_sequential(scope) or self.is_list(scope))
 
     def is_frozen(self, child: ScopeChild) -> bool:
         """Whether a child has weights of its own, all of them frozen."""
@@ -144,9 +148,10 @@ def has_weights(node: Node) -> bool:
 
 
 class ModulePlaces:
-    """The places of modules, by the name of their layer or scope.
+    """The place of each module in the exported classes, by the name of its layer or scope.
 
-    `parents` holds the scope around each; `keys` its attribute name there, or the number of a copy or branch.
+    `parents` has the scope around the module. `keys` has its attribute name there, or its number if it is a copy or
+    branch.
     """
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
@@ -156,17 +161,26 @@ class ModulePlaces:
         self._set_keys(root)
 
     def _set_keys(self, scope: ModuleScope) -> None:
-        """Set the keys and parents of everything in a scope; copies and branches have numbers as keys."""
         beginning = len(scope.name) + 1 if scope.name else 0
         names = [self.wiring.full_name(child) for child in scope.children]
         own = [name[beginning:] for name in names]
         if scope.copies is None and scope.word != "branches":
             reserved = {f"{make_identifier(name)}{suffix}" for name in own for suffix in AROUND}
             own = make_distinct(own, TAKEN | reserved)
+        elif scope.word == "branches":
+            own = self._number_branches(scope, own)
         for child, name, key in zip(scope.children, names, own, strict=True):
             self.keys[name], self.parents[name] = key, scope
             if not isinstance(child, int):
                 self._set_keys(child)
+
+    def _number_branches(self, scope: ModuleScope, names: list[str]) -> list[str]:
+        """Return the keys of branches: their numbers, in place of any names that they have."""
+        merges = [self.wiring.is_merge(child) for child in scope.children]
+        if all(is_merge or name.isdigit() for is_merge, name in zip(merges, names, strict=True)):
+            return names
+        numbers = map(str, range(len(names)))
+        return [name if is_merge else next(numbers) for is_merge, name in zip(merges, names, strict=True)]
 
     def path(self, name: str, within: ModuleScope) -> str:
         """Return the expression for a module in the class of the scope `within`, such as `self.stage1[0].conv1`."""

@@ -3,9 +3,10 @@
 An operation is given by its node in a torch.fx graph.
 """
 
+from operator import getitem
 from typing import Any, NamedTuple
 
-from convcalc.convert.pytorch.traced_values import Sizes
+from convcalc.convert.operators import Sizes
 from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 
 
@@ -19,6 +20,39 @@ class CallPlace(NamedTuple):
     path: str
     word: str
     key: str
+
+
+def operator_name(node: Any) -> str:
+    """Return the name of a node's operation, such as `relu` for `aten.relu_.default`; empty if it has no operation."""
+    schema = getattr(getattr(node, "target", None), "_schema", None)
+    return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
+
+
+def find_view_base(node: Any) -> Any:
+    """Return the node whose memory this node's output is a view of; None if the output is not a view."""
+    if node.target is getitem:
+        node = node.args[0]
+    schema = getattr(node.target, "_schema", None)
+    alias = schema.arguments[0].alias_info if schema is not None and schema.arguments else None
+    return node.args[0] if alias is not None and not alias.is_write else None
+
+
+def find_inner_graph(node: Any) -> Any:
+    """Return the graph that a node runs once, in which gradients or autocast are switched; None for other nodes."""
+    if not str(getattr(node.target, "__name__", "")).startswith("wrap_with_"):
+        return None
+    [module] = [given.target for given in node.args if getattr(given, "op", "") == "get_attr"]
+    return getattr(node.graph.owning_module, module).graph
+
+
+def list_written(node: Any) -> list[Any]:
+    """Return the nodes whose values an operation overwrites."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return []
+    written = [argument.name for argument in schema.arguments if argument.alias_info and argument.alias_info.is_write]
+    given = name_arguments(node)
+    return [given[name] for name in written if hasattr(given.get(name), "users")]
 
 
 def list_places(node: Any) -> list[CallPlace]:
@@ -39,9 +73,26 @@ def output_sizes(node: Any) -> Sizes:
     return sizes if all(type(size) is int for size in sizes) else ()
 
 
+def list_output_sizes(node: Any) -> list[Sizes]:
+    """Return the sizes of each tensor that an operation returns, empty ones if a size depends on values."""
+    value = node.meta.get("val")
+    found = [each for each in (value if isinstance(value, list | tuple) else [value]) if hasattr(each, "shape")]
+    sizes = [tuple(each.shape) for each in found]
+    return [each if all(type(size) is int for size in each) else () for each in sizes]
+
+
+def list_dtypes(node: Any) -> list[str]:
+    """Return the data type of each tensor that an operation returns, such as `float32`."""
+    value = node.meta.get("val")
+    found = value if isinstance(value, list | tuple) else [value]
+    return [str(each.dtype).removeprefix("torch.") for each in found if hasattr(each, "dtype")]
+
+
 def has_unknown_size(node: Any) -> bool:
-    """Whether the output is a tensor with a size that depends on the values of another tensor."""
-    return any(type(size) is not int for size in getattr(node.meta.get("val"), "shape", ()))
+    """Whether an output is a tensor with a size that depends on the values of another tensor."""
+    value = node.meta.get("val")
+    found = value if isinstance(value, list | tuple) else [value]
+    return any(type(size) is not int for each in found for size in getattr(each, "shape", ()))
 
 
 def name_arguments(node: Any) -> dict[str, Any]:
@@ -62,7 +113,7 @@ def list_nodes(given: Any) -> list[Any]:
 
 
 def list_sources(known: Any) -> tuple[str, ...]:
-    """Return the names of the learnt tensors or running statistics that a value is made of; empty for other values."""
+    """Return the names of the learnt tensors or running statistics in a value; empty for other values."""
     if isinstance(known, TracedWeight):
         return known.sources
     return known.statistics if isinstance(known, TracedConstant) else ()

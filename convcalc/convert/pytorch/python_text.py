@@ -5,7 +5,13 @@ from itertools import groupby
 from typing import Any
 
 from convcalc.convert.pytorch.calls import REQUIRED, ModuleCall
-from convcalc.convert.pytorch.classes import ALWAYS_NAMED, ClassParameter, ClassSlot, ModuleClass, is_same_value
+from convcalc.convert.pytorch.classes import (
+    ALWAYS_NAMED,
+    ClassParameter,
+    ModuleClass,
+    ParameterReference,
+    is_same_value,
+)
 from convcalc.convert.pytorch.drafts import FrozenModule, ModuleAlias, ModuleContainer
 from convcalc.convert.pytorch.forward import Forward
 
@@ -17,9 +23,9 @@ def class_lines(module_class: ModuleClass) -> Iterator[str]:
     """Yield the lines of a class, without line ends."""
     base = "nn.Sequential" if module_class.forward is None else "nn.Module"
     yield f"class {module_class.name}({base}):"
-    yield f'{_INDENT}"""{_class_docstring(module_class)}"""'
+    yield f'{_INDENT}"""{_write_class_docstring(module_class)}"""'
     yield ""
-    parameters = [_parameter_text(parameter) for parameter in module_class.parameters]
+    parameters = [_write_parameter(parameter) for parameter in module_class.parameters]
     yield from _wrap_items(f"{_INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
     yield f"{_INDENT * 2}super().__init__()"
     for name, item in module_class.items:
@@ -31,8 +37,8 @@ def class_lines(module_class: ModuleClass) -> Iterator[str]:
         yield from _forward_lines(module_class.forward)
 
 
-def _class_docstring(module_class: ModuleClass) -> str:
-    """Return the docstring of a class: its block, and the scopes that use it, such as `basic: stage1 and 3 more.`."""
+def _write_class_docstring(module_class: ModuleClass) -> str:
+    """Return the docstring of an exported class: its block and its uses, such as `basic: stage1 and 3 more.`."""
     if module_class.uses == ("",):
         return "The network."
     first, others = module_class.uses[0], len(module_class.uses) - 1
@@ -40,10 +46,10 @@ def _class_docstring(module_class: ModuleClass) -> str:
     return text if len(text) < WIDTH - 10 else f"{module_class.word}."
 
 
-def _parameter_text(parameter: ClassParameter) -> str:
-    """Return a parameter as it is declared, such as `stride: int = 1`."""
+def _write_parameter(parameter: ClassParameter) -> str:
+    """Return the declaration of a parameter, such as `stride: int = 1`."""
     types = dict.fromkeys(type(value).__name__ for value in parameter.values)
-    default = "" if parameter.default is ALWAYS_NAMED else f" = {_value_text(parameter.default)}"
+    default = "" if parameter.default is ALWAYS_NAMED else f" = {_write_value(parameter.default)}"
     return f"{parameter.name}: {' | '.join(types)}{default}"
 
 
@@ -55,7 +61,7 @@ def _forward_lines(forward: Forward) -> Iterator[str]:
 
 
 def _break_statement(line: str) -> Iterator[str]:
-    """Yield the lines of a statement: a single line if it fits or has no list or dict, else one item per line."""
+    """Yield a statement on one line if it fits or has no list or dict, else with one item per line."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line
@@ -91,31 +97,32 @@ def _expression_lines(expression: Any, depth: int, before: str = "", after: str 
             expression.module, depth, f"{before}*(", f" for _ in range({expression.count})){after}"
         )
         return
-    line = f"{_INDENT * depth}{before}{_inline_text(expression)}{after}"
+    line = f"{_INDENT * depth}{before}{_write_on_one_line(expression)}{after}"
     parts = list(_list_items(expression))
     if len(line) <= WIDTH or not parts:
         yield line
         return
-    opening, closing = _brackets(expression)
+    opening, closing = _find_brackets(expression)
     yield f"{_INDENT * depth}{before}{opening}"
     for name, value in parts:
         yield from _expression_lines(value, depth + 1, name, ",")
     yield f"{_INDENT * depth}{closing}{after}"
 
 
-def _inline_text(expression: Any) -> str:
-    """Return an expression on one line."""
+def _write_on_one_line(expression: Any) -> str:
     if isinstance(expression, FrozenModule):
-        return f"{_inline_text(expression.module)}.requires_grad_(False)"
+        return f"{_write_on_one_line(expression.module)}.requires_grad_(False)"
     if isinstance(expression, _Copies):
-        return f"*({_inline_text(expression.module)} for _ in range({expression.count}))"
+        return f"*({_write_on_one_line(expression.module)} for _ in range({expression.count}))"
     if not isinstance(expression, ModuleCall | ModuleContainer):
-        return _value_text(expression)
-    opening, closing = _brackets(expression)
-    return opening + ", ".join(f"{name}{_inline_text(value)}" for name, value in _list_items(expression)) + closing
+        return _write_value(expression)
+    opening, closing = _find_brackets(expression)
+    return (
+        opening + ", ".join(f"{name}{_write_on_one_line(value)}" for name, value in _list_items(expression)) + closing
+    )
 
 
-def _brackets(expression: Any) -> tuple[str, str]:
+def _find_brackets(expression: Any) -> tuple[str, str]:
     """Return the opening and closing text of a call or container, such as `nn.ReLU(` and `)`."""
     if isinstance(expression, ModuleCall):
         return f"{expression.target}(", ")"
@@ -133,7 +140,7 @@ class _Copies:
 
 
 def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments or elements of an expression, each after its prefix: `name=`, or "" if it is positional.
+    """Yield each argument or element of an expression with its prefix: `name=`, or an empty text.
 
     Arguments with their default values are left out, and three or more equal elements in a row become `_Copies`.
     """
@@ -153,13 +160,12 @@ def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_numbered(container: ModuleContainer) -> bool:
-    """Whether the keys of a container's modules are all numbers."""
     return all(key.isdigit() for key, _ in container.items)
 
 
-def _value_text(value: Any) -> str:
+def _write_value(value: Any) -> str:
     """Return the text of a plain value, a class parameter, or a reference to another module."""
-    if isinstance(value, ClassSlot):
+    if isinstance(value, ParameterReference):
         return value.name
     if isinstance(value, ModuleAlias):
         return value.path

@@ -1,4 +1,4 @@
-"""Finds layers and scopes that share their weights, so that the exported module uses a single module for both.
+"""Finds layers and scopes that share their weights, so that the exported module uses one module for both.
 
 Such a pair is a "tie": the later layer or scope (`target`) uses the weights of the earlier one (`source`).
 """
@@ -16,7 +16,7 @@ class WeightTie(NamedTuple):
 
 
 def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
-    """Return the ties of a network, by the name of the scope whose class contains both modules."""
+    """Return the pairs that share weights, by the name of the scope whose class contains both modules."""
     found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
@@ -24,26 +24,27 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
         if node.owner is None or index < done:
             continue
         tie, done = _widen_tie(WeightTie(node.name, nodes[node.owner].name), places, index + 1)
-        found.setdefault(_common_class(tie, places), []).append(tie)
+        found.setdefault(_find_common_class(tie, places), []).append(tie)
     return found
 
 
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
-    """Return the tie extended to the largest scopes around its modules that share all their weights.
+    """Extend a tie from two layers to the largest scopes around them that share all their weights.
 
-    `stop` is the index of the layer after the target. The second result is that index for the extended tie.
+    Returns the new tie, and the index after its target's last layer. `stop` is that index for the tie of the two
+    layers.
     """
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]
-        if target.name == source.name or not _mirrors(target, source, places.wiring):
+        if target.name == source.name or not _shares_all_weights(target, source, places.wiring):
             return tie, stop
         tie, stop = WeightTie(target.name, source.name), target.stop
 
 
-def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
-    """Whether every layer with weights in `target` shares those of the layer at the same position in `source`.
+def _shares_all_weights(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> bool:
+    """Whether each layer with weights in `target` shares them with the layer at the same position in `source`.
 
-    The two scopes must have the same number of layers and the same layer kinds.
+    Both scopes must have the same number of layers and the same layer kinds.
     """
     nodes = wiring.network.nodes
     moved = target.start - source.start
@@ -58,7 +59,7 @@ def _mirrors(target: ModuleScope, source: ModuleScope, wiring: ScopeWiring) -> b
     return True
 
 
-def _common_class(tie: WeightTie, places: ModulePlaces) -> str:
+def _find_common_class(tie: WeightTie, places: ModulePlaces) -> str:
     """Return the name of the innermost scope that becomes a class and contains both modules of a tie."""
     around = {scope.name for scope in places.ancestors(tie.source)}
     return next(

@@ -19,9 +19,9 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """Return an nn.Conv1d, nn.Conv2d or nn.Conv3d, with a padding module before it if its padding is asymmetric.
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, and of a padding module if its padding is asymmetric.
 
-    `bias` false leaves out the bias, even if the layer has one.
+    If `bias` is false, the convolution has no bias, even if the layer has one.
     """
     own = is_symmetric(layer.padding)
     padding = collapse_equal([before for before, _ in layer.padding]) if own else 0
@@ -42,8 +42,11 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
 
 
 def make_conv(layer: Any) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d."""
-    return _make_convolution(layer, layer.out_channels, layer.groups, True)
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, in a StandardizedConv if its weights are so."""
+    found = _make_convolution(layer, layer.out_channels, layer.groups, True)
+    if layer.weight_standardized:
+        return found._replace(module=ModuleCall("StandardizedConv", (CallArgument("conv", found.module),)))
+    return found
 
 
 def make_depthwise_conv(layer: Any) -> LayerModules:
@@ -52,7 +55,7 @@ def make_depthwise_conv(layer: Any) -> LayerModules:
 
 
 def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall:
-    """Return the call of a 1×1 convolution, given its number of input channels and a pointwise or separable layer."""
+    """Return the call of a 1×1 convolution; `layer` is a pointwise or a separable convolution."""
     return call_nn(
         "Conv",
         layer.input.axes,
@@ -81,8 +84,8 @@ def make_separable_conv(layer: Any) -> LayerModules:
 def make_conv_transpose(layer: Any) -> LayerModules:
     """Return the call of an nn.ConvTranspose.
 
-    If its padding differs before and after an axis, PyTorch's layer gets no padding, and a crop after it removes the
-    same positions.
+    If the padding before and after an axis differs, PyTorch's layer gets no padding. A crop module after it removes the
+    same positions instead.
     """
     own = is_symmetric(layer.padding)
     call = call_nn(
@@ -102,7 +105,7 @@ def make_conv_transpose(layer: Any) -> LayerModules:
 
 
 def make_locally_connected(layer: Any) -> LayerModules:
-    """Use the class in extra_modules.py, because PyTorch has no locally connected layer."""
+    """Return the call of LocallyConnected in extra_modules.py, because PyTorch has no such layer."""
     call = ModuleCall(
         "LocallyConnected",
         (
@@ -122,7 +125,7 @@ def make_locally_connected(layer: Any) -> LayerModules:
 def sliding_pool_maker(name: str, fill: float) -> Maker:
     """Return a maker of nn.MaxPool or nn.AvgPool (`name`).
 
-    Padding that PyTorch's pooling rejects is added by a module before it, with the value `fill`.
+    If PyTorch's pooling rejects the padding, a module before it pads with the value `fill`.
     """
 
     def make(layer: Any) -> LayerModules:
@@ -162,9 +165,9 @@ def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """Return the padding before and after an axis with which exactly `windows` windows cover it.
+    """Return the padding before and after an axis that makes room for exactly `windows` windows.
 
-    The padding before is kept, and the padding after is adjusted; it is negative if the last positions are not covered.
+    Only the padding after it differs from `padding`; it is negative if no window covers the last positions.
     """
     before = padding[0]
     return before, (windows - 1) * stride + dilation * (kernel - 1) + 1 - size - before

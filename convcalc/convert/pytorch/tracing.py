@@ -3,20 +3,17 @@
 On the meta device, tensors have shapes but no values.
 """
 
-import copy
-import logging
-import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
-from io import StringIO
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.failures import describe_error, describe_failure
-from convcalc.convert.pytorch.layerwise import STATISTICS, check_installed
+from convcalc.convert.pytorch.copying import copy_to_meta
+from convcalc.convert.pytorch.exporting import Exported, export_module
+from convcalc.convert.pytorch.inputs import BATCHES, ModuleInputs, run_blank
+from convcalc.convert.pytorch.layerwise import STATISTICS
 
-BATCH = 11  # a size that few other axes have, so that the batch axis can be recognised
-_PATHS = {"DropPath": "drop_path", "StochasticDepth": "drop_path"}  # classes of timm and torchvision
+__all__ = ["BATCH", "TracedConstant", "TracedModule", "TracedWeight", "copy_to_meta", "statistic_sizes", "trace_module"]
+
+BATCH = BATCHES[0]
 
 
 class TracedWeight(NamedTuple):
@@ -45,6 +42,7 @@ class TracedModule(NamedTuple):
     - `marked`: layer kind and arguments of identity and drop-path modules, by path
     - `leaves`: the paths of modules without inner modules
     - `flops`: PyTorch's FLOPs per node; None if they cannot be counted
+    - `batch`: the number of samples in the inputs
     """
 
     nodes: tuple[Any, ...]
@@ -55,42 +53,63 @@ class TracedModule(NamedTuple):
     marked: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
     flops: Mapping[Any, int] | None
+    batch: int = BATCH
 
 
-def trace_module(module: Any, shapes: Sequence[Sequence[int]]) -> TracedModule:
-    """Return the operations of a module, run with inputs of these shapes, which do not include the batch.
-
-    Raises MissingTorch if PyTorch is not installed; NotImported if the module cannot be traced.
-    """
-    check_installed()
-    import torch
-
-    module = copy_to_meta(module).eval()
-    learnt = dict(module.named_parameters(remove_duplicate=False))
+def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:
+    """Return the operations of a module, run with these inputs. Raises NotImported if it cannot be traced."""
+    exported = export_module(module, inputs)
+    program, copied = exported.program, exported.module
+    numbers = _shape_numbers(program)
+    learnt = dict(copied.named_parameters(remove_duplicate=False))
     first = {id(parameter): name for name, parameter in reversed(learnt.items())}
     elements = {name: parameter.numel() for name, parameter in learnt.items()}
     frozen = frozenset(name for name, parameter in learnt.items() if not parameter.requires_grad)
-    leaves = frozenset(path for path, inner in module.named_modules() if not any(inner.children()))
-    statistics, aliases = statistic_sizes(module), _statistic_aliases(module)
-    marked = _mark_modules(module)
-    with torch.device("meta"):
-        program = _export_program(module, _blank_samples(shapes), frozenset(marked))
+    leaves = frozenset(path for path, inner in copied.named_modules() if not any(inner.children()))
+    aliases = _map_statistic_names(copied)
     given: dict[str, TracedWeight | TracedConstant] = {}
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "PARAMETER":
             parameter = learnt[spec.target]
             given[spec.arg.name] = TracedWeight((first[id(parameter)],), tuple(parameter.shape))
-        elif spec.kind.name != "USER_INPUT":
+        elif spec.kind.name != "USER_INPUT" or spec.arg.name in numbers:
             given[spec.arg.name] = TracedConstant(aliases.get(spec.target, ()))
-    flops = _count_flops(program)
-    return TracedModule(tuple(program.graph.nodes), given, elements, frozen, statistics, marked, leaves, flops)
+    return TracedModule(
+        tuple(program.graph.nodes),
+        given,
+        elements,
+        frozen,
+        statistic_sizes(copied),
+        exported.marked,
+        leaves,
+        _count_flops(exported),
+        inputs.batch,
+    )
 
 
-def _blank_samples(shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
-    """Return uninitialised inputs of these shapes, with a batch of BATCH added, on the current device."""
+def _shape_numbers(program: Any) -> set[str]:
+    """Make inputs with one number per sample vectors of one element, because a network has no others.
+
+    Return the names of the inputs that are one number for all samples. They do not depend on the sample.
+    """
     import torch
 
-    return tuple(torch.empty(BATCH, *shape) for shape in shapes)
+    given = {spec.arg.name for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"}
+    found: set[str] = set()
+    for node in list(program.graph.nodes):
+        value = node.meta.get("val")
+        if node.op != "placeholder" or node.name not in given or not isinstance(value, torch.Tensor):
+            continue
+        if value.dim() == 0:
+            found.add(node.name)
+        if value.dim() != 1:
+            continue
+        with program.graph.inserting_after(node):
+            number = program.graph.call_function(torch.ops.aten.squeeze.dim, (node, 1))
+        node.replace_all_uses_with(number, delete_user_cb=lambda user, number=number: user is not number)
+        number.meta["val"] = value
+        node.meta["val"] = torch.empty((*value.shape, 1), dtype=value.dtype, device="meta")
+    return found
 
 
 def statistic_sizes(module: Any) -> dict[str, int]:
@@ -99,8 +118,8 @@ def statistic_sizes(module: Any) -> dict[str, int]:
     return {name: buffer.numel() for name, buffer in buffers if name.rpartition(".")[2] in STATISTICS}
 
 
-def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
-    """Map every name of a running statistic to a tuple with the name that `statistic_sizes` uses for it.
+def _map_statistic_names(module: Any) -> dict[str, tuple[str, ...]]:
+    """Map each name of a running statistic to its name in `statistic_sizes`, as a tuple with one element.
 
     The names differ if several modules share the statistic.
     """
@@ -112,69 +131,8 @@ def _statistic_aliases(module: Any) -> dict[str, tuple[str, ...]]:
     }
 
 
-def copy_to_meta(module: Any) -> Any:
-    """Return a copy of a module on the meta device, where weights take no memory; shared weights remain shared.
-
-    Raises NotImported if the module cannot be copied.
-    """
-    from torch import nn
-
-    memo: dict[int, Any] = {}
-    try:
-        for parameter in module.parameters():
-            memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
-        for buffer in module.buffers():
-            memo[id(buffer)] = buffer.detach().to("meta")
-        return copy.deepcopy(module, memo)
-    except Exception as error:  # the module's code may raise anything
-        raise NotImported(f"the module cannot be copied: {describe_error(error)}") from error
-
-
-def _export_program(module: Any, samples: tuple[Any, ...], whole: frozenset[str]) -> Any:
-    """Return the module as a program of torch.export; if its export fails, export what torch.fx traces of it.
-
-    torch.fx does not trace into the modules whose paths are in `whole`. The export is not strict: the module runs as
-    ordinary Python, and its operations on tensors are recorded. Raises NotImported if both fail.
-    """
-    import torch
-
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), torch.no_grad(), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            try:
-                return torch.export.export(module, samples, strict=False)
-            except (Exception, SystemExit) as error:  # the module's code and the tracing may raise anything
-                try:
-                    return torch.export.export(_trace_symbolically(module, whole), samples, strict=False)
-                except (Exception, SystemExit):
-                    raise NotImported(f"the module cannot be traced: {describe_failure(error)}") from error
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def _trace_symbolically(module: Any, whole: frozenset[str]) -> Any:
-    """Return the module as traced by torch.fx, which does not trace into the modules whose paths are in `whole`.
-
-    If the module returns a dataclass object, the traced module returns a tuple of its values.
-    """
-    import torch
-
-    class Tracer(torch.fx.Tracer):  # type: ignore[misc, unused-ignore]
-        def is_leaf_module(self, inner: Any, path: str) -> bool:
-            return path in whole or bool(super().is_leaf_module(inner, path))
-
-    graph = Tracer().trace(module)
-    [output] = [node for node in graph.nodes if node.op == "output"]
-    given = output.args[0]
-    if getattr(given, "op", "") == "call_function" and isinstance(given.target, type):
-        output.args = ((*given.args, *given.kwargs.values()),)
-        graph.erase_node(given)
-    return torch.fx.GraphModule(module, graph)
-
-
-def _count_flops(program: Any) -> dict[Any, int] | None:
-    """Return the FLOPs that PyTorch counts for each node of a program; None if it cannot run on the meta device."""
+def _count_flops(exported: Exported) -> dict[Any, int] | None:
+    """Return PyTorch's FLOPs for each node of a program; None if it cannot run without values."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -187,37 +145,15 @@ def _count_flops(program: Any) -> dict[Any, int] | None:
             found[node] = counter.get_total_flops() - before
             return result
 
+    program, device = exported.program, exported.inputs.device
     given = [node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"]
-    blank = [
-        torch.empty(value.shape, dtype=value.dtype, device="meta") if isinstance(value, torch.Tensor) else value
-        for value in given
-    ]
     try:
-        with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with run_blank(device), FlopCounterMode(display=False) as counter:
+            blank = [
+                torch.empty(value.shape, dtype=value.dtype, device=device) if isinstance(value, torch.Tensor) else value
+                for value in given
+            ]
             Counting(program.graph_module).run(*blank)
     except Exception:  # an operation that needs values
         return None
-    return found
-
-
-def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Make identity and drop-path modules leave an `alias` operation in the trace, although they return their input.
-
-    Returns their layer kinds and arguments, by path. A hook adds the operation; the modules are not replaced, because
-    code may check their class. A module that does not return its input leaves its own operations instead.
-    """
-    import torch
-    from torch import nn
-
-    def mark(inner: Any, given: tuple[Any, ...], result: Any) -> Any:
-        return torch.ops.aten.alias(result) if len(given) == 1 and result is given[0] else None
-
-    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for path, inner in module.named_modules():
-        kind = "identity" if type(inner) is nn.Identity else _PATHS.get(type(inner).__name__)
-        if kind is None or not path:
-            continue
-        dropped = getattr(inner, "p", getattr(inner, "drop_prob", None))
-        found[path] = kind, {} if kind == "identity" or not isinstance(dropped, int | float) else {"p": dropped}
-        inner.register_forward_hook(mark)
     return found

@@ -1,19 +1,18 @@
-"""Lists the classes of torch.nn that are read as a single layer instead of operation by operation.
+"""Lists the classes of torch.nn that are read as a single operation instead of operation by operation.
 
-Classes in WHOLE have a layer kind, such as `lppool` for nn.LPPool2d. Classes in OPAQUE become an opaque layer.
+Classes in WHOLE have an ONNX operator, such as `LpPool` for nn.LPPool2d. Classes in OPAQUE have a cost that is the sum
+of their operations, and no layer kind.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from convcalc.convert.pytorch.activation_patterns import operator_name
-from convcalc.convert.pytorch.nodes import CallPlace, name_arguments
+from convcalc.convert.pytorch.nodes import CallPlace, name_arguments, operator_name
 
-# the layer kind of each class and the names of its arguments
 WHOLE = {
-    "Softsign": ("softsign", ()),
-    "LocalResponseNorm": ("local_response_norm", ("size",)),
-    **{f"LPPool{axes}d": ("lppool", ("kernel_size", "stride", "ceil_mode")) for axes in (1, 2, 3)},
+    "Softsign": "Softsign",
+    "LocalResponseNorm": "LRN",
+    **{f"LPPool{axes}d": "LpPool" for axes in (1, 2, 3)},
 }
 OPAQUE = frozenset(
     {"MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder"}
@@ -21,14 +20,15 @@ OPAQUE = frozenset(
 )
 
 
-def whole_arguments(place: CallPlace, nodes: Sequence[Any]) -> dict[str, Any]:
-    """Return the spec arguments of a module in WHOLE, found in the arguments of its operations (`nodes`)."""
+def whole_attributes(place: CallPlace, nodes: Sequence[Any]) -> tuple[str, dict[str, Any]]:
+    """Return the operator and attributes of a module in WHOLE or OPAQUE, found in the arguments of its operations."""
+    operator = WHOLE.get(place.word, f"nn.{place.word}")
     pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
-    if place.word == "LocalResponseNorm" and pool is not None:
-        return {"size": max(name_arguments(pool)["kernel_size"])}
-    if pool is None:
-        return {}
+    if pool is None or operator not in ("LRN", "LpPool"):
+        return operator, {}
     arguments = name_arguments(pool)
-    kernel = list(arguments["kernel_size"])
-    stride = list(arguments["stride"]) or kernel
-    return {"kernel_size": kernel, "stride": stride, "ceil_mode": arguments["ceil_mode"]}
+    kernel = tuple(arguments["kernel_size"])
+    if operator == "LRN":
+        return operator, {"size": max(kernel)}
+    stride = tuple(arguments["stride"]) or kernel
+    return operator, {"kernel_shape": kernel, "strides": stride, "ceil_mode": int(arguments["ceil_mode"])}

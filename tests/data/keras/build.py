@@ -30,15 +30,15 @@ def macs(layer: Any) -> int:
     return sum(positions * math.prod(kernel.shape) for kernel in kernels)
 
 
-def described(model: Any) -> dict[str, Any]:
-    """Keras's figures for a model."""
+def described(model: Any, counted: int | None = None) -> dict[str, Any]:
+    """Keras's figures for a model. `counted` are its MACs, by default those of `macs`."""
     inner = [layer for layer in model._flatten_layers(include_self=False) if not hasattr(layer, "layers")]
     trainable = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     return {
         "keras": json.loads(model.to_json()),
         "params": model.count_params(),
         "trainable": trainable,
-        "macs": sum(map(macs, inner)),
+        "macs": sum(map(macs, inner)) if counted is None else counted,
         "output": list(model.output_shape[1:]),
     }
 
@@ -168,6 +168,58 @@ def graphs() -> dict[str, Any]:
     return {name: {**described(model), "output": list(model.output_shape[1:])} for name, model in models.items()}
 
 
+def ran_macs(model: Any, shape: tuple[int, ...]) -> int:
+    """Half of the FLOPs that PyTorch counts while Keras runs a model on one sample."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    # PyTorch does not count its fused attention on a CPU, so attention runs as matrix products
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, *shape))
+    return int(counter.get_total_flops()) // 2
+
+
+def sequences() -> list[Any]:
+    """Models with layers over sequences, whose MACs PyTorch counts."""
+    found = []
+
+    def add(shape: tuple[int, ...], make: Any, looped: bool = False) -> None:
+        keras.backend.clear_session()
+        given = layers.Input(shape)
+        model = keras.Model(given, make(given))
+        steps = shape[0]
+        # Keras's own loop over the steps runs the first step twice, to find the shape of the output
+        counted = ran_macs(model, shape)
+        found.append(described(model, counted * steps // (steps + 1) if looped else counted))
+
+    for every in (True, False):
+        for make in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+            looped = make is layers.SimpleRNN
+            add((20, 8), make(16, return_sequences=every), looped)
+            add((20, 8), make(5, return_sequences=every, use_bias=False), looped)
+            for mode in ("concat", "sum", "ave", "mul"):
+                add((9, 6), layers.Bidirectional(make(7, return_sequences=every), merge_mode=mode), looped)
+        add((20, 8), layers.GRU(16, return_sequences=every, reset_after=False), looped=True)
+    add((12,), layers.Embedding(100, 32))
+    add((12, 16), lambda x: layers.MultiHeadAttention(4, 6)(x, x))
+    add((12, 16), lambda x: layers.MultiHeadAttention(2, 5, value_dim=9, use_bias=False)(x, x))
+    add((12, 16), lambda x: layers.MultiHeadAttention(3, 4)(x, layers.Dense(10)(x)))
+    add((12, 16), lambda x: layers.MultiHeadAttention(3, 4)(x, layers.Dense(10)(x), layers.Dense(11)(x)))
+    add((6, 6, 16), lambda x: layers.MultiHeadAttention(3, 4)(x, x))
+    add((5, 12, 10, 3), layers.TimeDistributed(layers.Conv2D(8, 3, activation="relu")))
+    add((5, 12, 10, 3), layers.TimeDistributed(layers.SeparableConv2D(8, 3)))
+    add((5, 12, 10, 3), layers.TimeDistributed(layers.BatchNormalization()))
+    add((5, 12, 10, 3), layers.TimeDistributed(layers.Flatten()))
+    add((5, 12, 10, 3), layers.TimeDistributed(layers.GlobalAveragePooling2D()))
+    add((5, 12), layers.TimeDistributed(layers.Dense(7)))
+    add((7,), layers.RepeatVector(3))
+    add((6, 4), layers.Masking())
+    for shared in ((), (1,), (2,), (1, 2)):
+        add((6, 5, 4), layers.PReLU(shared_axes=shared or None))
+    return found
+
+
 def main() -> None:
     """Build all models."""
     for name in APPLICATIONS:
@@ -176,6 +228,7 @@ def main() -> None:
         write(name, described(getattr(applications, name)(weights=None, **shape)))
     write("layers", small())
     write("graphs", graphs())
+    write("sequences", sequences())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""Recognises an activation by the values that it computes.
+
+Exporters write gelu, silu or hardswish in many ways. Instead of matching each pattern of nodes, the chain of
+elementwise operators is evaluated at the inputs in POINTS. The results are compared with the outputs of the known
+activations: x * Sigmoid(x), for example, has the values of silu.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import erf, exp, isclose, log, log1p, sqrt, tanh
+from typing import Any
+
+POINTS = (-7.5, -4.1, -2.9, -2.1, -1.2, -0.6, -0.2, 0.3, 0.8, 1.7, 2.6, 3.4, 5.5, 6.5, 9.0)
+_TOLERANCE = 2e-3  # more than the error of gelu's tanh approximation and of half-precision constants
+MOST_CHAIN = 16  # operators in a chain
+
+_Attributes = Mapping[str, Any]
+
+
+def _clip(x: float, low: float = -1e30, high: float = 1e30) -> float:
+    return min(max(x, low), high)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + exp(-_clip(x, -700, 700)))
+
+
+def _softplus(x: float) -> float:
+    return max(x, 0) + log1p(exp(-abs(x)))
+
+
+ACTIVATIONS: dict[str, Callable[[float], float]] = {
+    "relu": lambda x: max(x, 0),
+    "relu6": lambda x: _clip(x, 0, 6),
+    "hardtanh": lambda x: _clip(x, -1, 1),
+    "sigmoid": _sigmoid,
+    "tanh": tanh,
+    "softplus": _softplus,
+    "softsign": lambda x: x / (1 + abs(x)),
+    "gelu": lambda x: x * (1 + erf(x / sqrt(2))) / 2,
+    "silu": lambda x: x * _sigmoid(x),
+    "mish": lambda x: x * tanh(_softplus(x)),
+    "hardsigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
+    "hardswish": lambda x: x * _clip(x + 3, 0, 6) / 6,
+}
+# how the output of each elementwise operator is computed from its attributes and inputs
+COMPUTED: dict[str, Callable[..., float]] = {
+    "Add": lambda at, x, y: x + y,
+    "Sub": lambda at, x, y: x - y,
+    "Mul": lambda at, x, y: x * y,
+    "Div": lambda at, x, y: x / y,
+    "Pow": lambda at, x, y: x**y,
+    "Neg": lambda at, x: -x,
+    "Abs": lambda at, x: abs(x),
+    "Sqrt": lambda at, x: sqrt(x),
+    "Exp": lambda at, x: exp(x),
+    "Log": lambda at, x: log(x),
+    "Reciprocal": lambda at, x: 1 / x,
+    "Min": lambda at, *xs: min(xs),
+    "Max": lambda at, *xs: max(xs),
+    "Clip": lambda at, x, *ends: _clip(x, *(ends or (at.get("min", -1e30), at.get("max", 1e30)))),
+    "Erf": lambda at, x: erf(x),
+    "Tanh": lambda at, x: tanh(x),
+    "Sigmoid": lambda at, x: _sigmoid(x),
+    "Softplus": lambda at, x: _softplus(x),
+    "Relu": lambda at, x: max(x, 0),
+    "HardSigmoid": lambda at, x: _clip(at.get("alpha", 0.2) * x + at.get("beta", 0.5), 0, 1),
+    **{name: lambda at, x, function=function: function(x) for name, function in ACTIVATIONS.items()},
+}
+
+
+def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
+    """Return the output of an operator at each of POINTS; None if it is not in COMPUTED or is undefined at some point.
+
+    `columns` has one list per input of the operator, with the input's value at each point.
+    """
+    rule = COMPUTED.get(operator)
+    if rule is None:
+        return None
+    try:
+        return [float(rule(attributes, *row)) for row in zip(*columns, strict=True)]
+    except (ArithmeticError, TypeError, ValueError):  # TypeError: a power is complex
+        return None
+
+
+def match_activation(values: Sequence[float]) -> str | None:
+    """Return the layer kind of the activation whose outputs at POINTS are `values`; None if there is none."""
+    for kind, function in ACTIVATIONS.items():
+        pairs = zip(map(function, POINTS), values, strict=True)
+        if all(isclose(due, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for due, value in pairs):
+            return kind
+    return None

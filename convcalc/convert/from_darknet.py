@@ -1,0 +1,420 @@
+"""Imports Darknet configurations (`.cfg`): text files that list the layers of a network, section by section.
+
+For example, a section `[convolutional]` with `filters=32`, `size=3`, `pad=1` and `activation=leaky` becomes a `conv`
+and a `leaky_relu`. Nothing but the text is needed. Source: the defaults and the formulas of the output sizes are those
+of src/parser.c and of the files per layer in github.com/pjreddie/darknet and github.com/AlexeyAB/darknet.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from convcalc.convert.graph import Follow, Graph, NotImported, Shapes, Step, check_number_of_sizes, use_pointwise_kind
+from convcalc.convert.loading_check import make_loadable
+from convcalc.layers.make import make_written_layer
+from convcalc.network import MOST_LAYERS
+from convcalc.problems import Flaw, did_you_mean, shorten, show
+from convcalc.shape import Shape
+
+MOST_BYTES = 4 * 2**20
+_INPUT = "data"
+_NETWORK = ("net", "network")
+_DETECTORS = frozenset({"yolo", "region", "detection", "Gaussian_yolo", "cost", "iseg"})
+_UNSUPPORTED_OPTIONS = frozenset(  # options that change params or the computation in other ways than a spec can say
+    {"antialiasing", "coordconv", "maxpool_depth", "rotate", "share_index", "stretch", "stretch_sway", "sway"}
+    | {"weights_type"}
+)
+_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
+    "linear": None,
+    "leaky": ("leaky_relu", {"negative_slope": 0.1}),
+    "relu": ("relu", {}),
+    "relu6": ("relu6", {}),
+    "logistic": ("sigmoid", {}),
+    "tanh": ("tanh", {}),
+    "elu": ("elu", {}),
+    "selu": ("selu", {}),
+    "gelu": ("gelu", {}),
+    "swish": ("silu", {}),
+    "mish": ("mish", {}),
+}
+
+
+class _Section(NamedTuple):
+    """A section of the file: its name in brackets, the number of that line, and its options with their lines."""
+
+    name: str
+    line: int
+    options: dict[str, tuple[str, int]]
+
+    def read(self, key: str, default: int | None = None, least: int = 0) -> int:
+        """Return an option as an integer. Raises NotImported if it is missing or smaller than `least`."""
+        if key not in self.options:
+            if default is None:
+                raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
+            return default
+        text, line = self.options[key]
+        if not text.removeprefix("-").isdecimal() or len(text) > 9 or int(text) < least:
+            raise NotImported(f"line {line}: {key} must be an integer of at least {least}; got {show(text)}")
+        return int(text)
+
+    def read_text(self, key: str, default: str) -> str:
+        return self.options.get(key, (default, 0))[0]
+
+    def read_list(self, key: str) -> list[int]:
+        """Return an option as a list of integers. Raises NotImported if it is missing or malformed."""
+        if key not in self.options:
+            raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
+        text, line = self.options[key]
+        parts = [part for part in text.split(",") if part]
+        if not parts or any(not part.removeprefix("-").isdecimal() or len(part) > 9 for part in parts):
+            raise NotImported(f"line {line}: {key} must be a list of integers; got {show(text)}")
+        return [int(part) for part in parts]
+
+
+class _Output(NamedTuple):
+    """The output of a section: the step or input that produces it, and its shape."""
+
+    step: str
+    shape: Shape
+
+
+def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
+    """Return the network of a Darknet configuration.
+
+    `inputs` maps `data` or None to a shape, channels first, that replaces the one in the file. `follow` takes the
+    sections and their number and returns an iterable over them, for progress bars. Raises OSError if the file cannot be
+    read; NotImported if it is malformed, exceeds a limit or has a section that is not supported.
+    """
+    network, *sections = _read_sections(path)
+    if network.name not in _NETWORK:
+        raise NotImported(f"line {network.line}: the first section must be [net]; got [{shorten(network.name)}]")
+    builder = _Builder(_find_input_shape(network, inputs or {}))
+    for number, section in enumerate(follow(sections, len(sections)) if follow else sections):
+        builder.add_section(number, section)
+    title = os.path.splitext(os.path.basename(path))[0]
+    return make_loadable(use_pointwise_kind(builder.make_graph(title, f"{os.path.basename(path)} (Darknet)")))
+
+
+def _read_sections(path: str) -> list[_Section]:
+    """Return the sections of a file. Raises NotImported if it is too large, is not text or has no sections."""
+    with open(path, "rb") as stream:
+        content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise NotImported(f"larger than {MOST_BYTES // 2**20} MiB")
+    sections: list[_Section] = []
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
+        text = "".join(line.split("#")[0].split(";")[0].split())
+        if text.startswith("["):
+            sections.append(_Section(text.strip("[]"), number, {}))
+        elif text:
+            key, equals, value = text.partition("=")
+            if not equals or not sections:
+                raise NotImported(f"line {number}: expected a section such as [net] or an option such as width=416")
+            sections[-1].options.setdefault(key, (value, number))  # Darknet uses the first of several
+        if len(sections) > MOST_LAYERS:
+            raise NotImported(f"more than {MOST_LAYERS:,} sections")
+    if len(sections) < 2:
+        raise NotImported("it has no layers: expected a section [net] and then one section per layer")
+    return sections
+
+
+def _find_input_shape(network: _Section, inputs: Shapes) -> Shape:
+    unknown = [name for name in inputs if name not in (None, _INPUT)]
+    if unknown:
+        raise NotImported(f"--input needs the name of an input; available: {_INPUT}")
+    given = next(iter(inputs.values()), None)
+    sizes = [network.read(key, 0) for key in ("channels", "height", "width")]
+    if not all(sizes) and network.options.get("inputs"):
+        sizes = [network.read("inputs", least=1)]
+    if given is not None:
+        check_number_of_sizes(_INPUT if _INPUT in inputs else None, given, sizes)
+        sizes = list(given)
+    if not all(sizes):
+        raise NotImported(
+            f"line {network.line}: [{network.name}] states no width, height and channels: give --input 3,416,416"
+        )
+    return Shape(sizes[0], tuple(sizes[1:]))
+
+
+class _Builder:
+    """Turns sections into steps. `outputs` holds the output of each section so far."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.steps: list[Step] = []
+        self.outputs: list[_Output] = []
+        self.last = _Output(_INPUT, shape)
+        self.detected: list[str] = []
+        self.notes: list[str] = []
+        self.scope = ""
+
+    def make_graph(self, title: str, origin: str) -> Graph:
+        """Return the graph. Its outputs are the inputs of the detection layers, or else the last layer."""
+        read = {name for step in self.steps for name in step.reads}
+        ends = [name for name in self.detected if name not in read]
+        outputs = tuple(dict.fromkeys([*ends, *([] if self.last.step in read else [self.last.step])]))
+        if not self.steps:
+            raise NotImported("it has no layers between its input and its output")
+        return Graph(title, origin, {_INPUT: self.shape.sizes}, tuple(self.steps), outputs, tuple(self.notes))
+
+    def add_section(self, number: int, section: _Section) -> None:
+        """Add the layers of a section. Raises NotImported if it is not supported or does not fit its input."""
+        rule = _RULES.get(section.name)
+        if rule is None:
+            hint = did_you_mean(section.name, _RULES)
+            message = f"line {section.line}: the section [{shorten(section.name)}] is not supported"
+            raise NotImported(f"{message}; {hint}" if hint else message)
+        for key in _UNSUPPORTED_OPTIONS & section.options.keys():
+            text, line = section.options[key]
+            if text not in ("0", "none"):
+                raise NotImported(f"line {line}: {key}={shorten(text)} is not supported")
+        self.scope = f"layer{number}"
+        try:
+            rule(self, section)
+        except Flaw as flaw:
+            raise NotImported(f"line {section.line}: [{section.name}]: {flaw.message}") from None
+        self.outputs.append(self.last)
+
+    def add(self, kind: str, arguments: dict[str, Any], *reads: _Output, part: str = "") -> None:
+        """Add a layer that reads `reads`, by default the output of the layer before it."""
+        sources = reads or (self.last,)
+        layer = make_written_layer(kind, arguments, tuple(source.shape for source in sources))
+        name = f"{self.scope}.{part or kind}"
+        self.steps.append(Step(name, kind, arguments, tuple(source.step for source in sources)))
+        self.last = _Output(name, layer.output)
+
+    def add_activation(self, section: _Section, default: str) -> None:
+        name = section.read_text("activation", default)
+        if name not in _ACTIVATIONS:
+            line = section.options.get("activation", ("", section.line))[1]
+            raise NotImported(f"line {line}: unsupported activation {show(name)}; supported: {', '.join(_ACTIVATIONS)}")
+        found = _ACTIVATIONS[name]
+        if found is not None:
+            self.add(found[0], dict(found[1]))
+
+    def find_output(self, section: _Section, key: str, place: int) -> _Output:
+        """Return the output of another section: `place` counts from 0, or backwards from this section if negative."""
+        absolute = len(self.outputs) + place if place < 0 else place
+        if not 0 <= absolute < len(self.outputs):
+            line = section.options.get(key, ("", section.line))[1]
+            earlier = (
+                f"the earlier ones are 0 to {len(self.outputs) - 1}" if self.outputs else "there is no earlier one"
+            )
+            raise NotImported(f"line {line}: {key} refers to section {absolute}, but {earlier}")
+        return self.outputs[absolute]
+
+
+_Rule = Callable[[_Builder, _Section], None]
+
+
+def _drop_defaults(**arguments: Any) -> dict[str, Any]:
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
+    return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
+
+
+def _read_window(section: _Section, default_size: int) -> tuple[int, int, int]:
+    """Return the size, the stride and the padding on each side of a convolution."""
+    size, stride = section.read("size", default_size, least=1), section.read("stride", 1, least=1)
+    padding = size // 2 if section.read("pad", 0) else section.read("padding", 0)
+    return size, stride, padding
+
+
+def _add_convolution(builder: _Builder, section: _Section) -> None:
+    size, stride, padding = _read_window(section, 1)
+    stride_x, stride_y = section.read("stride_x", stride, least=1), section.read("stride_y", stride, least=1)
+    dilation = 1 if size == 1 else section.read("dilation", 1, least=1)
+    groups, filters = section.read("groups", 1, least=1), section.read("filters", 1, least=1)
+    normalised = bool(section.read("batch_normalize", 0))
+    arguments = _drop_defaults(
+        kernel_size=size,
+        stride=stride_x if stride_x == stride_y else [stride_y, stride_x],
+        padding=padding * dilation,
+        dilation=dilation,
+        bias=not normalised,
+    )
+    channels = builder.last.shape.channels
+    if 1 < groups == channels:
+        multiplier = {} if filters == groups else {"multiplier": filters // groups}
+        builder.add("depthwise_conv", {**arguments, **multiplier}, part="conv")
+    else:
+        builder.add("conv", {"out_channels": filters, **arguments, **_drop_defaults(groups=groups)})
+    if normalised:
+        builder.add("batchnorm", {})
+    builder.add_activation(section, "logistic")
+
+
+def _add_transposed_convolution(builder: _Builder, section: _Section) -> None:
+    size, stride, padding = _read_window(section, 1)
+    normalised = bool(section.read("batch_normalize", 0))
+    arguments = _drop_defaults(kernel_size=size, stride=stride, padding=padding, bias=not normalised)
+    builder.add("conv_transpose", {"out_channels": section.read("filters", 1, least=1), **arguments})
+    if normalised:
+        builder.add("batchnorm", {})
+    builder.add_activation(section, "logistic")
+
+
+def _add_local_convolution(builder: _Builder, section: _Section) -> None:
+    """Add a convolution without weight sharing. Its option `pad` is the padding itself, 0 or 1."""
+    size, stride = section.read("size", 1, least=1), section.read("stride", 1, least=1)
+    arguments = _drop_defaults(kernel_size=size, stride=stride, padding=section.read("pad", 0))
+    builder.add("locally_connected", {"out_channels": section.read("filters", 1, least=1), **arguments})
+    builder.add_activation(section, "logistic")
+
+
+def _add_connected(builder: _Builder, section: _Section) -> None:
+    if builder.last.shape.spatial:
+        builder.add("flatten", {})
+    normalised = bool(section.read("batch_normalize", 0))
+    builder.add("linear", {"out_features": section.read("output", 1, least=1), **_drop_defaults(bias=not normalised)})
+    if normalised:
+        builder.add("batchnorm", {})
+    builder.add_activation(section, "logistic")
+
+
+def _add_max_pool(builder: _Builder, section: _Section) -> None:
+    """Add a pooling of (n + padding - size) // stride + 1 positions, whose padding is size - 1 in total by default."""
+    stride = section.read("stride", 1, least=1)
+    size = section.read("size", stride, least=1)
+    total = section.read("padding", size - 1)
+    before, after = total // 2, total - total // 2
+    needed = any((n + total - size) // stride != (n - size) // stride or before for n in builder.last.shape.spatial)
+    padding: Any = 0 if not needed else before if before == after else [[before, after]] * builder.last.shape.axes
+    given = {} if stride == size else {"stride": stride}
+    builder.add("maxpool", {"kernel_size": size, **given, **_drop_defaults(padding=padding)})
+
+
+def _add_local_average(builder: _Builder, section: _Section) -> None:
+    """Add an average pooling with the same sizes as a max pooling."""
+    stride = section.read("stride", 1, least=1)
+    size = section.read("size", stride, least=1)
+    total = section.read("padding", size - 1)
+    if total % 2:
+        raise NotImported(f"line {section.line}: [{section.name}] with an odd padding of {total} is not supported")
+    given = {} if stride == size else {"stride": stride}
+    builder.add("avgpool", {"kernel_size": size, **given, **_drop_defaults(padding=total // 2)})
+
+
+def _add_route(builder: _Builder, section: _Section) -> None:
+    """Add a concatenation of the outputs of other sections; with `groups`, of one part of each one's channels."""
+    sources = [builder.find_output(section, "layers", place) for place in section.read_list("layers")]
+    groups, group = section.read("groups", 1, least=1), section.read("group_id", 0)
+    if groups > 1:
+        parts = []
+        for place, source in enumerate(sources):
+            width = source.shape.channels // groups
+            builder.add("slice", {"channels": [group * width, (group + 1) * width]}, source, part=f"slice{place}")
+            parts.append(builder.last)
+        sources = parts
+    if len(sources) == 1:
+        builder.last = sources[0]
+    else:
+        builder.add("concat", {}, *sources)
+
+
+def _add_shortcut(builder: _Builder, section: _Section) -> None:
+    places = section.read_list("from")
+    sources = [builder.find_output(section, "from", place) for place in places]
+    if all(source.shape == builder.last.shape for source in sources):
+        builder.add("add", {}, builder.last, *sources)
+    else:
+        _add_partial_sum(builder, section, sources)
+    builder.add_activation(section, "linear")
+
+
+def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Output]) -> None:
+    """Add a sum with outputs of other shapes.
+
+    Only the common channels are added, and of the larger output only every k-th position; all other values stay as they
+    are. Raises NotImported unless the sizes are multiples of each other. Source: shortcut_cpu in src/blas.c.
+    """
+    own = builder.last.shape
+    shapes = " and ".join(str(source.shape) for source in sources)
+    additions = 0
+    for source in sources:
+        pairs = list(zip(own.spatial, source.shape.spatial, strict=False))
+        factors = {(one // other, other // one) for one, other in pairs}
+        if any(one % other and other % one for one, other in pairs) or len(factors) > 1:
+            raise NotImported(f"line {section.line}: [shortcut] cannot add {shapes} to {own}")
+        additions += min(own.channels, source.shape.channels) * min(own.positions, source.shape.positions)
+    builder.notes.append(f"line {section.line}: [shortcut] adds {shapes} to {own}")
+    known = {"receptive_field": "same"} if all(source.shape.spatial == own.spatial for source in sources) else {}
+    cost = {"multiplications": 0, "additions": additions, "macs": 0, **known, "what": "sum of the common values"}
+    builder.add("opaque", {"output_shape": list(own.sizes), **cost}, builder.last, *sources, part="add")
+
+
+def _add_product(builder: _Builder, section: _Section) -> None:
+    """Add the product with the output of another section: one factor per channel, or for `sam` per value."""
+    [place] = section.read_list("from")[:1]
+    builder.add("multiply", {}, builder.last, builder.find_output(section, "from", place))
+    builder.add_activation(section, "linear")
+
+
+def _add_upsample(builder: _Builder, section: _Section) -> None:
+    stride = section.read("stride", 2)
+    if stride < 0:
+        raise NotImported(f"line {section.line}: [upsample] with a negative stride is not supported")
+    builder.add("upsample", {"scale_factor": stride})
+
+
+def _add_reorganisation(builder: _Builder, section: _Section) -> None:
+    """Add a rearrangement of blocks of positions into channels. The order of the channels affects no figure."""
+    if section.read("reverse", 0):
+        builder.add("pixel_shuffle", {"upscale_factor": section.read("stride", 1, least=1)})
+    else:
+        builder.add("pixel_unshuffle", {"downscale_factor": section.read("stride", 1, least=1)})
+
+
+def _add_crop(builder: _Builder, section: _Section) -> None:
+    sizes = [section.read(key, 1, least=1) for key in ("crop_height", "crop_width")]
+    amounts = [before - after for before, after in zip(builder.last.shape.spatial, sizes, strict=True)]
+    if any(amount < 0 for amount in amounts):
+        raise NotImported(f"line {section.line}: [crop] is larger than its input {builder.last.shape}")
+    if any(amounts):
+        builder.add("crop", {"amount": [[amount // 2, amount - amount // 2] for amount in amounts]})
+
+
+def _add_dropout(builder: _Builder, section: _Section) -> None:
+    text = section.read_text("probability", ".5")
+    try:
+        share = float(text)
+    except ValueError:
+        raise NotImported(f"line {section.line}: probability must be a number; got {show(text)}") from None
+    builder.add("dropout", {} if share == 0.5 else {"p": share})
+
+
+def _add_response_norm(builder: _Builder, section: _Section) -> None:
+    builder.add("local_response_norm", {} if section.read("size", 5) == 5 else {"size": section.read("size", 5)})
+
+
+def _add_detector(builder: _Builder, section: _Section) -> None:
+    """Mark the input as an output of the network: decoding boxes from it has no params and no MACs."""
+    builder.detected.append(builder.last.step)
+
+
+def _make_rule(kind: str, **arguments: Any) -> _Rule:
+    """Return a rule for a section that has no options of its own."""
+    return lambda builder, section: builder.add(kind, dict(arguments))
+
+
+_RULES: dict[str, _Rule] = {
+    **dict.fromkeys(("convolutional", "conv"), _add_convolution),
+    **dict.fromkeys(("deconvolutional", "deconv"), _add_transposed_convolution),
+    "local": _add_local_convolution,
+    **dict.fromkeys(("connected", "conn"), _add_connected),
+    **dict.fromkeys(("maxpool", "max"), _add_max_pool),
+    **dict.fromkeys(("local_avgpool", "local_avg"), _add_local_average),
+    **dict.fromkeys(("avgpool", "avg"), _make_rule("global_avgpool")),
+    "route": _add_route,
+    "shortcut": _add_shortcut,
+    **dict.fromkeys(("scale_channels", "sam"), _add_product),
+    "upsample": _add_upsample,
+    **dict.fromkeys(("reorg", "reorg3d"), _add_reorganisation),
+    "crop": _add_crop,
+    "dropout": _add_dropout,
+    "batchnorm": _make_rule("batchnorm"),
+    **dict.fromkeys(("softmax", "soft"), _make_rule("softmax")),
+    **dict.fromkeys(("normalization", "lrn"), _add_response_norm),
+    "activation": lambda builder, section: builder.add_activation(section, "linear"),
+    **dict.fromkeys(("empty", "silence"), lambda builder, section: None),
+    **dict.fromkeys(_DETECTORS, _add_detector),
+}

@@ -1,0 +1,104 @@
+"""Converts Keras layers over sequences: recurrent layers, embeddings, attention, and wrappers of other layers.
+
+No layer kind has their params, so each becomes an opaque layer with its exact params and operations. A sequence of N
+positions with C features is a map C×N. Source of the formulas: the weights that keras.layers.LSTM and the other layers
+create in `build`; the operations are counted as those of the ONNX operators of the same name.
+"""
+
+from collections.abc import Mapping
+from math import prod
+from typing import Any
+
+from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, read_flag
+from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.shape import Shape
+
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+_OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+
+
+def describe_recurrent(name: str, config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
+    """Return the arguments of the opaque layer for an LSTM, GRU or SimpleRNN (`name`).
+
+    For h units and c features, it has gates × h × (c + h) weights and gates × h biases, or twice as many biases for a
+    GRU with `reset_after`.
+    """
+    units, features, length = _read_size(config, "units"), inputs[0].channels, inputs[0].positions
+    if len(inputs[0].spatial) != 1:
+        raise UnsupportedArgument(f"an input of {inputs[0]}, which is not a sequence")
+    rows = _GATES[name] * units
+    sets_of_biases = 2 if name == "GRU" and read_flag(config, "reset_after", True) else 1
+    biases = rows * sets_of_biases if read_flag(config, "use_bias", True) else 0
+    weights = [(1, rows, features), (1, rows, units)]
+    cost = count_operation(_OPERATORS[name], {}, [(length, 1, features), *weights], [])
+    assert cost is not None
+    output = Shape(units, (length,) if read_flag(config, "return_sequences") else ())
+    cost = cost._replace(additions=cost.additions + length * biases)
+    return _state_opaque(output, name, rows * (features + units) + biases, cost)
+
+
+def describe_embedding(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
+    """Return the arguments of the opaque layer for an Embedding: a table, from which every position takes a row."""
+    features, positions = _read_size(config, "output_dim"), inputs[0].sizes
+    params = _read_size(config, "input_dim") * features
+    return _state_opaque(Shape(features, positions), "Embedding", params, Cost())
+
+
+def describe_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
+    """Return the arguments of the opaque layer for a MultiHeadAttention over all positions.
+
+    `inputs` are the query, the value and optionally the key. The query, the keys, the values and the output are each
+    projected by a matrix with biases.
+    """
+    if config.get("output_shape") is not None:
+        raise UnsupportedArgument("output_shape")
+    query, value, key = inputs[0], inputs[min(1, len(inputs) - 1)], inputs[min(2, len(inputs) - 1)]
+    if len(inputs) < 3:
+        key = value
+    heads, size = _read_size(config, "num_heads"), _read_size(config, "key_dim")
+    size_of_values = _read_size(config, "value_dim") if config.get("value_dim") is not None else size
+    bias = read_flag(config, "use_bias", True)
+    projections = [  # positions, features before and after
+        (query.positions, query.channels, heads * size),
+        (key.positions, key.channels, heads * size),
+        (value.positions, value.channels, heads * size_of_values),
+        (query.positions, heads * size_of_values, query.channels),
+    ]
+    params = sum((before + bias) * after for _, before, after in projections)
+    scores = heads * query.positions * key.positions
+    macs = sum(prod(sizes) for sizes in projections) + scores * (size + size_of_values)
+    biases = bias * sum(positions * after for positions, _, after in projections)
+    scaling = query.positions * heads * size
+    # a sum of n products has n - 1 additions; softmax has one per score
+    sums = sum(positions * after for positions, _, after in projections) + scores
+    sums += query.positions * heads * size_of_values
+    cost = Cost(macs + scaling + scores, macs - sums + biases + scores, macs)
+    return _state_opaque(query, "MultiHeadAttention", params, cost)
+
+
+def describe_bidirectional(inner: Mapping[str, Any], config: KerasConfig) -> dict[str, Any]:
+    """Return the arguments of the opaque layer for two recurrent layers like `inner`, one in each direction.
+
+    Their outputs are concatenated, or merged value by value.
+    """
+    mode = config.get("merge_mode", "concat")
+    channels, *spatial = inner["output_shape"]
+    operations = {"sum": (0, 1), "ave": (1, 1), "mul": (1, 0), "concat": (0, 0)}
+    if mode not in operations:
+        raise UnsupportedArgument(f"merge_mode {mode}")
+    multiplications, additions = (count * prod(inner["output_shape"]) for count in operations[mode])
+    output = Shape(channels * (2 if mode == "concat" else 1), tuple(spatial))
+    cost = Cost(2 * inner["multiplications"] + multiplications, 2 * inner["additions"] + additions, 2 * inner["macs"])
+    return _state_opaque(output, f"Bidirectional {inner['what']}", 2 * inner["params"], cost)
+
+
+def _state_opaque(output: Shape, what: str, params: int, cost: Cost) -> dict[str, Any]:
+    arguments: dict[str, Any] = {"output_shape": list(output.sizes), "params": params, **cost._asdict()}
+    return {**arguments, "receptive_field": "all", "what": what}
+
+
+def _read_size(config: KerasConfig, name: str) -> int:
+    value = config.get(name)
+    if type(value) is not int or value < 1:
+        raise UnsupportedArgument(f"{name} {value!r}, which is not a positive integer")
+    return value

@@ -1,0 +1,303 @@
+"""Converts elementwise operators, norms, sums and products to layers.
+
+Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
+"""
+
+from collections.abc import Callable
+from struct import pack
+from typing import Any
+
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.learnt import is_learnt
+from convcalc.convert.operators import Operation, Sizes
+
+Rule = Callable[[Builder, Operation], None]
+_LARGEST_SINGLE = 3.4e38
+
+
+def activation_rule(kind: str) -> Rule:
+    """Return a rule that converts an operator to a layer of kind `kind`, which has no arguments."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        data = builder.read_any_order(operation.inputs[0])
+        builder.add(operation, kind, {}, [data], order=data.order)
+
+    return rule
+
+
+def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
+    """Convert LeakyRelu. The slope is written with the fewest digits that give the same single-precision number."""
+    data = builder.read_any_order(operation.inputs[0])
+    slope = _shorten_number(operation.attributes.get("alpha", 0.01))
+    arguments = {} if slope == 0.01 else {"negative_slope": slope}
+    builder.add(operation, "leaky_relu", arguments, [data], order=data.order)
+
+
+def convert_swish(builder: Builder, operation: Operation) -> None:
+    """Convert Swish to silu, unless its sigmoid has a factor."""
+    if operation.attributes.get("alpha", 1.0) != 1:
+        raise UnsupportedOperation(f"its alpha is {operation.attributes['alpha']:g}; only 1 is supported")
+    activation_rule("silu")(builder, operation)
+
+
+def convert_clip(builder: Builder, operation: Operation) -> None:
+    """Convert Clip to relu for [0, inf), to relu6 for [0, 6], and to hardtanh for any other two finite limits."""
+    data = builder.read_any_order(operation.inputs[0])
+    low = (builder.numbers(operation, 1, "min") or [-1e38])[0]
+    high = (builder.numbers(operation, 2, "max") or [1e38])[0]
+    if low <= -1e30 or high >= 1e30:
+        kind = "relu" if low == 0 else ""
+    else:
+        kind = "relu6" if (low, high) == (0, 6) else "hardtanh"
+    if not kind:
+        raise UnsupportedOperation(f"it clips to [{low:g}, {high:g}]; only [0, inf) or two finite limits are supported")
+    builder.add(operation, kind, {}, [data], order=data.order)
+
+
+def convert_softmax(builder: Builder, operation: Operation) -> None:
+    """Convert Softmax and LogSoftmax over the channels.
+
+    Before operator set 13, these operators normalise over `axis` and all later axes together.
+    """
+    old = operation.version < 13
+    rank = len(builder.value(operation.inputs[0]).dims)
+    axis = operation.attributes.get("axis", 1 if old else -1) % rank
+    read = builder.read_channels_last if axis == rank - 1 else builder.read_any_order
+    data = read(operation.inputs[0])
+    if data.order[axis] != 1 or (old and axis != rank - 1 and data.shape.positions > 1):
+        raise UnsupportedOperation(f"it is computed over axis {axis}; only softmax over the channels is supported")
+    kind = "softmax" if operation.operator == "Softmax" else "log_softmax"
+    builder.add(operation, kind, {}, [data], order=data.order)
+
+
+def convert_prelu(builder: Builder, operation: Operation) -> None:
+    """Convert PRelu with a single slope or one slope per channel."""
+    data = builder.read_any_order(operation.inputs[0])
+    slopes = builder.constant(operation, 1, "slopes").dims
+    each = operation.version < 7 and slopes == (data.shape.channels,)  # before operator set 7, slopes did not broadcast
+    if max(slopes, default=1) > 1 and not each:
+        _check_one_value_per_channel(slopes, data, "slopes")
+    arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
+    builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)
+
+
+def _check_one_value_per_channel(sizes: Sizes, data: Data, what: str) -> None:
+    padded = (1,) * (len(data.order) - len(sizes)) + sizes
+    due = tuple(data.shape.channels if axis == 1 else 1 for axis in data.order)
+    if padded != due:
+        raise UnsupportedOperation(f"its {what} have shape {list(sizes)}; expected one value per channel, {list(due)}")
+
+
+def dropout_rule(kind: str) -> Rule:
+    """Return a rule for dropout or stochastic depth. Before operator set 12, the ratio is an attribute."""
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        data = builder.read_any_order(operation.inputs[0])
+        share = _shorten_number((builder.numbers(operation, 1, "ratio") or [0.5])[0])
+        builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], order=data.order)
+
+    return rule
+
+
+def _shorten_number(value: float) -> float:
+    """Return the number with the fewest digits and the same single-precision value: 0.1 for 0.10000000149."""
+    single = pack("f", value)
+    return next(short for digits in range(1, 18) if pack("f", short := float(f"{value:.{digits}g}")) == single)
+
+
+def convert_batch_norm(builder: Builder, operation: Operation) -> None:
+    """Convert BatchNormalization.
+
+    Two norms share weights only if they have the same scale, bias, mean and variance.
+    """
+    data = builder.read(operation.inputs[0])
+    for place in range(1, 5):
+        if has_input(operation, place) and builder.constant(operation, place, "parameters").dims != (
+            data.shape.channels,
+        ):
+            raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
+    roots = builder.roots(operation, 1, 2, 3, 4)
+    # exporters may merge equal constants, so norms with only some tensors in common are separate layers
+    scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
+    arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
+    arguments |= {"center": False} if scale and not center else {}
+    arguments |= {} if has_input(operation, 3) else {"track_running_stats": False}
+    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 or builder.program.exact else ())
+
+
+def has_input(operation: Operation, place: int) -> bool:
+    """Whether an operation has the optional input at a position."""
+    return place < len(operation.inputs) and bool(operation.inputs[place])
+
+
+def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
+    """Whether a norm's scale (`place` 1) is absent or all ones, or its bias (`place` 2) all zeros, and not learnt."""
+    if not has_input(operation, place):
+        return True
+    value = builder.value(operation.inputs[place])
+    plain = value.contents is not None and bool((value.contents == (1, 0)[place - 1]).all())
+    return plain and set(value.roots) <= builder.program.literal
+
+
+def _has_constant_scale_and_bias(builder: Builder, operation: Operation) -> bool:
+    return all(_is_default_constant(builder, operation, place) for place in (1, 2))
+
+
+def convert_instance_norm(builder: Builder, operation: Operation) -> None:
+    """Convert InstanceNormalization."""
+    data = builder.read(operation.inputs[0])
+    if has_input(operation, 1):
+        builder.constant(operation, 1, "scales")
+    plain = _has_constant_scale_and_bias(builder, operation)
+    arguments = {} if plain else {"affine": True}
+    builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
+
+
+def convert_group_norm(builder: Builder, operation: Operation) -> None:
+    """Convert GroupNormalization with one scale and one bias per channel.
+
+    It may also have neither if `fusions` merged it from several nodes. The layer then has `affine: false`.
+    """
+    data = builder.read(operation.inputs[0])
+    arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
+    for place in range(1, len(operation.inputs)):
+        if max(builder.constant(operation, place, "scale and bias").dims, default=1) != data.shape.channels:
+            raise UnsupportedOperation("it does not have one scale and bias per channel")
+    if len(operation.inputs) == 1:
+        arguments["affine"] = False
+    builder.add(operation, "groupnorm", arguments, [data], builder.roots(operation, 1, 2))
+
+
+def convert_layer_norm(builder: Builder, operation: Operation) -> None:
+    """Convert LayerNormalization over the channels or over the whole sample.
+
+    Over the spatial axes without a scale and bias, as `fusions` may have merged it, it is an instancenorm.
+    """
+    data = builder.read_any_order(operation.inputs[0])
+    axis = operation.attributes.get("axis", -1) % len(data.order)
+    if len(operation.inputs) == 1 and data.shape.axes and set(data.order[axis:]) == set(range(2, len(data.order))):
+        builder.add(operation, "instancenorm", {}, [data], order=data.order)
+        return
+    data = builder.read_channels_last(operation.inputs[0])
+    axis = operation.attributes.get("axis", -1) % len(data.order)
+    arguments = _layernorm_arguments(data, data.order[axis:])
+    if len(operation.inputs) == 1:
+        arguments["affine"] = False
+    elif len(operation.inputs) < 3:
+        if not arguments:
+            raise UnsupportedOperation("it has a scale but no bias")
+        norm = builder.make(operation, "layernorm", {**arguments, "affine": False}, [data])
+        scaling = operation._replace(name=f"{operation.name}_scale")
+        builder.add(scaling, "scale", {}, [norm], builder.roots(operation, 1), data.order)
+        return
+    builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
+
+
+def _layernorm_arguments(data: Data, axes: Sizes) -> dict[str, Any]:
+    """Return the arguments of a layernorm over `axes`: 1 is the channels, 2 or more are spatial axes.
+
+    Raises UnsupportedOperation unless they are the channels alone, or the channels and all spatial axes.
+    """
+    if set(axes) == set(range(1, len(data.order))):
+        return {}
+    if axes == (1,):
+        return {"axes": "channels"}
+    raise UnsupportedOperation("it normalises over axes other than the channels or the whole sample")
+
+
+def convert_mean_variance_norm(builder: Builder, operation: Operation) -> None:
+    """Convert MeanVarianceNormalization, which has no scale or bias.
+
+    Over the spatial axes it is an instancenorm; over the channels or the whole sample it is a layernorm.
+    """
+    data = builder.read_any_order(operation.inputs[0])
+    given = operation.attributes.get("axes") or (0, 2, 3)
+    axes = tuple(data.order[axis % len(data.order)] for axis in given)
+    if data.shape.axes and set(axes) == set(range(2, len(data.order))):
+        builder.add(operation, "instancenorm", {}, [data], order=data.order)
+    else:
+        arguments = {**_layernorm_arguments(data, axes), "affine": False}
+        builder.add(operation, "layernorm", arguments, [data], order=data.order)
+
+
+def convert_response_norm(builder: Builder, operation: Operation) -> None:
+    """Convert LRN to a local_response_norm."""
+    data = builder.read(operation.inputs[0])
+    size = operation.attributes["size"]
+    builder.add(operation, "local_response_norm", {} if size == 5 else {"size": size}, [data])
+
+
+def merge_rule(kind: str) -> Rule:
+    """Return a rule for Add, Sum, Sub, Mul or Div.
+
+    Inputs from layers are merged by a layer of kind `kind`: `add` for a difference too, `multiply` for a quotient. A
+    product with a number or one learnt factor per channel becomes a `scale`, such a sum a `shift`.
+    """
+
+    def rule(builder: Builder, operation: Operation) -> None:
+        if _changes_nothing(builder, operation, kind):
+            builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+            return
+        names = [name for name in operation.inputs if not builder.value(name).constant]
+        data = [builder.read_any_order(name) for name in names]
+        if len(names) == 1 == len(operation.inputs):
+            builder.alias(operation, data[0])
+        elif len(names) == len(operation.inputs):
+            if len({other.order for other in data}) > 1:
+                raise UnsupportedOperation("its inputs have their axes in different orders")
+            builder.add(operation, kind, {}, data, order=data[0].order)
+        else:
+            _convert_constant_operand(builder, operation, kind, data)
+
+    return rule
+
+
+def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
+    """Whether the second input is a constant zero that is added, or a constant one by which is multiplied."""
+    if len(operation.inputs) != 2 or builder.value(operation.inputs[0]).constant:
+        return False
+    value = builder.value(operation.inputs[1])
+    neutral = 0 if kind == "add" else 1
+    return (
+        value.contents is not None
+        and not is_learnt(builder.program, value.roots)
+        and builder.value(operation.inputs[0]).dims != ()
+        and builder.value(operation.outputs[0]).dims == builder.value(operation.inputs[0]).dims
+        and all(item == neutral for item in value.contents.ravel())
+        and value.contents.size > 0
+    )
+
+
+def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
+    """Convert a product or sum of data and a number, or one learnt value per channel, to a `scale` or `shift`.
+
+    Raises UnsupportedOperation for any other constant.
+    """
+    places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
+    value = builder.value(operation.inputs[places[0]])
+    single = max(value.dims, default=1) == 1
+    number = _read_number(value.contents) if single else None
+    reversed_order = operation.operator in ("Sub", "Div") and places == [0]
+    if len(places) + len(data) > 2 or (single and number is None) or reversed_order:
+        verb = "adds" if kind == "add" else "multiplies by"
+        only = "only numbers and one learnt value per channel are supported"
+        raise UnsupportedOperation(f"it {verb} a constant of shape {list(value.dims)}; {only}")
+    layer, argument, what = ("shift", "amount", "biases") if kind == "add" else ("scale", "factor", "factors")
+    if number is not None:
+        if operation.operator in ("Sub", "Div"):
+            number = -number if operation.operator == "Sub" else 1 / number
+        builder.add(operation, layer, {argument: number}, data, order=data[0].order)
+        return
+    _check_one_value_per_channel(value.dims, data[0], what)
+    roots = builder.roots(operation, places[0])
+    if not is_learnt(builder.program, roots):
+        raise UnsupportedOperation(f"it {'adds' if kind == 'add' else 'multiplies by'} a constant that is not learnt")
+    builder.add(operation, layer, {}, data, roots, data[0].order)
+
+
+def _read_number(contents: Any) -> float | None:
+    """Return the only number of an array; None if its contents are unknown or single precision does not have it."""
+    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiu":
+        return None
+    number = float(contents.ravel()[0])
+    return _shorten_number(number) if abs(number) <= _LARGEST_SINGLE else None

@@ -1,0 +1,220 @@
+"""Converts operators that rearrange values or change shapes: slices, padding, resizing, reshaping, transposing.
+
+Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
+"""
+
+from math import prod
+from typing import Any
+
+from convcalc.convert.builder import Builder, Data, UnsupportedOperation, channels_last
+from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
+from convcalc.convert.operators import Operation, Sizes
+from convcalc.shape import AXIS_NAMES
+
+_MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
+
+
+def convert_concat(builder: Builder, operation: Operation) -> None:
+    """Convert Concat along the channels."""
+    data = [builder.read_any_order(name) for name in operation.inputs]
+    order = data[0].order
+    axis = operation.attributes.get("axis", 1) % len(order)
+    if order[axis] != 1 or any(other.order != order for other in data):
+        only = "only the channels of inputs with the same axis order can be concatenated"
+        raise UnsupportedOperation(f"it concatenates along axis {axis}; {only}")
+    if len(data) == 1:
+        builder.alias(operation, data[0])
+    else:
+        builder.add(operation, "concat", {}, data, order=order)
+
+
+def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
+    """Add a slice of channels, a crop, or both, so that the result has the size of the operation's output.
+
+    `starts` maps an axis to the first position that is kept, 0 by default.
+    """
+    sizes = (builder.batch, *data.shape.sizes)
+    output_sizes = dict(zip(data.order, builder.value(operation.outputs[output]).dims, strict=True))
+    stops = {axis: starts.get(axis, 0) + output_sizes[axis] for axis in data.order}
+    if output_sizes[0] != sizes[0]:
+        raise UnsupportedOperation("it takes a part of the batch")
+    amount = [(starts.get(axis, 0), sizes[axis] - stops[axis]) for axis in range(2, len(sizes))]
+    sliced = (starts.get(1, 0), stops[1]) != (0, sizes[1])
+    cropped = any(side for pair in amount for side in pair)
+    if sliced:
+        arguments = {"channels": [starts.get(1, 0), stops[1]]}
+        if not cropped:
+            builder.add(operation, "slice", arguments, [data], order=data.order, output=output)
+            return
+        data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
+    if cropped:
+        crop = {"amount": spec_padding(amount)}
+        builder.add(operation, "crop", crop, [data], order=data.order, output=output)
+    elif not sliced:
+        builder.data[operation.outputs[output]] = data
+
+
+def convert_slice(builder: Builder, operation: Operation) -> None:
+    """Convert Slice with positive steps."""
+    data = builder.read_any_order(operation.inputs[0])
+    starts = builder.integers(operation, 1, "starts") or []
+    axes = builder.integers(operation, 3, "axes")
+    steps = builder.integers(operation, 4, "steps")
+    if steps is not None and min(steps, default=1) < 1:
+        raise UnsupportedOperation(f"its steps are {steps}; only positive steps are supported")
+    rank = len(data.order)
+    places = [axis % rank for axis in (range(len(starts)) if axes is None else axes)]
+    sizes = builder.value(operation.inputs[0]).dims
+    first = {data.order[axis]: _clamp_start(start, sizes[axis]) for axis, start in zip(places, starts, strict=True)}
+    if steps is None or set(steps) == {1}:
+        _add_slice_or_crop(builder, operation, data, first, 0)
+    else:
+        strides = {data.order[axis]: step for axis, step in zip(places, steps, strict=True)}
+        _take_strided_part(builder, operation, data, first, strides)
+
+
+def _take_strided_part(
+    builder: Builder, operation: Operation, data: Data, starts: dict[int, int], strides: dict[int, int]
+) -> None:
+    """Add one slice per axis of which only a part is taken; `starts` and `strides` are by axis, 0 and 1 by default."""
+    sizes = (builder.batch, *data.shape.sizes)
+    counts = dict(zip(data.order, builder.value(operation.outputs[0]).dims, strict=True))
+    names = ("batch", "channels", *AXIS_NAMES[data.shape.axes])
+    cut = [axis for axis in range(len(sizes)) if counts[axis] != sizes[axis]]
+    if 0 in cut:
+        raise UnsupportedOperation("it takes a part of the batch")
+    for axis in cut:
+        start, step = starts.get(axis, 0), strides.get(axis, 1)
+        stop = min(start + counts[axis] * step, sizes[axis])
+        arguments = {names[axis]: [start, stop], **({} if step == 1 else {"step": step})}
+        if axis == cut[-1]:
+            builder.add(operation, "slice", arguments, [data], order=data.order)
+        else:
+            data = builder.make(operation, "slice", arguments, [data])._replace(order=data.order)
+    if not cut:
+        builder.alias(operation, data)
+
+
+def _clamp_start(start: int, size: int) -> int:
+    """Return a start of a slice as a position from 0 to `size`. A negative start counts from the end."""
+    return min(max(start + size if start < 0 else start, 0), size)
+
+
+def convert_split(builder: Builder, operation: Operation) -> None:
+    """Convert Split to one slice or crop per output."""
+    data = builder.read_any_order(operation.inputs[0])
+    axis = operation.attributes.get("axis", 0) % len(data.order)
+    start = 0
+    for place, name in enumerate(operation.outputs):
+        if name:
+            _add_slice_or_crop(builder, operation, data, {data.order[axis]: start}, place)
+            start += builder.value(name).dims[axis]
+
+
+def convert_pad(builder: Builder, operation: Operation) -> None:
+    """Convert Pad on the spatial axes to a pad, or to a crop if the amounts are negative."""
+    data = builder.read_any_order(operation.inputs[0])
+    mode = operation.attributes.get("mode") or "constant"
+    pads = builder.integers(operation, 1, "pads")
+    axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
+    if pads is None or len(pads) != 2 * len(axes) or (mode != "constant" and mode not in PADDING_MODES):
+        raise UnsupportedOperation(f"it pads with mode {mode}; only known amounts in a known mode are supported")
+    sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
+    pairs = [sides.get(axis, (0, 0)) for axis in range(2, len(data.order))]
+    if any(any(sides.get(axis, (0, 0))) for axis in (0, 1)):
+        raise UnsupportedOperation("it pads the batch or the channels")
+    if not any(any(pair) for pair in pairs):
+        builder.alias(operation, data)
+    elif all(side >= 0 for pair in pairs for side in pair):
+        arguments = {"padding": spec_padding(pairs), **({} if mode == "constant" else {"mode": PADDING_MODES[mode]})}
+        builder.add(operation, "pad", arguments, [data], order=data.order)
+    elif all(side <= 0 for pair in pairs for side in pair):
+        amount = spec_padding([(-before, -after) for before, after in pairs])
+        builder.add(operation, "crop", {"amount": amount}, [data], order=data.order)
+    else:
+        raise UnsupportedOperation("it pads on one side and crops on another")
+
+
+def convert_resize(builder: Builder, operation: Operation) -> None:
+    """Convert Resize and Upsample of the spatial axes to an upsample.
+
+    The upsample has a `scale_factor` if all factors are integers, and otherwise a `size`.
+    """
+    data = builder.read_any_order(operation.inputs[0])
+    dims = builder.value(operation.outputs[0]).dims
+    sizes = dict(zip(data.order, dims, strict=True))
+    before, after = data.shape.spatial, tuple(sizes[axis] for axis in range(2, len(data.order)))
+    if sizes[0] != builder.batch or sizes[1] != data.shape.channels or not before:
+        raise UnsupportedOperation("it resizes axes other than the spatial ones")
+    mode = operation.attributes.get("mode") or "nearest"
+    if operation.attributes.get("antialias") and any(new < old for old, new in zip(before, after, strict=True)):
+        raise UnsupportedOperation("it downsamples with antialias, which is not supported")
+    arguments: dict[str, Any]
+    if all(new % old == 0 for old, new in zip(before, after, strict=True)):
+        arguments = {"scale_factor": collapse_axes([new // old for old, new in zip(before, after, strict=True)])}
+    else:
+        arguments = {"size": collapse_axes(after)}
+    if mode != "nearest":
+        arguments["mode"] = _MODES.get(mode, ("", "", ""))[len(before) - 1]
+        if not arguments["mode"]:
+            raise UnsupportedOperation(f"{mode} interpolation on {len(before)} axes is not supported")
+    builder.add(operation, "upsample", arguments, [data], order=data.order)
+
+
+def convert_reshape(builder: Builder, operation: Operation) -> None:
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze, which must keep the batch axis."""
+    data = builder.read_any_order(operation.inputs[0])
+    dims = builder.value(operation.outputs[0]).dims
+    if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
+        expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
+        raise UnsupportedOperation(f"its output has shape {list(dims)}; expected {expected}")
+    if dims == builder.value(operation.inputs[0]).dims:
+        builder.alias(operation, data)
+    elif len(dims) == 2:
+        builder.add(operation, "flatten", {}, [data])
+    elif data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
+        shape = [dims[-1], *dims[1:-1]]
+        builder.add(operation, "reshape", {"shape": shape}, [data], order=channels_last(len(dims)))
+    else:
+        if not data.standard and not builder.is_undecided(operation.inputs[0]):
+            raise UnsupportedOperation("it divides or joins axes that are not in the order of a layer's")
+        data = builder.read(operation.inputs[0])
+        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
+
+
+def convert_transpose(builder: Builder, operation: Operation) -> None:
+    """Convert Transpose without adding a layer: only the recorded order of the axes changes."""
+    data = builder.read_any_order(operation.inputs[0])
+    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
+    moved = tuple(data.order[axis] for axis in order)
+    if moved[0] != 0:
+        raise UnsupportedOperation("it moves the batch axis")
+    builder.alias(operation, data._replace(order=moved))
+
+
+def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
+    """Convert DepthToSpace and SpaceToDepth. The order of the channels is ignored: it affects no cost."""
+    data = builder.read(operation.inputs[0])
+    block = operation.attributes["blocksize"]
+    if operation.operator == "DepthToSpace":
+        builder.add(operation, "pixel_shuffle", {"upscale_factor": block}, [data])
+    else:
+        builder.add(operation, "pixel_unshuffle", {"downscale_factor": block}, [data])
+
+
+def convert_channel_shuffle(builder: Builder, operation: Operation) -> None:
+    """Convert a ChannelShuffle, which `fusions` merged from several nodes, to a channel_shuffle."""
+    data = builder.read(operation.inputs[0])
+    builder.add(operation, "channel_shuffle", {"groups": operation.attributes["groups"]}, [data])
+
+
+def convert_quantise(builder: Builder, operation: Operation) -> None:
+    """Convert QuantizeLinear and DequantizeLinear without adding a layer: only the data type changes."""
+    if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
+        raise UnsupportedOperation("its scale is not a constant")
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+
+
+def pass_on(builder: Builder, operation: Operation) -> None:
+    """Convert an operator that leaves shapes unchanged, such as Cast, without adding a layer."""
+    builder.alias(operation, builder.read_any_order(operation.inputs[0]))

@@ -1,0 +1,34 @@
+"""Reads the network that a NET argument names: a spec or a model file, such as ONNX.
+
+The first bytes of a file decide what it is. Whatever reads model files is imported only for a model file, so that
+reading a spec takes no longer.
+"""
+
+from typing import TYPE_CHECKING
+
+from convcalc.convert.ultralytics.file_names import find_file
+from convcalc.spec import files
+from convcalc.spec.blame import remove_used
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.convert.graph import Follow
+
+
+def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> tuple[Document, Overrides]:
+    """Return the document that a NET argument names, and the overrides that still apply to it.
+
+    The input shapes in the overrides of a model file, and the parameters that its format has, are used while it is
+    read, and do not apply again. `follow` shows the progress of that. Raises the errors of `spec.files.read_net`; for a
+    model file, also NotImported, or WrongOverride if a shape is malformed.
+    """
+    try:
+        return files.read_net(find_file(net)), overrides
+    except files.ForeignFile as error:
+        if net == files.STANDARD_INPUT or error.format is None or not error.format.reader:
+            raise
+    from convcalc.convert.model_files import read_document
+
+    document = read_document(net, overrides, follow)
+    return document, remove_used(document, overrides.without_inputs())

@@ -1,0 +1,39 @@
+"""Sums up the opaque layers of an imported network: how many there are, and their share of the MACs."""
+
+from typing import NamedTuple
+
+from convcalc.convert.graph import Graph, plain_spec
+from convcalc.spec.document import Document
+from convcalc.spec.reader import read_network
+
+
+class OpaqueSummary(NamedTuple):
+    """The opaque layers of a network.
+
+    `layers` is their number, and `unknown` the number of those whose MACs or FLOPs are unknown. `macs` are the MACs of
+    the opaque layers, `total_macs` those of the network per sample; layers of unknown cost count as 0.
+    """
+
+    layers: int
+    unknown: int
+    macs: int
+    total_macs: int
+
+    def describe(self) -> str:
+        """Return a sentence on the costs, such as `all costs are known, and these are 2.1% of the MACs`."""
+        if self.unknown:
+            return f"{self.unknown} of unknown cost, so that the totals of MACs and FLOPs are unknown"
+        if not self.macs:
+            return "their costs are known, and none has MACs"
+        return f"their costs are known, and they have {self.macs / self.total_macs:.1%} of the MACs"
+
+
+def summarise_opaque(graph: Graph) -> OpaqueSummary:
+    """Return the summary of the opaque layers of a graph, which must be valid as a spec."""
+    layers = [node.layer for node in read_network(Document(plain_spec(graph))).nodes]
+    opaque = [layer for layer in layers if layer.kind == "opaque"]
+    unknown = sum(
+        None in (layer.count_macs(), layer.count_multiplications(), layer.count_additions()) for layer in opaque
+    )
+    macs, total = (sum(layer.count_macs() or 0 for layer in those) for those in (opaque, layers))
+    return OpaqueSummary(len(opaque), unknown, macs, total)

@@ -1,0 +1,97 @@
+"""Defines a `Program`: an imported network as operators and tensors, before it becomes layers.
+
+Every importer of operators writes a Program. Operators have the names and attributes of the ONNX standard, whatever
+the format: a convolution is `Operation("conv1", "Conv", {"strides": (2, 2)}, ("x", "weight"), ("y",))`. Then
+`fusions` merges operators that together are one layer, and `lowering` turns operators into the layers of a `Graph`.
+Source of the names: onnx.ai/onnx/operators.
+"""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from convcalc.convert.operator_costs import Cost
+from convcalc.problems import shorten, show
+
+Sizes = tuple[int, ...]
+NEWEST = 25  # the version of the ONNX operator set whose attributes an operation has by default
+
+
+class Tensor(NamedTuple):
+    """A tensor: `dims` are its sizes including the batch, `dtype` its data type as in a spec, None if unknown.
+
+    For a constant, `contents` is its array; None if it is large or unknown. `roots` are the names of the possibly
+    learnt tensors from which the constant is computed. `measured` is true if it depends on the shape of another tensor.
+    """
+
+    dims: Sizes
+    dtype: str | None = None
+    constant: bool = False
+    contents: Any = None
+    roots: tuple[str, ...] = ()
+    measured: bool = False
+
+
+class Operation(NamedTuple):
+    """One use of an operator. `operator` begins with its domain unless it is a standard ONNX operator.
+
+    `version` is the version of the operator set; `captured` are the outside tensors that its subgraphs read.
+    """
+
+    name: str
+    operator: str
+    attributes: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    version: int = NEWEST
+    captured: tuple[str, ...] = ()
+
+
+class Program(NamedTuple):
+    """A network as a list of operations in an order of execution, with the facts known about its tensors.
+
+    `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
+    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
+    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
+    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
+
+    `exact` says that `weights` are all learnt tensors and no others, as in PyTorch; then `statistics` has the number of
+    elements of each running statistic, and `frozen` names the weights that are not trained. `macs` has the MACs of
+    operations by name, for the whole batch, if the framework counted them. `costs` has those of operations that no
+    rule in `operator_costs` counts, for the whole batch too.
+    """
+
+    name: str
+    inputs: dict[str, Sizes]
+    operations: list[Operation]
+    outputs: tuple[str, ...]
+    values: dict[str, Tensor]
+    weights: dict[str, int]
+    literal: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
+    disputed: Mapping[str, str] = {}
+    exact: bool = False
+    statistics: Mapping[str, int] = {}
+    frozen: frozenset[str] = frozenset()
+    macs: Mapping[str, int] = {}
+    costs: Mapping[str, Cost] = {}
+
+
+class Number(float):
+    """The contents of a constant with one number, with the interface of a NumPy array of one element."""
+
+    size = 1
+    dtype = SimpleNamespace(kind="f")
+
+    def ravel(self) -> "list[Number]":
+        """Return the number in a list."""
+        return [self]
+
+    def item(self) -> float:
+        """Return the number."""
+        return float(self)
+
+
+def describe_operation(operation: Operation) -> str:
+    """Return the description of an operation in messages: `Conv 'conv1'`."""
+    return f"{shorten(operation.operator)} {show(operation.name)}"

@@ -1,0 +1,54 @@
+"""Names the layers of an imported module after the paths of its modules."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from convcalc.convert.pytorch.names import first_free_name
+
+_SUFFIXES = ("_transpose", "_weights", "_scale")  # of steps that the builder adds before the layer of an operation
+
+
+class ModulePlace(NamedTuple):
+    """The innermost module of an operation. `alone` says whether the module is one layer, named by its path."""
+
+    path: str
+    alone: bool
+
+
+class ModuleNames:
+    """Assigns each layer a unique name. `places` maps the name of each operation to its module.
+
+    If the module has no inner modules or is read as a whole, the name is its path, such as `stage1.conv`. Otherwise it
+    is the path with the layer's kind and a number, such as `stage1.add1`.
+    """
+
+    def __init__(self, places: Mapping[str, ModulePlace]) -> None:
+        self.places = places
+        self.taken: set[str] = set()
+        self.numbers: dict[str, int] = {}
+        self.assigned: dict[str, str] = {}
+
+    def reserve(self, name: str) -> None:
+        """Keep a name from being assigned to a layer."""
+        self.taken.add(name)
+
+    def release(self, name: str) -> None:
+        """Allow a name to be assigned again."""
+        self.taken.discard(name)
+        word = self.assigned.pop(name, None)
+        if word is not None:
+            self.numbers[word] -= 1
+
+    def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
+        """Return an unused name for the layer of kind `kind` of an operation named `node`."""
+        suffix = next((suffix for suffix in _SUFFIXES if node.endswith(suffix)), "")
+        place = self.places.get(node.removesuffix(suffix), ModulePlace("", False))
+        if place.alone and place.path:
+            name = first_free_name(f"{place.path}{suffix}", self.taken)
+        else:
+            word = f"{place.path}.{kind}" if place.path else kind
+            self.numbers[word] = self.numbers.get(word, 0) + 1
+            name = first_free_name(f"{word}{self.numbers[word]}", self.taken)
+            self.assigned[name] = word
+        self.taken.add(name)
+        return name
