@@ -58,9 +58,9 @@ def load(
     be that of a model file, such as ONNX or Keras, which has no spec parameters. A torch.nn.Module needs `input_shape`,
     as in `from_torch`, and accepts `batch` and `dtype`. Shapes are of one sample, channels first.
 
-    Raises InvalidSpec if the spec or a value is invalid, OSError if a file cannot be read, NotImported if a model file
-    or module cannot be imported, and TypeError for any other type of network or argument, or an argument that does not
-    apply.
+    Raises InvalidSpec if the spec or an argument has an invalid value, OSError if a file cannot be read, and
+    NotImported if a model file or module cannot be imported. Raises TypeError if `net` or an argument has the wrong
+    type, or if an argument cannot be combined with `net`, such as `input_shape` with a spec.
 
     >>> network = load({"input": [3, 32, 32], "layers": [{"conv": {"out_channels": 8, "kernel_size": 3}}]})
     >>> network.nodes[0].layer.output
@@ -97,8 +97,9 @@ def summary(
 ) -> Report:
     """Return the report of a network in any form that `load` accepts; printing the report shows a table.
 
-    The arguments up to `dtype` are passed to `load`, the others to `analyse`, which raise errors as documented there.
-    If `net` is a `Network`, it cannot be overridden: pass `params`, `input` and so on to `load` instead.
+    `inplace`, `fold_batchnorm` and `optimizer` are passed to `analyse`, all other arguments to `load`; see there for
+    the errors that are raised. A `Network` cannot be overridden: pass `params`, `input`, `batch` and `dtype` to `load`
+    when you create it.
 
     >>> summary({"input": [64], "layers": [{"linear": {"out_features": 10}}]}).totals.params
     650
@@ -116,8 +117,10 @@ def from_torch(module: TorchModule, input_shape: InputShape, input_dtype: InputT
 
     The module is traced on the meta device, so nothing is computed, no memory is allocated for weights, and the
     module's own weights do not change. Unsupported operations become layers of the kind `opaque`. To get the text of a
-    spec instead, run `convcalc import --torch`. Raises NotImported if PyTorch (the extra convcalc[torch]) is not
-    installed or the module cannot be traced, TypeError for anything but a module and a shape.
+    spec instead, run `convcalc import --torch`.
+
+    Raises NotImported if PyTorch is not installed (`pip install convcalc[torch]`) or if the module cannot be traced.
+    Raises TypeError if `module` is not a torch.nn.Module or `input_shape` is not a shape.
     """
     return load(_trace_module(module, input_shape, input_dtype))
 
@@ -154,10 +157,7 @@ def _trace_module(
 
 
 def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
-    """Return the overrides for a spec, given the arguments of `load`.
-
-    Raises TypeError for a wrong type; wrong values are found later, when the spec is read.
-    """
+    """Return the arguments of `load` as `Overrides`; raise TypeError if `params` or `inputs` is not a mapping."""
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):
             raise TypeError(f"{name} must be a mapping from names to values; got {show(value)}")
@@ -168,9 +168,9 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
 
 
 def _read_document(spec: object, overrides: Overrides) -> tuple[Document, Overrides]:
-    """Return the document of a network given as a mapping, path, `example:NAME` or text stream.
+    """Read a mapping, path, `example:NAME` or text stream; raise TypeError for any other type.
 
-    Also return the overrides that still apply. Raises TypeError for any other type.
+    Also return the overrides that still apply.
     """
     if isinstance(spec, Mapping):
         return Document(_normalise_value(spec)), overrides
@@ -209,17 +209,16 @@ def _read_file(name: str, overrides: Overrides) -> tuple[Document, Overrides]:
 
 
 def _describe_type(value: object) -> str:
-    """Return a description such as `a value of the type list`; for a class, it adds the advice to pass an instance."""
+    """Return a phrase such as `a value of the type list`, or `the class ResNet: pass an instance`."""
     if isinstance(value, type):
         return f"the class {value.__name__}: pass an instance"
     return f"a value of the type {type(value).__name__}"
 
 
 def _normalise_value(value: Any, path: Path = ()) -> Any:
-    """Convert a Python value to what YAML would contain: tuples become lists, keys of mappings become text.
+    """Convert tuples to lists, keys to text, and the integers of NumPy and PyTorch to Python integers.
 
-    Integers of NumPy and PyTorch become Python integers. Raises InvalidSpec if the value is nested too deeply or
-    has a number with too many digits.
+    Raises InvalidSpec if the value is nested too deeply or has a number with too many digits.
     """
     if len(path) > MOST_NESTING:
         raise InvalidSpec([Problem(path, f"nested more than {MOST_NESTING} levels deep", "CV004")])

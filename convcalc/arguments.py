@@ -23,7 +23,7 @@ EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$"}  # JSON Schema
 
 
 class Key(Generic[_Value]):
-    """The declaration of one argument of a layer kind: its help, its default and the check of its values.
+    """One argument of a layer kind: its description, its default, and the values that it accepts.
 
     A key is a Python descriptor: `Conv.stride` is the `Key`, `layer.stride` is the value of the argument in that layer.
     """
@@ -58,18 +58,19 @@ class Key(Generic[_Value]):
         raise AttributeError(self.name)
 
     def read(self, value: Any, axes: int | None) -> _Value:
-        """Return the normal form of a value from a spec, for a layer with `axes` spatial axes (None: unknown).
+        """Return the normal form of a value from a spec: for a stride of 2 and two spatial axes, (2, 2).
 
-        Raises `Flaw` if the value is not valid.
+        `axes` is the number of spatial axes of the layer's input, None if it is unknown. Raises `Flaw` if the value is
+        not valid.
         """
         raise NotImplementedError
 
     def default_for(self, axes: int | None) -> Any:
-        """Return the normal form of the default for a layer with `axes` spatial axes; None if there is no default."""
+        """Return the normal form of the default, for a layer with `axes` spatial axes; None if there is no default."""
         return None if self.default is None else self.read(self.default, axes)
 
     def schema(self) -> dict[str, Any]:
-        """Return the JSON Schema of the argument's values in a spec; the caller adds that expressions are allowed."""
+        """Return the JSON Schema of the argument's values in a spec, without expressions; the caller adds those."""
         return {}
 
     def glance(self, value: Any) -> str:
@@ -77,15 +78,18 @@ class Key(Generic[_Value]):
         return f"{self.sign}{value}"
 
     def explain_sign(self) -> str:
-        """Return the meaning of `sign` for the legend of a table; "" if it needs no entry there (see `sign`)."""
+        """Return the text that explains `sign` below a table: `stride` for /.
+
+        Return "" if the sign needs no explanation: it is empty, or a word followed by a blank, such as `like `.
+        """
         if not self.sign or self.sign.endswith(" "):
             return ""
         return self.sign_meaning or self.name.replace("_", " ")
 
     def flaw(self, value: Any, where: tuple[int, ...] = (), expected: str = "") -> Flaw:
-        """Return the error for a wrong value, which says that the argument must be `expected`.
+        """Return the error `stride must be <expected>; got <value>`, here for the argument `stride`.
 
-        The default for `expected` is the attribute of that name. If `value` is an item of a list, `where` is a tuple
+        By default, `expected` is the attribute `self.expected`. If `value` is an item of a list, `where` is a tuple
         with the index of the item.
         """
         wanted = expected or self.expected
@@ -98,7 +102,7 @@ class Key(Generic[_Value]):
         return Flaw(f"{name} must be {wanted}; got {show(value)}", hint, key=self.name, where=where)
 
     def _suggest_word(self, word: str) -> str:
-        """Return a hint for a word spelt differently, such as SAME, or known from another tool; otherwise ""."""
+        """Return a hint for another spelling of a valid word (SAME) or for another tool's word (explicit), or ""."""
         folded = normalise_word(word)
         same = next((name for name in self.named if normalise_word(name) == folded), None)
         return f"write {same}" if same else self.foreign.get(folded, "")
@@ -111,9 +115,9 @@ class Key(Generic[_Value]):
 
 
 def suggest_correction(value: Any, expected: str) -> str:
-    """Return a hint for a value that looks valid but is not, such as "3", 3.0 or yes; "" if there is none.
+    """Return a hint for a value of the wrong type, such as "3", 3.0 or yes; "" if there is no hint.
 
-    `expected` is the text of the error message that says what the value must be.
+    `expected` describes the right values, as in the error message: `a positive integer`.
     """
     number_expected = "integer" in expected or "number" in expected
     if isinstance(value, float) and value.is_integer() and "integer" in expected:
@@ -138,9 +142,9 @@ def suggest_correction(value: Any, expected: str) -> str:
 
 
 def _suggest_number(text: str, list_allowed: bool) -> str:
-    """Return a hint for a text that begins like a number: `3x3`, arithmetic such as `2*8`, or `0x10`.
+    """Return a hint for `3x3`, arithmetic such as `2*8`, `0x10`, or any other text that begins like a number.
 
-    A list is suggested for `3x3` only if `list_allowed` is true.
+    `list_allowed` is true if the hint for `3x3` may be the list [3, 3].
     """
     if list_allowed and re.fullmatch(r"[0-9]+(\s*[x×,]\s*[1-9][0-9]*)+", text, re.ASCII) and text[0] != "0":
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"
@@ -153,7 +157,7 @@ def _suggest_number(text: str, list_allowed: bool) -> str:
 
 
 def is_arithmetic(text: str) -> bool:
-    """Return whether a text is arithmetic with numbers and names, such as `16 * 2`, of at most 60 characters."""
+    """Return whether a text of at most 60 characters is arithmetic with numbers and names, such as `16 * 2`."""
     operand = r"[(\s]*([A-Za-z]\w*|(0|[1-9][0-9]*)(\.[0-9]+)?)[)\s]*"
     return len(text) <= 60 and bool(re.fullmatch(rf"{operand}((\*\*|//|[-+*/%]){operand})+", text, re.ASCII))
 
@@ -304,7 +308,7 @@ _OTHER_MODE_NAMES = {
 
 
 class PaddingMode(Choice):
-    """An argument that names the values to pad with, in the words of PyTorch's `padding_mode`, such as `reflect`."""
+    """An argument for the values of padding elements, in the words of PyTorch's `padding_mode`, such as `reflect`."""
 
     def __init__(self, help: str, *, choices: tuple[str, ...]) -> None:
         super().__init__(help, "zeros", choices=choices)
@@ -419,11 +423,11 @@ _FOREIGN_MODES = {
 
 
 class Padding(Key[PerAxisPadding]):
-    """An argument for the number of elements added (or removed) before and after each axis.
+    """An argument for the number of elements added (in a transposed convolution: removed) at both ends of each axis.
 
-    It is an integer for all axes, a list with an integer or [before, after] pair per axis, or one of the words in
-    `named`. `read` returns the words `same` and `causal` unchanged, because that padding depends on other arguments;
-    the layer computes it.
+    The value in a spec is an integer for all axes, a list with an integer or [before, after] pair per axis, or a word
+    in `named`. `read` returns the words `same` and `causal` unchanged: the layer computes that padding from its input
+    and its other arguments.
     """
 
     sign = "p"
@@ -481,7 +485,7 @@ class Padding(Key[PerAxisPadding]):
 class ConvPadding(Padding):
     """The padding argument of a convolution, which also accepts `causal`.
 
-    If a word of `padding_mode`, such as `reflect`, is given instead, the error has a hint.
+    For a value of `padding_mode`, such as `reflect`, the error suggests to use that argument.
     """
 
     def __init__(self, help: str, default: int) -> None:
@@ -490,7 +494,7 @@ class ConvPadding(Padding):
 
 
 class IntegerList(Key[tuple[int, ...]]):
-    """A list of integers, each at least `minimum`; `lengths` has the smallest and the largest valid list length."""
+    """A list of integers that are at least `minimum`; `lengths` is a pair: the smallest and the largest list length."""
 
     def __init__(
         self,
@@ -560,7 +564,7 @@ class AxisNames(Key[tuple[str, ...]]):
 
 
 class NamedShape:
-    """The name of a layer that an argument refers to, and that layer's output shape (None if it is unknown)."""
+    """The name of the layer that the argument `like` refers to, and the output shape of that layer (None: unknown)."""
 
     def __init__(self, name: str, shape: Shape | None) -> None:
         self.name = name
@@ -568,13 +572,16 @@ class NamedShape:
 
 
 class LayerName(Key[NamedShape | None]):
-    """An argument that names another layer; only the spatial size of that layer is used."""
+    """An argument that names another layer, from which the spatial size is taken."""
 
     expected = "the name of a layer"
     sign = "like "
 
     def read(self, value: Any, axes: int | None) -> NamedShape:
-        """Return the value, which must already be a `NamedShape`, because the spec reader looks up the name."""
+        """Return the value, a `NamedShape`; raise `Flaw` if it has another type.
+
+        The spec reader looks up the name of the layer before it calls this method.
+        """
         if not isinstance(value, NamedShape):
             raise self.flaw(value)
         return value
@@ -589,7 +596,7 @@ class LayerName(Key[NamedShape | None]):
 
 
 def _abbreviate_per_axis(sign: str, values: Any) -> str:
-    """Return the values joined by ×, after the sign; equal values with a sign are written once, as in `/2`."""
+    """Return values as text: `3×3` without a sign, `/2` with a sign and equal values, otherwise `/2×1`."""
     texts = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     if sign and len(set(texts)) == 1:
         return sign + texts[0]
@@ -597,7 +604,7 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
 
 
 def to_json_value(value: Any) -> Any:
-    """Return an argument's value for JSON: a tuple becomes a list, and a `NamedShape` the name of its layer."""
+    """Convert an argument's value for JSON: a tuple to a list, and a `NamedShape` to the name of its layer."""
     if isinstance(value, tuple):
         return [to_json_value(item) for item in value]
     return value.name if isinstance(value, NamedShape) else value

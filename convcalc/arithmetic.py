@@ -26,8 +26,8 @@ def window_count(
 ) -> int:
     """Return how many windows fit: floor((n + p_before + p_after - d (k - 1) - 1) / s) + 1; less than 1 if none fits.
 
-    With `ceil_mode` the division rounds up, but a window that would start beyond the input and its leading padding is
-    dropped, as in `torch.nn.MaxPool2d`.
+    With `ceil_mode` the division is rounded up. A window that would start after the last input is then not counted, as
+    in `torch.nn.MaxPool2d`.
     """
     room = size + padding[0] + padding[1] - effective_kernel_size(kernel_size, dilation)
     if not ceil_mode:
@@ -50,8 +50,8 @@ def window_formula(
 def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pair:
     """Return the padding (before, after) with which ceil(n / s) windows fit.
 
-    If the sum of both is odd, one more is added after the input than before it. Source: TensorFlow,
-    `tf.nn.convolution`, padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
+    If the total padding is odd, the extra element is added after the input. Source: TensorFlow, `tf.nn.convolution`,
+    padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
     windows = -(-size // stride)
     total = max((windows - 1) * stride + effective_kernel_size(kernel_size, dilation) - size, 0)
@@ -85,8 +85,9 @@ def transposed_formula(
 def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output_padding: int) -> tuple[Pair, int]:
     """Return the padding and output padding with which a transposed convolution's output size is n × s.
 
-    If the total padding is odd, one more is added at the end. If the effective kernel size is less than the stride,
-    the output padding is raised to at least the difference. Source: TensorFlow, `tf.nn.conv2d_transpose`, "SAME".
+    If the total padding is odd, the extra element is at the end. If the effective kernel size d (k - 1) + 1 is less
+    than the stride s, the returned output padding is at least s - d (k - 1) - 1. Source: TensorFlow,
+    `tf.nn.conv2d_transpose`, "SAME".
     """
     output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))
     total = effective_kernel_size(kernel_size, dilation) + output_padding - stride

@@ -12,9 +12,10 @@ _IMAGE_CHANNELS = (1, 3, 4)
 
 
 class Misreading(NamedTuple):
-    """Why a shape seems to be in another order, and the sizes that were probably meant, channels first.
+    """Why a shape seems to be in the axis order of another framework, and the shape that was probably meant.
 
-    `is_override` is true if the shape was given outside the spec and replaces the shape in it.
+    `likely` is that shape, channels first. `is_override` is true for a shape that was given outside the spec, as with
+    `--input`.
     """
 
     why: str
@@ -23,7 +24,10 @@ class Misreading(NamedTuple):
 
 
 class SizeCorrection(NamedTuple):
-    """The corrected sizes for a shape with a wrong number of sizes, and the batch size if the shape contained one."""
+    """A corrected shape for an override with too many or too few sizes: (3, 32, 32) for (2, 3, 32, 32).
+
+    `advice` says what was changed. `batch` is the batch size that the given shape contained, None if it had none.
+    """
 
     advice: str
     sizes: tuple[int, ...]
@@ -31,10 +35,10 @@ class SizeCorrection(NamedTuple):
 
 
 def find_misreading(sizes: Sequence[int], may_hold_batch: bool = True) -> Misreading | None:
-    """Return why a shape seems to be in another order; None if it seems to be channels first and without a batch.
+    """Return why a shape seems to have a batch size or its channels last; None if it does not.
 
-    A leading 1 before three sizes looks like a batch size. A last size of 1, 3 or 4 after two equal, larger sizes
-    looks like the channels. Pass `may_hold_batch=False` if the number of sizes is known to be right.
+    A leading 1 before three sizes looks like a batch size. A last size of 1, 3 or 4 after two equal, larger sizes looks
+    like the channels. With `may_hold_batch=False`, a leading 1 is not taken for a batch size.
     """
     if len(sizes) == 4 and sizes[0] == 1 and may_hold_batch:
         return Misreading("the leading 1 looks like a batch size", _put_channels_first(sizes[1:]))
@@ -55,10 +59,10 @@ def _put_channels_first(sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def describe_wrong_number_of_sizes(given: Sequence[int], own: Sequence[int], option: str, own_input: str) -> str:
-    """Return the message for a shape with more or fewer sizes than the input that it replaces.
+    """Return a message such as `--input has 4 sizes, but the input 3×32×32 has 3`.
 
-    `given` are the sizes given with `option`, such as `--input`. `own` are the sizes of the input in the spec (0:
-    unknown). `own_input` is the name of that input in the message.
+    `given` are the sizes given with `option`, here `--input`. `own` are the sizes of the input in the spec (0:
+    unknown), and `own_input` is the name of that input in the message.
     """
     known = "×".join(str(size or "?") for size in own)
     return f"{option} has {_count_sizes(given)}, but {own_input} {known} has {len(own)}"
@@ -69,7 +73,7 @@ def _count_sizes(sizes: Sequence[int]) -> str:
 
 
 def suggest_sizes(given: Sequence[int], own: Sequence[int]) -> SizeCorrection:
-    """Return corrected sizes if `given` has more or fewer sizes than `own`, the sizes of the input in the spec."""
+    """Return a correction of `given`, which has more or fewer sizes than `own`, the input's sizes in the spec."""
     if len(given) == len(own) + 1:
         batch, sample = given[0], tuple(given[1:])
         if sample[0] != own[0] and sample[-1] == own[0]:

@@ -26,7 +26,7 @@ def list_names() -> list[str]:
 
 
 def find_file(name: str) -> str:
-    """Return the path of an example's file; raises `NoExample`, with the closest name, if there is no such example."""
+    """Return the path of an example's file; for an unknown name, raise `NoExample` with the closest name."""
     known = list_names()
     if name not in known:
         hint = problems.did_you_mean(name, known) or f"available: {', '.join(known)}"

@@ -29,17 +29,19 @@ Load = Callable[[Overrides], Network]
 
 
 class Param(NamedTuple):
-    """The name of a spec parameter, and the values to try, in the order given."""
+    """The name of a spec parameter, and the values to try, in the order in which they are tried."""
 
     name: str
     values: tuple[Any, ...]
 
 
 class Trial(NamedTuple):
-    """One combination of values and its result: `figures`, or None and the first `problem` if the spec is invalid.
+    """One combination of parameter values, and the result of analysing the network with these values.
 
-    `place` has the index in `Param.values` of each spec parameter's value. `broken` has one message for each violated
-    limit. `miss` is the largest violation, as a fraction of the limit.
+    `place` has one index per spec parameter: the index of its value in `Param.values`. `figures` are the network's
+    totals by metric; if the spec is invalid, `figures` is None and `problem` is the first problem. `broken` has one
+    message for each violated limit. `miss` is the largest violation, relative to the limit: 0.1 for 10% above a
+    maximum.
     """
 
     place: tuple[int, ...]
@@ -63,7 +65,7 @@ class Order(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """The settings that all combinations share: overrides of the spec, and how memory during inference is counted."""
+    """The settings that all combinations share: overrides of the spec, and two arguments of `analyse`."""
 
     overrides: Overrides
     inplace: bool = True
@@ -73,7 +75,8 @@ class Setup(NamedTuple):
 class Fit(NamedTuple):
     """The results of all combinations (`trials`), in the order in which they were tried.
 
-    `network` is the network of the first valid combination. `limits` are its budget and all further limits.
+    `network` is the network of the first valid combination. `limits` are the limits in its spec, and those passed to
+    `fit`.
     """
 
     params: tuple[Param, ...]
@@ -95,10 +98,11 @@ class Fit(NamedTuple):
 
     @property
     def within_budget(self) -> list[Trial]:
-        """The combinations within the budget, best first according to `order`; an unknown metric ranks last.
+        """The combinations within the budget, sorted by `order.metric`; those whose metric is unknown come last.
 
-        Equally good combinations are sorted by their numeric parameters, the last parameter first: larger values come
-        first or, if `order.smallest` is true, smaller values. Any others stay in the order in which they were tried.
+        Combinations with the same metric are sorted by the value of the last parameter, then of the one before it, and
+        so on. Parameters with values that are not numbers are skipped. As for the metric, the largest value comes
+        first, or the smallest if `order.smallest` is true.
         """
         numeric = [param.name for param in reversed(self.params) if all(map(_is_number, param.values))]
         return sorted(
@@ -106,10 +110,7 @@ class Fit(NamedTuple):
         )
 
     def _make_sort_key(self, numeric: Sequence[str], trial: Trial) -> tuple[Any, ...]:
-        """Return a key that sorts the best combination first.
-
-        `numeric` are the names of the parameters whose values break ties, the most important one first.
-        """
+        """Return the key by which `within_budget` sorts; `numeric` are the parameters that break ties, in order."""
         sign = 1 if self.order.smallest else -1
         value = _get_figure(trial, self.order.metric)
         return (value is None, sign * (value or 0), *(sign * trial.values[name] for name in numeric))
@@ -121,16 +122,16 @@ class Fit(NamedTuple):
 
     @property
     def nearest(self) -> Trial | None:
-        """The combination that exceeds the budget by the least; None if no combination exceeds it."""
+        """The combination with the smallest violation of its limits; None if no combination exceeds the budget."""
         breaking = [trial for trial in self.trials if trial.broken]
         return min(breaking, key=lambda trial: trial.miss, default=None)
 
     @property
     def first_exceeding(self) -> list[Trial]:
-        """The first combinations that exceed the budget, going from the best one along a single spec parameter.
+        """The combinations nearest to the best one that exceed the budget, at most two per spec parameter.
 
-        There are up to two per spec parameter: one with a later value of the parameter, and one with an earlier value.
-        Empty if no combination is within the budget.
+        They differ from the best combination in one parameter: its next values are tried until the budget is exceeded,
+        and likewise its previous values. Empty if no combination is within the budget.
         """
         best = next(iter(self.within_budget), None)
         if best is None:
@@ -179,10 +180,10 @@ def expand_values(written: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _expand_range(text: str) -> list[Any]:
-    """Return the values of a range such as `0.25:1.5:0.05`; any other text is a single value.
+    """Return the values of a range such as `0.25:1.5:0.05`; any other text is returned as the only value.
 
-    The stop is included if a step reaches it. Steps are exact: 0.25 + 0.05 is 0.3. The values are integers if
-    start, stop and step are. Raises Flaw if the range is malformed or too long.
+    The stop is included if a step reaches it. Steps are exact: 0.25 + 0.05 is 0.3. The values are integers if start,
+    stop and step are. Raises Flaw if the range is malformed or too long.
     """
     from fractions import Fraction
 
@@ -211,8 +212,8 @@ def _too_many(count: int) -> Flaw:
 def fit(load: Load, setup: Setup, params: Sequence[Param], outside: Sequence[Limit], order: Order) -> Fit:
     """Analyse every combination of the parameters' values and return the results.
 
-    `load` returns the network for given overrides; `outside` are limits in addition to the network's own budget.
-    `order` ranks the combinations in `Fit.within_budget`. Raises Flaw if there are too many combinations,
+    `load` returns the network for given overrides. `outside` are limits that apply in addition to those in the spec.
+    `order` is the order of the combinations in `Fit.within_budget`. Raises Flaw if there are too many combinations,
     WrongOverride if the spec has no such parameter, and InvalidSpec if the spec is invalid for every combination.
     """
     count = prod(len(param.values) for param in params)
@@ -245,9 +246,9 @@ def _analyse_trial(place: tuple[int, ...], values: dict[str, Any], report: Repor
 
 
 def _measure_miss(report: Report, limit: Limit) -> float:
-    """Return the largest violation of a limit, as a fraction of the limit; 0 if the limit is kept.
+    """Return the largest violation of a limit, relative to the limit: 0.1 for 10% above a maximum, 0 for none.
 
-    It is infinite if a value is unknown or an output has the wrong shape.
+    Return infinity if a value is unknown or an output has the wrong shape.
     """
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
@@ -266,9 +267,9 @@ def _list_limited_figures(report: Report, limit: Limit) -> list[int | None]:
 
 
 def _relative_miss(value: int | None, limit: Limit) -> float:
-    """Return the violation of a limit by `value`, as a fraction of the maximum or minimum; 0 if the limit is kept.
+    """Return by how much `value` violates a limit, relative to the limit: 0.1 for 110 with a maximum of 100.
 
-    It is infinite if the value is unknown, or if the maximum is 0 and exceeded.
+    Return infinity if the value is unknown, or if the maximum is 0 and exceeded.
     """
     if value is None:
         return inf

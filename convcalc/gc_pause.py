@@ -12,8 +12,8 @@ _Result = TypeVar("_Result")
 def defer_garbage_collection(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """Return the function, wrapped so that the cyclic garbage collector is off while it runs.
 
-    Reading and analysing a network create many objects, nearly all of which are kept. Scanning them repeatedly takes a
-    quarter of the run time of a large network, and grows faster than the network.
+    Reading and analysing a network create many objects that live until the end. Without the pause, the collector scans
+    them again and again, which takes a quarter of the run time of a large network.
     """
 
     @wraps(function)

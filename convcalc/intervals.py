@@ -31,7 +31,7 @@ def reduce_ratio(numerator: int, denominator: int) -> Ratio:
 
 
 class TooVaried(ValueError):
-    """Raised if intervals cannot be computed because their pattern repeats only after too many positions."""
+    """Raised if the period of a `Reads` would exceed MOST_POSITIONS, or is too expensive to compute."""
 
 
 class Reads(NamedTuple):
@@ -58,10 +58,10 @@ class Reads(NamedTuple):
         return [0 if low is None or high is None else high - low + 1 for low, high in pairs]
 
     def center(self) -> Ratio:
-        """Return the centre of output 0's interval as a fraction, in input positions; 0 if no output reads anything.
+        """Return the centre of the input interval of output 0, in input positions; 0 if no output reads an input.
 
-        If the period is greater than 1, it is the mean of (centre of output i's interval) - i × jump over all outputs i
-        of one period that read anything.
+        For a period p greater than 1, the centres vary around multiples of the jump. The result is then the mean of
+        (centre of output i) - i × jump for i from 0 to p - 1, without outputs that read no input.
         """
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
@@ -71,7 +71,7 @@ class Reads(NamedTuple):
         return reduce_ratio(doubled, 2 * self.period * count) if count else (0, 1)
 
     def at(self, position: int) -> tuple[int, int] | None:
-        """Return the interval that one output reads; None if it reads nothing."""
+        """Return the interval of inputs that one output reads, both ends included; None if it reads no input."""
         turn, index = divmod(position, self.period)
         low, high = self.low[index], self.high[index]
         return None if low is None or high is None else (low + turn * self.shift, high + turn * self.shift)
@@ -86,7 +86,7 @@ SAME = Reads(1, 1, (0,), (0,))
 
 
 def fixed_reads(interval: tuple[int, int] | None) -> Reads:
-    """Return `Reads` in which every output reads the same interval, as after global pooling; None: no input is read."""
+    """Return `Reads` in which every output reads the same interval of inputs (None: no input), as in global pooling."""
     low, high = interval or (None, None)
     return Reads(1, 0, (low,), (high,))
 
@@ -107,9 +107,9 @@ def shifted_input(offset: int) -> Reads:
 def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> Reads:
     """Return the `Reads` of a transposed convolution with kernel size k, stride s, padding p and dilation d.
 
-    Output i reads every input j with j s - p + d t = i for a kernel position t from 0 to k - 1. For each i, the
-    possible t are s / g apart, with g = gcd(s, d); some outputs read no input. `before` is p at the start of the axis.
-    Raises TooVaried if s is larger than MOST_POSITIONS.
+    Input j is added to the outputs j s - p + d t, for t from 0 to k - 1. Output i therefore reads every input j for
+    which i = j s - p + d t for one of these t. Outputs without such an input read nothing. The argument `before` is p,
+    the padding at the start of the axis. Raises TooVaried if s is larger than MOST_POSITIONS.
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
@@ -154,8 +154,8 @@ def nearest_input(scale: Ratio) -> Reads:
 def blended_inputs(scale: Ratio, before: int) -> Reads:
     """Return the `Reads` of linear (`before` = 0) or cubic (`before` = 1) interpolation.
 
-    Output i lies at the point (i + 1/2) × scale - 1/2 between the inputs and reads the `before` + 1 nearest inputs
-    on each side. If the point falls on an input, output i reads only that input, as all others have weight 0.
+    The centre of output i is at the input position (i + 1/2) × scale - 1/2. Output i reads the nearest `before` + 1
+    inputs on each side of this position. If the position is an integer, output i reads only the input at that position.
     Raises TooVaried if the denominator of the scale (in lowest terms) exceeds MOST_POSITIONS.
 
     Source: torch.nn.functional.interpolate, align_corners false.
@@ -170,10 +170,10 @@ def blended_inputs(scale: Ratio, before: int) -> Reads:
 
 
 def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> Reads:
-    """Return the `Reads` in which output i reads the inputs from the first to the last of `interval(i)`.
+    """Return the `Reads` in which output i reads the inputs `first` to `last`, where `interval(i)` is (first, last).
 
-    The scale is input size / output size in lowest terms, so its denominator is the period. Raises TooVaried if the
-    period exceeds MOST_POSITIONS.
+    The scale is input size / output size in lowest terms; its denominator is the period. Raises TooVaried if the period
+    exceeds MOST_POSITIONS.
     """
     shift, period = scale
     if period > MOST_POSITIONS:
@@ -183,7 +183,10 @@ def _make_periodic(scale: Ratio, interval: Callable[[int], tuple[int, int]]) -> 
 
 
 def _simplify(reads: Reads) -> Reads:
-    """Return equal `Reads` with period 1 if every interval is the previous one moved by a constant, else `reads`."""
+    """Return equal `Reads` with period 1, if there are any; otherwise, return `reads`.
+
+    For example, period 3, shift 6 and low (0, 2, 4) are equal to period 1, shift 2 and low (0,).
+    """
     if reads.period == 1 or reads.shift % reads.period or None in reads.low:
         return reads
     step = reads.shift // reads.period
@@ -197,7 +200,7 @@ def _simplify(reads: Reads) -> Reads:
 def compose_reads(outer: Reads, inner: Reads) -> Reads:
     """Return the `Reads` of two layers in a row: `inner` is the first layer, `outer` the second.
 
-    Raises TooVaried if the intervals of the result repeat only after too many positions.
+    Raises TooVaried if the period of the result is too long.
     """
     if outer.period == inner.period == 1:
         (low,), (high,) = outer.low, outer.high
@@ -219,10 +222,9 @@ def compose_reads(outer: Reads, inner: Reads) -> Reads:
 
 
 def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) -> tuple[int, int] | None:
-    """Return the first and the last input that the outputs in `interval` read; None if they read no input.
+    """Return the first and the last input that outputs in `interval` read; None if they read no input.
 
-    Only every `step`-th output of the interval counts. The first and the last period of outputs are enough to visit,
-    because intervals never move backwards from one period to the next.
+    These outputs are the first one of the interval and every `step`-th one after it.
     """
     if interval is None:
         return None
@@ -235,9 +237,9 @@ def _find_hull(interval: tuple[int, int] | None, reads: Reads, step: int = 1) ->
 
 
 def unite_reads(one: Reads, other: Reads) -> Reads:
-    """Return, for each output, the smallest interval that contains its intervals in both `Reads`.
+    """Return, for each output, the smallest interval that contains the output's intervals in both `Reads`.
 
-    Both must have the same jump. Raises TooVaried if their common period exceeds MOST_POSITIONS.
+    Both `Reads` must have the same jump. Raises TooVaried if their common period exceeds MOST_POSITIONS.
     """
     if one == other:
         return one

@@ -25,10 +25,10 @@ class MemorySaving(NamedTuple):
 
 
 def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: bool, fold: bool) -> list[MemorySaving]:
-    """Return the changes that lower the peak of activation memory of a report, the lowest resulting peak first.
+    """Return the changes that lower the peak of activation memory, the change with the lowest new peak first.
 
-    `load` returns the network of the same spec for other overrides. `overrides`, `inplace` and `fold` (whether
-    batch norms are folded) are the settings with which the report was made.
+    `load` returns the network of the same spec for other overrides. `overrides`, `inplace` and `fold` (whether batch
+    norms are folded) are the settings with which the report was made.
     """
     found = [
         *_try_settings(report.network, inplace, fold),
@@ -65,7 +65,7 @@ def _try_dtypes(network: Network, inplace: bool) -> Iterable[MemorySaving]:
 
 
 def _try_smaller_inputs(network: Network, load: Load, overrides: Overrides, inplace: bool) -> Iterable[MemorySaving]:
-    """Try an input with three quarters and with half of each spatial size, if the network accepts it."""
+    """Try three quarters and half of every spatial size of the only input; sizes that the spec rejects are skipped."""
     if len(network.inputs) != 1:
         return
     [(name, shape)] = network.inputs.items()

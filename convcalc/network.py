@@ -40,12 +40,12 @@ class Node(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The nodes that one part of the spec expands to: those from index `start` up to, but not including, `stop`.
+    """The nodes of a block use, a sequence, branches, a branch or a repeat: from index `start` to `stop` - 1.
 
-    The part is a use of a block, a sequence, branches, one branch or a repeat; `word` is its key in the spec. `output`
-    is the number of the group's output tensor. `copies` is the number of copies of a repeat. For a use of a block,
-    `block` is the name of the block and `parameters` are the values of its parameters. If a block is repeated, each
-    copy has its own group.
+    `word` is `sequence`, `branches`, `branch`, the layer kind or the name of the block. `output` is the number of the
+    group's output tensor. `copies` is the number of copies of a repeat, otherwise None. For a use of a block, `block`
+    is the name of the block and `parameters` are the values of its parameters; if the use is repeated, each copy is a
+    group.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Group(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A budget: the minimum and maximum of a metric, for the network, an output, or the layers matching a pattern.
+    """The minimum and maximum of a metric, for the network, an output, or the layers whose names match a pattern.
 
     `output` names the output; None means all outputs. `shape` is the required shape if the metric is `output_shape`.
     """
@@ -79,8 +79,7 @@ class Network(NamedTuple):
     """A network whose shapes have been checked.
 
     Its tensors are numbered: first the inputs, then the output of each node. `outputs` maps names to these numbers.
-
-    `params` are the values of the spec parameters, `check` the rules selected and ignored in the spec.
+    `params` are the values of the spec parameters. `check` has the lint rules that the spec selects or ignores.
     """
 
     name: str
@@ -129,7 +128,7 @@ class Network(NamedTuple):
 def matches_pattern(name: str, pattern: str) -> bool:
     """Return whether a layer's name matches a pattern such as `block*`.
 
-    The name of a scope, such as `stage1`, matches all layers inside it, such as stage1.conv1.
+    `stage1` also matches every layer whose name begins with `stage1.`, such as stage1.conv1.
     """
     from fnmatch import fnmatchcase  # imported only when a pattern is used: it costs start-up time
 

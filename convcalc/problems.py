@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 class Related(NamedTuple):
-    """Another part of the spec that a problem refers to, and the label under which it is shown."""
+    """Another part of the spec to show with a problem, and its label, such as `first used here`."""
 
     path: Path
     label: str
@@ -55,9 +55,10 @@ class Related(NamedTuple):
 class Fix(NamedTuple):
     """An edit of the spec that fixes a problem; `convcalc.spec.edits` applies it.
 
-    The action `rename` replaces a key by `text`; `quote` puts a value in quotes; `quote_line` does so for a value that
-    is not valid YAML without quotes. `argument` sets an argument of the problem's layer (`text` is `name: value`); this
-    is correct only if the layer at the path `relies_on` follows that layer for all values of the spec parameters.
+    The action `rename` replaces a key by `text`, and `quote` puts a value in quotes. `quote_line` puts quotes around
+    the value of a line that is not valid YAML without them. `argument` sets an argument of the problem's layer; its
+    `text` is `name: value`. It is applied only if the layer at the path `relies_on` comes next for all values of the
+    spec parameters.
     """
 
     action: Literal["rename", "quote", "quote_line", "argument"]
@@ -68,9 +69,9 @@ class Fix(NamedTuple):
 class Problem(NamedTuple):
     """One mistake in a spec.
 
-    `path` leads from the root of the spec to the wrong value, or to its key if `on_key`. `within` narrows it to the
-    characters (start, end) of a text. `span` is set if the spec was read from text. `code` is a key of `TITLES` or
-    the code of a lint rule.
+    `path` is the path of the wrong value or, if `on_key` is true, of its key. If only a part of a text is wrong,
+    `within` is the start and end of that part. `span` has the lines and columns; it is None for a spec that is a Python
+    mapping. `code` is a key of `TITLES`, or the code of a lint rule.
     """
 
     path: Path
@@ -88,9 +89,9 @@ class Problem(NamedTuple):
 class Flaw(Exception):
     """Raised for a wrong value by code that does not know the path of the value in the spec; the caller adds the path.
 
-    `key` is the name of the wrong argument. If only a part of its value is wrong, `where` is the path from the value to
-    that part; with `on_key`, a key is wrong and not its value. In a text, `within` are the start and end of the wrong
-    characters.
+    `key` is the name of the wrong argument. If only one item of its value is wrong, `where` is the path of the item in
+    the value. `on_key` is true if the last step of that path is a wrong key. If only a part of a text is wrong,
+    `within` is the start and end of that part.
     """
 
     def __init__(
@@ -151,10 +152,10 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 
 
 def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Iterable[str] = ()) -> Fix | None:
-    """Return the fix that renames a misspelt word; None if it is uncertain which word was meant.
+    """Return the fix that replaces a misspelt word with the most similar of `words`.
 
-    There is a fix only if one word is clearly the closest and is not in `taken`. If there is a `hint`, it must also
-    name that word.
+    Return None if a second word is nearly as similar, if the most similar word is in `taken`, or if there is a `hint`
+    that does not mention it.
     """
     from difflib import SequenceMatcher, get_close_matches
 
@@ -170,7 +171,7 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
 
 
 def printable(text: str) -> str:
-    """Return the text with all control and bidirectional characters escaped, so that it cannot control a terminal."""
+    """Return the text with control and bidirectional characters escaped, so that it cannot control a terminal."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(character) for character in text)
@@ -184,7 +185,7 @@ def _escape(character: str) -> str:
 
 
 def show(value: object) -> str:
-    """Return a value of a spec as it appears in error messages: short, and without control characters."""
+    """Return a value of a spec as it appears in error messages: short, with control characters escaped."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None:
@@ -206,7 +207,7 @@ def _format_list(value: object) -> str:
 
 
 def shorten(text: str, most: int = 60) -> str:
-    """Return the text without control characters, and cut to at most `most` characters."""
+    """Return the text with control characters escaped, cut to at most `most` characters."""
     return printable(text if len(text) <= most else text[: most - 1] + "…")
 
 
@@ -226,8 +227,8 @@ class InvalidSpec(ValueError):
 
     As text, it has one line per problem, with the position, message and hint.
 
-    `file` is the name of the file and `text` its contents. `text` is None if the spec was not read from text, or if
-    the file was reached through a symbolic link and must not be quoted.
+    `file` is the name of the file and `text` its contents. `text` is None if the spec is a Python mapping or could not
+    be read, or if the file was reached through a symbolic link: messages do not quote such a file.
     """
 
     def __init__(self, problems: Iterable[Problem], file: str | None = None, text: str | None = None) -> None:
@@ -243,7 +244,7 @@ class InvalidSpec(ValueError):
         return RichBlocks(lambda width: problem_lines(self)[:-1])
 
     def place(self, problem: Problem) -> str:
-        """Return `file:line:column`, or `file:path.in.spec` if the spec was not read from text."""
+        """Return `file:line:column` of a problem, or `file:path.in.spec` for a spec that is a Python mapping."""
         file = printable(self.file or "<spec>")
         if problem.span is None:
             return f"{file}:{'.'.join(map(str, problem.path))}" if problem.path else file

@@ -43,5 +43,5 @@ class Shape(NamedTuple):
 
 
 def axis_name(axis: int, axes: int) -> str:
-    """Return the name of axis number `axis` of `axes`: axis 0 of 2 is `height`."""
+    """Return the name of axis number `axis` of a shape with `axes` spatial axes: `height` for axis 0 of 2."""
     return AXIS_NAMES[axes][axis]

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, TypeAlias
 class Symbol(NamedTuple):
     """A named value with its meaning.
 
-    `plain` is its name in a formula that is about one axis (`k` instead of `k_h`). `exact` means that a division by it
-    never leaves a remainder.
+    `plain` is the symbol's name in a formula about one axis (`k` instead of `k_h`). `exact` is true if a division by
+    the symbol never leaves a remainder, as for the number of groups.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Product(NamedTuple):
 
 
 class Quotient(NamedTuple):
-    """A division that is rounded down (`floor`), rounded up (`ceil`) or has no remainder (`exact`)."""
+    """A division. `rounding` is `floor`, `ceil`, or `exact` for a division without a remainder."""
 
     dividend: "Expression"
     divisor: "Expression"
@@ -68,9 +68,9 @@ class Power(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """A product with a non-integer factor (`value`), rounded down.
+    """A product with a factor that is not an integer, rounded down: floor(28 × 1.5).
 
-    `product` is that product in floating point, as frameworks compute it; the result is `product` rounded down.
+    `value` is the expression of the product. `product` is its value in floating point, as frameworks compute it.
     """
 
     value: "Expression"
@@ -116,7 +116,7 @@ def _multiply(one: Expression, other: Expression) -> Expression:
 
 
 def _divide(dividend: Expression, divisor: Expression) -> Expression:
-    """Return a quotient that is rounded down, unless the division never leaves a remainder."""
+    """Return a quotient, rounded down unless the division is certain to leave no remainder."""
     if isinstance(dividend, Constant) and isinstance(divisor, Constant):
         return Constant(dividend.value // divisor.value)
     if divisor == Constant(1):
@@ -200,7 +200,7 @@ class Quantity(int):
     expression: Expression
 
     def __new__(cls, value: int, expression: Expression) -> "Quantity":
-        """Return a number with its expression."""
+        """Return `value` with the expression it was computed from."""
         quantity = super().__new__(cls, value)
         quantity.expression = expression
         return quantity
@@ -244,15 +244,15 @@ class Quantity(int):
 
 
 class Factor(float):
-    """A non-integer number, such as a scale factor of 1.5, with its expression.
+    """A number that is not an integer, such as a scale of 1.5, with its expression.
 
-    An integer times a `Factor` is again a `Factor`, and `floor` of that is a `Quantity`.
+    An integer times a `Factor` is a `Factor`. `math.floor` of a `Factor` is a `Quantity`.
     """
 
     expression: Expression
 
     def __new__(cls, value: float, expression: Expression) -> "Factor":
-        """Return a number with its expression."""
+        """Return `value` with the expression it was computed from."""
         factor = super().__new__(cls, value)
         factor.expression = expression
         return factor
@@ -265,7 +265,7 @@ class Factor(float):
 
 
 def expression_of(value: int) -> Expression:
-    """Return the expression of a number; a plain integer is a constant."""
+    """Return the expression of a `Quantity` or `Factor`; for a plain integer, a constant."""
     return value.expression if isinstance(value, Quantity | Factor) else Constant(int(value))
 
 
@@ -278,9 +278,9 @@ def make_quantity(symbol: Symbol) -> Quantity:
 
 
 class Notation:
-    """Writes expressions as text: `floor((n - k) / s) + 1`, or with values in place of symbols if `numbers` is true.
+    """Writes expressions as text: `floor((n - k) / s) + 1`, or with values instead of symbols if `numbers` is true.
 
-    `one_axis` shortens the names of symbols in a formula that is about one axis (`k` instead of `k_h`).
+    If `one_axis` is true, a symbol has its short name, such as `k` instead of `k_h`.
     """
 
     times = " × "
@@ -290,10 +290,10 @@ class Notation:
         self.one_axis = one_axis
 
     def write(self, value: Expression, place: int = 0) -> str:
-        """Return an expression as text, in parentheses if its position in the formula requires them.
+        """Return an expression as text, in parentheses if it needs them at its place in the formula.
 
-        `place` is that position: 0 if the expression is alone, 1 for a factor, 2 for a divisor or the base of a
-        power.
+        `place` is 0 for a whole formula or a term of a sum, 1 for a factor or dividend, and 2 for a divisor or the base
+        of a power.
         """
         if isinstance(value, Symbol):
             return self.number(value.value) if self.numbers else self.symbol(value.called(self.one_axis))
@@ -366,7 +366,7 @@ class Latex(Notation):
         return rf"\left( {text} \right)"
 
     def symbol(self, name: str) -> str:
-        """Return the LaTeX of a symbol: a letter with its subscript; longer names are set upright."""
+        """Return the LaTeX of a symbol: a letter with its subscript, or a longer name in upright type."""
         base, _, index = name.partition("_")
         if len(base) > 1:
             return rf"\text{{{name.replace('_', ' ')}}}"

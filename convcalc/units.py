@@ -35,10 +35,10 @@ def tensor_bytes(elements: int, dtype: str) -> int:
 
 
 def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
-    """Return the integer that a text such as `5M`, `0.5 G` or `256 KiB` stands for.
+    """Return the integer that a text such as `5M`, `0.5 G` or `256 KiB` means.
 
-    Raises ValueError if the text is not a number with one of the suffixes, or not an integer. The message is the
-    expected form, such as `an integer`.
+    Raises ValueError if the text is not a number with one of the suffixes, or not an integer. The message describes a
+    valid text, such as `an integer`.
     """
     from fractions import Fraction  # imported only when a budget is read: it costs start-up time
 
@@ -55,7 +55,7 @@ def parse_quantity(text: str, suffixes: dict[str, int]) -> int:
 
 
 def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
-    """Return what a malformed quantity most likely means, in a form that `parse_quantity` accepts; "" if unclear.
+    """Return the quantity that a malformed text probably means, in the form that `parse_quantity` reads; otherwise "".
 
     >>> [suggest_quantity(text, COUNT_SUFFIXES) for text in ("5e6", "5,000,000", "5MB", "5m", "-5M")]
     ['5M', '5M', '5M', '5M', '5M']
@@ -76,7 +76,7 @@ def suggest_quantity(text: str, suffixes: dict[str, int]) -> str:
 
 
 def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
-    """Return the suffix that a unit most likely means, such as `M` for `MB` in a count; None if unclear."""
+    """Return the suffix that a malformed unit probably means, such as `M` for `MB` in a count; otherwise None."""
     if unit in suffixes:
         return unit
     if "" not in suffixes:
@@ -87,7 +87,7 @@ def _find_suffix(unit: str, suffixes: dict[str, int]) -> str | None:
 
 
 def _shorten_quantity(value: int, suffixes: dict[str, int]) -> str:
-    """Format a quantity exactly, with the largest suffix that needs at most two decimals: `5M`, `5.25MB`, `5000001`."""
+    """Return a quantity exactly, with the largest suffix that needs at most two decimals: `5M`, `5.25MB`, `5000001`."""
     from fractions import Fraction
 
     decimal = [(suffix, factor) for suffix, factor in suffixes.items() if "i" not in suffix]

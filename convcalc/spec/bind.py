@@ -17,16 +17,16 @@ from convcalc.spec.values import holds_only_values
 
 
 class BlockBinder:
-    """Checks the uses of blocks, and binds the names that the entries of a block can refer to."""
+    """Checks the uses of blocks, and sets the values of the names that the entries of a block can use."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter) -> None:
         self.resolver = resolver
         self.reporter = reporter
 
     def bind_block(self, expansion: Expansion, block: Block, scope: Scope) -> Use:
-        """Add the inputs and parameters of one use of a block to its scope, and return them as a `Use`.
+        """Set the parameters and inputs of a block in `scope`, the scope of one use, and return them as a `Use`.
 
-        Names outside of the block are not visible in this scope. Raises UnknownValue after reporting a mistake.
+        The entries of the block cannot refer to names outside the block. Raises UnknownValue after reporting a mistake.
         """
         if block.broken:
             raise UnknownValue
@@ -38,9 +38,9 @@ class BlockBinder:
         return Use(block, scope.variables, scope.inputs)
 
     def _bind_inputs(self, expansion: Expansion, block: Block, scope: Scope) -> None:
-        """Let the entries of the block refer to its inputs by name, if the inputs have names.
+        """Add the names of the block's inputs, if it has any, to the scope.
 
-        Raises UnknownValue after reporting a wrong number of inputs.
+        Raises UnknownValue after reporting that the use has the wrong number of inputs.
         """
         names = block.input_names
         due = 1 if names is None else len(names)
@@ -67,9 +67,9 @@ class BlockBinder:
         return variables
 
     def _evaluate_parameter(self, expansion: Expansion, block: Block, name: str, above: dict[str, Any]) -> Any:
-        """Return the value of the argument if one is given, otherwise the value of the default.
+        """Return the value of the parameter `name`: the argument in this use of the block, or else the default.
 
-        The default can use `above`, the values of the parameters declared before this one.
+        `above` has the values of the parameters declared before this one; the default can use them.
         """
         entry, default = expansion.entry, block.parameters[name]
         if name in entry.arguments:
@@ -86,7 +86,7 @@ class BlockBinder:
     def _check_argument_names(self, expansion: Expansion, block: Block) -> None:
         """Report missing and unknown arguments of an entry such as `- $block: {width: 64}`.
 
-        They cannot be checked earlier, because the block is known only when the parameter has a value.
+        Other entries are checked when they are compiled; here, the value of the parameter decides which block is used.
         """
         entry = expansion.entry
         for name, default in block.parameters.items():
@@ -109,7 +109,7 @@ class BlockBinder:
 def _make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Expansion:
     """Return the context in which the default of a block's parameter is evaluated.
 
-    The default can use `$in_channels` and `variables`, the parameters declared before it, but no layers.
+    The default can use `$in_channels` and the parameters declared before it, whose values are in `variables`.
     """
     scope = Scope("", None, (), variables, 0, False)
     scope.use_path = expansion.entry.word_path

@@ -18,10 +18,10 @@ _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV
 
 
 def read_overridden_network(document: Document, overrides: Overrides) -> Network:
-    """Return the network of a document; a wrong spec parameter is reported once, with the option that set it.
+    """Return the network of a document; if an override makes the spec invalid, report only the override.
 
-    Raises InvalidSpec if the spec is wrong, and WrongOverride if a value given from outside is wrong, or sets a spec
-    parameter of a document that was imported from a model file.
+    Raises InvalidSpec if the spec itself is wrong, and WrongOverride if an override such as `--set width=0` is wrong or
+    sets a spec parameter of a model file.
     """
     overrides = remove_used(document, overrides)
     if document.model and overrides.params:
@@ -53,9 +53,9 @@ def advise_import(document: Document, then: str) -> str:
 
 
 def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]) -> InvalidSpec:
-    """Return an error about the values of the named spec parameters if they are the cause, otherwise `error` itself.
+    """Return a WrongOverride if overridden spec parameters cause `error`, otherwise `error` itself.
 
-    The values of the spec parameters `names` were given from outside.
+    `names` are the overridden spec parameters.
     """
     if isinstance(error, WrongOverride):
         return error
@@ -66,10 +66,10 @@ def blame_params(error: InvalidSpec, document: Document, overrides: Overrides, n
 def _find_wrong_params(
     error: InvalidSpec, document: Document, overrides: Overrides, names: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return the spec parameters in `names` whose values, given from outside, make the spec invalid.
+    """Return the overridden spec parameters (of those in `names`) that make the spec invalid.
 
-    This is a single parameter if the spec is valid without its given value, otherwise all of `names` if the spec is
-    valid without all given values, otherwise (). Shapes that do not fit are never blamed on a value.
+    If the spec is valid without one of the overrides, return that parameter. Otherwise, return all of `names` if the
+    spec is valid without all of them, and () if it is not. Shapes that do not fit are never blamed on an override.
     """
     if not names or not all(problem.code in _WRONG_VALUE_CODES for problem in error.problems):
         return ()
@@ -78,7 +78,10 @@ def _find_wrong_params(
 
 
 def _is_valid_without(names: Iterable[str], document: Document, overrides: Overrides) -> bool:
-    """Return whether the spec is valid without these values; required parameters may then have no value."""
+    """Return whether the spec is valid without the overrides of the spec parameters `names`.
+
+    A parameter in `names` without a default then has no value; this is not counted as a mistake.
+    """
     kept = {name: value for name, value in overrides.params.items() if name not in names}
     try:
         read_network(document, overrides.with_params(kept))
@@ -91,7 +94,7 @@ def _is_valid_without(names: Iterable[str], document: Document, overrides: Overr
 def _describe_wrong_values(
     error: InvalidSpec, names: Sequence[str], document: Document, overrides: Overrides
 ) -> WrongOverride:
-    """Return one error that shows all the given values and the first problem that they cause in the spec."""
+    """Return an error such as `--set width=0: <first problem> (first used at net.yaml:4:5)`."""
     problem = error.problems[0]
     given = ", ".join(overrides.param_option(name) for name in names)
     message = f"{given}: {problem.message} (first used at {error.place(problem)})"

@@ -50,7 +50,7 @@ class BlockCompiler:
             self.problems.add(path, f"{name} is reserved and cannot be the name of a block", "CV015", on_key=True)
 
     def _compile_block(self, name: str, definition: Any, path: Path, visible: Visible) -> Block:
-        """Return the compiled block. Mistakes are reported; `broken` is set if they make the block unusable."""
+        """Return the compiled block; report mistakes, and set `broken` if they make the block unusable."""
         block = Block(name, path, len(visible.blocks))
         if not isinstance(definition, dict):
             block.broken = True
@@ -87,9 +87,9 @@ class BlockCompiler:
         return block
 
     def _compile_parameters(self, block: Block, written: Any, path: Path, names: frozenset[str]) -> frozenset[str]:
-        """Add the parameters and their compiled defaults to the block, and return their names.
+        """Add the parameters and their compiled defaults to the block, and return the names of the parameters.
 
-        A default can use `names`, which are the spec parameters, and the block's own parameters declared before it.
+        A default can use the spec parameters (`names`) and the block's parameters above it.
         """
         if written is None or written is UNKNOWN:
             return frozenset()

@@ -27,9 +27,10 @@ PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("lay
 
 
 def read_quantity(metric: str, value: Any, name: str = "") -> int:
-    """Return the integer for a written quantity, such as 5,000,000 for `5M`; memory is in bytes.
+    """Return the integer for a quantity such as `5M` (5,000,000); memory is in bytes.
 
-    Raises Flaw if it is invalid; the message calls it `name`, such as `--max-params`, or by default the metric.
+    `name` is the name for the error message, such as `--max-params`; by default, the metric. Raises Flaw if the value
+    is invalid.
     """
     suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -97,9 +98,9 @@ def is_per_output(metric: str, value: Any) -> bool:
 
 
 def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:
-    """Return the limits in a mapping from output names to limits. Raises Flaw if one is invalid.
+    """Return the limits of one metric per output, from a mapping of output names to limits.
 
-    `outputs` are the names of the network's outputs.
+    `outputs` are the names of the network's outputs. Raises Flaw if a limit or an output name is invalid.
     """
     limits = []
     for name, written in value.items():
@@ -111,9 +112,10 @@ def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: 
 
 
 def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] | None) -> list[Limit]:
-    """Return the limits for the layers whose names match a pattern such as `head.*`. Raises Flaw if one is invalid.
+    """Return the limits for the layers whose names match a pattern such as `head.*`.
 
-    `names` are the names of all layers, None if they are unknown. If they are known, at least one must match.
+    `names` are the names of all layers, or None if they are unknown. Raises Flaw if a limit is invalid or no name
+    matches.
     """
     if names is not None and not any(fnmatchcase(name, pattern) for name in names):
         raise Flaw(f"the pattern {show(pattern)} matches no layer", did_you_mean(pattern, names), code="CV015")
@@ -131,7 +133,7 @@ def read_layer_limits(pattern: str, written: Any, path: Path, names: list[str] |
 
 
 class BudgetReader:
-    """Reads the limits in a spec; invalid ones are reported and omitted."""
+    """Reads the limits in a spec; an invalid limit is reported and left out."""
 
     def __init__(self, problems: Problems, evaluate: Evaluate) -> None:
         self.problems = problems
@@ -175,7 +177,6 @@ class BudgetReader:
         return self._read_or_report(value, path, read)
 
     def _read_limits_per_layer(self, written: Any, names: list[str]) -> list[Limit]:
-        """Return the limits under the key `per_layer`, which maps patterns of layer names to limits."""
         path: Path = ("budget", "per_layer")
         if not isinstance(written, dict):
             if written is not UNKNOWN:
@@ -190,7 +191,7 @@ class BudgetReader:
         return limits
 
     def _read_or_report(self, value: Any, path: Path, read: Callable[[Any], list[Limit]]) -> list[Limit]:
-        """Evaluate a value and pass it to `read`; return its result, or [] after reporting a mistake."""
+        """Evaluate the expressions in `value` and return the result of `read`; after reporting a mistake, return []."""
         try:
             return read(self.evaluate(value, path))
         except UnknownValue:

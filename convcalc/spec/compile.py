@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 class Visible:
-    """The names that an entry can refer to: parameters (`names`), the blocks above it, and the counts of repeats.
+    """The names that an entry can refer to.
 
-    A count is the number of the current copy in a repeat. `counts` has the names of the counts, outermost repeat first;
-    a count without a name is called "index". `all_blocks` has the names of all blocks, including those below. `reading`
-    has all names that the entry's expressions can use. $index is one of them only inside exactly one repeat: with more,
-    it would be ambiguous.
+    `names` are parameters. `blocks` are the blocks above the entry by name, and `all_blocks` has the names of all
+    blocks. Inside repeats, `counts` are the names of their counts, outermost first: `level` for `repeat: {level: 3}`,
+    "index" for `repeat: 3`. `reading` are the names that the entry's expressions can use: the parameters, $in_channels
+    and the counts. $index is one of them only inside a single repeat, because it would be ambiguous inside two.
     """
 
     __slots__ = ("all_blocks", "blocks", "counts", "names", "reading")
@@ -64,9 +64,9 @@ class Visible:
         self.reading = names | own
 
     def inside_repeat(self, count: str | None) -> "Visible":
-        """Return the names that entries inside a repeat can refer to: these names, and the repeat's count.
+        """Return a copy with one more count, for the entries inside a repeat.
 
-        `count` is the name of that count; None if it is only available as $index.
+        `count` is the name of the count, None if it has no name and is only available as $index.
         """
         return Visible(self.names, self.blocks, self.all_blocks, (*self.counts, count or "index"))
 
@@ -80,7 +80,7 @@ class EntryCompiler:
         self.values = values
 
     def compile_body(self, entries: Any, path: Path, visible: Visible, hint: str = "begin each entry with -") -> Body:
-        """Return the compiled entries of a list; anything other than a list is reported with `hint`."""
+        """Return the compiled entries of a list; if `entries` is not a list, report that with `hint`."""
         if not isinstance(entries, list):
             if entries is not UNKNOWN:
                 message = f"expected a list of entries; got {show(entries)}"
@@ -123,7 +123,6 @@ class EntryCompiler:
         return _make_broken_entry(path, line)
 
     def _compile_kind_or_block(self, entry: Entry, arguments: Any, visible: Visible) -> None:
-        """Set the layer kind or block of an entry from its word, and compile its arguments and options."""
         word = entry.word
         if word in visible.blocks:
             entry.block = visible.blocks[word]
@@ -141,7 +140,10 @@ class EntryCompiler:
             self._compile_arguments(entry, by_name, visible)
 
     def _read_arguments(self, entry: Entry, written: Any) -> dict[str, Any] | None:
-        """Return the arguments and options of an entry by name; None if their form is invalid."""
+        """Return the arguments and options of an entry by name; None if its value is not valid.
+
+        Valid are a mapping, no value, and the short form, such as `linear: 10`.
+        """
         if isinstance(written, dict):
             return written
         if written is None:
@@ -172,7 +174,7 @@ class EntryCompiler:
             entry.blocks, entry.block_limit = visible.blocks, len(visible.blocks)
 
     def _compile_arguments(self, entry: Entry, arguments: dict[str, Any], visible: Visible) -> None:
-        """Compile the options and arguments of an entry: first their names, then their expressions."""
+        """Compile the options and arguments of an entry; report unknown and missing arguments."""
         known = entry.list_argument_names()
         names = self._compile_repeat(entry, arguments, visible).reading
         guessed = entry.broken  # for a wrong word, the kind is only the most likely one
@@ -212,7 +214,7 @@ class EntryCompiler:
             self._import_mistake_reporter().report_missing_arguments(entry, absent, arguments)
 
     def _compile_option(self, entry: Entry, key: str, value: Any, visible: Visible, names: frozenset[str]) -> None:
-        """Compile any option except `repeat`; expressions in it can use `names`."""
+        """Compile an option other than `repeat`; `names` are the names that its expressions can use."""
         if key == "repeat":
             return  # already compiled: it decides which names the other options can use
         path = entry.option_path(key)
@@ -227,7 +229,10 @@ class EntryCompiler:
         entry.options[key] = self.values.compile_value(value, path, names)
 
     def _compile_repeat(self, entry: Entry, written: dict[str, Any], visible: Visible) -> Visible:
-        """Compile the option `repeat`, if given, and return the names that the rest of the entry can refer to."""
+        """Compile the option `repeat`, and return the names that the entry's arguments and inner entries can refer to.
+
+        Without this option, these are the names in `visible`.
+        """
         if "repeat" not in written:
             return visible
         value, path = written["repeat"], entry.option_path("repeat")
@@ -248,7 +253,7 @@ class EntryCompiler:
         return visible.inside_repeat(entry.counter)
 
     def _check_count_name(self, name: str, path: Path, visible: Visible) -> None:
-        """Report the name of a repeat's count if the name is invalid, reserved or already used."""
+        """Report the name of a repeat's count if it is invalid, reserved, or already a parameter or outer count."""
         self.values.check_parameter_name(name, path, "count")
         if name in visible.names or name in visible.counts:
             other = "a parameter" if name in visible.names else "the count of a repeat around this one"
@@ -257,7 +262,6 @@ class EntryCompiler:
     def _compile_list_entry(
         self, written: dict[str, Any], word: str, path: Path, line: int | None, visible: Visible
     ) -> Entry:
-        """Return the compiled entry of branches or a sequence; `word` is "branches" or "sequence"."""
         entry = Entry(path, word, (*path, word), line)
         allowed = [word, *OPTIONS, *(["merge"] if word == "branches" else [])]
         inside = self._compile_repeat(entry, written, visible)
@@ -276,7 +280,6 @@ class EntryCompiler:
         return entry
 
     def _compile_branches(self, entry: Entry, written: dict[str, Any], names: frozenset[str], visible: Visible) -> None:
-        """Compile the branches of an entry and its key `merge`."""
         path, branches = (*entry.path, "branches"), written["branches"]
         misplaced = isinstance(branches, dict) and any(key in (*OPTIONS, "merge") for key in branches)
         if misplaced:
@@ -322,7 +325,6 @@ class EntryCompiler:
             self.problems.add(path, message, "CV015", on_key=True)
 
     def _import_mistake_reporter(self) -> "EntryMistakes":
-        """Return the reporter of mistakes; its module is imported only when it is needed."""
         from convcalc.spec.entry_mistakes import EntryMistakes
 
         return EntryMistakes(self.problems)
@@ -334,7 +336,7 @@ def _is_text_of_numbers(written: Any) -> bool:
 
 
 def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
-    """Return a hint, in a tuple, if an unnamed branch is not a list of entries; otherwise ()."""
+    """Return a hint as `(hint,)` if a branch without a name is not a list of entries; otherwise ()."""
     if isinstance(step, str) or not isinstance(branch, dict | str) or not branch:
         return ()
     begin = f"- - {branch}" if isinstance(branch, str) else f"- - {shorten(next(iter(branch)))}: …"
@@ -342,7 +344,7 @@ def _suggest_list_of_entries(step: str | int, branch: Any) -> tuple[str, ...]:
 
 
 def _make_broken_entry(path: Path, line: int | None) -> Entry:
-    """Return an entry in place of one that could not be read; its output is unknown."""
+    """Return a placeholder for an entry that could not be read; its output is unknown."""
     entry = Entry(path, "", path, line)
     entry.broken = True
     return entry

@@ -67,6 +67,7 @@ _FOREIGN_KINDS: dict[str, str] = {
     "route": "concat",
     "shortcut": "add",
     "mul": "multiply",
+    "sum": "add",  # where only merges are allowed; elsewhere it is a kind
     "view": "reshape",
     "im2col": "unfold",
     "col2im": "fold",
@@ -190,7 +191,7 @@ _INFERRED = frozenset(
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
-    """Return the layer kind or block that a wrong word most likely means (or None), and a hint.
+    """Return the layer kind or block that a wrong word probably means (None if unclear), and a hint.
 
     `known` are the names of the available layer kinds and blocks.
     """
@@ -211,7 +212,7 @@ def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
 def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None) -> str:
     """Return a hint for a wrong argument name, such as `write out_channels` for filters; "" if there is no hint.
 
-    `known` are the arguments that exist, `kind` is the layer kind, and `value` is the value of the argument.
+    `known` are the valid names, `kind` is the layer kind, and `value` is the value of the argument.
     """
     known = list(known)
     joined = suggest_split(word) if value is None else ""

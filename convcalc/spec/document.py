@@ -14,7 +14,7 @@ Extent = tuple[int, int]
 
 
 class _Unknown:
-    """The value of anything in the spec that could not be read; the reason has already been reported."""
+    """The type of UNKNOWN, which replaces a value that could not be read, after the reason has been reported."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
@@ -24,7 +24,7 @@ UNKNOWN = _Unknown()
 
 
 class Mapping(dict[str, Any]):
-    """A mapping in a spec: a dict that also has the extents of the mapping, its keys and its values in the text."""
+    """A mapping in a spec: a dict that also has the extent (start and end in the text) of each key and value."""
 
     __slots__ = ("extent", "incomplete", "key_extents", "value_extents")
 
@@ -37,7 +37,7 @@ class Mapping(dict[str, Any]):
 
 
 class Sequence(list[Any]):
-    """A list in a spec, which also has the extents of the list and its items in the text."""
+    """A list in a spec, which also has the extent (start and end in the text) of each item."""
 
     __slots__ = ("extent", "item_extents")
 
@@ -65,7 +65,7 @@ class ModelFile(NamedTuple):
 class Document:
     """A spec whose YAML has been read: its values (`root`), its text, and the problems in the YAML.
 
-    `quotable` is False if messages must not quote the text, because the file was reached through a symbolic link.
+    `quotable` is False if the file was reached through a symbolic link: messages do not quote the text of such a file.
     `model` is the model file that the document was imported from; None for a spec. Then there is no text.
     """
 
@@ -110,8 +110,8 @@ class Document:
     def find(self, path: Path, on_key: bool = False, within: Extent | None = None) -> Extent | None:
         """Return the extent of the value at a path, or of its key if `on_key`; None if the root has no extent.
 
-        If there is no value at the path, return the extent of the closest value above it. If the value is text,
-        `within` selects a part of the text by the start and end of that part.
+        If only the beginning of the path exists, return the extent of the value there. If the value is text and
+        `within` is given, return the extent of that part of the text; `within` is its start and end.
         """
         extent: Extent | None = getattr(self.root, "extent", None)
         value = self.root
@@ -130,15 +130,15 @@ class Document:
         return extent
 
     def _find_part(self, extent: Extent, value: str, within: Extent) -> Extent:
-        """Return the extent of a part of a scalar; `within` are the start and end of the part in `value`.
+        """Return the extent of a part of a scalar; `within` is the start and end of the part in `value`.
 
-        For a scalar with escape sequences, return the extent of the whole scalar, because `value` is not in the text.
+        If the scalar has escape sequences, its text differs from `value`; return the extent of the whole scalar then.
         """
         found = (self.text or "").find(value, extent[0], extent[1])
         return extent if found < 0 else (found + within[0], found + max(within[1], within[0] + 1))
 
     def located(self, problem: Problem) -> Problem:
-        """Return the problem with `span` set, also for the related places that it mentions."""
+        """Return the problem with the lines and columns (`span`) of its path, and of each of its `related` paths."""
         if self.text is None or problem.span is not None:
             return problem
         extent = self.find(problem.path, problem.on_key, problem.within) or (0, 1)
@@ -150,7 +150,7 @@ class Document:
         return place if extent is None else place._replace(span=self.span(extent))
 
     def invalid(self, problems: list[Problem]) -> InvalidSpec:
-        """Return one error with all these problems, sorted by their lines and columns."""
+        """Return one error with all these problems, sorted by line and column."""
         located = [_make_printable(self.located(problem)) for problem in problems]
         if not self.quotable:
             located = [_remove_quotations(problem) for problem in located]
@@ -161,12 +161,12 @@ class Document:
 
 
 def _make_printable(problem: Problem) -> Problem:
-    """Return the problem with unprintable characters escaped, because its texts may quote the file."""
+    """Return the problem with unprintable characters escaped; its message and hint can contain text of the file."""
     return problem._replace(message=printable(problem.message), hint=printable(problem.hint))
 
 
 def _remove_quotations(problem: Problem) -> Problem:
-    """Return the problem with only its title and position, because messages must not quote the file."""
+    """Return the problem with the title of its code as its message, so that nothing from the file is shown."""
     title = TITLES.get(problem.code, "a finding of the linter")
     message = f"{title} (the contents of a file behind a symbolic link are not quoted)"
     return problem._replace(message=message, hint="", path=(), related=(), fix=None)

@@ -15,7 +15,7 @@ MOST_ENTRIES = 500_000
 
 
 class Draft:
-    """An unfinished network; `nodes` and `groups` are the layers and groups that have been added so far."""
+    """An unfinished network; `nodes` and `groups` are the layers and groups that have been added to it."""
 
     def __init__(self, problems: Problems, inputs: dict[str, Shape | None]) -> None:
         self.problems = problems
@@ -33,7 +33,7 @@ class Draft:
     def check_coming_entries(self, entries: int, path: Path) -> None:
         """Raise TooMuch if `entries` more entries would exceed the limit, but do not count them.
 
-        A spec that is too large is thus refused before its entries are expanded.
+        Call it before a list or repeat is expanded, to refuse a spec that is too large without spending time on it.
         """
         if self.entries + entries > MOST_ENTRIES:
             self.count_entries(entries, path)
@@ -69,9 +69,9 @@ class Draft:
         copies: int | None = None,
         use: Use | None = None,
     ) -> None:
-        """Record the layers from index `start` to the last one as a group: a block, sequence, branch or repeat.
+        """Record the layers from index `start` to the last one as a group: a block use, sequence, branch or repeat.
 
-        Nothing is recorded if there are no such layers, or if `outputs` is not a single tensor.
+        Nothing is recorded if there are no such layers, or if there is not exactly one output.
         """
         if start < len(self.nodes) and len(outputs) == 1:
             block, parameters = (None, {}) if use is None else (use.block.name, use.variables)

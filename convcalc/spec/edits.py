@@ -23,7 +23,7 @@ _COMMENT = r"(?:(?<=\s)|^)#.*"
 
 
 class Edit(NamedTuple):
-    """An edit that replaces the characters from `start` up to, but not including, `stop` with `text`."""
+    """An edit of a text: the characters from `start` to `stop` - 1 are replaced with `text`."""
 
     start: int
     stop: int
@@ -70,9 +70,9 @@ def _find_extent(document: Document, span: Span) -> Extent:
 
 
 def _quote_value_of_line(text: str, index: int) -> Edit:
-    """Return the edit that puts quotes around the value in a `key: value` line.
+    """Return the edit that puts quotes around the value of a line `key: value`; `index` is any index in the line.
 
-    `index` is the index of any character in the line. Raises CannotEdit if the line does not have this form.
+    Raises CannotEdit if the line does not have this form.
     """
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n", 1)[0]
@@ -84,10 +84,9 @@ def _quote_value_of_line(text: str, index: int) -> Edit:
 
 
 def _check_written_once(document: Document, path: Path) -> None:
-    """Raise CannotEdit if an edit of the value at a path would also change other values of the spec.
+    """Raise CannotEdit if the text of the value at a path belongs to several values of the spec.
 
-    That is so if the value, or any collection that contains it, has an anchor, is an alias, or comes from another
-    mapping through `<<`.
+    It does if the value, or a collection that contains it, has an anchor, is an alias, or was inserted by `<<`.
     """
     text = document.text or ""
     for length in range(1, len(path) + 1):
@@ -99,10 +98,9 @@ def _check_written_once(document: Document, path: Path) -> None:
 
 
 def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
-    """Return whether a key of a mapping comes from another mapping through `<<`.
+    """Return whether a key of a mapping was inserted by `<<`.
 
-    Merged keys come first in the dict, before the mapping's own keys, but their extents are before the mapping or after
-    one of its own keys.
+    Inserted keys come first in the dict, but their text is elsewhere: before the mapping, or after one of its own keys.
     """
     names = [name for name in mapping if name in mapping.key_extents]
     later = [mapping.key_extents[name][0] for name in names[names.index(key) :]] if key in names else []
@@ -113,9 +111,10 @@ def _comes_from_merge(mapping: Mapping, key: str | int) -> bool:
 
 
 def _check_unconditional(document: Document, path: Path, follower: Path) -> None:
-    """Raise CannotEdit unless the layer at `follower` always comes right after the layer at `path`.
+    """Raise CannotEdit if a condition decides whether the layer at `follower` comes right after the layer at `path`.
 
-    An entry with a condition, between the two layers or around the second, can change which layer comes next.
+    An entry has a condition if it has the option `when` or takes its layer kind from a parameter. The entries between
+    the two layers are checked, and those that contain the second layer.
     """
     shared = next((place for place, (one, other) in enumerate(zip(path, follower, strict=False)) if one != other), 0)
     inside = [follower[:length] for length in range(shared + 1, len(follower) + 1)]
@@ -136,9 +135,10 @@ def _is_conditional(entry: Any) -> bool:
 
 
 def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
-    """Return the edit that adds or changes an argument of a layer. Raises CannotEdit if there is no such edit.
+    """Return the edit that adds or changes an argument of a layer. Raises CannotEdit if there is no safe edit.
 
-    `path` is the path of the layer kind in its entry; `value` is the new value as YAML text.
+    `path` is the path of the layer kind in its entry; `value` is the new value as YAML text. For example, there is no
+    safe edit of an argument that comes from an alias or is an expression.
     """
     _check_written_once(document, path)
     text, word = document.text or "", document.find(path, on_key=True)
@@ -168,8 +168,8 @@ def set_argument(document: Document, path: Path, name: str, value: str) -> Edit:
 def _expand_short_form(document: Document, path: Path, extent: Extent, main: str, name: str, value: str) -> Edit:
     """Return the edit that sets an argument of an entry in the short form, such as `linear: 10`.
 
-    The short form has only the value of the main argument `main`. For any other argument, the result is the long form:
-    `linear: {out_features: 10, bias: false}`.
+    `main` is the argument that the short form sets, here `out_features`. Setting another argument results in the long
+    form: `linear: {out_features: 10, bias: false}`.
     """
     text = document.text or ""
     start, stop = extent
@@ -215,7 +215,7 @@ def _add_argument_line(written: Mapping, name: str, value: str, text: str) -> Ed
 
 
 def _find_end_of_last_item(value: Any) -> int | None:
-    """Return the index after the last item of a collection; None if it is empty or an item is an alias."""
+    """Return the index after the last item of a collection; None if there is no item or one of them is an alias."""
     if isinstance(value, Mapping):
         inside = [(value.value_extents[key], item, value.key_extents[key][1]) for key, item in value.items()]
         if any(before < value.extent[0] for _, _, before in inside):
@@ -235,9 +235,9 @@ def _find_end_of_last_item(value: Any) -> int | None:
 
 
 def _find_block_end(text: str, end: int) -> int:
-    """Return the index after the last non-blank character of a block; `end` is the end that the parser reports.
+    """Return the index after the last character before `end` that is not blank.
 
-    For a block scalar, the parser reports the start of the next token, which may come after blank lines.
+    The parser reports the end of a block scalar after the blank lines that follow it.
     """
     return len(text[:end].rstrip())
 
@@ -248,9 +248,9 @@ def _find_block_end(text: str, end: int) -> int:
 def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str]]) -> Edit:
     """Return the edit that replaces the entry at `path`, such as ("layers", 3), with new entries.
 
-    Each new entry is given as its lines: the first line without its dash, the others indented relative to the first.
-    Comments inside the old entry are moved above the new entries. Raises CannotEdit if that is impossible. For example,
-    an entry with several lines cannot be put into a list in brackets.
+    Each new entry is a list of lines: the first line without its dash, the others indented relative to the first.
+    Comments inside the old entry are moved above the new entries. Raises CannotEdit if the old entry uses an alias, or
+    if it is in a list in brackets and a new entry has several lines.
     """
     _check_written_once(document, path)
     text, extent = document.text or "", document.find(path)
@@ -273,7 +273,7 @@ def replace_entry(document: Document, path: Path, entries: Sequence[Sequence[str
 
 
 def _indent_entries(column: int, dash: str, entries: Sequence[Sequence[str]], kept: Sequence[str]) -> list[str]:
-    """Return the lines of the comments `kept`, and then the lines of the entries, indented to the given column.
+    """Return the lines of the comments `kept` and then of the entries, with each dash in the given column.
 
     `dash` is the dash with the spaces after it.
     """

@@ -50,7 +50,7 @@ def format_scalar(value: Any) -> str:
 
 
 def _is_safe_without_quotes(text: str) -> bool:
-    """Return whether a text is plain words, or an expression without commas, such as `$(width // 2)`."""
+    """Return whether a text needs no quotes in YAML: it is plain words, or an expression without commas."""
     if text.startswith("$("):
         return bool(re.fullmatch(_EXPRESSION, text)) and find_closing_parenthesis(text, 1, len(text)) == len(text)
     return bool(re.fullmatch(_WORDS, text)) and text.lower() not in _RESERVED_WORDS
@@ -73,6 +73,6 @@ def _escape(character: str) -> str:
 
 
 def _format_decimal(number: float) -> str:
-    """Return `1.0e-05`, not `1e-05`, for 0.00001: some YAML parsers require a point before the exponent."""
+    """Return a float as text, with a point before the exponent: `1.0e-05`. Some YAML parsers require this point."""
     text = repr(number)
     return text if "e" not in text or "." in text.split("e")[0] else text.replace("e", ".0e")

@@ -25,9 +25,9 @@ RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
 
 
 def name_arguments(word: str, written: Any) -> dict[str, Any]:
-    """Return the arguments of an entry by name; the short form `linear: 10` becomes {"out_features": 10}.
+    """Return the arguments of an entry by name: for the short form `linear: 10`, {"out_features": 10}.
 
-    `word` is the layer kind, and `written` is the value after it.
+    `word` is the layer kind (`linear`), and `written` is the value after the colon (10).
     """
     if isinstance(written, dict) or written is None:
         return written or {}
@@ -35,9 +35,10 @@ def name_arguments(word: str, written: Any) -> dict[str, Any]:
 
 
 def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
-    """Return the value of a layer kind's main argument if no other is given, otherwise all arguments.
+    """Return the value for the short form if `arguments` has only the main argument, otherwise `arguments`.
 
-    The main argument of a merge (add, multiply, concat) is its inputs, which are shortened only if they are a list.
+    For example, {"out_features": 10} becomes 10 in `linear: 10`. The inputs of add, multiply and concat are shortened
+    only if they are a list.
     """
     main = KINDS[word].main if word in KINDS else ""
     if list(arguments) != [main] or (main in OPTIONS and not isinstance(arguments[main], list | tuple)):
@@ -46,9 +47,9 @@ def shorten_arguments(word: str, arguments: Mapping[str, Any]) -> Any:
 
 
 def has_short_form(kind: type[Layer] | None, written: Any) -> bool:
-    """Whether a value may be written in place of the arguments of a layer kind, as in `linear: 10`.
+    """Whether an entry such as `linear: 10`, with a value instead of a mapping of arguments, is valid.
 
-    For a merge (add, multiply, concat), the value is the list of its inputs.
+    `written` is the value. For add, multiply and concat, it must be the list of the inputs.
     """
     return kind is not None and kind.main != "" and (kind.main not in OPTIONS or isinstance(written, list))
 
@@ -80,8 +81,8 @@ Compiled = Any  # a literal value, a Template, a Computed list, or UNKNOWN
 class Block:
     """A compiled block: its parameters with their defaults (None if required), its inputs, and its entries (`body`).
 
-    `number` counts the blocks from 0 in the order of the file. `input_names` is None if the block has a single input
-    without a name. `broken` is true if a mistake makes the block unusable.
+    `number` is the index of the block in the file. `input_names` is None if the block has a single input without a
+    name. `broken` is true if a mistake makes the block unusable.
     """
 
     __slots__ = ("body", "broken", "input_names", "name", "number", "parameters", "path")
@@ -114,10 +115,9 @@ class Body:
 class Entry:
     """A compiled entry: a layer kind or block with its arguments, or branches or a sequence with their `bodies`.
 
-    `word` is the name of its layer kind or block, or else "branches" or "sequence". `dynamic` is true if a parameter
-    names the layer kind or block (`- $act`), `broken` if a mistake makes the output of the entry unknown, and `literal`
-    if no argument contains an expression. `ordinal` is the number of the entry, from 1, among those of its list with
-    the same word; it is used in the default name.
+    `word` is the layer kind, the name of the block, "branches" or "sequence"; for `- $act`, it is "$act" and `dynamic`
+    is true. `broken` is true if a mistake makes the output of the entry unknown, and `literal` if no argument contains
+    an expression. `ordinal` counts the entries with the same word in a list, from 1: the second relu is named relu2.
     """
 
     __slots__ = (
@@ -168,7 +168,7 @@ class Entry:
         self.dynamic = word.startswith("$")  # whether a parameter names the layer kind or block
 
     def find_block_above(self, word: object) -> Block | None:
-        """Return the block with this name if it is defined above the entry; otherwise None."""
+        """Return the block with this name; None if there is none or if it is defined below the entry."""
         block = self.blocks.get(word) if isinstance(word, str) else None
         return block if block is not None and block.number < self.block_limit else None
 
@@ -179,22 +179,25 @@ class Entry:
         return None if self.block is None else self.block.parameters
 
     def count_least(self) -> int:
-        """Return the minimum number of entries that this entry expands to; the entry and all inside it are counted."""
+        """Return the minimum number of entries that this entry expands to: itself and all entries inside it."""
         repeat = self.options.get("repeat", 1)
         return 1 + repeat * self.count_least_inside() if isinstance(repeat, int) else 1
 
     def count_least_inside(self) -> int:
-        """Return the minimum number of entries inside one copy of this entry; 0 if `when` may disable it."""
+        """Return the minimum number of entries inside one copy of this entry; 0 if the option `when` may disable it."""
         if self.options.get("when", True) is not True:
             return 0
         return self.block.body.least if self.block is not None else sum(body.least for body in self.bodies)
 
     def argument_path(self, name: str) -> Path:
-        """Return the path of an argument; in the short form, such as `linear: 10`, the path of the value."""
+        """Return the path of an argument; for `linear: 10`, which does not name its argument, the path of the 10."""
         return self.arguments_path if name == self.short else (*self.arguments_path, name)
 
     def option_path(self, option: str) -> Path:
-        """Return the path of an option: among the arguments, or next to `branches` or `sequence`."""
+        """Return the path of an option, such as ("layers", 3, "conv", "when") or ("layers", 3, "repeat").
+
+        An option of a sequence or of branches is a key of the entry. For any other entry, it is among the arguments.
+        """
         if option == self.short:
             return self.arguments_path
         path = (*(self.path if self.bodies or self.word in LISTS else self.arguments_path), option)

@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 
 class EntryMistakes:
-    """Reports mistakes in entries that are being compiled."""
+    """Reports the mistakes that EntryCompiler finds in entries."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
 
     def report_crowded_entry(self, entry: Entry, written: dict[str, Any], visible: "Visible") -> None:
-        """Report an entry with several keys, where only one is allowed: the layer kind or block.
+        """Report an entry with several keys instead of one: the layer kind or block.
 
-        The other keys are misplaced options, arguments that are not indented, or a second layer kind.
+        The second key is then a misplaced option, an argument without its indentation, or another layer kind.
         """
         words = (key for key in written if _is_kind_or_block(key, visible))
         kind_key = next((key for key in written if key in KIND_KEYS), None)
@@ -58,7 +58,7 @@ class EntryMistakes:
             self._report_misplaced_keys(entry, written, word)
 
     def _report_misplaced_keys(self, entry: Entry, written: dict[str, Any], word: str) -> None:
-        """Report the keys next to `word` that belong among its arguments."""
+        """Report all keys of an entry except `word`, as they belong among the arguments of `word`."""
         misplaced = [key for key in written if key != word]
         if written[word] is None and not any(key in OPTIONS or key in KINDS for key in misplaced):
             message = f"the arguments of {shorten(word)} are not indented under it"
@@ -71,10 +71,10 @@ class EntryMistakes:
             self.problems.add((*entry.path, key), message, "CV010", hint, on_key=True)
 
     def report_unknown_word(self, entry: Entry, word: str, path: Path, arguments: Any, visible: "Visible") -> None:
-        """Report a word that is neither a layer kind nor a block defined above.
+        """Report a word that is neither a layer kind nor a block above the entry.
 
-        A misspelt word is corrected in the entry. Otherwise, the default names of later entries (relu1, relu2) would be
-        numbered differently than intended.
+        If the word is misspelt, `entry.word` is set to the right one. If it were not, `- rleu` would not be counted,
+        and the default names of later entries (relu1, relu2) would be wrong.
         """
         if word in visible.all_blocks:
             inside = entry.path[:2] == ("blocks", word)
@@ -104,9 +104,8 @@ class EntryMistakes:
     ) -> None:
         """Report an argument or option that does not exist.
 
-        `path` is the path of the unknown key, and `written` is the mapping that contains it. `known` are the valid
-        keys, and `kind` is the layer kind. No automatic fix is offered for a name that another layer kind has as an
-        argument.
+        `path` is the path of the unknown key, `written` is the mapping that contains it, `known` are the valid keys,
+        and `kind` is the layer kind. There is a fix only if no other layer kind has an argument with this name.
         """
         key = str(path[-1])
         hint = key_hint(key, known, kind, written[key])
@@ -118,7 +117,10 @@ class EntryMistakes:
         self.problems.add(path, message, "CV010", hint, on_key=True, fix=fix)
 
     def report_missing_arguments(self, entry: Entry, absent: list[str], arguments: dict[str, Any]) -> None:
-        """Report the required arguments that are not given: those in `absent`."""
+        """Report required arguments that are not given, except those that are given under a misspelt name.
+
+        `absent` are the names of the required arguments that are not given, and `arguments` are the given ones.
+        """
         # a missing argument may be there but misspelt: then it has already been reported, with the right name
         known = entry.list_argument_names() or ()
         strangers = [key for key in arguments if key not in OPTIONS and key not in known]
@@ -133,7 +135,7 @@ class EntryMistakes:
             entry.broken = True
 
     def report_wrong_arguments(self, entry: Entry, arguments: Any) -> None:
-        """Report arguments that are a single value or a list instead of a mapping."""
+        """Report a value or list in place of a mapping of arguments, such as `conv: [8, 3]`."""
         hint = _suggest_argument_names(entry, arguments)
         word = entry.word
         message = f"the arguments of {word} must be a mapping; got {show(arguments)}"
@@ -147,7 +149,7 @@ class EntryMistakes:
 
 
 def _suggest_argument_names(entry: Entry, written: Any) -> str:
-    """Return a hint for arguments that are given as a value or a list without their names."""
+    """Return a hint with the argument names for an entry such as `conv: [8, 3]`, which lacks them."""
     word = entry.word
     if word.startswith("$"):
         return "name the argument, because the layer kind comes from a parameter"
@@ -175,21 +177,22 @@ def _suggest_argument_names(entry: Entry, written: Any) -> str:
 
 
 def _needs_argument_name(entry: Entry, written: Any) -> bool:
-    """Return whether `written` is a value without a name, but the layer kind has no short form for it."""
+    """Return whether `written` lacks the name of its argument, as in `conv: 8`; `linear: 8` is a valid short form."""
     mapped = written is None or written is UNKNOWN or isinstance(written, dict)
     return entry.kind is not None and not mapped and not has_short_form(entry.kind, written)
 
 
 def _split_numbers(written: str) -> list[Any] | None:
-    """Return the numbers of "16, 3" as a list; None for a text with anything but numbers and commas."""
+    """Return the numbers of a text such as "16, 3" as a list; None if the text has any other characters."""
     numbers = [read_plain_scalar(item.strip()) for item in written[:_MOST_NUMBERS].split(",")]
     return numbers if all(map(is_number, numbers)) else None
 
 
 def _assign_values(entry: Entry, required: list[str], values: list[Any]) -> dict[str, str]:
-    """Return the values as YAML text by argument name: the required arguments first, then the others in order.
+    """Return argument names with values as YAML text: [8, 3] of a conv is {"out_channels": "8", "kernel_size": "3"}.
 
-    Return {} if there are too many values, or if one is invalid for its argument.
+    The required arguments get the first values. Return {} if there are too many values, or if one is invalid for its
+    argument.
     """
     if entry.kind is None:
         names = list(required) if entry.block is None else [*dict.fromkeys([*required, *entry.block.parameters])]
@@ -213,9 +216,9 @@ def _is_valid_argument(key: Key[Any], value: Any) -> bool:
 
 
 def _find_unnamed_sequence(written: dict[str, Any]) -> str | None:
-    """Return the unknown key that was probably meant as `sequence`, such as "layers" in `{repeat: 3, layers: […]}`.
+    """Return the key that must be `sequence` in an entry such as `{repeat: 3, layers: […]}`: "layers".
 
-    Return None if the entry does not have this form.
+    Return None if the entry does not have the option `repeat` and a single list of entries.
     """
     others = [key for key in written if key not in OPTIONS]
     if "repeat" not in written or len(others) != 1 or not isinstance(written[others[0]], list):

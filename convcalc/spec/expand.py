@@ -43,7 +43,7 @@ class Expander:
         self.recordings: dict[object, Recording] = {}
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
-        """Expand a list of entries in a scope, in order; `path` is the path of the list in the spec."""
+        """Expand the entries of a list, in order, in the scope `scope`; `path` is the path of the list in the spec."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body
@@ -101,7 +101,7 @@ class Expander:
         scope.previous = first
 
     def _count_copies(self, expansion: Expansion) -> int:
-        """Return the number of copies of a repeated entry, and count the copies toward the limit on entries."""
+        """Return the number of copies of a repeated entry. Raises TooMuch if the copies exceed the limit on entries."""
         entry = expansion.entry
         copies = self.resolver.evaluate_option(expansion, "repeat")
         if not isinstance(copies, int) or isinstance(copies, bool) or copies < 0:
@@ -116,10 +116,10 @@ class Expander:
         return copies
 
     def _expand_once(self, expansion: Expansion, home: Scope, name: str) -> Place:
-        """Expand an entry once, and return the `Place` that its name refers to.
+        """Expand an entry, or one copy of a repeated entry, and return its `Place`.
 
-        `home` is the scope in which the entry gets the name `name`. For a copy of a repeated entry, `home` is the scope
-        of the repeat, and `name` is the index of the copy.
+        Its layer or inner scope is called `name` in the scope `home`. For a copy of a repeated entry, `home` is the
+        scope of the repeat, and `name` is the index of the copy.
         """
         entry, resolver = expansion.entry, self.resolver
         try:
@@ -150,7 +150,10 @@ class Expander:
         return ()
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
-        """Return the layer kind and the block of an entry; at least one of them is None."""
+        """Return the layer kind and the block of an entry: one of them is None, or both for branches and a sequence.
+
+        Raises UnknownValue after reporting that the parameter in `- $act` names neither a layer kind nor a block.
+        """
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
@@ -172,14 +175,14 @@ class Expander:
     # -- names
 
     def _find_kind_or_block_name(self, entry: Entry, scope: Scope) -> str:
-        """Return the name of an entry's layer kind or block; for `- $act`, it is the value of the parameter."""
+        """Return the name of an entry's layer kind or block; for `- $act`, return the value of act."""
         if not entry.dynamic:
             return entry.word
         value = self.resolver.find_variable(scope, entry.word[1:])
         return value if isinstance(value, str) else entry.word[1:]
 
     def _evaluate_name(self, expansion: Expansion, default: str) -> str:
-        """Return the name of an entry, or `default` if it has no option `name`; an invalid name is reported."""
+        """Return the value of the option `name`, or `default` if it is not given; report an invalid name."""
         if "name" not in expansion.entry.options:
             return default
         value = self.resolver.evaluate_option(expansion, "name")
@@ -195,7 +198,10 @@ class Expander:
         return value
 
     def _register_name(self, scope: Scope, name: str, place: Place, entry: Entry) -> None:
-        """Make a name in a scope refer to a `Place`; report the name if another enabled entry has it already."""
+        """Add a name to a scope; report the name if an entry with the same name is enabled.
+
+        If one of the two entries is disabled, the name refers to the other one.
+        """
         place.path = entry.option_path("name") if "name" in entry.options else entry.word_path
         other = scope.places.get(name)
         if other is not None and not place.disabled_by:
@@ -212,9 +218,9 @@ class Expander:
     # -- scopes: blocks, sequences and branches
 
     def _make_inner_scope(self, expansion: Expansion, home: Scope, name: str, given: Tensors) -> Scope:
-        """Return a new scope called `name` inside `home`; its entries can refer to names in the scopes around it.
+        """Return a new scope called `name` inside `home`, with the inputs `given`.
 
-        `given` are the inputs of the new scope.
+        Its entries can also refer to the names in the scope of the expanded entry and in the scopes around it.
         """
         if home.depth == MOST_SCOPES:
             self.draft.stop(expansion.entry.path, f"entries nested more than {MOST_SCOPES} levels deep")
@@ -237,9 +243,10 @@ class Expander:
         frozen: bool,
         twin: Place | None,
     ) -> Place:
-        """Expand a use of a block, a sequence, or branches, and return the `Place` that its name refers to.
+        """Expand a use of a block, a sequence, or branches, and return its `Place`.
 
-        `home` is the scope in which the entry gets the name `name`. `twin` is an earlier use whose weights are reused.
+        The new scope is called `name` in the scope `home`. `tensors` are its inputs. `twin` is the earlier use of the
+        block whose weights this use shares, otherwise None.
         """
         entry = expansion.entry
         scope = self._make_inner_scope(expansion, home, name, tensors)
@@ -258,7 +265,7 @@ class Expander:
         return place
 
     def _expand_block(self, expansion: Expansion, block: Block, scope: Scope) -> Place:
-        """Expand one use of a block; if an earlier use is equal, copy its layers, which is faster."""
+        """Expand one use of a block, or copy the layers of an earlier use with equal parameters and input shapes."""
         entry, use = expansion.entry, self.binder.bind_block(expansion, block, scope)
         if scope.twin is not None:
             self.sharing.check_use(expansion, use, scope.twin)
@@ -278,7 +285,6 @@ class Expander:
         return place
 
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Expand all branches, and return the output of the layer that merges them."""
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
         for step, body in zip(entry.branches, entry.bodies, strict=True):
@@ -308,7 +314,10 @@ class Expander:
         return output
 
     def _find_output(self, expansion: Expansion, scope: Scope) -> Tensors:
-        """Return the output of the last entry, or the only input of the scope if it has no layers."""
+        """Return the output of the last entry in the scope; without entries, return the scope's only input.
+
+        Raises UnknownValue after reporting that there are no entries and several inputs.
+        """
         if scope.previous is scope.inputs and len(scope.inputs) > 1:
             entry, inputs = expansion.entry, len(scope.inputs)
             message = f"{entry.word} has no layers and cannot pass on its {inputs} inputs as one output"
@@ -318,7 +327,7 @@ class Expander:
 
 
 def _make_disabled_place(entry: Entry, option: str) -> Place:
-    """Return the `Place` of an entry that the option `when` or `repeat` disables."""
+    """Return the `Place` of an entry that is disabled by `option`: `when` is false, or `repeat` is 0."""
     place = Place(entry.word, entry.path, ())
     place.disabled_by = entry.option_path(option)
     return place

@@ -42,9 +42,9 @@ Evaluate = Callable[[Lookup], Any]
 
 
 class WrongExpression(Flaw):
-    """Raised for an expression that is malformed or has no value.
+    """Raised for an expression that is malformed or cannot be calculated.
 
-    The characters at fault are those from `start` up to, but not including, `end`.
+    The wrong part of the text is from index `start` to `end` - 1.
     """
 
     def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
@@ -68,7 +68,7 @@ class _Token:
 
 
 def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
-    """Return the tokens of an expression; an extra last token marks its end."""
+    """Return the tokens of an expression, and a last token of the kind "end"."""
     tokens, position = [], start
     while text[position:end].strip():
         match = _TOKEN.match(text, position, end)
@@ -83,7 +83,7 @@ def _split_tokens(text: str, start: int, end: int) -> list[_Token]:
 
 
 class Parser:
-    """Parses one expression, between the indices `start` and `end` of a text, into a function.
+    """Parses the expression from index `start` to `end` - 1 of a text into a function that calculates its value.
 
     `names` maps each name in the expression to the start and end of its first occurrence. `parentheses` is the number
     of parentheses and brackets that are open.
@@ -97,7 +97,7 @@ class Parser:
 
     @property
     def token(self) -> _Token:
-        """The next token."""
+        """The next token, which has not been consumed."""
         return self.tokens[self.position]
 
     def take_token(self) -> _Token:
@@ -107,14 +107,14 @@ class Parser:
         return token
 
     def accept(self, *values: str) -> _Token | None:
-        """Consume and return the next token if it is one of the given signs or words; otherwise return None."""
+        """Consume and return the next token if it is one of `values`, such as "(" or "and"; otherwise, return None."""
         token = self.token
         if token.value in values and token.kind in ("sign", "word"):
             return self.take_token()
         return None
 
     def fail_expecting(self, what: str) -> NoReturn:
-        """Raise WrongExpression with a message that names what was expected in place of the next token."""
+        """Raise WrongExpression with the message `expected <what>; got <the next token>`."""
         token = self.token
         found = token.value if token.kind == "end" else show(token.value)
         hint = "compare with ==" if token.value == "=" else ""
@@ -128,7 +128,7 @@ class Parser:
         return evaluate
 
     def parse_conditional(self) -> Evaluate:
-        """Parse alternatives, such as `a if b else c if d else e`."""
+        """Parse `a if b else c`; c can be another conditional, as in `a if b else c if d else e`."""
         cases: list[tuple[Callable[[Lookup], bool], Evaluate]] = []
         value = self.parse_or()
         while self.accept("if"):
@@ -147,9 +147,9 @@ class Parser:
         return self.join_sides("and", self.parse_not, all)
 
     def join_sides(self, word: str, side: Callable[[], Evaluate], join: Callable[[Any], bool]) -> Evaluate:
-        """Parse operands joined by `and` or `or` (`word`), and return a function that evaluates them as Python does.
+        """Parse one operand, or several joined by `word`: `a and b and c`.
 
-        `side` parses one operand, and `join` is the function all or any.
+        `word` is "and" or "or", `side` parses one operand, and `join` is the function all or any.
         """
         token, sides = self.token, [side()]
         while self.accept(word):
@@ -187,7 +187,10 @@ class Parser:
         return self.parse_operations(self.parse_factor, "*", "/", "//", "%")
 
     def parse_operations(self, operand: Callable[[], Evaluate], *signs: str) -> Evaluate:
-        """Parse operands joined by the operators `signs`, which are evaluated from left to right."""
+        """Parse operands joined by the operators `signs`, which are applied from left to right.
+
+        `operand` parses one operand.
+        """
         first, steps = operand(), []
         while token := self.accept(*signs):
             steps.append((token, _require_number(operand(), token)))
@@ -205,14 +208,14 @@ class Parser:
         return _raise_powers(tokens, signs, list(map(_require_number, bases, tokens)))
 
     def parse_signs(self) -> int | None:
-        """Consume the signs before a value and return their product, 1 or -1; None if there are no signs."""
+        """Consume any + and - before a value; return 1, -1 after an odd number of -, or None if there are none."""
         product = None
         while sign := self.accept("+", "-"):
             product = (product or 1) * (-1 if sign.value == "-" else 1)
         return product
 
     def parse_item(self) -> Evaluate:
-        """Parse `a[b][c]`: an item of a list; the brackets can be repeated for nested lists."""
+        """Parse `a`, `a[b]`, `a[b][c]` and so on, where a is an atom."""
         value = self.parse_atom()
         while bracket := self.accept("["):
             index = self.parse_inside(bracket)
@@ -240,10 +243,10 @@ class Parser:
         return self.fail_expecting("a value")
 
     def parse_inside(self, token: _Token) -> Evaluate:
-        """Parse the expression inside parentheses or brackets, or one argument of a call.
+        """Parse the expression after an opening parenthesis or bracket or, in a call, after a comma.
 
-        If the nesting is too deep, the mistake is reported at `token`, the opening parenthesis or bracket. The caller
-        must decrease `parentheses` afterwards.
+        `token` is the opening parenthesis or bracket, at which too deep nesting is reported. The caller must decrease
+        `parentheses` afterwards.
         """
         self.parentheses += 1
         if self.parentheses > _MOST_PARENTHESES:
@@ -254,11 +257,11 @@ class Parser:
 
     @staticmethod
     def make_constant(value: Any) -> Evaluate:
-        """Return a function that returns the same value for every lookup."""
+        """Return a function that ignores its argument and returns `value`."""
         return lambda lookup: value
 
     def parse_word(self, token: _Token) -> Evaluate:
-        """Parse a name, true, false, or a call; `token` is its first token, which has been consumed."""
+        """Parse a name, true, false or a call, whose first token, `token`, has been consumed."""
         name = token.value
         if name in ("true", "false"):
             return self.make_constant(name == "true")
@@ -270,7 +273,7 @@ class Parser:
         return lambda lookup: lookup(name)
 
     def parse_call(self, token: _Token) -> Evaluate:
-        """Parse a call; `token` is the name of the function."""
+        """Parse a call such as `max(a, b)`; `token` is the name of the function, which has been consumed."""
         if token.value not in FUNCTIONS:
             hint = did_you_mean(token.value, FUNCTIONS) or f"available: {', '.join(FUNCTIONS)}"
             raise WrongExpression(f"unknown function {token.value}", token.start, token.end, hint)
@@ -285,15 +288,13 @@ class Parser:
         return _call_function(token, arguments)
 
     def parse_argument(self, opening: _Token, function: _Token) -> Evaluate:
-        """Parse one argument of a function: a number or, for len, a list."""
+        """Parse one argument of the function `function`, which must be a number unless the function is len."""
         value = self.parse_inside(opening)
         self.parentheses -= 1
         return value if function.value == "len" else _require_number(value, function)
 
 
 def _get_item_of_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Evaluate:
-    """Return a function that evaluates a list and an index, and returns the item at that index."""
-
     def evaluate(lookup: Lookup) -> Any:
         try:
             return get_item(items(lookup), index(lookup))
@@ -315,7 +316,7 @@ def _read_number(token: _Token) -> Number:
 
 
 def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
-    """Return a function that returns the same value, or raises WrongExpression if it is not a number or boolean."""
+    """Return `evaluate`, wrapped to raise WrongExpression if the value is not a number or boolean."""
 
     def checked(lookup: Lookup) -> Any:
         value = evaluate(lookup)
@@ -329,7 +330,7 @@ def _require_number(evaluate: Evaluate, token: _Token) -> Evaluate:
 
 
 def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool]:
-    """Return a function that converts a number or boolean to true or false, as Python does."""
+    """Return `evaluate`, wrapped to convert its value, a number or boolean, to true or false as Python does."""
     checked = _require_number(evaluate, token)
     return lambda lookup: bool(checked(lookup))
 
@@ -352,7 +353,7 @@ def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: 
 
 
 def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Return a function that applies operators from left to right, starting with the value of `first`."""
+    """Return a function for `a + b - c`: it applies each step, an operator and operand, to the value so far."""
     start = _require_number(first, steps[0][0])
 
     def evaluate(lookup: Lookup) -> Any:
@@ -365,7 +366,7 @@ def _chain_operators(first: Evaluate, steps: list[tuple[_Token, Evaluate]]) -> E
 
 
 def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwise: Evaluate) -> Evaluate:
-    """Return a function that returns the value of the first case whose condition is true, else `otherwise`."""
+    """Return a function that evaluates the first case whose condition is true, or `otherwise` if there is none."""
 
     def evaluate(lookup: Lookup) -> Any:
         for condition, value in cases:
@@ -379,7 +380,8 @@ def _choose_case(cases: list[tuple[Callable[[Lookup], bool], Evaluate]], otherwi
 def _raise_powers(tokens: list[_Token], signs: list[int | None], bases: list[Evaluate]) -> Evaluate:
     """Return a function for `-a ** b ** c`, which is evaluated as `-(a ** (b ** c))`.
 
-    `tokens` are the first token and the operators. `signs` are the signs before the bases, None for a base without one.
+    `bases` are a, b and c. `signs` has the sign of each base: 1, -1, or None if it has no sign. `tokens` are the first
+    token of the expression and then each `**`, for error messages.
     """
 
     def evaluate(lookup: Lookup) -> Any:
@@ -404,7 +406,7 @@ def _call_function(token: _Token, arguments: list[Evaluate]) -> Evaluate:
 
 
 def _chain_comparisons(first: Evaluate, links: list[tuple[_Token, Evaluate]]) -> Evaluate:
-    """Return a function for `a < b <= c`: true if every comparison of two neighbouring values is true.
+    """Return a function for `a < b <= c`, which is true if a < b and b <= c.
 
     Text can be compared only with == and !=.
     """

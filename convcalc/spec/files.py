@@ -75,7 +75,7 @@ def read_net(net: str) -> Document:
 
 
 def explain_unreadable(name: str, error: OSError) -> str:
-    """Return the reason why a file cannot be read; for a missing file, suggest the most similar existing name."""
+    """Return why a file cannot be read; for a missing file, suggest a similar file name or an example."""
     if not isinstance(error, FileNotFoundError):
         said = error.strerror or str(error).removeprefix(name).strip()
         return printable(said[:1].lower() + said[1:])
@@ -100,9 +100,9 @@ def is_working_folder_gone() -> bool:
 
 
 def reached_through_link(name: str) -> bool:
-    """Whether any part of a path is a symbolic link.
+    """Whether the file or one of the folders in its path is a symbolic link.
 
-    For a file inside the current directory, only the parts of its path below that directory count.
+    For a relative path inside the current directory, only the file and the folders below that directory are checked.
     """
     here = "" if os.path.isabs(name) else os.getcwd()
     path = os.path.normpath(os.path.join(here, name))

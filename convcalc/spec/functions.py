@@ -16,10 +16,10 @@ Number = int | float
 
 
 def _round_to(value: Number, divisor: Number) -> int:
-    """Return the multiple of `divisor` nearest to `value`, at least the divisor itself; ties are rounded up.
+    """Return the multiple of `divisor` nearest to `value`, but at least `divisor`; ties are rounded up.
 
-    If that is less than 0.9 × the value, return the next larger multiple. Source: make_divisible of MobileNet (Howard
-    et al. 2017; tensorflow/models, slim/nets/mobilenet).
+    If the result is less than 0.9 × `value`, return the next larger multiple. Source: make_divisible of MobileNet
+    (Howard et al. 2017; tensorflow/models, slim/nets/mobilenet).
 
     >>> _round_to(37, 8), _round_to(10, 8)
     (40, 16)
@@ -44,7 +44,7 @@ def _count_items(value: Any) -> int:
 def get_item(items: Any, index: Any) -> Any:
     """Return the item of a list at an index; as in Python, 0 is the first item and -1 the last.
 
-    Raises ArithmeticError if there is no such item.
+    Raises ArithmeticError if `items` is not a list, or `index` is not an integer or out of range.
 
     >>> get_item([3, 5, 7], 0), get_item([3, 5, 7], -1)
     (3, 7)
@@ -65,7 +65,7 @@ def is_whole(value: Any) -> bool:
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Return base ** exponent. Raises OverflowError, before the calculation, if the result would be too large."""
+    """Return base ** exponent; if the result would be too large, raise OverflowError before calculating it."""
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:

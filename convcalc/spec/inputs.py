@@ -23,10 +23,10 @@ _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
 class Overrides:
-    """Values given from outside the file, on the command line or in Python, which replace the values in the file.
+    """Values from the command line or from Python, which replace the values in the file of the spec.
 
-    `params` and `inputs` map names to values; the name None stands for the only input of a spec. `from_python` is true
-    if messages name function arguments instead of command-line options. `attached` are the names of the spec
+    `params` and `inputs` map names to values; in `inputs`, the name None means the only input of a spec. `from_python`
+    is true if messages name function arguments instead of command-line options. `attached` are the names of the spec
     parameters that were set after the `@` of a NET argument, such as `net.yaml@width=0.5`.
     """
 
@@ -51,7 +51,7 @@ class Overrides:
         return name if self.from_python else f"--{name}"
 
     def with_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """Return a copy of the overrides with `params` as its only spec parameters."""
+        """Return a copy of the overrides with `params` as their spec parameters."""
         return Overrides(params, self.inputs, self.batch, self.dtype, self.from_python, self.attached)
 
     def without_inputs(self) -> "Overrides":
@@ -59,13 +59,16 @@ class Overrides:
         return Overrides(self.params, {}, self.batch, self.dtype, self.from_python, self.attached)
 
     def attach_params(self, params: Mapping[str, Any]) -> "Overrides":
-        """Return a copy with the spec parameters after the `@` of a NET argument, which take precedence over others."""
+        """Return a copy with added spec parameters, from the text after the `@` of a NET argument.
+
+        If a parameter already has a value, it is replaced.
+        """
         found = self.with_params({**self.params, **params})
         found.attached = frozenset(params)
         return found
 
     def param_option(self, name: str) -> str:
-        """Return the option that set a spec parameter, with its value: `--set width=0.5` or `@width=0.5`."""
+        """Return the option and value that override a spec parameter: `--set width=0.5` or `@width=0.5`."""
         value = self.params[name]
         if self.from_python:
             return f"params[{show(name)}] = {show(value)}"
@@ -73,13 +76,13 @@ class Overrides:
         return f"{option}{shorten(name)}={_format_for_command_line(value)}"
 
     def param_advice(self, name: str) -> str:
-        """Return the advice on how to give a spec parameter a value: `give it with --set width=…`."""
+        """Return a hint on how to set a spec parameter: `give it with --set width=…`."""
         if self.from_python:
             return f"give it with params={{{show(name)}: …}}"
         return f"give it with --set {name}=…"
 
     def list_advice(self, name: str) -> str:
-        """Return advice if a spec parameter has several numbers as its value, such as `0.5,1`; otherwise ""."""
+        """Return a hint if a spec parameter is set to several numbers, as by `--set width=0.5,1`; otherwise ""."""
         value = self.params[name]
         if self.from_python or not isinstance(value, str) or not _NUMBERS.fullmatch(value):
             return ""
@@ -87,9 +90,9 @@ class Overrides:
         return f"--set takes one value; use convcalc compare {nets}, or convcalc fit -p {name}={value}"
 
     def input_option(self, name: str | None, sizes: Sequence[int] | None = None) -> str:
-        """Return the option that sets the shape of an input, such as `--input left=3,64,64`.
+        """Return the option that sets the shape of an input: `--input left=3,64,64`, or `--input left` without sizes.
 
-        Without sizes, it is `--input left`. The name is None for the only input of a spec: `--input 3,64,64`.
+        For the only input of a spec, the name is None, and the option is `--input 3,64,64`.
         """
         if self.from_python:
             option = "input" if name is None else f"inputs[{name!r}]"
@@ -99,13 +102,13 @@ class Overrides:
 
 
 class WrongOverride(InvalidSpec):
-    """Raised if a value given from outside the file is wrong or does not match the file."""
+    """Raised if an override has a wrong value, or names a parameter or input that the spec does not have."""
 
 
 class InputReader:
     """Reads the inputs of a network.
 
-    `misread` has an entry for each input whose sizes seem to be in another framework's order, such as channels last.
+    `misread` has the inputs whose sizes seem to be in the order of another framework, such as channels last.
     """
 
     def __init__(self, problems: Problems, evaluate: Evaluate, overrides: Overrides, file: str | None) -> None:
@@ -116,10 +119,10 @@ class InputReader:
         self.misread: dict[str, Misreading] = {}
 
     def read_inputs(self, root: dict[str, Any], meant: Collection[str]) -> dict[str, Shape | None]:
-        """Return the shapes of the inputs by name; a shape is None after a mistake in it.
+        """Return the shapes of the inputs by name, None for a shape with a mistake.
 
-        A single input without a name is named "input". `meant` are the correct spellings of misspelt keys, which are
-        not reported as missing. Raises WrongOverride if an override is wrong.
+        A single input without a name is named "input". `meant` are the right spellings of misspelt keys: if the spec
+        has the key `inptu`, a missing `input` is not reported. Raises WrongOverride if an override is wrong.
         """
         written = root.get("inputs")
         if written is UNKNOWN or root.get("input") is UNKNOWN:
@@ -142,9 +145,9 @@ class InputReader:
         return {name: self._read_named_input(name, shape, given) for name, shape in written.items()}
 
     def _find_overriding_shapes(self, names: list[str]) -> Mapping[str | None, Any]:
-        """Return the shapes given from outside the file, by input name; None stands for the only input.
+        """Return the shapes of the overrides by input name; the name None means the only input.
 
-        `names` are the inputs of the spec. Raises WrongOverride if a given shape does not belong to one of them.
+        `names` are the inputs of the spec. Raises WrongOverride if an override is for any other input.
         """
         given = self.overrides.inputs
         for name in given:
@@ -160,7 +163,7 @@ class InputReader:
         return given
 
     def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return the shape of an input under `inputs`; None after reporting a mistake in the shape."""
+        """Return the shape of an input under the key `inputs`, None after reporting a mistake in the shape."""
         path: Path = ("inputs", name)
         if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
@@ -170,9 +173,9 @@ class InputReader:
         return self._read_input(name, written, path, given)
 
     def _read_input(self, name: str, written: Any, path: Path, given: Mapping[str | None, Any]) -> Shape | None:
-        """Return the shape of an input: its override in `given` if there is one, otherwise the written shape.
+        """Return the shape of an input: its override in `given`, or else the shape `written` in the spec.
 
-        Return None after reporting a mistake in the written shape.
+        Return None after reporting a mistake in the shape in the spec.
         """
         own = None if written is None else self._read_shape(written, path)
         doubt = None if own is None or isinstance(written, dict) else find_misreading(own.sizes)
@@ -187,9 +190,9 @@ class InputReader:
         return shape
 
     def _read_override(self, given: Any, path: Path, name: str | None, own: Shape | None) -> Shape:
-        """Return the shape given from outside the file; `own` is the shape in the file.
+        """Return the shape of an override; `own` is the valid shape in the spec, or None.
 
-        Raises WrongOverride if the given shape is wrong or has a different number of sizes.
+        Raises WrongOverride if the shape is wrong or does not have as many sizes as `own`.
         """
         option = self.overrides.input_option(name)
         shape = read_override(self.problems, self.file, option, lambda: self._read_shape(given, path))
@@ -205,7 +208,7 @@ class InputReader:
         return shape
 
     def _format_batch_option(self, batch: int) -> str:
-        """Return ` (--batch 2)`, or `, batch=2` in Python, to add to a suggested option."""
+        """Return ` (--batch 2)`, or `, batch=2` in Python, to append to a suggested input option."""
         return f", batch={batch}" if self.overrides.from_python else f" (--batch {batch})"
 
     def _read_shape(self, written: Any, path: Path) -> Shape | None:
@@ -231,7 +234,7 @@ class InputReader:
         return Shape(channels, tuple(spatial))
 
     def _order_axes(self, value: dict[str, Any], path: Path) -> list[Any]:
-        """Return the sizes with channels first, and put the keys of the mapping into the same order.
+        """Return the sizes in a mapping from axis names, channels first, and put its keys into the same order.
 
         Raises UnknownValue after reporting wrong axis names.
         """
@@ -262,9 +265,9 @@ class InputReader:
 
 
 def _show_expression_of_size(written: Any, step: str | int) -> str:
-    """Return a hint that shows the expression that a wrong size comes from; "" for a literal size.
+    """Return the hint `the value comes from $width` for a wrong size that is an expression; "" for a number.
 
-    `written` is the shape before its expressions were evaluated; `step` is the axis name or index of the size in it.
+    `written` is the shape as written in the spec; `step` is the axis name or index of the size in it.
     """
     sizes: Any = written
     item = sizes[step] if isinstance(written, dict | list) else None
@@ -276,9 +279,9 @@ def _format_for_command_line(value: Any) -> str:
 
 
 def read_override(problems: Problems, file: str | None, option: str, read: Callable[[], _Value]) -> _Value:
-    """Return the result of `read`, which reads an override.
+    """Call `read`, which reads an override and reports mistakes to `problems`, and return its result.
 
-    Raises WrongOverride, with the first problem that `read` reported, if the value is wrong.
+    Raises WrongOverride, with the first new problem, if `read` reports one.
     """
     known = len(problems.found)
     value = read()
@@ -289,12 +292,12 @@ def read_override(problems: Problems, file: str | None, option: str, read: Calla
 
 
 def make_override_problem(message: str, hint: str = "") -> Problem:
-    """Return the problem for a wrong value that was given from outside the file."""
+    """Return the problem for a wrong override."""
     return Problem((), message, "CV017", hint)
 
 
 def suggest_shape(written: Any, example: str) -> str:
-    """Return a hint on how to write a shape: `write [3, 32, 32]` for the text 3x32x32, otherwise `example`."""
+    """Return a hint on how to write a shape: `write [3, 32, 32]` for the text 3x32x32, otherwise an example."""
     text = written if isinstance(written, str) else ""
     if re.fullmatch(r"\(?\s*[1-9][0-9]*(\s*[x×*,]\s*[1-9][0-9]*){0,3}\s*\)?", text):
         return f"write [{', '.join(re.findall('[0-9]+', text))}]"

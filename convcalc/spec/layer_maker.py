@@ -28,7 +28,7 @@ class LayerMaker:
     def make_layer(self, expansion: Expansion, kind: type[Layer], tensors: Tensors) -> Layer:
         """Return the layer of an entry with the inputs `tensors`. Raises UnknownValue after reporting a mistake.
 
-        If no argument contains an expression, the layer is made only once for equal input shapes.
+        If the arguments have no expressions, the layer is cached in the entry, by the shapes of the inputs.
         """
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
@@ -88,9 +88,9 @@ class LayerMaker:
         return values if known else None
 
     def _find_declaration(self, expansion: Expansion, kind: type[Layer], name: str) -> Key[Any]:
-        """Return the declaration of an argument. Raises UnknownValue after reporting that it does not exist.
+        """Return the `Key` of an argument. Raises UnknownValue after reporting that there is no such argument.
 
-        An unknown argument gets this far only if a parameter names the layer kind; otherwise, it is reported earlier.
+        This happens only for an entry such as `- $act: {…}`. For others, it was reported when the entry was compiled.
         """
         key = kind.keys.get(name)
         if key is None:
@@ -110,9 +110,9 @@ class LayerMaker:
         return value
 
     def _find_named_shape(self, expansion: Expansion, key: str, name: str, path: Path) -> NamedShape:
-        """Return the layer that the argument `like` names, with its output shape.
+        """Return the name and output shape of the layer that the argument `like` names.
 
-        Raises Flaw if the name refers to several outputs, and UnknownValue if there is no such layer or its shape is
+        Raises Flaw if the layer has several outputs. Raises UnknownValue if there is no such layer or its shape is
         unknown.
         """
         outputs = self.resolver.find_place(expansion, name, path).outputs
@@ -124,10 +124,7 @@ class LayerMaker:
         return NamedShape(name, outputs[0].shape)
 
     def _has_required_arguments(self, expansion: Expansion, kind: type[Layer]) -> bool:
-        """Return whether all required arguments are given; missing ones are reported.
-
-        This is needed only if a parameter names the layer kind.
-        """
+        """Return whether an entry such as `- $act: {…}` has all required arguments; report missing ones."""
         entry = expansion.entry
         absent = [name for name in list_required(kind.keys) if name not in entry.arguments]
         if absent:
@@ -136,9 +133,9 @@ class LayerMaker:
         return not absent
 
     def _check_number_of_inputs(self, expansion: Expansion, kind: type[Layer], inputs: int) -> None:
-        """Check that a merge has at least two inputs, and any other layer exactly one.
+        """Raise UnknownValue after reporting a wrong number of inputs: a merge needs two, and any other layer one.
 
-        A learnt tensor has none, and some kinds accept any number. Raises UnknownValue after reporting a wrong number.
+        A learnt tensor has none, and a layer of the kind opaque, for example, can have any number.
         """
         if inputs == 0 if kind.reads_nothing else kind.reads_any or kind.reads_many == (inputs > 1):
             return
@@ -155,7 +152,7 @@ class LayerMaker:
     # -- reports
 
     def _report_wrong_argument(self, expansion: Expansion, name: str, compiled: Compiled, flaw: Flaw) -> None:
-        """Report a wrong value; if it comes from an expression, the hint shows that expression."""
+        """Report a wrong value of an argument; if the value comes from an expression, the hint shows the expression."""
         item = compiled
         for step in flaw.where:
             items = item.items if isinstance(item, Computed) else item
@@ -167,7 +164,6 @@ class LayerMaker:
         self.reporter.report(expansion, path, flaw.message, flaw.code, hint)
 
     def _report_impossible_layer(self, expansion: Expansion, flaw: Flaw) -> None:
-        """Report why a layer cannot be made, at the argument that causes it or else at the layer kind."""
         entry = expansion.entry
         if flaw.key is not None and flaw.key in entry.arguments:
             path: Path = (*entry.argument_path(flaw.key), *flaw.where)

@@ -40,7 +40,7 @@ _COLLECTION_NAMES = {"-": "items of the list", ":": "keys of the mapping"}
 
 
 class Stopped(NamedTuple):
-    """Where the YAML parser gave up, and what it had read before."""
+    """The state of the YAML parser when it met a character that it did not accept."""
 
     place: int  # the index of the character that the parser did not accept
     since: int  # the index after the last part of the text that it had read
@@ -51,7 +51,7 @@ class Stopped(NamedTuple):
 
 
 class Malformed(NamedTuple):
-    """Why a text is not YAML: the index of the mistake, a message, a hint, and an automatic fix if there is one."""
+    """Why a text is not YAML: the index of the mistake, a message, a hint, and a fix if there is one."""
 
     place: int
     message: str
@@ -60,7 +60,7 @@ class Malformed(NamedTuple):
 
 
 class _Unread(NamedTuple):
-    """A summary of the text after the last part that the parser had read, up to the index at which it gave up."""
+    """A summary of the tokens between the last event of the parser and the character that it did not accept."""
 
     brackets: list[int]  # the indexes of the open brackets, outermost first
     previous: str  # the kind of the last token: "sign", "comma", "open", "plain", …
@@ -68,9 +68,9 @@ class _Unread(NamedTuple):
 
 
 def explain_malformed(text: str, stopped: Stopped) -> Malformed:
-    """Return an explanation of why the parser gave up.
+    """Return an explanation of why the parser did not accept the character at `stopped.place`.
 
-    Raises TooDeep if the brackets that are open at that index exceed the limit on nesting.
+    Raises TooDeep if more brackets are open there than the limit on nesting allows.
     """
     unread = _summarise_unread_text(text, stopped)
     if isinstance(unread, Malformed):
@@ -84,9 +84,9 @@ def explain_malformed(text: str, stopped: Stopped) -> Malformed:
 
 
 def _summarise_unread_text(text: str, stopped: Stopped) -> _Unread | Malformed:
-    """Return a summary of the text that the parser had not read when it gave up.
+    """Return a summary of the tokens from `stopped.since` to `stopped.place`, which are not in any event of the parser.
 
-    If this text has a mistake in quotes (a wrong escape sequence or a missing end), return that mistake instead.
+    If there is a wrong escape sequence or a missing quote in them, return an explanation of that mistake instead.
     """
     brackets = [start for sign, start in stopped.collections if sign in _CLOSERS]
     most = len(brackets) + stopped.room
@@ -118,7 +118,7 @@ def _summarise_unread_text(text: str, stopped: Stopped) -> _Unread | Malformed:
 
 
 def _find_end_of_quotes(text: str, start: int) -> int:
-    """Return the index after the closing quote; -1 if it is missing in this YAML document."""
+    """Return the index after the closing quote; -1 if there is none before the next --- or ... line."""
     found = re.compile(_DOUBLE_QUOTED if text[start] == '"' else _SINGLE_QUOTED, re.DOTALL).match(text, start)
     mark = re.compile(_DOCUMENT_MARK).search(text, start)
     if found is None or (mark is not None and mark.start() < found.end()):
@@ -127,7 +127,7 @@ def _find_end_of_quotes(text: str, start: int) -> int:
 
 
 def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
-    """Return the first invalid escape sequence; None for a text in single quotes, which has none."""
+    """Return an explanation of the first invalid escape sequence of a text in quotes; None if there is none."""
     for found in re.compile(_ESCAPE, re.DOTALL).finditer(text, start, stop) if text[start] == '"' else ():
         if len(found[1]) == 1 and found[1] not in _ESCAPED:
             message = f"\\{found[1]} is not an escape sequence"
@@ -139,10 +139,10 @@ def _find_wrong_escape(text: str, start: int, stop: int) -> Malformed | None:
 
 
 def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> Malformed:
-    """Explain a mistake inside [ ] or { }.
+    """Explain a character inside [ ] or { } that the parser did not accept.
 
-    `index` is where the parser gave up, `opening` is the index of the innermost open bracket, and `previous` is the
-    kind of the token before `index`.
+    `index` is the index of this character, `opening` that of the innermost open bracket, and `previous` is the kind of
+    the token before `index`.
     """
     bracket, character = text[opening], text[index : index + 1]
     closer, name = _CLOSERS[bracket], _NAMES[bracket]
@@ -167,7 +167,8 @@ def _explain_in_brackets(text: str, index: int, opening: int, previous: str) -> 
 def _is_unclosed(text: str, opening: int, index: int) -> bool:
     """Return whether the bracket at `opening` is never closed.
 
-    It is not closed if the document ends at `index`, or if a line up to `index` begins a new entry outside of it.
+    This is so if the text ends at `index`, or if a line after the bracket, up to that of `index`, begins with a dash or
+    with a key that is not indented further than the line of the bracket.
     """
     if not text[index:].strip() or re.compile(_DOCUMENT_MARK).match(text, index):
         return True
@@ -180,7 +181,7 @@ def _is_unclosed(text: str, opening: int, index: int) -> bool:
 
 
 def _explain_missing_value(index: int, character: str) -> Malformed:
-    """Explain a character that cannot begin a value where a value is expected."""
+    """Explain a character that the parser did not accept where it expected a value in brackets."""
     if character == ",":
         return Malformed(index, "a value is missing before the comma", "remove the comma or write a value")
     if character == "-":
@@ -234,9 +235,9 @@ def _explain_outside_brackets(text: str, stopped: Stopped, unread: _Unread) -> M
 
 
 def _explain_options_below_word(text: str, start: int) -> Malformed | None:
-    """Explain options below an entry without a colon, such as `- relu`; `start` is the start of their line.
+    """Explain options below an entry without a colon, such as `name: act` below `- relu`; otherwise, return None.
 
-    Return None if the lines are not of this form.
+    `start` is the start of the first line of the options.
     """
     above = next((line for line in reversed(text[:start].splitlines()) if line.strip()), "")
     bare = re.fullmatch(_BARE_WORD_ENTRY, above, re.ASCII)
@@ -251,7 +252,7 @@ def _explain_options_below_word(text: str, start: int) -> Malformed | None:
 
 
 def _explain_after_special_character(index: int, sign: str) -> Malformed:
-    """Explain wrong text after a character with a special meaning in YAML: | > ! & or *."""
+    """Explain wrong text after `sign`, a character with a special meaning in YAML: | > ! & or *."""
     if sign in "|>":
         return Malformed(index, f"only +, - or a digit can follow {sign} here", "begin the text on the next line")
     if sign == "!":
@@ -261,9 +262,9 @@ def _explain_after_special_character(index: int, sign: str) -> Malformed:
 
 
 def _explain_after_end(text: str, index: int) -> Malformed:
-    """Explain text after the end of the spec.
+    """Explain text after the end of the YAML document, for which there are two causes.
 
-    The spec ends early if it is in brackets, or if its first line has no colon and is therefore read as text.
+    Either the keys of the spec are in brackets, or the first line has no colon, so that YAML reads it as text.
     """
     begin = re.match(_BEFORE_SPEC, text)
     start = begin.end() if begin else 0
@@ -275,7 +276,7 @@ def _explain_after_end(text: str, index: int) -> Malformed:
 def _explain_joined_key(text: str, index: int) -> Malformed | None:
     """Explain a key without a space after its colon, such as `stride:2`, which YAML reads as a single text.
 
-    The key is searched for at the start of the line of `index` and of the line above. Return None if there is none.
+    The key is at the start of the line of `index` or of the line above it. Return None if there is no such key.
     """
     start = text.rfind("\n", 0, index) + 1
     above = text.rfind("\n", 0, max(start - 1, 0)) + 1
@@ -288,7 +289,7 @@ def _explain_joined_key(text: str, index: int) -> Malformed | None:
 
 
 def _explain_missing_colon(text: str, word: int) -> Malformed:
-    """Explain a word where a key is expected; `word` is the index of the word."""
+    """Explain a word without a colon, at the index `word`, where the parser expected a key."""
     key = re.split(r":\s|[\r\n]", text[word:], maxsplit=1)[0]
     if len(key) > _MOST_KEY:
         return Malformed(word, f"a key of more than {_MOST_KEY:,} characters", "use a shorter key")
@@ -297,7 +298,7 @@ def _explain_missing_colon(text: str, word: int) -> Malformed:
 
 
 def _explain_indentation(text: str, stopped: Stopped, indent: int) -> Malformed:
-    """Explain a line that does not continue the list or mapping above; mostly, its indentation is wrong."""
+    """Explain a line that does not continue the list or mapping above it; `indent` is the line's indentation."""
     sign, start = [(":", 0), *(each for each in stopped.collections if each[0] in _COLLECTION_NAMES)][-1]
     expected = start - (text.rfind("\n", 0, start) + 1)
     if indent != expected:

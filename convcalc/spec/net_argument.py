@@ -24,7 +24,7 @@ def split_net(argument: str) -> tuple[str, str]:
     >>> split_net("example:mobilenet_v1@width=0.5")
     ('example:mobilenet_v1', 'width=0.5')
 
-    If the whole argument is the name of an existing file, it is not split.
+    The name of an existing file is not split, even if it contains an `@`.
     """
     if _MARK not in argument or os.path.exists(argument):
         return argument, ""
@@ -40,7 +40,7 @@ def _exists(net: str) -> bool:
 
 
 def join_net(net: str, params: str) -> str:
-    """Return the NET argument that `split_net` splits into `net` and `params`, such as `net.yaml@width=0.5`."""
+    """Return the NET argument for a network and the text that sets its parameters: `net.yaml@width=0.5`."""
     return f"{net}{_MARK}{params}" if params else net
 
 

@@ -29,7 +29,7 @@ class ParamReader:
     def read_params(self, root: dict[str, Any]) -> None:
         """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
-        Raises WrongOverride if an override is invalid or names an unknown parameter.
+        Raises WrongOverride if an override is invalid or the spec has no parameter with its name.
         """
         written = root.get("params")
         if written is not None and not isinstance(written, dict):
@@ -48,19 +48,19 @@ class ParamReader:
                 raise WrongOverride([make_override_problem(message, hint)], self.file)
 
     def evaluate(self, value: Any, path: Path) -> Any:
-        """Return a value of the spec with its expressions evaluated.
+        """Return a value of the spec with its expressions evaluated. Raises UnknownValue after reporting a mistake.
 
-        `path` is the path of the value, which must be outside of entries. Raises UnknownValue after reporting a
-        mistake.
+        `path` is the path of the value. The expressions can use only the spec parameters, so the value cannot be in an
+        entry.
         """
         if isinstance(value, dict):
             return {key: self.evaluate(item, (*path, key)) for key, item in value.items()}
         return self._evaluate_compiled(self.values.compile_value(value, path, frozenset(self.variables)), path)
 
     def _read_param(self, name: str, default: Any) -> Any:
-        """Return the value of a spec parameter; UNKNOWN after reporting a mistake in its default.
+        """Return the value of a spec parameter: its override, or else its default.
 
-        Raises WrongOverride for a mistake in its override.
+        Return UNKNOWN after reporting a mistake in the default. Raises WrongOverride if the override is wrong.
         """
         path: Path = ("params", name)
         if name in self.overrides.params:

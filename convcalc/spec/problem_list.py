@@ -15,11 +15,11 @@ MOST_PROBLEMS = 1000
 
 
 class TooMuch(Exception):
-    """Raised if a limit on size is exceeded, to stop reading the spec."""
+    """Raised to stop reading a spec that exceeds a limit, such as the limit on layers."""
 
 
 class TooDeep(Exception):
-    """Raised if lists and mappings are nested too deeply; `place` is the index where they exceed the limit."""
+    """Raised if lists and mappings are nested too deeply; `place` is the index of the first one that is too deep."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
@@ -29,7 +29,7 @@ class TooDeep(Exception):
 class Problems:
     """The problems found so far.
 
-    If an entry is expanded several times, a mistake in it is reported only for its first expansion.
+    If an entry is expanded several times, as in a repeat, only the mistakes in its first expansion are added.
     """
 
     def __init__(self) -> None:
@@ -49,10 +49,10 @@ class Problems:
         expansion: object = None,
         fix: Fix | None = None,
     ) -> None:
-        """Add a problem, unless a different expansion has already added a problem at this path.
+        """Add a problem, unless there is one at the same path from another expansion of the entry.
 
-        `expansion` is any object that identifies the expansion of an entry, None outside of expansions. Raises TooMuch
-        if there are too many problems.
+        `expansion` is any object that is different for each expansion, None for a problem that is found before
+        expansion. Raises TooMuch if there are too many problems.
         """
         if self._first.setdefault(path, expansion) is not expansion:
             return
@@ -61,13 +61,13 @@ class Problems:
         self.found.append(Problem(path, message, code, hint, on_key, within, tuple(related), fix=fix))
 
     def add_flaw(self, path: Path, flaw: Flaw, **context: Any) -> None:
-        """Add a problem for a `Flaw` in the value at a path; `context` are further arguments of `add`."""
+        """Add a problem for a `Flaw` in the value at a path; `context` are arguments that are passed on to `add`."""
         place, within = (*path, *flaw.where), flaw.within
         self.add(place, flaw.message, flaw.code, flaw.hint, on_key=flaw.on_key, within=within, fix=flaw.fix, **context)
 
 
 class ExpansionReporter:
-    """Reports mistakes in entries that are being expanded; in a block, it also shows where the block is used."""
+    """Reports mistakes in entries that are being expanded; in a block, with the place where the block is used."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -83,10 +83,9 @@ class ExpansionReporter:
         on_key: bool = False,
         related: Related | None = None,
     ) -> None:
-        """Report a mistake at a path.
+        """Report a mistake at a path, and show another part of the spec with it: `related`.
 
-        The report also shows another part of the spec: `related`, or by default the use of the block that contains the
-        entry.
+        By default, this is the use of the block that contains the entry, or nothing outside of blocks.
         """
         self.problems.add(
             path,
@@ -99,7 +98,7 @@ class ExpansionReporter:
         )
 
     def report_flaw(self, expansion: "Expansion", path: Path, flaw: Flaw) -> None:
-        """Report a flaw in the value at a path."""
+        """Report a `Flaw` in the value at a path."""
         self.problems.add_flaw(
             path, flaw, related=_locate_use_of_block(expansion), expansion=_identify_expansion(expansion)
         )
@@ -107,19 +106,19 @@ class ExpansionReporter:
     def report_option(
         self, expansion: "Expansion", name: str, message: str, hint: str = "", code: str = "CV013"
     ) -> None:
-        """Report a wrong value of the option `name` of the entry."""
+        """Report a wrong value of the entry's option `name`."""
         self.report(expansion, expansion.entry.option_path(name), message, code, hint)
 
 
 def _locate_use_of_block(expansion: "Expansion") -> list[Related]:
-    """Return where the block around an entry is used; [] for an entry outside of blocks."""
+    """Return a list with the use of the block that contains the entry; [] for an entry outside of blocks."""
     path = expansion.scope.use_path
     return [] if path is None else [Related(path, "in this use of the block")]
 
 
 def _identify_expansion(expansion: "Expansion") -> object:
-    """Return an object that identifies the expansion of an entry, for `Problems.add`.
+    """Return the object by which `Problems.add` distinguishes expansions of an entry.
 
-    It is the scope of the entry or, for each copy of a repeated entry, the expansion of that copy.
+    It is the scope of the entry or, for a copy of a repeated entry, the expansion of that copy.
     """
     return expansion.scope if expansion.index == expansion.scope.index else expansion

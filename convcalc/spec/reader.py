@@ -146,7 +146,7 @@ class _SpecReader:
         return None
 
     def _compile_blocks_and_layers(self, root: dict[str, Any]) -> Body | None:
-        """Return the compiled entries of the network; None if the key `layers` is missing."""
+        """Return the compiled entries under the key `layers`; None after reporting that there is no such key."""
         names = frozenset(self.params.variables)
         blocks = self.blocks.compile_blocks(root.get("blocks"), names)
         if "layers" not in root:
@@ -159,7 +159,7 @@ class _SpecReader:
         return body
 
     def _expand_layers(self, body: Body, expander: Expander, scope: Scope) -> None:
-        """Expand the entries of the network; report if all of them are disabled."""
+        """Expand the entries of the network; report a network without layers, whose entries are all disabled."""
         expander.expand_body(body, scope, ("layers",))
         if body.entries and not expander.draft.nodes and not self.problems.found and not self.document.problems:
             message = "the network has no layers: every entry is disabled by `when`"
@@ -168,10 +168,7 @@ class _SpecReader:
     # -- keys
 
     def _check_keys(self, root: dict[str, Any]) -> dict[str, Any]:
-        """Return the top-level keys with their values, UNKNOWN for keys without a value.
-
-        Unknown keys and keys without a value are reported.
-        """
+        """Report unknown keys and keys without a value; return all keys, with UNKNOWN for a missing value."""
         for key, value in root.items():
             if key not in TOP_KEYS and not key.startswith("x-"):
                 foreign, near = _FOREIGN_TOP_KEYS.get(key), find_nearest(key, TOP_KEYS)
@@ -185,7 +182,7 @@ class _SpecReader:
         return {key: UNKNOWN if value is None else value for key, value in root.items()}
 
     def _read_text(self, root: dict[str, Any], key: str, default: str) -> str:
-        """Return the text under a key; `default` if the key is missing or its value is not text."""
+        """Return the text under a key, or `default` if there is no such key; report a value that is not text."""
         value = root.get(key, default)
         if isinstance(value, str):
             return value
@@ -196,7 +193,7 @@ class _SpecReader:
         return default
 
     def _read_name(self, root: dict[str, Any]) -> str:
-        """Return the network's name; by default, the file name without its ending."""
+        """Return the network's name: that in the spec, or else the file name without .yaml; report an invalid name."""
         file = re.split(r"[/\\]", (self.document.file or "network").removeprefix(PREFIX))[-1]
         stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", file)
         name = self._read_text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
@@ -206,7 +203,7 @@ class _SpecReader:
         return name
 
     def _read_batch(self, root: dict[str, Any]) -> int:
-        """Return the batch size given from outside the file, or else in the spec (1 by default)."""
+        """Return the batch size: the override, or else that in the spec, or else 1."""
         own = self._check_batch_size(root.get("batch", 1))
         given = self.overrides.batch
         return own if given is None else self._read_override("batch", lambda: self._check_batch_size(given))
@@ -223,8 +220,8 @@ class _SpecReader:
     def _read_dtype(self, root: dict[str, Any]) -> Dtype:
         """Return the data types of weights, activations and biases.
 
-        The default is float32. The default for biases is int32 if the weights are integers, else the data type of the
-        weights.
+        Weights and activations are float32 by default. Biases have the data type of the weights by default, or int32 if
+        that is an integer type.
         """
         types = self._read_data_types(root.get("dtype", "float32"))
         given = self.overrides.dtype
@@ -236,10 +233,7 @@ class _SpecReader:
         return Dtype(weights, types.get("activations", "float32"), bias)
 
     def _read_data_types(self, value: Any) -> dict[str, str]:
-        """Return the data types by their use: "weights", "activations" or "bias".
-
-        Unknown data types are reported and omitted.
-        """
+        """Return the valid data types by the keys "weights", "activations" and "bias"; report invalid ones."""
         if value is UNKNOWN:
             return {}
         given, types = _split_data_types_by_use(value), {}
@@ -265,7 +259,7 @@ class _SpecReader:
         self.problems.add(path, f"unknown data type {show(value)}", "CV013", hint or f"available: {known}")
 
     def _read_check(self, root: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        """Return the codes of lint rules under `check`, by the keys "select" and "ignore" if they are written."""
+        """Return the codes of lint rules under `check`, by the keys "select" and "ignore"; report invalid ones."""
         written = root.get("check", {})
         found: dict[str, tuple[str, ...]] = {}
         if not isinstance(written, dict):
@@ -290,18 +284,15 @@ class _SpecReader:
         return found
 
     def _read_override(self, name: str, read: Callable[[], _Read]) -> _Read:
-        """Return the result of `read`, which reads a value given from outside the file.
-
-        Raises WrongOverride if that value is wrong.
-        """
+        """Return the result of `read`, which reads the override `name`; raise WrongOverride if it is wrong."""
         return read_override(self.problems, self.document.file, self.overrides.option(name), read)
 
     # -- outputs
 
     def _find_outputs(self, root: dict[str, Any], expander: Expander, scope: Scope) -> dict[str, int]:
-        """Return the numbers of the network's output tensors, by the names of their layers.
+        """Return the numbers of the output tensors of the layers under `outputs`, by the names of the layers.
 
-        The layers are listed under `outputs`; by default, the last layer is the only output.
+        Without the key `outputs`, the last layer is the only output.
         """
         if "outputs" not in root:
             return _find_default_output(expander.draft, scope)
@@ -339,7 +330,7 @@ class _SpecReader:
 
 
 def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
-    """Return the outermost scope, which has the inputs of the network."""
+    """Return the scope of the entries under `layers`, with the inputs of the network."""
     scope = Scope("", None, draft.inputs, {}, 0, False)
     if not inputs:
         scope.inputs = scope.previous = (UNKNOWN_TENSOR,)
@@ -351,17 +342,17 @@ def _make_top_scope(draft: Draft, inputs: dict[str, Shape | None]) -> Scope:
 
 
 def _find_default_output(draft: Draft, scope: Scope) -> dict[str, int]:
-    """Return the name of the last layer with the number of its output tensor; {} if there is no layer."""
+    """Return {name: number} for the last layer and its output tensor; {} if there is no layer."""
     last = scope.previous[0].number if draft.nodes and scope.previous else -1
     first_node = len(draft.inputs)
     return {draft.nodes[last - first_node].name: last} if last >= first_node else {}
 
 
 def _split_data_types_by_use(dtype: Any) -> dict[str, Any]:
-    """Return data types by use; a single data type is used for weights and activations."""
+    """Return data types by use: `float16` is {"weights": "float16", "activations": "float16"}."""
     return dtype if isinstance(dtype, dict) else {"weights": dtype, "activations": dtype}
 
 
 def _is_rule_code(code: Any) -> bool:
-    """Return whether a value looks like a lint rule code (CV201) or the beginning of one (CV2)."""
+    """Return whether a value has the form of a rule code, such as CV201, or of its beginning, such as CV2."""
     return isinstance(code, str) and re.fullmatch(RULE_CODE, code, re.ASCII) is not None

@@ -14,8 +14,8 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
     """Return a key for a use of a block; uses with equal keys expand to equal layers.
 
-    Return None if the use cannot be copied: a parameter is a list or unknown, an input shape is unknown, or the use
-    shares the weights of another use.
+    Return None if the layers cannot be copied: if a parameter is a list or unknown, if an input shape is unknown, or if
+    the use shares the weights of another use.
     """
     values = tuple((value.__class__, value) for value in use.variables.values())
     shapes = tuple(tensor.shape for tensor in scope.inputs)
@@ -28,9 +28,10 @@ _Names = Callable[[], dict[str, Place]]
 
 
 class Recording:
-    """The nodes, groups and names that one use of a block expands to.
+    """The layers, groups and names that one use of a block expands to, to be copied for equal uses.
 
-    Create it before the block is expanded into the draft (the unfinished network), and call `finish` afterwards.
+    Create it before the block is expanded, and call `finish` afterwards. `draft` is the network to which the layers are
+    added.
     """
 
     def __init__(self, draft: Draft, scope: Scope) -> None:
@@ -41,17 +42,17 @@ class Recording:
         self.entries_start = draft.entries
 
     def finish(self, outputs: Tensors) -> None:
-        """Complete the recording after the block has been expanded; `outputs` are the block's outputs."""
+        """Store the layers that were added since the recording was created; `outputs` are the block's outputs."""
         self.outputs = outputs
         self.nodes = self.draft.nodes[self.start :]
         self.groups = self.draft.groups[self.groups_start :]
         self.entries = self.draft.entries - self.entries_start
 
     def replay(self, scope: Scope) -> "tuple[Tensors, _Names]":
-        """Copy the recorded layers for another use of the block, whose scope is `scope`.
+        """Add copies of the recorded layers and groups for another use of the block, whose scope is `scope`.
 
-        Return the outputs of the copy, and a function that computes the `Place`s of the copied layers by name. Most of
-        them are never looked up, so the function is called only when one is needed.
+        Return the outputs of the copy, and a function that returns the copied `Place`s by name. Most uses never need
+        these names, so the function is called only on demand.
         """
         draft = self.draft
         offset = len(draft.nodes) - self.start
@@ -76,19 +77,19 @@ class Recording:
 
 
 def _copy_places(places: dict[str, Place], renumber: Callable[[int], int], offset: int) -> dict[str, Place]:
-    """Return copies of `Place`s by name; `renumber` maps the numbers of tensors, `offset` is added to node indexes."""
+    """Return copies of `Place`s; `renumber` converts tensor numbers, and `offset` is added to node indexes."""
     return {name: _copy_place(place, renumber, offset) for name, place in places.items()}
 
 
 def _copy_tensors(tensors: Tensors, renumber: Callable[[int], int]) -> Tensors:
-    """Return copies of tensors with new numbers; UNKNOWN_TENSOR is not copied, because it is compared with `is`."""
+    """Return copies of tensors with new numbers, but UNKNOWN_TENSOR itself, because it is compared with `is`."""
     return tuple(
         tensor if tensor is UNKNOWN_TENSOR else Tensor(renumber(tensor.number), tensor.shape) for tensor in tensors
     )
 
 
 def _copy_place(place: Place, renumber: Callable[[int], int], offset: int) -> Place:
-    """Return a copy of a `Place`; its `children` are copied only when they are first accessed."""
+    """Return a copy of a `Place`; its children are copied when they are accessed."""
     outputs = _copy_tensors(place.outputs, renumber)
     below = place.children
     copy = Place(

@@ -19,10 +19,10 @@ MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may s
 
 
 class Resolver:
-    """Looks up values and names for entries that are being expanded.
+    """Evaluates expressions and finds layers for entries that are being expanded.
 
-    If a value or `Place` cannot be found, the mistake is reported and UnknownValue is raised. UnknownValue is also
-    raised, without another report, if the result depends on a mistake that was reported earlier.
+    Methods raise UnknownValue after reporting a mistake. They also raise it, without a report, if an expression or a
+    name depends on an entry or parameter whose mistake has been reported.
     """
 
     def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
@@ -33,9 +33,9 @@ class Resolver:
     # -- values
 
     def evaluate(self, compiled: Compiled, path: Path, expansion: Expansion) -> Any:
-        """Return a compiled value with its expressions evaluated for the entry that is being expanded.
+        """Return a compiled value with its expressions evaluated; `path` is the path of the value in the spec.
 
-        `path` is the path of the value in the spec.
+        `expansion` is the entry that contains the value.
         """
         if isinstance(compiled, Template):
             try:
@@ -55,11 +55,14 @@ class Resolver:
         return compiled
 
     def evaluate_option(self, expansion: Expansion, name: str) -> Any:
-        """Return the value of an option, which must be given in the entry."""
+        """Return the value of the option `name`, which the entry must have."""
         return self.evaluate(expansion.entry.options[name], expansion.entry.option_path(name), expansion)
 
     def evaluate_flag(self, expansion: Expansion, name: str, default: bool) -> bool:
-        """Return the value of an option that must be true or false; `default` if the option is not given."""
+        """Return the value of the option `name`, or `default` if the entry does not have this option.
+
+        Raises UnknownValue after reporting a value other than true or false.
+        """
         if name not in expansion.entry.options:
             return default
         value = self.evaluate_option(expansion, name)
@@ -70,11 +73,11 @@ class Resolver:
         raise UnknownValue
 
     def find_variable(self, scope: Scope, name: str) -> Any:
-        """Return the value of a parameter: of the block if it has this parameter, else of the spec, else UNKNOWN."""
+        """Return the value of the block's parameter `name`, or else of the spec's; UNKNOWN if neither has it."""
         return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
 
     def _make_lookup(self, expansion: Expansion) -> Lookup:
-        """Return the function that looks up the names in the expressions of an entry."""
+        """Return a function that returns the value of a name in the entry's expressions."""
 
         def find_value(name: str) -> Any:
             if name == "index":
@@ -92,7 +95,7 @@ class Resolver:
         return find_value
 
     def suggest_expression(self, written: Compiled, expansion: Expansion) -> str:
-        """Return the hint for a value that was probably meant as an expression; "" for any other value.
+        """Return a hint for a value that was probably meant as an expression, otherwise "".
 
         If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is
         `write $(2 * width)`.
@@ -105,7 +108,7 @@ class Resolver:
         return ""
 
     def _count_input_channels(self, expansion: Expansion) -> int:
-        """Return the channels of an entry's first input: the value of $in_channels."""
+        """Return the value of $in_channels: the channels of the entry's first input."""
         shape = self.find_inputs(expansion)[0].shape
         if shape is None:
             raise UnknownValue
@@ -123,7 +126,7 @@ class Resolver:
     # -- the inputs of an entry
 
     def find_inputs(self, expansion: Expansion) -> Tensors:
-        """Return the inputs of an entry: those that `from` names, or by default the output of the previous entry."""
+        """Return the inputs of an entry: the outputs of the layers under `from`, or else of the previous entry."""
         if expansion.tensors is None:
             if "from" in expansion.entry.options:
                 expansion.tensors = (UNKNOWN_TENSOR,)  # $in_channels is not known inside `from`, which determines it
@@ -143,10 +146,10 @@ class Resolver:
         return expansion.previous_copy or scope.previous
 
     def _find_named_inputs(self, expansion: Expansion) -> Tensors:
-        """Return the tensors that the option `from` names.
+        """Return the outputs of the layers under `from`.
 
-        In every copy of a repeated entry except the first, the output of the previous copy replaces the first named
-        tensor.
+        In a repeated entry, only the first copy reads the first of these layers; each other copy reads the previous
+        copy.
         """
         names, path = self._evaluate_input_names(expansion)
         found: list[Tensor] = []
@@ -163,10 +166,10 @@ class Resolver:
         return tuple(found)
 
     def _evaluate_input_names(self, expansion: Expansion) -> tuple[list[str], Path]:
-        """Return the layer names in the option `from`, and the path of the list (or of the name, if there is only one).
+        """Return the layer names under `from`, and the path of the list or, if there is only one name, of that name.
 
-        In every copy of a repeated entry except the first, the first name is returned as "" and is not evaluated. The
-        caller replaces it by the output of the previous copy, so a name with $index need not exist for these copies.
+        For all copies of a repeated entry except the first, the first name is "": these copies read the previous copy.
+        The name is not evaluated, because with $index it may not exist for them.
         """
         path = expansion.entry.option_path("from")
         written = expansion.entry.options["from"]
@@ -188,7 +191,7 @@ class Resolver:
         return names, path
 
     def _find_outputs(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return the outputs of the layer with this name; a name with `*` refers to one layer in each copy."""
+        """Return the outputs of the layer `name`; for a name with `*`, return those of one layer per copy."""
         if "*" not in name.split("."):
             return self.find_place(expansion, name, path).outputs
         tensors = self._collect_copies(expansion, name, path)
@@ -200,9 +203,9 @@ class Resolver:
         return tensors
 
     def _collect_copies(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return the outputs of all layers that a name with `*` matches, in the order of the copies.
+        """Return the outputs of all enabled layers that a name with `*` matches, in the order of the copies.
 
-        For example, `tcn.*.skip` matches the layer skip in each copy of the repeat tcn. Disabled layers are left out.
+        For example, `tcn.*.skip` matches the layer skip in each copy of the repeat tcn.
         """
         parts = name.split(".")
         start = max(parts.index("*"), 1)
@@ -219,9 +222,10 @@ class Resolver:
         return tuple([tensor for place in places for tensor in place.outputs])
 
     def _check_can_look_up(self, expansion: Expansion, places: list[Place], walked: str, part: str, path: Path) -> None:
-        """Raise UnknownValue if `part` of a layer name cannot be looked up in `places`; `*` is allowed only in repeats.
+        """Raise UnknownValue after reporting a `*` that does not refer to the copies of a repeat.
 
-        `walked` is the beginning of the name, before `part`; it refers to `places`.
+        In `tcn.*.skip`, `part` is `*`, `walked` is `tcn`, and `places` are the `Place`s that `walked` matches.
+        UnknownValue is also raised, without a report, if one of these is unknown because of an earlier mistake.
         """
         if part == "*" and any(place.word != "repeat" and place.children is not None for place in places):
             message = f"{shorten(walked)} has no copies: * stands for the copies of a repeat"
@@ -233,7 +237,7 @@ class Resolver:
     # -- names
 
     def find_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the `Place` that a name such as `stage1.conv2` refers to; `path` is the path of the name in the spec.
+        """Return the `Place` of the layer or scope with a name such as `stage1.conv2`; `path` is the path of the name.
 
         The first part of the name (`stage1`) is looked up in the innermost scope first, then in the scopes around it.
         """
@@ -258,7 +262,7 @@ class Resolver:
         return place
 
     def _find_inside(self, expansion: Expansion, place: Place, walked: str, part: str, path: Path) -> Place:
-        """Return the child of `place` with the name `part`; `walked` is the name of `place`, for the message."""
+        """Return the child `part` of `place`, whose name `walked` is for the message."""
         children = place.children or {}
         if part not in children:
             hint = did_you_mean(part, children) or _suggest_children(place)
@@ -268,7 +272,6 @@ class Resolver:
         return children[part]
 
     def _find_reserved_place(self, expansion: Expansion, name: str, path: Path) -> Place:
-        """Return the `Place` that the reserved name `input` or `previous` refers to."""
         scope = expansion.scope
         if not scope.has_named_inputs or (name == "previous" and scope.previous is not scope.inputs):
             return Place(name, (), scope.inputs if name == "input" else scope.previous)
@@ -294,13 +297,13 @@ class Resolver:
 
 
 def _suggest_children(place: Place) -> str:
-    """Return a hint that lists the names of the children of a `Place`."""
+    """Return the hint `available: conv1, conv2`, with the names of up to 8 layers in a scope."""
     children = place.children or {}
     return f"available: {', '.join(list(children)[:8])}" if children else "it is a single layer"
 
 
 def _find_enabled_children(places: list[Place], part: str) -> list[Place]:
-    """Return the enabled children of all `places` that have the name `part`, or all enabled children if it is `*`."""
+    """Return the enabled children with the name `part`, or all enabled children for `*`, of all `places`."""
     found: list[Place | None] = []
     for place in places:
         children = place.children or {}
@@ -309,7 +312,7 @@ def _find_enabled_children(places: list[Place], part: str) -> list[Place]:
 
 
 def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
-    """Return what a name refers to in the innermost scope that has it; None if no scope has it."""
+    """Return the `Place` of a name in the innermost scope that has the name; None if no scope has it."""
     while scope is not None:
         place = scope.places.get(name)
         if place is not None:
@@ -319,6 +322,6 @@ def _find_in_scopes(scope: Scope | None, name: str) -> Place | None:
 
 
 def _guess_name(entry: Entry) -> str:
-    """Return the name that an entry will probably have: its literal name, or its default name."""
+    """Return the name that an entry will probably get: the text of its option `name`, or its default name."""
     name = entry.options.get("name")
     return name if isinstance(name, str) else make_default_name(entry.word, entry.ordinal)

@@ -54,9 +54,9 @@ def read_plain_scalar(text: str) -> Any:
 
 
 def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:
-    """Yield the index and the character for each character of an expression, except for text in quotes.
+    """Yield the index and the character of each character that is not in quotes; the quotes are not yielded either.
 
-    If a quote is never closed, it is yielded last.
+    An opening quote without a closing one is yielded as the last character.
     """
     index = start
     while index < stop:
@@ -75,7 +75,8 @@ def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int,
 def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
     """Return the index after the parenthesis that closes the one at `start`; None if there is none before `stop`.
 
-    The search ends at braces, unmatched brackets, and a colon before a space: they cannot be part of an expression.
+    Also return None if one of these is in between, as it cannot be part of an expression: a brace, a bracket that does
+    not match, or a colon and a space.
     """
     expected: list[str] = []  # the closing characters of the open parentheses and brackets
     for index, character in walk_outside_quotes(text, start, min(stop, start + 2000)):
@@ -92,6 +93,6 @@ def find_closing_parenthesis(text: str, start: int, stop: int) -> int | None:
 
 
 def is_inside(index: int, scalars: list[Extent]) -> bool:
-    """Return whether the character at an index is inside a scalar; `scalars` are the extents of all of them, sorted."""
+    """Return whether an index is inside a scalar; `scalars` are the sorted extents of all scalars in the text."""
     before = bisect_right(scalars, (index, inf)) - 1
     return before >= 0 and index < scalars[before][1]

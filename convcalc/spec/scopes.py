@@ -13,13 +13,13 @@ from convcalc.spec.entries import Block, Body, Entry
 
 
 class UnknownValue(Exception):
-    """Raised if a mistake that was already reported makes a value unknown, to skip what depends on that value."""
+    """Raised if a mistake that has been reported makes a value unknown, to skip all that depends on the value."""
 
 
 class Tensor:
     """An input of the network or the output of a layer, with its number and its shape (None if unknown).
 
-    Inputs are numbered first, from 0, then the layers in order.
+    The inputs have the first numbers, from 0. The outputs of the layers follow, in the order of the layers.
     """
 
     __slots__ = ("number", "shape")
@@ -35,10 +35,10 @@ _EMPTY_BODY = Body([])
 
 
 class Place:
-    """What a name refers to: a layer, a scope, an input of a scope, or a disabled entry.
+    """The layer, scope, input of a block, or disabled entry that a name refers to.
 
     `path` is the path of the name in the spec; for a default name, it is the path of the layer kind or block. `outputs`
-    are the output tensors. `children` has the `Place`s inside a scope by name; None for anything but a scope.
+    are the output tensors. `children` has the `Place`s inside a scope by name, None if this is not a scope.
     """
 
     __slots__ = ("_children", "disabled_by", "node", "outputs", "path", "use", "word")
@@ -60,7 +60,7 @@ class Place:
 
     @property
     def children(self) -> "dict[str, Place] | None":
-        """The `Place`s inside a finished scope, by name; for a copied block, they are computed on first access."""
+        """The `Place`s inside a scope by name, which are computed on first access for a copied block."""
         if callable(self._children):
             self._children = self._children()
         return self._children
@@ -77,9 +77,9 @@ class Use:
         self.inputs = inputs
 
     def equals(self, other: "Use") -> bool:
-        """Return whether two uses have the same block, equal parameters and equal input channels.
+        """Return whether two uses can share weights: they have the same block, equal parameters and input channels.
 
-        Only equal uses can share weights. Raises UnknownValue if an input shape is unknown.
+        Raises UnknownValue if an input shape is unknown.
         """
         if any(tensor.shape is None for tensor in (*self.inputs, *other.inputs)):
             raise UnknownValue
@@ -91,11 +91,11 @@ class Use:
 
 
 class Scope:
-    """The context in which the entries of one list are expanded: the inputs, parameters and names that they can use.
+    """The inputs, parameters and names for the entries of one list, such as those of a block or branch.
 
-    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry so
-    far. `outer` is the surrounding scope, whose names are visible inside; it is None for a block, in which no outer
-    names are visible. `places` has the `Place` of each entry by name, and `depth` is the number of surrounding scopes.
+    `prefix` is the beginning of the full names of its layers ("stage2."). `previous` is the output of the last entry
+    that was expanded. `outer` is the surrounding scope, whose names the entries can use; it is None for a block.
+    `places` has the `Place` of each entry by name, and `depth` is the number of surrounding scopes.
     """
 
     __slots__ = (

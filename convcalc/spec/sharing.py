@@ -15,7 +15,7 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Unknow
 
 
 class WeightSharing:
-    """Finds and checks shared weights; `nodes` are the layers that have been expanded so far."""
+    """Finds the layers that share weights, and checks them; `nodes` are the layers that have been expanded so far."""
 
     def __init__(self, resolver: Resolver, reporter: ExpansionReporter, nodes: list[Node]) -> None:
         self.resolver = resolver
@@ -23,11 +23,11 @@ class WeightSharing:
         self.nodes = nodes
 
     def find_twin(self, expansion: Expansion, home: Scope, name: str) -> Place | None:
-        """Return the earlier layer or use of a block whose weights an entry reuses; None if the entry has its own.
+        """Return the twin of an entry: the earlier layer or block use whose weights it shares; None if it has its own.
 
-        This is the layer or use that the option `share` names. For an entry without `share` in a use of a block that
-        reuses the weights of an earlier use, it is the layer with the same name in the earlier use. `home` is the scope
-        in which the entry gets the name `name`. Raises UnknownValue after reporting a mistake.
+        The twin is named by the option `share`. If instead the block around the entry shares weights with an earlier
+        use, the twin is the layer of the same name in that use. The entry is called `name` in the scope `home`. Raises
+        UnknownValue after reporting a mistake.
         """
         if "share" not in expansion.entry.options:
             return None if home.twin is None else (home.twin.children or {}).get(name)
@@ -45,10 +45,10 @@ class WeightSharing:
         return place
 
     def find_owner(self, expansion: Expansion, layer: Layer, twin: Place) -> int:
-        """Return the index of the node that owns the weights that `layer` reuses.
+        """Return the index of the node that has the weights that `layer` shares with `twin`.
 
-        `twin` is the earlier layer that `layer` shares with; `twin` may itself reuse weights of another node. Raises
-        UnknownValue after reporting that the two layers cannot share weights.
+        This is the node of `twin` or, if `twin` shares weights itself, the node it shares with. Raises UnknownValue
+        after reporting that the layers differ.
         """
         if twin.outputs == (UNKNOWN_TENSOR,):
             raise UnknownValue
@@ -64,9 +64,9 @@ class WeightSharing:
         return twin.node if node.owner is None else node.owner
 
     def check_use(self, expansion: Expansion, use: Use, twin: Place) -> None:
-        """Check that one use of a block can reuse the weights of `twin`, an earlier use of a block.
+        """Check that a use of a block can share the weights of `twin`, an earlier use.
 
-        Raises UnknownValue after reporting that the two uses are different.
+        Raises UnknownValue after reporting that the two uses have different blocks, arguments or input channels.
         """
         if twin.use is None or not use.equals(twin.use):
             self._refuse(expansion, "uses of one block with equal arguments and input channels")

@@ -73,7 +73,7 @@ class _EventReader:
         self.tree.report((error.place, error.place + 1), f"nested more than {MOST_NESTING} levels deep", "CV004")
 
     def report_malformed(self, mark: Any) -> None:
-        """Report in convcalc's own words why the parser gave up at `mark` (None: the end of the text)."""
+        """Report why the parser did not accept the character at `mark` (None: the end of the text)."""
         from convcalc.spec.malformed import explain_malformed  # few specs are malformed
 
         text = self.tree.text
@@ -93,7 +93,6 @@ class _EventReader:
             self.tree.report((found.place, found.place + 1), found.message, "CV002", found.hint, found.fix)
 
     def _describe_stopped_parser(self, place: int) -> "Stopped":
-        """Return what the parser had read when it gave up at the index `place`."""
         from convcalc.spec.malformed import Stopped
 
         ended = self.read_one and not self.tree.stack and self.last.__class__ is not DocumentStartEvent
@@ -108,7 +107,7 @@ class _EventReader:
 
 
 def _find_extent(event: Any) -> Extent:
-    """Return the start and end of an event in the text; the start of a collection covers only one character."""
+    """Return the start and end of an event in the text; for the start of a collection, only its first character."""
     start: int = event.start_mark.index
     end: int = event.end_mark.index
     return start, end if event.__class__ is ScalarEvent or event.__class__ is AliasEvent else start + 1
@@ -116,10 +115,10 @@ def _find_extent(event: Any) -> Extent:
 
 @defer_garbage_collection
 def read_text(text: str, file: str | None = None, quotable: bool = True) -> Document:
-    """Read a YAML text into a `Document`; mistakes in the YAML are in its `problems`.
+    """Read a YAML text into a `Document`, whose `problems` are the mistakes in the YAML.
 
-    The document's root is UNKNOWN if the text cannot be read. `file` is the name for messages, and `quotable` is true
-    if messages may quote the text.
+    If the text cannot be read, the document's root is UNKNOWN. `file` is the name of the text in messages, and
+    `quotable` is true if messages may quote the text.
     """
     document = Document(UNKNOWN, file, text, quotable)
     reader = _EventReader(document)
@@ -145,7 +144,7 @@ def read_text(text: str, file: str | None = None, quotable: bool = True) -> Docu
 
 
 def _read_events(reader: _EventReader, text: str) -> None:
-    """Read a text, or report why it is not YAML. Raises TooMuch if there are too many problems or values."""
+    """Read a text, and report a mistake in its YAML. Raises TooMuch if there are too many problems or values."""
     try:
         reader.read_events(parse_events(text))
     except TooDeep as error:
@@ -163,15 +162,15 @@ def parse_events(text: str) -> Iterator[Event]:
 
 
 def scalar_extents(text: str) -> list[Extent]:
-    """Return the extents of all scalars (single values) in a well-formed text.
+    """Return the extents (start and end) of all scalars (texts, numbers and other single values) in a valid YAML text.
 
-    Callers need them to recognise comments, because a # inside a scalar does not begin one.
+    With them, a # that begins a comment can be distinguished from a # inside a scalar.
     """
     return [_find_extent(event) for event in parse_events(text) if event.__class__ is ScalarEvent]
 
 
 def read_value(text: str) -> Any:
-    """Return the value of a text given on the command line, which is read like a value in a file.
+    """Return the value of a text from the command line, with the same rules as for a value in a file: `8` is a number.
 
     Raises InvalidSpec if the text is not valid YAML.
     """

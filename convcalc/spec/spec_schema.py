@@ -110,7 +110,6 @@ def _dtype_schema() -> _Schema:
 
 
 def _make_check_schema() -> _Schema:
-    """Return the schema of the key `check`, which selects lint rules."""
     codes = {"type": "array", "items": {"type": "string", "pattern": f"^{RULE_CODE}$"}, "description": "[CV201, CV3]"}
     return {
         "type": "object",
@@ -121,12 +120,11 @@ def _make_check_schema() -> _Schema:
 
 
 def _make_name_schema(reserved: frozenset[str]) -> _Schema:
-    """Return the schema of names of parameters or blocks; `reserved` names are not allowed."""
+    """Return the schema of a name of a parameter or block, which is not in `reserved`."""
     return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
 
 
 def _make_parameters_schema() -> _Schema:
-    """Return the schema of the key `params`, of a network or a block."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_VALUE, {"type": "null"}]},
@@ -214,13 +212,12 @@ def _make_limit_schema(metric: str) -> _Schema:
 
 
 def _make_bounds_schema(value_schema: _Schema) -> _Schema:
-    """Return the schema of a mapping with min, max or both, whose values have the schema `value_schema`."""
     limits = {"type": "object", "properties": {"min": value_schema, "max": value_schema}}
     return {**limits, "minProperties": 1, "additionalProperties": False}
 
 
 def _make_quantity_schema(metric: str) -> _Schema:
-    """Return the schema of a quantity such as 5M, or an expression; memory must have a unit."""
+    """Return the schema of a quantity such as 5M or 256KiB, or an expression; memory must have a suffix such as KiB."""
     in_bytes = metric in budget.MEMORY
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
     written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
@@ -253,7 +250,7 @@ def _make_option_schemas() -> dict[str, _Schema]:
 
 
 def _make_named_count_schema() -> _Schema:
-    """Return the schema of a repeat whose count has a name, such as {level: 7}."""
+    """Return the schema of a `repeat` with a name for the count, such as {level: 7}."""
     return {
         "type": "object",
         "additionalProperties": {"anyOf": [_COUNT, EXPRESSION]},
@@ -264,7 +261,7 @@ def _make_named_count_schema() -> _Schema:
 
 
 def _refer_to_options(names: tuple[str, ...]) -> dict[str, _Schema]:
-    """Return a reference ($ref) to the schema of each option, by the option's name."""
+    """Return {name: {"$ref": "#/definitions/<name>"}} for each option in `names`."""
     return {name: {"$ref": f"#/definitions/{name}"} for name in names}
 
 

@@ -20,7 +20,7 @@ _NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 
 
 class _Expression:
-    """One `$name` or `$(expression)` in a text; `names` maps each name in it to its start and end in the text."""
+    """One `$name` or `$(expression)` in a text; `names` maps the names in it to their start and end in the text."""
 
     __slots__ = ("evaluate", "names")
 
@@ -32,9 +32,9 @@ class _Expression:
 class Template:
     """A text with at least one expression.
 
-    If the text is a single expression, `whole` is that expression, and its value can be of any type. Otherwise, `whole`
-    is None, and the values of the expressions are inserted into the text. `names` maps the names in the expressions to
-    their start and end in the text.
+    If the text is only one expression, such as `$width`, `whole` is that expression, and its value can be of any type.
+    Otherwise, `whole` is None, and the values of the expressions are inserted into the text. `names` maps the names in
+    the expressions to their start and end in the text.
     """
 
     __slots__ = ("names", "parts", "text", "whole")
@@ -48,9 +48,10 @@ class Template:
         }
 
     def evaluate(self, lookup: Lookup) -> Any:
-        """Return the value of the text, given a lookup (a function from names to values).
+        """Return the value of the text; `lookup` returns the value for a name.
 
-        A float without a fraction becomes an integer. Raises WrongExpression if an expression has no value (1 / 0).
+        A float without a fraction becomes an integer. Raises WrongExpression for a calculation that fails, such as
+        `1 / 0`.
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
@@ -74,9 +75,9 @@ class Template:
 
 @lru_cache(maxsize=10_000)
 def compile_text(text: str) -> Template | str:
-    """Return the template of a text with expressions; a text without expressions is returned as a string.
+    """Return the `Template` of a text with expressions; return a text without expressions as a string.
 
-    In both cases, `$$` stands for a literal `$`. Raises WrongExpression if an expression is malformed.
+    In both cases, `$$` becomes a literal `$`. Raises WrongExpression if an expression is malformed.
     """
     parts: list[str | _Expression] = []
     position, literal_text = 0, ""
@@ -121,7 +122,7 @@ def _compile_expression(text: str, dollar: int) -> tuple[_Expression, int]:
 
 
 def replace_braces(inner: str) -> str:
-    """Return convcalc's form of the expression `${inner}`, which other languages write with braces.
+    """Return the correct form of `${inner}`, in which other languages write expressions; convcalc does not.
 
     >>> replace_braces("width"), replace_braces("2 * width")
     ('$width', '$(2 * width)')
@@ -143,10 +144,9 @@ def _find_closing_parenthesis(text: str, opening: int) -> int:
 
 
 def check_list_length(items: list[Any]) -> list[Any]:
-    """Return the list unchanged. Raises WrongExpression if it has too many items, those of nested lists included.
+    """Return the list unchanged. Raises WrongExpression if it has too many items in total, with those of nested lists.
 
-    Without a limit, lists could grow exponentially: each parameter can be a list that contains the previous parameter
-    several times.
+    Without a limit, a short spec could have a huge list: `b: [$a, $a]`, `c: [$b, $b]` and so on.
     """
     if _count_items(items, _MOST_ITEMS) > _MOST_ITEMS:
         raise WrongExpression(f"the list has more than {_MOST_ITEMS:,} items", 0, 1)
@@ -154,7 +154,7 @@ def check_list_length(items: list[Any]) -> list[Any]:
 
 
 def _count_items(value: Any, most: int) -> int:
-    """Return the number of items, also in nested lists; stop counting above `most`."""
+    """Return the number of items, also in nested lists; counting stops when it exceeds `most`."""
     if not isinstance(value, list):
         return 1
     total = len(value)

@@ -27,10 +27,10 @@ _DROPPED = object()  # an invalid key, whose value is skipped
 
 
 class _OpenCollection:
-    """A collection that is being read.
+    """A list or mapping whose end has not been read.
 
-    `key` is the key of the value that comes next, None if a key is expected. `nodes` is the number of keys and values
-    so far, plus one for the collection itself. `merges` are the mappings that `<<` merges into the collection.
+    `key` is the key of the next value, None if a key comes next. `nodes` counts the collection and the keys and values
+    in it. `merges` are the mappings that `<<` inserts into the collection.
     """
 
     __slots__ = ("anchor", "container", "flow", "joined", "key", "key_extent", "merged", "merges", "nodes", "tagged")
@@ -49,12 +49,12 @@ class _OpenCollection:
 
     @property
     def sign(self) -> str:
-        """The character that opens the collection: [ or {; without brackets, - for a list and : for a mapping."""
+        """The bracket that opens the collection, [ or {; without brackets, - for a list and : for a mapping."""
         signs = "{:" if isinstance(self.container, Mapping) else "[-"
         return signs[0] if self.flow else signs[1]
 
     def has_joined(self, extent: Extent, value: Any) -> bool:
-        """Return whether a value belongs to a text such as `(3, 3)`, which YAML splits but which was read whole."""
+        """Return whether a value is part of an expression or `(3, 3)` that YAML has split, but that was read whole."""
         start, end = self.joined
         if not start < extent[0] < end:
             return False
@@ -62,10 +62,9 @@ class _OpenCollection:
 
 
 class TreeBuilder:
-    """Builds the root of a document, part by part; mistakes are added to the document's problems.
+    """Builds the root of a document from the events of a YAML parser, and adds problems to the document.
 
-    The `extent` of a part is its start and end in the text. A collection that is being opened covers only one
-    character.
+    The `extent` of an event is its start and end in the text; for the start of a collection, only its first character.
     """
 
     def __init__(self, document: Document) -> None:
@@ -90,7 +89,7 @@ class TreeBuilder:
     # -- parts of a text
 
     def add_scalar(self, text: str, extent: Extent, anchor: str | None, tag: str | None, is_plain: bool) -> None:
-        """Add a scalar, which is a value or a key; `is_plain` is true if it has neither quotes nor a tag."""
+        """Add a scalar as a key or value; `is_plain` is true if it has neither quotes nor a tag."""
         self._count_nodes(1, extent)
         collection = self.stack[-1] if self.stack else None
         if collection is not None and collection.key is None and collection.container.__class__ is Mapping:
@@ -117,7 +116,7 @@ class TreeBuilder:
     def open_collection(
         self, container: Mapping | Sequence, anchor: str | None, tag: str | None, is_flow: bool
     ) -> None:
-        """Begin a collection, which is still empty; `is_flow` is true if it is written in brackets.
+        """Begin a list or mapping, `container`, which is empty; `is_flow` is true if it is written in brackets.
 
         Raises TooDeep if the nesting limit is exceeded.
         """
@@ -134,7 +133,7 @@ class TreeBuilder:
             self.anchors[anchor] = (None, 0, extent)
 
     def close_collection(self, end: int) -> None:
-        """Complete the innermost collection; if it is written in brackets, `end` is the index after it."""
+        """Complete the innermost open collection; if it is written in brackets, `end` is the index after it."""
         collection = self.closed = self.stack.pop()
         container = collection.container
         if collection.flow:
@@ -147,7 +146,7 @@ class TreeBuilder:
         self._add_value(value, container.extent, collection.nodes)
 
     def add_alias(self, name: str, extent: Extent) -> None:
-        """Add an alias, which stands for the value of its anchor; the nodes of that value are counted again."""
+        """Add the value that an alias refers to; its keys and values count again toward the limit on nodes."""
         anchor = self.anchors.get(name)
         value, nodes, origin = anchor or (UNKNOWN, 1, extent)
         if anchor is None:
@@ -167,10 +166,10 @@ class TreeBuilder:
     # -- where a text ends too early
 
     def find_openings(self, ended: bool) -> list[tuple[str, int]]:
-        """Return the sign ([ { - or :) and the start of each open collection; the start comes after any anchor.
+        """Return the opening character ([ { - or :) of each open collection, outermost first, and its index.
 
-        `ended` is true if the value of the whole spec is complete; the result is then only the sign and start of that
-        value, unless it is in brackets.
+        `ended` is true if the root of the spec is complete, so that no collection is open. If the root is a collection
+        without brackets, it is then returned as if it were still open.
         """
         collections = [self.closed] if ended and self.closed and not self.closed.flow else self.stack
         return [opening for collection in collections if (opening := self._find_opening(collection)) is not None]
@@ -180,7 +179,10 @@ class TreeBuilder:
         return bool(self.stack) and self.stack[-1].key is None and isinstance(self.stack[-1].container, Mapping)
 
     def _find_opening(self, collection: _OpenCollection) -> tuple[str, int] | None:
-        """Return the sign of a collection and its index; None for the mapping in [a: b], which has no sign."""
+        """Return the opening character of a collection ([ { - or :) and its index, after any anchor or tag.
+
+        Return None for the mapping in [a: b], which has no opening character.
+        """
         start = collection.container.extent[0]
         properties = re.compile(_PROPERTIES).match(self.text, start)
         after = start if properties is None else properties.end()
@@ -189,7 +191,7 @@ class TreeBuilder:
     # -- scalars
 
     def _count_nodes(self, nodes: int, extent: Extent) -> None:
-        """Add to the number of nodes (keys and values). Raises TooMuch if the limit is exceeded."""
+        """Add `nodes`, a number of keys and values, to the total. Raises TooMuch if it exceeds the limit."""
         self.nodes += nodes
         if self.nodes > _MOST_NODES:
             message = f"more than {_MOST_NODES:,} YAML nodes (an alias counts as everything it stands for)"
@@ -201,9 +203,9 @@ class TreeBuilder:
         self.report(extent, f"the tag {name} is not supported", hint="remove the tag")
 
     def _find_missing_value(self, extent: Extent) -> Extent:
-        """Return an empty extent right before the next token, at which a missing value is reported.
+        """Return an empty extent right before the next token, for an empty value as in [1, , 2].
 
-        The extent that the parser reports is not used, because it differs between the parsers of PyYAML.
+        The two parsers of PyYAML report different positions for such a value.
         """
         blanks = re.compile(_BLANKS).match(self.text, extent[0])
         end = extent[0] if blanks is None else blanks.end()
@@ -217,10 +219,10 @@ class TreeBuilder:
             return UNKNOWN
 
     def _join_split_value(self, collection: _OpenCollection, value: Any, text: str, extent: Extent) -> Any:
-        """Return the value of a scalar in brackets, which may be only the first part of what was meant.
+        """Return the value of a scalar in brackets, or the whole expression if the scalar is only its first part.
 
-        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. For the first, the whole expression is returned. The
-        second is reported as a mistake, and UNKNOWN is returned.
+        YAML splits `$(min(a, b))` and `(3, 3)` at their commas. After reporting a list in parentheses such as `(3, 3)`,
+        return UNKNOWN.
         """
         if "$(" in text:
             return self._join_expression(collection, text, extent)
@@ -235,14 +237,14 @@ class TreeBuilder:
         return UNKNOWN
 
     def _is_inside_user_key(self) -> bool:
-        """Return whether the part being read is inside a top-level key that begins with x-, such as `x-notes`."""
+        """Return whether the current event is inside a top-level key that begins with x-, such as `x-notes`."""
         return str(self.stack[0].key).startswith("x-")
 
     def _join_expression(self, collection: _OpenCollection, text: str, extent: Extent) -> Any:
-        """Return the whole expression that begins with a scalar, and report its missing quotes if YAML has split it.
+        """Return the whole expression that begins with a scalar; if YAML has split it, report that it needs quotes.
 
-        For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The later items are then skipped, so that
-        the mistake is reported only once. Return UNKNOWN if the expression is never closed.
+        For YAML, [$(min(a, b))] is a list of the items "$(min(a" and "b))". The caller adds the expression as the first
+        item; the other items are skipped. Return UNKNOWN if the expression is never closed.
         """
         start = extent[0] + text.index("$(") + 1
         if collection.has_joined(extent, None) or find_closing_parenthesis(self.text, start, extent[1]) is not None:
@@ -269,7 +271,7 @@ class TreeBuilder:
     # -- collections
 
     def _add_value(self, value: Any, extent: Extent, nodes: int) -> None:
-        """Add a value to the innermost open collection; without one, it becomes the root of the document."""
+        """Add a value to the innermost open collection; if none is open, the value becomes the root of the document."""
         if not self.stack:
             self.document.root = value
             return
@@ -293,12 +295,12 @@ class TreeBuilder:
             _put(container, key, collection.key_extent, value, extent)
 
     def _report_repeated_key(self, key: str, first: Extent, second: Extent) -> None:
-        """Report a key that is written twice in a mapping; only the first value is kept."""
+        """Report a key that is in a mapping twice; the extents are those of the two keys."""
         line = self.document.line_and_column(first[0])[0]
         self.report(second, f"the key {shorten(key)} is written twice, first on line {line}")
 
     def _remember_merge(self, collection: _OpenCollection, value: Any, extent: Extent) -> None:
-        """Remember the mappings in the value of `<<`, which are merged when the whole mapping has been read."""
+        """Store the mappings after `<<`; they are inserted when the end of the surrounding mapping is read."""
         if collection.merged is not None:
             self._report_repeated_key("<<", collection.merged, collection.key_extent)
             return
@@ -323,9 +325,9 @@ def _put(container: Mapping, key: str, key_extent: Extent, value: Any, extent: E
 
 
 def _insert_merged_keys(container: Mapping, merges: list[Mapping]) -> None:
-    """Insert the keys and values of the mappings merged with `<<` before the mapping's own keys.
+    """Insert the keys and values of the mappings `merges` into `container`, before its own keys.
 
-    A key of the mapping itself takes precedence over a merged one, and an earlier merged mapping over a later one.
+    If a key is in several mappings, the one in `container` has precedence, then that in the first of `merges`.
     """
     own = [(key, container.key_extents[key], value, container.value_extents[key]) for key, value in container.items()]
     taken = set(container)

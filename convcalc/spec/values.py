@@ -17,7 +17,7 @@ AMBIGUOUS_INDEX = "index of several repeats"  # not a real name: marks that $ind
 
 
 class ValueCompiler:
-    """Compiles values; a value with a mistake is reported and becomes UNKNOWN."""
+    """Compiles the expressions in values; a value with a mistake is reported, and becomes UNKNOWN."""
 
     def __init__(self, problems: Problems) -> None:
         self.problems = problems
@@ -34,9 +34,9 @@ class ValueCompiler:
         return value
 
     def compile_parameter(self, default: Any, path: Path, names: frozenset[str]) -> Compiled:
-        """Return the compiled default of a parameter: a number, true, false, a text or a list.
+        """Return the compiled default of a parameter; None if `default` is None, and UNKNOWN after reporting a mistake.
 
-        Return None if the parameter has no default, and UNKNOWN after reporting a mistake.
+        A default is a number, true, false, a text or a list.
         """
         if not holds_only_values(default) and default is not None:
             message = f"a parameter must be a number, true, false, text or a list; got {show(default)}"
@@ -45,9 +45,9 @@ class ValueCompiler:
         return self.compile_value(default, path, names)
 
     def check_parameter_name(self, name: str, path: Path, owner: str = "parameter") -> None:
-        """Report a name that is invalid or reserved, so that expressions cannot use it.
+        """Report a name that is invalid or reserved, of a parameter or of the count of a repeat.
 
-        The message calls it the name of a parameter or of a count, as `owner` says.
+        `owner` is the word for it in the message: "parameter" or "count".
         """
         if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
@@ -72,9 +72,9 @@ class ValueCompiler:
 
 
 def describe_unknown_name(name: str, names: frozenset[str], compared: bool = False) -> tuple[str, str, str]:
-    """Return the message, code and hint for an unknown name in an expression that can use only `names`.
+    """Return the message, code and hint for an unknown name in an expression; `names` are the available names.
 
-    `compared` is true if the name is compared with == or !=; it may then be a text whose quotes are missing.
+    `compared` is true if the name is compared with == or !=: it may be a text that lacks its quotes.
     """
     if name == "index" and AMBIGUOUS_INDEX in names:
         message = "$index is ambiguous: more than one repeat is around it"
@@ -89,13 +89,19 @@ def describe_unknown_name(name: str, names: frozenset[str], compared: bool = Fal
 
 
 def _is_name_compared(before: str, after: str) -> bool:
-    """Return whether the name between two texts is compared with == or !=, and is not part of arithmetic."""
+    """Return whether a name is compared with == or !=, and not part of arithmetic.
+
+    `before` and `after` are the texts before and after the name in the expression.
+    """
     calculated = re.search(r"[-+*/%]\s*$", before) or re.match(r"\s*[-+*/%]", after)
     return not calculated and bool(re.search(r"[=!]=\s*$", before) or re.match(r"\s*[=!]=", after))
 
 
 def _suggest_for_unknown_name(name: str, names: frozenset[str], compared: bool) -> str:
-    """Return a hint: the available names, or how to write text, name a count or declare a parameter."""
+    """Return a hint for a name that is not similar to any of `names`, such as `available: width, depth`.
+
+    If it is compared, it may be a text without quotes; in a repeat, it may be the name of the count.
+    """
     params = sorted(names - {"in_channels", AMBIGUOUS_INDEX})
     if "index" in names:
         return f"available: {', '.join(params)}; to name the count, use repeat: {{{shorten(name)}: 3}}"

@@ -35,22 +35,22 @@ def test_an_unknown_batch_may_be_written_as_a_number(size: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("sizes", "weights", "form"),
+    ("sizes", "weights", "form", "given"),
     [
-        (("n", 3, "h", "w"), (8, 3, 3, 3), "x=3,224,224"),
-        (("n", 1, 32, "w"), (8, 1, 3, 3), "x=1,32,224"),
-        (("n", 1, 64, -1), (8, 1, 3, 3), "x=1,64,224"),
-        (("n", 40, "length"), (8, 40, 3), "x=40,100"),
-        (("n", 2, "d", 32, 32), (8, 2, 3, 3, 3), "x=2,16,32,32"),
+        (("n", 3, "h", "w"), (8, 3, 3, 3), "x=3,H,W", (3, 20, 20)),
+        (("n", 1, 32, "w"), (8, 1, 3, 3), "x=1,32,W", (1, 32, 20)),
+        (("n", 1, 64, -1), (8, 1, 3, 3), "x=1,64,W", (1, 64, 20)),
+        (("n", 40, "length"), (8, 40, 3), "x=40,L", (40, 20)),
+        (("n", 2, "d", 32, 32), (8, 2, 3, 3, 3), "x=2,D,32,32", (2, 8, 32, 32)),
     ],
 )
-def test_the_advice_has_the_sizes_of_the_file(sizes: Any, weights: Any, form: str, tmp_path: Path) -> None:
+def test_the_advice_has_the_sizes_of_the_file(sizes: Any, weights: Any, form: str, given: Any, tmp_path: Path) -> None:
     model = made(CONV, {"x": [1 if size == -1 else size for size in sizes]}, {"w": weights})
     if -1 in sizes:
         model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = -1
     with pytest.raises(NotImported, match=f"--input {form}$"):
         imported(tmp_path, model)
-    assert imported(tmp_path, model, inputs={"x": tuple(map(int, form[2:].split(",")))}).notes == ()
+    assert imported(tmp_path, model, inputs={"x": given}).notes == ()
 
 
 def streaming(batch: int, batch_first: bool) -> Any:

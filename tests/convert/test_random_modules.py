@@ -53,8 +53,8 @@ def test_random_modules_have_pytorchs_figures() -> None:
         assert found["buffers"] == expected["buffers"], seed
         assert sorted(output.sizes) == expected["sizes"], seed
         # a cost is unknown only with a note; a receptive field may be, after a map is reshaped to another map
-        assert (report.uncounted == ()) == (graph.notes == ()), seed
+        assert report.uncounted == () or graph.notes, seed
         if not report.uncounted:
             assert found["macs"] == expected["macs"], seed
             complete += 1
-    assert complete > len(SEEDS) / 3  # an import that is always opaque would pass as well
+    assert complete == len(SEEDS)

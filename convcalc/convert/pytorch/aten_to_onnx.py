@@ -198,9 +198,11 @@ def _translate_group_norm(call: "Call") -> None:
 
 def _translate_instance_norm(call: "Call") -> None:
     given = call.given
-    own = given["use_input_stats"] and given["running_mean"] is None
     inputs = [given["input"], given["weight"], given["bias"]]
-    call.emit("InstanceNormalization" if own else "aten.instance_norm", inputs)
+    if given["use_input_stats"] and given["running_mean"] is None:
+        call.emit("InstanceNormalization", inputs)
+    else:
+        call.emit("aten.instance_norm", [*inputs, given["running_mean"], given["running_var"]])
 
 
 def _activation_rule(operator: str, **attributes: str) -> Rule:

@@ -55,7 +55,7 @@ def _make_blank(tensor: Any, device: str) -> Any:
     return torch.nn.Parameter(blank, tensor.requires_grad) if learnt else blank
 
 
-def is_lazy(module: Any) -> bool:
+def has_lazy_weights(module: Any) -> bool:
     """Whether a module has weights whose shapes are not known before its first call."""
     from torch.nn.parameter import is_lazy
 
@@ -67,13 +67,13 @@ def _list_tensors(module: Any, device: str) -> Iterator[Any]:
 
     These are its learnt tensors and buffers, and other tensors that are attributes of modules, if they were computed
     with gradients and thus cannot be copied, or if they are on the meta device or belong there. Single numbers, and
-    integers that are no buffers, keep their values, because a forward may read them.
+    integers outside of buffers, keep their values, because a forward may read them.
     """
     import torch
-    from torch.nn.parameter import is_lazy as is_lazy_tensor
+    from torch.nn.parameter import is_lazy
 
     yield from module.parameters()
-    yield from (buffer for buffer in module.buffers() if is_lazy_tensor(buffer) or buffer.dim() or buffer.is_meta)
+    yield from (buffer for buffer in module.buffers() if is_lazy(buffer) or buffer.dim() or buffer.is_meta)
     for inner in module.modules():
         for value in vars(inner).values():
             if not isinstance(value, torch.Tensor):

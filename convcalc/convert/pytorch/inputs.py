@@ -11,7 +11,7 @@ from io import StringIO
 from typing import Any, NamedTuple
 
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.copying import copy_module, is_lazy, needs_cpu
+from convcalc.convert.pytorch.copying import copy_module, has_lazy_weights, needs_cpu
 from convcalc.problems import did_you_mean, show
 
 # in the order in which they are tried: few other axes have 11 elements, so that the batch axis is easily recognised;
@@ -98,7 +98,7 @@ def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
         for inputs in _list_candidates(module, given._replace(device=device)):
             found = copy_module(module, device)
             if _runs(found, inputs):
-                return (found if is_lazy(module) else copy_module(module, device)), inputs
+                return (found if has_lazy_weights(module) else copy_module(module, device)), inputs
     return copy_module(module, devices[0]), given._replace(device=devices[0])
 
 
