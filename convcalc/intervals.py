@@ -79,7 +79,7 @@ class Reads(NamedTuple):
     @property
     def is_fixed(self) -> bool:
         """Whether all outputs read the same interval."""
-        return not self.shift
+        return not self.shift and len({*zip(self.low, self.high, strict=True)}) == 1
 
 
 SAME = Reads(1, 1, (0,), (0,))

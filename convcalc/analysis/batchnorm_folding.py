@@ -53,7 +53,7 @@ def find_foldable_norms(network: Network) -> set[int]:
     owners = {node.owner for node in network.nodes}
     found = set()
     for index, node in enumerate(network.nodes):
-        source = node.reads[0] - first
+        source = node.reads[0] - first if node.reads else -1
         # without running statistics, the norm uses those of each batch, which are not constant
         fixed = isinstance(node.layer, BatchNorm) and node.layer.track_running_stats
         if fixed and source >= 0 and readers[node.reads[0]] == 1:

@@ -25,6 +25,7 @@ from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
 from convcalc.layers.reshape import Reshape, Slice
+from convcalc.layers.tokens import Map
 from convcalc.network import Network
 from convcalc.shape import Shape
 
@@ -138,7 +139,9 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
         return [_all_positions(shape) for shape in layer.inputs]
     if isinstance(layer, Slice | Concat) and not layer.output.axes:
         return _find_needed_features(layer, sets[0])
-    if reach == "elsewhere" and not isinstance(layer, Reshape):
+    if isinstance(layer, Concat) and layer.place:
+        return _find_joined_positions(layer, sets)
+    if reach == "elsewhere" and not isinstance(layer, Reshape | Map):
         every = sets == _all_positions(layer.output)
         return [_all_positions(shape) if every else None for shape in layer.inputs]
     return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
@@ -147,7 +150,7 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
     if isinstance(reach, tuple):
         return _read_windows(reach, shape, sets)
-    if shape.axes and reach == "same" and output.axes:
+    if reach == "same" and 0 < shape.axes == output.axes:
         return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
     if not shape.axes and not output.axes:
         return (1,) if shape.channels == 1 else sets
@@ -159,6 +162,17 @@ def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Se
 
 def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
     return tuple(map(find_read_positions, reach, sets, shape.spatial))
+
+
+def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
+    """Return, per input of a concatenation along a spatial axis, which positions end up in `sets` of the output."""
+    axis, found = layer.place - 1, []
+    places = sets[axis]
+    for shape in layer.inputs:
+        size = shape.spatial[axis]
+        found.append((*sets[:axis], places & full_set(size), *sets[axis + 1 :]))
+        places >>= size
+    return list[Sets | None](found)
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:

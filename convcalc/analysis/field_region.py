@@ -3,7 +3,7 @@
 from math import prod
 from typing import NamedTuple
 
-from convcalc.analysis.receptive_field import input_size, interval_at
+from convcalc.analysis.receptive_field import Field, input_size, interval_at
 from convcalc.analysis.report import Report
 from convcalc.intervals import Ratio, reduce_ratio
 from convcalc.problems import did_you_mean, show
@@ -69,12 +69,28 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
         return Region(position, everything, everything, (0, 1))
     if field.axes is None:
         raise NoRegion(f"the receptive field of {layer.name} is unknown")
-    places = position if len(position) == len(field.axes) else (0,) * len(field.axes)
+    if field.flat and spatial and not field.layout and not field.is_fixed:
+        raise NoRegion(f"which position of the input each token of {layer.name} comes from is unknown")
+    places = _find_places(position, field)
     found = [interval_at(paths, at) for paths, at in zip(field.axes, places, strict=True)]
     known = [interval for interval in found if interval is not None]
     if len(known) < len(found):
         return Region(position, None, None, (0, 1))
     return Region(position, tuple(known), _clip_to_input(known, size), _compute_share_outside(known, size))
+
+
+def _find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
+    """Return a position on the axes of the network's input; that of a token is its position in the map."""
+    axes = len(field.axes or ())
+    if len(position) == axes:
+        return position
+    if len(position) != 1 or not field.layout:
+        return (0,) * axes
+    token, places = position[0], []
+    for size in reversed(field.layout):
+        token, place = divmod(token, size)
+        places.append(place)
+    return tuple(reversed(places))
 
 
 def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:

@@ -15,9 +15,12 @@ from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
-from convcalc.analysis.coverage import Coverage
-from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, unite_reads
+from convcalc.analysis.coverage import Box, Coverage
+from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
 from convcalc.layers.base import Layer
+from convcalc.layers.merge import Concat
+from convcalc.layers.reshape import Reshape
+from convcalc.layers.tokens import Map
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 
@@ -31,7 +34,8 @@ class Field(NamedTuple):
 
     `axes` is None if the field is unknown. `whole` is true if the field is the whole input of the network. `aligned` is
     false if merged branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear
-    layer, whose positions all have the same field. `flat` is true for a vector with the values of several positions.
+    layer, whose positions all have the same field. `flat` is true for a vector or tokens that hold the values of several positions.
+    `layout` is the size of the map that tokens were made from, () if there is none.
     """
 
     axes: tuple[Paths, ...] | None
@@ -39,6 +43,7 @@ class Field(NamedTuple):
     whole: bool = False
     collapsed: bool = False
     flat: bool = False
+    layout: tuple[int, ...] = ()
 
     @property
     def is_fixed(self) -> bool:
@@ -83,17 +88,29 @@ def compute_fields(network: Network) -> list[Field]:
 
 
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
+    if not inputs:
+        return Field(((),) * len(coverage.size))  # such as a learnt tensor, which depends on no input
     if _reads_everything(node.layer):
-        box = coverage.box(node.reads[0])
+        aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
+        box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
         if box is None:
-            return inputs[0]._replace(axes=None, whole=inputs[0].whole, collapsed=True)
+            return Field(None, aligned, whole, collapsed=True)
         axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
-        field = Field(axes, inputs[0].aligned, inputs[0].whole, collapsed=True)
+        field = Field(axes, aligned, whole, collapsed=True)
     else:
         field = propagate_field(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
+
+
+def _unite_boxes(boxes: list[Box | None]) -> Box | None:
+    """Return, per axis, the first and last position of all boxes; None if one of them is unknown."""
+    known = [box for box in boxes if box is not None]
+    if len(known) < len(boxes):
+        return None
+    axes = ([interval for interval in found if interval is not None] for found in zip(*known, strict=True))
+    return tuple((min(low for low, _ in found), max(high for _, high in found)) if found else None for found in axes)
 
 
 def _reads_everything(layer: Layer) -> bool:
@@ -134,15 +151,20 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
         reach = layer.reach()
         if reach == "unknown":  # whatever positions it reads, all of them see the whole input
             return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
+        if isinstance(layer, Concat) and layer.place and len(inputs) > 1:
+            return _join_fields(layer, inputs)
         merged = inputs[0] if len(inputs) == 1 else _merge_fields(layer, inputs)
         if reach == "everything":
             return merged._replace(whole=True, collapsed=True)
         if reach == "same":
-            flattened = layer.input.positions > 1 and not layer.output.axes
-            return merged._replace(flat=True) if flattened else merged
+            flattened = layer.input.positions > 1 and layer.output.axes < layer.input.axes
+            layout = layer.input.spatial if layer.output.axes else ()
+            return merged._replace(flat=True, layout=layout) if flattened else merged
         if merged.axes is None or merged.is_fixed:
             return merged._replace(collapsed=False) if layer.output.positions > 1 else merged
         if reach == "elsewhere":
+            if isinstance(layer, Map | Reshape) and merged.layout and merged.layout == layer.output.spatial:
+                return merged._replace(flat=False, layout=())
             one_place = layer.input.positions == layer.output.positions == 1 and not merged.flat
             return merged if one_place else _UNKNOWN_FIELD
         if len(reach) != len(merged.axes):
@@ -180,7 +202,28 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             aligned = aligned and _are_aligned(list(seen))
         axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
-    return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs))
+    layouts = {field.layout for field in inputs if field.layout}
+    layout = layouts.pop() if len(layouts) == 1 else ()
+    return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs), layout)
+
+
+def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
+    """Return the field of a concatenation along a spatial axis: that of its only input that depends on the network's.
+
+    All other inputs are learnt, such as a class token. If several inputs depend on the network's, the result is
+    unknown, unless all their positions have the same field.
+    """
+    if all(field.is_fixed for field in inputs):
+        return _merge_fields(layer, inputs)
+    reading = [number for number, field in enumerate(inputs) if field.axes is None or any(field.axes)]
+    field, axis = inputs[reading[0]], layer.place - 1
+    if len(reading) > 1 or field.axes is None:
+        return _UNKNOWN_FIELD
+    if field.flat or len(field.axes) != layer.output.axes:
+        return field._replace(layout=())
+    moved = shifted_input(-sum(shape.spatial[axis] for shape in layer.inputs[: reading[0]]))
+    paths = tuple([compose_reads(moved, path) for path in field.axes[axis]])
+    return field._replace(axes=(*field.axes[:axis], paths, *field.axes[axis + 1 :]))
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:

@@ -176,6 +176,12 @@ def _ratio_value(ratio: Ratio) -> int | str:
     return numerator if denominator == 1 else f"{numerator}/{denominator}"
 
 
+def _has_known_field(layer: LayerReport) -> bool:
+    """Whether a layer's receptive field is known, with a single jump per axis; it is also known if it is empty."""
+    field = layer.receptive_field
+    return field.whole or field.jump is not None or (field.size is not None and not any(field.size))
+
+
 class Report:
     """All results of the analysis of a network; immutable. `print`, rich and notebooks show it as a table.
 
@@ -235,11 +241,10 @@ class Report:
     def complete(self) -> bool:
         """Whether the FLOPs and MACs of every layer and the receptive field of every output are known.
 
-        The receptive field must have a single jump per axis, or be the whole input.
+        The receptive field must have a single jump per axis, be the whole input, or be empty.
         """
         outputs = {tensor - len(self.network.inputs) for tensor in self.network.outputs.values()}
-        fields = [self.layers[node].receptive_field for node in outputs if node >= 0]
-        return all(field.whole or field.jump is not None for field in fields) and not self.uncounted
+        return all(_has_known_field(self.layers[node]) for node in outputs if node >= 0) and not self.uncounted
 
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:

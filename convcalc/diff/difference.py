@@ -194,7 +194,8 @@ def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[i
     single = len(network.inputs) == 1
     found: list[int | str] = ["input" if single else name for name in network.inputs]
     for index, node in enumerate(network.nodes):
-        found.append(numbers[index] if index in numbers else found[node.reads[0]])
+        paired = index in numbers
+        found.append(numbers[index] if paired else found[node.reads[0]] if node.reads else node.name)
     return found
 
 

@@ -1,14 +1,15 @@
 """Contains the text of `convcalc explain --conventions` on how convcalc counts, and warnings about other tools."""
 
 from convcalc.analysis.report import Report
-from convcalc.explain.counters import MODULELESS, count_untraced_macs
+from convcalc.explain.counters import COMPOSED, MODULELESS, count_untraced_macs
 
 PAGE: tuple[tuple[str, str], ...] = (
     (
         "MACs",
-        "the multiplications of convolution, transposed convolution, locally connected and linear layers, and of "
-        "blurpool, a convolution with fixed weights. This is the convention of papers and of torchvision's published "
-        "figures. A bias is not a MAC. Products with padding count, because a kernel does the same work at the border.",
+        "the multiplications of convolution, transposed convolution, locally connected and linear layers, of the "
+        "matrix products in attention and recurrent layers, and of blurpool, a convolution with fixed weights. This is "
+        "the convention of papers and of torchvision's published figures. A bias is not a MAC. Products with padding "
+        "count, because a kernel does the same work at the border.",
     ),
     (
         "FLOPs",
@@ -57,9 +58,8 @@ def list_cautions(report: Report) -> list[str]:
         found.append(
             f'fvcore prints {hidden:,} less if convolutions are written with padding="same", which it does not count'
         )
-    kinds = sorted(
-        {layer.kind for layer in report.layers if layer.kind in (*MODULELESS, "scale", "shift", "deform_conv")}
-    )
+    unclear = (*MODULELESS, *COMPOSED, "scale", "shift", "deform_conv")
+    kinds = sorted({layer.kind for layer in report.layers if layer.kind in unclear})
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     names = ", ".join(layer.name for layer in report.layers if layer.macs is None)

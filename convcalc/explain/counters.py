@@ -23,6 +23,8 @@ _MAX_POOLING = ("maxpool", "adaptive_maxpool", "global_maxpool")
 _SLIDING_MEANS = ("avgpool",)
 _ADAPTIVE_MEANS = ("adaptive_avgpool", "global_avgpool")
 MODULELESS = ("locally_connected", "blurpool")
+# kinds that people write in different ways, such as with nn.MultiheadAttention or with linear layers
+COMPOSED = ("attention", "matmul", "lstm", "gru", "conv_lstm", "embedding", "global_response_norm")
 
 
 class Term(NamedTuple):
@@ -300,7 +302,7 @@ _FLOP_COUNTER_MODE = Tool(
         Term("locally connected layers are not counted", ("locally_connected",), _subtract_macs),
         Term(
             "a MAC counts as two FLOPs, so the MACs are added again",
-            (*_CONVOLUTIONS, *_TRANSPOSED, "linear", "blurpool"),
+            (*_CONVOLUTIONS, *_TRANSPOSED, "linear", "blurpool", *COMPOSED),
             _count_macs,
         ),
     ),

@@ -200,12 +200,12 @@ def _make_operations(name: str, count: int | None, samples: int) -> DerivedFigur
 
 
 def _derive_macs(layer: LayerReport, twin: Layer, samples: int) -> DerivedFigure:
-    # a layer's MACs are all of its multiplications or 0, except for these two kinds
+    # most layers' MACs are all of their multiplications or 0
     macs = twin.count_macs()
-    if layer.kind in ("opaque", "deform_conv") or macs is None or layer.multiplications is None:
+    if layer.kind == "opaque" or layer.multiplications is None or layer.macs not in (0, layer.multiplications):
         return _make_operations("macs", macs, samples)
     multiplications = make_quantity(Symbol("multiplications", layer.multiplications))
-    return _make_figure("macs", multiplications if layer.macs else 0, "only convolution and linear layers have MACs")
+    return _make_figure("macs", multiplications if layer.macs else 0, "only convolutions and matrix products have MACs")
 
 
 def _derive_flops(layer: LayerReport) -> DerivedFigure:
@@ -266,6 +266,8 @@ def _derive_field(report: Report, index: int, twin: Layer) -> list[DerivedFigure
     node = report.network.nodes[index]
     before, after = [report.fields[tensor] for tensor in node.reads], report.layers[index].receptive_field
     reach = node.layer.reach()
+    if not before:
+        return [DerivedFigure("receptive_field", 0, words="it has no input")]
     if after.whole or not after.size:
         return [DerivedFigure("receptive_field", None, words="the whole input" if after.whole else "unknown")]
     if reach == "everything":

@@ -31,6 +31,13 @@ _LETTERS = {
     "amount": "p",
     "num_parameters": "a",
     "window_reads": "r",
+    "heads": "h",
+    "window": "w",
+    "grid": "g",
+    "hidden_size": "h",
+    "num_layers": "layers",
+    "num_embeddings": "V",
+    "embedding_dim": "C_out",
 }
 _MEANINGS = {
     "out_channels": "channels of the output",
@@ -38,6 +45,11 @@ _MEANINGS = {
     "stride": "stride",
     "dilation": "dilation",
     "groups": "groups",
+    "heads": "heads",
+    "d_k": "key_dim: features of a query and of a key, per head",
+    "d_v": "value_dim: features of a value, per head",
+    "hidden_size": "hidden_size: features of the state",
+    "embedding_dim": "channels of the output",
     "num_groups": "groups",
     "bias": "1 with a bias, 0 without",
     "affine": "1 if affine, 0 if not",
@@ -49,6 +61,7 @@ _DIVISORS = {
     "upscale_factor",
     "downscale_factor",
     "shape",
+    "size",
 }  # the layer kinds check that these divide without remainder
 _SET_SEPARATELY = {"inputs", "given", "output"}
 

@@ -25,6 +25,7 @@ from convcalc.layers.activation import (
     Softsign,
     Tanh,
 )
+from convcalc.layers.attention import Attention, MatMul
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import (
     Conv,
@@ -37,8 +38,18 @@ from convcalc.layers.conv import (
 )
 from convcalc.layers.linear import Linear
 from convcalc.layers.merge import Add, Concat, Multiply
-from convcalc.layers.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, LocalResponseNorm, Scale, Shift
+from convcalc.layers.norm import (
+    BatchNorm,
+    GlobalResponseNorm,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    Scale,
+    Shift,
+)
 from convcalc.layers.opaque import Opaque
+from convcalc.layers.parameter import Parameter
 from convcalc.layers.pool import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -50,14 +61,18 @@ from convcalc.layers.pool import (
     MaxPool,
     MaxUnpool,
 )
+from convcalc.layers.recurrent import GRU, LSTM, ConvLSTM, Embedding
 from convcalc.layers.reduce import Mean, Std, Sum
 from convcalc.layers.reshape import Flatten, Permute, Reshape, Slice
 from convcalc.layers.resize import ChannelShuffle, Crop, Pad, PixelShuffle, PixelUnshuffle, Upsample
+from convcalc.layers.tokens import Map, Tokens
 from convcalc.layers.unfold import Fold, Unfold
 
 FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "convolution": (Conv, ConvTranspose, PointwiseConv, DepthwiseConv, SeparableConv, LocallyConnected, DeformConv),
     "fully connected": (Linear,),
+    "attention": (Attention, MatMul),
+    "sequence": (Embedding, LSTM, GRU, ConvLSTM),
     "pooling": (
         MaxPool,
         AvgPool,
@@ -69,7 +84,16 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
         MaxUnpool,
         BlurPool,
     ),
-    "normalisation": (BatchNorm, LayerNorm, GroupNorm, InstanceNorm, LocalResponseNorm, Scale, Shift),
+    "normalisation": (
+        BatchNorm,
+        LayerNorm,
+        GroupNorm,
+        InstanceNorm,
+        LocalResponseNorm,
+        GlobalResponseNorm,
+        Scale,
+        Shift,
+    ),
     "activation": (
         ReLU,
         ReLU6,
@@ -95,8 +119,8 @@ FAMILIES: dict[str, tuple[type[Layer], ...]] = {
     "training only": (Dropout, DropPath, Identity),
     "resizing": (Upsample, PixelShuffle, PixelUnshuffle, ChannelShuffle, Pad, Crop),
     "reducing": (Mean, Sum, Std),
-    "reshaping": (Flatten, Reshape, Permute, Slice, Unfold, Fold),
+    "reshaping": (Flatten, Reshape, Tokens, Map, Permute, Slice, Unfold, Fold),
     "merging": (Add, Multiply, Concat),
-    "other": (Opaque,),
+    "other": (Parameter, Opaque),
 }
 KINDS: dict[str, type[Layer]] = {kind.kind: kind for family in FAMILIES.values() for kind in family}

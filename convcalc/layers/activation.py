@@ -1,8 +1,8 @@
-"""Defines elementwise activations, softmax over the channels, and layers that are active only in training."""
+"""Defines elementwise activations, softmax over channels or positions, and layers that are active only in training."""
 
 from typing import ClassVar
 
-from convcalc.arguments import Integer, Number
+from convcalc.arguments import Choice, Integer, Number
 from convcalc.layers.base import Reach, SavedForBackward, Tensors
 from convcalc.layers.mixins import (
     Free,
@@ -215,18 +215,32 @@ class Hardswish(_Activation):
     additions_each = 1
 
 
-class _OverChannels(SavesOutput, _Activation):
-    in_place = False  # every output depends on all channels
+class _OverSum(SavesOutput, _Activation):
+    in_place = False  # every output depends on several inputs
+    axes = Choice(
+        "values that are summed: the channels at each position, or all positions of each channel",
+        "channels",
+        choices=("channels", "positions"),
+    )
     multiplications_each = 1
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Return `same` for a map, but `everything` for a vector, whose features all depend on each other."""
-        return "same" if self.input.axes else "everything"
+        """Return `same` over the channels of a position; over positions or the features of a vector, `everything`."""
+        return "same" if self.input.axes and self.axes == "channels" else "everything"
+
+    def normalise(self) -> None:
+        """Raise `Flaw` if the sum is over the positions of a vector, which has none."""
+        if self.axes == "positions" and not self.input.axes:
+            raise Flaw(
+                f"axes: positions needs spatial axes, but the input is a vector of {self.input.channels} features",
+                key="axes",
+                code="CV016",
+            )
 
 
-class Softmax(_OverChannels):
-    """exp(x) divided by the sum of exp(x) over the channels.
+class Softmax(_OverSum):
+    """exp(x) divided by the sum of exp(x) over the channels, or over all positions.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.Softmax.
@@ -236,8 +250,8 @@ class Softmax(_OverChannels):
     kind = "softmax"
 
 
-class LogSoftmax(_OverChannels):
-    """The logarithm of softmax: x minus the logarithm of the sum of exp(x) over the channels.
+class LogSoftmax(_OverSum):
+    """The logarithm of softmax: x minus the logarithm of the sum of exp(x) over the channels, or over all positions.
 
     Counted: one multiplication and one addition per value; no MACs.
     Source: torch.nn.LogSoftmax.

@@ -100,6 +100,7 @@ class Layer(ABC):
     known_defaults: ClassVar[dict[int | None, dict[str, Any]]] = {}  # cache of `defaults`, by number of axes
     reads_many: ClassVar[bool] = False  # whether it needs two or more inputs
     reads_any: ClassVar[bool] = False  # whether it accepts one or more inputs
+    reads_nothing: ClassVar[bool] = False  # whether it has no inputs
     is_view: ClassVar[bool] = False  # whether the output shares the input's memory
     is_part: ClassVar[bool] = False  # whether the output is a view of part of the input in PyTorch
     in_place: ClassVar[bool] = False  # whether the output may overwrite the input
@@ -196,7 +197,7 @@ class Layer(ABC):
 
     @abstractmethod
     def count_macs(self) -> int | None:
-        """Return the multiply-accumulates per sample; 0 except for convolution and linear layers; None if unknown."""
+        """Return the multiply-accumulates per sample; 0 except in convolutions and matrix products; None if unknown."""
 
     @abstractmethod
     def reach(self) -> Reach:

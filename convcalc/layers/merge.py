@@ -1,9 +1,10 @@
 """Defines the layers with several inputs: add, multiply and concat."""
 
-from convcalc.layers.base import SavedForBackward
+from convcalc.arguments import Choice
+from convcalc.layers.base import Reach, SavedForBackward
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
-from convcalc.problems import Flaw
-from convcalc.shape import Shape
+from convcalc.problems import Flaw, join_words
+from convcalc.shape import AXIS_NAMES, Shape
 
 
 class _Elementwise(SamePlace):
@@ -74,10 +75,12 @@ class Multiply(_Elementwise, NoWeights, NoMacs):
         return SavedForBackward(inputs=True, values=sum(shape.elements for shape in products))
 
 
-class Concat(SamePlace, Free, SavesNothing):
-    """Concatenates its inputs along the channels; all other sizes must be equal.
+class Concat(Free, SavesNothing):
+    """Concatenates its inputs along the channels, or along a spatial axis; all other sizes must be equal.
 
-    Output: the sum of the channels, with the sizes of the inputs.
+    A class token is put before tokens C×N along their only axis, length.
+
+    Output: the sum of the channels, with the sizes of the inputs; along a spatial axis, the sum of its sizes.
     Counted: nothing.
     Source: Huang et al. 2017, "Densely connected convolutional networks".
     Example on [64, 56, 56]: concat: {from: [input, input]}
@@ -86,16 +89,44 @@ class Concat(SamePlace, Free, SavesNothing):
     kind = "concat"
     main = "from"
     reads_many = True
+    axis = Choice(
+        "axis along which the inputs are joined",
+        "channels",
+        choices=("channels", "length", "depth", "height", "width"),
+    )
 
-    def inferred_shape(self) -> Shape:
-        """Return the output shape: the sum of the channels, and the common sizes. Raises `Flaw` if the sizes differ."""
-        if len({shape.spatial for shape in self.inputs}) > 1:
+    @property
+    def place(self) -> int:
+        """The number of the axis among the sizes, channels first: 0 for the channels."""
+        return 0 if self.axis == "channels" else AXIS_NAMES[self.input.axes].index(self.axis) + 1
+
+    def normalise(self) -> None:
+        """Raise `Flaw` if the first input does not have the axis."""
+        names = AXIS_NAMES[self.input.axes]
+        if self.axis not in ("channels", *names):
             raise Flaw(
-                f"the input sizes of concat do not fit: {_format_shapes(self.inputs)}",
-                "all sizes except the channels must be equal; use crop or pad with like to match them",
+                f"the input {self.input} of concat has no axis {self.axis}",
+                f"its axes are {join_words(('channels', *names))}" if names else "use axis: channels",
+                key="axis",
                 code="CV016",
             )
-        return Shape(sum(shape.channels for shape in self.inputs), self.input.spatial)
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: the sum along the axis, and the common sizes. Raises `Flaw` if these differ."""
+        place = self.place
+        others = {(*shape.sizes[:place], *shape.sizes[place + 1 :]) for shape in self.inputs}
+        if len(others) > 1 or len({shape.axes for shape in self.inputs}) > 1:
+            hint = "all sizes except the channels must be equal; use crop or pad with like to match them"
+            if place:
+                hint = f"the channels and all sizes except the {self.axis} must be equal"
+            raise Flaw(f"the input sizes of concat do not fit: {_format_shapes(self.inputs)}", hint, code="CV016")
+        sizes = list(self.input.sizes)
+        sizes[place] = sum(shape.sizes[place] for shape in self.inputs)
+        return Shape(sizes[0], tuple(sizes[1:]))
+
+    def reach(self) -> Reach:
+        """Return `same` along the channels; along a spatial axis, `elsewhere`, because positions move."""
+        return "same" if self.axis == "channels" else "elsewhere"
 
 
 def _broadcast_shapes(shapes: tuple[Shape, ...]) -> Shape:

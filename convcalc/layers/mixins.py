@@ -31,7 +31,7 @@ class NoMacs(Layer):
     """A kind whose multiplications are not counted as multiply-accumulates."""
 
     def count_macs(self) -> int:
-        """Return 0: papers count only the MACs of convolution and linear layers."""
+        """Return 0: papers count only the MACs of convolutions and matrix products, such as linear layers."""
         return 0
 
 

@@ -86,7 +86,7 @@ class BatchNorm(_Affine, KeepsShape, NoMacs):
 
 
 class LayerNorm(_InputStatistics):
-    """Layer normalisation over a whole sample, or over the channels at each position.
+    """Layer normalisation over a whole sample, or over the channels at each position or of each token.
 
     Params: 2 × elements of a sample with axes: all, 2 × channels with axes: channels; none if affine is false.
     Counted: 2 multiplications and 3 additions per value, + 1 of each if affine; no MACs.
@@ -194,6 +194,44 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
         """
         padded = self.input.elements + (self.size - 1) * self.input.positions
         return SavedForBackward(inputs=True, values=padded + 2 * self.input.elements)
+
+
+class GlobalResponseNorm(KeepsShape, NoBuffers, NoMacs):
+    """Global response normalisation: x + bias + scale × x × g / (mean of g over the channels).
+
+    Here g is the root of the sum of squares of a channel over all positions.
+
+    Params: 2 × channels.
+    Counted: 3 multiplications and 3 additions per value; no MACs.
+    Source: Woo et al. 2023, "ConvNeXt V2".
+    Example on [384, 56, 56]: global_response_norm
+    """
+
+    kind = "global_response_norm"
+    needs_axes = True
+
+    def weight_tensors(self) -> Tensors:
+        """Return the size of the one weight tensor, which has a scale per channel."""
+        return (self.input.channels,)
+
+    def bias_tensors(self) -> Tensors:
+        """Return the size of the one bias tensor, which has a bias per channel."""
+        return (self.input.channels,)
+
+    def count_multiplications(self) -> int:
+        """Return the number of multiplications: per value, the square, and the products with g and with the scale."""
+        return self.input.elements * 3
+
+    def count_additions(self) -> int:
+        """Return the number of additions: per value, one each for the sum of squares, the bias and x."""
+        return self.input.elements * 3
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The input, g, its mean, the quotient of both, and the product of x and the quotient are saved.
+
+        PyTorch composes this norm from other functions, each of which saves its own tensors.
+        """
+        return SavedForBackward(inputs=True, values=self.input.elements + 2 * self.input.channels + 1)
 
 
 class Scale(KeepsShape, NoBuffers, NoMacs):

@@ -67,6 +67,7 @@ _FOREIGN_KINDS: dict[str, str] = {
     "route": "concat",
     "shortcut": "add",
     "mul": "multiply",
+    "sum": "add",  # where only merges are allowed; elsewhere it is a kind
     "view": "reshape",
     "im2col": "unfold",
     "col2im": "fold",
@@ -76,6 +77,21 @@ _FOREIGN_KINDS: dict[str, str] = {
     "stochasticdepth": "drop_path",
     "noop": "identity",
     "sequential": "sequence",
+    "multiheadattention": "attention",
+    "selfattention": "attention",
+    "crossattention": "attention",
+    "mha": "attention",
+    "mhsa": "attention",
+    "bmm": "matmul",
+    "dot": "matmul",
+    "grn": "global_response_norm",
+    "bilstm": "lstm",
+    "bigru": "gru",
+    "patchify": "tokens",
+    "positionembedding": "parameter",
+    "positionalembedding": "parameter",
+    "classtoken": "parameter",
+    "clstoken": "parameter",
     "stack": "sequence",
     "parallel": "branches",
 }
@@ -90,6 +106,21 @@ _FOREIGN_KEYS: dict[str, str] = {
     "out": "out_channels",
     "units": "out_features",
     "outputsize": "output_size",
+    "numheads": "heads",
+    "nheads": "heads",
+    "nhead": "heads",
+    "headdim": "key_dim",
+    "dimhead": "key_dim",
+    "windowsize": "window",
+    "gridsize": "grid",
+    "hiddendim": "hidden_size",
+    "hidden": "hidden_size",
+    "layers": "num_layers",
+    "vocabsize": "num_embeddings",
+    "inputdim": "num_embeddings",
+    "embeddim": "embedding_dim",
+    "outputdim": "embedding_dim",
+    "axis": "axes",
     "inplanes": "in_channels",
     "numfeatures": "in_channels",
     "numchannels": "in_channels",
@@ -140,18 +171,7 @@ _FOREIGN_KEYS: dict[str, str] = {
     "weights": "share",
     "tie": "share",
 }
-_UNSUPPORTED_KINDS = frozenset(
-    {
-        "lstm",
-        "gru",
-        "rnn",
-        "attention",
-        "selfattention",
-        "multiheadattention",
-        "transformer",
-        "embedding",
-    }
-)
+_UNSUPPORTED_KINDS = frozenset({"rnn", "transformer"})
 KIND_KEYS = frozenset({"type", "kind", "layer", "class", "module", "op", "class_name"})
 _WITHOUT_EFFECT = frozenset({"inplace", "device", "padding_mode", "momentum", "eps", "align_corners", "return_indices"})
 _ACTIVATION_KEYS = frozenset({"activation", "act", "nonlinearity"})
@@ -165,7 +185,9 @@ _INSTEAD: dict[tuple[str, str], str] = {
         for merge in ("add", "multiply", "concat")
     },
 }
-_INFERRED = frozenset({"num_features", "normalized_shape", "in_channels", "in_features", "num_channels"})
+_INFERRED = frozenset(
+    {"embed_dim", "input_size", "num_features", "normalized_shape", "in_channels", "in_features", "num_channels"}
+)
 
 
 def kind_hint(word: str, known: Iterable[str]) -> tuple[str | None, str]:
@@ -202,7 +224,7 @@ def key_hint(word: str, known: Iterable[str], kind: str = "", value: Any = None)
         return f"write {meant}"
     if (kind, meant or word) in _INSTEAD:
         return _INSTEAD[kind, meant or word]
-    for output in ("out_features", "out_channels"):
+    for output in ("out_features", "out_channels", "hidden_size"):
         if normalise_word(word) in {"units", "filters", "outchannels", "outfeatures"} and output in known:
             return f"write {output}"
     if word in _INFERRED:

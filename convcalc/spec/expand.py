@@ -125,7 +125,7 @@ class Expander:
         try:
             if "when" in entry.options and not resolver.evaluate_flag(expansion, "when", True):
                 return _make_disabled_place(entry, "when")
-            tensors = resolver.find_inputs(expansion)
+            tensors = self._find_inputs(expansion)
             frozen = resolver.evaluate_flag(expansion, "frozen", False) or home.frozen
             twin = self.sharing.find_twin(expansion, home, name)
             kind, block = self._find_kind_and_block(expansion)
@@ -139,6 +139,15 @@ class Expander:
             return self._expand_scope(expansion, block, tensors, home, name, frozen, twin)
         except UnknownValue:
             return Place(entry.word, entry.path, (UNKNOWN_TENSOR,))
+
+    def _find_inputs(self, expansion: Expansion) -> Tensors:
+        """Return the inputs of an entry, none for a kind without inputs; a `from` there is reported."""
+        entry = expansion.entry
+        if entry.kind is None or not entry.kind.reads_nothing:
+            return self.resolver.find_inputs(expansion)
+        if "from" in entry.options:
+            self.reporter.report_option(expansion, "from", f"{entry.kind.kind} has no input", "remove from", "CV016")
+        return ()
 
     def _find_kind_and_block(self, expansion: Expansion) -> tuple[type[Layer] | None, Block | None]:
         """Return the layer kind and the block of an entry: one of them is None, or both for branches and a sequence.

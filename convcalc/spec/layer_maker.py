@@ -48,13 +48,13 @@ class LayerMaker:
         if len(shapes) < len(tensors):
             raise UnknownValue
         try:
-            return make_layer(kind, shapes, ())
+            return make_layer(kind, shapes, tuple(kind.defaults(shapes[0].axes).values()))
         except Flaw as flaw:
             self.reporter.report(expansion, path, flaw.message, flaw.code, flaw.hint)
             raise UnknownValue from None
 
     def _make_new_layer(self, expansion: Expansion, kind: type[Layer], shapes: tuple[Shape | None, ...]) -> Layer:
-        arguments = self._evaluate_arguments(expansion, kind, shapes[0])
+        arguments = self._evaluate_arguments(expansion, kind, shapes[0] if shapes else None)
         self._check_number_of_inputs(expansion, kind, len(shapes))
         known = tuple([shape for shape in shapes if shape is not None])
         if arguments is None or expansion.entry.broken or len(known) < len(shapes):
@@ -133,15 +133,17 @@ class LayerMaker:
         return not absent
 
     def _check_number_of_inputs(self, expansion: Expansion, kind: type[Layer], inputs: int) -> None:
-        """Raise UnknownValue after reporting a merge with one input, or another layer with several inputs.
+        """Raise UnknownValue after reporting a wrong number of inputs: a merge needs two, and any other layer one.
 
-        A layer of the kind opaque can have any number of inputs.
+        A learnt tensor has none, and a layer of the kind opaque, for example, can have any number.
         """
-        if kind.reads_any or kind.reads_many == (inputs > 1):
+        if inputs == 0 if kind.reads_nothing else kind.reads_any or kind.reads_many == (inputs > 1):
             return
-        due = "at least two inputs" if kind.reads_many else "one input"
+        due = "no input" if kind.reads_nothing else "at least two inputs" if kind.reads_many else "one input"
         hint = "merge them first with add, multiply or concat"
-        if kind.reads_many:
+        if kind.reads_nothing:
+            hint = f"write {kind.kind}, not a parameter of the spec with this value"
+        elif kind.reads_many:
             hint = "name the inputs, such as from: [previous, input]"
         message = f"{kind.kind} needs {due}; got {inputs}"
         self.reporter.report(expansion, expansion.entry.word_path, message, "CV016", hint, on_key=True)

@@ -33,6 +33,9 @@ DIFFERENCES = {
     "convnext_tiny": Difference(
         17 * 2 * 4, "the one by hand has no stochastic depth: 17 of 18 blocks keep a factor of each of 2 samples"
     ),
+    "vit_tiny": Difference(
+        -196 * 192 * 2 * 4, "in the one by hand, the class token is a view that keeps the values of all 197 tokens"
+    ),
     "ds_cnn": Difference(
         (49 * 10 - (49 + 9) * (10 + 2)) * 2 * 4,
         "the one by hand pads before its first convolution, which then keeps the padded input: 4 + 5 and 1 + 1 zeros",
@@ -43,8 +46,8 @@ DIFFERENCES = {
         "dilation, for 32 channels, and one for the 256 of the input",
     ),
 }
-NEITHER_WAY = {"locally_connected", "deform_conv", "opaque", "reshape"}
-"""Kinds that PyTorch has not, or has in a form of its own."""
+NEITHER_WAY = {"locally_connected", "deform_conv", "opaque", "reshape", "parameter", "lstm", "gru", "conv_lstm"}
+"""Kinds that PyTorch lacks, has in a form of its own, or computes in several ways, and a source without input."""
 
 
 def committed_cases() -> list[Case]:
@@ -115,7 +118,7 @@ def test_a_network_saves_what_pytorch_saves(name: str) -> None:
 
 
 def test_every_example_is_in_the_table() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == NETWORKS.keys()
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {*NETWORKS, "crnn"}  # whose lstm saves an unknown amount
 
 
 @pytest.mark.torch

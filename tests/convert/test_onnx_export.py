@@ -16,12 +16,20 @@ from convcalc.layers import KINDS
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
-WITHOUT_OPERATOR = {"locally_connected", "max_unpool", "opaque"}
+WITHOUT_OPERATOR = {"locally_connected", "max_unpool", "conv_lstm", "opaque"}
 OTHERWISE = {
     "blurpool",
     "separable_conv",
     "adaptive_avgpool",
     "adaptive_maxpool",
+    "tokens",
+    "global_response_norm",
+    "attention",
+    "matmul",
+    "embedding",
+    "lstm",
+    "gru",
+    "parameter",
     "permute",
     "deform_conv",
     "unfold",
@@ -70,7 +78,10 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
         assert sizes == list(node.layer.output.sizes)
 
 
-@pytest.mark.parametrize("name", list_names())
+IMPORTED_AS_OTHERS = {"vit_tiny", "crnn"}  # attention and lstm
+
+
+@pytest.mark.parametrize("name", sorted({*list_names()} - IMPORTED_AS_OTHERS))
 def test_an_example_round_trips_with_the_same_report(name: str, tmp_path: Path) -> None:
     network = convcalc.load(find_file(name))
     # ONNX does not say which weights are trained
@@ -217,3 +228,51 @@ def test_a_graph_runs_in_the_onnx_reference_implementation() -> None:
         None, {"input": numpy.zeros((2, 1, 32, 32), numpy.float32)}
     )
     assert output.shape == (2, 10)
+
+
+VALUES: list[tuple[list[int], Any]] = [
+    ([6, 5], {"attention": {"heads": 2, "value_dim": 4, "out_channels": 5}}),
+    ([6, 4, 6], {"attention": {"heads": 3, "bias": False}}),
+    ([6, 4, 6], {"attention": {"heads": 2, "window": [2, 3]}}),
+    ([6, 4, 6], {"attention": {"heads": 2, "grid": [2, 3]}}),
+    ([6, 5], {"linear": 3}),
+    ([6, 5], {"matmul": {"from": ["input", "input"], "transpose_first": True}}),
+    ([6, 5, 4], {"softmax": {"axes": "positions"}}),
+    ([6, 5, 4], "global_response_norm"),
+]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("shape", "entry"), VALUES, ids=str)
+def test_an_exported_graph_computes_the_values_of_the_exported_module(shape: list[int], entry: Any) -> None:
+    """Both with the same random weights, in place of those with which ConstantOfShape fills the graph."""
+    import numpy
+    import torch
+    from onnx.reference import ReferenceEvaluator
+
+    from convcalc.convert.pytorch.makers import make_modules
+    from convcalc.convert.pytorch.module_builder import build_module
+
+    network = convcalc.load({"input": shape, "layers": [entry]})
+    torch.manual_seed(0)
+    module = build_module(make_modules(network.nodes[0]).module).eval()
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter)
+    model = onnx.load_from_string(model_bytes(network))
+    weights = {f"{network.nodes[0].name}.{name}": value.detach() for name, value in module.named_parameters()}
+    dims = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "ConstantOfShape"}
+    sizes = {tensor.name: onnx.numpy_helper.to_array(tensor).flatten().tolist() for tensor in model.graph.initializer}
+    assert dims.keys() == weights.keys()
+    for name, size in dims.items():
+        value = weights[name]
+        value = value.T if value.dim() == 2 else value  # MatMul has its weights transposed
+        array = value.reshape(sizes[size]).contiguous().numpy()
+        model.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+    filled = [node for node in model.graph.node if node.op_type == "ConstantOfShape"]
+    for node in filled:
+        model.graph.node.remove(node)
+    read = torch.rand(2, *shape)
+    with torch.no_grad():
+        expected = module(*[read] * len(network.nodes[0].reads))
+    [found] = ReferenceEvaluator(model).run(None, {"input": read.numpy()})
+    assert numpy.allclose(found, expected.numpy(), atol=1e-5)

@@ -40,6 +40,10 @@ TABLE = {
         Figures(79_991_015, 0, 38_548_959_232, [487]),
         "params: the summary of a Keras port with the Sports-1M weights; MACs: PyTorch",
     ),
+    "crnn": Example(
+        Figures(8_331_301, 2_560, 705_143_808, [37, 26]),
+        "PyTorch, for the modules of github.com/meijieru/crnn.pytorch",
+    ),
     "dcgan_generator": Example(
         Figures(3_576_704, 1_920, 104_628_224, [3, 64, 64]),
         "params: torchsummary of the PyTorch tutorial's generator; MACs: PyTorch, by input positions",
@@ -51,6 +55,10 @@ TABLE = {
     "m5": Example(
         Figures(26_915, 384, 1_880_256, [35]),
         "params: 'Number of parameters' of the PyTorch tutorial on speech commands; MACs: PyTorch",
+    ),
+    "vit_tiny": Example(
+        Figures(5_717_416, 0, 1_253_683_200, [1000]),
+        "params: timm, vit_tiny_patch16_224; MACs: PyTorch",
     ),
     "mobilenet_v1": Example(
         Figures(4_231_976, 21_888, 568_740_352, [1000]),

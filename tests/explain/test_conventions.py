@@ -10,7 +10,8 @@ import pytest
 
 import convcalc
 from convcalc.analysis.report import Report, analyse
-from convcalc.explain.counters import KERAS, TOOLS, Reconciled, reconcile_tools
+from convcalc.explain.conventions import list_cautions
+from convcalc.explain.counters import COMPOSED, KERAS, TOOLS, Reconciled, reconcile_tools
 from convcalc.layers import KINDS
 from tests.documented import printed
 from tests.support.places import EXAMPLES
@@ -65,7 +66,7 @@ FURTHER: list[tuple[list[int], Any]] = [
     ([8, 6, 6], "prelu"),
     ([8, 6, 6], "softmax"),
 ]
-WITHOUT_MODULE = {"locally_connected", "blurpool", "max_unpool", "opaque"}
+WITHOUT_MODULE = {"locally_connected", "blurpool", "max_unpool", "parameter", "tokens", "map", "opaque", *COMPOSED}
 
 
 def example(name: str) -> Report:
@@ -270,3 +271,17 @@ def test_fvcore_misses_convolutions_with_padding_given_as_a_word() -> None:
     from tests.oracle.other_counters import counted
 
     assert counted("fvcore", padded_in_words(), (4, 10, 10)) == 0
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["vit_tiny", "crnn"])
+def test_the_flop_counter_counts_the_macs_of_attention_and_recurrent_layers_twice(name: str) -> None:
+    from tests.oracle.reference_models import figures
+
+    found = of_tool(analyse(convcalc.load(EXAMPLES / f"{name}.yaml")), "FlopCounterMode")
+    assert found.total == 2 * figures(name)["macs"]
+
+
+def test_kinds_that_are_written_in_several_ways_are_named() -> None:
+    found = analyse(load({"input": [8, 9], "layers": [{"attention": 2}, {"lstm": 3}]}))
+    assert "attention and lstm: the count depends on how the layer is written" in list_cautions(found)

@@ -371,6 +371,8 @@ A_VALUE = [
     ("groupnorm", {"num_groups": 2, "affine": False}, 2, 3),
     ("instancenorm", {}, 2, 3),
     ("instancenorm", {"affine": True}, 3, 4),
+    ("global_response_norm", {}, 3, 3),
+    ("softmax", {"axes": "positions"}, 1, 1),
     ("local_response_norm", {}, 7, 5),
     ("local_response_norm", {"size": 3}, 5, 3),
     ("add", {"from": ["input"] * 2}, 0, 1),
@@ -390,6 +392,8 @@ A_VALUE = [
     ("reshape", {"shape": [-1, 4]}, 0, 0),
     ("slice", {"channels": [1, 3]}, 0, 0),
     ("slice", {"width": [1, -1], "step": 2}, 0, 0),
+    ("tokens", {}, 0, 0),
+    ("parameter", {"shape": [4, 6, 6]}, 0, 0),
     ("max_unpool", {"kernel_size": 2}, 0, 0),
     ("permute", {"order": ["width", "channels", "height"]}, 0, 0),
     ("glu", {}, 1, 0),
@@ -424,7 +428,8 @@ def test_interpolation_costs_one_product_per_tap(shape: list[int], mode: str, mu
 
 def test_the_table_of_costs_names_every_kind() -> None:
     elsewhere = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "locally_connected"}
-    elsewhere |= {"deform_conv", "linear", "maxpool", "avgpool", "lppool", "blurpool", "opaque"}
+    elsewhere |= {"attention", "matmul", "embedding", "lstm", "gru", "conv_lstm", "deform_conv"}
+    elsewhere |= {"linear", "map", "maxpool", "avgpool", "lppool", "blurpool", "opaque"}
     elsewhere |= {"adaptive_avgpool", "adaptive_maxpool", "global_avgpool", "global_maxpool"}
     assert {kind for kind, *_ in A_VALUE} | elsewhere == set(KINDS), (
         "add the kind to A_VALUE, or, if its cost is not per output value, to this list and test it by brute force"
@@ -440,6 +445,7 @@ PARAMS = [
     ("groupnorm", {"num_groups": 2}, 8, 0),
     ("instancenorm", {}, 0, 0),
     ("instancenorm", {"affine": True}, 8, 0),
+    ("global_response_norm", {}, 8, 0),
     ("scale", {}, 4, 0),
     ("scale", {"factor": 0.5}, 0, 0),
     ("shift", {}, 4, 0),
@@ -555,11 +561,14 @@ def test_the_example_of_every_kind_runs(kind: str) -> None:
     assert node.layer.kind == kind
 
 
+WITH_OTHER_PRODUCTS = {"attention", "deform_conv", "lstm", "gru", "conv_lstm"}  # multiplications that are not MACs
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"opaque"}))
 def test_flops_are_multiplications_and_additions(kind: str) -> None:
     [layer] = report(example(kind))["layers"]
     assert layer["flops"] == layer["multiplications"] + layer["additions"]
-    assert layer["macs"] in (0, layer["multiplications"]) or kind == "deform_conv"
+    assert layer["macs"] in (0, layer["multiplications"]) or kind in WITH_OTHER_PRODUCTS
 
 
 RULES = ["weight_tensors", "bias_tensors", "buffer_tensors", "multiplications", "additions", "macs", "inferred_shape"]

@@ -30,12 +30,20 @@ NEED_POSITIONS: dict[str, dict[str, Any]] = {
     "blurpool": {},
     "instancenorm": {},
     "local_response_norm": {},
+    "global_response_norm": {},
     "upsample": {"scale_factor": 2},
     "pixel_shuffle": {"upscale_factor": 2},
     "pixel_unshuffle": {"downscale_factor": 2},
     "channel_shuffle": {"groups": 2},
     "pad": {"padding": 0},
     "crop": {"amount": 0},
+    "tokens": {},
+    "attention": {"heads": 1},
+    "embedding": {"num_embeddings": 9, "embedding_dim": 8},
+    "lstm": {"hidden_size": 8},
+    "gru": {"hidden_size": 8},
+    "conv_lstm": {"hidden_size": 8},
+    "map": {"size": [1, 1]},
     "unfold": {"kernel_size": 1},
     "fold": {"kernel_size": 1, "output_size": 1},
 }
@@ -44,13 +52,15 @@ TAKE_VECTORS: dict[str, dict[str, Any]] = {
     "groupnorm": {"num_groups": 2},
     "reshape": {"shape": [8]},
     "slice": {"channels": [0, 8]},
+    "parameter": {"shape": [8]},
     "permute": {"order": ["channels"]},
     "mean": {"axes": "channels"},
     "sum": {"axes": "channels"},
     "std": {"axes": "channels"},
     "opaque": {"output_shape": [8]},
 }
-MERGE = ("add", "multiply", "concat")
+MERGE = ("add", "multiply", "concat", "matmul")
+SMALLEST = {"embedding": [1, 1], "conv_lstm": [8, 1, 1]}  # other kinds accept 8×1
 
 
 @pytest.mark.parametrize("kind", NEED_POSITIONS)
@@ -85,4 +95,7 @@ def test_all_other_layers_accept_a_vector(kind: str) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in NEED_POSITIONS if kind != "deform_conv"])
 def test_a_layer_over_positions_accepts_a_single_one(kind: str) -> None:
     alone = {"blurpool": {"kernel_size": 1}, "pixel_unshuffle": {"downscale_factor": 1}}
-    assert only_layer([8, 1], {kind: alone.get(kind, NEED_POSITIONS[kind])})["output_shape"][0] in (4, 8)
+    assert only_layer(SMALLEST.get(kind, [8, 1]), {kind: alone.get(kind, NEED_POSITIONS[kind])})["output_shape"][0] in (
+        4,
+        8,
+    )

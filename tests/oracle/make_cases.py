@@ -42,6 +42,7 @@ Pairs = list[tuple[int, int]]
 AXES = (1, 2, 3)
 REFUSALS = (RuntimeError, ValueError, ZeroDivisionError)
 WITH_MACS = {"conv", "conv_transpose", "pointwise_conv", "depthwise_conv", "separable_conv", "linear", "deform_conv"}
+WITH_MACS |= {"attention", "matmul", "lstm", "gru", "conv_lstm"}
 
 
 class UndecidedError(Exception):
@@ -457,8 +458,21 @@ def reshape(_: Shape, arguments: Arguments) -> nn.Module:
     return Call(lambda values: values.reshape(1, *arguments["shape"]))
 
 
+def tokens(_: Shape, arguments: Arguments) -> nn.Module:
+    return nn.Flatten(2)
+
+
+def to_map(_: Shape, arguments: Arguments) -> nn.Module:
+    return nn.Unflatten(2, arguments["size"])
+
+
 def linear(shape: Shape, arguments: Arguments) -> nn.Module:
-    return nn.Linear(shape[0], **arguments)
+    layer = nn.Linear(shape[0], **arguments)
+    if len(shape) == 1:
+        return layer
+    if len(shape) > 2:  # the features are last on three axes too, but a spec has no such tokens
+        raise UndecidedError
+    return nn.Sequential(Call(lambda values: values.mT), layer, Call(lambda values: values.mT))
 
 
 def batchnorm(shape: Shape, arguments: Arguments) -> nn.Module:
@@ -574,8 +588,187 @@ def plain(layer: Callable[..., nn.Module], **fixed: Any) -> Callable[[Shape, Arg
     return build
 
 
+def softmax(layer: Callable[..., nn.Module]) -> Callable[[Shape, Arguments], nn.Module]:
+    """Over all positions: on a view with one axis of positions."""
+
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        if arguments.get("axes", "channels") == "channels":
+            return layer(dim=1)
+        if len(shape) == 1:
+            raise ValueError(shape)  # a vector has no positions
+        return nn.Sequential(nn.Flatten(2), layer(dim=-1), nn.Unflatten(2, shape[1:]))
+
+    return build
+
+
+class ResponseNorm(nn.Module):
+    """timm's GlobalResponseNorm, channels first."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.spatial = tuple(range(2, len(shape) + 1))
+        self.weight = nn.Parameter(torch.zeros(shape[0]))
+        self.bias = nn.Parameter(torch.zeros(shape[0]))
+
+    def forward(self, values: Tensor) -> Tensor:
+        sizes = (1, -1, *[1] * len(self.spatial))
+        norms = values.norm(p=2, dim=self.spatial, keepdim=True)
+        quotients = norms / (norms.mean(dim=1, keepdim=True) + 1e-6)
+        return values + torch.addcmul(self.bias.view(sizes), self.weight.view(sizes), values * quotients)
+
+
+class Attention(nn.Module):
+    """Attention of tokens N×C: nn.MultiheadAttention if it has the sizes, else four linear layers and its function."""
+
+    def __init__(self, channels: int, arguments: Arguments) -> None:
+        super().__init__()
+        self.heads = arguments["heads"]
+        sizes, bias = {"key_dim", "value_dim", "out_channels"}, arguments.get("bias", True)
+        if not sizes & arguments.keys():
+            self.whole = nn.MultiheadAttention(channels, self.heads, bias=bias, batch_first=True)
+            return
+        self.whole = None
+        key_dim = arguments.get("key_dim", channels // self.heads)
+        value_dim = arguments.get("value_dim", key_dim)
+        self.query, self.key, self.value = (
+            nn.Linear(channels, size * self.heads, bias=bias) for size in (key_dim, key_dim, value_dim)
+        )
+        self.out = nn.Linear(value_dim * self.heads, arguments.get("out_channels", channels), bias=bias)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        if self.whole is not None:
+            torch.backends.mha.set_fastpath_enabled(False)  # its operator is not counted
+            attended: Tensor = self.whole(tokens, tokens, tokens)[0]
+            return attended
+        count = len(tokens)
+        query, key, value = (
+            part(tokens).view(count, tokens.shape[1], self.heads, -1).transpose(1, 2)
+            for part in (self.query, self.key, self.value)
+        )
+        weights = (query @ key.transpose(2, 3) / query.shape[3] ** 0.5).softmax(dim=3)
+        result: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
+        return result
+
+
+def cut_windows(values: Tensor, region: list[int], grid: bool) -> Tensor:
+    """Swin's window_partition or MaxViT's grid_partition of a map, as B × groups… × positions… × C."""
+    axes = len(region)
+    sizes = []
+    for size, part in zip(values.shape[2:], region, strict=True):
+        if size % part:
+            raise ValueError(region)
+        sizes += [part, size // part] if grid else [size // part, part]
+    first, second = [1 + 2 * axis for axis in range(axes)], [2 + 2 * axis for axis in range(axes)]
+    order = [0, *second, *first] if grid else [0, *first, *second]
+    return values.movedim(1, -1).reshape(len(values), *sizes, values.shape[1]).permute(*order, 2 * axes + 1)
+
+
+def attention(shape: Shape, arguments: Arguments) -> nn.Module:
+    layer, axes = Attention(shape[0], arguments), len(shape) - 1
+    region, grid = arguments.get("window", arguments.get("grid")), "grid" in arguments
+    if "window" in arguments and grid:
+        raise ValueError(arguments)
+
+    def attend(values: Tensor) -> Tensor:
+        if region is None:
+            return layer(values.flatten(2).mT).mT.reshape(1, -1, *shape[1:])
+        groups = cut_windows(values, each_axis(region, axes), grid)
+        attended = layer(groups.flatten(axes + 1, -2).flatten(0, axes))
+        channels = attended.shape[-1]
+        groups = attended.reshape(*groups.shape[:-1], channels)
+        first = [1 + axis for axis in range(axes)]
+        pairs = [place for axis in first for place in ((axis + axes, axis) if grid else (axis, axis + axes))]
+        return groups.permute(0, 2 * axes + 1, *pairs).reshape(1, channels, *shape[1:])
+
+    return WithWeights(attend, layer)
+
+
+class WithWeights(Call):
+    """A function that runs a layer."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], layer: nn.Module) -> None:
+        super().__init__(function)
+        self.layer = layer
+
+
+def matmul(_: Shape, arguments: Arguments) -> nn.Module:
+    """The input with itself, either one transposed."""
+
+    def multiply(values: Tensor) -> Tensor:
+        if values.dim() != 3:
+            raise ValueError(values.shape)
+        one = values.mT if arguments.get("transpose_first") else values
+        return one @ (values.mT if arguments.get("transpose_second") else values)
+
+    return Call(multiply)
+
+
+def embedding(shape: Shape, arguments: Arguments) -> nn.Module:
+    if shape[0] != 1:
+        raise ValueError(shape)
+    layer = nn.Embedding(arguments["num_embeddings"], arguments["embedding_dim"])
+    return WithWeights(lambda values: layer(values[:, 0].long()).movedim(-1, 1), layer)
+
+
+def recurrent(module: Callable[..., nn.Module]) -> Callable[[Shape, Arguments], nn.Module]:
+    def build(shape: Shape, arguments: Arguments) -> nn.Module:
+        if len(shape) != 2:
+            raise ValueError(shape)
+        layer = module(shape[0], batch_first=True, **arguments)
+        return WithWeights(lambda values: layer(values.mT)[0].mT, layer)
+
+    return build
+
+
+class ConvLstm(nn.Module):
+    """Keras's ConvLSTM: one convolution of the input with biases, and one of the state without."""
+
+    def __init__(self, shape: Shape, arguments: Arguments) -> None:
+        super().__init__()
+        hidden, kernel = arguments["hidden_size"], arguments.get("kernel_size", 3)
+        if len(shape) < 3 or kernel % 2 == 0:
+            raise ValueError(shape)
+        convolution = torch_layer("Conv", len(shape) - 2)
+        bias = arguments.get("bias", True)
+        self.of_input = convolution(shape[0], 4 * hidden, kernel, padding="same", bias=bias)
+        self.of_state = convolution(hidden, 4 * hidden, kernel, padding="same", bias=False)
+        self.state = [1, hidden, *shape[2:]]
+
+    def forward(self, values: Tensor) -> Tensor:
+        state, cell = (torch.zeros(self.state, dtype=values.dtype) for _ in range(2))
+        states = []
+        for time in range(values.shape[2]):
+            one, two, new, three = (self.of_input(values[:, :, time]) + self.of_state(state)).chunk(4, 1)
+            cell = torch.sigmoid(one) * cell + torch.sigmoid(two) * torch.tanh(new)
+            state = torch.sigmoid(three) * torch.tanh(cell)
+            states.append(state)
+        return torch.stack(states, 2)
+
+
+class Learnt(nn.Module):
+    """A learnt tensor; the input is not read."""
+
+    def __init__(self, sizes: Shape) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, *sizes))
+
+    def forward(self, _: Tensor) -> Tensor:
+        return self.weight
+
+
+def concat(_: Shape, arguments: Arguments) -> nn.Module:
+    names = {1: ["length"], 2: ["height", "width"], 3: ["depth", "height", "width"]}
+
+    def join(values: Tensor) -> Tensor:
+        axis = arguments.get("axis", "channels")
+        place = 1 if axis == "channels" else 2 + names.get(values.dim() - 2, []).index(axis)
+        return torch.cat([values] * len(arguments["from"]), place)
+
+    return Call(join)
+
+
 ACTIVATIONS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
-    kind: plain(getattr(nn, about.torch), **({"dim": 1} if kind in activations.OVER_CHANNELS else {}))
+    kind: softmax(getattr(nn, about.torch)) if kind in activations.OVER_CHANNELS else plain(getattr(nn, about.torch))
     for kind, about in activations.ACTIVATIONS.items()
 }
 
@@ -603,6 +796,8 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "pad": pad,
     "crop": crop,
     "slice": sliced,
+    "tokens": tokens,
+    "map": to_map,
     "permute": permute,
     "unfold": unfold,
     "fold": fold,
@@ -618,6 +813,7 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "groupnorm": groupnorm,
     "instancenorm": instancenorm,
     "local_response_norm": lambda _, arguments: nn.LocalResponseNorm(arguments.get("size", 5)),
+    "global_response_norm": lambda shape, arguments: ResponseNorm(shape),
     "prelu": plain(nn.PReLU),
     "dropout": plain(nn.Dropout),
     "identity": plain(nn.Identity),
@@ -627,7 +823,14 @@ BUILDERS: dict[str, Callable[[Shape, Arguments], nn.Module]] = {
     "shift": lambda shape, arguments: shifted(shape, arguments),
     "add": lambda shape, arguments: Call(lambda values: sum([values] * len(arguments["from"]))),
     "multiply": lambda shape, arguments: Call(lambda values: values ** len(arguments["from"])),
-    "concat": lambda shape, arguments: Call(lambda values: torch.cat([values] * len(arguments["from"]), 1)),
+    "concat": concat,
+    "attention": attention,
+    "matmul": matmul,
+    "embedding": embedding,
+    "lstm": recurrent(nn.LSTM),
+    "gru": recurrent(nn.GRU),
+    "conv_lstm": ConvLstm,
+    "parameter": lambda _, arguments: Learnt(arguments["shape"]),
 }
 
 
@@ -1009,10 +1212,24 @@ SHAPES = ([7], [4, 9], [3, 5, 6], [2, 3, 4, 5])
 MAPS = SHAPES[1:]
 
 
+def token_boundaries() -> Iterator[Request]:
+    for shape in (*MAPS, [192, 14, 14], [1, 1, 1]):
+        yield shape, {}
+
+
+def map_boundaries() -> Iterator[Request]:
+    for sizes in ([4, 6], [3, 8], [2, 3, 4], [5, 5], [25, 1], [1, 24], [0, 24]):
+        yield [5, 24], {"size": sizes}
+    yield [192, 196], {"size": [14, 14]}
+
+
 def linear_boundaries() -> Iterator[Request]:
     for features, out_features in product((1, 7, 512, 2048), (1, 10, 100, 1000)):
         yield [features], {"out_features": out_features}
         yield [features], {"out_features": out_features, "bias": False}
+    for shape in ([192, 197], [1, 5], [7, 1]):
+        yield shape, {"out_features": 10}
+        yield shape, {"out_features": 3, "bias": False}
 
 
 def flatten_boundaries() -> Iterator[Request]:
@@ -1082,6 +1299,64 @@ def bare_boundaries() -> Iterator[Request]:
         yield shape, {}
 
 
+def softmax_boundaries() -> Iterator[Request]:
+    for shape, axes in product(SHAPES, (None, "channels", "positions")):
+        yield shape, chosen(axes=axes)
+
+
+def concat_boundaries() -> Iterator[Request]:
+    yield from merge_boundaries()
+    for shape, axis in product(SHAPES, ("channels", "length", "depth", "height", "width")):
+        yield shape, {"from": ["input"] * 2, "axis": axis}
+
+
+def attention_boundaries() -> Iterator[Request]:
+    for heads in (1, 2, 3, 4, 6):
+        yield [12, 10], {"heads": heads}
+        yield [12, 4, 6], {"heads": heads, "bias": False}
+        yield [12, 4, 2, 3], {"heads": heads, "key_dim": 5}
+    yield [192, 197], {"heads": 3}
+    yield [12, 10], {"heads": 3, "value_dim": 7}
+    yield [12, 10], {"heads": 2, "key_dim": 3, "value_dim": 8, "out_channels": 20}
+    yield [12, 10], {"heads": 2, "out_channels": 6, "bias": False}
+    yield [12, 10], {"heads": 2, "from": ["input", "input"]}
+    for name, size in product(("window", "grid"), (1, 2, 3, 4, 6, [2, 3], [4, 6], [3, 2], 12)):
+        yield [6, 4, 6], {"heads": 2, name: size}
+        if not isinstance(size, list):
+            yield [6, 12], {"heads": 3, name: size, "key_dim": 4}
+            yield [6, 4, 4, 4], {"heads": 1, name: size}
+    yield [6, 4, 4], {"heads": 1, "window": 2, "grid": 2}
+
+
+def matmul_boundaries() -> Iterator[Request]:
+    for shape, first, second in product(([6, 6], [4, 7], [3, 1], [4, 4, 4]), (None, True, False), (None, True)):
+        yield shape, {"from": ["input"] * 2} | chosen(transpose_first=first, transpose_second=second)
+
+
+def embedding_boundaries() -> Iterator[Request]:
+    for shape in ([1, 9], [1, 4, 5], [1, 1], [2, 9]):
+        yield shape, {"num_embeddings": 100, "embedding_dim": 16}
+
+
+def recurrent_boundaries() -> Iterator[Request]:
+    for shape, hidden in product(([5, 7], [1, 3], [8, 1]), (1, 6)):
+        yield shape, {"hidden_size": hidden}
+        for layers, bias, both in product((1, 2, 3), (True, False), (True, False)):
+            yield shape, {"hidden_size": hidden, "num_layers": layers, "bias": bias, "bidirectional": both}
+    yield [5, 7, 7], {"hidden_size": 4}
+
+
+def conv_lstm_boundaries() -> Iterator[Request]:
+    for shape, kernel in product(([3, 5, 6], [2, 4, 5, 6], [2, 1, 1, 1], [3, 5]), (None, 1, 2, 3, 5)):
+        yield shape, {"hidden_size": 4} | chosen(kernel_size=kernel)
+        yield shape, {"hidden_size": 1, "bias": False} | chosen(kernel_size=kernel)
+
+
+def parameter_boundaries() -> Iterator[Request]:
+    for sizes in SHAPES:
+        yield [3, 4], {"shape": sizes}
+
+
 def leaky_relu_boundaries() -> Iterator[Request]:
     for shape, slope in product(SHAPES, (None, 0.2)):
         yield shape, chosen(negative_slope=slope)
@@ -1122,6 +1397,8 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "pad": pad_boundaries,
     "crop": crop_boundaries,
     "slice": slice_boundaries,
+    "tokens": token_boundaries,
+    "map": map_boundaries,
     "permute": permute_boundaries,
     "unfold": unfold_boundaries,
     "fold": fold_boundaries,
@@ -1142,7 +1419,16 @@ BOUNDARIES: dict[str, Callable[[], Iterator[Request]]] = {
     "drop_path": drop_path_boundaries,
     "scale": lambda: number_boundaries("factor"),
     "shift": lambda: number_boundaries("amount"),
-    **dict.fromkeys(("add", "multiply", "concat"), merge_boundaries),
+    **dict.fromkeys(activations.OVER_CHANNELS, softmax_boundaries),
+    "global_response_norm": lambda: ((shape, {}) for shape in MAPS),
+    **dict.fromkeys(("add", "multiply"), merge_boundaries),
+    "concat": concat_boundaries,
+    "attention": attention_boundaries,
+    "matmul": matmul_boundaries,
+    "embedding": embedding_boundaries,
+    **dict.fromkeys(("lstm", "gru"), recurrent_boundaries),
+    "conv_lstm": conv_lstm_boundaries,
+    "parameter": parameter_boundaries,
 }
 
 

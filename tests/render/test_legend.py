@@ -52,8 +52,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("pixel_shuffle", [4, 8, 8], {"upscale_factor": 2}, "×2 upscale factor"),
     ("pixel_unshuffle", [4, 8, 8], {"downscale_factor": 2}, "/2 downscale factor"),
     ("channel_shuffle", [4, 8, 8], {"groups": 2}, "g2 groups"),
+    ("attention", [4, 8, 8], {"heads": 2}, "h2 heads"),
+    ("attention", [4, 8, 8], {"heads": 2, "window": 4}, "h2 heads · w4 window"),
+    ("attention", [4, 8], {"heads": 2, "key_dim": 3, "value_dim": 5}, "h2 heads · dk3 key dim · dv5 value dim"),
+    ("lstm", [4, 8], {"hidden_size": 2, "bidirectional": True}, "bi bidirectional"),
 ]
-WORDS = ("like ", "params ", "length ", "depth ", "height ", "width ")  # signs that explain themselves
+WORDS = ("like ", "params ", "grid ", "layers ", "length ", "depth ", "height ", "width ")  # they explain themselves
 
 
 def declared_signs() -> Iterator[tuple[str, Key[Any]]]:

@@ -34,12 +34,20 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "mean": {"axes": "length"},
     "sum": {"axes": "length"},
     "std": {"axes": "length"},
+    "attention": {"heads": 2},
+    "lstm": {"hidden_size": 2},
+    "gru": {"hidden_size": 2},
+    "parameter": {"shape": [4, 8]},
     "opaque": {"output_shape": [4, 8]},
 }
 CASES = [(kind, name) for kind, arguments in REQUIRED.items() for name in arguments]
-OTHERS = sorted(
-    set(KINDS) - set(REQUIRED) - {"linear", "deform_conv", "upsample", "pad", "crop", "add", "multiply", "concat"}
-)
+ON_OTHER_SHAPES = {
+    "embedding": ([1, 8], {"num_embeddings": 5, "embedding_dim": 2}),
+    "conv_lstm": ([4, 3, 8], {"hidden_size": 2}),
+}
+ONE_OF_SEVERAL = {"upsample", "pad", "crop", "map"}
+MERGES = {"add", "multiply", "concat", "matmul"}
+OTHERS = sorted(set(KINDS) - set(REQUIRED) - set(ON_OTHER_SHAPES) - {"linear", "deform_conv"} - ONE_OF_SEVERAL - MERGES)
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
@@ -49,6 +57,16 @@ def test_a_layer_needs_its_required_arguments(kind: str, name: str) -> None:
     without = {key: value for key, value in arguments.items() if key != name}
     found = problem({"input": [4, 8], "layers": [{kind: without}]})
     assert (found.code, name in found.message) == ("CV012", True)
+
+
+@pytest.mark.parametrize("kind", ON_OTHER_SHAPES)
+def test_a_layer_of_another_shape_needs_its_required_arguments(kind: str) -> None:
+    shape, arguments = ON_OTHER_SHAPES[kind]
+    assert load({"input": shape, "layers": [{kind: arguments}]}).nodes
+    for name in arguments:
+        without = {key: value for key, value in arguments.items() if key != name}
+        found = problem({"input": shape, "layers": [{kind: without}]})
+        assert (found.code, name in found.message) == ("CV012", True)
 
 
 def test_a_linear_layer_needs_its_features() -> None:

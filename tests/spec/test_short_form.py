@@ -48,6 +48,13 @@ MAIN_ARGUMENTS = {
     "add": "from",
     "multiply": "from",
     "concat": "from",
+    "attention": "heads",
+    "matmul": "from",
+    "lstm": "hidden_size",
+    "gru": "hidden_size",
+    "conv_lstm": "hidden_size",
+    "map": "size",
+    "parameter": "shape",
 }
 FORMS = [
     ("linear", "10", "flatten"),
@@ -87,6 +94,13 @@ FORMS = [
     ("add", "[previous, input]", None),
     ("multiply", "[previous, input]", None),
     ("concat", "[previous, input]", None),
+    ("attention", "2", None),
+    ("matmul", "[previous, previous]", "reshape: [16, 16]"),
+    ("lstm", "2", "tokens"),
+    ("gru", "$(1 + 1)", "tokens"),
+    ("conv_lstm", "2", None),
+    ("map", "[4, 16]", "tokens"),
+    ("parameter", "[4, 8]", None),
 ]
 
 

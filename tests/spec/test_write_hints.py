@@ -60,8 +60,9 @@ LINES = [
     "  - conv: {kernel_size: 3, out_channels: $(max(8, sizes[1]))}",
     "  - conv: {kernel_size: 3, out_channels: $(max(sizes[0], sizes[1]) * 2), stride: 2}",
     "  - conv: {out_channels: 8, kernel_size: [$(sizes[0] // 8), 3]}",
-    *(f"  - {word}" for word in ("lstm", "gru", "rnn", "attention", "multihead_attention")),
-    *(f"  - {word}" for word in ("embedding",)),
+    "  - rnn",
+    "  - transformer",
+    "  - multihead_attention: {heads: 3}",
 ]
 PROPOSAL = r"(?:^|, )write (?P<text>.+)"
 

@@ -431,8 +431,8 @@ def slicing(draw: st.DrawFn, sizes: tuple[int, ...]) -> Drawn:
 
 # every output position depends on the same position of the input; tensors have two channels
 PLAIN = (
-    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "scale", "shift",
-    "dropout",    "drop_path", "identity",
+    *ACTIVATIONS, "prelu", "batchnorm", "layernorm", "instancenorm", "local_response_norm", "global_response_norm",
+    "scale", "shift", "dropout", "drop_path", "identity",
 )  # fmt: skip
 VALUE_BY_VALUE: dict[str, Entry] = {
     **{kind: {} for kind in PLAIN},

@@ -110,7 +110,7 @@ def _classify_effect(layer: Layer) -> str:
     """
     reach = layer.reach()
     if isinstance(reach, str):
-        return "joins" if reach == "same" and layer.output.axes else "ends"
+        return "joins" if reach == "same" and layer.output.axes == layer.input.axes > 0 else "ends"
     return "continues" if all(reads.period == reads.shift == 1 for reads in reach) else "ends"
 
 

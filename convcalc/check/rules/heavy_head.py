@@ -48,7 +48,11 @@ layers:
 
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield one finding, at the largest linear layer, if the linear layers hold more than half of the params."""
-        linear = [index for index, layer in enumerate(report.layers) if isinstance(layer.layer, Linear)]
+        linear = [
+            index
+            for index, layer in enumerate(report.layers)
+            if isinstance(layer.layer, Linear) and not layer.layer.input.axes
+        ]
         held, total = sum(report.layers[index].params for index in linear), report.totals.params
         if 2 * held <= total or not any(isinstance(layer.layer, _CONVOLUTIONS) for layer in report.layers):
             return

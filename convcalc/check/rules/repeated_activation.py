@@ -45,7 +45,7 @@ layers:
         """Yield a finding for each activation that directly follows another one of the same kind."""
         network = report.network
         for node in network.nodes:
-            before = node.reads[0] - len(network.inputs)
+            before = node.reads[0] - len(network.inputs) if node.reads else -1
             if before < 0 or node.layer.kind not in _ACTIVATIONS:
                 continue
             first = network.nodes[before]

@@ -53,8 +53,10 @@ layers:
         seen, whole = _find_smallest_fields(network), input_size(network)
         size = "×".join(map(str, whole))
         for node in network.nodes:
+            if not isinstance(node.layer, _CONVOLUTIONS):
+                continue
             spatial = network.tensor_shape(node.reads[0]).spatial
-            if isinstance(node.layer, _CONVOLUTIONS) and _covers_input(seen[node.reads[0]], spatial, whole):
+            if _covers_input(seen[node.reads[0]], spatial, whole):
                 yield self.finding(
                     node.path,
                     f"the input of {node.layer.kind} already has a receptive field as large as the network input "
@@ -68,7 +70,8 @@ def _find_smallest_fields(network: Network) -> list[Field]:
     found = compute_fields(network._replace(nodes=()))
     for node in network.nodes:
         inputs = [found[tensor] for tensor in node.reads]
-        found.append(propagate_field(node.layer, (_choose_smallest_field(inputs),)))
+        before = _choose_smallest_field(inputs) if inputs else Field(())
+        found.append(propagate_field(node.layer, (before,)))
     return found
 
 

@@ -154,7 +154,7 @@ def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses
 
     None if its inputs are not chains from a single tensor, or if a skip connection crosses a change of size.
     """
-    if not is_movable(merge, tensor_uses):
+    if merge.names or not is_movable(merge, tensor_uses):
         return None
     stop = len(before)
     bodies: list[list[Item]] = []

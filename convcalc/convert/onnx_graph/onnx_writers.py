@@ -5,7 +5,7 @@ A kind without a rule has no ONNX operator; a rule raises UnsupportedLayer for a
 
 from collections.abc import Callable, Sequence
 from itertools import product, starmap
-from math import comb
+from math import comb, prod
 from typing import Any
 
 from convcalc.arithmetic import Pair, effective_kernel_size, window_count
@@ -19,6 +19,7 @@ from convcalc.convert.onnx_graph.composing import (
     scale_and_bias,
 )
 from convcalc.layers.base import Layer, name_sizes
+from convcalc.shape import Shape
 
 _WriteRule = Callable[[OnnxWriter, Any], None]
 
@@ -130,10 +131,155 @@ def _write_deform_conv(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_linear(writer: OnnxWriter, layer: Any) -> None:
+    """Write Gemm for a vector, and for tokens a MatMul between two Transpose nodes."""
+    if layer.input.axes:
+        _write_tokens_linear(writer, layer)
+        return
     weights = [writer.weight("weight", (layer.out_features, layer.input.channels), RANDOM)]
     if layer.bias:
         weights.append(writer.weight("bias", (layer.out_features,), ZERO))
     writer.add("Gemm", *weights, transB=1)
+
+
+def _write_tokens_linear(writer: OnnxWriter, layer: Any) -> None:
+    weight = writer.weight("weight", (layer.input.channels, layer.out_features), RANDOM)
+    writer.add("Transpose", last=False, perm=[0, 2, 1])
+    writer.add("MatMul", weight, last=False)
+    if layer.bias:
+        writer.add("Add", writer.weight("bias", (layer.out_features,), ZERO), last=False)
+    writer.add("Transpose", perm=[0, 2, 1])
+
+
+# -- attention and sequences
+
+
+def _write_attention(writer: OnnxWriter, layer: Any) -> None:
+    """Write the four linear layers, two MatMul and a Softmax; windows and grids become samples of the batch."""
+    sources = list(writer.reads)
+    region = layer.grid if layer.window is None else layer.window
+    count, heads = layer.count_keys(), layer.heads
+    tokens = [
+        _write_tokens(writer, source, shape, region, layer) for source, shape in zip(sources, layer.inputs, strict=True)
+    ]
+    count_queries = count if region else layer.input.positions
+    made = []
+    for part, source, size, features, order in (
+        ("query", tokens[0], count_queries, layer.d_k, [0, 2, 1, 3]),
+        ("key", tokens[-1], count, layer.d_k, [0, 2, 3, 1]),
+        ("value", tokens[-1], count, layer.d_v, [0, 2, 1, 3]),
+    ):
+        writer.reads = [source]
+        channels = (layer.input if part == "query" else layer.source).channels
+        _write_projection(writer, layer, part, channels, heads * features)
+        writer.add("Reshape", writer.integers([-1, size, heads, features]), last=False)
+        writer.add("Transpose", last=False, perm=order)
+        made.append(writer.reads[0])
+    queries, keys, values = made
+    writer.reads = [queries]
+    writer.add("MatMul", keys, last=False)
+    writer.add("Mul", writer.number(layer.d_k**-0.5), last=False)
+    writer.add("Softmax", last=False, axis=-1)
+    writer.add("MatMul", values, last=False)
+    writer.add("Transpose", last=False, perm=[0, 2, 1, 3])
+    writer.add("Reshape", writer.integers([-1, count_queries, heads * layer.d_v]), last=False)
+    _write_projection(writer, layer, "output", heads * layer.d_v, layer.output.channels)
+    _write_map_of_tokens(writer, layer, region)
+
+
+def _write_projection(writer: OnnxWriter, layer: Any, part: str, features: int, out_features: int) -> None:
+    writer.add("MatMul", writer.weight(f"{part}.weight", (features, out_features), RANDOM), last=False)
+    if layer.bias:
+        writer.add("Add", writer.weight(f"{part}.bias", (out_features,), ZERO), last=False)
+
+
+def _write_tokens(writer: OnnxWriter, source: str, shape: Shape, region: Sequence[int] | None, layer: Any) -> str:
+    """Write the tokens of an input, N×C, one sample per window or grid, and return their name."""
+    writer.reads = [source]
+    if region is None:
+        writer.add("Reshape", writer.integers([0, shape.channels, shape.positions]), last=False)
+        writer.add("Transpose", last=False, perm=[0, 2, 1])
+    else:
+        sizes, order = _split_regions(layer, region)
+        writer.add("Reshape", writer.integers([0, shape.channels, *sizes]), last=False)
+        writer.add("Transpose", last=False, perm=order)
+        writer.add("Reshape", writer.integers([-1, prod(region), shape.channels]), last=False)
+    return writer.reads[0]
+
+
+def _split_regions(layer: Any, region: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the sizes of all axes, each split in two, and the order that puts those of a window or grid last."""
+    pairs = [(part, size // part) for part, size in zip(region, layer.input.spatial, strict=True)]
+    if layer.grid is None:
+        pairs = [(count, part) for part, count in pairs]
+    axes = len(pairs)
+    first, second = list(range(2, 2 + 2 * axes, 2)), list(range(3, 3 + 2 * axes, 2))
+    order = [0, *first, *second, 1] if layer.grid is None else [0, *second, *first, 1]
+    return [size for pair in pairs for size in pair], order
+
+
+def _write_map_of_tokens(writer: OnnxWriter, layer: Any, region: Sequence[int] | None) -> None:
+    if region is not None:
+        sizes, order = _split_regions(layer, region)
+        split = [sizes[axis - 2] for axis in order[1:-1]]
+        writer.add("Reshape", writer.integers([-1, *split, layer.output.channels]), last=False)
+        writer.add("Transpose", last=False, perm=[order.index(axis) for axis in range(len(order))])
+    else:
+        writer.add("Transpose", last=False, perm=[0, 2, 1])
+    writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
+
+
+def _write_matmul(writer: OnnxWriter, layer: Any) -> None:
+    made = []
+    for source, transposed in zip(writer.reads, (layer.transpose_first, layer.transpose_second), strict=True):
+        writer.reads = [source]
+        if transposed:
+            writer.add("Transpose", last=False, perm=[0, 2, 1])
+        made += writer.reads
+    writer.reads = made
+    writer.add("MatMul")
+
+
+def _write_embedding(writer: OnnxWriter, layer: Any) -> None:
+    weight = writer.weight("weight", (layer.num_embeddings, layer.embedding_dim), RANDOM)
+    axes = layer.input.axes
+    writer.add("Cast", last=False, to=writer.onnx.TensorProto.INT64)
+    writer.add("Squeeze", writer.integers([1]), last=False)
+    writer.reads = [weight, *writer.reads]
+    writer.add("Gather", last=False, axis=0)
+    writer.add("Transpose", perm=[0, axes + 1, *range(1, axes + 1)])
+
+
+def _recurrent_rule(operator: str, **attributes: Any) -> _WriteRule:
+    """Return a rule that writes one LSTM or GRU node per layer, with the sequence on the first axis."""
+
+    def rule(writer: OnnxWriter, layer: Any) -> None:
+        directions, rows = 2 if layer.bidirectional else 1, layer.gates * layer.hidden_size
+        direction = "bidirectional" if layer.bidirectional else "forward"
+        features = layer.input.channels
+        writer.add("Transpose", last=False, perm=[2, 0, 1])
+        for number in range(layer.num_layers):
+            weights = [
+                writer.weight(f"{part}{number}", (directions, rows, size), RANDOM)
+                for part, size in (("weight_ih_l", features), ("weight_hh_l", layer.hidden_size))
+            ]
+            if layer.bias:
+                weights.append(writer.weight(f"bias_l{number}", (directions, 2 * rows), ZERO))
+            names = {"hidden_size": layer.hidden_size, "direction": direction, **attributes}
+            writer.add(operator, *weights, last=False, **names)
+            features = directions * layer.hidden_size
+            if number + 1 < layer.num_layers:
+                writer.add("Transpose", last=False, perm=[0, 2, 1, 3])
+                writer.add("Reshape", writer.integers([0, 0, features]), last=False)
+        writer.add("Transpose", last=False, perm=[2, 1, 3, 0])
+        writer.add("Reshape", writer.integers([0, *layer.output.sizes]))
+
+    return rule
+
+
+def _write_parameter(writer: OnnxWriter, layer: Any) -> None:
+    """Write an Identity of the learnt tensor, which has a batch of 1."""
+    writer.reads = [writer.weight("weight", (1, *layer.shape), ZERO)]
+    writer.add("Identity")
 
 
 # -- pooling
@@ -259,6 +405,38 @@ def _write_instancenorm(writer: OnnxWriter, layer: Any) -> None:
         writer.add("InstanceNormalization", *scale_and_bias(writer, layer, (layer.input.channels,)))
     else:
         writer.add("MeanVarianceNormalization", axes=list(range(2, layer.input.axes + 2)))
+
+
+def _write_global_response_norm(writer: OnnxWriter, layer: Any) -> None:
+    """Write x + bias + weight × x × norm / mean of the norms, with the norm of each channel over its positions."""
+    [source], axes = writer.reads, layer.input.axes
+    sizes = (layer.input.channels, *(1,) * axes)
+    writer.add("ReduceL2", writer.integers(range(2, axes + 2)), last=False)
+    [norms] = writer.reads
+    writer.add("ReduceMean", writer.integers([1]), last=False)
+    writer.add("Add", writer.number(1e-6), last=False)
+    writer.reads = [norms, *writer.reads]
+    writer.add("Div", last=False)
+    writer.add("Mul", source, last=False)
+    writer.add("Mul", writer.weight("weight", sizes, ZERO), last=False)
+    writer.add("Add", writer.weight("bias", sizes, ZERO), last=False)
+    writer.add("Add", source)
+
+
+def _softmax_rule(operator: str) -> _WriteRule:
+    """Return a rule for softmax over the channels, or over all positions, which are flattened before it."""
+
+    def rule(writer: OnnxWriter, layer: Any) -> None:
+        if layer.axes == "channels":
+            writer.add(operator, axis=1)
+        elif layer.input.axes == 1:
+            writer.add(operator, axis=2)
+        else:
+            writer.add("Reshape", writer.integers([0, 0, -1]), last=False)
+            writer.add(operator, last=False, axis=2)
+            writer.add("Reshape", writer.integers([0, *layer.input.sizes]))
+
+    return rule
 
 
 def _write_scale(writer: OnnxWriter, layer: Any) -> None:
@@ -490,6 +668,12 @@ WRITERS: dict[str, _WriteRule] = {
     "separable_conv": _write_separable_conv,
     "conv_transpose": _write_conv_transpose,
     "linear": _write_linear,
+    "attention": _write_attention,
+    "matmul": _write_matmul,
+    "embedding": _write_embedding,
+    "lstm": _recurrent_rule("LSTM"),
+    "gru": _recurrent_rule("GRU", linear_before_reset=1),
+    "parameter": _write_parameter,
     "maxpool": _pool_rule("MaxPool"),
     "avgpool": _pool_rule("AveragePool", count_include_pad=1),
     "lppool": _pool_rule("LpPool", p=2),
@@ -503,6 +687,7 @@ WRITERS: dict[str, _WriteRule] = {
     "groupnorm": _write_groupnorm,
     "instancenorm": _write_instancenorm,
     "local_response_norm": _write_response_norm,
+    "global_response_norm": _write_global_response_norm,
     "scale": _write_scale,
     "shift": _write_shift,
     "relu": _operator_rule("Relu"),
@@ -522,8 +707,8 @@ WRITERS: dict[str, _WriteRule] = {
     "softsign": _operator_rule("Softsign"),
     "hardswish": _operator_rule("HardSwish"),
     "hardsigmoid": _operator_rule("HardSigmoid", alpha=1 / 6, beta=0.5),
-    "softmax": _operator_rule("Softmax", axis=1),
-    "log_softmax": _operator_rule("LogSoftmax", axis=1),
+    "softmax": _softmax_rule("Softmax"),
+    "log_softmax": _softmax_rule("LogSoftmax"),
     "dropout": _write_dropout,
     "drop_path": _write_drop_path,
     "identity": _operator_rule("Identity"),
@@ -536,6 +721,8 @@ WRITERS: dict[str, _WriteRule] = {
     "flatten": _operator_rule("Flatten", axis=1),
     "reshape": _write_reshape,
     "slice": _write_slice,
+    "tokens": _write_reshape,
+    "map": _write_reshape,
     "deform_conv": _write_deform_conv,
     "permute": _write_permute,
     "unfold": _write_unfold,
@@ -546,5 +733,5 @@ WRITERS: dict[str, _WriteRule] = {
     "glu": _write_glu,
     "add": _merge_rule("Add", "Sum"),
     "multiply": _merge_rule("Mul"),
-    "concat": _operator_rule("Concat", axis=1),
+    "concat": lambda writer, layer: writer.add("Concat", axis=layer.place + 1),
 }

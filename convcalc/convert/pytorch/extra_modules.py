@@ -136,6 +136,157 @@ class ChannelsLayerNorm(nn.LayerNorm):
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
+class TokensLinear(nn.Linear):
+    """A linear layer for every token, with the features before the tokens."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Multi-head attention over the positions of a map or sequence, or between windows or grids of it."""
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        key_dim: int,
+        value_dim: int,
+        out_channels: int,
+        kv_channels: int | None = None,
+        window: tuple[int, ...] | None = None,
+        grid: tuple[int, ...] | None = None,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        kv_channels = kv_channels or channels
+        self.heads, self.region, self.is_grid = heads, window or grid, grid is not None
+        self.query = nn.Linear(channels, heads * key_dim, bias)
+        self.key = nn.Linear(kv_channels, heads * key_dim, bias)
+        self.value = nn.Linear(kv_channels, heads * value_dim, bias)
+        self.output = nn.Linear(heads * value_dim, out_channels, bias)
+
+    def forward(self, x: Tensor, kv: Tensor | None = None) -> Tensor:
+        if self.region is not None:
+            return self.attend_to_regions(x, self.region)
+        tokens = x.flatten(2).mT
+        attended = self.attend(tokens, tokens if kv is None else kv.flatten(2).mT)
+        return attended.mT.unflatten(2, x.shape[2:])
+
+    def attend(self, tokens: Tensor, kv: Tensor) -> Tensor:
+        queries, keys, values = (
+            made.unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for made in (self.query(tokens), self.key(kv), self.value(kv))
+        )
+        attended = functional.scaled_dot_product_attention(queries, keys, values)
+        return self.output(attended.transpose(1, 2).flatten(2))
+
+    def attend_to_regions(self, x: Tensor, region: tuple[int, ...]) -> Tensor:
+        axes, sizes = len(region), zip(x.shape[2:], region, strict=True)
+        parts = [(part, n // part) if self.is_grid else (n // part, part) for n, part in sizes]
+        first, second = list(range(2, 2 + 2 * axes, 2)), list(range(3, 3 + 2 * axes, 2))
+        order = [0, *second, *first, 1] if self.is_grid else [0, *first, *second, 1]
+        split = x.reshape(*x.shape[:2], *(size for pair in parts for size in pair)).permute(order)
+        tokens = split.reshape(-1, torch.Size(region).numel(), x.shape[1])
+        attended = self.attend(tokens, tokens).reshape(*split.shape[:-1], -1)
+        return attended.permute([order.index(axis) for axis in range(len(order))]).reshape(len(x), -1, *x.shape[2:])
+
+
+class Learnt(nn.Module):
+    """A learnt tensor, without input; it is broadcast to all samples of the batch."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1, *shape))
+
+    def forward(self) -> Tensor:
+        return self.weight
+
+
+class MatMul(nn.Module):
+    """The matrix product of two inputs, optionally transposed."""
+
+    def __init__(self, transpose_first: bool = False, transpose_second: bool = False) -> None:
+        super().__init__()
+        self.transpose_first = transpose_first
+        self.transpose_second = transpose_second
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x.mT if self.transpose_first else x) @ (y.mT if self.transpose_second else y)
+
+
+class Embedding(nn.Embedding):
+    """An embedding of the integers in one channel, with the channels first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.squeeze(1).long()).movedim(-1, 1)
+
+
+class ChannelsLSTM(nn.LSTM):
+    """An LSTM over a sequence with the channels before the steps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(2, 0, 1))[0].permute(1, 2, 0)
+
+
+class ChannelsGRU(nn.GRU):
+    """A GRU over a sequence with the channels before the steps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(2, 0, 1))[0].permute(1, 2, 0)
+
+
+class ConvLSTM(nn.Module):
+    """A convolutional LSTM; the first axis after the channels is time."""
+
+    def __init__(self, axes: int, in_channels: int, hidden_size: int, kernel_size: int = 3, bias: bool = True) -> None:
+        super().__init__()
+        convolution = nn.Conv1d if axes == 1 else nn.Conv2d
+        sizes = (in_channels + hidden_size, 4 * hidden_size, kernel_size)
+        self.gates = convolution(*sizes, padding=kernel_size // 2, bias=bias)
+        self.hidden_size = hidden_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = cell = x.new_zeros(len(x), self.hidden_size, *x.shape[3:])
+        states = []
+        for step in x.unbind(2):
+            read, forget, content, write = self.gates(torch.cat((step, state), dim=1)).chunk(4, dim=1)
+            cell = forget.sigmoid() * cell + read.sigmoid() * content.tanh()
+            state = write.sigmoid() * cell.tanh()
+            states.append(state)
+        return torch.stack(states, dim=2)
+
+
+class PositionsSoftmax(nn.Module):
+    """Softmax over all positions of each channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).softmax(dim=2).view_as(x)
+
+
+class PositionsLogSoftmax(nn.Module):
+    """The logarithm of softmax over all positions of each channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(2).log_softmax(dim=2).view_as(x)
+
+
+class GlobalResponseNorm(nn.Module):
+    """Scales each channel by its norm over all positions, divided by the mean of these norms (Woo et al. 2023)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        axes = tuple(range(2, x.dim()))
+        weight, bias = (learnt.view(-1, *(1,) * len(axes)) for learnt in (self.weight, self.bias))
+        norms = torch.linalg.vector_norm(x, dim=axes, keepdim=True)
+        scaled = x * (norms / (norms.mean(dim=1, keepdim=True) + 1e-6))
+        return x + torch.addcmul(bias, weight, scaled)
+
+
 class Scale(nn.Module):
     """One learnt factor per channel."""
 

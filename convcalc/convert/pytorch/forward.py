@@ -10,6 +10,7 @@ from typing import NamedTuple
 from convcalc.convert.pytorch.makers import MERGES, make_modules
 from convcalc.convert.pytorch.module_scopes import AROUND, ModulePlaces, ModuleScope, ScopeChild, ScopeWiring
 from convcalc.convert.pytorch.names import TAKEN, VARIABLES_TAKEN, first_free_name, make_distinct
+from convcalc.network import Node
 
 
 class Forward(NamedTuple):
@@ -80,18 +81,39 @@ def _write_unit(
         node = wiring.network.nodes[unit]
         values = [variables.names[tensor] for tensor in node.reads]
         if node.layer.kind == "concat":
-            return f"torch.cat([{', '.join(values)}], dim=1)"
+            return _concat_text(node, values, wiring)
         if node.layer.kind in MERGES:
             return MERGES[node.layer.kind].join(values)
         path = places.path(node.name, scope)
         parts = make_modules(node)
+        given = ", ".join(values)
         if places.keys[node.name].isdigit():
-            return f"{path}({values[0]})"
-        value = values[0] if parts.before is None else f"{path}{AROUND[0]}({values[0]})"
+            return f"{path}({given})"
+        value = given if parts.before is None else f"{path}{AROUND[0]}({given})"
         value = f"{path}({value})"
         return value if parts.after is None else f"{path}{AROUND[1]}({value})"
     arguments = ", ".join(variables.names[tensor] for tensor in wiring.list_inputs(unit))
     return f"{places.path(unit.name, scope)}({arguments})"
+
+
+def _concat_text(node: Node, values: list[str], wiring: ScopeWiring) -> str:
+    """Return a call of torch.cat; learnt tensors, which have no batch, are expanded to the batch of another input."""
+    learnt = [_is_without_batch(wiring, tensor) for tensor in node.reads]
+    if any(learnt) and not all(learnt):
+        batch = values[learnt.index(False)]
+        values = [
+            f"{value}.expand({batch}.shape[0], *{value}.shape[1:])" if alone else value
+            for value, alone in zip(values, learnt, strict=True)
+        ]
+    return f"torch.cat([{', '.join(values)}], dim={getattr(node.layer, 'place', 0) + 1})"
+
+
+def _is_without_batch(wiring: ScopeWiring, tensor: int) -> bool:
+    """Whether a tensor depends on no input of the network, so that its batch size is 1."""
+    if tensor < wiring.input_count:
+        return False
+    reads = wiring.network.nodes[tensor - wiring.input_count].reads
+    return all(_is_without_batch(wiring, read) for read in reads)
 
 
 class _Variables:

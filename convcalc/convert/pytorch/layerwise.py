@@ -10,7 +10,7 @@ from typing import Any
 from convcalc.analysis.report import Report, analyse
 from convcalc.convert.comparison import ComparedLayer, MeasuredFigures, Verification, measure_layer
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.makers import is_known, make_modules
+from convcalc.convert.pytorch.makers import MERGES, is_known, make_modules
 from convcalc.convert.pytorch.module_builder import build_module
 from convcalc.network import Network, Node
 
@@ -85,7 +85,7 @@ def _make_blank_tensor(sizes: tuple[int, ...]) -> Any:
 
 def _build_modules(node: Node) -> tuple[Any, ...]:
     """Return the modules of a layer in the order in which they run; empty for a merge, which needs none."""
-    if node.layer.reads_many:
+    if node.layer.kind in MERGES:
         return ()
     parts = make_modules(node)
     return tuple(build_module(call).eval() for call in (parts.before, parts.module, parts.after) if call is not None)
@@ -98,10 +98,13 @@ def _run_node(node: Node, parts: Sequence[Any], reads: list[Any]) -> Any:
     import torch
 
     if node.layer.kind == "concat":
-        return torch.cat(reads, dim=1)
-    if node.layer.reads_many:
+        sizes = max(len(value) for value in reads)
+        expanded = [value.expand(sizes, *value.shape[1:]) for value in reads]  # a learnt tensor has no batch
+        return torch.cat(expanded, dim=getattr(node.layer, "place", 0) + 1)
+    if node.layer.kind in MERGES:
         return reduce(operator.add if node.layer.kind == "add" else operator.mul, reads)
-    return reduce(lambda value, part: part(value), parts, reads[0])
+    first, *others = parts
+    return reduce(lambda value, part: part(value), others, first(*reads))
 
 
 def _measure_output(output: Any, parts: Sequence[Any], macs: int) -> MeasuredFigures:

@@ -201,6 +201,15 @@ def _make_reshape(layer: Any) -> LayerModules:
     return LayerModules(ModuleCall("nn.Unflatten", (CallArgument("dim", 1), CallArgument("unflattened_size", shape))))
 
 
+def _make_tokens(layer: Any) -> LayerModules:
+    return LayerModules(ModuleCall("nn.Flatten", (CallArgument("start_dim", 2, 1),)))
+
+
+def _make_map(layer: Any) -> LayerModules:
+    size = CallArgument("unflattened_size", layer.output.spatial)
+    return LayerModules(ModuleCall("nn.Unflatten", (CallArgument("dim", 2), size)))
+
+
 def _make_slice(layer: Any) -> LayerModules:
     dim, (start, stop) = layer.find_range()
     bounds = (CallArgument("start", start), CallArgument("stop", stop))
@@ -266,9 +275,10 @@ def _make_deform_conv(layer: Any) -> LayerModules:
 
 
 def _make_linear(layer: Any) -> LayerModules:
+    """Use nn.Linear, or for tokens a class of extra_modules.py, because nn.Linear expects the features last."""
     return LayerModules(
         ModuleCall(
-            "nn.Linear",
+            "TokensLinear" if layer.input.axes else "nn.Linear",
             (
                 CallArgument("in_features", layer.input.channels),
                 CallArgument("out_features", layer.out_features),
@@ -276,6 +286,65 @@ def _make_linear(layer: Any) -> LayerModules:
             ),
         )
     )
+
+
+def _make_attention(layer: Any) -> LayerModules:
+    region = "grid" if layer.window is None else "window"
+    return LayerModules(
+        ModuleCall(
+            "Attention",
+            (
+                CallArgument("channels", layer.input.channels),
+                CallArgument("heads", layer.heads),
+                CallArgument("key_dim", layer.d_k),
+                CallArgument("value_dim", layer.d_v),
+                CallArgument("out_channels", layer.output.channels),
+                CallArgument("kv_channels", layer.source.channels, layer.input.channels),
+                CallArgument(region, getattr(layer, region), None),
+                CallArgument("bias", layer.bias, True),
+            ),
+        )
+    )
+
+
+def _make_embedding(layer: Any) -> LayerModules:
+    sizes = (CallArgument(name, getattr(layer, name)) for name in ("num_embeddings", "embedding_dim"))
+    return LayerModules(ModuleCall("Embedding", tuple(sizes)))
+
+
+def _recurrent_maker(target: str) -> Maker:
+    return lambda layer: LayerModules(
+        ModuleCall(
+            target,
+            (
+                CallArgument("input_size", layer.input.channels),
+                CallArgument("hidden_size", layer.hidden_size),
+                CallArgument("num_layers", layer.num_layers, 1),
+                CallArgument("bias", layer.bias, True),
+                CallArgument("bidirectional", layer.bidirectional, False),
+            ),
+        )
+    )
+
+
+def _make_conv_lstm(layer: Any) -> LayerModules:
+    return LayerModules(
+        ModuleCall(
+            "ConvLSTM",
+            (
+                CallArgument("axes", layer.input.axes - 1),
+                CallArgument("in_channels", layer.input.channels),
+                CallArgument("hidden_size", layer.hidden_size),
+                CallArgument("kernel_size", layer.kernel_size, 3),
+                CallArgument("bias", layer.bias, True),
+            ),
+        )
+    )
+
+
+def _make_matmul(layer: Any) -> LayerModules:
+    flags = (CallArgument(name, getattr(layer, name), False) for name in ("transpose_first", "transpose_second"))
+    return LayerModules(ModuleCall("MatMul", tuple(flags)))
 
 
 def _make_namesake(layer: Layer) -> LayerModules:
@@ -288,9 +357,16 @@ def _make_namesake(layer: Layer) -> LayerModules:
     return LayerModules(ModuleCall(f"nn.{type(layer).__name__}", tuple(arguments)))
 
 
-def _softmax_maker(target: str) -> Maker:
-    """Return a maker of nn.Softmax or nn.LogSoftmax over the channels."""
-    return lambda layer: LayerModules(ModuleCall(target, (CallArgument("dim", 1, None),)))
+def _softmax_maker(name: str) -> Maker:
+    """Return a maker of nn.Softmax or nn.LogSoftmax, or for several spatial axes of a class in extra_modules.py."""
+
+    def make(layer: Any) -> LayerModules:
+        if layer.axes == "positions" and layer.input.axes > 1:
+            return LayerModules(ModuleCall(f"Positions{name}"))
+        dim = 1 if layer.axes == "channels" else 2
+        return LayerModules(ModuleCall(f"nn.{name}", (CallArgument("dim", dim, None),)))
+
+    return make
 
 
 # every layer kind that is not in this table has a class of the same name and with the same arguments in torch.nn
@@ -303,6 +379,13 @@ MAKERS: dict[str, Maker] = {
     "separable_conv": make_separable_conv,
     "locally_connected": make_locally_connected,
     "linear": _make_linear,
+    "attention": _make_attention,
+    "matmul": _make_matmul,
+    "parameter": lambda layer: LayerModules(ModuleCall("Learnt", (CallArgument("shape", layer.shape),))),
+    "embedding": _make_embedding,
+    "lstm": _recurrent_maker("ChannelsLSTM"),
+    "gru": _recurrent_maker("ChannelsGRU"),
+    "conv_lstm": _make_conv_lstm,
     "maxpool": sliding_pool_maker("MaxPool", float("-inf")),
     "avgpool": sliding_pool_maker("AvgPool", 0),
     "lppool": make_lppool,
@@ -319,10 +402,13 @@ MAKERS: dict[str, Maker] = {
     "local_response_norm": lambda layer: LayerModules(
         ModuleCall("nn.LocalResponseNorm", (CallArgument("size", layer.size),))
     ),
+    "global_response_norm": lambda layer: LayerModules(
+        ModuleCall("GlobalResponseNorm", (CallArgument("channels", layer.input.channels),))
+    ),
     "scale": _make_scale,
     "shift": _make_shift,
-    "softmax": _softmax_maker("nn.Softmax"),
-    "log_softmax": _softmax_maker("nn.LogSoftmax"),
+    "softmax": _softmax_maker("Softmax"),
+    "log_softmax": _softmax_maker("LogSoftmax"),
     "drop_path": lambda layer: LayerModules(ModuleCall("DropPath", (CallArgument("p", layer.p, 0.5),))),
     "upsample": _make_upsample,
     "pixel_shuffle": _shuffle_maker("PixelShuffle", "upscale_factor"),
@@ -331,6 +417,8 @@ MAKERS: dict[str, Maker] = {
     "crop": lambda layer: LayerModules(call_crop(layer.amount)),
     "reshape": _make_reshape,
     "slice": _make_slice,
+    "tokens": _make_tokens,
+    "map": _make_map,
     "deform_conv": _make_deform_conv,
     "permute": _make_permute,
     "unfold": _make_unfold,
@@ -338,5 +426,5 @@ MAKERS: dict[str, Maker] = {
     "mean": _reduction_maker("Mean"),
     "sum": _reduction_maker("Sum"),
     "std": _reduction_maker("Std"),
-    "glu": _softmax_maker("nn.GLU"),
+    "glu": lambda layer: LayerModules(ModuleCall("nn.GLU", (CallArgument("dim", 1, None),))),
 }

@@ -103,7 +103,8 @@ class ScopeWiring:
         previous: tuple[int, ...] | None = None
         for child in children:
             reads = self.list_inputs(child)
-            if self.is_merge(child) or self.is_list(child) or len(reads) != 1 or previous not in (None, reads):
+            several = isinstance(child, int) and len(self.network.nodes[child].reads) > 1
+            if several or self.is_list(child) or len(reads) != 1 or previous not in (None, reads):
                 return False
             previous = self.list_outputs(child)
             if len(previous) != 1:

@@ -1,0 +1,236 @@
+"""Defines multi-head attention over the positions of tokens or maps, and the product of two matrices."""
+
+from math import prod
+
+from convcalc.arguments import Flag, Integer, PerAxis
+from convcalc.intervals import MOST_POSITIONS, Reads, TooVaried
+from convcalc.layers.base import Reach, SavedForBackward, Tensors
+from convcalc.layers.mixins import AllMacs, NoBuffers, NoWeights
+from convcalc.problems import Flaw
+from convcalc.shape import Shape, axis_name
+
+
+class Attention(NoBuffers):
+    """Multi-head attention: every position is a weighted mean over positions, with weights computed from the values.
+
+    The input is a sequence of tokens C×N or a map, whose positions are its tokens. Four linear layers, without weight
+    sharing, compute queries, keys and values for every head, and the output from all heads. With `from: [q, kv]`, the
+    queries come from q, and keys and values from kv (cross attention); an attention whose keys have a lower resolution,
+    as in PVT and SegFormer, reads its own reduced input as kv.
+
+    Here h is heads, d_k key_dim, d_v value_dim, N_q the number of queries and N_k that of keys; each query has n keys:
+    N_k, or the positions of one window or grid.
+    Output: out_channels, with the sizes of the first input.
+    Params: C_q × h d_k + C_kv × h (d_k + d_v) + h d_v × out_channels, + h (2 d_k + d_v) + out_channels with bias.
+    Counted: the MACs are h N_q n (d_k + d_v) and those of the four linear layers; multiplications are the MACs, h d_k
+    per query for the scale, and one per weight for softmax. What is saved for backward is that of PyTorch's fused
+    scaled_dot_product_attention, which does not save the N_q × n weights.
+    Source: Vaswani et al. 2017, "Attention is all you need"; Liu et al. 2021, "Swin transformer", for window; Tu et al.
+    2022, "MaxViT", for grid.
+    Example on [192, 197]: attention: {heads: 3}
+    """
+
+    kind = "attention"
+    main = "heads"
+    reads_any = True
+    needs_axes = True
+    heads = Integer("number of heads", required=True, sign="h", sign_meaning="heads")
+    key_dim = Integer("features of a query and of a key, per head", sign="dk", default_text="channels / heads")
+    value_dim = Integer("features of a value, per head", sign="dv", default_text="key_dim")
+    out_channels = Integer("output channels", default_text="channels of the first input")
+    window = PerAxis("size of the windows: positions attend only to their window", None, sign="w")
+    grid = PerAxis("size of the grids: positions attend only to those that are size / grid apart", None, sign="grid ")
+    bias = Flag("add a learnt bias to queries, keys, values and output", True)
+
+    d_k: int  # key_dim, or its default
+    d_v: int  # value_dim, or its default
+
+    @property
+    def source(self) -> Shape:
+        """The shape of the input from which keys and values are computed."""
+        return self.inputs[-1]
+
+    def normalise(self) -> None:
+        """Set d_k and d_v from the arguments or their defaults; raises `Flaw` if inputs and arguments do not fit."""
+        if len(self.inputs) > 2:
+            raise Flaw(
+                f"attention needs one or two inputs; got {len(self.inputs)}", "write from: [q, kv]", code="CV016"
+            )
+        if not self.source.axes:
+            raise Flaw(f"attention needs spatial axes, but its input kv is the vector {self.source}", code="CV016")
+        if self.key_dim is None:
+            self._check_heads()
+        d_k = self.input.channels // self.heads if self.key_dim is None else self.key_dim
+        self.fill(d_k=d_k, d_v=d_k if self.value_dim is None else self.value_dim)
+        self._check_window()
+
+    def _check_heads(self) -> None:
+        if self.input.channels % self.heads:
+            raise Flaw(
+                f"heads {self.heads} does not divide the {self.input.channels} input channels: "
+                f"{self.input.channels} / {self.heads} is not an integer",
+                "give key_dim, the features per head",
+                key="heads",
+                code="CV016",
+            )
+
+    def _check_window(self) -> None:
+        if self.window is None and self.grid is None:
+            return
+        if self.window is not None and self.grid is not None:
+            raise Flaw("attention has either a window or a grid; got both", key="grid", code="CV012")
+        key = "grid" if self.window is None else "window"
+        if len(self.inputs) > 1:
+            raise Flaw(f"cross attention has no {key}", f"remove {key}", key=key, code="CV016")
+        for axis, (part, size) in enumerate(zip(self._find_region() or (), self.input.spatial, strict=True)):
+            if size % part:
+                raise Flaw(
+                    f"{key} {part} does not divide the input's {axis_name(axis, self.input.axes)} of {size} "
+                    f"(input {self.input})",
+                    "use pad before it and crop after it" if part < size else "",
+                    key=key,
+                    code="CV016",
+                )
+
+    def _find_region(self) -> tuple[int, ...] | None:
+        return self.grid if self.window is None else self.window
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: out_channels at every position of the first input."""
+        channels = self.input.channels if self.out_channels is None else self.out_channels
+        return Shape(channels, self.input.spatial)
+
+    def weight_tensors(self) -> Tensors:
+        """Return the sizes of four weight tensors: of queries, keys, values and output."""
+        keys, values = self.heads * self.d_k, self.heads * self.d_v
+        channels, given = self.input.channels, self.source.channels
+        return channels * keys, given * keys, given * values, values * self.output.channels
+
+    def bias_tensors(self) -> Tensors:
+        """Return the sizes of the biases of queries, keys, values and output; an empty tuple if `bias` is false."""
+        keys, values = self.heads * self.d_k, self.heads * self.d_v
+        return (keys, keys, values, self.output.channels) if self.bias else ()
+
+    def weight_input(self) -> object:
+        """Return the channels of both inputs, which determine the sizes of the weights."""
+        return self.input.channels, self.source.channels
+
+    def count_keys(self) -> int:
+        """Return the number of keys of each query: all, or those in its window or grid."""
+        region = self._find_region()
+        return self.source.positions if region is None else prod(region)
+
+    def count_macs(self) -> int:
+        """Return the MACs of the scores, of the weighted means, and of the four linear layers."""
+        queries, keys, values, output = self.weight_tensors()
+        pairs = self.heads * self.input.positions * self.count_keys()
+        projections = self.input.positions * (queries + output) + self.source.positions * (keys + values)
+        return projections + pairs * (self.d_k + self.d_v)
+
+    def count_multiplications(self) -> int:
+        """Return the MACs, one multiplication per feature of a query for the scale, and one per weight for softmax."""
+        scaled = self.heads * self.input.positions * self.d_k
+        return self.count_macs() + scaled + self.heads * self.input.positions * self.count_keys()
+
+    def count_additions(self) -> int:
+        """Return the additions of the four linear layers, the scores, softmax and the weighted means."""
+        keys, values = self.heads * self.d_k, self.heads * self.d_v
+        queries, count = self.input.positions, self.count_keys()
+        linear = queries * keys * (self.input.channels - 1 + self.bias)
+        linear += self.source.positions * (keys + values) * (self.source.channels - 1 + self.bias)
+        linear += queries * self.output.channels * (values - 1 + self.bias)
+        return linear + self.heads * queries * (count * self.d_k + self.d_v * (count - 1))
+
+    def reach(self) -> Reach:
+        """Return `everything`, or per axis the interval of the positions in a window or grid. Raises TooVaried."""
+        region, sizes = self._find_region(), self.input.spatial
+        if region is None or region == sizes:
+            return "everything"
+        if self.window is not None:
+            return tuple(map(_window_reads, self.window))
+        return tuple(_grid_reads(part, size // part) for part, size in zip(region, sizes, strict=True))
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """The inputs, queries, keys, values, weighted means, and one normaliser per head and query are saved."""
+        keys, values = self.heads * self.d_k, self.heads * self.d_v
+        of_queries = self.input.positions * (keys + values + self.heads)
+        return SavedForBackward(inputs=True, values=of_queries + self.source.positions * (keys + values))
+
+
+def _window_reads(size: int) -> Reads:
+    """Return the `Reads` of a window: output i reads all positions of its window, from floor(i / size) × size on."""
+    if size > MOST_POSITIONS:
+        raise TooVaried
+    return Reads(size, size, (0,) * size, (size - 1,) * size)
+
+
+def _grid_reads(count: int, step: int) -> Reads:
+    """Return the `Reads` of a grid: output i reads the `count` positions that equal i modulo `step`."""
+    if step > MOST_POSITIONS:
+        raise TooVaried
+    last = (count - 1) * step
+    return Reads(step, 0, tuple(range(step)), tuple(range(last, last + step)), step)
+
+
+class MatMul(NoWeights, AllMacs):
+    """The matrix product of two inputs, each a matrix of channels × positions: C_1×N_1 times C_2×N_2.
+
+    An attention is written out as a product of keys and queries with transpose_first, whose output has a channel per
+    key; softmax over these channels; and the product of the values and these weights.
+
+    Output: C_1×N_2, with N_1 = C_2; a transposed input has its channels and positions exchanged.
+    Counted: C_1 × C_2 × N_2 multiplications, which are the MACs, and (C_2 - 1) additions per output value.
+    Source: torch.matmul.
+    Example on [64, 64]: matmul: {from: [input, input], transpose_first: true}
+    """
+
+    kind = "matmul"
+    main = "from"
+    reads_many = True
+    transpose_first = Flag("exchange channels and positions of the first input", False)
+    transpose_second = Flag("exchange channels and positions of the second input", False)
+
+    def _list_matrices(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        # rows and columns of both matrices
+        (first, *inner), (second, *outer) = (shape.sizes for shape in self.inputs)
+        one, other = (first, inner[0]), (second, outer[0])
+        return one[::-1] if self.transpose_first else one, other[::-1] if self.transpose_second else other
+
+    def normalise(self) -> None:
+        """Raise `Flaw` unless there are two inputs with one spatial axis each."""
+        if len(self.inputs) != 2:
+            raise Flaw(f"matmul needs two inputs; got {len(self.inputs)}", code="CV016")
+        for shape in self.inputs:
+            if shape.axes != 1:
+                hint = "add tokens after the map" if shape.axes else "use reshape to add an axis"
+                raise Flaw(f"matmul needs inputs C×N, but one is {shape}", hint, code="CV016")
+
+    def inferred_shape(self) -> Shape:
+        """Return the output shape: rows of the first matrix × columns of the second."""
+        (rows, inner), (other, columns) = self._list_matrices()
+        if inner != other:
+            raise Flaw(
+                f"matmul of {rows}×{inner} and {other}×{columns}: the {inner} columns of the first are not the {other} "
+                "rows of the second",
+                "transpose_first or transpose_second exchanges channels and positions",
+                code="CV016",
+            )
+        return Shape(rows, (columns,))
+
+    def count_multiplications(self) -> int:
+        """Return the multiplications: one per output value and inner position."""
+        (_, inner), _ = self._list_matrices()
+        return self.output.elements * inner
+
+    def count_additions(self) -> int:
+        """Return the additions: per output value, the number of inner positions minus one."""
+        (_, inner), _ = self._list_matrices()
+        return self.output.elements * (inner - 1)
+
+    def reach(self) -> Reach:
+        """Return `everything`, of both inputs."""
+        return "everything"
+
+    def saved_for_backward(self) -> SavedForBackward:
+        """Both inputs are saved for the backward pass."""
+        return SavedForBackward(inputs=True)
