@@ -34,7 +34,7 @@ class Field(NamedTuple):
 
     `axes` is None if the field is unknown. `whole` is true if the field is the whole input of the network. `aligned` is
     false if merged branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear
-    layer, whose positions all have the same field. `flat` is true for a vector or tokens that hold the values of several
+    layer, whose positions all have the same field. `flat` is true for a vector or tokens with the values of several
     positions. `layout` is the size of the map that tokens were made from, () if there is none.
     """
 
