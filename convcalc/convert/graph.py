@@ -105,7 +105,9 @@ def plain_spec(graph: Graph) -> dict[str, Any]:
     entries = []
     for step in graph.steps:
         reads = [names[name] for name in step.reads]
-        options: dict[str, Any] = {"name": names[step.name], "from": reads[0] if len(reads) == 1 else reads}
+        options: dict[str, Any] = {"name": names[step.name]}
+        if reads:
+            options["from"] = reads[0] if len(reads) == 1 else reads
         if step.share is not None:
             options["share"] = names[step.share]
         if step.frozen:

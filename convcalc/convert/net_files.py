@@ -36,7 +36,7 @@ def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> 
 
 def _find_file(net: str) -> str:
     """Return the file that a NET argument names: for a missing `yolov8n.yaml`, that is `yolov8.yaml` if it exists."""
-    if os.path.exists(net):
+    if not net.endswith((".yaml", ".yml")) or os.path.exists(net):
         return net
     from convcalc.convert.ultralytics.file_names import find_file
 

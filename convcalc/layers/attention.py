@@ -161,7 +161,7 @@ def _window_reads(size: int) -> Reads:
     """Return the `Reads` of a window: output i reads all positions of its window, from floor(i / size) × size on."""
     if size > MOST_POSITIONS:
         raise TooVaried
-    return Reads(size, size, (0,) * size, (size - 1,) * size)
+    return Reads(size, size, (0,) * int(size), (size - 1,) * int(size))
 
 
 def _grid_reads(count: int, step: int) -> Reads:

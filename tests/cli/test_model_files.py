@@ -387,7 +387,7 @@ def test_a_module_is_traced_without_a_leading_batch(
     assert run(["import", "--torch", "batch_nets:flat", "--input", "1,3,20,20"]) == 0
     out, err = capsys.readouterr()
     assert "input: [3, 20, 20]" in out
-    assert err == "convcalc: --input 1,3,20,20 is read as 3,20,20: the leading 1 is taken as the batch size\n"
+    assert err == "convcalc: the first size of 1,3,20,20 is read as the batch; one sample is 3,20,20\n"
     assert run(["import", "--torch", "batch_nets:deep", "--input", "3,9,20,20"]) == 0
     out, err = capsys.readouterr()
     assert "input: [3, 9, 20, 20]" in out

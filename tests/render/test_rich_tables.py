@@ -103,7 +103,7 @@ def test_both_writers_show_the_same_cells_at_every_width(
         assert rich_rows == []
         plain = capsys.readouterr().out
         assert run([*command, "--color", "always"]) == 0
-        assert rich_rows
+        assert rich_rows or plain.count("\n") > MOST_RICH_ROWS
         rich_rows.clear()
         styled = capsys.readouterr().out
         assert "\x1b[" in styled

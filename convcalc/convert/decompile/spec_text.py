@@ -151,7 +151,7 @@ class EntryWriter:
         """Return the options that an entry needs: `from`, `frozen`, `share`, `repeat`, `when` and `name`."""
         item = body.items[place]
         found: dict[str, Any] = {}
-        if item.reads != (before,):
+        if item.reads and item.reads != (before,):
             reads = [self.read(tensor, body, before, scope) for tensor in item.reads]
             found["from"] = reads[0] if len(reads) == 1 else reads
         if isinstance(item, LayerItem):
