@@ -29,11 +29,11 @@ class CannotChange(ValueError):
 
 
 class Convolution(NamedTuple):
-    """A convolution in a spec (one entry), and every layer that is built from it.
+    """A convolution entry of a spec, and all layers that the network builds from it.
 
-    `path` is the entry's path in the spec and `word` its layer kind. `written` holds its arguments and `options`
-    its options (such as `name`), both as the spec writes them. An entry in a block is built once per use of the
-    block: `nodes` holds the index of each of these nodes in the network, and `layers` holds their layers.
+    An entry in a block that is used three times becomes three layers: `layers` holds them, and `nodes` the indexes of
+    their nodes in the network. `path` is the path of the entry in the spec and `word` its layer kind. `written` holds
+    its arguments and `options` its options (such as `name`), with their values as the spec writes them.
     """
 
     path: Path
@@ -45,12 +45,12 @@ class Convolution(NamedTuple):
 
     @property
     def kernels(self) -> set[tuple[int, ...]]:
-        """The distinct kernel sizes of all uses, each with one size per axis; () for a layer without kernel_size."""
+        """The distinct kernel sizes of `layers`, each with one size per axis; () for a layer without kernel_size."""
         return {layer.__dict__.get("kernel_size", ()) for layer in self.layers}
 
     @property
     def slides(self) -> bool:
-        """Whether every use has a kernel larger than 1 on at least one axis."""
+        """Whether every layer in `layers` has a kernel larger than 1 on at least one axis."""
         return all(prod(kernel) > 1 for kernel in self.kernels)
 
     @property
@@ -63,18 +63,18 @@ class Convolution(NamedTuple):
         return {name: self.written[name] for name in names if name in self.written}
 
     def get_common_value(self, name: str) -> Any:
-        """Return the value of an argument if it is the same for every use; otherwise raise CannotChange."""
+        """Return the value of the argument `name` in all `layers`. Raises CannotChange if the values differ."""
         first, *others = (layer.__dict__[name] for layer in self.layers)
         if any(other != first for other in others):
             raise CannotChange(f"its {name} differs between its uses")
         return first
 
     def adapt_argument(self, name: str, reads_output: bool) -> Any:
-        """Return an argument's value for a new layer that is placed after other new layers.
+        """Return the value of the argument `name` for a new layer that reads another new layer.
 
-        `reads_output` is true if the new layer's input has as many channels as the convolution's output. An
-        expression with `$in_channels` is replaced by its value if it could have another value in the new layer.
-        Raises CannotChange if that value differs between the uses.
+        `reads_output` is true if that other layer has as many output channels as this convolution. An expression such
+        as `$(2 * in_channels)` is copied if the new layer and this convolution have equal numbers of input channels.
+        Otherwise, the expression is replaced by its value. Raises CannotChange if that value differs between `layers`.
         """
         value = self.written[name]
         if not isinstance(value, str) or not re.search(r"\$.*\bin_channels\b", value):
@@ -83,7 +83,7 @@ class Convolution(NamedTuple):
         return value if same else self.get_common_value(name)
 
     def select_use(self, use: int) -> "Convolution":
-        """Return the convolution with one use (number `use`, from 0), no options, and all expressions evaluated."""
+        """Return the convolution with only layer number `use` (from 0), no options, and all expressions evaluated."""
         layer = self.layers[use]
         written = {name: to_json_value(value) for name, value in layer.given.items() if value is not None}
         return self._replace(written=written, options={}, nodes=(self.nodes[use],), layers=(layer,))
@@ -93,7 +93,10 @@ class Convolution(NamedTuple):
 
 
 def _make_separable(conv: Convolution) -> list[Entry] | None:
-    """Return a depthwise separable convolution; None unless this is a `conv` with groups = 1 and a kernel above 1."""
+    """Return a depthwise separable convolution.
+
+    None for a 1×1 kernel, for groups larger than 1, and for a layer kind other than `conv`.
+    """
     if not (conv.word == "conv" and conv.is_full and conv.slides):
         return None
     return [("separable_conv", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
@@ -102,7 +105,8 @@ def _make_separable(conv: Convolution) -> list[Entry] | None:
 def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
     """Return three convolutions: 1×1 to a quarter of the output channels, the original kernel, and 1×1 back.
 
-    None unless this is a `conv` with groups = 1, a kernel larger than 1 and at least 4 output channels.
+    None for a 1×1 kernel, for groups larger than 1, for fewer than 4 output channels, and for a layer kind other than
+    `conv`.
     """
     outs = [layer.output.channels for layer in conv.layers]
     if not (conv.word == "conv" and conv.is_full and conv.slides) or min(outs) < _RATIO:
@@ -122,7 +126,7 @@ def _make_bottleneck(conv: Convolution) -> list[Entry] | None:
 def _quarter_channels(channels: Any) -> Any:
     """Return a quarter of a number of channels, rounded down; the expression `$width` becomes `$(width // 4)`.
 
-    Raises CannotChange if the number is text that is not a single expression.
+    Raises CannotChange if `channels` is a text that is not a single expression.
     """
     if not isinstance(channels, str):
         return int(channels) // _RATIO
@@ -135,7 +139,7 @@ def _quarter_channels(channels: Any) -> Any:
 def _make_stacked(conv: Convolution) -> list[Entry] | None:
     """Return consecutive convolutions of size 3 that together have the receptive field of the original kernel.
 
-    Only the last one has the stride. None unless the kernel is odd on every axis and larger than 3 on at least one.
+    Only the last one has the stride. None if the kernel is even on an axis, or not larger than 3 on any axis.
     """
     if conv.word == "pointwise_conv" or not all(max(kernel) > 3 for kernel in conv.kernels):
         return None
@@ -153,10 +157,10 @@ def _make_stacked(conv: Convolution) -> list[Entry] | None:
 
 
 def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) -> dict[str, Any]:
-    """Return the `padding` argument of new layer `number` (from 0) in a row of kernels of size 3; {} for padding 0.
+    """Return the `padding` of convolution `number` (from 0) that `_make_stacked` returns; {} for padding 0.
 
-    `depths` is the number of such kernels per axis. The original padding is divided among them as equally as whole
-    numbers allow. A word such as `same` is copied to every layer.
+    On each axis, the original padding is divided among the first `depths[axis]` of these convolutions, as equally as
+    whole numbers allow. A word such as `same` is copied to all of them.
     """
     if conv.written.get("padding", 0) in _PADDING_WORDS:
         return conv.copy_arguments("padding")
@@ -172,10 +176,10 @@ def _make_padding_argument(conv: Convolution, number: int, depths: list[int]) ->
 
 
 def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
-    """Return the channel arguments for new layer `number` (from 0) in a row: out_channels and groups, or multiplier.
+    """Return out_channels and groups (for a depthwise convolution: multiplier) of new convolution `number` (from 0).
 
-    The first layer changes the number of channels; later layers keep it. For later layers of a depthwise
-    convolution the result is {}, because the default multiplier keeps the channels.
+    Only the first new convolution changes the number of channels. A later depthwise convolution needs no multiplier for
+    that, so the result is {}.
     """
     if conv.word == "depthwise_conv":
         return conv.copy_arguments("multiplier") if number == 0 else {}
@@ -184,7 +188,7 @@ def _make_channel_arguments(conv: Convolution, number: int) -> dict[str, Any]:
 
 
 def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
-    """Return one convolution per axis, such as k×1 then 1×k; None if fewer than two axes have a kernel above 1."""
+    """Return one convolution per axis, such as k×1 then 1×k; None if only one axis (or none) has a kernel above 1."""
     wide = {tuple(axis for axis, size in enumerate(kernel) if size > 1) for kernel in conv.kernels}
     if conv.word == "pointwise_conv" or any(len(axes) < 2 for axes in wide):
         return None
@@ -202,9 +206,9 @@ def _make_asymmetric(conv: Convolution) -> list[Entry] | None:
 
 
 def _reset_other_axes(conv: Convolution, name: str, own: set[int]) -> Any:
-    """Return an argument that keeps its value on each axis in `own`; on other axes it is 1 (for `padding`: 0).
+    """Return the argument `name` with its value on the axes in `own`, and 1 (for `padding`: 0) on the other axes.
 
-    A word such as `same` is returned as it is.
+    A word such as `same` is returned unchanged.
     """
     written, rest = conv.written[name], 0 if name == "padding" else 1
     if written in _PADDING_WORDS:
@@ -219,9 +223,9 @@ def _reset_other_axes(conv: Convolution, name: str, own: set[int]) -> Any:
 
 
 def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a function that divides a convolution into this number of groups.
+    """Return a function that adds the argument `groups` to a convolution.
 
-    That function returns None if the convolution is grouped already, or if the number does not divide its channels.
+    That function returns None for a convolution that has groups already, or if `groups` does not divide its channels.
     """
 
     def make(conv: Convolution) -> list[Entry] | None:
@@ -232,9 +236,10 @@ def _make_grouped_factoring(groups: int) -> Callable[[Convolution], list[Entry] 
 
 
 def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] | None]:
-    """Return a function that replaces a kernel by a smaller one with `factor` times the dilation.
+    """Return a function that makes kernels smaller and dilations `factor` times as large, such as 5×5 to a dilated 3×3.
 
-    The effective kernel size stays the same. That function returns None if no such kernel of at least 3 exists.
+    The new kernel covers the same positions from its first to its last element. The function returns None if that is
+    impossible, or if a size of the new kernel would be less than 3.
     """
 
     def make(conv: Convolution) -> list[Entry] | None:
@@ -251,7 +256,10 @@ def _make_dilated_factoring(factor: int) -> Callable[[Convolution], list[Entry] 
 
 
 def _make_unshared(conv: Convolution) -> list[Entry] | None:
-    """Return a locally connected layer (one kernel per position); None unless this is a `conv` with groups = 1."""
+    """Return a locally connected layer, which has one kernel per position.
+
+    None for groups larger than 1, and for a layer kind other than `conv`.
+    """
     if conv.word != "conv" or not conv.is_full:
         return None
     return [("locally_connected", conv.copy_arguments("out_channels", *_WINDOW_AND_MODE, "bias", "in_channels"))]
@@ -260,7 +268,7 @@ def _make_unshared(conv: Convolution) -> list[Entry] | None:
 def _make_dense(conv: Convolution) -> list[Entry] | None:
     """Return a flatten, a linear layer from every input value to every output value, and a reshape.
 
-    None unless this is a `conv` with groups = 1.
+    None for groups larger than 1, and for a layer kind other than `conv`.
     """
     if conv.word != "conv" or not conv.is_full:
         return None
@@ -275,12 +283,12 @@ def _make_dense(conv: Convolution) -> list[Entry] | None:
 
 
 def _shorten(values: list[Any]) -> Any:
-    """Return the common value of all axes if they are equal, otherwise the list."""
+    """Return the first value if all values are equal, otherwise the list."""
     return values[0] if all(value == values[0] for value in values) else values
 
 
 class _Factoring(NamedTuple):
-    """A way to replace a convolution: its description, its source, and the function that makes the entries."""
+    """One way to replace a convolution: its description, its source, and the function that makes the new entries."""
 
     what: str
     source: str

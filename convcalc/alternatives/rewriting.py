@@ -31,9 +31,9 @@ class ConvReplacement(NamedTuple):
 class RewrittenSpec(NamedTuple):
     """A changed spec: its parsed content (`root`), and the network that it describes.
 
-    `tensors` holds, for each tensor number in the original network, the tensor number in the changed one. `items`
-    maps the path of each replaced entry to the new entries. `names` maps the paths of other entries to the explicit
-    names that they were given.
+    `tensors[i]` is the number that tensor i of the original network has in the changed network. `items` maps the path
+    of each replaced entry to the new entries. `names` maps the path of each entry that was given an explicit name to
+    that name.
     """
 
     root: Any
@@ -48,9 +48,8 @@ def rewrite_spec(
 ) -> RewrittenSpec:
     """Return the spec with `changes` applied.
 
-    Raises CannotChange if the changed spec would be invalid or if other layers would change.
-
-    Other entries get an explicit name only if their default name would change and the spec refers to it.
+    An entry that is not replaced gets an explicit name only if its default name would change and the spec refers to it.
+    Raises CannotChange if the changed spec is invalid, or if a layer that is not replaced would change.
     """
     reason = ""
     limits = document.root.get("budget")
@@ -69,9 +68,8 @@ def _try_changes(
 ) -> RewrittenSpec:
     """Return the spec with `changes` applied.
 
-    Raises InvalidSpec if the changed spec is invalid, and CannotChange if other layers would change.
-
-    With `naming`, every other entry whose default name would change gets its old name as an explicit one.
+    With `naming`, each entry that is not replaced but would get another default name receives its old name explicitly.
+    Raises InvalidSpec if the changed spec is invalid, and CannotChange if a layer that is not replaced would change.
     """
     items = {
         change.conv.path: _write_entries(change, _make_default_name(document, change.conv.path) if naming else None)
@@ -88,9 +86,10 @@ def _try_changes(
 
 
 def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
-    """Return the new entries as they appear in the spec, with the options of the replaced entry.
+    """Return the new entries of the spec, with the options of the replaced entry.
 
-    Several entries with options become one `sequence`. `name` is added if the replaced entry has no name.
+    If that entry has no option `name`, the option is added with the value `name`. Several new entries that need options
+    are put in one `sequence`, which gets the options.
     """
     options = dict(change.conv.options)
     if name is not None:
@@ -103,7 +102,7 @@ def _write_entries(change: ConvReplacement, name: str | None) -> list[Any]:
 
 
 def _get_default_name_word(entry: Any) -> str:
-    """Return the word from which the default name of an entry is made: its kind, `branches` or `sequence`."""
+    """Return the word with which the default name of an entry starts: its layer kind, `branches` or `sequence`."""
     if isinstance(entry, dict) and entry:
         return next((word for word in LISTS if word in entry), next(iter(entry)))
     return entry if isinstance(entry, str) else ""
@@ -118,7 +117,7 @@ def _make_default_name(document: Document, path: Path) -> str:
 
 
 def _list_names_to_keep(document: Document, items: Mapping[Path, Sequence[Any]]) -> dict[Path, str]:
-    """Return, by path, the default names of unnamed entries that the replacements would change."""
+    """Return {path: default name} of the unnamed entries whose default name would change if `items` were inserted."""
     found: dict[Path, str] = {}
     for path, replacing in items.items():
         *body, index = path
@@ -137,7 +136,7 @@ def _list_names_to_keep(document: Document, items: Mapping[Path, Sequence[Any]])
 
 
 def _has_name(entry: Any, word: str) -> bool:
-    """Whether an entry has an explicit name; `word` is its layer kind, `branches` or `sequence`."""
+    """Whether an entry has the option `name`; `word` is its layer kind, `branches` or `sequence`."""
     options = entry if word in LISTS else entry.get(word) if isinstance(entry, dict) else None
     return isinstance(options, dict) and "name" in options
 
@@ -170,11 +169,11 @@ def _add_name(entry: Any, name: str) -> Any:
 
 
 def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) -> tuple[int, ...]:
-    """Return, for each tensor of the original network, its number in the changed network `found`.
+    """Return, for each tensor of the original `network`, its number in the changed network `found`.
 
-    The output of a replaced layer becomes the output of the last new layer. `sizes` maps the path of each replaced
-    layer to the number of its new layers. Raises CannotChange if any other layer changes or has different inputs,
-    or if the outputs of the network change.
+    The output of a replaced layer becomes the output of the last layer that replaces it. `sizes` maps the path of a
+    replaced layer to the number of layers that replace it. Raises CannotChange if a layer that is not replaced, its
+    inputs, or the outputs of the network would change.
     """
     first = len(network.inputs)
     tensors = list(range(first))
@@ -195,7 +194,7 @@ def _map_tensors(network: Network, found: Network, sizes: Mapping[Path, int]) ->
 
 
 def _is_same_layer(one: Node, other: Node) -> bool:
-    """Whether the layers of two nodes are equal in kind, arguments, input shapes and output shape."""
+    """Whether the layers of two nodes have the same kind, arguments, input shapes and output shape."""
     layer, twin = one.layer, other.layer
     same = (layer.kind, layer.inputs, layer.output) == (twin.kind, twin.inputs, twin.output)
     return layer is twin or (same and layer.arguments() == twin.arguments())
@@ -207,7 +206,8 @@ def _is_same_layer(one: Node, other: Node) -> bool:
 def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec) -> str:
     """Return the text of the spec with the changes in `found`; comments and layout are preserved.
 
-    Raises CannotChange if the text must not be quoted, or if it cannot be edited to describe the changed network.
+    Raises CannotChange if the spec was read through a symbolic link (its text is then never printed), or if no edit of
+    the text leads to the changed network.
     """
     if document.text is None or not document.quotable:
         raise CannotChange("the spec is behind a symbolic link, so its text is not shown")
@@ -228,10 +228,7 @@ def rewrite_text(document: Document, overrides: Overrides, found: RewrittenSpec)
 
 
 def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -> Edit:
-    """Return the edit of the text that replaces an entry by one or more entries.
-
-    Raises CannotEdit if they cannot be written at the position of the entry.
-    """
+    """Return the edit that replaces the entry at `path` by `items`. Raises CannotEdit if the text does not allow it."""
     try:
         return replace_entry(document, path, [_format_entry(item) for item in items])
     except CannotEdit:
@@ -239,9 +236,9 @@ def _make_replacing_edit(document: Document, path: Path, items: Sequence[Any]) -
 
 
 def _make_naming_edit(document: Document, path: Path, name: str) -> Edit:
-    """Return the edit of the text that gives an entry an explicit name.
+    """Return the edit that gives the entry at `path` the option `name`.
 
-    Raises CannotEdit for branches and sequences, and for entries whose arguments cannot be edited.
+    Raises CannotEdit for branches and sequences, and if the arguments of the entry cannot be edited.
     """
     entry = value_at(document.root, path)
     if _get_default_name_word(entry) in LISTS:
@@ -252,7 +249,7 @@ def _make_naming_edit(document: Document, path: Path, name: str) -> Edit:
 
 
 def _format_entry(item: Any) -> list[str]:
-    """Return an entry as lines of YAML: one line, or for a `sequence` also one line per inner entry."""
+    """Return an entry as YAML: a `sequence` with one line per inner entry, any other entry on one line."""
     if not isinstance(item, dict) or "sequence" not in item:
         return [format_item(item)]
     inside = [f"  - {format_item(entry)}" for entry in item["sequence"]]

@@ -1,6 +1,6 @@
-"""Finds the convolutions in a spec, each with all its uses: an entry in a block is used as often as the block.
+"""Finds the convolution entries of a spec, each with all layers that the network builds from it.
 
-Also selects convolutions by name or pattern, and makes a pattern that matches all uses of an entry.
+Also selects convolutions by name or pattern, and makes a pattern that matches all layers of an entry.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,11 +19,11 @@ _MOST_NAMED = 3  # maximum number of layers that an error message lists
 
 
 class NoSuchLayer(ValueError):
-    """Raised if the text that selects convolutions matches none, or only some of the uses of an entry."""
+    """Raised if LAYER, such as `stage1.*`, matches no convolution, or only some of the layers of one entry."""
 
 
 def list_convolutions(document: Document, network: Network) -> list[Convolution]:
-    """Return every entry that is a convolution, in the order of first use."""
+    """Return every convolution entry of a spec, in the order of the first layers that are built from them."""
     uses: dict[Path, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.layer.kind in _WORDS and _has_arguments(document.root, node.path):
@@ -32,21 +32,21 @@ def list_convolutions(document: Document, network: Network) -> list[Convolution]
 
 
 def _has_arguments(root: Any, path: Path) -> bool:
-    """Whether a node's path leads to the arguments of an entry; an entry without arguments cannot be replaced."""
+    """Whether `path` leads to arguments, as in `conv: {out_channels: 8}`; False for a bare word and the key `merge`."""
     if path[-1] == "merge" or not isinstance(value_at(root, path[:-1]), dict):
         return False
     return value_at(root, path) is not None
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """Return the value at a path inside nested mappings and lists."""
+    """Return the value at a path inside nested mappings and lists, such as `value["layers"][0]` for ("layers", 0)."""
     for step in path:
         value = value[step]
     return value
 
 
 def _make_convolution(document: Document, network: Network, path: Path, nodes: Sequence[int]) -> Convolution:
-    """Return the convolution at a path, which ends in the layer kind; `nodes` are the indexes of its nodes."""
+    """Return the convolution with arguments at `path`; `nodes` are the indexes of the nodes that are built from it."""
     arguments = name_arguments(str(path[-1]), value_at(document.root, path))
     return Convolution(
         path[:-1],
@@ -59,7 +59,7 @@ def _make_convolution(document: Document, network: Network, path: Path, nodes: S
 
 
 def map_sharers(network: Network) -> dict[int, list[int]]:
-    """Return, by index of a node, the indexes of the other nodes that share its weights."""
+    """Return, by index of a node, the indexes of the other nodes that use its weights."""
     found: dict[int, list[int]] = {}
     for index, node in enumerate(network.nodes):
         if node.owner is not None:
@@ -68,7 +68,7 @@ def map_sharers(network: Network) -> dict[int, list[int]]:
 
 
 def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, Sequence[int]]) -> None:
-    """Raise CannotChange if the entry's kind is a spec parameter, or if it shares weights with another entry.
+    """Raise CannotChange if the layer kind of `conv` is a spec parameter, or if another entry uses the same weights.
 
     `sharing` is the result of `map_sharers`.
     """
@@ -83,10 +83,10 @@ def check_changeable(conv: Convolution, network: Network, sharing: Mapping[int, 
 
 
 def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions with at least one use that `pattern` matches.
+    """Return the convolutions of which `pattern` matches at least one layer.
 
     `pattern` is the name of a layer or scope, a glob such as `stage1.*`, or several of these separated by commas.
-    Raises NoSuchLayer if one of them matches no convolution.
+    Raises NoSuchLayer if a name or glob in `pattern` matches no convolution.
     """
     names = [network.nodes[node].name for conv in convs for node in conv.nodes]
     chosen: set[str] = set()
@@ -99,9 +99,9 @@ def select_by_any_use(convs: Sequence[Convolution], network: Network, pattern: s
 
 
 def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: str) -> list[Convolution]:
-    """Return the convolutions whose uses all match a pattern (see `select_by_any_use`).
+    """Return the convolutions of which `pattern` matches all layers (see `select_by_any_use`).
 
-    Raises NoSuchLayer if there is none, or if the pattern matches only some of the uses of an entry.
+    Raises NoSuchLayer if a name or glob matches no convolution, or if `pattern` misses some layers of a convolution.
     """
     found = select_by_any_use(convs, network, pattern)
     parts = pattern.split(",")
@@ -113,7 +113,7 @@ def select_by_all_uses(convs: Sequence[Convolution], network: Network, pattern: 
 
 
 def names_of(conv: Convolution, network: Network) -> list[str]:
-    """Return the names of all uses of an entry."""
+    """Return the names of all layers that are built from an entry."""
     return [network.nodes[node].name for node in conv.nodes]
 
 
@@ -130,9 +130,9 @@ def _describe_no_match(names: Sequence[str], network: Network, pattern: str) -> 
 
 
 def _describe_missed_uses(conv: Convolution, network: Network, others: Sequence[str]) -> str:
-    """Return the error message for a LAYER that matches some uses of an entry, but not the uses named in `others`.
+    """Return the error message for a LAYER that does not match all layers of an entry; `others` are the missed layers.
 
-    The message suggests a LAYER that matches all uses.
+    The message suggests a LAYER that matches all of them.
     """
     own = names_of(conv, network)
     chosen = next(name for name in own if name not in others)
@@ -148,9 +148,9 @@ def _describe_missed_uses(conv: Convolution, network: Network, others: Sequence[
 
 
 def pattern_of(conv: Convolution, network: Network) -> str:
-    """Return the text, such as `conv1` or `stage1.*.conv1`, that selects all uses of an entry and no other convolution.
+    """Return a LAYER, such as `conv1` or `stage1.*.conv1`, that matches all layers of an entry and nothing else.
 
-    The text can consist of several patterns separated by commas.
+    The LAYER can consist of several patterns separated by commas.
     """
     own = names_of(conv, network)
     if len(own) == 1:
@@ -160,7 +160,7 @@ def pattern_of(conv: Convolution, network: Network) -> str:
 
 
 def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
-    """Return a few patterns that together match every name in `names` and none in `others`."""
+    """Return patterns, such as `stage1.*`, that together match every name in `names` and none in `others`."""
     if len(names) == 1:
         return list(names)
     for pattern in (common_pattern(names), _common_letters(names)):
@@ -176,7 +176,7 @@ def make_patterns(names: Sequence[str], others: Iterable[str]) -> list[str]:
 
 
 def common_pattern(names: Sequence[str]) -> str:
-    """Return a pattern of the first and last dot-separated parts that are the same in all names: `stage1.*.conv1`."""
+    """Return a pattern with the first and last dot-separated parts that all names share, such as `stage1.*.conv1`."""
     parts = [name.split(".") for name in names]
     start = min(_count_common_start(parts), min(map(len, parts)) - 1)
     stop = _count_common_start([one[start:][::-1] for one in parts])
@@ -184,7 +184,7 @@ def common_pattern(names: Sequence[str]) -> str:
 
 
 def _common_letters(names: Sequence[str]) -> str:
-    """Return a pattern of the first and last characters that are the same in all names: `stage*.conv1`."""
+    """Return a pattern with the first and last characters that all names share, such as `stage*.conv1`."""
     start = _count_common_start(names)
     stop = _count_common_start([name[start:][::-1] for name in names])
     return f"{names[0][:start]}*{names[0][len(names[0]) - stop :]}"

@@ -1,4 +1,4 @@
-"""Computes the cost of alternatives: quickly, of the new layers alone, or of the whole network with them in place."""
+"""Computes the cost of alternatives: first quickly, of the new layers alone, then of the whole changed network."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -19,10 +19,10 @@ from convcalc.spec.inputs import Overrides
 
 
 class _Figures(NamedTuple):
-    """The total cost of all uses of an entry, or of the new layers that replace them.
+    """The total cost of all layers that are built from an entry, or of the new layers that replace them.
 
-    `params` counts elements; `macs` and `flops` are for the whole batch; `weight_memory` is the bytes of the
-    weights, and `activation_memory` the bytes of the outputs of all layers.
+    `params` counts elements; `macs` and `flops` are for the whole batch; `weight_memory` is the bytes of the weights,
+    and `activation_memory` the bytes of the layers' outputs.
     """
 
     params: int
@@ -42,18 +42,18 @@ class Option(NamedTuple):
     after: _Figures
 
     def saving(self, metric: str) -> int:
-        """Return by how much the alternative lowers a metric, such as `macs`; negative if it costs more."""
+        """Return by how much the new entries lower a metric, such as `macs`; negative if they raise it."""
         before: int = getattr(self.before, metric)
         after: int = getattr(self.after, metric)
         return before - after
 
 
 class Alternative(NamedTuple):
-    """An option built into the network: the changed spec and the report of its network.
+    """An option applied to the spec: the changed spec, and the report of the network that it describes.
 
-    `before` is the report of the layer that is the first use of the replaced entry, and `after` is the report of the
-    last of the new layers at its position. `same_shape` and `same_field` tell whether the output shape and the
-    receptive field stay the same for all uses.
+    `before` is the report of the first layer that is built from the replaced entry, and `after` is the report of the
+    last new layer in its place. `same_shape` and `same_field` tell whether the output shape and the receptive field
+    stay the same in every use of the entry.
     """
 
     option: Option
@@ -70,7 +70,7 @@ class UnknownFigure(ValueError):
 
 
 class Refused(NamedTuple):
-    """A convolution that a factoring cannot replace, and the reason; `factoring` is "" if none can replace it."""
+    """A convolution that `factoring` cannot replace, and the reason; if `factoring` is "", none can replace it."""
 
     conv: Convolution
     factoring: str
@@ -78,7 +78,7 @@ class Refused(NamedTuple):
 
 
 def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[Option], list[Refused]]:
-    """Return the possible alternatives to the convolutions with their costs, and the impossible ones with reasons."""
+    """Return every option to replace a convolution in `convs`, and every impossible replacement with the reason."""
     found: list[Option] = []
     refused: list[Refused] = []
     sharing = map_sharers(network)
@@ -99,9 +99,9 @@ def list_options(convs: Iterable[Convolution], network: Network) -> tuple[list[O
 
 
 def _make_option(conv: Convolution, factoring: str, network: Network) -> Option | None:
-    """Return the alternative that a factoring makes, with its cost; None if the factoring does not apply.
+    """Return the option that a factoring makes; None if it does not apply, such as `separable` to a 1×1 convolution.
 
-    Raises CannotChange if the factoring applies but the convolution cannot be replaced.
+    Raises CannotChange if the entries that the factoring makes would be invalid.
     """
     entries = FACTORINGS[factoring].make(conv)
     if entries is None:
@@ -118,7 +118,7 @@ def _make_option(conv: Convolution, factoring: str, network: Network) -> Option 
 
 
 def cost_of(conv: Convolution, network: Network) -> _Figures:
-    """Return the total cost of all uses of an entry."""
+    """Return the total cost of all layers that are built from an entry."""
     uses = zip(conv.nodes, conv.layers, strict=True)
     return _sum_figures(_add_costs([layer], network, network.nodes[node].owner is None) for node, layer in uses)
 
@@ -126,7 +126,7 @@ def cost_of(conv: Convolution, network: Network) -> _Figures:
 def _build_layers(entries: Sequence[Entry], shape: Shape) -> list[Layer]:
     """Return the layers of consecutive entries, whose arguments must not contain expressions.
 
-    `shape` is the input shape of the first layer. Raises Flaw if a layer is not possible with its input.
+    `shape` is the input shape of the first layer. Raises Flaw if a layer is invalid for its input shape.
     """
     layers: list[Layer] = []
     for word, arguments in entries:
@@ -158,9 +158,10 @@ def _sum_figures(found: Iterable[_Figures]) -> _Figures:
 
 
 class Found(NamedTuple):
-    """The alternatives that save most, the number of further alternatives, and the options that cannot be built.
+    """The alternatives to show, the number of alternatives left out (`more`), and the options that cannot be applied.
 
-    `only_lower` is true if alternatives that do not lower the metric by which they are sorted are left out.
+    If `only_lower` is true, alternatives that do not lower the metric by which they are ranked are neither shown nor
+    counted.
     """
 
     alternatives: list[Alternative]
@@ -178,10 +179,10 @@ def find_alternatives(
     rows: int | None,
     only_lower: bool,
 ) -> Found:
-    """Return the `rows` alternatives (None: all) that lower a metric of the whole network most, largest saving first.
+    """Return the `rows` alternatives (None: all) that lower the metric `by` of the whole network most.
 
-    `by` is the metric, a name in `FIGURES`. With `only_lower`, alternatives that do not lower the metric are left out.
-    Raises UnknownFigure if the metric of the network is unknown.
+    They are sorted by saving, the largest first. `by` is a name in `FIGURES`. With `only_lower`, alternatives that do
+    not lower the metric are left out. Raises UnknownFigure if the metric of the network is unknown.
     """
     if by in _Figures._fields:  # sums over layers, so options can be ranked before they are built
         ranked = sorted(options, key=lambda option: -option.saving(by))
@@ -207,9 +208,9 @@ def _find_saving(before: Report, after: Report, by: str) -> int:
 
 
 def _build_option(document: Document, overrides: Overrides, report: Report, option: Option) -> Alternative:
-    """Return the network with the option in place of the convolution.
+    """Apply an option to the spec and return the result as an alternative.
 
-    Raises CannotChange if the changed spec would be invalid or if other layers would change.
+    Raises CannotChange if the changed spec is invalid, or if a layer that is not replaced would change.
     """
     network = report.network
     spec = rewrite_spec(document, network, overrides, [ConvReplacement(option.conv, option.entries)])
@@ -229,9 +230,9 @@ def _build_option(document: Document, overrides: Overrides, report: Report, opti
 def build_options(
     document: Document, overrides: Overrides, report: Report, found: Iterable[Option], rows: int | None
 ) -> tuple[list[Alternative], list[Refused]]:
-    """Return the first `rows` options (None: all) that can be built into the network, and those that cannot.
+    """Apply each option alone to the spec, and stop after `rows` alternatives (None: never).
 
-    No further options are tried after the last one that was built.
+    Returns the alternatives, and the options that could not be applied.
     """
     alternatives: list[Alternative] = []
     refused: list[Refused] = []

@@ -9,10 +9,12 @@ from convcalc.network import Group, Network, Node
 def fold_batchnorm(network: Network) -> Network:
     """Return the network with each batch norm folded into the convolution or linear layer directly before it.
 
-    The scale of the batch norm is merged into the weights of that layer, and its bias into the bias of that layer.
-    A layer without a bias gets one. The batch norm's own weights and statistics disappear. A batch norm is not
-    folded if its input is also read by another layer or is an output of the network. Nor is it folded if one of the
-    two layers shares weights, if it has no running statistics, or if the layer before it is locally connected.
+    The scale of the batch norm is merged into the weights of that layer, and the bias of the batch norm into the bias
+    of that layer. A layer without a bias gets one. The batch norm's own weights and statistics disappear.
+
+    A batch norm without running statistics is not folded, nor is one whose input is read by another layer or is an
+    output of the network. Nothing is folded if one of the two layers shares weights, or if the first one is locally
+    connected.
 
     Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only
     inference", 3.2.

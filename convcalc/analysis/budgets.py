@@ -22,10 +22,10 @@ _MOST_NAMED = 3  # maximum number of layers named in a hint
 
 
 class BudgetUse(NamedTuple):
-    """How much of a budget is used, as texts: `params`, `72,344`, `100,000`, `72.3%`.
+    """A row of the table of budgets, as texts: `params`, `72,344`, `100,000`, `72.3%`.
 
-    An unknown amount is `?`. `percent` is empty if the amount is unknown, and for a minimum, a maximum of 0 or an
-    output shape.
+    If the value is unknown, `used` is `?` and `percent` is empty. `percent` is also empty for a minimum, for a maximum
+    of 0, and for an output shape.
     """
 
     budget: str
@@ -35,10 +35,10 @@ class BudgetUse(NamedTuple):
 
 
 class _LimitedFigure(NamedTuple):
-    """The smallest and the largest value of a quantity that has a limit; None means unknown.
+    """A value that has a limit, such as the params of `conv1`; None means unknown.
 
-    They differ only for a receptive field. `where` is the start of messages about the quantity, such as `conv1: `;
-    it is empty for a total.
+    `smallest` and `largest` differ only for a receptive field, whose size depends on axis and position. `where` is the
+    start of messages about the value, such as `conv1: `; it is empty for a total.
     """
 
     where: str
@@ -47,15 +47,15 @@ class _LimitedFigure(NamedTuple):
 
 
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
-    """Return the violations of the spec's budget and of further limits (`outside`)."""
+    """Return one problem per violated limit in the spec's budget and in `outside`."""
     return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
 
 
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
-    """Return how much of the spec's budget and of further limits (`outside`) is used, in the order of the limits.
+    """Return how much of each limit in the spec's budget and in `outside` is used, in the order of the limits.
 
-    For a limit on all layers that match a pattern, the result is that of a single layer: the first one with an unknown
-    value or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
+    A limit on the layers that match a pattern gets one row, about a single layer: the first one with an unknown value
+    or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
     """
     uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
@@ -84,9 +84,10 @@ def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
 
 
 def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
-    """Return the values that a limit applies to; empty for a limit on shapes.
+    """Return the values that a limit applies to; empty for a limit on output shapes.
 
-    They are one value per matching layer, one receptive field per output, or the network's total.
+    A limit with a pattern applies to each matching layer, a limit on the receptive field to each network output, and
+    any other limit to the network's total.
     """
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
@@ -149,10 +150,9 @@ def layer_figure(layer: LayerReport, metric: str) -> int | None:
 
 
 def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Iterator[Problem]:
-    """Yield a violation if a value is unknown, above its maximum or below its minimum.
+    """Yield a problem if `value` is unknown, above the limit's maximum, or below its minimum.
 
-    `where` is the start of the message, such as `conv1: `. The `hint` is left out if the value is below its
-    minimum.
+    `where` is the start of the message, such as `conv1: `. The `hint` is not added to a problem about the minimum.
     """
     metric = limit.metric
     name = _metric_name(metric)
@@ -198,9 +198,10 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint_on_largest(report: Report, metric: str) -> str:
-    """Return a hint that names the layers with the largest values, or with unknown ones; "" for the metric `layers`.
+    """Return a hint such as `largest: fc1 4,096, conv2 512`; "" for the metric `layers`.
 
-    For peak memory, it names the layer at which the peak occurs.
+    If the metric is unknown, the hint names the layers that cause this; for peak memory, it names the layer at the
+    peak.
     """
     if metric == "layers":
         return ""
@@ -221,10 +222,10 @@ def _unknown_hint(report: Report, metric: str) -> str:
 
 
 def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
-    """Return, for each network output by name, the name of a layer and the receptive field of that layer.
+    """Return, by name of a network output, the name of a layer and its receptive field.
 
-    The layer is the one that produces the output. If the network's only output comes from a layer without positions
-    (after global pooling), the last layer with positions is returned instead.
+    The layer is the one that produces the output. However, if the network has a single output, and that output has no
+    positions (after global pooling), the layer is the last one with positions.
     """
     network, whole = report.network, input_size(report.network)
     found = {}

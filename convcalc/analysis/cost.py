@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
 @lru_cache(maxsize=10_000)
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
-    """Return the cost of a layer; its weights are counted even if the layer shares them with another one."""
+    """Return the cost of a layer. Its weights are counted even if the layer uses the weights of another layer."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()
     stored = 0
     for elements in weights + buffers:

@@ -79,10 +79,7 @@ class Coverage:
         return box if is_known or box == self.all else None
 
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
-        """Return the network's input positions on which the positions `sets` of a tensor depend.
-
-        Returns None if they are not known before the layer that produces the tensor is traced.
-        """
+        """Return the network input positions that positions `sets` of a tensor depend on; None if not computed yet."""
         shape = self.network.tensor_shape(tensor)
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
@@ -92,10 +89,10 @@ class Coverage:
         return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
 
     def _add_needed_positions(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
-        """Add to `needed` the positions of a layer's inputs from which the positions `sets` of its output are computed.
+        """Add to `needed` the input positions from which a layer computes the positions `sets` of its output.
 
-        `tensor` is the number of the output. Returns False if the positions of some input are unknown. Raises
-        TooLarge or TooVaried if the positions would take too long to compute.
+        `tensor` is the number of the output. Returns False if the positions in one of the layer's inputs are unknown.
+        Raises TooLarge or TooVaried if the positions would take too long to compute.
         """
         node = self.network.nodes[tensor - len(self.network.inputs)]
         self.work += 1 + sum(node.layer.output.spatial) // 2_000
@@ -130,9 +127,10 @@ def _reads_every_position(layer: Layer) -> bool:
 
 
 def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
-    """Return, per input of a layer, the positions from which the output positions `sets` are computed.
+    """Return, per input of a layer, the positions from which the layer computes the output positions `sets`.
 
-    None means that they are unknown. Raises TooLarge or TooVaried if they would take too long to compute.
+    The result for an input is None if they are unknown. Raises TooLarge or TooVaried if they would take too long to
+    compute.
     """
     reach = layer.reach()
     if reach == "unknown":
@@ -178,9 +176,9 @@ def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
 
 
 def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | None]:
-    """Return, for each input vector of a slice or concat, the set of its features that are copied to the output.
+    """Return, for each input vector of a slice or concat, the set of features that the layer copies to `features`.
 
-    `features` is the set of the output features to consider; bit i of a set stands for feature i.
+    `features` is a set of output features; bit i of a set stands for feature i.
     """
     if isinstance(layer, Slice):
         return [(find_read_positions(layer.selected(), features, layer.input.channels),)]

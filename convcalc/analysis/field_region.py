@@ -12,11 +12,11 @@ Interval = tuple[int, int]
 
 
 class Region(NamedTuple):
-    """The input region that one output position depends on: per axis, the first and the last input position.
+    """The input region that the output position `position` depends on: per axis, its first and its last input position.
 
-    `unclipped` may extend beyond the input, `clipped` is the part within it, and `outside` is the share of the
-    region beyond the input. Both regions are None if the position depends on no input. `clipped` is also None if
-    the region lies entirely beyond the input.
+    `unclipped` includes positions outside the input (padding), `clipped` does not, and `outside` is the share of
+    `unclipped` that is outside the input. Both regions are None if the position depends on no input. `clipped` is also
+    None if the whole region is outside the input.
     """
 
     position: tuple[int, ...]
@@ -26,11 +26,11 @@ class Region(NamedTuple):
 
 
 class NoRegion(ValueError):
-    """Raised if the layer or position does not exist, or if its receptive field is unknown."""
+    """Raised if a layer or position does not exist, or if the receptive field of the layer is unknown."""
 
 
 def find_layer(report: Report, name: str) -> int:
-    """Return the index of the layer with this name; the name of a scope stands for the layer that produces its output.
+    """Return the index of the layer with this name; for the name of a scope, of the layer that has the scope's output.
 
     Raises NoRegion, with a suggestion, if no layer or scope has this name.
     """
@@ -94,7 +94,7 @@ def _find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
 
 
 def _clip_to_input(intervals: list[Interval], size: tuple[int, ...]) -> tuple[Interval, ...] | None:
-    """Return the part of each interval that is within the input; None if the region lies entirely beyond it."""
+    """Return the part of each interval that is within the input; None if a whole interval is outside the input."""
     cut = [(max(low, 0), min(high, length - 1)) for (low, high), length in zip(intervals, size, strict=True)]
     return tuple(cut) if all(low <= high for low, high in cut) else None
 

@@ -24,9 +24,9 @@ FIGURES: dict[str, str] = {
 
 
 def figure(report: Report, name: str) -> int | None:
-    """Return a metric of a network by name: a count, bytes, or the largest size of the receptive field in positions.
+    """Return the metric `name` of a network; None if it is unknown.
 
-    Returns None if it is unknown.
+    For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
     """
     if name == "training_memory":
         return report.training().total
@@ -42,7 +42,7 @@ def figures_of(report: Report) -> dict[str, int | None]:
 
 
 def find_figure(name: str) -> str | None:
-    """Return the key in `FIGURES` for a name or header such as `Peak memory` or `peak`; None if there is none."""
+    """Return the key in `FIGURES` for a key or header such as `Peak memory` or `peak`; None if there is none."""
     words = name.lower().replace("_", " ")
     return next(
         (known for known, header in FIGURES.items() if words in (known.replace("_", " "), header.lower())), None

@@ -13,7 +13,7 @@ from convcalc.network import Network
 
 
 class Liveness(NamedTuple):
-    """The bytes of all live tensors at each node (`live`), and the largest of these sums (`peak`).
+    """`live[i]` is the sum of the bytes of all tensors that are live while node i runs; `peak` is the largest such sum.
 
     `peak_at` is the index of the node with the peak; `peak_tensors` are the numbers of the tensors that are live while
     this node runs.
@@ -45,9 +45,9 @@ def _find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -
 
 
 def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Sequence[int], number: int) -> bool:
-    """Whether the layer with output `number` may overwrite a tensor: nothing else reads it, and the sizes are equal.
+    """Whether the layer with output `number` may overwrite `tensor`: nothing else reads it, and both sizes are equal.
 
-    If the tensor is a view, both conditions must also hold for the tensor that it views.
+    If `tensor` is a view, nothing else may read the tensor that it views either.
     """
     first = len(network.inputs)
     if sizes[tensor] != sizes[number]:
@@ -60,7 +60,7 @@ def _can_overwrite(network: Network, tensor: int, readers: list[int], sizes: Seq
 
 
 def count_readers(network: Network) -> list[int]:
-    """Return, by tensor number, how many layers read each tensor; a network output counts as one more reader."""
+    """Return, by tensor number, how many layers read the tensor, plus 1 for an output of the network."""
     readers = [0] * (len(network.inputs) + len(network.nodes))
     for node in network.nodes:
         for tensor in node.reads:
@@ -71,10 +71,10 @@ def count_readers(network: Network) -> list[int]:
 
 
 def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
-    """Return, by tensor number, the index of the node after which the memory of the tensor is free.
+    """Return, by tensor number, the index of the last node that needs the memory of the tensor.
 
-    It is -1 if no node uses the tensor, or if the tensor uses the memory of another tensor. `owner` is the result
-    of `_find_memory_owners`. The memory of the network's outputs is free after the last node.
+    It is -1 if there is no such node, and for a tensor that uses the memory of another tensor. For an output of the
+    network, it is the index of the last node. `owner` is the result of `_find_memory_owners`.
     """
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
@@ -88,10 +88,10 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
 
 
 def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return how many bytes are live at each node, and their peak; `sizes` are the bytes of every tensor.
+    """Return the bytes that are live at each node, and their peak; `sizes` are the bytes of every tensor.
 
-    `inplace` lets elementwise layers overwrite inputs that nothing else reads. The network's input is live until
-    its last reader has run.
+    With `inplace`, an elementwise layer overwrites its input if nothing else reads that input. An input of the network
+    is live until the last layer that reads it has run.
     """
     first = len(network.inputs)
     owner = _find_memory_owners(network, sizes, inplace)

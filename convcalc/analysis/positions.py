@@ -38,9 +38,9 @@ def find_ends(positions: int) -> tuple[int, int] | None:
 
 
 def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
-    """Return the set of input positions that a set of output positions (`outputs`) reads.
+    """Return the set of input positions that the output positions `outputs` read.
 
-    `size` is the length of the input axis. Raises TooLarge if an intermediate set would be too large.
+    `size` is the number of positions of the input. Raises TooLarge if a set needs more than MOST_BITS bits.
     """
     inside = full_set(size)
     if reads.period == reads.shift == 1:
@@ -59,10 +59,10 @@ def find_read_positions(reads: Reads, outputs: int, size: int) -> int:
 
 
 def _find_inputs_of_residue(reads: Reads, residue: int, starts: int, offset: int = 0) -> int:
-    """Return the input positions read by output positions that are equal to `residue` modulo the period.
+    """Return the input positions that are read by outputs with the remainder `residue` modulo the period.
 
-    Each of these outputs reads the interval of output `residue`, moved by s + `offset` for one s of the set `starts`.
-    Raises TooLarge if that interval is longer than MOST_BITS.
+    Each s in the set `starts` stands for one of these outputs: it reads the interval of output `residue`, moved by s +
+    `offset`. Raises TooLarge if that interval is longer than MOST_BITS.
     """
     low, high = reads.low[residue], reads.high[residue]
     if low is None or high is None:
@@ -75,7 +75,7 @@ def _find_inputs_of_residue(reads: Reads, residue: int, starts: int, offset: int
 
 
 def _place_digits(digits: str, step: int) -> int:
-    """Return the set {index × step} over all digits that are 1: `101` with step 2 is the set {0, 4}."""
+    """Return the set that has index × step for every digit 1: `101` with step 2 is the set {0, 4}."""
     if "1" not in digits:
         return 0
     return int(("0" * (step - 1)).join(digits)[::-1], 2) if step else 1
@@ -93,7 +93,7 @@ def _repeat_positions(positions: int, step: int, count: int) -> int:
 
 @lru_cache(maxsize=10_000)
 def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
-    """Whether all outputs together read every input; also False if the set would be too large to compute."""
+    """Whether all outputs together read every input; also False if the sets to compare would exceed MOST_BITS."""
     if None not in reads.low and _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
@@ -105,7 +105,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:
-    """Whether the intervals of neighbouring outputs leave no gap between them; False if this is uncertain."""
+    """Whether neighbouring outputs read intervals with no input position between them; False if this is uncertain."""
     if reads.step > 1:
         return reads.period == reads.shift == 1 and outputs >= reads.step
     spans = [reads.at(position) for position in range(min(reads.period + 1, outputs))]
@@ -117,10 +117,10 @@ def _is_gapless(reads: Reads, outputs: int) -> bool:
 
 
 def flatten_sets(sets: Sets, spatial: Iterable[int], channels: int) -> int:
-    """Return the set of features that the given positions of a tensor become when it is flattened.
+    """Return the set of features into which a flatten layer turns some positions of a tensor, in all channels.
 
-    `sets` are the positions along each axis, the same for every channel; `spatial` are the sizes of the axes.
-    Raises TooLarge if there are too many features.
+    `sets` holds the positions along each axis, and `spatial` the size of each axis. Raises TooLarge if the set of
+    features would need more than MOST_BITS bits.
     """
     block, count = 1, 1
     for axis, size in reversed(list(zip(sets, spatial, strict=True))):
@@ -141,7 +141,7 @@ def _repeat_block(block: int, count: int, places: int) -> int:
 
 
 def unflatten_features(features: int, spatial: tuple[int, ...], channels: int) -> Sets:
-    """Return, per axis, the positions of a tensor that become the given features when it is flattened.
+    """Return, per axis, the positions of a tensor that a flatten layer turns into `features`.
 
     Raises TooLarge if the tensor has more than MOST_BITS elements.
     """

@@ -32,10 +32,10 @@ MOST_RESIDUES = 512  # longest common period that is computed for paths with dif
 class Field(NamedTuple):
     """The receptive field of a tensor: per axis, its paths to the network's input (see the module's docstring).
 
-    `axes` is None if the field is unknown. `whole` is true if it is the whole input. `aligned` is false if merged
-    branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear layer, which
-    has no positions of its own. `flat` is true for a vector or tokens that hold the values of several positions.
-    `layout` is the size of the map that tokens were made from, () if there is none.
+    `axes` is None if the field is unknown. `whole` is true if the field is the whole input of the network. `aligned` is
+    false if merged branches differ in jump or centre. `collapsed` is true for the output of global pooling or a linear
+    layer, whose positions all have the same field. `flat` is true for a vector or tokens with the values of several
+    positions. `layout` is the size of the map that tokens were made from, () if there is none.
     """
 
     axes: tuple[Paths, ...] | None
@@ -54,8 +54,8 @@ class Field(NamedTuple):
 class FieldReport(NamedTuple):
     """The receptive field of a layer per axis, in input positions; jumps and centres are fractions in lowest terms.
 
-    Sizes are None if the field is unknown. `size_min` is None if all positions have the same size. Jumps and
-    centres are None if there are paths with different jumps.
+    `size` is the largest size over all positions, None if unknown. `size_min` is the smallest size, None if all
+    positions have the same size. `jump` and `center` are None if branches with different jumps are merged.
     """
 
     size: tuple[int, ...] | None
@@ -144,8 +144,8 @@ def input_size(network: Network) -> tuple[int, ...]:
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given the fields of its inputs.
 
-    If the layer reads its whole input, the returned field is the whole input of the network. `compute_fields` then
-    finds the exact part.
+    For a layer whose output depends on its whole input, the result is the whole input of the network; `compute_fields`
+    replaces this by the exact field.
     """
     try:
         reach = layer.reach()
@@ -181,7 +181,8 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the receptive field of the output of a layer with several inputs.
 
-    Its `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be united.
+    The field's `aligned` is false if the inputs differ in jump or centre. Raises TooVaried if their paths cannot be
+    united.
     """
     whole = any(field.whole for field in inputs)
     aligned = all(field.aligned for field in inputs)
@@ -226,9 +227,10 @@ def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
 
 
 def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, ...] | None:
-    """Return an input's paths after it is broadcast to the shape `output`; None if unknown.
+    """Return the paths of an input after it is broadcast to the shape `output`; None if the input's field is unknown.
 
-    All positions along a broadcast axis have the same field. Raises TooVaried if the input lacks some of the axes.
+    All positions along a broadcast axis have the same field. Raises TooVaried if the numbers of axes of `field` and
+    `shape` differ.
     """
     if field.axes is None or shape.spatial == output.spatial or field.is_fixed:
         return field.axes
@@ -241,17 +243,17 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
 
 
 def moving_paths(paths: Paths) -> Paths:
-    """Return the paths that read different inputs at different positions; only these can be misaligned."""
+    """Return the paths whose input interval depends on the output position; only these can be misaligned."""
     return tuple([path for path in paths if not path.is_fixed])
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether all paths have the same jump and the same centre, except those that read a fixed interval."""
+    """Whether all paths have the same jump and centre, except paths that read the same interval at every position."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 
 def _unite_paths(paths: Paths) -> Paths:
-    """Unite the paths that have the same jump. Raises TooVaried if there are too many different jumps."""
+    """Unite the paths that have the same jump. Raises TooVaried if there are more than MOST_PATHS different jumps."""
     by_jump: dict[Ratio, Reads] = {}
     for path in paths:
         jump = path.jump
@@ -289,12 +291,11 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
 
 
 def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
-    """Return the smallest and the largest size of the receptive field among all positions along an axis.
+    """Return the smallest and the largest size of the receptive field over all positions along an axis.
 
-    Returns None if that would take too long: the common period of the paths is longer than MOST_RESIDUES.
-
-    Among positions with the same remainder modulo the common period of the paths, the size is a convex function of
-    the position. It is largest at one end of the axis, and smallest at an end or where two paths cross.
+    Returns None if the paths together repeat only after more than MOST_RESIDUES positions. Among positions with the
+    same remainder modulo this common period, the size is a convex function of the position. It is largest at one end of
+    the axis, and smallest at an end or where the ends of two paths' intervals cross.
     """
     if len(paths) == 1:
         sizes = paths[0].sizes()
@@ -309,9 +310,9 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
 
 
 def _find_extreme_positions(paths: Paths, period: int, residue: int, positions: int) -> set[int]:
-    """Among positions with this remainder modulo the period, return where the receptive field may be extreme.
+    """Return the positions that may have the smallest or largest field, among those equal to `residue` modulo `period`.
 
-    It is smallest or largest at the first position, at the last, or next to a crossing of two paths' interval ends.
+    These are the first position, the last one, and those next to a point where the ends of two paths' intervals cross.
     """
     turns = (positions - 1 - residue) // period
     lines = [(path.at(residue), path.shift * period // path.period) for path in paths]
@@ -330,6 +331,6 @@ def _size_at(paths: Paths, position: int) -> int:
 
 
 def interval_at(paths: Paths, position: int) -> tuple[int, int] | None:
-    """Return the smallest input interval that contains the intervals of all paths; None if no path reads an input."""
+    """Return the smallest interval around the input intervals of all paths at `position`; None if there are none."""
     found = [interval for interval in (path.at(position) for path in paths) if interval is not None]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None

@@ -118,10 +118,10 @@ class LayerReport(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The counts and bytes of the whole network; a sum is None if any part of it is unknown.
+    """The counts and bytes of the whole network; a sum is None if the value of any layer is unknown.
 
-    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are
-    live at once, and `peak_at` names the layer that is then running. `receptive_field` belongs to the layer
+    `activation_memory` is the sum over all layers' outputs. `peak_memory` is the largest number of bytes that are live
+    at once, and `peak_at` names the layer that runs at that time. `receptive_field` is that of the layer
     `receptive_field_at`, the last one before global pooling and linear layers.
     """
 
@@ -234,7 +234,7 @@ class Report:
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The scopes of the network: uses of blocks, sequences, branches, repeats and their copies."""
+        """The scopes of the network: named groups of layers, such as one use of a block, or one copy in a repeat."""
         return self.network.groups
 
     @property
@@ -265,7 +265,7 @@ class Report:
         return {name: self.network.tensor_shape(tensor) for name, tensor in self.network.outputs.items()}
 
     def header(self) -> dict[str, Any]:
-        """Return the part of the JSON document that precedes the layers."""
+        """Return the keys of the JSON document before `layers`, such as `name` and `inputs`."""
         network = self.network
         dtype = {"weights": network.dtype.weights, "activations": network.dtype.activations}
         implied = "int32" if "int" in network.dtype.weights else network.dtype.weights
@@ -291,8 +291,8 @@ class Report:
         """Return one flat dict per layer, for `pandas.DataFrame(records)` or `polars.DataFrame(records)`.
 
         Every record has the same keys: the columns of `convcalc summary --columns` except `what`, `jump` and `share`.
-        Shapes are text, such as 64×56×56. `receptive_field` is the smallest of its sizes per axis. An unknown figure is
-        None.
+        Shapes are text, such as 64×56×56. `receptive_field` is the size on the axis where the receptive field is
+        smallest. An unknown figure is None.
         """
         return [layer.to_record() for layer in self.layers]
 

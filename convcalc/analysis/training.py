@@ -20,9 +20,9 @@ _NOTHING = SavedForBackward()
 class Training(NamedTuple):
     """The bytes needed for training, by purpose.
 
-    `saved_for_backward` are activations, `weights` are params and buffers. `saved_for_backward` and `total` are
-    None if it is unknown which tensors some layer saves. All except `weights` are None if the learnt elements are
-    integers, which have no gradients.
+    `saved_for_backward` are activations, `weights` are params and buffers. If it is unknown which tensors a layer
+    saves, `saved_for_backward` and `total` are None. For a network with learnt integers, which have no gradients, all
+    except `weights` are None.
     """
 
     saved_for_backward: int | None
@@ -51,7 +51,7 @@ def compute_training_memory(network: Network, sizes: Sequence[int], weight_memor
 
 
 def _is_trainable(network: Network) -> bool:
-    """Whether no data type is an integer type; also true if nothing is learnt, as nothing then needs a gradient."""
+    """Whether all data types are floating-point types; also true for a network without learnt elements."""
     learns = any(_is_learnt(network, node) for node in network.nodes)
     return not learns or not any("int" in dtype for dtype in network.dtype)
 
@@ -74,9 +74,9 @@ def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
 def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     """Return the bytes that are saved for the backward pass, None if unknown; `sizes` are the bytes of every tensor.
 
-    A tensor that several layers save counts once; tensors that share memory also count once. Nothing is saved for a
-    layer if neither it nor any layer before it is learnt. A frozen layer after a learnt one is treated as if it
-    were learnt (PyTorch does not save the input of a frozen linear layer or scale).
+    A tensor that several layers save counts once, and so do several tensors that share memory. Nothing is saved for a
+    layer if neither it nor any layer before it is learnt. A frozen layer after a learnt one is treated as if it were
+    learnt (PyTorch does not save the input of a frozen linear layer or scale).
     """
     learns, memory = _find_dependence_on_learnt(network), _find_memory_owners(network)
     first = len(network.inputs)
@@ -120,8 +120,8 @@ def _is_learnt(network: Network, node: Node) -> bool:
 def _find_memory_owners(network: Network) -> list[int]:
     """Return, per tensor, the number of the tensor whose memory it uses in training: itself, or one that it views.
 
-    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer that is a view only at
-    inference, such as dropout, has its own memory in training; it is recognised by the tensors it saves for
+    As in PyTorch, a slice of the channels keeps the memory of all channels alive. A layer such as dropout, which is a
+    view only at inference, has its own memory in training. Such a layer is recognised by the tensors that it saves for
     backward.
     """
     owner = list(range(len(network.inputs)))

@@ -41,7 +41,7 @@ def find_ignores(text: str) -> list[Ignore]:
 
 
 def apply_ignores(problems: list[Problem], found: list[Ignore], known: set[str]) -> list[Problem]:
-    """Return the findings that no comment silences, followed by one finding for each code that silences nothing.
+    """Return the problems that no comment silences, followed by one CV199 problem per code that silences nothing.
 
     `found` are the codes in comments, and `known` are the codes of all rules.
     """

@@ -25,7 +25,7 @@ class WrongConfiguration(ValueError):
 class _Configuration(NamedTuple):
     """The settings in a configuration file: for all specs in or below its folder, and for specs that match a pattern.
 
-    Settings for a matching pattern override the general ones; if several patterns match, the last one wins.
+    Settings for a matching pattern override the settings for all specs. If several patterns match, the last one wins.
     """
 
     folder: str
@@ -44,8 +44,8 @@ class _Configuration(NamedTuple):
 class Configurations:
     """Looks up the settings for many spec files, and reads each configuration file only once.
 
-    If `only` names a configuration file, it applies to all specs. Otherwise, the file in the folder of the spec
-    applies, or the nearest one above.
+    If `only` names a configuration file, that file applies to all specs. Otherwise, the configuration file in the
+    folder of a spec applies or, if there is none, the one in the nearest folder above.
     """
 
     def __init__(self, rules: Mapping[str, type[Rule]], only: str | None = None) -> None:
@@ -66,7 +66,7 @@ class Configurations:
         return Settings() if found is None else found.of(file)
 
     def nearest(self, folder: str) -> _Configuration | None:
-        """Return the configuration in a folder or, if it has none, in the nearest folder above; None if there is none.
+        """Return the configuration in `folder` or in the nearest folder above that has one; None if there is none.
 
         Raises WrongConfiguration if the configuration file cannot be read or has a wrong setting.
         """
@@ -129,7 +129,8 @@ def _make_configuration(path: str, table: dict[str, Any], rules: Mapping[str, ty
 def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Rule]], *above: str) -> Settings:
     """Return the settings in one table. Raises WrongConfiguration for an unknown setting or a wrong value.
 
-    `path` is the configuration file, and `above` are the keys that lead to the table; messages contain both.
+    The error message starts with the file `path` and the line of the setting; `above` are the keys that lead to the
+    table.
     """
     chosen: dict[str, tuple[str, ...]] = {"select": (), "ignore": ()}
     limits, values, fail_on = [], {}, None
@@ -152,7 +153,7 @@ def _read_settings(table: dict[str, Any], path: str, rules: Mapping[str, type[Ru
 
 
 def _locate_key(path: str, *keys: str) -> str:
-    """Return the file and line of the last of several nested keys, as `file:line: `; `file: ` if a key is not found.
+    """Return `file:line: ` for the last of several nested keys; `file: ` if the text does not contain one of them.
 
     tomllib does not report positions, so each key is searched in the text after the key that contains it.
     """

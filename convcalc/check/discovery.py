@@ -25,8 +25,8 @@ class _Chosen(NamedTuple):
 def choose_files(names: Iterable[str]) -> _Chosen:
     """Return the files to check: every file given by name, and all specs in folders or matched by a pattern.
 
-    Model files, such as ONNX, are included if they are given by name or match a pattern with their ending. The spec
-    parameters of `NET@width=0.5` stay part of the name of each file.
+    Model files, such as ONNX, are included if they are given by name or match a pattern with their ending. An argument
+    such as `nets/@width=0.5` adds `@width=0.5` to the name of each file in the folder.
     """
     found: dict[tuple[str, str], str] = {}
     no_specs = set()

@@ -22,7 +22,7 @@ _Check = Callable[[Document], Checked]
 
 
 class _FixedState(NamedTuple):
-    """A document after some fixes, its remaining problems, and the number of fixes."""
+    """A document after some fixes, its remaining problems, and the number of fixes that were made."""
 
     document: Document
     checked: Checked
@@ -30,7 +30,7 @@ class _FixedState(NamedTuple):
 
 
 def fix(document: Document, check: _Check) -> Checked:
-    """Apply all possible fixes, and return the remaining problems with the fixed text (`rewritten`).
+    """Apply every fix that causes no new error, and return the remaining problems with the fixed text (`rewritten`).
 
     `check` is a function that returns the problems in a document.
     """
@@ -46,9 +46,9 @@ def fix(document: Document, check: _Check) -> Checked:
 
 
 def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _FixedState | None:
-    """Return the document after every fix for `found` that causes no other error; None if there is no such fix.
+    """Return the document after every fix for `found` that causes no new error; None if there is no such fix.
 
-    All fixes are tried together first. If that causes an error, each one is tried alone.
+    All fixes are tried together first. If together they cause a new error, each one is tried alone.
     """
     edits = _list_edits(document, found.problems)
     together = _try_edits(document, found, edits, check)
@@ -59,7 +59,7 @@ def apply_harmless_fixes(document: Document, found: Checked, check: _Check) -> _
 
 
 def _try_edits(document: Document, found: Checked, edits: Sequence[Edit], check: _Check) -> _FixedState | None:
-    """Return the document after all these edits; None if there are no edits or if they cause another error."""
+    """Return the document after all these edits; None if there are no edits or if they cause a new error."""
     if not edits or document.text is None:
         return None
     changed = read_text(apply_edits(document.text, edits), document.file, document.quotable)
@@ -83,7 +83,7 @@ def _has_error_inside(changed: Document, checked: Checked, edits: Sequence[Edit]
 
 
 def _list_edits(document: Document, problems: Iterable[Problem]) -> list[Edit]:
-    """Return the edits that fix these problems, in the order of the text; of overlapping edits, only the first."""
+    """Return the edits that fix these problems, in the order of the text; only the first one of overlapping edits."""
     found = set()
     for problem in problems:
         try:

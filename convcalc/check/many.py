@@ -78,7 +78,7 @@ def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Itera
 
 
 def is_long(seconds: float, done: int, total: int) -> bool:
-    """Whether starting processes pays: more than PATIENCE has passed, and the remaining files will take as long again.
+    """Whether the files took more than PATIENCE seconds so far, and the remaining files will also take more than that.
 
     `seconds` is the time that the first `done` of `total` files took.
     """
@@ -91,7 +91,7 @@ def usable_processors() -> int:
 
 
 def _resume_garbage_collection() -> None:
-    """Turn garbage collection on again, because thousands of checked files leave much garbage.
+    """Turn garbage collection on again, because checking thousands of files leaves many unused objects in memory.
 
     Objects that exist already, such as modules, are exempt, which saves time.
     """
@@ -100,7 +100,10 @@ def _resume_garbage_collection() -> None:
 
 
 def check_file(task: Task, how: How) -> Checked:
-    """Return the problems in one file; the only one is CV000 if it cannot be read or causes an internal error."""
+    """Return the problems in one file.
+
+    If the file cannot be read, or if checking it causes an internal error, the only problem is CV000.
+    """
     net, params = split_net(task.file)
     try:
         overrides = Overrides().attach_params(read_net_params(task.file))
@@ -132,7 +135,7 @@ def check_file(task: Task, how: How) -> Checked:
 def _add_params_to_messages(found: Checked, params: str) -> Checked:
     """Add the spec parameters, such as `width=0.5`, to each message and to the name of each budget.
 
-    They tell apart the results of one file that is checked with different parameters.
+    This distinguishes the results of `net.yaml@width=0.5` from those of `net.yaml@width=1`.
     """
     if not params:
         return found
@@ -143,7 +146,7 @@ def _add_params_to_messages(found: Checked, params: str) -> Checked:
 
 
 def _check_document(document: Document, overrides: Overrides, settings: Settings, how: How) -> Checked:
-    """Return the problems in a document. If `how.fixing` is true, fix it first and return the remaining ones."""
+    """Return the problems in a document; with `how.fixing`, fix it first and return the remaining problems."""
 
     def checked(document: Document) -> Checked:
         return check(document, overrides, settings, how.rules, how.obey_comments, how.command_line)
@@ -204,9 +207,9 @@ def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
 
 
 def _choose_process_context() -> "BaseContext":
-    """Return the multiprocessing context: fork on Linux, which is fast, and spawn elsewhere.
+    """Return the multiprocessing context: fork (fast) on Linux if this process has a single thread, otherwise spawn.
 
-    A process with several threads is not forked either, because locks that other threads hold would stay locked.
+    In the fork of a process with several threads, a lock that another thread held would stay locked forever.
     """
     import multiprocessing
     import threading
@@ -217,7 +220,7 @@ def _choose_process_context() -> "BaseContext":
 
 @contextmanager
 def _block_interrupts() -> Iterator[None]:
-    """Block Ctrl-C inside a `with` block: a process that is interrupted while it starts would print a traceback."""
+    """Block Ctrl-C inside a `with` block, because an interrupt would make a starting process print a traceback."""
     import signal
 
     if not hasattr(signal, "pthread_sigmask"):

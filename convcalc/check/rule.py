@@ -12,8 +12,8 @@ from convcalc.problems import Flaw, Path, Problem, Related, show
 class IntegerOption(NamedTuple):
     """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
 
-    This declaration also defines the option of `convcalc check` (`--channel-multiple 16`) and the description on
-    the rule's page. `help` is a phrase without a final period.
+    `convcalc check` has a command-line option with the same name (`--channel-multiple 16`), and the page of the rule
+    describes it. `help` is a phrase without a final period.
     """
 
     name: str  # kebab-case
@@ -36,12 +36,12 @@ class Rule(ABC):
     """A lint rule, which finds a known mistake of network design.
 
     The docstring of a rule is shown to users: its first sentence says what the rule finds, the following ones give
-    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the
-    rule finds something and `right` one in which it does not; the tests check both. A rule that is on by default
-    must not report anything more severe than a note in published networks.
+    details. `why` explains why the mistake matters and `source` cites the evidence. `wrong` is a spec in which the rule
+    finds something and `right` one in which it does not; the tests check both. In published networks, a rule that is on
+    by default may report only findings of severity note.
 
-    `options` declares the options that users can set. A rule is created with the values that users set, by option
-    name, as in `ChannelMultiple({"channel-multiple": 16})`. All other options have their defaults.
+    `options` declares the options that users can set. A rule is created with the values that users set, by option name,
+    as in `ChannelMultiple({"channel-multiple": 16})`. If a value is left out, the default of the option is used.
     """
 
     code: ClassVar[str]
@@ -58,7 +58,7 @@ class Rule(ABC):
         self._values = values or {}
 
     def value(self, option: IntegerOption) -> int:
-        """Return the value of one of the rule's options: the one that the user set, or the default."""
+        """Return the value that the user set for an option of the rule, or else the option's default."""
         return self._values.get(option.name, option.default)
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Rule(ABC):
     ) -> Problem:
         """Return a finding of this rule at a path of the spec, such as `report.network.nodes[i].path` for a layer.
 
-        The excerpt of the spec marks the key at the path, or its value if `on_key` is false. `related` are other parts
-        of the spec that are shown with the finding.
+        The excerpt of the spec has carets under the key at `path` or, if `on_key` is false, under its value. `related`
+        holds more paths, whose lines are shown with the finding.
         """
         return Problem(path, message, self.code, hint, on_key=on_key, related=related, severity=self.severity)

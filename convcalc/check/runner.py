@@ -29,10 +29,11 @@ class FixedText(NamedTuple):
 class Checked(NamedTuple):
     """The problems in a file.
 
-    `text` is the text to quote lines from; None if it must not be quoted. `fixable` is the number of problems that
-    --fix would fix at once. If the file was fixed, `problems` are those that are left in `rewritten.after`.
-    `budgets` says how much of each budget is used, if there is neither an error nor a warning. `model` is the model
-    file that was checked; None for a spec. A problem of a model file has no line; its path is the name of a layer.
+    `text` is the text of the spec, for excerpts; None if there are no problems, or if the file was read through a
+    symbolic link (its text is then not shown). `fixable` is the number of problems that one round of --fix would fix.
+    If the file was fixed, `problems` are those that remain in `rewritten.after`. `budgets` says how much of each budget
+    is used; it is empty if there is an error or a warning. `model` is the model file that was checked; None for a spec.
+    A problem of a model file has no line; its path is the name of a layer.
     """
 
     file: str
@@ -95,10 +96,10 @@ def _refer_to_layer(problem: Problem, network: Network) -> Problem:
 
 
 def _merge_repeated_findings(problems: Iterable[Problem], in_model: bool) -> list[Problem]:
-    """Return the first of the findings at each place of the spec, with the number of the others in its message.
+    """Return one finding per path of the spec; its message counts the other findings with the same path.
 
-    This is needed because every use of a block repeats the findings about the layers in the block. The message does not
-    mention the entry of the spec if the network comes from a model file, `in_model`.
+    A layer in a block that is used three times has three findings with the same path. If the network comes from a model
+    file (`in_model`), the message does not mention an entry of a spec.
     """
     first: dict[Path, Problem] = {}
     times: dict[Path, int] = {}

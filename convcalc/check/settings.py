@@ -15,9 +15,10 @@ KEYS = ("select", "ignore", "fail-on", "per-path")
 class Settings(NamedTuple):
     """The rules to select and to ignore, and the limits that are set outside the spec.
 
-    `choices` has one (select, ignore) pair for each source of settings, such as a configuration file and the
-    command line; later ones win. `fail_on` is the lowest severity that fails the check; None means the default,
-    warning. `options` holds the values that were set for the options of rules, such as `{"channel-multiple": 16}`.
+    `choices` has one (select, ignore) pair for each source of settings, such as a configuration file and the command
+    line; a later pair overrides the earlier ones. `fail_on` is the lowest severity that fails the check; None means the
+    default, warning. `options` holds the values that were set for the options of rules, such as `{"channel-multiple":
+    16}`.
     """
 
     choices: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()
@@ -26,9 +27,9 @@ class Settings(NamedTuple):
     options: Mapping[str, int] = {}
 
     def then(self, later: "Settings") -> "Settings":
-        """Return these settings, overridden by `later` settings.
+        """Return these settings, overridden by the settings in `later`.
 
-        A later maximum replaces an earlier maximum of the same metric, and a later minimum an earlier minimum.
+        A maximum in `later` replaces the earlier maximum of the same metric; a minimum replaces the earlier minimum.
         """
         replaced = {_get_metric_and_side(limit) for limit in later.limits}
         return Settings(
@@ -39,7 +40,7 @@ class Settings(NamedTuple):
         )
 
     def with_choice(self, select: Iterable[str], ignore: Iterable[str]) -> "Settings":
-        """Return the settings with further rules to select and to ignore, which win over the earlier choices."""
+        """Return the settings with one more (select, ignore) pair, which overrides the earlier pairs."""
         return self._replace(choices=(*self.choices, (tuple(select), tuple(ignore))))
 
     def enabled(self, rules: Mapping[str, type[Rule]]) -> list[type[Rule]]:
@@ -63,8 +64,8 @@ def _get_metric_and_side(limit: Limit) -> tuple[str, bool]:
 def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
     """Return the limit that a setting such as `max-params` or `min-receptive-field` describes.
 
-    `origin` is the source of the limit, for messages. Raises Flaw if the value is wrong or the name is unknown; the
-    hint then suggests the closest name of a limit or in `other_names`.
+    `origin` is the source of the limit, for messages. Raises Flaw if the value is wrong or the name is unknown. The
+    hint then suggests a similar name, which is that of a limit or is in `other_names`.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in budget.LIMITED:
@@ -76,7 +77,10 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:
-    """Return a list of rule codes, or prefixes of codes, as a tuple. Raises Flaw if an item matches no rule."""
+    """Return a list of rule codes, or of the first characters of codes such as `CV2`, as a tuple.
+
+    Raises Flaw if the value is not a list of texts, or if a text matches no rule.
+    """
     if not isinstance(value, list) or not all(isinstance(code, str) for code in value):
         raise Flaw(f"{key} must be a list of rule codes; got {show(value)}", "for example: [CV201]")
     for code in value:

@@ -4,7 +4,7 @@ from convcalc.network import Network
 
 
 def list_readers(network: Network) -> list[list[int]]:
-    """Return, for each tensor by its number, the indexes of the nodes that read it, without duplicates."""
+    """Return, by tensor number, the indexes of the nodes that read the tensor, without duplicates."""
     found: list[list[int]] = [[] for _ in range(len(network.inputs) + len(network.nodes))]
     for index, node in enumerate(network.nodes):
         reads = node.reads
@@ -14,9 +14,9 @@ def list_readers(network: Network) -> list[list[int]]:
 
 
 def find_sole_readers(network: Network) -> dict[int, int]:
-    """Return a dict {reader: producer} of node indexes, in which the reader alone uses the producer's output.
+    """Return {index of reader: index of producer} for each layer output that is read by a single node.
 
-    A producer of a network output is left out, because that output is also used outside the network.
+    An output of the network is left out, because it is also used outside the network.
     """
     first, leaving = len(network.inputs), set(network.outputs.values())
     return {

@@ -68,10 +68,10 @@ def command(
     3-wide kernels, k×1 followed by 1×k, groups, and a smaller dilated kernel. For comparison, a layer without weight
     sharing and a fully connected layer are listed too.
 
-    Each alternative is put into the network, and its cost is computed there. The table shows the layer's new cost
-    relative to its old cost (= if unchanged), and the change of the whole network. If a layer belongs to a block, all
-    uses of the block change together. Such a layer is listed if LAYER matches any of its uses; the name in the table
-    matches all of them and can be passed to --apply.
+    Each alternative is put into the network to compute its cost. The table shows the layer's new cost relative to its
+    old cost (= if unchanged), and the change of the whole network. A layer in a block that is used several times has
+    several names, and is replaced in all uses of the block. It is listed if LAYER matches one of its names; the pattern
+    in the table matches all of them and can be passed to --apply.
     """
     metric = "macs" if by is None else _read_figure(by)
     document, overrides = common.read_document(net, overrides, where)
@@ -97,7 +97,7 @@ def command(
 
 
 def _read_figure(text: str) -> str:
-    """Return the metric that the value of --by names. Raises Failure for an unknown name."""
+    """Return the metric for the value of --by, such as `macs`. Raises Failure for an unknown name."""
     found = find_figure(text)
     if found is None:
         hint = did_you_mean(text, FIGURES) or f"available: {', '.join(FIGURES)}"
@@ -113,8 +113,8 @@ def _select(
 ) -> list[Convolution]:
     """Return the convolutions that LAYER matches. Raises Failure if there are none.
 
-    `choose` is `select_by_any_use` or `select_by_all_uses`. With the second, LAYER must match all uses of a convolution
-    in a block, and Failure is also raised if it matches only some of them.
+    `choose` is `select_by_any_use` or `select_by_all_uses`. The second one also fails if LAYER matches only some of the
+    layers that are built from one entry.
     """
     try:
         return choose(convs, report.network, layer)
@@ -135,7 +135,7 @@ def _render(
 ) -> str:
     """Return the text to print, with at most `limit` alternatives (None: all).
 
-    `by` is the metric that ranks the alternatives. With `only_lower`, those that do not lower it are left out.
+    `by` is the metric that ranks the alternatives. With `only_lower`, alternatives that do not lower it are left out.
     """
     from convcalc.render import alternatives
 
@@ -184,7 +184,7 @@ def _apply(
 def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
-    """Return the spec with the selected alternatives applied, as text, and the report of its network."""
+    """Return the text of the spec with the selected alternatives applied, and the report of the changed network."""
     changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)

@@ -41,7 +41,7 @@ class BashCompletion(ShellComplete):
         return words[1:], word
 
     def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[Any]]":
-        """Return the completions; each has only the part of the word that bash will replace."""
+        """Return the completions, each cut to the part that bash inserts: only `resnet18` for `example:res`."""
         option, equals, _ = incomplete.partition("=")
         before = option + equals if equals and incomplete.startswith("-") else ""
         split = _find_start_of_last_part(incomplete, os.environ.get("BREAKS", ""))
@@ -57,9 +57,9 @@ class BashCompletion(ShellComplete):
 
 
 def _find_start_of_last_part(word: str, breaks: str) -> int:
-    """Return the index at which the last part of a split word starts.
+    """Return the index in `word` of the first character that bash will replace: in `example:res`, that of `res`.
 
-    The shell splits a word after the characters in `breaks`, but before an `@`.
+    Bash splits a word after each character in `breaks`, but before an `@`, and replaces only the last part.
     """
     last = max((index for index, character in enumerate(word) if character in breaks), default=-1)
     return last if word[last : last + 1] == "@" else last + 1

@@ -35,7 +35,7 @@ _FORMATS = ("text", "json", "github", "sarif", "junit", "gitlab")
 def _add_rule_options(function: common.Function) -> common.Function:
     """Add an option for each option that a lint rule declares, such as `--channel-multiple N`.
 
-    The command receives the values that the user sets as a dict, `options`; its keys are the names of the options.
+    The command receives `options`, a dict from option names to the values that the user sets.
     """
     declared = rule_options(RULES)
 
@@ -174,7 +174,7 @@ def command(
 def _refuse_params(files: Iterable[str]) -> None:
     """Raise Failure if an argument sets spec parameters, as `net.yaml@width=0.5` does.
 
-    A fix is written into the file, so it must be right for the values in the file.
+    --fix writes into the file, so a fix must be right for the parameter values in the file.
     """
     for file in files:
         if split_net(file)[1]:
@@ -208,9 +208,9 @@ def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writin
 
 
 def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.Output) -> None:
-    """Print on standard error the problems that remain after --fix.
+    """Print on standard error, for --diff, the problems that --fix would not fix.
 
-    The line numbers refer to the fixed text.
+    `differs` is true if --fix would change a file. The line numbers refer to the fixed text.
     """
     from convcalc.render.check import text_lines
 

@@ -41,7 +41,7 @@ _FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf",
 
 
 def network_options(function: Function) -> Function:
-    """Add the argument NET, received as `net`, and the options of `override_options`."""
+    """Add the argument NET, which the command receives as `net`, and the options of `override_options`."""
     return add_options(
         override_options(function), click.argument("net", metavar="NET", shell_complete=completing.complete_net)
     )
@@ -50,7 +50,8 @@ def network_options(function: Function) -> Function:
 def override_options(function: Function) -> Function:
     """Add the options that override a spec; the command receives them as `overrides`.
 
-    If the command has an argument `net`, spec parameters such as `@width=0.5` are moved from it to `overrides`.
+    If the command has an argument `net`, spec parameters in that argument, such as `@width=0.5`, are moved to
+    `overrides`.
     """
 
     @wraps(function)
@@ -131,8 +132,8 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
 def output_options(function: Function, only: str = "text") -> Function:
     """Add -o and --color, and report an invalid spec if the command raises InvalidSpec.
 
-    The command receives these options as `where`. The suffix of the -o file chooses the format, unless -f is given.
-    `only` is the format of a command without -f.
+    The command receives both options as `where`. The suffix of the -o file chooses the format, unless -f is given. If
+    the command has no -f, `only` is its single format.
     """
 
     @wraps(function)
@@ -168,7 +169,7 @@ def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], F
 def _format_by_suffix(file: str | None, only: str) -> str | None:
     """Return the format for the suffix of -o FILE; None if the suffix is unknown, or if -f is given.
 
-    Raises UsageError if the command does not have that format. `only` is the format of a command without -f.
+    Raises UsageError if the command does not have that format. If the command has no -f, `only` is its single format.
     """
     suffix = os.path.splitext(file or "")[1].lower()
     wanted = suffix[1:] if suffix in _FOREIGN_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
@@ -192,7 +193,7 @@ def describe_format(format: str, output: Output) -> str:
 
 
 def pager_option(function: Function) -> Function:
-    """Add --no-pager; the command receives `pager`, for `write_text`."""
+    """Add --no-pager; the command receives `pager`, which it passes to `write_text`."""
     return add_options(
         function,
         click.option(
@@ -228,7 +229,7 @@ def add_options(function: Function, *options: Function) -> Function:
 
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
-    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure if one is malformed."""
+    """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure for a malformed value."""
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -298,7 +299,7 @@ def _parse_value(option: str, text: str) -> Any:
 
 
 def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
-    """Move spec parameters such as `@width=0.5` from a NET argument to the overrides; return both.
+    """Return a NET argument without spec parameters such as `@width=0.5`, and the overrides with these parameters.
 
     Raises Failure if the argument is malformed.
     """
@@ -367,7 +368,7 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
 
 def make_reader(document: Document, output: Output | None = None) -> Callable[[Overrides], Network]:
-    """Return a function that takes overrides and returns the network that the document describes with them.
+    """Return a function that takes overrides and returns the document's network with these overrides.
 
     If `output` is given, the first call of that function warns if the input axes look swapped.
     """

@@ -87,8 +87,8 @@ def _read_columns(
 ) -> Sequence[Any] | None:
     """Return the columns that --columns lists; None without that option.
 
-    Raises UsageError if --columns or --sort names an unknown column. Also raises it if the format does not allow
-    --columns (JSON has all figures) or --exact (JSON and CSV are always exact).
+    Raises UsageError if --columns or --sort names an unknown column, if --columns is combined with JSON (which has all
+    figures), or if --exact is combined with JSON or CSV (which are always exact).
     """
     from convcalc.render.compare import COLUMNS
     from convcalc.render.grid import UnknownColumn, find_column, find_columns
@@ -109,7 +109,7 @@ def _read_columns(
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
     """Replace each pattern of examples, such as `example:mobilenet*`, by the names of the examples that match it.
 
-    Raises Failure if it matches none, or if the text after the `@` of an argument is malformed.
+    Raises Failure if a pattern matches no example, or if the text after the `@` of an argument is malformed.
     """
     from fnmatch import fnmatchcase
 

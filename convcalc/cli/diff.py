@@ -128,7 +128,7 @@ def _read_condition(text: str) -> Condition:
 def _make_old_reader(nets: tuple[str, ...], revision: str | None, where: writing.Output) -> _Read:
     """Return a function that reads the document of the old network, from a file or a git revision.
 
-    Raises UsageError for a wrong number of networks, and for a network that cannot be read with --git.
+    Raises UsageError for a wrong number of networks, and if --git is combined with standard input or an example.
     """
     if revision is None:
         if len(nets) != 2:
@@ -190,7 +190,7 @@ def _render(
 
 
 def _report_failures(difference: Difference, failed: list[Condition]) -> int:
-    """Print a message for each failed condition; return 1 if there are any, else 0."""
+    """Print a message for each condition of --fail-if that is met or unknown; return 1 if there are any, else 0."""
     from convcalc.render.diff import failure_text
 
     for one in failed:

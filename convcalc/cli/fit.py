@@ -111,7 +111,10 @@ def command(
 
 
 def _has_budget(document: Document) -> bool:
-    """Return whether a spec has a budget; True for an invalid spec, whose problems are reported first."""
+    """Return whether a spec has a budget.
+
+    Also True for an invalid spec, so that the user sees its errors and not the error message about a missing budget.
+    """
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
 
 
@@ -147,7 +150,7 @@ def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
 
 
 def _read_values(text: str, values: str) -> list[Any]:
-    """Parse comma-separated values as in a spec; for malformed ones, raises Failure with the option's whole `text`."""
+    """Parse the comma-separated values of -p. Raises Failure, with the whole text of -p, if they are malformed."""
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -160,7 +163,7 @@ def _read_values(text: str, values: str) -> list[Any]:
 def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
     """Return the result in the requested format, with at most `rows` combinations (0: all).
 
-    If `rows` is None, JSON and CSV have all combinations, and the other formats the first few.
+    If `rows` is None, JSON and CSV have all combinations, and the other formats the first MOST_ROWS.
     """
     from convcalc.render import fit
 

@@ -28,8 +28,8 @@ _LESS = "-FRX"  # the value that git uses: keep colours, and exit if the text fi
 def command(topic: str | None, where: writing.Output) -> int:
     """Show the manual.
 
-    Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. For the name of
-    a command that has no page of its own, its --help is shown.
+    Lists the topics, or shows the page of one TOPIC: on a terminal with a pager, otherwise as Markdown. If TOPIC is a
+    command without a page of its own, the --help of the command is shown.
     """
     if topic is None:
         from convcalc.render.help import topic_lines
@@ -44,7 +44,7 @@ def command(topic: str | None, where: writing.Output) -> int:
 
 
 def _show_page(markdown: str, where: writing.Output) -> None:
-    """Render a page if it goes to a terminal or if colours are always wanted; otherwise write it unchanged."""
+    """Render a page for a terminal or for --color always; otherwise write its Markdown unchanged."""
     on_terminal = where.file is None and sys.stdout.isatty()
     if not on_terminal and where.color != "always":
         writing.write_text(markdown, where, [])
@@ -77,7 +77,7 @@ def _help_of_command(name: str) -> str:
 
 
 def _suggest_topic(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown topic: the command for a layer kind or rule, or a topic that was probably meant."""
+    """Return a hint for an unknown topic, such as `convcalc layers conv shows this layer kind`."""
     from convcalc.check.rules import RULES
     from convcalc.layers import KINDS
 

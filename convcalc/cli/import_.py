@@ -9,7 +9,7 @@ from convcalc import examples
 from convcalc.cli import common, torch_options, writing
 from convcalc.cli.importing import print_notes, print_remarks, show_bar
 from convcalc.convert.graph import Graph, NotImported
-from convcalc.convert.model_files import describe_outcome, read_graph
+from convcalc.convert.model_files import describe_outcome, find_format, read_graph
 from convcalc.problems import printable, show
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 
@@ -101,11 +101,11 @@ def _import_file(
     if file == STANDARD_INPUT:
         raise writing.Failure("import reads files, not standard input: save the model to a file")
     try:
-        graph, found, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where), parameters)
+        if not parameters.keys() <= set(find_format(file).parameters):
+            raise click.UsageError(_ONLY_ULTRALYTICS)
+        graph, _, remarks = read_graph(file, shapes, lambda nodes, total: show_bar(nodes, total, where), parameters)
     except OSError as error:
         raise writing.Failure(f"{printable(file)}: {explain_unreadable(file, error)}") from None
-    if not parameters.keys() <= set(found.parameters):
-        raise click.UsageError(_ONLY_ULTRALYTICS)
     return graph, remarks
 
 

@@ -56,7 +56,7 @@ class _Commands(click.Group):
     """Imports a command only when it is used, and lists the commands in sections by purpose."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Without arguments, print the help. With options before a NET, but no command, insert `summary`."""
+        """Print the help if there are no arguments; insert `summary` before options that precede a NET."""
         if not args and not context.resilient_parsing:  # resilient_parsing is true while a shell completes words
             click.echo(context.get_help())
             context.exit(0)
@@ -78,7 +78,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Treat a NET in place of a command as `summary NET`. Raises UsageError, with a hint, for other words."""
+        """Replace NET by `summary NET`. Raises UsageError, with a hint, for a word that is not a command or NET."""
         name = args[0]
         if self.get_command(context, name) is None:
             if _is_net(name):
@@ -129,7 +129,7 @@ def _is_net(argument: str) -> bool:
 
 
 def _suggest_command(word: str, known: list[str]) -> str:
-    """Return a hint for an unknown command: the command or example that was probably meant."""
+    """Return a hint for an unknown command, such as `did you mean summary?`."""
     if os.path.isdir(word):
         from convcalc.spec.files import find_folder_format
 

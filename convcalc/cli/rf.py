@@ -35,11 +35,12 @@ def command(
 ) -> int:
     """Show every layer's receptive field, or the input region of one position.
 
-    The receptive field is the size of the input region on which an interior position of a layer's output depends. It
-    is exact, also with strides, dilation, upsampling and merged branches. A range means that the size differs from
+    The receptive field is the size of the input region on which an interior position of a layer's output depends. It is
+    exact, also with strides, dilation, upsampling and merged branches. A range means that the size differs from
     position to position; ! marks merged branches whose receptive fields are not aligned.
 
-    LAYER is the name of a layer or of a scope, such as a block. The region is that of one position in its output.
+    LAYER is the name of a layer or of a scope, such as a block. With LAYER, the input region of one position in the
+    output of LAYER is shown.
     """
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg need a LAYER")

@@ -71,7 +71,7 @@ def print_invalid(error: InvalidSpec, output: Output) -> None:
 
 
 def print_lines(lines: Sequence[Block], output: Output) -> None:
-    """Print lines on standard error, in colour if that is wanted."""
+    """Print lines on standard error, in colour if `use_color` is true for that stream."""
     sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 
 
@@ -109,7 +109,10 @@ def table_width(output: Output) -> int | None:
 
 
 def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
-    """Return blocks as text, in colour if the output wants that; `cut` removes trailing blanks without colour."""
+    """Return blocks as text, in colour if the output wants colours.
+
+    If `cut` is true, text without colours has no blanks at the ends of its lines.
+    """
     color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
@@ -139,7 +142,7 @@ def _is_longer_than_screen(text: str) -> bool:
 
 
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
-    """Write a binary result to standard output or to the file of -o. Raises Failure as `write_text` does."""
+    """Write a binary result to standard output or to the file of -o. Raises Failure if that file is an input."""
     if output.file in (None, "-"):
         sys.stdout.buffer.write(content)
         return
@@ -196,7 +199,10 @@ def _replace_file(target: str, content: bytes) -> None:
 
 
 def _read_umask() -> int:
-    """Return the permission bits that new files do not get; reading them requires setting them for a moment."""
+    """Return the permission bits that new files do not get.
+
+    `os.umask` returns them only while it sets new ones, so they are changed for a moment.
+    """
     umask = os.umask(0o077)
     os.umask(umask)
     return umask

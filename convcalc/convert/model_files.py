@@ -38,7 +38,7 @@ def read_graph(
     are passed to the reader if its format has them. Raises OSError if the file cannot be read, NotImported if its
     format is unsupported or its content is.
     """
-    found = _recognise(find_file(path))
+    found = find_format(path)
     chosen = {name: value for name, value in (parameters or {}).items() if name in found.parameters}
     reader: Reader = import_module(found.reader).read
     shapes = dict(inputs)
@@ -85,8 +85,9 @@ def describe_outcome(graph: Graph) -> str:
     return f"{found.layers} opaque layer{'' if found.layers == 1 else 's'}; {found.describe()}"
 
 
-def _recognise(path: str) -> formats.Format:
+def find_format(path: str) -> formats.Format:
     """Return the format of a model file. Raises NotImported if there is no reader for it, and OSError."""
+    path = find_file(path)
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         found, head = files.find_folder_format(path), b""

@@ -4,9 +4,9 @@ The first bytes of a file decide what it is. Whatever reads model files is impor
 reading a spec takes no longer.
 """
 
+import os
 from typing import TYPE_CHECKING
 
-from convcalc.convert.ultralytics.file_names import find_file
 from convcalc.spec import files
 from convcalc.spec.blame import remove_used
 from convcalc.spec.document import Document
@@ -24,7 +24,7 @@ def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> 
     model file, also NotImported, or WrongOverride if a shape is malformed.
     """
     try:
-        return files.read_net(find_file(net)), overrides
+        return files.read_net(_find_file(net)), overrides
     except files.ForeignFile as error:
         if net == files.STANDARD_INPUT or error.format is None or not error.format.reader:
             raise
@@ -32,3 +32,12 @@ def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> 
 
     document = read_document(net, overrides, follow)
     return document, remove_used(document, overrides.without_inputs())
+
+
+def _find_file(net: str) -> str:
+    """Return the file that a NET argument names: for a missing `yolov8n.yaml`, that is `yolov8.yaml` if it exists."""
+    if os.path.exists(net):
+        return net
+    from convcalc.convert.ultralytics.file_names import find_file
+
+    return find_file(net)

@@ -9,7 +9,7 @@ from math import prod
 
 from convcalc.convert.operators import Operation, Sizes
 
-Axes = frozenset[int]  # the axes of a tensor that hold positions, counted from 0; the batch alone does not count
+Axes = frozenset[int]  # the axes of a tensor that hold positions, counted from 0; the batch is not among them
 _RESHAPES = frozenset(("Flatten", "Reshape", "Squeeze", "Unsqueeze"))
 _KEEPING = """Cast Concat Dropout DropPath Expand Identity LayerNormalization LogSoftmax Pad RMSNormalization
 Softmax Split Tile aten.flip aten.roll"""

@@ -1,11 +1,14 @@
-"""Defines a pair of old and new value of a metric, with its exact change, absolute and relative."""
+"""Defines `FigurePair`, the old and the new value of a metric, and computes the exact change between them."""
 
 from fractions import Fraction
 from typing import NamedTuple
 
 
 class FigurePair(NamedTuple):
-    """The old and the new value of a metric: a count, bytes, or input positions; None if unknown."""
+    """The old and the new value of a metric, such as params, bytes of memory, or the size of the receptive field.
+
+    None means unknown.
+    """
 
     old: int | None
     new: int | None

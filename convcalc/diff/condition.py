@@ -27,7 +27,7 @@ class Condition(NamedTuple):
     """A condition on the change of a metric, such as `macs > +5%`; `text` is the condition as written.
 
     `operator`, one of `> >= < <= == !=`, compares the change with `bound`. The bound is in percent of the old value if
-    `relative` is true, otherwise in the unit of the metric.
+    `relative` is true, otherwise a count or a number of bytes.
     """
 
     text: str

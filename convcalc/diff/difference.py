@@ -20,7 +20,10 @@ _OPTIONS = {"frozen", "share"}
 
 
 class ValueChange(NamedTuple):
-    """The old and new value of a setting, argument or shape, named `what`; None in a network that does not have it."""
+    """The old and new value of a setting, argument or shape; `what` is its name.
+
+    A value is None if that network does not have the setting or argument.
+    """
 
     what: str
     old: Any
@@ -42,7 +45,7 @@ class LayerChange(NamedTuple):
 
     @property
     def renamed(self) -> bool:
-        """Whether the name changed but the kind did not: a layer of a new kind usually has a new default name."""
+        """Whether the name changed; False if the kind changed too, as a new kind usually has a new default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
 
@@ -127,7 +130,7 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
     """Return the layers that differ, in the order of the new network; `pairs` are the corresponding layers.
 
-    A removed layer comes after the layer that preceded it in the old network.
+    A removed layer is listed after the layer that precedes it in the old network.
     """
     sources = _find_tensor_sources(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_tensor_sources(new.network, {pair.new: number for number, pair in enumerate(pairs)})
@@ -182,7 +185,7 @@ def _collect_options(layer: LayerReport) -> dict[str, Any]:
 
 
 def _find_tensor_sources(network: Network, numbers: Mapping[int, int]) -> list[int | str]:
-    """Return, per tensor, its source: the number of the matched pair that produces it, or the name of an input.
+    """Return, per tensor, its source: the number of the pair of layers that produces it, or the name of an input.
 
     `numbers` maps the index of a layer to the number of its pair. An added or removed layer has no pair; the source of
     its output is then the source of its first input. A layer that reads the output of an inserted layer therefore does

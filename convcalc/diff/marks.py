@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     leaf_written: bool
 
     def sort_key(self) -> _SortKey:
-        """Return name, kind and arguments, by which instances are sorted."""
+        """Return name, kind and arguments, by which the layers of two networks are brought into a fixed order."""
         return self.name, self.kind, self.arguments
 
     def is_like(self, other: "Mark") -> bool:
@@ -66,7 +66,7 @@ def mark_layers(network: Network) -> list[Mark]:
 
 
 def _find_named_scopes(network: Network) -> dict[str, bool]:
-    """Return, for each scope, whether the author chose any part of its name."""
+    """Return, by name of a scope, whether the author of the spec chose any part of the name."""
     found = {"": False}
     for group in sorted(network.groups, key=lambda group: group.name.count(".")):
         around, _, last = group.name.rpartition(".")

@@ -23,7 +23,7 @@ _SKIP_OLD, _SKIP_NEW, _TAKE = range(3)
 
 
 class Pair(NamedTuple):
-    """The indexes of two corresponding layers; `moved` is true if their positions relative to other layers differ."""
+    """The indexes of two corresponding layers; `moved` is true if the order relative to other layers differs."""
 
     old: int
     new: int
@@ -99,8 +99,9 @@ def _trim_ends(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges, f
 def find_replacements(old: Network, new: Network, pairs: Sequence[Pair]) -> list[Pair]:
     """Return pairs of a removed layer and an added layer of another kind that replaces it.
 
-    `pairs` are the layers already matched. Between two neighbouring matches, removed and added layers are paired by
-    name. If there are as many removed as added layers, the remaining ones are paired in order.
+    `pairs` is the result of `match_layers`. Between two neighbouring pairs, a removed and an added layer with equal
+    names are paired. If there are as many removed as added layers, the layers that are left are paired in order,
+    provided that scope and output shape are equal.
     """
     taken = {pair.old for pair in pairs}, {pair.new for pair in pairs}
     found: list[Pair] = []
@@ -150,9 +151,9 @@ def _match_best(old: Sequence[Mark], new: Sequence[Mark], ranges: _LayerRanges) 
 def _compute_score_row(mark: Mark, columns: Sequence[Mark], above: list[int]) -> tuple[list[int], bytearray]:
     """Return the row of the score table for the old layer `mark`, and the best choice for each new layer.
 
-    Item n of the row is the best total score of all old layers up to `mark` with the first n new layers. `columns` are
-    the new layers, and `above` is the row of the previous old layer. A choice is to pair `mark` with the new layer, or
-    to leave one of the two unpaired.
+    Item n of the row is the highest total score of the pairs between the old layers up to `mark` and the first n new
+    layers. `columns` are the new layers, and `above` is the row of the previous old layer. A choice is to pair `mark`
+    with the new layer, or to leave one of the two unpaired.
     """
     kind, row, choices = mark.kind, [0], bytearray(len(columns))
     left = 0

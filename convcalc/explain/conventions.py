@@ -51,7 +51,7 @@ ASSUMPTIONS = (
 
 
 def list_cautions(report: Report) -> list[str]:
-    """Return warnings for this network about tools whose total may differ from the one that convcalc derives."""
+    """Return warnings about tools whose total for this network may differ from the total that convcalc derives."""
     found = [f"for one sample, not for the batch of {report.network.batch:,}"] if report.network.batch > 1 else []
     hidden = count_untraced_macs(report)
     if hidden:

@@ -28,7 +28,7 @@ COMPOSED = ("attention", "matmul", "lstm", "gru", "conv_lstm", "embedding", "glo
 
 
 class Term(NamedTuple):
-    """One difference between a tool's total and the MACs (or params): its description, layer kinds and amount.
+    """One difference between a tool's total and convcalc's MACs (or params): its description, layer kinds and amount.
 
     `amount` is a function that returns the difference for one layer of these kinds.
     """
@@ -41,8 +41,8 @@ class Term(NamedTuple):
 class Tool(NamedTuple):
     """A tool that counts operations or params.
 
-    `call` shows how to run it, `prints` is the name that it gives its total, and `terms` are its differences from
-    the MACs (or params).
+    `call` shows how to run the tool, `prints` is the tool's name for its total, and `terms` are the differences of that
+    total from convcalc's MACs (or params).
     """
 
     name: str
@@ -166,16 +166,20 @@ def _count_outputs_of_interpolate(layer: Layer) -> int:
 
 
 def _count_operations_of_response_norm(layer: Layer) -> int:
-    """Return ptflops's count: 1 per element of each operation from which PyTorch composes the norm.
+    """Return ptflops's count for local response normalisation, which PyTorch computes with four operations.
 
-    These are two products and a sum over the input, and a mean over the input padded with size - 1 channels.
+    ptflops counts 1 per element of each operation: two products and a sum over the input, and a mean over the input
+    padded with size - 1 channels.
     """
     size: int = layer.arguments()["size"]
     return 4 * layer.input.elements + (size - 1) * layer.input.positions
 
 
 def _count_operations_of_lppool(layer: Layer) -> int:
-    """Return ptflops's count: 1 per input value (for its mean), and 2 per output value (relu and product)."""
+    """Return ptflops's count for lppool, which PyTorch computes with a mean, a relu and a product.
+
+    ptflops counts 1 per input value for the mean, and 1 per output value for each of the other two.
+    """
     return layer.input.elements + 2 * layer.output.elements
 
 

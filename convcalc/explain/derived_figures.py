@@ -31,8 +31,8 @@ _Value = TypeVar("_Value", bound=Hashable)
 class DerivedFigure(NamedTuple):
     """One number about a layer: its name, its value (None: unknown), and its derivation as a formula or in words.
 
-    `axes` names the axes that the number is about; empty if it is about all axes or none. If `one_axis` is true,
-    the formula is about a single axis, so its symbols are written without axis index (`k`, not `k_h`).
+    `axes` names the axes that have this number; it is empty if the title needs no axes, as for `params`. If `one_axis`
+    is true, the symbols of the formula are written without axis index (`k`, not `k_h`).
     """
 
     name: str
@@ -51,7 +51,7 @@ class DerivedFigure(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """The explanation of one layer: its report, notes such as `frozen: …`, and its numbers with their formulas."""
+    """The explanation of one layer: its report, notes such as `frozen: …`, and its figures with their formulas."""
 
     layer: LayerReport
     notes: tuple[str, ...]
@@ -319,9 +319,10 @@ def _group_by_value(pairs: Iterable[tuple[_Value, str]]) -> list[tuple[_Value, l
 
 
 def _derive_steps(field: Field, twin: Layer) -> list[DerivedFigure]:
-    """Return the effective kernel size, receptive field and jump of a layer with windows; equal axes are combined.
+    """Return the effective kernel size, receptive field and jump of a layer with windows.
 
-    `field` belongs to the layer's input; `twin` is the layer with symbolic numbers.
+    Axes with equal values share one figure. `field` belongs to the layer's input; `twin` is the layer with symbolic
+    numbers.
     """
     reach = twin.reach()
     assert isinstance(reach, tuple)

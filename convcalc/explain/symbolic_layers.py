@@ -69,8 +69,8 @@ _SET_SEPARATELY = {"inputs", "given", "output"}
 def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
     """Return a copy of a layer in which every number is a `Quantity`: the same value with a symbol such as `C_out`.
 
-    `sizes` matters only for a layer composed of several parts, such as separable_conv. If it is true, each part
-    computes its output sizes as formulas. Otherwise, they are the symbols of the whole layer's output sizes.
+    `sizes` matters only for a layer that consists of other layers, such as separable_conv. If `sizes` is true, the
+    output sizes of each inner layer are formulas. Otherwise, they are the symbols of the outer layer's output sizes.
     """
     count = len(layer.inputs)
     names = ["in"] if count == 1 else [str(number) for number in range(1, count + 1)]
@@ -81,11 +81,11 @@ def make_symbolic_layer(layer: Layer, sizes: bool = False) -> Layer:
 def _copy_with_symbols(
     layer: Layer, inputs: tuple[Shape, ...], output: Shape | None, sizes: bool, whole: Layer | None = None
 ) -> Layer:
-    """Return a copy of a layer with symbolic numbers; `inputs` and `output` become its symbolic shapes.
+    """Return a copy of a layer with symbolic numbers, whose input and output shapes are `inputs` and `output`.
 
-    The parts of a composed layer are copied too; each part reads the output of the previous one. For the copy of a
-    part, `whole` is the composed layer and `output` is None; only arguments that have the same value in `whole` then
-    become symbolic.
+    The inner layers of a layer such as separable_conv are copied too; each one reads the output of the previous one.
+    For the copy of an inner layer, `whole` is the outer layer and `output` is None. An argument of an inner layer
+    becomes symbolic only if the outer layer has the same value for it.
     """
     found: Layer = object.__new__(type(layer))
     for name, value in layer.__dict__.items():
@@ -128,7 +128,7 @@ def _make_symbolic_shape(shape: Shape, index: str) -> Shape:
 
 
 def _make_symbolic_value(layer: Layer, name: str, value: Any) -> Any:
-    """Replace the numbers in the value of argument `name` by a `Quantity` or `Factor` each; keep any other value."""
+    """Return the value of argument `name` with each number as a `Quantity` or `Factor`; other values stay unchanged."""
     letter, exact = _LETTERS.get(name, name), name in _DIVISORS
     meaning = _MEANINGS.get(name) or (layer.keys[name].help if name in layer.keys else "")
     if isinstance(value, int):

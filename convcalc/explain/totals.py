@@ -1,4 +1,4 @@
-"""Explains the totals of a network: the contribution of each layer kind, and remarks on the other totals."""
+"""Explains the totals of a network: the contribution of each layer kind, and remarks such as on peak memory."""
 
 from math import inf
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from convcalc.analysis.report import LayerReport, Report, sum_known
 
 
 class Share(NamedTuple):
-    """The sums of params, MACs and so on over all layers of one kind; None if unknown."""
+    """The number of layers of one kind, and the sums of their params, MACs and other operations; None if unknown."""
 
     kind: str
     layers: int
@@ -43,7 +43,7 @@ def _sort_key(share: Share) -> tuple[float, ...]:
 
 
 def list_remarks(report: Report) -> list[tuple[str, str]]:
-    """Return (name, text) pairs that explain the totals that are not sums over layer kinds."""
+    """Return (name, text) pairs of remarks, such as what `peak_memory` consists of and how many params are frozen."""
     network, total = report.network, report.totals
     sharing = [layer for layer in report.layers if layer.shares]
     frozen = sum(layer.params for layer in report.layers if layer.frozen)

@@ -27,7 +27,7 @@ _NETWORK_ONLY = ("peak_memory", "training_memory")  # figures that only a networ
 
 
 def _ratio_text(before: int, after: int) -> str:
-    """Return `after / before` as text, such as `0.30×`; empty if both are 0, and `∞` if only `before` is."""
+    """Return `after / before` as text, such as `0.30×`; empty if both are 0, and `∞` if only `before` is 0."""
     if not before:
         return "" if not after else "∞"
     ratio = after / before
@@ -60,8 +60,8 @@ def _format_new_shape(alternative: Alternative) -> str:
 def _make_columns(report: Report, found: Sequence[Alternative], by: str, hide_layer: bool) -> list[Cells]:
     """Return the columns of the table, which has one row per alternative.
 
-    Costs of the layer are shown as ratios, new to old. Costs of the network are shown as changes in percent; the change
-    of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
+    Costs of the layer are shown as the ratio of new to old cost. Costs of the network are shown as changes in percent;
+    the change of the metric `by` is always among them. With `hide_layer`, the column `layer` is left out.
     """
 
     def ratios(name: str) -> list[str]:
@@ -101,8 +101,8 @@ def alternative_lines(
 ) -> list[Block]:
     """Return a heading, the table of alternatives, the number of alternatives left out, and a legend.
 
-    `chosen` are the convolutions that the user selected. If there is only one, its cost and the reasons why some
-    alternatives are impossible are shown too. `by` is the metric that ranks the alternatives.
+    `chosen` are the convolutions that the user selected. If the user selected a single one, its cost and the reasons
+    why some alternatives cannot replace it are shown too. `by` is the metric that ranks the alternatives.
     """
     one = len(chosen) == 1
     lines: list[Block] = [*heading_lines(report, width), []]
@@ -136,7 +136,7 @@ def _explain_refusal(refused: Refused) -> str:
 
 
 def _describe_convolution(report: Report, conv: Convolution, width: int | None) -> list[Line]:
-    """Return the name, arguments and shapes of a convolution, and its costs summed over all its uses."""
+    """Return the name, arguments and shapes of a convolution, and the total cost of all layers built from its entry."""
     layers = [report.layers[node] for node in conv.nodes]
     first, times, spent = layers[0], len(layers), cost_of(conv, report.network)
     facts = [

@@ -29,7 +29,7 @@ class Cells(NamedTuple):
         return max(map(len, [self.title, *self.texts]))
 
     def column(self, cut: int) -> Column[int]:
-        """Return this column in the form that `grid` needs; texts may be cut to `cut` characters (0: never)."""
+        """Return this column as a `Column` for `grid`, whose texts may be cut to `cut` characters (0: never)."""
         return Column(
             self.title,
             self.title,
@@ -56,9 +56,9 @@ def cell_table(columns: Sequence[Cells], width: int | None, first: str = "title"
 def wrapped_table(columns: Sequence[Cells], width: int | None, style: Callable[[int], str] = lambda row: "") -> Table:
     """Return a table that fits `width` characters (None: unlimited), with the texts of its last column wrapped.
 
-    The second and later lines of a wrapped text become rows whose other cells are empty. If the last column would be
-    too narrow, other columns are dropped, those with the lowest weight first. `style` takes the index of a row and
-    returns the style of its first cell.
+    The second and later lines of a wrapped text become rows whose other cells are empty. To leave 24 characters for the
+    last column, other columns are dropped, the lowest weight first. `style` takes the index of a row and returns the
+    style of the first cell in that row.
     """
     *others, last = columns
     kept = _choose_columns_beside_text(others, last, width)

@@ -88,8 +88,8 @@ def text_lines(
     """Return the problems, a table of the budgets, and a summary line.
 
     Each problem is shown with its severity, its code and an excerpt of the spec. Its message is wrapped to `width`
-    characters (None: unlimited). The table is left out if there is an error or a warning. With `quiet`, only the
-    problems are returned.
+    characters (None: unlimited). The table of the budgets is left out if there is an error or a warning. With `quiet`,
+    only the problems are returned.
     """
     problems: list[Block] = [*_problem_lines(checked, width)]
     if quiet:
@@ -137,7 +137,7 @@ def _wrap_line(line: Line, width: int | None, indent: int) -> list[Line]:
 
 
 def _budget_columns(checked: Sequence[Checked]) -> list[Cells]:
-    """Return the table of budgets; no columns if no budget is set, or if there is an error or a warning."""
+    """Return the columns of the table of budgets; none if no budget is set, or if there is an error or a warning."""
     rows = [(one.file, use) for one in sort_problems(checked) for use in one.budgets]
     if not rows or any(problem.severity != "note" for one in checked for problem in one.problems):
         return []
@@ -170,7 +170,7 @@ def statistics_lines(
 
 
 def findings_json(checked: Sequence[Checked]) -> str:
-    """Return the problems as JSON text, in the same schema in which other commands report problems."""
+    """Return the problems as JSON text, with the schema convcalc/problems/1."""
     from convcalc.render.summary_data import problems_json
 
     return problems_json([InvalidSpec(one.problems, one.file) for one in sort_problems(checked)])
@@ -205,8 +205,8 @@ def _escape_property(text: str) -> str:
 def disarm_commands(text: str) -> str:
     """Return the text between two lines that keep GitHub Actions from running workflow commands in it.
 
-    The first line turns workflow commands off, and the last line turns them on again. Only a line with a certain hash
-    of the text can do so, and the text cannot contain that hash. Empty text is returned unchanged.
+    The first line turns workflow commands off until a line with a certain token follows; the last line is that line.
+    The token is a hash of the text, so the text cannot contain it. Empty text is returned unchanged.
     """
     if not text:
         return ""

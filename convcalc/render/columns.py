@@ -44,7 +44,7 @@ def _text_column(name: str, title: str, weight: int, value: Callable[[Row], Any]
 def count_eighths(part: float, whole: float, cells: int) -> int:
     """Return the length of a bar for `part`, in eighths of a character; a bar for `whole` has `cells` characters.
 
-    The length is at least 1 if `part` is positive, and less than the maximum if `part` is less than `whole`.
+    The length is at least 1 if `part` is positive, and less than 8 × `cells` if `part` is less than `whole`.
     """
     if part <= 0:
         return 0
@@ -82,7 +82,7 @@ def field_text(row: Row | LayerReport | Totals) -> str:
 
 
 def is_marked_misaligned(row: Row | LayerReport | Totals) -> bool:
-    """Return whether `field_text` ends with `!`, the mark for misaligned branches."""
+    """Return whether `field_text` ends with `!`, because merged branches are misaligned."""
     return field_text(row).endswith(MISALIGNED)
 
 

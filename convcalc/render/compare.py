@@ -29,8 +29,8 @@ _MOST_IS_BEST = ("receptive_field",)
 class NetworkRow(NamedTuple):
     """A network in the table: its label, its report, and its metrics by name.
 
-    `best` has the names of the metrics in which this network is better than the others. It is None in a table that does
-    not compare networks.
+    `best` has the names of the metrics for which this network has the best value. It is None in a table that does not
+    compare networks.
     """
 
     name: str
@@ -40,7 +40,7 @@ class NetworkRow(NamedTuple):
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
-    """Return one row per network, with the names of the metrics in which it is the best.
+    """Return one row per network, with the names of the metrics for which the network has the best value.
 
     `named` has pairs of a label and a report.
     """
@@ -149,8 +149,8 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
 def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
     """Return the rows sorted by the column named `sort`, or unchanged if it is None.
 
-    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order. Raises
-    UnknownColumn if there is no such column.
+    A column of numbers is sorted in descending order, with unknown numbers first. A column of texts is sorted in
+    ascending order. Raises UnknownColumn if there is no such column.
     """
     if sort is None:
         return list(rows)
@@ -167,7 +167,7 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 def networks_lines(
     rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
 ) -> list[Block]:
-    """Return the table, and a legend if any value in it is marked.
+    """Return the table, followed by a legend if the table contains `*` (best in its column) or `!`.
 
     If `columns` is None, as many columns as fit `width` are shown; otherwise exactly these `columns`.
     """
@@ -190,7 +190,7 @@ def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]
 def networks_markdown(
     rows: Sequence[NetworkRow], exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
 ) -> str:
-    """Return the table as Markdown, followed by a legend if any value is marked."""
+    """Return the table as Markdown, followed by a legend if the table contains `*` (best in its column) or `!`."""
     shown = EVERY if columns is None else columns
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown

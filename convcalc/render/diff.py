@@ -48,7 +48,7 @@ class TotalRow(NamedTuple):
 
 
 def total_rows(difference: Difference) -> list[TotalRow]:
-    """Return the rows of the table of totals: the main metrics, and a few others if they differ."""
+    """Return the rows of the table of totals: the main metrics, and trainable params and buffers if they differ."""
     rows = []
     for name, figure in difference.figures.items():
         title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
@@ -119,8 +119,8 @@ def difference_lines(
 ) -> list[Block]:
     """Return the names of both networks, their totals side by side, and the changed settings.
 
-    With `layers`, a table of changed layers follows. `labels`, for the old and the new network, are shown instead of
-    their file names (None: the file name).
+    With `layers`, a table of changed layers follows. `labels` has one label for the old and one for the new network; a
+    label is shown instead of the network's file name unless it is None.
     """
     lines: list[Block] = [
         *_title_lines(difference, labels, width),
@@ -139,12 +139,12 @@ def difference_lines(
 
 
 def list_total_signs(difference: Difference) -> list[str]:
-    """Return the legend entries that explain the marks in the table of totals."""
+    """Return the legend entries for the table of totals: that of `!`, if a receptive field has this suffix."""
     return list_signs((), any(is_marked_misaligned(report.totals) for report in (difference.old, difference.new)))
 
 
 def _make_legend(rows: Sequence[DifferenceRow], table: Table) -> list[str]:
-    """Return the legend entries for the arguments in the table, except for arguments whose texts are cut."""
+    """Return the legend entries, such as `p1 padding`, for the arguments in the column `what`; not for cut texts."""
     if "what" not in table.titles:
         return []
     place = list(table.titles).index("what")
@@ -179,7 +179,7 @@ def given_text(change: ValueChange) -> str:
 
 
 def failure_text(condition: Condition, difference: Difference) -> str:
-    """Return a message for a failed condition of --fail-if, which says by how much the metric changed."""
+    """Return a message for a condition of --fail-if that is met or unknown: by how much the metric changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
     if figure.change is None:
         return f"{title}: the change in {condition.metric} is unknown"

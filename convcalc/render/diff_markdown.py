@@ -50,7 +50,7 @@ def _table_lines(columns: Sequence[Column[Kind]], rows: Sequence[Kind]) -> list[
 
 
 def _write_collapsed_table(rows: Sequence[DifferenceRow], most_bytes: int) -> list[str]:
-    """Return a collapsed table; rows that do not fit `most_bytes` bytes are counted, not shown."""
+    """Return a collapsed table of at most `most_bytes` bytes; its end says how many rows did not fit."""
     opening = ["<details>", "<summary>Changed layers</summary>", ""]
     lines = _table_lines(LAYERS, rows)
     room = most_bytes - _count_bytes(opening) - 400  # room for the legend and the closing lines

@@ -20,7 +20,7 @@ _MOST_READ = 4  # at most this many items of a list, such as the inputs of a lay
 
 
 class DifferenceRow(NamedTuple):
-    """A row of the table: what happened to a group of layers.
+    """A row of the table: an event that happened to several layers.
 
     `did` is the event, such as `added`; `name` and `what` name and describe the layers. `layers` is the number of
     layers, and `params` and `macs` are the sums of their changes; None if unknown.
@@ -83,11 +83,11 @@ Entry = tuple[str, tuple[object, ...], str, Callable[[Sequence[LayerChange]], st
 
 
 def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> Iterator[Entry]:
-    """Yield one tuple per event, such as `moved`, that happened to a layer: event, key, name, and description function.
+    """Yield one tuple per event, such as `moved`, that happened to a layer: event, key, name, and a function.
 
-    Layers with the same event and key share a row, and the function returns the description of that row. Nothing is
-    yielded for a new name, or for a change of shapes that does not change the cost. `scopes` has the scopes that were
-    added or removed as a whole, by event and layer name.
+    Layers with the same event and key share a row; the function takes their changes and returns the row's description.
+    Nothing is yielded for a renamed layer, or for a layer whose shapes changed but not its cost. `scopes` maps an event
+    and a layer name to the scope that was added or removed as a whole.
     """
     old, new = change.old, change.new
     if old is None or new is None:
@@ -108,7 +108,7 @@ def _list_entries(change: LayerChange, scopes: dict[str, dict[str, Group]]) -> I
 
 
 def _is_costly(change: LayerChange) -> bool:
-    """Return whether the shapes and the params or MACs changed; an unknown change counts as a change."""
+    """Return whether a change of shapes also changes the params or the MACs; an unknown change counts as a change."""
     return bool(change.shapes) and any(change.figure(name).change != 0 for name in ("params", "macs"))
 
 
@@ -130,8 +130,8 @@ def _strip_numbers(name: str) -> str:
 def _find_scopes_of_one_network(difference: Difference, side: str) -> dict[str, Group]:
     """Map names of layers to scopes (such as blocks) that exist in only one of the two networks.
 
-    `side` is that network, `old` or `new`. None of the layers in such a scope exist in the other network. If such
-    scopes are nested, the layers are mapped to the outermost one.
+    `side` is that network, `old` or `new`. No layer in such a scope exists in the other network. If such scopes are
+    nested, the layers are mapped to the outermost one.
     """
     report: Report = getattr(difference, side)
     other = "new" if side == "old" else "old"
@@ -172,7 +172,7 @@ def _describe_arguments(changes: Sequence[LayerChange]) -> str:
 
 
 def _describe_input(changes: Sequence[LayerChange]) -> str:
-    """Return the change of the input's channels or, if these are unchanged, of its spatial size."""
+    """Return the change of the input: `channels 64 → 128` or, with equal channels, `size 32×32 → 16×16`."""
     shapes = [(change.old.layer.input, change.new.layer.input) for change in changes if change.old and change.new]
     if any(old.channels != new.channels for old, new in shapes):
         before, after = (_summarise_texts(str(pair[side].channels) for pair in shapes) for side in (0, 1))
@@ -189,9 +189,9 @@ def _output_text(changes: Sequence[LayerChange]) -> str:
 
 
 def _summarise_texts(texts: Iterable[str]) -> str:
-    """Return the text if all texts are equal, otherwise a range such as `64…512`.
+    """Return the text if all texts are equal, otherwise the first and the last one, such as `64…512`.
 
-    Numbers are sorted for this; other texts keep their order.
+    Numbers are sorted first; other texts keep their order.
     """
     found = list(dict.fromkeys(texts))
     if len(found) < 2:
@@ -202,9 +202,9 @@ def _summarise_texts(texts: Iterable[str]) -> str:
 
 
 def _argument_text(layer: LayerReport | None, change: ValueChange, side: str) -> str:
-    """Return the old or new value of an argument, as chosen by `side`.
+    """Return the value of an argument before (`side` is `old`) or after the change (`new`).
 
-    The text is that of the layer table, but without the prefix that marks the argument: `1`, not `p1`.
+    The text is that of the layer table, but without the prefix of the argument: `1`, not `p1`.
     """
     value: Any = getattr(change, side)
     key = None if layer is None else layer.layer.keys.get(change.what)
@@ -232,7 +232,7 @@ def value_text(value: Any) -> str:
 def _renamed_rows(difference: Difference) -> Iterator[DifferenceRow]:
     """Yield one row per renamed scope or layer; renamings that differ only in numbers share a row.
 
-    A last row counts the layers in whose names only numbers changed.
+    A last row has the number of layers in whose names only numbers changed.
     """
     scopes: dict[tuple[str, str], list[tuple[str, str]]] = {}
     numbered = 0

@@ -25,7 +25,7 @@ _WORDS = 23  # characters for the names of figures, to the left of the formulas
 
 
 def explanation_lines(found: list[Explanation], width: int | None, in_words: bool = True) -> list[Line]:
-    """Return the explanations of several layers; without `in_words`, only their titles and figures."""
+    """Return the explanations of several layers; without `in_words`, only the titles and formulas."""
     lines: list[Line] = []
     for explanation in found:
         lines += (
@@ -39,7 +39,7 @@ def _lead_width(width: int | None) -> int:
 
 
 def _layer_lines(explanation: Explanation, width: int | None, in_words: bool) -> list[Line]:
-    """Return the explanation of one layer; without `in_words`, only its title and figures."""
+    """Return the explanation of one layer; without `in_words`, only its title and formulas."""
     lead, about = _lead_width(width), parse_page(type(explanation.layer.layer))
     lines = [*_title_lines(explanation, width), []]
     if in_words:
@@ -104,8 +104,8 @@ class _GroupedNotation(Notation):
 def _derivation_lines(figure: DerivedFigure) -> list[str]:
     """Return the formula in symbols, the formula with values, and the result, one per line.
 
-    A line that would repeat another is left out. If there is no formula, the only line has the result and its
-    explanation.
+    A line that would repeat another is left out. For a figure without formula, the only line has the result and its
+    explanation in words.
     """
     result = "" if figure.value is None else format_result(figure.value, figure.unit)
     if figure.formula is None:
@@ -171,7 +171,7 @@ def totals_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def share_cells(report: Report) -> list[Cells]:
-    """Return the columns of a table of layers, params and operations, with a row per layer kind and sums."""
+    """Return a column with the layer kinds, then one column per figure, such as MACs; the last row has the sums."""
     found, total = sum_by_kind(report), report.totals
     columns = [Cells("kind", [*(share.kind for share in found), "sum"], right=False)]
     titles = (("layers", 4), ("params", 9), ("MACs", 9), ("multiplications", 3), ("additions", 2))

@@ -23,7 +23,7 @@ _WORDS = 17  # characters for the names of the conventions, to the left of their
 
 
 def page_lines(width: int | None) -> list[Line]:
-    """Return the page on how convcalc counts and how other tools count differently."""
+    """Return the page on how convcalc counts and how other tools count differently, as lines."""
     lines: list[Line] = [[("how convcalc counts", "title")], []]
     for name, text in PAGE:
         lines += hang_text(f"{name:<{_WORDS}}", text, width, "head")
@@ -48,7 +48,7 @@ def _tool_line(tool: Tool) -> Line:
 
 
 def page_markdown() -> str:
-    """Return the page on how convcalc and other tools count as Markdown text."""
+    """Return, as Markdown, the page on how convcalc counts and how other tools count differently."""
     lines = ["## How convcalc counts", "", *(f"- **{name}**: {escape(text)}" for name, text in PAGE), ""]
     lines += ["## How other tools count differently", ""]
     lines += ["| tool | version | in addition to the MACs |", "|---|---|---|"]
@@ -58,7 +58,7 @@ def page_markdown() -> str:
 
 
 def page_json() -> str:
-    """Return the page on how convcalc and other tools count as JSON text."""
+    """Return, as JSON text, the page on how convcalc counts and how other tools count differently."""
     conventions = {name.lower().replace(" ", "_"): text for name, text in PAGE}
     tools = [{**_tool_dict(tool), "terms": [term.what for term in tool.terms]} for tool in (*TOOLS, KERAS)]
     found = {"schema": _SCHEMA, "conventions": conventions, "assumptions": ASSUMPTIONS, "tools": tools}
@@ -73,7 +73,7 @@ def _tool_dict(tool: Tool) -> dict[str, Any]:
 
 
 def reconciliation_lines(report: Report, width: int | None, assumptions: bool = True) -> list[Line]:
-    """Return, for each tool, the calculation that leads from convcalc's total to the tool's, then warnings.
+    """Return, for each tool, the calculation that leads from convcalc's total to the tool's total; then warnings.
 
     Without `assumptions`, the text on how the tools are assumed to be run is left out.
     """
@@ -121,7 +121,7 @@ def reconciliation_markdown(report: Report) -> str:
 
 
 def reconciliation_json(report: Report) -> str:
-    """Return the total of each tool, and why it differs from convcalc's total, as JSON text."""
+    """Return, as JSON text, how each tool's total follows from convcalc's total, and warnings about some tools."""
     tools = [
         {
             **_tool_dict(found.tool),

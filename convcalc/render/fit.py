@@ -106,7 +106,7 @@ def best_options(found: Fit) -> str:
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
-    """Return options that set these values, and all other options with which the user changed the network."""
+    """Return options that set `values`, and the options such as --batch with which the user ran `convcalc fit`."""
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
@@ -126,7 +126,7 @@ def _dtype_option(dtype: str | dict[str, str]) -> str:
 
 
 def _value_option(value: Any) -> str:
-    """Return text that --set parses as exactly this value; it is quoted only if that is necessary."""
+    """Return text that --set parses as exactly this value; the text is quoted only if it would be misread otherwise."""
     if isinstance(value, str) and _is_parsed_as(value, value):
         return value
     # a list is written without spaces, so that it stays one word if the shell ignores the quotes, as in $(…)
@@ -141,7 +141,7 @@ def _is_parsed_as(text: str, value: Any) -> bool:
 
 
 def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
-    """Return the limits, the combinations within the budget, some that exceed it, and the invalid ones.
+    """Return the limits, the combinations within the budget, combinations that exceed it, and invalid combinations.
 
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
@@ -165,7 +165,7 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
 
 def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
-    """Return combinations that exceed the budget, each with an introductory text.
+    """Return combinations that exceed the budget, each after a text such as `exceeds the budget: `.
 
     If no combination is within the budget, only the nearest one is returned. Otherwise, each returned combination
     differs from the best one in a single spec parameter.
@@ -187,7 +187,7 @@ def _wrap_message(message: str, width: int | None) -> list[Line]:
 
 
 def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
-    """Split a text into lines that fit `width`; a number of bytes is never separated from its unit."""
+    """Split a text into lines that fit `width`, but never between a number and its unit, as in `256 KiB`."""
     room = 1000 if width is None else max(width, _LEAST_MESSAGE)
     joined = re.sub(r" (?=[KMGTP]?i?B\b)", NO_BREAK, text)
     pieces = wrap(joined, room, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
@@ -195,10 +195,9 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
 
 
 def _group_invalid(found: Fit) -> list[tuple[str, str]]:
-    """Return two texts per problem: the invalid combinations that have it, and the problem.
+    """Return two texts per problem, such as `width 0.1 and 3 more` (invalid combinations) and the problem.
 
-    Only the first problem of each combination is considered. The first text names one combination and counts the
-    others.
+    A combination with several problems is listed only with its first problem.
     """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:

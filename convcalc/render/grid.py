@@ -19,8 +19,8 @@ class Column(NamedTuple, Generic[Kind]):
     numbers must be exact, and returns the text of the cell. `right` aligns the texts to the right.
 
     If the table is too wide, the columns with the lowest `weight` are dropped first. A column of weight 9 is never
-    dropped, one of weight 0 is shown only on request. If `cut` is not 0, texts may be cut to that many characters.
-    Other columns are dropped before texts are cut to less than twice `cut`.
+    dropped, one of weight 0 is shown only on request. If `cut` is not 0, texts may be cut to `cut` characters. They are
+    cut to less than twice `cut` only if no more columns can be dropped.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Column(NamedTuple, Generic[Kind]):
 
 
 class UnknownColumn(ValueError):
-    """Raised if a requested column does not exist; the message suggests a name or lists all names."""
+    """Raised if a requested column does not exist; the message suggests a similar name or lists all names."""
 
 
 def find_column(name: str, columns: Mapping[str, Column[Kind]]) -> Column[Kind]:
@@ -71,7 +71,7 @@ def grid(
     """Return the table with these columns and rows, made to fit `width` characters (None: unlimited).
 
     To fit, columns are dropped (unless `fixed`) and texts are cut. With `exact`, numbers are exact instead of
-    abbreviated. `style` returns the name of the style of a cell.
+    abbreviated. `style` takes a row and a column and returns the name of the cell's style.
     """
     cells = {column.name: [column.text(row, exact) for row in rows] for column in columns}
     widths = {column.name: max(map(len, [column.title, *cells[column.name]])) for column in columns}
@@ -90,7 +90,7 @@ def _total_width(columns: Sequence[Column[Any]], widths: dict[str, int]) -> int:
 
 
 def _choose_columns(columns: Sequence[Column[Kind]], widths: dict[str, int], width: int) -> list[Column[Kind]]:
-    """Return the columns that fit if their texts are cut; columns with the lowest weight are dropped first."""
+    """Return the columns that fit `width` after texts are cut; columns with the lowest weight are dropped first."""
     least = {
         column.name: min(widths[column.name], 2 * column.cut) if column.cut else widths[column.name]
         for column in columns

@@ -21,7 +21,7 @@ _FURTHER = {
 
 
 def topic_lines(topics: Mapping[str, str], width: int | None, only_names: bool = False) -> list[Line]:
-    """Return the topics with their descriptions, then further commands.
+    """Return a line per topic with its description, then lines on related commands such as `convcalc layers`.
 
     `topics` maps each topic to its description. With `only_names`, only the names of the topics are returned.
     """

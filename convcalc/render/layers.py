@@ -17,10 +17,10 @@ _ALIASES = {"in_channels", "in_features"}
 
 
 class Page(NamedTuple):
-    """The parts of the docstring of a layer kind.
+    """The docstring of a layer kind, split into its sections.
 
     `sections` maps names (Output, Params, Counted, Source) to texts. `example` is a spec entry for the layer, and
-    `example_input` the shape to which it is applied, such as `[3, 32, 32]`.
+    `example_input` the input shape for which the example is written, such as `[3, 32, 32]`.
     """
 
     summary: str
@@ -30,7 +30,7 @@ class Page(NamedTuple):
 
 
 def parse_page(kind: type[Layer]) -> Page:
-    """Split the docstring of a layer kind into its parts."""
+    """Split the docstring of a layer kind into its sections."""
     first, _, rest = (kind.__doc__ or "").partition("\n")
     summary, sections, example, example_input = [first.strip()], dict[str, str](), "", ""
     current = ""
@@ -97,16 +97,16 @@ def kind_lines(kind: type[Layer], width: int | None) -> list[Line]:
 
 
 def _describe_short_form(kind: type[Layer]) -> str:
-    """Explain the short form of a layer kind, in which only the value of its main argument is written."""
+    """Explain the short form of a layer kind, such as `dropout: 0.5`, which has only the value of the main argument."""
     if kind.main == "from":
         return f"- {kind.kind}: [previous, input] is - {kind.kind}: {{from: [previous, input]}}"
     return f"- {kind.kind}: … is - {kind.kind}: {{{kind.main}: …}}"
 
 
 def hang_text(lead: str, text: str, width: int | None, lead_style: str = "", style: str = "") -> list[Line]:
-    """Return `lead` followed by the text, which is wrapped to `width` characters (None: 100).
+    """Return `lead` followed by `text`, on lines of at most `width` characters (None: 100).
 
-    Later lines are indented to the start of the text.
+    The second and later lines are indented to the start of `text`.
     """
     pieces = wrap(text, max((width or _PAGE) - len(lead), 16)) or [""]
     first: Line = [(lead, lead_style), (pieces[0], style)]

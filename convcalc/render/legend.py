@@ -14,10 +14,10 @@ _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
 
 def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
-    """Return the legend entries for the argument signs of these layers.
+    """Return the legend entries, such as `p1 padding`, for the arguments of these layers.
 
-    An entry shows the shortest example: `p1 padding` rather than `p4-5×1 padding`. With `misaligned`, an entry for the
-    mark of misaligned branches is added.
+    An entry shows the shortest example: `p1 padding` rather than `p4-5×1 padding`. With `misaligned`, an entry for `!`
+    (merged branches misaligned) is added.
     """
     found: dict[str, list[Sign]] = {}
     for layer in layers:
@@ -28,7 +28,7 @@ def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
 
 
 def _explain_sign(signs: list[Sign]) -> str:
-    """Return an entry such as `p1 padding`; if layer kinds differ in the meaning, `or` joins the meanings."""
+    """Return an entry such as `p1 padding`, or `/2 stride or downscale factor` for a sign with several meanings."""
     shortest = min((sign.text for sign in signs), key=lambda text: (len(text), text))
     return f"{shortest} {' or '.join(dict.fromkeys(sign.meaning for sign in signs))}"
 

@@ -1,4 +1,4 @@
-"""Text for Markdown: escapes what is Markdown syntax, and writes the legend under a table."""
+"""Escapes Markdown syntax in texts, and writes the legend under a Markdown table."""
 
 import re
 from collections.abc import Sequence

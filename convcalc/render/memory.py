@@ -92,7 +92,7 @@ def _peak_lines(report: Report, width: int | None) -> list[Block]:
 
 
 def _training_lines(report: Report, width: int | None) -> list[Block]:
-    """Return training memory and its parts; unknown for integers, because they have no gradients."""
+    """Return training memory and its parts; `?` for learnt integers, which have no gradients."""
     found = report.training()
     parts = (
         ("saved for backward", found.saved_for_backward),

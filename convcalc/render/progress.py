@@ -14,7 +14,7 @@ ERASE = "\r\x1b[2K"
 
 
 def show_progress(items: Iterable[Item], total: int, stream: IO[str], what: str = "files") -> Iterator[Item]:
-    """Yield the items unchanged, and show on a terminal how many of them have been yielded.
+    """Yield the items unchanged, and show on a terminal how many items have been yielded.
 
     `total` is the number of items, and `what` is a plural noun for them.
     """

@@ -103,8 +103,8 @@ def _percent_text(share: Ratio) -> str:
 def _draw_bars(seen: list[FieldReport], size: tuple[int, ...], room: int) -> list[str]:
     """Return the title of the bar column, followed by one bar per receptive field.
 
-    `size` is the size of the input. The first receptive field that covers the input is marked. If `room` characters are
-    too few for bars, all texts are empty.
+    `size` is the size of the input. The first receptive field that covers the input has `◀ covers input` after its bar.
+    If `room` characters are too few for bars, all texts are empty.
     """
     marker = _COVERS if room > _BAR + len(_COVERS) else _COVERS_SHORT
     length = min(_BAR, room - 1 - len(marker))
@@ -134,8 +134,8 @@ def _draw_field_bar(field: FieldReport, size: tuple[int, ...], length: int) -> s
 def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list[str]], int]:
     """Return the rows without the columns that are dropped to fit `width`, and the width left for bars.
 
-    The first row has the titles. Columns are dropped until bars of the usual length fit. If that is not enough, names
-    are cut to make room for short bars, unless the names would become too short.
+    The first row has the titles. Columns are dropped until bars of `_BAR` characters fit. If that is not enough, names
+    are cut to make room for shorter bars, but not to fewer than 2 × LEAST_NAME characters.
     """
     kept = list(range(len(_HEAD)))
     widths = [max(len(row[column]) for row in rows) for column in kept]
@@ -204,7 +204,7 @@ def _draw_region(intervals: tuple[Interval, ...], size: tuple[int, ...], width: 
     """Draw a region over the last two axes of the input, with a legend below.
 
     The input is drawn as dots. The region is drawn dark inside the input and light outside it. A character that stands
-    for several positions is part of the region if one of them is.
+    for several positions is drawn as part of the region if one of these positions is in the region.
     """
     plane = list(zip(intervals, size, strict=True))[-2:]
     if len(plane) == 1:
@@ -229,10 +229,9 @@ def _legend_lines(across: int) -> list[str]:
 
 
 class _CharacterRange(NamedTuple):
-    """The positions along an axis that one character of a drawing stands for.
+    """The positions along an axis that one character of a drawing stands for: from start / parts to stop / parts.
 
-    They extend from start / parts to stop / parts. Fractions are exact even if a character does not stand for a whole
-    number of positions.
+    These fractions are exact even if a character does not stand for a whole number of positions.
     """
 
     start: int
@@ -252,7 +251,7 @@ def _divide_axis(interval: Interval, size: int, most: int) -> list[_CharacterRan
 
 
 def _find_overlaps(covered: _CharacterRange, interval: Interval, size: int) -> tuple[bool, bool, bool]:
-    """Return whether a range overlaps the part of the region inside the input, the whole region, and the input.
+    """Return three answers: whether a range overlaps the region inside the input, the whole region, and the input.
 
     `interval` is the region, and `size` is the size of the input.
     """
@@ -275,7 +274,7 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 def field_json(report: Report, index: int | None, seen: Region | None) -> str:
     """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    `seen` is the input region of one position, which is added unless it is None.
+    If `seen`, the input region of one position, is not None, it is added.
     """
     network = report.network
     found: dict[str, Any] = {
@@ -303,7 +302,7 @@ def _layer_dict(report: Report, index: int) -> dict[str, Any]:
 
 
 def region_svg(report: Report, index: int, seen: Region) -> str:
-    """Return an SVG picture of a region over the last two axes of the input; one unit is one input position.
+    """Return an SVG picture of a region over the last two axes of the input, in which one input position has size 1×1.
 
     `index` is the index of the layer, which is named in the title.
     """

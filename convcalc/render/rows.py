@@ -46,7 +46,7 @@ class Row(NamedTuple):
 class _RangeSums:
     """Computes the sum of a metric over any range of layers in constant time.
 
-    For this, the sums over the first n layers are computed once for every n.
+    The constructor computes the sum over the first n layers for every n.
     """
 
     def __init__(self, figures: Sequence[int | None]) -> None:
@@ -125,14 +125,14 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
-    """Return the rows of `tree_rows` without open scopes; the remaining rows have full names and are not indented."""
+    """Return the rows of `tree_rows` without open scopes; each row has its full name and is not indented."""
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
 
 
 def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]:
-    """Yield, in the order of the rows, each scope that has a row and the index of each layer that has one."""
+    """Yield the scopes and the indexes of the layers that have a row of their own, in the order of the rows."""
     groups = iter((*report.groups, None))
     group = next(groups)
     index = 0
@@ -189,7 +189,7 @@ def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
 
 
 def describe_fold(report: Report, depth: int, everything: str) -> str:
-    """Return a note on how far a table is folded; `everything` says how to see all layers."""
+    """Return a note such as `folded to depth 2 of 4; print(report) shows all 32 layers`; it ends with `everything`."""
     return f"folded to depth {depth} of {count_levels(report)}; {everything}"
 
 
@@ -208,7 +208,8 @@ def _group_row(
 ) -> Row:
     """Return the row of a scope, with the sums over its layers.
 
-    `shown` are the open scopes that contain it. `basis` is the metric for the column `share`, and `whole` is its total.
+    `shown` are the open scopes that contain this scope. `basis` is the metric for the column `share`, and `whole` is
+    the network's total of that metric.
     """
     total = {name: column.between(group.start, group.stop) for name, column in sums.items()}
     first = report.layers[group.start]

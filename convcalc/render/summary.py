@@ -37,8 +37,8 @@ def table(
 
     To fit `width` characters (None: unlimited), columns of `SHOWN` are dropped, the lowest weight first. Scopes with
     layers more than `depth` levels deep are folded into one row. If `fold` is true, the depth is chosen so that the
-    table has at most MOST_ROWS rows, and a line about it is added. `sort` is the name of a column by which the rows are
-    sorted. `exact` asks for exact numbers. Without `layers`, the table is left out.
+    table has at most MOST_ROWS rows, and a line says to which depth it is folded. `sort` is the name of a column by
+    which the rows are sorted. With `exact`, numbers are not abbreviated. Without `layers`, the table is left out.
     """
     if depth == 0 or not layers:
         return [*heading_lines(report, width), [], *format_totals(report, width)]
@@ -65,7 +65,7 @@ def _report_lines(
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
-    """Return the legend entries that explain the marks in these rows, for the columns with these titles."""
+    """Return the legend entries, such as `p1 padding`, that explain these rows in the columns with these titles."""
     shown = {column.name for column in COLUMNS.values() if column.title in titles}
     layers = {(row.kind, row.what): row.layer for row in rows if row.layer} if "what" in shown else {}
     misaligned = "receptive_field" in shown and any(map(is_marked_misaligned, rows))
@@ -86,7 +86,8 @@ def report_repr(report: Report) -> str:
 def sort_rows(report: Report, sort: str, depth: int | None = None) -> list[Row]:
     """Return the rows of layers, and of scopes folded at `depth`, sorted by the column named `sort`.
 
-    Unknown numbers come first, then the others in descending order. Text is sorted in ascending order.
+    A column of numbers is sorted in descending order, with unknown numbers first. A column of texts is sorted in
+    ascending order.
     """
     rows, value = leaf_rows(report, depth), COLUMNS[sort].value
     numeric = any(isinstance(value(row), int | float) for row in rows)

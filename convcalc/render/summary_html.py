@@ -86,7 +86,7 @@ def _total_html(line: Line) -> str:
 def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
     """Yield the text of the column `what` for each row.
 
-    Open scopes have a text too, because the reader can fold them.
+    In HTML, open scopes have a text too, because the reader can fold them.
     """
     groups = {group.name: group for group in report.groups}
     for row in rows:

@@ -25,7 +25,7 @@ def markdown_report(
     """Return a title, the table of layers with full names, and the totals, as Markdown.
 
     Scopes with layers more than `depth` levels deep (None: unlimited) are folded into one row. `sort` is the name of a
-    column by which the rows are sorted, and `exact` asks for exact numbers.
+    column by which the rows are sorted. With `exact`, numbers are not abbreviated.
     """
     columns = _DEFAULT if columns is SHOWN else columns
     rows = sort_rows(report, sort, depth) if sort else layer_rows(report) if depth is None else tree_rows(report, depth)

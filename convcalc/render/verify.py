@@ -59,7 +59,7 @@ def _count_text(count: int | None) -> str:
 
 
 def _verdict_text(network: Verification) -> str:
-    """Return the result for a network, such as `agrees` or `2 differ, 1 unknown` (not comparable)."""
+    """Return the result for a network, such as `agrees` or `2 differ, 1 unknown`; unknown figures are not compared."""
     unknown = len(network.unknown)
     differences = len(network.differences) or sum(not total.agrees for total in network.totals)
     text = f"{differences} differ{'s' if differences == 1 else ''}" if differences else "agrees"
@@ -103,7 +103,7 @@ def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
 
 
 def _both_text(figure: str, ours: Any, theirs: Any, source: str) -> str:
-    """Return convcalc's value and the other value of a figure as text, such as `params 104 here, 112 in PyTorch`."""
+    """Return convcalc's and the other tool's value of a figure as text, such as `params 104 here, 112 in PyTorch`."""
     return f"{_WORDS.get(figure, figure)} {_value_text(ours)} here, {_value_text(theirs)} in {source}"
 
 
@@ -112,7 +112,7 @@ def _figures_dict(of: MeasuredFigures) -> dict[str, Any]:
 
 
 def _value_text(figure: Any) -> str:
-    """Return a figure as text; it is a shape, a list of shapes, or a count (None: unknown)."""
+    """Return a shape, a list of shapes or a count as text; `?` for None (unknown)."""
     if isinstance(figure, list) and figure and not isinstance(figure[0], int):
         return ", ".join(map(_value_text, figure))
     return "×".join(map(str, figure)) if isinstance(figure, list | tuple) else _count_text(figure)

@@ -143,7 +143,8 @@ class EntryMistakes:
 
     def report_wrong_merge(self, entry: Entry) -> None:
         """Report a `merge` that is not add, multiply or concat."""
-        hint = kind_hint(str(entry.merge), MERGES)[1]
+        # `sum` is a layer kind, which adds the values along an axis, so it has no hint as a word of another tool
+        hint = "write add" if entry.merge == "sum" else kind_hint(str(entry.merge), MERGES)[1]
         message = f"merge must be add, multiply or concat; got {show(entry.merge)}"
         self.problems.add((*entry.path, "merge"), message, "CV013", hint if "layers" not in hint else "")
 

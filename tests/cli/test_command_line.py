@@ -108,6 +108,7 @@ def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> Non
                 "groups": 1,
                 "bias": True,
                 "padding_mode": "zeros",
+                "weight_standardized": False,
             },
             "input_shapes": [[3, 8, 8]],
             "output_shape": [4, 6, 6],

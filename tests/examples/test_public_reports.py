@@ -545,7 +545,8 @@ def test_views_that_are_nearly_a_pixel_unshuffle_keep_their_shape() -> None:
     report = import_module("PatchesApart", (3, 32, 32))
     assert report.totals.params == 2_336
     assert [shape.sizes for shape in report.outputs().values()] == [(32, 4, 256)]
-    assert [layer.kind for layer in report.layers] == ["conv", "opaque", "conv"]
+    kinds = [layer.kind for layer in report.layers]
+    assert (kinds[0], {*kinds[1:-1]}, kinds[-1]) == ("conv", {"opaque"}, "conv")
     assert not report.complete
 
 
@@ -587,17 +588,16 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 
 
 @pytest.mark.torch
-def test_what_no_layer_accounts_for_is_said_and_the_report_is_not_complete() -> None:
+def test_a_product_of_weights_is_counted_before_the_layer_that_uses_it() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.decompile.spec_writer import spec_text
     from convcalc.convert.from_torch import read_module
 
     graph = read_module(reported("Reweighted"), (3, 8, 8))
-    assert graph.notes[-1].startswith("unaccounted: ")
-    assert "MACs here" in graph.notes[-1]
+    assert "weights computed from other tensors" in graph.notes[-1]
     report = convcalc.summary(StringIO(spec_text(graph)))
     assert report.totals.params == 3 * 8 + 8 + 2 * 64
-    assert not report.complete
+    assert report.totals.macs == 64 * 3 * 8 + 8 * 8 * 8 + 64 * 8 * 8
 
 
 @pytest.mark.torch
@@ -672,7 +672,7 @@ def test_summary_refuses_to_override_a_network() -> None:
 # like a batch in `summary --input`: the error came from onnx, "Attribute dilations has incorrect size"
 
 
-def test_an_input_with_a_batch_is_refused_by_import(
+def test_an_input_with_a_batch_is_understood_by_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -687,11 +687,10 @@ def test_an_input_with_a_batch_is_refused_by_import(
         assert run(["export", "net.yaml", "--to", "onnx", "-o", "net.onnx"]) == 0
         files.append("net.onnx")
     for file in files:
-        assert run(["import", file, "--input", "1,3,64,64"]) == 2
-        assert "--input has 4 sizes" in (said := capsys.readouterr().err)
-        assert "leave out the batch" in said
-        assert run(["import", file, "--input", "3,64,64", "-o", "out.yaml"]) == 0
-        assert convcalc.load("out.yaml").inputs.popitem()[1].sizes == (3, 64, 64)
+        for shape in ("1,3,64,64", "3,64,64"):
+            assert run(["import", file, "--input", shape, "-o", "out.yaml"]) == 0
+            assert ("--input 1,3,64,64 is read as 3,64,64" in capsys.readouterr().err) == (shape == "1,3,64,64")
+            assert convcalc.load("out.yaml").inputs.popitem()[1].sizes == (3, 64, 64)
 
 
 @pytest.mark.parametrize("spatial", [(8, 10), (80, 100)])

@@ -18,9 +18,9 @@ class Aliasing(Rule):
 
     Average pooling is not reported, because it is itself a low-pass filter (a box filter, the weakest one; Zhang
     replaces it with a stronger one). A convolution directly after a blurpool or avgpool with stride 1 is not reported
-    either: convolutions are linear, so a blur before one is as good as a blur after it. Max pooling is not linear and
-    is reported even after a blur. A stride that leaves only one position is not reported, because a shift of the input
-    then cannot move values between positions.
+    either: convolutions are linear, so a blur before the convolution is as good as a blur after it. Max pooling is not
+    linear and is reported even after a blur. A stride that leaves only one position is not reported, because a shift of
+    the input then cannot move values between positions.
     """
 
     code = "CV301"

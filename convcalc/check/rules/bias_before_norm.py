@@ -44,7 +44,10 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each cancelled bias, with a fix if every use of the entry has such a bias."""
+        """Yield a finding for each cancelled bias.
+
+        It has a fix if the bias is cancelled in every layer that is built from the same entry of the spec.
+        """
         network = report.network
         found = list(_find_cancelled_biases(network))
         other_uses = Counter(node.path for node in network.nodes)

@@ -17,8 +17,8 @@ class ChannelMultiple(Rule):
     """The number of output channels of a convolution or linear layer is not a multiple of 8 (configurable).
 
     Only layers with an argument for this number are checked; a depthwise convolution, for example, has as many channels
-    as its input. The last such layer before each output is not reported, because its number of channels is determined
-    by the task, such as the number of classes.
+    as its input. The last such layer before an output of the network is not reported, because the task determines its
+    number of channels, such as the number of classes.
     """
 
     code = "CV307"
@@ -51,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with a wrong number of output channels, except the last before an output."""
+        """Yield a finding for each checked layer whose number of output channels is not a multiple of the option."""
         last, multiple = _find_last_layers_with_chosen_channels(report.network), self.value(_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
@@ -73,7 +73,7 @@ def _chooses_channels(layer: Layer) -> bool:
 def _find_last_layers_with_chosen_channels(network: Network) -> set[int]:
     """Find the last layer with an argument for its number of channels, on each path to a network output.
 
-    Returns the tensor numbers of the outputs of these layers.
+    Returns the numbers of the tensors that these layers produce.
     """
     first = len(network.inputs)
     waiting, seen = list(network.outputs.values()), set(network.outputs.values())

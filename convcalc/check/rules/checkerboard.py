@@ -78,7 +78,7 @@ def _find_uneven_axis(layer: ConvTranspose) -> int | None:
 
 
 def _find_unsmoothed_tensors(network: Network) -> set[int]:
-    """Return the numbers of the tensors from which an output is reached without a layer that combines neighbours."""
+    """Return the numbers of tensors with a path to a network output on which no layer combines neighbours."""
     found, reading = set(network.outputs.values()), list_readers(network)
     first = len(network.inputs)
     for tensor in range(first + len(network.nodes) - 1, -1, -1):

@@ -13,9 +13,9 @@ from convcalc.problems import Problem, Related
 class DropoutBeforeBatchnorm(Rule):
     """A batch norm directly follows a dropout.
 
-    Nothing is reported if the dropout has p = 0, if the batch norm has no running statistics, or if there is a
-    convolution or linear layer between the two. Such a layer sums over many values, which reduces the effect, and
-    published networks have one between the two.
+    Nothing is reported if the dropout has p = 0, or if the batch norm has no running statistics. Nor is anything
+    reported if a convolution or linear layer is between the two, as in published networks: such a layer sums over many
+    values, which reduces the effect.
     """
 
     code = "CV210"

@@ -13,7 +13,8 @@ from convcalc.shape import axis_name
 class EvenKernelSame(Rule):
     """A convolution with an even kernel and `padding: same` pads one side of an axis by one more than the other.
 
-    With a dilation or stride, `padding: same` can be equal on both sides even for an even kernel; this is not reported.
+    With some dilations and strides, `padding: same` adds the same padding on both sides even for an even kernel; this
+    is not reported.
     """
 
     code = "CV305"
@@ -37,7 +38,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each convolution with an even kernel padded unequally, about the first such axis."""
+        """Yield a finding for each convolution with unequal padding; it names the first axis with unequal padding."""
         for node in report.network.nodes:
             for axis in _find_unevenly_padded_axes(node.layer):
                 kernel, (before, after) = node.layer.__dict__["kernel_size"][axis], node.layer.__dict__["padding"][axis]

@@ -14,7 +14,7 @@ class FieldUnderInput(Rule):
     """The last map before global pooling has a receptive field that is smaller than the network's input.
 
     Nothing is reported if the pooled values are later expanded to a map again, as in squeeze-and-excite or in the image
-    pooling of a segmentation head. If the receptive field differs between paths, the largest one is compared.
+    pooling of a segmentation head. If the paths to the map have different receptive fields, the largest one counts.
     """
 
     code = "CV303"
@@ -47,7 +47,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each final global pooling whose input has a field smaller than the network's input."""
+        """Yield a finding for each global pooling with such an input and with no later expansion to a map."""
         network = report.network
         whole, placed = input_size(network), _find_expanded_tensors(network)
         for number, node in enumerate(network.nodes, len(network.inputs)):

@@ -14,7 +14,7 @@ from convcalc.shape import axis_name
 
 
 class _Sequence(NamedTuple):
-    """Consecutive layers with windows at one resolution, and the common factors of their dilations.
+    """Consecutive layers without a change of resolution, and the common factors of the dilations of their windows.
 
     `factors` has the greatest common divisor of the dilations on each axis, or 0 if all windows have size 1 on that
     axis. `length` is the number of layers with a window larger than 1; `first` and `last` are the node indexes of the
@@ -61,7 +61,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each sequence with a common factor, at its last layer."""
+        """Yield a finding for each sequence with a common factor greater than 1, at the last layer of the sequence."""
         network = report.network
         sequences, reading = _find_sequences(network), list_readers(network)
         seen: set[int] = set()
@@ -85,7 +85,10 @@ layers:
 
 
 def _find_sequences(network: Network) -> list[_Sequence]:
-    """Return, by tensor number, the sequence of layers that ends at each tensor; its length is 0 if there is none."""
+    """Return, by tensor number, the sequence of layers that ends with the layer that produces the tensor.
+
+    Its length is 0 if there is no such sequence.
+    """
     none = _Sequence()
     found = [none] * len(network.inputs)
     effects: dict[Layer, str] = {}  # copies of a repeated layer are the same object, so each effect is computed once
@@ -112,7 +115,7 @@ def _classify_effect(layer: Layer) -> str:
 
 
 def _extend_sequence(sequence: _Sequence, layer: Layer, index: int) -> _Sequence:
-    """Add the layer of node `index` to a sequence, unless its window has size 1 on every axis."""
+    """Return the sequence with the layer of node `index` added; unchanged if its window has size 1 on every axis."""
     axes = layer.input.axes
     kernels: tuple[int, ...] = getattr(layer, "kernel_size", (1,) * axes)
     dilations: tuple[int, ...] = getattr(layer, "dilation", (1,) * axes)

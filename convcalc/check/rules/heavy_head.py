@@ -14,7 +14,8 @@ _CONVOLUTIONS = FAMILIES["convolution"]
 class HeavyHead(Rule):
     """The fully connected layers of a convolutional network hold more than half of its params.
 
-    There is one finding for all these layers, at the largest of them. Weights shared by several layers count once.
+    A network has at most one such finding, which is reported at the largest fully connected layer. Weights shared by
+    several layers count once.
     """
 
     code = "CV308"

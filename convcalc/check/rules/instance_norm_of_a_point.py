@@ -9,7 +9,7 @@ from convcalc.problems import Problem
 
 
 class InstanceNormOfAPoint(Rule):
-    """An instance norm normalises a map with only one position, so its output is always zero (if affine: its bias).
+    """An instance norm normalises a map with only one position, so its output is always zero (if affine, its bias).
 
     The mean of one value is the value itself, so subtracting it leaves zero.
     """

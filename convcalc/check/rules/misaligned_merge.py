@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 class MisalignedMerge(Rule):
     """Merged branches have receptive fields whose centres are more than half a jump (cumulative stride) apart.
 
-    The jump is that of the coarsest resolution on any of the branches. A smaller distance is normal: even upsampling by
-    a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D input, the
-    first of a 3-D input), branches whose receptive fields end at the same position are causal and are not reported.
+    The jump is the one at the coarsest resolution that a branch passes through. A smaller distance is normal: even
+    upsampling by a whole number moves the centres by up to half that jump. Along the time axis (the only axis of a 1-D
+    input, the first of a 3-D input), branches whose receptive fields end at the same position are causal and are not
+    reported.
     """
 
     code = "CV205"
@@ -50,7 +51,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each misaligned merge, about its first affected axis."""
+        """Yield a finding for each misaligned merge; it names the first axis on which the branches are misaligned."""
         network = report.network
         for node, figures in zip(network.nodes, report.layers, strict=True):
             if len(node.reads) == 1 or figures.receptive_field.aligned:
@@ -87,8 +88,8 @@ def _list_positioned_fields(network: Network, node: Node, fields: tuple[Field, .
 def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
     """Return the largest distance between the centres of the inputs' receptive fields, and the largest jump.
 
-    Both are in positions of the network's input. `size` is the number of output positions along the axis. The
-    distance is computed at the first and at the last position, and the larger one is returned.
+    Both are in positions of the network's input. `size` is the number of output positions along the axis. The distance
+    is the larger one of the distances at the first and at the last position.
     """
     from fractions import Fraction
 
@@ -103,7 +104,7 @@ def _measure_distance(inputs: list[Paths], size: int) -> tuple["Fraction", int]:
 
 
 def _center_at(paths: Paths, position: int) -> "Fraction":
-    """Return the centre of the receptive field at one position: the mean of the centres along all paths."""
+    """Return the centre of the receptive field at `position`: the mean of the centres along all paths."""
     from fractions import Fraction
 
     return sum((Fraction(*path.center()) + position * Fraction(*path.jump) for path in paths), Fraction(0)) / len(paths)

@@ -56,7 +56,7 @@ def _describe_reading(shape: Shape) -> str:
 
 
 def _write_hint(name: str, shape: Shape, doubt: Misreading) -> str:
-    """Return a hint with the sizes that were probably meant, and with a way to confirm the given ones."""
+    """Return a hint with the sizes that were probably meant, and with a way to confirm the sizes in the spec."""
     if doubt.is_override:
         option = "--input " if name == "input" else f"--input {name}="
         return f"use {option}{','.join(map(str, doubt.likely))} if that is intended"

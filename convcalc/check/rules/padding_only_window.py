@@ -15,10 +15,10 @@ _MOST_WINDOWS = 10_000  # at most this many windows that start before the input 
 class PaddingOnlyWindow(Rule):
     """Some windows of a convolution or pooling contain only padding.
 
-    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation: a 1×1 convolution
-    with padding 1 has such windows on every side. It also happens if the dilation is so large that the whole input
-    fits between two kernel taps. Windows added by ceil_mode always overlap the input. Padding with copies of the input
-    (padding_mode other than zeros) is not reported.
+    This happens if the padding exceeds d (k - 1), where k is the kernel size and d the dilation: a 1×1 convolution with
+    padding 1 has such windows on every side. It also happens if the dilation is so large that the whole input fits
+    between two neighbouring elements of the kernel. Windows added by ceil_mode always overlap the input. Padding with
+    copies of the input (padding_mode other than zeros) is not reported.
     """
 
     code = "CV202"
@@ -43,7 +43,10 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with windows that contain only padding, about the first axis that has them."""
+        """Yield a finding for each layer with windows that contain only padding.
+
+        It names the first axis that has such windows.
+        """
         for node in report.network.nodes:
             layer = node.layer
             if not hasattr(layer, "padding") or layer.kind in ("conv_transpose", "max_unpool", "pad"):

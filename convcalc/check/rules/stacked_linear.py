@@ -16,7 +16,7 @@ class StackedLinear(Rule):
     """Two consecutive linear layers or 1×1 convolutions could be replaced by a single one at no greater cost.
 
     A single layer can compute the same function. Nothing is reported if the first layer has so few outputs that the two
-    layers together have fewer params or MACs than the single one would have (a low-rank factorisation).
+    layers together have fewer params or MACs than the single layer would have (a low-rank factorisation).
     """
 
     code = "CV208"

@@ -42,7 +42,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each layer with uneven padding, about the first axis that has it."""
+        """Yield a finding for each layer with uneven padding; it names the first axis with uneven padding."""
         for node in report.network.nodes:
             for axis, used in enumerate(_measure_paddings(node.layer)):
                 if used.stride > 1 and used.before != used.after:
@@ -70,7 +70,7 @@ class _UsedPadding(NamedTuple):
     unused: int
 
     def suggest_size(self, axis: str) -> str:
-        """Return a hint with the next larger input size at which all padding is read; "" if it is read already."""
+        """Return a hint with the next larger input size at which all padding is read; "" if it is read now."""
         if self.unused < 1:
             return ""
         fitting = self.size + self.stride - self.unused
@@ -80,8 +80,8 @@ class _UsedPadding(NamedTuple):
 def _measure_paddings(layer: Layer) -> list[_UsedPadding]:
     """Return the padding that the windows read on each axis.
 
-    Empty for all layers except convolutions and average poolings. Also empty for causal padding, and for padding
-    with other values than zeros.
+    Empty for all layers except convolutions and average poolings. Also empty for causal padding, and for a padding_mode
+    other than zeros.
     """
     if not isinstance(layer, Window | AvgPool):
         return []

@@ -13,7 +13,7 @@ _CONVOLUTIONS = FAMILIES["convolution"]
 
 
 class UnproductiveLayers(Rule):
-    """A convolution's input already has a receptive field as large as the network's input on every path to it.
+    """The input of a convolution has a receptive field as large as the network's input, on every path to the input.
 
     If paths merge, the smallest of their receptive fields counts, separately for each axis. A receptive field that
     covers the whole input only because of a global pooling or a linear layer does not count. The authors of the source
@@ -48,7 +48,7 @@ layers:
 """
 
     def findings(self, report: Report) -> Iterator[Problem]:
-        """Yield a finding for each convolution whose input already covers the network's input."""
+        """Yield a finding for each convolution whose input has a receptive field that covers the network's input."""
         network = report.network
         seen, whole = _find_smallest_fields(network), input_size(network)
         size = "×".join(map(str, whole))
@@ -79,7 +79,7 @@ def _choose_smallest_field(inputs: list[Field]) -> Field:
     """Return the smallest receptive field of the inputs, separately for each axis; unknown if any of them is unknown.
 
     Inputs whose receptive field is the whole input because of a global pooling or a linear layer are ignored, unless
-    there are no others.
+    all inputs are of this type.
     """
     partial = [field for field in inputs if not field.whole]
     if not partial:

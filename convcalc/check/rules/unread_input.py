@@ -19,9 +19,9 @@ _Steps = tuple[int, frozenset[int]]  # a period, and the positions within it tha
 class UnreadInput(Rule):
     """Some rows or columns of a tensor are never read: they lie between the windows of every layer that reads it.
 
-    All layers that read the tensor are considered together. A 1×1 convolution with stride 2 in a shortcut, for example,
-    is not reported if the other path reads the positions that it skips. Rows or columns after the last window, which
-    are left over if the stride does not divide the size, are not reported either.
+    All layers that read the tensor are considered together. For example, a shortcut with a 1×1 convolution of stride 2
+    is not reported if the main path reads the positions that the shortcut skips. Rows or columns after the last window,
+    which are left over if the stride does not divide the size, are not reported either.
     """
 
     code = "CV201"
@@ -99,9 +99,9 @@ def _count_unread(layers: list[Layer], axis: int) -> tuple[int, int]:
 
 
 def _find_read_offsets(layer: Layer, axis: int) -> _Steps | None:
-    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions that they read.
+    """Return the stride of a layer's windows, and the remainders modulo the stride of all positions in the windows.
 
-    None means that the layer reads all positions, as every layer without windows does.
+    Returns None if the layer reads all positions, as every layer without windows does.
     """
     stride = getattr(layer, "stride", None)
     if stride is None or layer.kind in ("conv_transpose", "max_unpool", "blurpool"):
@@ -127,7 +127,7 @@ def _get_window_sizes(layer: Layer, axis: int) -> tuple[int, int, int]:
 def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
     """Return a hint that names a kernel size, stride or dilation with which every position is read.
 
-    `what` is inserted after the sizes, such as ` in conv2`. `gaps` is true for each axis on which positions are
+    `what` follows the sizes in the hint, such as ` in conv2`. `gaps` is true for each axis on which positions are
     skipped.
     """
     by_options: dict[str, list[str]] = {}
@@ -142,11 +142,11 @@ def _write_hint(layer: Layer, what: str, gaps: list[bool]) -> str:
 
 
 def _find_nearest_sizes(kernel: int, stride: int, dilation: int) -> dict[str, int]:
-    """Return the nearest kernel_size, dilation and stride for which a change of that argument alone leaves no gaps.
+    """Return the nearest kernel_size, dilation and stride that leave no gaps if only that argument is changed.
 
     Windows read every position if the kernel is at least as large as the stride, and if stride and dilation have no
-    common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible
-    remainder when divided by the stride.
+    common factor greater than 1. The offsets 0, d, 2 d, … of the kernel's elements then leave every possible remainder
+    when divided by the stride.
     """
     nearest: dict[str, int] = {}
     if gcd(stride, dilation) == 1:

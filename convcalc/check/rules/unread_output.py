@@ -11,8 +11,8 @@ from convcalc.problems import Problem
 class UnreadOutput(Rule):
     """The output of a layer is neither read by another layer nor an output of the network.
 
-    The outputs of the network are those listed in `outputs`; without that list, the output of the last layer is the
-    only one. A layer that takes only its size from another layer, with `like`, does not read it.
+    The outputs of the network are the layers listed in `outputs`; without that list, the last layer is the only output.
+    A layer that takes only its size from another layer, with `like`, does not read that layer.
     """
 
     code = "CV207"
