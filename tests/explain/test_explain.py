@@ -120,7 +120,7 @@ def test_no_size_of_a_layer_hides_in_its_formulas() -> None:
     """Formulas in symbols contain only the constants of the rules: interpolation taps, counts per value, bits."""
     constants = {"1", "2", "3", "4", "7", "8", "15", "16", "32"}
     # the formula of lstm and gru adds equal terms of up to three layers, two directions and two matrices or biases each
-    multiples = dict.fromkeys(("lstm", "gru"), {"5", "6", "12"})
+    multiples = {"lstm": {"5", "6", "12"}, "gru": {"5", "6", "12"}}
     hidden = []
     for kind in sorted(set(KINDS) & set(CASES)):
         known = constants | multiples.get(kind, set())
