@@ -161,7 +161,8 @@ def _window_reads(size: int) -> Reads:
     """Return the `Reads` of a window: output i reads all positions of its window, from floor(i / size) × size on."""
     if size > MOST_POSITIONS:
         raise TooVaried
-    return Reads(size, size, (0,) * int(size), (size - 1,) * int(size))
+    period = int(size)  # explain gives a symbolic size, which cannot repeat a tuple
+    return Reads(period, size, (0,) * period, (size - 1,) * period)
 
 
 def _grid_reads(count: int, step: int) -> Reads:
