@@ -19,7 +19,10 @@ _MOST_CHARACTERS = 4000
 
 
 class Factory(NamedTuple):
-    """The package to import, the path of the factory in it, and the arguments of its call (None: none are given)."""
+    """A parsed `--torch` value: the package to import, the path of the factory in it, and the arguments of the call.
+
+    `positional` is None if the text has no call.
+    """
 
     package: str
     path: tuple[str, ...]
@@ -28,7 +31,7 @@ class Factory(NamedTuple):
 
 
 def parse_factory(text: str) -> Factory:
-    """Return what `--torch` names. Raises NotImported, with the position of the mistake, if it is malformed."""
+    """Parse a `--torch` value. Raises NotImported, with the position of the mistake, if it is malformed."""
     package, colon, call = text.partition(":")
     if not (package and colon and call) or len(text) > _MOST_CHARACTERS:
         raise NotImported(f"--torch must be package.module:factory; got {show(text)}")
@@ -112,7 +115,7 @@ def _find_factory(factory: Factory) -> Any:
 
 
 def _call_factory(found: Any, factory: Factory, devices: tuple[str, ...]) -> Any:
-    """Return what the factory returns on the first device on which it does not fail."""
+    """Call the factory on one device after another until a call succeeds, and return its result."""
     import torch
 
     for device in devices:

@@ -40,7 +40,7 @@ class NotExported(NotImported):
 
 
 def make_modules(node: Node) -> LayerModules:
-    """Return the calls that create the modules of a layer, which must not be a merge."""
+    """Return the calls that create the modules of a layer, which must not be an add, multiply or concat."""
     make: Maker = MAKERS.get(node.layer.kind, _make_namesake)
     return make(node.layer)
 

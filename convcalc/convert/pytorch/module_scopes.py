@@ -45,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Return the layers and inner scopes in a range of layers, and remove their groups from `groups`."""
+    """Turn the groups between two layer indices into nested scopes, and remove these groups from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -62,7 +62,10 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer."""
+    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer.
+
+    A child is a layer, given by its index, or a scope.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -79,7 +82,7 @@ class ScopeWiring:
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the outside tensors that a child reads, each once, in the order in which they are first read."""
+        """Return the tensors that a child reads and does not compute, in the order in which they are first read."""
         start, stop = self.span(child)
         first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
@@ -112,7 +115,7 @@ class ScopeWiring:
         return True
 
     def is_sequential(self, scope: ModuleScope) -> bool:
-        """Whether a scope can be an nn.Sequential: its children form a chain, of which only the last output is read."""
+        """Whether a scope can be an nn.Sequential: its children form a chain, and it has only one output."""
         return self.is_chain(scope.children) and len(self.list_outputs(scope)) == 1
 
     def is_list(self, child: ScopeChild) -> bool:
@@ -148,10 +151,10 @@ def has_weights(node: Node) -> bool:
 
 
 class ModulePlaces:
-    """The place of each module in the exported classes, by the name of its layer or scope.
+    """Finds the module of each layer or scope in the exported classes, such as `self.stage1[0].conv1`.
 
-    `parents` has the scope around the module. `keys` has its attribute name there, or its number if it is a copy or
-    branch.
+    `parents` maps the name of a layer or scope to the scope around it. `keys` maps the name to the module's attribute
+    name in that scope, or to its number if it is a copy or branch.
     """
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
@@ -175,7 +178,7 @@ class ModulePlaces:
                 self._set_keys(child)
 
     def _number_branches(self, scope: ModuleScope, names: list[str]) -> list[str]:
-        """Return the keys of branches: their numbers, in place of any names that they have."""
+        """Return `names` with every branch renamed to its number; merges keep their names."""
         merges = [self.wiring.is_merge(child) for child in scope.children]
         if all(is_merge or name.isdigit() for is_merge, name in zip(merges, names, strict=True)):
             return names

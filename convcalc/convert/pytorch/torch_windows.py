@@ -19,7 +19,7 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, and of a padding module if its padding is asymmetric.
+    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, after a padding module if the padding is asymmetric.
 
     If `bias` is false, the convolution has no bias, even if the layer has one.
     """
@@ -165,9 +165,10 @@ def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """Return the padding before and after an axis that makes room for exactly `windows` windows.
+    """Return the padding before and after an axis with which exactly `windows` windows fit.
 
-    Only the padding after it differs from `padding`; it is negative if no window covers the last positions.
+    The amount before the axis is that of `padding`. The amount after it is negative if no window covers the last
+    positions.
     """
     before = padding[0]
     return before, (windows - 1) * stride + dilation * (kernel - 1) + 1 - size - before
