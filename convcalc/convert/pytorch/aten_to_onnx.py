@@ -104,7 +104,7 @@ def _translate_deform_conv(call: "Call") -> None:
 
 
 def _recurrent_rule(operator: str) -> Rule:
-    """Return the rule for an LSTM, GRU or RNN; its attribute `matrices` has the sizes of all weight matrices."""
+    """Return the rule for an LSTM, GRU or RNN, which puts the sizes of all weight matrices into `matrices`."""
 
     def rule(call: "Call") -> None:
         given = call.given

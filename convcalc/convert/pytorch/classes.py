@@ -155,7 +155,7 @@ def _reserve_class_name(name: str, used: set[str]) -> str:
 
 
 def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
-    """Return the class for a group of drafts, and for each draft the call that creates an instance."""
+    """Return the class for a group of drafts, and the calls that create its instances, one for each draft."""
     uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
     parameter_names = _choose_parameter_names(columns, _list_module_paths(drafts[0]), _collect_block_parameters(drafts))

@@ -43,7 +43,7 @@ def needs_cpu(module: Any) -> bool:
 
 
 def _make_blank(tensor: Any, device: str) -> Any:
-    """Return a tensor of the same class, sizes and data type, without values."""
+    """Return an uninitialised tensor of the same class, sizes and data type."""
     import torch
     from torch.nn.parameter import is_lazy
 

@@ -17,7 +17,7 @@ ModuleExpression = Union[ModuleCall, "ModuleContainer", "FrozenModule", "ModuleA
 
 
 class ModuleContainer(NamedTuple):
-    """An nn.Sequential or nn.ModuleList (`target`), with its elements by key."""
+    """An nn.Sequential or nn.ModuleList (`target`); `items` are its elements with their keys."""
 
     target: str
     items: tuple[tuple[str, Any], ...]

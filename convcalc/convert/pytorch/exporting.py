@@ -22,8 +22,8 @@ class Exported(NamedTuple):
 
     - `program`: the program of torch.export
     - `module`: the copy of the module that was exported
-    - `marked`: layer kind and arguments of its identity and drop-path modules, by path
-    - `inputs`: the inputs with which it ran
+    - `marked`: layer kind and arguments of the identity and drop-path modules, by path
+    - `inputs`: the inputs with which the module was exported
     """
 
     program: Any

@@ -66,7 +66,7 @@ def _read_path(node: ast.expr, text: str, start: int) -> tuple[str, ...]:
 
 
 def _read_literal(node: ast.expr, call: str, text: str, start: int) -> Any:
-    """Return the value of an argument. Raises NotImported if it is not a literal."""
+    """Return the value of an argument such as `width=0.5`. Raises NotImported if it is not a literal."""
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -79,11 +79,10 @@ def _read_literal(node: ast.expr, call: str, text: str, start: int) -> Any:
 
 
 def load_module(text: str, devices: tuple[str, ...] = ("meta", "cpu")) -> Any:
-    """Return the PyTorch module that `--torch` names, built on the first of the devices on which this succeeds.
+    """Build the PyTorch module that `--torch` names, on the first of the devices on which this succeeds.
 
-    On the meta device, weights take no memory; but code that reads the values of a tensor fails there. Raises
-    MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a
-    module.
+    On the meta device, weights take no memory, but code that reads the values of a tensor fails. Raises MissingTorch if
+    PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a module.
     """
     check_installed()
     import torch
@@ -129,7 +128,7 @@ def _call_factory(found: Any, factory: Factory, devices: tuple[str, ...]) -> Any
 
 
 def describe_build_difference(module: Any, other: Any) -> str:
-    """Describe how the params of two builds of a module differ, the first on the meta device; empty if equal."""
+    """Describe how the params of `module`, built on the meta device, differ from those of `other`; empty if equal."""
     sizes, others = (
         {name: tuple(parameter.shape) for name, parameter in each.named_parameters()} for each in (module, other)
     )

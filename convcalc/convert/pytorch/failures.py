@@ -26,7 +26,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def _failed_module(error: BaseException, module: Any) -> str:
-    """Return the path and class of the innermost module that was running, such as `in body.fc (Linear): `."""
+    """Return the path and class of the innermost module that was running: `in body.fc (Linear): `."""
     paths = {} if module is None else {id(inner): (path, type(inner)) for path, inner in module.named_modules()}
     found = ""
     frame = error.__traceback__
@@ -38,7 +38,7 @@ def _failed_module(error: BaseException, module: Any) -> str:
 
 
 def suggest_remedy(error: BaseException) -> str:
-    """Return what to try after a failure, with a leading semicolon; empty if nothing is known to help."""
+    """Return advice after a failure, such as `; check the input shape: …`; empty if there is none."""
     text, word = str(error), type(error).__name__
     if "Long" in text and ("indices" in text or "scalar type" in text):
         return "; if the input has indices, give its data type: --input-dtype int64"

@@ -89,7 +89,7 @@ def list_unused(trace: TracedModule) -> set[str]:
 
 
 def list_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Return the output shape of every step of a graph."""
+    """Return the output shape of each step of a graph, by the name of the step."""
     shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
     for step in graph.steps:
         shapes[step.name] = make_written_layer(
@@ -144,7 +144,7 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
 def _describe_shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
     """Yield a description of each layer whose output shape differs from its shape in the trace.
 
-    If a separate crop became the padding of a layer, the layer is compared with the shape after the crop.
+    If `join_padding` turned a crop into the padding of a layer, the shape after the crop counts.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):

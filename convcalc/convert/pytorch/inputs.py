@@ -91,10 +91,9 @@ def call_module(module: Any, inputs: ModuleInputs) -> Any:
 
 
 def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
-    """Return a copy of the module, and the first of `_list_candidates` with which it runs.
+    """Return a copy of the module, and the first inputs of `_list_candidates` with which it runs.
 
-    If it runs with none of them, `given` is returned, on the first device that was tried. If it runs, the lazy modules
-    in the copy have their shapes.
+    Lazy modules in this copy have their shapes. If the module runs with no candidate, the inputs are returned as given.
     """
     devices = DEVICES[1:] if needs_cpu(module) else DEVICES
     for device in devices:
@@ -108,8 +107,8 @@ def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
 def _list_candidates(module: Any, given: ModuleInputs) -> Iterator[ModuleInputs]:
     """Yield inputs that `given` may mean, with each batch size in BATCHES.
 
-    They have the data types as given or those of the weights; () as one number per sample or for all samples; and the
-    first size of each shape as given or removed, as if it were the batch.
+    The data types are as given or those of the weights; a shape of () is one number per sample or one for all samples.
+    If the first size of each shape may be the batch, the shapes without it come last.
     """
     readings = [given]
     dtypes = dict.fromkeys(_name_type(tensor) for tensor in module.parameters() if tensor.is_floating_point())

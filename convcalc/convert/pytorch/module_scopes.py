@@ -91,7 +91,7 @@ class ScopeWiring:
     def list_outputs(self, child: ScopeChild) -> tuple[int, ...]:
         """Return the tensors of a child that later layers read or that are outputs of the network.
 
-        If there are none, the child's last tensor is returned.
+        If there are none, the output of the child's last layer is returned.
         """
         start, stop = self.span(child)
         inner = range(self.input_count + start, self.input_count + stop)
@@ -102,7 +102,7 @@ class ScopeWiring:
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
-        """Whether the children can form an nn.Sequential: each reads only the single output of the one before."""
+        """Whether each child reads only the single output of the child before, as in an nn.Sequential."""
         previous: tuple[int, ...] | None = None
         for child in children:
             reads = self.list_inputs(child)

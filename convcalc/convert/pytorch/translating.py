@@ -153,9 +153,9 @@ class Translator:
             self.values[f"%{node.name}"] = Tensor(output_sizes(node), _dtype(node), constant=True, roots=roots)
 
     def list_outputs(self, node: Any) -> tuple[str, ...]:
-        """Return the names of the tensors that the module returns, each once.
+        """Return the names of the tensors that the module returns, without repetitions.
 
-        Raises NotImported if the size of one depends on the values of a tensor.
+        Raises NotImported if the size of an output depends on the values of a tensor.
         """
         names: dict[str, None] = {}
         for given in list_nodes(node.args):
@@ -312,7 +312,10 @@ class Translator:
             self.macs[name] = self.trace.flops[node] // 2
 
     def find_place(self, node: Any) -> ModulePlace:
-        """Return the module around a node whose class is in WHOLE or OPAQUE, or else the innermost module."""
+        """Return the module around a node whose class is in WHOLE or OPAQUE, or else the innermost module.
+
+        The result also says whether the module becomes a single layer.
+        """
         places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
@@ -359,7 +362,7 @@ class Translator:
             self.macs[name] = sum(self.macs.pop(operation.name, 0) for operation in work)
 
     def count(self, operation: Operation) -> Cost | None:
-        """Return the cost of an operation for the whole batch, with the MACs that PyTorch counted; None if unknown."""
+        """Return the cost of an operation for the whole batch, with the MACs from PyTorch; None if it is unknown."""
         if any(self.disputed.get(name) for name in operation.outputs):
             return None
         sizes = (
