@@ -27,7 +27,7 @@ CONSTANT = frozenset(_CONSTANT.split())
 
 
 def _per_axis(value: Any, axes: int) -> Sizes:
-    """Return one integer per spatial axis: (3, 3) for a value of 3 or [3] and two axes."""
+    """Return one integer per spatial axis: (3, 3) if `value` is 3 or [3] and there are two axes."""
     values = list(value) if isinstance(value, Iterable) else [value]
     return tuple(values * axes if len(values) == 1 else values)
 
@@ -37,7 +37,7 @@ def _both_sides(padding: Any, axes: int) -> Sizes:
 
 
 def _axes(given: Any, rank: int) -> Sizes:
-    """Return the given axes counted from 0: (3,) for -1 of 4 axes. None or an empty list means all `rank` axes."""
+    """Return axes counted from 0: (3,) for -1 and rank 4; all `rank` axes if `given` is None or empty."""
     if given is None or (isinstance(given, Iterable) and not list(given)):
         return tuple(range(rank))
     return tuple(axis % max(rank, 1) for axis in (given if isinstance(given, Iterable) else [given]))
@@ -104,7 +104,7 @@ def _translate_deform_conv(call: "Call") -> None:
 
 
 def _recurrent_rule(operator: str) -> Rule:
-    """Return the rule for an LSTM, GRU or RNN, which puts the sizes of all weight matrices into `matrices`."""
+    """Return the rule for an LSTM, GRU or RNN, with the sizes of its weight matrices in the attribute `matrices`."""
 
     def rule(call: "Call") -> None:
         given = call.given
@@ -374,7 +374,7 @@ _PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge",
 
 
 def _translate_pad(call: "Call") -> None:
-    """Translate padding: PyTorch lists (before, after) from the last axis on; ONNX first lists all befores."""
+    """Translate padding: PyTorch lists before and after for each axis, ONNX all befores and then all afters."""
     given = call.given
     words = {"reflection": "reflect", "replication": "replicate", "constant": "constant"}
     mode = given.get("mode") or words[call.name.partition("_")[0]]
@@ -415,7 +415,7 @@ def _by_axes(names: str, rule: Rule) -> dict[str, Rule]:
 
 
 def _same_inputs(names: str) -> dict[str, Rule]:
-    """Return a rule for each pair such as `abs:Abs`: the operation `abs` becomes `Abs` with the same inputs."""
+    """Return a rule for each pair such as `abs:Abs`, which translates `abs` to `Abs` with the same inputs."""
     pairs = [word.split(":") for word in names.split()]
     return {name: _simple_rule(operator) for name, operator in pairs}
 

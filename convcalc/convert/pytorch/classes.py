@@ -121,7 +121,7 @@ def _list_scopes_by_height(root: ModuleScope, wiring: ScopeWiring, shared: set[s
 
 
 def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[ClassDraft]]:
-    """Group the drafts that differ only in the values of arguments; each group becomes one class."""
+    """Group the drafts that have one base name and differ only in argument values; each group becomes one class."""
     groups: dict[Any, list[ClassDraft]] = {}
     for draft in drafts:
         items = tuple((key, strip_values(item)) for key, item in draft.items)
@@ -130,11 +130,11 @@ def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[C
 
 
 def _choose_base_name(scope: ModuleScope, places: ModulePlaces) -> str:
-    """Return the name in the spec from which the class name of a scope is made.
+    """Return the name from which the class name of a scope is made.
 
     For a block or the whole network, this is its name. For a sequence, it is the last part of the scope's name that is
-    not a number: `stem` for `stem.0`. For any other scope, it is the scope's key in the spec, after the name of the
-    block around it: `basic_branch`.
+    not a number: `stem` for `stem.0`. For any other scope, it is its key in the spec, after the name of the block
+    around it: `basic_branches` for the key `branches` in the block `basic`.
     """
     if not scope.name or scope.block is not None:
         return scope.block or scope.word

@@ -36,7 +36,7 @@ def copy_module(module: Any, device: str) -> Any:
 
 
 def needs_cpu(module: Any) -> bool:
-    """Whether a module is a TorchScript module, even if wrapped by `copy_module`; it must be on the CPU."""
+    """Whether a module must be on the CPU: a TorchScript module, or one that `copy_module` has wrapped."""
     import torch
 
     return isinstance(getattr(module, "script", module), torch.jit.ScriptModule)
@@ -94,7 +94,7 @@ def _copy_script(script: Any) -> Any:
     if any(parameter.is_meta for parameter in script.parameters()):
         raise NotImported("a TorchScript module must be built on the CPU")
     buffer = BytesIO()
-    with warnings.catch_warnings():  # that TorchScript is deprecated
+    with warnings.catch_warnings():  # hides the warning that TorchScript is deprecated
         warnings.simplefilter("ignore")
         torch.jit.save(script, buffer)
         buffer.seek(0)

@@ -79,7 +79,7 @@ def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[t
 
 
 def strip_values(expression: Any) -> Any:
-    """Return a key without argument values: the same for `nn.Linear(3, 8)` and `nn.Linear(8, 3)`."""
+    """Return a key that ignores argument values: equal for `nn.Linear(3, 8)` and `nn.Linear(8, 3)`."""
     if isinstance(expression, ModuleCall):
         inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
         return expression.target, inner

@@ -144,7 +144,8 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
 def _describe_shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
     """Yield a description of each layer whose output shape differs from its shape in the trace.
 
-    If `join_padding` turned a crop into the padding of a layer, the shape after the crop counts.
+    If `join_padding` turned a crop into the padding of a layer, the layer is compared with the crop's shape in the
+    trace.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):

@@ -30,8 +30,8 @@ class ModuleInputs(NamedTuple):
     - `dtypes`: PyTorch's data type of each input; if empty, PyTorch's default
     - `batch`: the number of samples
     - `device`: `meta` or `cpu`
-    - `single`: whether a shape of () is one number for all samples instead
-    - `stripped`: whether the first size of each shape that the user gave was taken for the batch and removed
+    - `single`: whether a shape of () is one number for all samples, not one per sample
+    - `stripped`: whether each given shape began with the batch, which `shapes` leaves out
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -93,7 +93,7 @@ def call_module(module: Any, inputs: ModuleInputs) -> Any:
 def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
     """Return a copy of the module, and the first inputs of `_list_candidates` with which it runs.
 
-    Lazy modules in this copy have their shapes. If the module runs with no candidate, the inputs are returned as given.
+    Lazy weights in this copy have shapes. If the module runs with no candidate, the inputs are returned as given.
     """
     devices = DEVICES[1:] if needs_cpu(module) else DEVICES
     for device in devices:
@@ -137,7 +137,7 @@ def is_float(dtype: str) -> bool:
 
 
 def choose_types(module: Any, given: InputTypes, names: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return the data type of each of `count` inputs: the given one, or else that of most params of the module.
+    """Return the data type of each of `count` inputs: the given type, or else the type that most params have.
 
     `names` are the names of the inputs, if they have any. Raises NotImported if a given data type is unknown or belongs
     to no input.

@@ -140,8 +140,8 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    The module is run with the network's batch and input shapes. `input_dtype` is the same as for `read_module`: the
-    data types of the inputs. Raises NotImported if the module does not run.
+    The module is run with the network's batch and input shapes. `input_dtype` has the data types of the inputs, as in
+    `read_module`. Raises NotImported if the module does not run.
     """
     module = copy_to_meta(module)
     parameters = list(signature(module.forward).parameters)

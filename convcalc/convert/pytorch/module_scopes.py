@@ -45,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Turn the groups between two layer indices into nested scopes, and remove these groups from `groups`."""
+    """Return the layers and scopes between two layer indices; removes the groups of these scopes from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -102,7 +102,11 @@ class ScopeWiring:
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
-        """Whether each child reads only the single output of the child before, as in an nn.Sequential."""
+        """Whether the children form a chain, as in an nn.Sequential.
+
+        Each child reads a single tensor, which is the only output of the child before, and no child becomes an
+        nn.ModuleList.
+        """
         previous: tuple[int, ...] | None = None
         for child in children:
             reads = self.list_inputs(child)

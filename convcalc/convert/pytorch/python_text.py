@@ -61,7 +61,7 @@ def _forward_lines(forward: Forward) -> Iterator[str]:
 
 
 def _break_statement(line: str) -> Iterator[str]:
-    """Yield a statement on one line, or one line per item if the line is too long and has a list or dict."""
+    """Yield a statement, with one line per item if it is too long and has a list or dict."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line

@@ -11,17 +11,17 @@ from convcalc.convert.pytorch.tensors import list_tensors
 
 
 def record_calls(module: Any, inputs: ModuleInputs, whole: frozenset[str] = frozenset()) -> Any:
-    """Run a module once, and return a torch.fx module that makes the same calls of its innermost modules.
+    """Run a module once, and return a torch.fx module that makes the same calls of the innermost modules.
 
-    Raises NotImported if an argument of a call, or the result of the module, is a tensor that no recorded call returned
-    and that is not an input. Some operation outside these calls has computed it.
+    Raises NotImported if an argument of a call, or the result of the module, is a tensor that is neither an input nor
+    the result of a recorded call: an operation outside these calls must have computed it.
     """
     import torch
 
     positional, named = inputs.make_blank()
     graph = torch.fx.Graph()
     nodes: dict[int, Any] = {}
-    kept: list[Any] = []  # so that no later tensor gets the identity of an earlier one
+    kept: list[Any] = []  # keeps tensors alive, so that each `id` remains unique
     names = inputs.names or _name_inputs(module, len(positional))
     for name, tensor in zip(names, (*positional, *named.values()), strict=True):
         nodes[id(tensor)] = graph.placeholder(name)

@@ -152,7 +152,7 @@ def sliding_pool_maker(name: str, fill: float) -> Maker:
 def _supports_padding(layer: Any) -> bool:
     """Whether PyTorch's pooling accepts the layer's padding: it must be symmetric and at most half the kernel size.
 
-    PyTorch's 3-D average pooling also rejects an input with an axis shorter than the kernel, so the result is false.
+    PyTorch's 3-D average pooling also rejects an input with an axis shorter than the kernel; then the result is false.
     """
     per_axis = list(zip(layer.padding, layer.kernel_size, layer.input.spatial, strict=True))
     short = layer.kind == "avgpool" and layer.input.axes == 3 and any(size < kernel for _, kernel, size in per_axis)

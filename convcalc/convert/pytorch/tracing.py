@@ -122,7 +122,7 @@ def statistic_sizes(module: Any) -> dict[str, int]:
 
 
 def _map_statistic_names(module: Any) -> dict[str, tuple[str, ...]]:
-    """Map each name of a running statistic to a tuple of its only name in `statistic_sizes`.
+    """Map each name of a running statistic to a tuple with its name in `statistic_sizes`.
 
     A statistic that several modules share has several names, of which `statistic_sizes` has only the first.
     """

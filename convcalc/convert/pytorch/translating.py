@@ -64,7 +64,8 @@ class Translator:
     """Translates the nodes of a trace in order.
 
     `current` maps a node to the name of its tensor, or to a list of names if the node has several results. After an
-    in-place operation, it has the name of the changed tensor. Nodes whose values are not tensors are absent.
+    in-place operation, the node of the overwritten tensor has the name of the new tensor. Nodes whose values are not
+    tensors are absent.
     """
 
     def __init__(self, trace: TracedModule, named: Sequence[str]) -> None:
@@ -79,8 +80,8 @@ class Translator:
         self.costs: dict[str, Cost] = {}
         self.places: dict[str, ModulePlace] = {}
         self.current: dict[Any, Any] = {}
-        self.inlined: set[str] = set()  # operations whose MACs PyTorch's counter gives together
-        self.inner = 0  # number of tensors that are not the value of a node
+        self.inlined: set[str] = set()  # operations in nested graphs, whose MACs PyTorch counts together
+        self.inner = 0  # the last number that `count_inner` returned
 
     def translate(self) -> Translation:
         """Translate all nodes. Raises NotImported if the size of an output depends on the values of a tensor."""
@@ -168,7 +169,7 @@ class Translator:
     # -- operations
 
     def translate_node(self, node: Any, done: set[str]) -> None:
-        """Translate an operation, or the whole call of the module around it if its class is in WHOLE or OPAQUE.
+        """Translate an operation, or the whole module call that it is part of if the module is in WHOLE or OPAQUE.
 
         `done` has the keys of the module calls that are already translated.
         """
@@ -291,7 +292,7 @@ class Translator:
         attributes: Mapping[str, Any] | None = None,
         last: bool = False,
     ) -> None:
-        """Add an operation with these outputs (name and sizes). If `last`, it has the MACs of the node."""
+        """Add an operation with these outputs (name and sizes). If `last`, it gets the MACs of `node`."""
         names = tuple(self.tensor(given) for given in inputs)
         while names and not names[-1]:
             names = names[:-1]
@@ -455,7 +456,10 @@ def _drop_unread(
 
 
 def _drop_outputs(operation: Operation, read: set[str]) -> Operation:
-    """Remove the outputs that nothing reads, except the first output and the outputs of a Split."""
+    """Remove the outputs that nothing reads, except the first output and the outputs of a Split.
+
+    An unread output before one that is read keeps its position, with an empty name.
+    """
     outputs = operation.outputs
     if operation.operator != "Split":
         outputs = tuple(name if name in read or place == 0 else "" for place, name in enumerate(outputs))
