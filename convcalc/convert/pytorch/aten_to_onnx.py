@@ -27,7 +27,7 @@ CONSTANT = frozenset(_CONSTANT.split())
 
 
 def _per_axis(value: Any, axes: int) -> Sizes:
-    """Return one integer per spatial axis; `value` is an integer, or a list of one integer or one per axis."""
+    """Return one integer per spatial axis: (3, 3) if `value` is 3 or [3] and there are two axes."""
     values = list(value) if isinstance(value, Iterable) else [value]
     return tuple(values * axes if len(values) == 1 else values)
 
@@ -37,7 +37,7 @@ def _both_sides(padding: Any, axes: int) -> Sizes:
 
 
 def _axes(given: Any, rank: int) -> Sizes:
-    """Return axes counted from 0: all of `rank` axes if none are given."""
+    """Return axes counted from 0: (3,) for -1 and rank 4; all `rank` axes if `given` is None or empty."""
     if given is None or (isinstance(given, Iterable) and not list(given)):
         return tuple(range(rank))
     return tuple(axis % max(rank, 1) for axis in (given if isinstance(given, Iterable) else [given]))
@@ -68,7 +68,7 @@ def _translate_conv(call: "Call") -> None:
 
 
 def _translate_linear(call: "Call") -> None:
-    """Translate a product with a matrix of (outputs, inputs); ONNX's MatMul expects (inputs, outputs)."""
+    """Translate `linear`: PyTorch's weights are (outputs, inputs), but ONNX's MatMul expects (inputs, outputs)."""
     given = call.given
     data, weight, bias = given["input"], given["weight"], given.get("bias")
     if not call.is_constant(weight) or len(call.dims(weight)) != 2:
@@ -104,7 +104,7 @@ def _translate_deform_conv(call: "Call") -> None:
 
 
 def _recurrent_rule(operator: str) -> Rule:
-    """Return the rule for a recurrent layer; `matrices` are the sizes of its learnt matrices, step by step."""
+    """Return the rule for an LSTM, GRU or RNN, with the sizes of its weight matrices in the attribute `matrices`."""
 
     def rule(call: "Call") -> None:
         given = call.given
@@ -143,7 +143,7 @@ def _pool_rule(operator: str) -> Rule:
 
 
 def _adaptive_rule(operator: str, whole: str) -> Rule:
-    """Return the rule for an adaptive pooling: the operator `whole` if the output has one position."""
+    """Return the rule for an adaptive pooling; the operator is `whole` if the output size is 1 on every axis."""
 
     def rule(call: "Call") -> None:
         data = call.given["self"]
@@ -206,7 +206,7 @@ def _translate_instance_norm(call: "Call") -> None:
 
 
 def _activation_rule(operator: str, **attributes: str) -> Rule:
-    """Return the rule for an operation on one tensor; `attributes` maps the operator's attributes to its arguments."""
+    """Return the rule for an operation on one tensor; `attributes` maps ONNX attributes to PyTorch's arguments."""
 
     def rule(call: "Call") -> None:
         given = {name: call.given[key] for name, key in attributes.items() if call.given.get(key) is not None}
@@ -230,7 +230,7 @@ def _translate_hardsigmoid(call: "Call") -> None:
 
 
 def _translate_prelu(call: "Call") -> None:
-    """Translate PReLU: PyTorch has the slopes on the channel axis, which ONNX broadcasts from the last axis."""
+    """Translate PReLU: PyTorch's slopes belong to the channels, but ONNX would align them with the last axis."""
     data, slopes = call.given["self"], call.given["weight"]
     sizes = call.dims(slopes)
     rank = len(call.dims(data))
@@ -247,7 +247,7 @@ def _softmax_rule(operator: str) -> Rule:
 
 
 def _translate_glu(call: "Call") -> None:
-    """Translate a gated linear unit: the first half times the sigmoid of the second."""
+    """Translate a gated linear unit: the first half of the input times the sigmoid of its second half."""
     halves = call.emit_inner("Split", [call.given["self"]], call.sizes, call.sizes, axis=call.given["dim"])
     [gate] = call.emit_inner("Sigmoid", [halves[1]], call.sizes)
     call.emit("Mul", [halves[0], gate])
@@ -261,7 +261,7 @@ def _translate_dropout(call: "Call") -> None:
 
 
 def _arithmetic_rule(operator: str, turned: bool = False) -> Rule:
-    """Return the rule for a sum, difference, product or quotient; `turned` exchanges the two operands."""
+    """Return the rule for a sum, difference, product or quotient; `turned` swaps the operands."""
 
     def rule(call: "Call") -> None:
         one, other = call.node.args[0], call.given["other"]
@@ -279,7 +279,7 @@ def _arithmetic_rule(operator: str, turned: bool = False) -> Rule:
 
 
 def _translate_add_product(call: "Call") -> None:
-    """Translate a + value × b × c, and the same with b / c."""
+    """Translate `addcmul` (a + value × b × c) and `addcdiv` (a + value × b / c)."""
     given = call.given
     operator = "Mul" if call.name == "addcmul" else "Div"
     [product] = call.emit_inner(operator, [given["tensor1"], given["tensor2"]], call.sizes)
@@ -321,7 +321,7 @@ def _translate_permute(call: "Call") -> None:
 
 
 def _order_of_movedim(source: Any, destination: Any, axes: int) -> list[int]:
-    """Return the order of axes after `movedim`: for each new axis, the old axis that it was."""
+    """Return the order of axes after `movedim`: [1, 2, 0] if axis 0 of 3 moves to the end."""
     listed = [[axis] if isinstance(axis, int) else axis for axis in (source, destination)]
     pairs = {to % axes: of % axes for of, to in zip(*listed, strict=True)}
     others = iter([axis for axis in range(axes) if axis not in pairs.values()])
@@ -337,7 +337,7 @@ def _translate_expand(call: "Call") -> None:
 
 
 def _translate_copy(call: "Call") -> None:
-    """Translate a copy of `src` into a tensor, whose value it replaces."""
+    """Translate `copy_`, which replaces the values of a tensor by those of `src`."""
     source = call.given["src"]
     if call.dims(source) == call.sizes:
         call.translator.current[call.node] = call.translator.tensor(source)
@@ -354,7 +354,7 @@ def _translate_stack(call: "Call") -> None:
 
 
 def _translate_select(call: "Call") -> None:
-    """Translate an operation that takes one place of an axis, or all of them, and drops the axis."""
+    """Translate `select` and `unbind`, which take one or all indices of an axis and remove the axis."""
     call.emit(f"aten.{call.name}", call.node.args[:1], axis=call.given["dim"])
 
 
@@ -374,7 +374,7 @@ _PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge",
 
 
 def _translate_pad(call: "Call") -> None:
-    """Translate padding: PyTorch lists pairs of amounts from the last axis, ONNX all starts and then all ends."""
+    """Translate padding: PyTorch lists before and after for each axis, ONNX all befores and then all afters."""
     given = call.given
     words = {"reflection": "reflect", "replication": "replicate", "constant": "constant"}
     mode = given.get("mode") or words[call.name.partition("_")[0]]
@@ -401,7 +401,7 @@ def _translate_embedding(call: "Call") -> None:
 
 
 def _translate_condition(call: "Call") -> None:
-    """Translate a choice between two values by a condition."""
+    """Translate `where` and `masked_fill`, which choose between two values by a condition."""
     given = call.given
     if call.name == "masked_fill":
         call.emit("Where", [given["mask"], given["value"], given["self"]])
@@ -410,12 +410,12 @@ def _translate_condition(call: "Call") -> None:
 
 
 def _by_axes(names: str, rule: Rule) -> dict[str, Rule]:
-    """Map operation names, separated by spaces, to a rule; `conv#d` is `conv1d`, `conv2d` and `conv3d`."""
+    """Map each of the names, separated by spaces, to `rule`; `conv#d` means `conv1d`, `conv2d` and `conv3d`."""
     return {word.replace("#", axes): rule for word in names.split() for axes in ("123" if "#" in word else "0")}
 
 
 def _same_inputs(names: str) -> dict[str, Rule]:
-    """Return the rules for operations whose tensors are the inputs of an operator: `abs:Abs`."""
+    """Return a rule for each pair such as `abs:Abs`, which translates `abs` to `Abs` with the same inputs."""
     pairs = [word.split(":") for word in names.split()]
     return {name: _simple_rule(operator) for name, operator in pairs}
 

@@ -13,9 +13,10 @@ REQUIRED = object()
 
 
 class CallArgument(NamedTuple):
-    """An argument of a call, and the default of its parameter (REQUIRED: no default).
+    """An argument of a call; `default` is REQUIRED if the parameter has no default.
 
-    Required arguments are written without their names; other arguments only if they differ from the default.
+    A required argument is written without its name. Any other argument is written with its name, such as `stride=2`,
+    and only if it differs from the default.
     """
 
     name: str
@@ -50,9 +51,9 @@ def collapse_equal(values: Any) -> Any:
 
 
 def list_sides(padding: PerAxisPadding) -> Any:
-    """Return padding in the order of PyTorch's padding modules: last axis first, before then after.
+    """Return padding as PyTorch's padding modules expect it: (left, right, top, bottom) for two axes.
 
-    A single value is returned if all sizes are equal.
+    If all of these are equal, a single number is returned.
     """
     return collapse_equal([side for pair in reversed(padding) for side in pair])
 

@@ -44,7 +44,7 @@ class ParameterReference(NamedTuple):
 
 
 class ClassParameter(NamedTuple):
-    """A constructor parameter of a class, with its value in each use of the class.
+    """A constructor parameter of an exported class; `values` has its value in each instance of the class.
 
     `default` is ALWAYS_NAMED if the parameter has no default.
     """
@@ -57,10 +57,11 @@ class ClassParameter(NamedTuple):
 class ModuleClass(NamedTuple):
     """A class of the exported module.
 
-    `word` is the name in the spec that the class is named after, such as its block. `uses` are the names of the scopes
-    that are instances of the class. `items` are its inner modules by attribute name; their arguments are plain values
-    or ParameterReferences. `ties` are pairs of expressions (target, source): the constructor assigns the source to the
-    target, so that they share weights. `forward` is None if the class is an nn.Sequential.
+    - `word`: the name in the spec from which the class name is made, such as the block name `basic`
+    - `uses`: the names of the scopes that are instances of the class
+    - `items`: the inner modules by attribute name; their arguments are plain values or ParameterReferences
+    - `ties`: pairs such as (`self.b`, `self.a`): the constructor assigns `self.a` to `self.b`, to share weights
+    - `forward`: None if the class is an nn.Sequential
     """
 
     name: str
@@ -78,7 +79,7 @@ _Column = tuple[CallArgument, ...]  # the same argument in each use of a class
 def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
     """Return the classes of a network, each after the classes that it uses.
 
-    No inner class gets a name in `taken`.
+    Only the class of the whole network may have a name in `taken`.
     """
     root, wiring = build_scope_tree(network), ScopeWiring(network)
     places = ModulePlaces(root, wiring)
@@ -100,9 +101,9 @@ def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
 
 
 def _list_scopes_by_height(root: ModuleScope, wiring: ScopeWiring, shared: set[str]) -> list[list[ModuleScope]]:
-    """Return the scopes that become classes, grouped by the depth of nesting inside them, innermost first.
+    """Return the scopes that become classes, in groups: the inner scopes of each scope are in earlier groups.
 
-    Scopes in `shared` are left out, because they use the modules of another scope.
+    `shared` has the names of scopes that use the modules of another scope; they need no class.
     """
     heights: dict[int, list[ModuleScope]] = {}
 
@@ -120,7 +121,7 @@ def _list_scopes_by_height(root: ModuleScope, wiring: ScopeWiring, shared: set[s
 
 
 def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[ClassDraft]]:
-    """Group the drafts that have the same base name and differ only in values. Each group becomes one class."""
+    """Group the drafts that have one base name and differ only in argument values; each group becomes one class."""
     groups: dict[Any, list[ClassDraft]] = {}
     for draft in drafts:
         items = tuple((key, strip_values(item)) for key, item in draft.items)
@@ -129,11 +130,11 @@ def _group_drafts(drafts: list[ClassDraft], places: ModulePlaces) -> list[list[C
 
 
 def _choose_base_name(scope: ModuleScope, places: ModulePlaces) -> str:
-    """Return the name that the class of a scope is made from.
+    """Return the name from which the class name of a scope is made.
 
-    It is the name of the block, or of the network for the outermost scope. For a sequence, it is the last part of its
-    name that is not a number. For any other scope, it is its key in the spec after the block around it, such as
-    `basic_branch`.
+    For a block or the whole network, this is its name. For a sequence, it is the last part of the scope's name that is
+    not a number: `stem` for `stem.0`. For any other scope, it is its key in the spec, after the name of the block
+    around it: `basic_branches` for the key `branches` in the block `basic`.
     """
     if not scope.name or scope.block is not None:
         return scope.block or scope.word
@@ -154,7 +155,7 @@ def _reserve_class_name(name: str, used: set[str]) -> str:
 
 
 def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
-    """Return the class for a group of drafts, and for each draft the call that creates an instance."""
+    """Return the class for a group of drafts, and the calls that create its instances, one for each draft."""
     uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
     parameter_names = _choose_parameter_names(columns, _list_module_paths(drafts[0]), _collect_block_parameters(drafts))
@@ -175,7 +176,8 @@ def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[Mo
 def _list_parameters(columns: list[_Column], parameter_names: list[str | None]) -> tuple[ClassParameter, ...]:
     """Return the constructor parameters of a class, those with a default last.
 
-    `parameter_names` has the name of the parameter for each argument; None if the argument needs no parameter.
+    `columns` are the arguments of the inner modules. `parameter_names` has the constructor parameter from which each of
+    these arguments takes its value, or None if the value is the same in all instances.
     """
     found: dict[str, ClassParameter] = {}
     for column, parameter_name in zip(columns, parameter_names, strict=True):
@@ -191,9 +193,9 @@ def _list_parameters(columns: list[_Column], parameter_names: list[str | None]) 
 
 
 def _write_argument(column: _Column, parameter_name: str | None) -> CallArgument | None:
-    """Return an argument as the class writes it: a reference to a parameter, or the value that all uses share.
+    """Return an argument as the class has it in its code, such as `stride=stride` or `stride=2`.
 
-    None if all uses have the default value, so that the argument need not be written.
+    None if every instance of the class uses the default value, so that the code can omit the argument.
     """
     first = column[0]
     if parameter_name is not None:
@@ -213,17 +215,18 @@ def is_same_value(one: Any, other: Any) -> bool:
 
 
 def _list_module_paths(draft: ClassDraft) -> list[tuple[str, ...]]:
-    """Return the path of the module of each argument in a draft, as a tuple of keys, outermost first.
+    """Return the module path of each argument in a draft, such as ("branch", "conv1").
 
-    The order is that of `list_arguments`.
+    The arguments are in the order of `list_arguments`.
     """
     return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
 
 
 def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[Any]]:
-    """Return the values of each block parameter in all drafts, by a name that is valid in Python.
+    """Map each block parameter, as a Python identifier, to its value in each draft.
 
-    Parameters that could hide a class or function used in the constructor are left out.
+    Parameters with names such as `Conv` or `super` are left out, because they could hide a class or function that the
+    constructor uses.
     """
     first = drafts[0].scope.parameters
     values = {name: [draft.scope.parameters.get(name) for draft in drafts] for name in first}
@@ -234,10 +237,11 @@ def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[An
 def _choose_parameter_names(
     columns: list[_Column], modules: list[tuple[str, ...]], parameters: dict[str, list[Any]]
 ) -> list[str | None]:
-    """Return the name of the constructor parameter for each argument; None if all uses have the same value.
+    """Return the name of the constructor parameter for each argument of the inner modules.
 
-    An argument that equals a parameter of the block in every use gets that parameter's name. `modules` has the path of
-    each argument's module, `parameters` the values of the block's parameters in each use.
+    The name is None if the argument has the same value in every instance of the class. If the argument equals a block
+    parameter in every instance, it gets the name of the block parameter. `modules` has the module path of each
+    argument, `parameters` the values of each block parameter.
     """
     equal = _match_block_parameters(columns, parameters)
     keys = [
@@ -254,10 +258,10 @@ def _choose_parameter_names(
 
 
 def _match_block_parameters(columns: list[_Column], parameters: dict[str, list[Any]]) -> list[str | None]:
-    """Return, for each argument, the block parameter that has the same value in every use; None without one.
+    """Return, for each argument, a block parameter that has the same value in every instance; None if there is none.
 
-    A block parameter named like an argument, such as `stride`, only matches arguments of that name. A parameter named
-    after a number of channels or features, such as `out_channels`, also matches every other such number.
+    A block parameter with the name of an argument, such as `stride`, matches only arguments named `stride`. Only the
+    names of channel and feature counts are interchangeable: `out_channels` also matches `in_features`.
     """
     arguments = {column[0].name for column in columns}
     found = []
@@ -274,20 +278,21 @@ def _differs(column: _Column) -> bool:
 
 
 def _make_parameter_key(column: _Column) -> Any:
-    """Return a key that is equal for arguments that share one constructor parameter.
+    """Return the same key for arguments that can use the same constructor parameter.
 
-    They have the same values in all uses and the same name. Numbers of channels or features may have different names.
+    Such arguments have the same values in all instances and the same name. The names of channel and feature counts may
+    differ, as `in_channels` and `num_features` do.
     """
     name = column[0].name
     return "channels" if name in _SIZES else name, tuple((type(argument.value), argument.value) for argument in column)
 
 
 def _make_distinct_names(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Return distinct names for constructor parameters, given their wanted names and the paths of their modules.
+    """Return a distinct name for each constructor parameter; `wanted` has preferred names and module paths.
 
-    Parameters of the block have an empty path and keep their names. If other parameters want the same name, one keeps
-    it: the first for `in_channels`, the last for any other name. The remaining names begin with the key of the module,
-    or with its full path if the key is ambiguous.
+    Block parameters have an empty path and keep their names. If several other parameters want the same name, the last
+    one keeps it (for `in_channels`, the first one). The others get a prefix: the key of their module, as in
+    `conv1_stride`, or the full path, as in `branch0_conv1_stride`, if two of their modules have the same key.
     """
     alone: dict[str, int] = {}
     for place, (name, _) in enumerate(wanted):
@@ -304,5 +309,5 @@ def _make_distinct_names(wanted: list[tuple[str, tuple[str, ...]]]) -> list[str]
 
 
 def _word_key(key: str) -> str:
-    """Return a module's key as part of a name: `branch0` for the number 0, any other key unchanged."""
+    """Return a module's key for a parameter name: `branch0` for the key 0; any other key is unchanged."""
     return f"branch{key}" if key.isdigit() else key

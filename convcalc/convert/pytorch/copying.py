@@ -21,8 +21,8 @@ def copy_to_meta(module: Any) -> Any:
 def copy_module(module: Any, device: str) -> Any:
     """Return a copy of a module for inference, with its weights on the device `meta` or `cpu` and without their values.
 
-    Shared weights remain shared. A lazy module stays lazy. A TorchScript module is wrapped in an ordinary one, because
-    it can only be called. Raises NotImported if the module cannot be copied.
+    Shared weights remain shared, and lazy modules remain lazy. A TorchScript module is copied to the CPU with its
+    values, and the copy is wrapped in an nn.Module. Raises NotImported if the module cannot be copied.
     """
     try:
         if needs_cpu(module):
@@ -36,14 +36,14 @@ def copy_module(module: Any, device: str) -> Any:
 
 
 def needs_cpu(module: Any) -> bool:
-    """Whether a module is a TorchScript module, or one wrapped by `copy_module`, which cannot be on the meta device."""
+    """Whether a module must be on the CPU: a TorchScript module, or one that `copy_module` has wrapped."""
     import torch
 
     return isinstance(getattr(module, "script", module), torch.jit.ScriptModule)
 
 
 def _make_blank(tensor: Any, device: str) -> Any:
-    """Return a tensor of the same class, sizes and data type, without values."""
+    """Return an uninitialised tensor of the same class, sizes and data type."""
     import torch
     from torch.nn.parameter import is_lazy
 
@@ -63,11 +63,11 @@ def has_lazy_weights(module: Any) -> bool:
 
 
 def _list_tensors(module: Any, device: str) -> Iterator[Any]:
-    """Yield the tensors of a module that its copy has without their values.
+    """Yield the tensors of a module whose values are left out of its copy on `device`.
 
-    These are its learnt tensors and buffers, and other tensors that are attributes of modules, if they were computed
-    with gradients and thus cannot be copied, or if they are on the meta device or belong there. Single numbers, and
-    integers outside of buffers, keep their values, because a forward may read them.
+    These are all parameters, the buffers except single numbers, and some tensors that are plain attributes: results of
+    operations with gradients, which cannot be copied; tensors on the meta device; and, for a copy on the meta device,
+    floating-point tensors except single numbers. The other tensors keep their values, because a forward may read them.
     """
     import torch
     from torch.nn.parameter import is_lazy
@@ -84,9 +84,9 @@ def _list_tensors(module: Any, device: str) -> Iterator[Any]:
 
 
 def _copy_script(script: Any) -> Any:
-    """Return a copy of a TorchScript module, saved to memory and loaded, because a deep copy has no learnt tensors.
+    """Copy a TorchScript module by saving and loading it, because a deep copy loses its parameters.
 
-    The loaded tensors are replaced by ones that Python also knows as learnt. Raises NotImported for one on the meta
+    The loaded parameters are replaced by instances of nn.Parameter. Raises NotImported if a parameter is on the meta
     device.
     """
     import torch
@@ -94,7 +94,7 @@ def _copy_script(script: Any) -> Any:
     if any(parameter.is_meta for parameter in script.parameters()):
         raise NotImported("a TorchScript module must be built on the CPU")
     buffer = BytesIO()
-    with warnings.catch_warnings():  # that TorchScript is deprecated
+    with warnings.catch_warnings():  # hides the warning that TorchScript is deprecated
         warnings.simplefilter("ignore")
         torch.jit.save(script, buffer)
         buffer.seek(0)
@@ -106,7 +106,7 @@ def _copy_script(script: Any) -> Any:
 
 
 def _wrap_script(script: Any) -> Any:
-    """Return a TorchScript module as the only inner module of an ordinary one, which takes the same arguments."""
+    """Return an nn.Module whose forward calls the TorchScript module."""
     from torch import nn
 
     class Scripted(nn.Module):  # type: ignore[misc, unused-ignore]

@@ -17,7 +17,7 @@ ModuleExpression = Union[ModuleCall, "ModuleContainer", "FrozenModule", "ModuleA
 
 
 class ModuleContainer(NamedTuple):
-    """An nn.Sequential or nn.ModuleList (`target`), with its elements by key."""
+    """An nn.Sequential or nn.ModuleList (`target`); `items` are its elements with their keys."""
 
     target: str
     items: tuple[tuple[str, Any], ...]
@@ -36,10 +36,10 @@ class ModuleAlias(NamedTuple):
 
 
 class ClassDraft(NamedTuple):
-    """The class that one scope needs, before scopes with equal classes are joined.
+    """The class of one scope, before the drafts of scopes with equal classes are joined.
 
-    `items` are its inner modules by attribute name. `ties` are pairs of expressions (target, source): the constructor
-    assigns the source to the target. `forward` is None if the class is an nn.Sequential.
+    `items` are the inner modules by attribute name. `ties` are pairs such as (`self.b`, `self.a`): the constructor
+    assigns `self.a` to `self.b`. `forward` is None if the class is an nn.Sequential.
     """
 
     scope: ModuleScope
@@ -49,7 +49,7 @@ class ClassDraft(NamedTuple):
 
 
 def list_arguments(expression: Any) -> Iterator[CallArgument]:
-    """Yield the arguments of all module calls in an expression, in order, except arguments that are modules."""
+    """Yield the arguments of all calls in an expression; a call inside a call is replaced by its own arguments."""
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:
             if isinstance(argument.value, ModuleCall):
@@ -64,10 +64,9 @@ def list_arguments(expression: Any) -> Iterator[CallArgument]:
 
 
 def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the path of the module of each argument, in the order of `list_arguments`.
+    """Yield the module path of each argument that `list_arguments` yields, such as ("branch", "conv1").
 
-    A path is a tuple of keys, outermost first; `within` is the path of the expression. Keys of nn.ModuleLists are left
-    out.
+    `within` is the path of the expression. The key of an nn.ModuleList is left out of the paths of its elements.
     """
     if isinstance(expression, ModuleContainer):
         outer = within[:-1] if expression.target == "nn.ModuleList" else within
@@ -80,10 +79,7 @@ def list_argument_owners(expression: Any, within: tuple[str, ...]) -> Iterator[t
 
 
 def strip_values(expression: Any) -> Any:
-    """Return a key that is equal for expressions that differ only in the values of arguments.
-
-    Such expressions can be written in the same class.
-    """
+    """Return a key that ignores argument values: equal for `nn.Linear(3, 8)` and `nn.Linear(8, 3)`."""
     if isinstance(expression, ModuleCall):
         inner = tuple((argument.name, strip_values(argument.value)) for argument in expression.arguments)
         return expression.target, inner
@@ -95,7 +91,7 @@ def strip_values(expression: Any) -> Any:
 
 
 def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None]) -> Any:
-    """Return the expression with other arguments, which are in the order of `list_arguments`; None removes one."""
+    """Return the expression with new arguments, in the order of `list_arguments`; None removes an argument."""
     if isinstance(expression, ModuleCall):
         found: list[CallArgument] = []
         for argument in expression.arguments:
@@ -119,8 +115,8 @@ def replace_arguments(expression: Any, arguments: Iterator[CallArgument | None])
 class ClassDrafter:
     """Creates a ClassDraft for each scope of a network.
 
-    `calls` maps the name of each scope with a finished class to the call that creates an instance of that class; the
-    caller adds to it. `ties` has the shared weights by the name of the scope whose class contains both modules.
+    `calls` maps the name of a scope to the call that creates its module, such as `Basic(64)`; the caller adds each
+    scope when its class is finished. `ties` maps the name of a scope to the pairs inside it that share weights.
     """
 
     def __init__(self, wiring: ScopeWiring, places: ModulePlaces, ties: dict[str, list[WeightTie]]) -> None:
@@ -131,7 +127,7 @@ class ClassDrafter:
         self.calls: dict[str, ModuleCall] = {}
 
     def draft(self, scope: ModuleScope) -> ClassDraft:
-        """Return the draft of a scope's class. The classes of its inner scopes must be finished."""
+        """Return the draft of a scope's class; `calls` must already contain the inner scopes that are classes."""
         ties = self.ties.get(scope.name, [])
         direct = {tie.target: tie.source for tie in ties if self.places.parents[tie.target].name == scope.name}
         items: list[tuple[str, ModuleExpression]] = []
@@ -151,7 +147,7 @@ class ClassDrafter:
         return ClassDraft(scope, tuple(items), later, forward)
 
     def _list_modules(self, child: ScopeChild, scope: ModuleScope) -> list[tuple[str, ModuleExpression]]:
-        """Return the modules of a layer or inner scope with their keys, including any padding and cropping."""
+        """Return (key, module) pairs for a layer or inner scope, including modules that pad or crop."""
         frozen = self.wiring.is_frozen(child) and not (scope.name and self.wiring.is_frozen(scope))
         expression: ModuleExpression = (
             make_modules(self.wiring.network.nodes[child]).module
@@ -163,7 +159,7 @@ class ClassDrafter:
     def _add_padding_modules(
         self, child: ScopeChild, expression: ModuleExpression
     ) -> list[tuple[str, ModuleExpression]]:
-        """Return a module with its key and, for a layer, any modules that pad before it and crop after it."""
+        """Return `expression` with its key and, for a layer, the modules that pad before it and crop after it."""
         key = self.places.keys[self.wiring.full_name(child)]
         if not isinstance(child, int):
             return [(key, expression)]
@@ -173,10 +169,10 @@ class ClassDrafter:
         return [(name, module) for name, module in zip(names, modules, strict=True) if module is not None]
 
     def _create_inner_scope(self, scope: ModuleScope) -> ModuleExpression:
-        """Return the expression that creates the module of an inner scope.
+        """Return the expression that creates the module of an inner scope, such as `Basic(64)` or `nn.Sequential(...)`.
 
-        It is a call of the scope's class, or an nn.ModuleList or nn.Sequential if it has none. A scope that shares the
-        modules of another scope is an nn.Identity, which the constructor later replaces.
+        If the scope shares the modules of another scope, the expression is an nn.Identity, which the constructor later
+        replaces by the module of that other scope.
         """
         if scope.name in self.shared:
             return ModuleCall("nn.Identity")
@@ -189,7 +185,7 @@ class ClassDrafter:
         return ModuleContainer(target, tuple(self._number_children(scope)))
 
     def _number_children(self, scope: ModuleScope) -> Iterator[tuple[str, ModuleExpression]]:
-        """Yield the copies or branches of a scope with their numbers. Missing numbers get an nn.Identity."""
+        """Yield the number and module of each copy or branch; a number without a module gets an nn.Identity."""
         by_number: dict[int, ModuleExpression] = {}
         for child in scope.children:
             if self.wiring.is_merge(child):

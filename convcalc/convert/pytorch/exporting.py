@@ -1,4 +1,4 @@
-"""Exports a PyTorch module as a program of torch.export, in several ways if need be."""
+"""Exports a PyTorch module with torch.export; if that fails, tries other ways to trace it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -22,8 +22,8 @@ class Exported(NamedTuple):
 
     - `program`: the program of torch.export
     - `module`: the copy of the module that was exported
-    - `marked`: layer kind and arguments of its identity and drop-path modules, by path
-    - `inputs`: the inputs with which it ran
+    - `marked`: layer kind and arguments of the identity and drop-path modules, by path
+    - `inputs`: the inputs with which the module was exported
     """
 
     program: Any
@@ -35,8 +35,8 @@ class Exported(NamedTuple):
 def export_module(module: Any, inputs: ModuleInputs) -> Exported:
     """Return the program of a module for these inputs. Raises NotImported if every way of exporting it fails.
 
-    Tried are, in this order: torch.export; the same without the hooks that mark modules; the same on the CPU, because
-    some code creates tensors there; what torch.fx traces; and the calls of inner modules, if there is nothing else.
+    The ways are tried in this order: torch.export; torch.export without the hooks of `_mark_modules`; torch.export on
+    the other device, because some code only works on the CPU; torch.fx; and a record of the calls of inner modules.
     """
     import torch
 
@@ -64,7 +64,7 @@ def export_module(module: Any, inputs: ModuleInputs) -> Exported:
 
 
 def _keep_module(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:
-    """Return the module itself; a hook makes it return a tuple of all tensors in its result."""
+    """Return the module itself, with a hook that makes it return a tuple of all tensors in its result."""
     module.register_forward_hook(lambda inner, given, result: tuple(list_tensors(result)))
     return module
 
@@ -85,7 +85,7 @@ def _export(module: Any, inputs: ModuleInputs) -> Any:
 
 
 def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]) -> Any:
-    """Return the module as traced by torch.fx, except inside the modules whose paths are in `whole`.
+    """Trace a module with torch.fx; each module whose path is in `whole` remains a single call.
 
     If the module returns a dataclass object, the traced module returns a tuple of its values.
     """
@@ -105,7 +105,7 @@ def _trace_symbolically(module: Any, inputs: ModuleInputs, whole: frozenset[str]
 
 
 def _inline_regions(traced: Any) -> None:
-    """Replace each region of a trace, such as the operations under autocast, by its operations."""
+    """Move the operations of each nested graph, such as those under autocast, into the graph around it."""
     submodules = dict(traced.named_children())
     for node in list(traced.graph.nodes):
         places = [
@@ -128,7 +128,7 @@ def _inline_regions(traced: Any) -> None:
 
 
 def _name_convolutions(graph: Any) -> None:
-    """Replace the general convolutions in traces of TorchScript by those of their dimension, such as `aten.conv2d`."""
+    """Replace `aten._convolution`, which occurs in TorchScript, by `aten.conv2d`, `aten.conv_transpose1d` and so on."""
     import torch
 
     aten = torch.ops.aten
@@ -148,9 +148,8 @@ def _name_convolutions(graph: Any) -> None:
 def _mark_modules(module: Any) -> dict[str, tuple[str, Mapping[str, Any]]]:
     """Add a hook to each identity and drop-path module; return their layer kinds and arguments, by path.
 
-    These modules return their input, so a trace would not show them. The hook adds an `alias` operation to the trace.
-    The modules are not replaced, because code may check their class. If a module returns something else, its own
-    operations are traced.
+    These modules return their input, so a trace would not show them. The hook adds an `alias` operation to the trace,
+    unless the module returns something else. The modules are not replaced, because code may check their class.
     """
     import torch
     from torch import nn

@@ -19,7 +19,10 @@ _MOST_CHARACTERS = 4000
 
 
 class Factory(NamedTuple):
-    """The package to import, the path of the factory in it, and the arguments of its call (None: none are given)."""
+    """A parsed `--torch` value: the package to import, the path of the factory in it, and the arguments of the call.
+
+    `positional` is None if the text has no call.
+    """
 
     package: str
     path: tuple[str, ...]
@@ -28,7 +31,7 @@ class Factory(NamedTuple):
 
 
 def parse_factory(text: str) -> Factory:
-    """Return what `--torch` names. Raises NotImported, with the position of the mistake, if it is malformed."""
+    """Parse a `--torch` value. Raises NotImported, with the position of the mistake, if it is malformed."""
     package, colon, call = text.partition(":")
     if not (package and colon and call) or len(text) > _MOST_CHARACTERS:
         raise NotImported(f"--torch must be package.module:factory; got {show(text)}")
@@ -63,7 +66,7 @@ def _read_path(node: ast.expr, text: str, start: int) -> tuple[str, ...]:
 
 
 def _read_literal(node: ast.expr, call: str, text: str, start: int) -> Any:
-    """Return the value of an argument. Raises NotImported if it is not a literal."""
+    """Return the value of an argument such as `width=0.5`. Raises NotImported if it is not a literal."""
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -76,11 +79,10 @@ def _read_literal(node: ast.expr, call: str, text: str, start: int) -> Any:
 
 
 def load_module(text: str, devices: tuple[str, ...] = ("meta", "cpu")) -> Any:
-    """Return the PyTorch module that `--torch` names, built on the first of the devices on which this succeeds.
+    """Build the PyTorch module that `--torch` names, on the first of the devices on which this succeeds.
 
-    On the meta device, weights take no memory; but code that reads the values of a tensor fails there. Raises
-    MissingTorch if PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a
-    module.
+    On the meta device, weights take no memory, but code that reads the values of a tensor fails. Raises MissingTorch if
+    PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a module.
     """
     check_installed()
     import torch
@@ -112,7 +114,7 @@ def _find_factory(factory: Factory) -> Any:
 
 
 def _call_factory(found: Any, factory: Factory, devices: tuple[str, ...]) -> Any:
-    """Return what the factory returns on the first device on which it does not fail."""
+    """Call the factory on one device after another until a call succeeds, and return its result."""
     import torch
 
     for device in devices:
@@ -126,7 +128,7 @@ def _call_factory(found: Any, factory: Factory, devices: tuple[str, ...]) -> Any
 
 
 def describe_build_difference(module: Any, other: Any) -> str:
-    """Describe how the params of two builds of a module differ, the first on the meta device; empty if equal."""
+    """Describe how the params of `module`, built on the meta device, differ from those of `other`; empty if equal."""
     sizes, others = (
         {name: tuple(parameter.shape) for name, parameter in each.named_parameters()} for each in (module, other)
     )

@@ -11,7 +11,7 @@ from convcalc.problems import shorten
 def describe_failure(error: BaseException, module: Any = None) -> str:
     """Return a text that says where and why a module failed: `nets.py:12: in body.fc (Linear): RuntimeError: …`.
 
-    `module` is the module that ran; the inner module named is the last one of it whose code was running.
+    `body.fc` is the path within `module` of the innermost module that was running.
     """
     place = f"{error_location(error)}{_failed_module(error, module)}"
     if "DataDependent" in type(error).__name__:
@@ -26,7 +26,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def _failed_module(error: BaseException, module: Any) -> str:
-    """Return the path and class of the innermost module that was running, such as `in body.fc (Linear): `."""
+    """Return the path and class of the innermost module that was running: `in body.fc (Linear): `."""
     paths = {} if module is None else {id(inner): (path, type(inner)) for path, inner in module.named_modules()}
     found = ""
     frame = error.__traceback__
@@ -38,7 +38,7 @@ def _failed_module(error: BaseException, module: Any) -> str:
 
 
 def suggest_remedy(error: BaseException) -> str:
-    """Return what to try after a failure, with a leading semicolon; empty if nothing is known to help."""
+    """Return advice after a failure, such as `; check the input shape: …`; empty if there is none."""
     text, word = str(error), type(error).__name__
     if "Long" in text and ("indices" in text or "scalar type" in text):
         return "; if the input has indices, give its data type: --input-dtype int64"
@@ -50,9 +50,9 @@ def suggest_remedy(error: BaseException) -> str:
 
 
 def error_location(error: BaseException) -> str:
-    """Return the line of the module's own code that raised an error, such as `nets.py:12: `.
+    """Return the line of the module's own code that raised an error, such as `nets.py:12: `; empty if unknown.
 
-    If the traceback has no such line, the tracebacks of the errors that caused it are searched. Empty if none has one.
+    If the traceback of the error has no such line, the tracebacks of the errors that caused it are searched.
     """
     while error is not None:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_code(frame.filename)]

@@ -61,9 +61,10 @@ def measure_totals(module: Any, inputs: ModuleInputs) -> _ModuleTotals:
 class TraceFacts(NamedTuple):
     """Facts about a trace, other than its layers, for the comparison with the whole module.
 
-    `unused` are the names of the learnt tensors and running statistics that the forward never uses. `correction` is
-    that of `translating.Translation`. `outputs` are the sizes of the trace's outputs, with the batch. `shapes` maps
-    every layer that was read to its output shape.
+    - `unused`: the names of the learnt tensors and running statistics that the forward never uses
+    - `correction`: the number to add to PyTorch's MACs per sample, from `translating.Translation`
+    - `outputs`: the output sizes of the trace, including the batch
+    - `shapes`: the output shape of each layer by name, before `join_padding` removes padding and cropping layers
     """
 
     unused: set[str]
@@ -75,8 +76,8 @@ class TraceFacts(NamedTuple):
 def list_unused(trace: TracedModule) -> set[str]:
     """Return the names of the learnt tensors and running statistics that the forward never uses.
 
-    A tensor that no operation reads counts as unused, unless the trace has a constant of the same sizes: if a function
-    stored in the module reads the weights directly, the trace contains them as constants.
+    A tensor that no operation reads is unused. But if the trace has a constant of the same sizes, this constant may be
+    the tensor, so the tensor counts as used.
     """
     nodes = [node for node in trace.nodes if node.op == "placeholder"]
     constants = {
@@ -88,7 +89,7 @@ def list_unused(trace: TracedModule) -> set[str]:
 
 
 def list_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """Return the output shape of every step of a graph."""
+    """Return the output shape of each step of a graph, by the name of the step."""
     shapes = {name: Shape(sizes[0], tuple(sizes[1:])) for name, sizes in graph.inputs.items()}
     for step in graph.steps:
         shapes[step.name] = make_written_layer(
@@ -100,8 +101,8 @@ def list_shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
 def account_for(graph: Graph, whole: _ModuleTotals, read: TraceFacts) -> Graph:
     """Return the graph, with an opaque layer and a note added if its totals differ from those of the whole module.
 
-    The opaque layer has the missing params and running statistics. Raises NotImported if the graph is not a valid
-    network.
+    The note lists the differences. The opaque layer has the params and running statistics that the graph lacks. Raises
+    NotImported if the graph is not a valid network.
     """
     try:
         network = read_network(Document(plain_spec(graph)))
@@ -143,7 +144,8 @@ def _sum_layers(network: Network) -> tuple[int, int, int, int]:
 def _describe_shape_differences(graph: Graph, network: Network, read: TraceFacts) -> Iterator[str]:
     """Yield a description of each layer whose output shape differs from its shape in the trace.
 
-    If a separate crop became the padding of a layer, the layer is compared with the shape after the crop.
+    If `join_padding` turned a crop into the padding of a layer, the layer is compared with the crop's shape in the
+    trace.
     """
     steps = {step.name for step in graph.steps}
     for step, node in zip(graph.steps, network.nodes, strict=True):
@@ -164,9 +166,9 @@ def _format_sizes(outputs: Iterable[tuple[int, ...]]) -> str:
 
 
 def _add_missing_params(graph: Graph, what: str, params: int, buffers: int) -> Graph:
-    """Return the graph with an opaque layer for params and running statistics that no other layer has.
+    """Add a note and an opaque layer with `params` params and `buffers` running statistics.
 
-    `what` describes the differences in the layer's `what` argument and in a note.
+    `what` is the text of the note and the value of the layer's argument `what`.
     """
     name = first_free_name(_REMAINDER, {*graph.inputs, *(step.name for step in graph.steps)})
     arguments: dict[str, Any] = {"output_shape": [1], "params": params, "what": what}

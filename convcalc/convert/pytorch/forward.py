@@ -23,7 +23,10 @@ class Forward(NamedTuple):
 
 
 def _list_units(scope: ModuleScope, wiring: ScopeWiring) -> list[ScopeChild]:
-    """Return the layers and inner scopes that a forward calls, in order. An nn.ModuleList counts as its elements."""
+    """Return the layers and inner scopes that a forward calls, in order.
+
+    An nn.ModuleList cannot be called, so its elements are returned in its place.
+    """
     found: list[ScopeChild] = []
     for child in scope.children:
         if isinstance(child, ModuleScope) and wiring.is_list(child):
@@ -51,9 +54,9 @@ def write_forward(scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces)
 
 
 def _list_scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequence[int], Sequence[int]]:
-    """Return the numbers of the tensors that are inputs and outputs of a class.
+    """Return the numbers of a scope's input tensors and of its output tensors.
 
-    The class of the whole network has all inputs and outputs, in the order of the spec.
+    For the whole network, these are all of its inputs and outputs, in the order of the spec.
     """
     if scope.name:
         return wiring.list_inputs(scope), wiring.list_outputs(scope)
@@ -61,9 +64,9 @@ def _list_scope_tensors(scope: ModuleScope, wiring: ScopeWiring) -> tuple[Sequen
 
 
 def _write_return(scope: ModuleScope, values: list[str], wiring: ScopeWiring) -> tuple[str, str]:
-    """Return the expression that a forward returns, and its type.
+    """Return the expression that a forward returns, and its type annotation.
 
-    Several outputs are returned as a tuple, those of the whole network as a dict by name.
+    Several outputs are returned as a tuple, or for the whole network as a dict from names to tensors.
     """
     if len(values) == 1:
         return values[0], "Tensor"
@@ -117,10 +120,10 @@ def _is_without_batch(wiring: ScopeWiring, tensor: int) -> bool:
 
 
 class _Variables:
-    """The variable names of the tensors in a forward method, by tensor number.
+    """Chooses the variable names in a forward method; `names` maps the number of each tensor to its variable.
 
-    A tensor used only by the next unit is named `x`, or `out` if a later unit still needs the input `x`. Any other
-    tensor gets a name of its own.
+    A tensor that only the next statement reads is named `x`, or `out` if the input `x` is needed later. Any other
+    tensor is named after the module that computes it, such as `conv1`.
     """
 
     def __init__(
@@ -153,9 +156,9 @@ class _Variables:
 
 
 def _name_inputs(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring) -> list[str]:
-    """Return the parameter names of a forward: `x`, or `x1`, `x2` and so on for several inputs.
+    """Return the parameter names of a forward: `x` for one input, `x1` and `x2` for two.
 
-    Several inputs of the whole network keep their names in the spec.
+    If the whole network has several inputs, they keep their names in the spec.
     """
     if len(inputs) == 1:
         return ["x"]
@@ -165,6 +168,6 @@ def _name_inputs(scope: ModuleScope, inputs: Sequence[int], wiring: ScopeWiring)
 
 
 def _name_output(unit: ScopeChild, scope: ModuleScope, wiring: ScopeWiring, places: ModulePlaces) -> str:
-    """Return a variable name made from the path of the unit's module: `branches1_0` for `branches1[0]`."""
+    """Return a variable name for an output of a layer or scope: `branches1_0` for the module `branches1[0]`."""
     path = places.path(wiring.full_name(unit), scope).removeprefix("self.")
     return path.replace("[", "_").replace("]", "").replace(".", "_")

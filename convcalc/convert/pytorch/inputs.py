@@ -23,12 +23,15 @@ InputTypes = str | Sequence[str] | Mapping[str, str] | None
 
 
 class ModuleInputs(NamedTuple):
-    """The inputs of a module.
+    """The inputs with which a module is called.
 
-    `shapes` are without the batch; a shape of () is one number per sample. `names` are the parameters of the forward
-    that take them; if empty, they are passed in order. `dtypes` has PyTorch's data type of each. `device` is `meta` or
-    `cpu`. If `single` is set, a shape of () is one number for all samples. `stripped` says that the first size of each
-    given shape was read as the batch.
+    - `shapes`: the shape of each input without the batch; () is one number per sample
+    - `names`: the parameters of the forward that the inputs are passed to; if empty, they are passed by position
+    - `dtypes`: PyTorch's data type of each input; if empty, PyTorch's default
+    - `batch`: the number of samples
+    - `device`: `meta` or `cpu`
+    - `single`: whether a shape of () is one number for all samples, not one per sample
+    - `stripped`: whether each given shape began with the batch, which `shapes` leaves out
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -40,7 +43,7 @@ class ModuleInputs(NamedTuple):
     stripped: bool = False
 
     def make_blank(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return uninitialised inputs, by position and by name."""
+        """Return uninitialised tensors as the positional and the keyword arguments of a call."""
         import torch
 
         tensors = []
@@ -53,7 +56,7 @@ class ModuleInputs(NamedTuple):
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Run code without what it and PyTorch print, log or warn of."""
+    """Suppress everything that code prints, logs or warns of."""
     logging.disable(logging.CRITICAL)
     try:
         with ExitStack() as stack:
@@ -68,7 +71,7 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def run_blank(device: str) -> Iterator[None]:
-    """Run a module silently and without computing: on the meta device, or on the CPU with fake tensors."""
+    """Run code silently and on tensors without values: on the meta device, or on the CPU with fake tensors."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -82,16 +85,15 @@ def run_blank(device: str) -> Iterator[None]:
 
 
 def call_module(module: Any, inputs: ModuleInputs) -> Any:
-    """Return what a module returns for these inputs; call it within `run_blank`."""
+    """Call a module with blank inputs and return its result; use it only within `run_blank`."""
     positional, named = inputs.make_blank()
     return module(*positional, **named)
 
 
 def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
-    """Return a copy of the module, and the inputs with which it runs without computing.
+    """Return a copy of the module, and the first inputs of `_list_candidates` with which it runs.
 
-    If it runs with none, the copy is on the meta device and the inputs are as given. In the copy, lazy modules have got
-    their shapes.
+    Lazy weights in this copy have shapes. If the module runs with no candidate, the inputs are returned as given.
     """
     devices = DEVICES[1:] if needs_cpu(module) else DEVICES
     for device in devices:
@@ -103,7 +105,11 @@ def find_inputs(module: Any, given: ModuleInputs) -> tuple[Any, ModuleInputs]:
 
 
 def _list_candidates(module: Any, given: ModuleInputs) -> Iterator[ModuleInputs]:
-    """Yield the inputs as given, and then what else may be meant by them, with each batch."""
+    """Yield inputs that `given` may mean, with each batch size in BATCHES.
+
+    The data types are as given or those of the weights; a shape of () is one number per sample or one for all samples.
+    If the first size of each shape may be the batch, the shapes without it come last.
+    """
     readings = [given]
     dtypes = dict.fromkeys(_name_type(tensor) for tensor in module.parameters() if tensor.is_floating_point())
     for dtype in dtypes:
@@ -124,16 +130,17 @@ def _name_type(tensor: Any) -> str:
 
 
 def is_float(dtype: str) -> bool:
-    """Whether a data type of PyTorch has fractions."""
+    """Whether a PyTorch data type is a floating-point type."""
     import torch
 
     return bool(getattr(torch, dtype).is_floating_point)
 
 
 def choose_types(module: Any, given: InputTypes, names: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return the data types of a module's inputs: those given, otherwise the one of most params.
+    """Return the data type of each of `count` inputs: the given type, or else the type that most params have.
 
-    `names` are the names of the inputs, if they have any. Raises NotImported if a data type is unknown or unused.
+    `names` are the names of the inputs, if they have any. Raises NotImported if a given data type is unknown or belongs
+    to no input.
     """
     from torch.nn import parameter
 
@@ -147,7 +154,10 @@ def choose_types(module: Any, given: InputTypes, names: Sequence[str], count: in
 
 
 def _list_types(given: InputTypes, names: Sequence[str], count: int) -> dict[int, str]:
-    """Return the data types that are given for inputs, by index. Raises NotImported if one is unknown or unused."""
+    """Return the given data types by the index of their input.
+
+    Raises NotImported if a data type is unknown or belongs to no input.
+    """
     if given is None:
         return {}
     if isinstance(given, str):
@@ -169,9 +179,10 @@ def _list_types(given: InputTypes, names: Sequence[str], count: int) -> dict[int
 
 
 def _runs(module: Any, inputs: ModuleInputs) -> bool:
-    """Whether a module runs with these inputs. A batch other than the first is not accepted as the channels of a map.
+    """Whether a module runs with these inputs.
 
-    PyTorch also takes a single map without a batch axis, such as 1×28×28 for 28×28: then the shape was wrong.
+    If a shape lacks the channels, such as 28×28, a convolution would use the batch as the channels. Unless the batch
+    size is BATCHES[0], this counts as a failure.
     """
     import torch
     from torch.overrides import TorchFunctionMode

@@ -60,7 +60,7 @@ def _is_padding(before: Step, step: Step) -> bool:
 
 
 def _per_axis(value: Any, axes: int) -> list[Any]:
-    """Return one value per axis of an argument that may be a single value for all axes."""
+    """Return one value per axis; a value that is not a list is used for every axis."""
     return value if isinstance(value, list) else [value] * axes
 
 

@@ -40,7 +40,7 @@ class NotExported(NotImported):
 
 
 def make_modules(node: Node) -> LayerModules:
-    """Return the calls that create the modules of a layer, which must not be a merge."""
+    """Return the calls that create the modules of a layer, which must not be an add, multiply or concat."""
     make: Maker = MAKERS.get(node.layer.kind, _make_namesake)
     return make(node.layer)
 
@@ -107,7 +107,7 @@ def _make_blurpool(layer: Any) -> LayerModules:
 
 
 def _make_upsample(layer: Any) -> LayerModules:
-    """Use nn.Upsample, with the layer's scale factor or else its output size.
+    """Use nn.Upsample with the layer's scale factor, or with its output size if it has no scale factor.
 
     The output size is written as numbers, even if the spec takes it from another layer.
     """
@@ -121,7 +121,7 @@ def _make_upsample(layer: Any) -> LayerModules:
 def _shuffle_maker(name: str, key: str) -> Maker:
     """Return a maker of pixel shuffles or unshuffles; `key` is the name of their only argument.
 
-    torch.nn only supports two spatial axes; for others, a class in extra_modules.py is used.
+    torch.nn only supports two spatial axes; for one or three axes, a class in extra_modules.py is used.
     """
 
     def make(layer: Any) -> LayerModules:
@@ -151,7 +151,7 @@ def _make_batchnorm(layer: Any) -> LayerModules:
 
 
 def _make_layernorm(layer: Any) -> LayerModules:
-    """Use nn.LayerNorm, or a class of extra_modules.py if only the channels at each position are normalised."""
+    """Use nn.LayerNorm, or ChannelsLayerNorm in extra_modules.py if each position is normalised separately."""
     affine = CallArgument("elementwise_affine", layer.affine, True)
     if layer.axes == "channels" and layer.input.spatial:
         return LayerModules(
@@ -194,7 +194,7 @@ def _make_shift(layer: Any) -> LayerModules:
 
 
 def _make_reshape(layer: Any) -> LayerModules:
-    """Use nn.Unflatten if the input is a vector, else the class Reshape in extra_modules.py."""
+    """Use nn.Unflatten if the input is a vector, else Reshape in extra_modules.py."""
     shape = layer.output.sizes
     if layer.input.spatial:
         return LayerModules(ModuleCall("Reshape", (CallArgument("shape", shape),)))
@@ -254,7 +254,7 @@ def _list_window_arguments(layer: Any) -> list[CallArgument]:
 
 
 def _make_deform_conv(layer: Any) -> LayerModules:
-    """Use the class in extra_modules.py, which needs no torchvision and contains the convolution of the offsets."""
+    """Use DeformConv in extra_modules.py, which needs no torchvision and contains the convolution of the offsets."""
     return LayerModules(
         ModuleCall(
             "DeformConv",
@@ -275,7 +275,7 @@ def _make_deform_conv(layer: Any) -> LayerModules:
 
 
 def _make_linear(layer: Any) -> LayerModules:
-    """Use nn.Linear, or for tokens a class of extra_modules.py, because nn.Linear expects the features last."""
+    """Use nn.Linear, or TokensLinear in extra_modules.py for tokens, because nn.Linear expects the features last."""
     return LayerModules(
         ModuleCall(
             "TokensLinear" if layer.input.axes else "nn.Linear",

@@ -18,9 +18,9 @@ from convcalc.network import Network
 
 
 def run_anyhow(module: Any, inputs: ModuleInputs) -> "_RunResult":
-    """Run a copy of a module with these inputs, without computing.
+    """Run a copy of a module without computing. Raises NotImported if the module does not run.
 
-    If it reads values of tensors, they are all 1. Raises NotImported if the module does not run.
+    If the module needs the value of a tensor, for example in an `if`, it gets the value 1.
     """
     try:
         return run_whole(copy_module(module, inputs.device), inputs)
@@ -40,10 +40,10 @@ class _RunResult(NamedTuple):
 
 
 def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None, answering: bool = False) -> _RunResult:
-    """Run a module with these inputs, without computing.
+    """Run a module with these inputs, without computing. Raises NotImported if the module does not run.
 
-    `watch` is called with PyTorch's FLOP counter before the run. With `answering`, on the CPU, the values that the
-    module reads are all 1. Raises NotImported if the module does not run.
+    Before the run, `watch` is called with PyTorch's FLOP counter. With `answering`, which needs inputs on the CPU, the
+    module gets the value 1 whenever it reads a number from a tensor.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -68,7 +68,7 @@ def run_whole(module: Any, inputs: ModuleInputs, watch: Any = None, answering: b
 
 
 def _answer_reads() -> Any:
-    """Return a context in which every value that is read from a tensor is 1."""
+    """Return a context in which reading a number from a tensor, as `tensor.item()` does, returns 1."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -106,7 +106,7 @@ class _ModuleWatch:
     def record(self, path: str, inner: Any, result: Any, flops: int) -> None:
         """Record a module that has just run, without the params and MACs of its recorded inner modules.
 
-        `flops` is the total of the FLOP counter after the run.
+        `flops` is the number that PyTorch's FLOP counter shows after the run.
         """
         before, inside = self.started.pop()
         if self.started:
@@ -121,7 +121,7 @@ class _ModuleWatch:
         self.parts.append(ModelPart(path, type(inner).__name__, figures))
 
     def is_new(self, value: Any) -> bool:
-        """Return whether a weight was not seen before, and mark it as seen."""
+        """Add a weight to `seen`, and return whether it was new."""
         known = id(value) in self.seen
         self.seen.add(id(value))
         return not known
@@ -140,8 +140,8 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
 def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
-    The module is run with the network's batch and input shapes; `input_dtype` is that of `read_module`. Raises
-    NotImported if it does not run with them.
+    The module is run with the network's batch and input shapes. `input_dtype` has the data types of the inputs, as in
+    `read_module`. Raises NotImported if the module does not run.
     """
     module = copy_to_meta(module)
     parameters = list(signature(module.forward).parameters)

@@ -9,7 +9,10 @@ _SUFFIXES = ("_transpose", "_weights", "_scale")  # of steps that the builder ad
 
 
 class ModulePlace(NamedTuple):
-    """The innermost module of an operation. `alone` says whether the module is one layer, named by its path."""
+    """The path of the innermost module that an operation is part of.
+
+    `alone` is true if the module becomes a single layer, whose name is then the path.
+    """
 
     path: str
     alone: bool
@@ -18,7 +21,7 @@ class ModulePlace(NamedTuple):
 class ModuleNames:
     """Assigns each layer a unique name. `places` maps the name of each operation to its module.
 
-    If the module has no inner modules or is read as a whole, the name is its path, such as `stage1.conv`. Otherwise it
+    If the module becomes a single layer, its path is the name of the layer, such as `stage1.conv`. Otherwise the name
     is the path with the layer's kind and a number, such as `stage1.add1`.
     """
 
@@ -40,7 +43,7 @@ class ModuleNames:
             self.numbers[word] -= 1
 
     def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
-        """Return an unused name for the layer of kind `kind` of an operation named `node`."""
+        """Return an unused name for a layer of the kind `kind`; `node` is the name of its operation."""
         suffix = next((suffix for suffix in _SUFFIXES if node.endswith(suffix)), "")
         place = self.places.get(node.removesuffix(suffix), ModulePlace("", False))
         if place.alone and place.path:

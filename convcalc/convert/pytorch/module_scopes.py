@@ -45,7 +45,7 @@ def build_scope_tree(network: Network) -> ModuleScope:
 
 
 def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChild, ...]:
-    """Return the layers and inner scopes in a range of layers, and remove their groups from `groups`."""
+    """Return the layers and scopes between two layer indices; removes the groups of these scopes from `groups`."""
     found: list[ScopeChild] = []
     index = start
     while index < stop:
@@ -62,7 +62,10 @@ def _nest_groups(start: int, stop: int, groups: deque[Group]) -> tuple[ScopeChil
 
 
 class ScopeWiring:
-    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer."""
+    """The connections of a network. Tensors are numbered: inputs first, then the output of each layer.
+
+    A child is a layer, given by its index, or a scope.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network
@@ -79,7 +82,7 @@ class ScopeWiring:
         return (child, child + 1) if isinstance(child, int) else (child.start, child.stop)
 
     def list_inputs(self, child: ScopeChild) -> tuple[int, ...]:
-        """Return the outside tensors that a child reads, each once, in the order in which they are first read."""
+        """Return the tensors that a child reads and does not compute, in the order in which they are first read."""
         start, stop = self.span(child)
         first_inner = self.input_count + start
         read = (tensor for node in self.network.nodes[start:stop] for tensor in node.reads)
@@ -88,7 +91,7 @@ class ScopeWiring:
     def list_outputs(self, child: ScopeChild) -> tuple[int, ...]:
         """Return the tensors of a child that later layers read or that are outputs of the network.
 
-        If there are none, the child's last tensor is returned.
+        If there are none, the output of the child's last layer is returned.
         """
         start, stop = self.span(child)
         inner = range(self.input_count + start, self.input_count + stop)
@@ -99,7 +102,11 @@ class ScopeWiring:
         return isinstance(child, int) and self.network.nodes[child].layer.kind in MERGES
 
     def is_chain(self, children: Sequence[ScopeChild]) -> bool:
-        """Whether the children can form an nn.Sequential: each reads only the single output of the one before."""
+        """Whether the children form a chain, as in an nn.Sequential.
+
+        Each child reads a single tensor, which is the only output of the child before, and no child becomes an
+        nn.ModuleList.
+        """
         previous: tuple[int, ...] | None = None
         for child in children:
             reads = self.list_inputs(child)
@@ -112,7 +119,7 @@ class ScopeWiring:
         return True
 
     def is_sequential(self, scope: ModuleScope) -> bool:
-        """Whether a scope can be an nn.Sequential: its children form a chain, of which only the last output is read."""
+        """Whether a scope can be an nn.Sequential: its children form a chain, and it has only one output."""
         return self.is_chain(scope.children) and len(self.list_outputs(scope)) == 1
 
     def is_list(self, child: ScopeChild) -> bool:
@@ -148,10 +155,10 @@ def has_weights(node: Node) -> bool:
 
 
 class ModulePlaces:
-    """The place of each module in the exported classes, by the name of its layer or scope.
+    """Finds the module of each layer or scope in the exported classes, such as `self.stage1[0].conv1`.
 
-    `parents` has the scope around the module. `keys` has its attribute name there, or its number if it is a copy or
-    branch.
+    `parents` maps the name of a layer or scope to the scope around it. `keys` maps the name to the module's attribute
+    name in that scope, or to its number if it is a copy or branch.
     """
 
     def __init__(self, root: ModuleScope, wiring: ScopeWiring) -> None:
@@ -175,7 +182,7 @@ class ModulePlaces:
                 self._set_keys(child)
 
     def _number_branches(self, scope: ModuleScope, names: list[str]) -> list[str]:
-        """Return the keys of branches: their numbers, in place of any names that they have."""
+        """Return `names` with every branch renamed to its number; merges keep their names."""
         merges = [self.wiring.is_merge(child) for child in scope.children]
         if all(is_merge or name.isdigit() for is_merge, name in zip(merges, names, strict=True)):
             return names

@@ -13,8 +13,8 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedWeight
 class CallPlace(NamedTuple):
     """A call of a module that an operation is part of.
 
-    `path` is the module's path, `word` the name of its class in torch.nn ("" for any other class), and `key` is
-    different for each call of the module.
+    `path` is the module's path. `word` is its class name if the class is in torch.nn, else "". `key` identifies the
+    call, because a module may be called several times.
     """
 
     path: str
@@ -38,7 +38,7 @@ def find_view_base(node: Any) -> Any:
 
 
 def find_inner_graph(node: Any) -> Any:
-    """Return the graph that a node runs once, in which gradients or autocast are switched; None for other nodes."""
+    """Return the nested graph of a node such as `wrap_with_autocast`; None for any other node."""
     if not str(getattr(node.target, "__name__", "")).startswith("wrap_with_"):
         return None
     [module] = [given.target for given in node.args if getattr(given, "op", "") == "get_attr"]
@@ -62,19 +62,19 @@ def list_places(node: Any) -> list[CallPlace]:
 
 
 def _torch_class_name(word: Any) -> str:
-    """Return the name of a class of torch.nn; empty for other classes, whose names do not tell what they compute."""
+    """Return the class name if the class is in torch.nn, else an empty text."""
     package, _, name = str(word if isinstance(word, str) else f"{word.__module__}.{word.__qualname__}").rpartition(".")
     return name if package.startswith("torch.nn.") else ""
 
 
 def output_sizes(node: Any) -> Sizes:
-    """Return the output sizes, with the batch; empty if the output is not a tensor or a size depends on its values."""
+    """Return the output sizes, with the batch; empty if there is no tensor or a size depends on tensor values."""
     sizes = tuple(getattr(node.meta.get("val"), "shape", ()))
     return sizes if all(type(size) is int for size in sizes) else ()
 
 
 def list_output_sizes(node: Any) -> list[Sizes]:
-    """Return the sizes of each tensor that an operation returns, empty ones if a size depends on values."""
+    """Return the sizes of each tensor that an operation returns; () if a size depends on tensor values."""
     value = node.meta.get("val")
     found = [each for each in (value if isinstance(value, list | tuple) else [value]) if hasattr(each, "shape")]
     sizes = [tuple(each.shape) for each in found]
@@ -113,7 +113,7 @@ def list_nodes(given: Any) -> list[Any]:
 
 
 def list_sources(known: Any) -> tuple[str, ...]:
-    """Return the names of the learnt tensors or running statistics in a value; empty for other values."""
+    """Return the names of the learnt tensors or running statistics that a traced value is made of."""
     if isinstance(known, TracedWeight):
         return known.sources
     return known.statistics if isinstance(known, TracedConstant) else ()

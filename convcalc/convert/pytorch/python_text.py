@@ -61,7 +61,7 @@ def _forward_lines(forward: Forward) -> Iterator[str]:
 
 
 def _break_statement(line: str) -> Iterator[str]:
-    """Yield a statement on one line if it fits or has no list or dict, else with one item per line."""
+    """Yield a statement, with one line per item if it is too long and has a list or dict."""
     opening = min((line.find(bracket) for bracket in ("([", "{") if bracket in line), default=-1)
     if len(line) <= WIDTH or opening < 0:
         yield line
@@ -72,7 +72,7 @@ def _break_statement(line: str) -> Iterator[str]:
 
 
 def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
-    """Yield items between brackets: on a single line if they fit, else one item per line.
+    """Yield items between brackets: on a single line if they fit, else on one line for each item.
 
     `before` ends with the opening bracket, `after` begins with the closing one. `depth` is the indentation level.
     """
@@ -88,7 +88,7 @@ def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> It
 
 
 def _expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
-    """Yield the lines of an expression, indented `depth` levels, with text before and after it."""
+    """Yield the lines of `before`, an expression and `after`, indented `depth` levels."""
     if isinstance(expression, FrozenModule):
         yield from _expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
         return
@@ -140,9 +140,9 @@ class _Copies:
 
 
 def _list_items(expression: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each argument or element of an expression with its prefix: `name=`, or an empty text.
+    """Yield each argument or element of an expression after its prefix, such as `stride=`, or "" if it has none.
 
-    Arguments with their default values are left out, and three or more equal elements in a row become `_Copies`.
+    Arguments with their default values are left out. Three or more equal elements in a row become `_Copies`.
     """
     if isinstance(expression, ModuleCall):
         for argument in expression.arguments:

@@ -11,17 +11,17 @@ from convcalc.convert.pytorch.tensors import list_tensors
 
 
 def record_calls(module: Any, inputs: ModuleInputs, whole: frozenset[str] = frozenset()) -> Any:
-    """Run a module once, and return the calls of its innermost modules as a module of torch.fx.
+    """Run a module once, and return a torch.fx module that makes the same calls of the innermost modules.
 
-    Each tensor is followed by its identity. Raises NotImported if a call or the result has a tensor that neither is an
-    input nor comes from such a call, because the operation between them was not recorded.
+    Raises NotImported if an argument of a call, or the result of the module, is a tensor that is neither an input nor
+    the result of a recorded call: an operation outside these calls must have computed it.
     """
     import torch
 
     positional, named = inputs.make_blank()
     graph = torch.fx.Graph()
     nodes: dict[int, Any] = {}
-    kept: list[Any] = []  # so that no later tensor gets the identity of an earlier one
+    kept: list[Any] = []  # keeps tensors alive, so that each `id` remains unique
     names = inputs.names or _name_inputs(module, len(positional))
     for name, tensor in zip(names, (*positional, *named.values()), strict=True):
         nodes[id(tensor)] = graph.placeholder(name)
@@ -56,7 +56,7 @@ def record_calls(module: Any, inputs: ModuleInputs, whole: frozenset[str] = froz
 
 
 def _name_inputs(module: Any, count: int) -> tuple[str, ...]:
-    """Return the names of the first parameters of a module's forward."""
+    """Return the first `count` parameter names of a module's forward, or `x1`, `x2` and so on if it has fewer."""
     from inspect import signature
 
     names = tuple(signature(module.forward).parameters)[:count]

@@ -16,7 +16,7 @@ class WeightTie(NamedTuple):
 
 
 def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[WeightTie]]:
-    """Return the pairs that share weights, by the name of the scope whose class contains both modules."""
+    """Return the ties of a network, by the name of the scope whose class contains both modules of the tie."""
     found: dict[str, list[WeightTie]] = {}
     nodes = wiring.network.nodes
     done = 0
@@ -31,8 +31,7 @@ def find_ties(wiring: ScopeWiring, places: ModulePlaces) -> dict[str, list[Weigh
 def _widen_tie(tie: WeightTie, places: ModulePlaces, stop: int) -> tuple[WeightTie, int]:
     """Extend a tie from two layers to the largest scopes around them that share all their weights.
 
-    Returns the new tie, and the index after its target's last layer. `stop` is that index for the tie of the two
-    layers.
+    Also returns the index after the last layer of the new target; `stop` is the index after the target layer.
     """
     while True:
         target, source = places.parents[tie.target], places.parents[tie.source]

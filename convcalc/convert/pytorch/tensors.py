@@ -1,4 +1,4 @@
-"""Lists the tensors in what a module returns."""
+"""Lists the tensors in the output of a module."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

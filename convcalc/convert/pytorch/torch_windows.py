@@ -19,7 +19,7 @@ from convcalc.convert.pytorch.calls import (
 
 
 def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, and of a padding module if its padding is asymmetric.
+    """Return the call of a torch.nn convolution, and of a padding module if the layer's padding is asymmetric.
 
     If `bias` is false, the convolution has no bias, even if the layer has one.
     """
@@ -42,7 +42,7 @@ def _make_convolution(layer: Any, out_channels: int, groups: int, bias: bool) ->
 
 
 def make_conv(layer: Any) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d, in a StandardizedConv if its weights are so."""
+    """Return the call of a torch.nn convolution, inside a StandardizedConv if the layer's weights are standardized."""
     found = _make_convolution(layer, layer.out_channels, layer.groups, True)
     if layer.weight_standardized:
         return found._replace(module=ModuleCall("StandardizedConv", (CallArgument("conv", found.module),)))
@@ -50,7 +50,7 @@ def make_conv(layer: Any) -> LayerModules:
 
 
 def make_depthwise_conv(layer: Any) -> LayerModules:
-    """Return the call of an nn.Conv1d, nn.Conv2d or nn.Conv3d with one group per input channel."""
+    """Return the call of a torch.nn convolution with one group per input channel."""
     return _make_convolution(layer, layer.output.channels, layer.input.channels, True)
 
 
@@ -69,7 +69,7 @@ def _call_pointwise(in_channels: int, layer: Any, groups: int = 1) -> ModuleCall
 
 
 def make_pointwise_conv(layer: Any) -> LayerModules:
-    """Return the call of an nn.Conv with kernel size 1 for a pointwise convolution."""
+    """Return the call of a torch.nn convolution with kernel size 1."""
     return LayerModules(_call_pointwise(layer.input.channels, layer, layer.groups))
 
 
@@ -82,10 +82,10 @@ def make_separable_conv(layer: Any) -> LayerModules:
 
 
 def make_conv_transpose(layer: Any) -> LayerModules:
-    """Return the call of an nn.ConvTranspose.
+    """Return the call of a torch.nn transposed convolution.
 
-    If the padding before and after an axis differs, PyTorch's layer gets no padding. A crop module after it removes the
-    same positions instead.
+    If the padding before and after an axis differs, the call has no padding. Instead, a crop module after it removes
+    the same number of positions.
     """
     own = is_symmetric(layer.padding)
     call = call_nn(
@@ -152,7 +152,7 @@ def sliding_pool_maker(name: str, fill: float) -> Maker:
 def _supports_padding(layer: Any) -> bool:
     """Whether PyTorch's pooling accepts the layer's padding: it must be symmetric and at most half the kernel size.
 
-    PyTorch's 3-D average pooling also rejects any input axis shorter than the kernel, whatever the padding.
+    PyTorch's 3-D average pooling also rejects an input with an axis shorter than the kernel; then the result is false.
     """
     per_axis = list(zip(layer.padding, layer.kernel_size, layer.input.spatial, strict=True))
     short = layer.kind == "avgpool" and layer.input.axes == 3 and any(size < kernel for _, kernel, size in per_axis)
@@ -165,9 +165,10 @@ def _window_values(layer: Any, dilation: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _exact_padding(size: int, windows: int, kernel: int, stride: int, padding: Pair, dilation: int) -> Pair:
-    """Return the padding before and after an axis that makes room for exactly `windows` windows.
+    """Return the padding before and after an axis with which exactly `windows` windows fit.
 
-    Only the padding after it differs from `padding`; it is negative if no window covers the last positions.
+    The amount before the axis is that of `padding`. The amount after it is negative if no window covers the last
+    positions.
     """
     before = padding[0]
     return before, (windows - 1) * stride + dilation * (kernel - 1) + 1 - size - before

@@ -17,7 +17,10 @@ BATCH = BATCHES[0]
 
 
 class TracedWeight(NamedTuple):
-    """A learnt tensor, or a value computed from learnt tensors and constants; `sources` are the tensors' names."""
+    """A learnt tensor, or a value computed from learnt tensors and constants.
+
+    `sources` are the names of these learnt tensors.
+    """
 
     sources: tuple[str, ...]
     sizes: tuple[int, ...]
@@ -26,7 +29,7 @@ class TracedWeight(NamedTuple):
 class TracedConstant(NamedTuple):
     """A value that depends neither on inputs nor on learnt tensors.
 
-    `statistics` holds its name if it is a running statistic.
+    If it is a running statistic, `statistics` contains its name.
     """
 
     statistics: tuple[str, ...] = ()
@@ -35,7 +38,7 @@ class TracedConstant(NamedTuple):
 class TracedModule(NamedTuple):
     """The operations of a module, as the nodes of a torch.fx graph.
 
-    - `placeholders`: the values of the graph's inputs that are not inputs of the network, by node name
+    - `placeholders`: the learnt tensors and constants that are inputs of the graph but not of the network, by node name
     - `elements`: the number of elements of each learnt tensor, by name
     - `frozen`: the names of the learnt tensors that are not trained
     - `statistics`: the number of elements of each running statistic, by name
@@ -88,9 +91,9 @@ def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:
 
 
 def _shape_numbers(program: Any) -> set[str]:
-    """Make inputs with one number per sample vectors of one element, because a network has no others.
+    """Turn each input of one number per sample into a vector of one element, because a network has no scalar inputs.
 
-    Return the names of the inputs that are one number for all samples. They do not depend on the sample.
+    Returns the names of the inputs that are one number for all samples.
     """
     import torch
 
@@ -119,9 +122,9 @@ def statistic_sizes(module: Any) -> dict[str, int]:
 
 
 def _map_statistic_names(module: Any) -> dict[str, tuple[str, ...]]:
-    """Map each name of a running statistic to its name in `statistic_sizes`, as a tuple with one element.
+    """Map each name of a running statistic to a tuple with its name in `statistic_sizes`.
 
-    The names differ if several modules share the statistic.
+    A statistic that several modules share has several names, of which `statistic_sizes` has only the first.
     """
     first = {id(buffer): name for name, buffer in module.named_buffers() if name.rpartition(".")[2] in STATISTICS}
     return {

@@ -41,9 +41,9 @@ _ASSERTIONS = ("_assert", "sym_constrain")
 class Translation(NamedTuple):
     """A translated trace.
 
-    `places` maps the name of each operation to its module. `correction` is added to the MACs that PyTorch's counter
-    gives for one of several samples: operations on weights alone run once per batch, and it leaves out others.
-    `outputs` are the sizes of the module's outputs.
+    `places` maps the name of each operation to its module. `outputs` are the sizes of the module's outputs.
+    `correction` is added to PyTorch's MACs per sample: PyTorch's counter omits some operations, and operations on
+    weights alone run once per batch.
     """
 
     program: Program
@@ -53,7 +53,7 @@ class Translation(NamedTuple):
 
 
 def translate_trace(trace: TracedModule, named: Sequence[str] = ()) -> Translation:
-    """Return the operations of a traced module as a program; `named` are the names of its inputs, in order.
+    """Translate a traced module; `named` are the names of its inputs, in order.
 
     Raises NotImported if the size of an output depends on the values of a tensor.
     """
@@ -63,8 +63,9 @@ def translate_trace(trace: TracedModule, named: Sequence[str] = ()) -> Translati
 class Translator:
     """Translates the nodes of a trace in order.
 
-    `current` maps a node to the name of the tensor that has its value now, or to a list of names if it has several
-    results. A node whose value is not a tensor is absent.
+    `current` maps a node to the name of its tensor, or to a list of names if the node has several results. After an
+    in-place operation, the node of the overwritten tensor has the name of the new tensor. Nodes whose values are not
+    tensors are absent.
     """
 
     def __init__(self, trace: TracedModule, named: Sequence[str]) -> None:
@@ -79,8 +80,8 @@ class Translator:
         self.costs: dict[str, Cost] = {}
         self.places: dict[str, ModulePlace] = {}
         self.current: dict[Any, Any] = {}
-        self.inlined: set[str] = set()  # operations whose MACs PyTorch's counter gives together
-        self.inner = 0  # number of tensors that are not the value of a node
+        self.inlined: set[str] = set()  # operations in nested graphs, whose MACs PyTorch counts together
+        self.inner = 0  # the last number that `count_inner` returned
 
     def translate(self) -> Translation:
         """Translate all nodes. Raises NotImported if the size of an output depends on the values of a tensor."""
@@ -116,7 +117,7 @@ class Translator:
         return Translation(program, self.places, correction, sizes)
 
     def correct_macs(self, operations: Sequence[Operation]) -> Fraction:
-        """Return the `correction` of a Translation, and make the MACs of operations on weights those of one sample."""
+        """Return `Translation.correction`; reduce the MACs of operations on weights alone to those of one sample."""
         correction = Fraction(0)
         for operation in operations:
             macs = self.macs.get(operation.name, 0)
@@ -144,15 +145,18 @@ class Translator:
             self.add_constant(node, list_sources(given))
 
     def add_constant(self, node: Any, roots: tuple[str, ...] = ()) -> None:
-        """Add a tensor that depends on no input; `roots` are the stored tensors that it is made of."""
+        """Add a tensor that depends on no input.
+
+        `roots` are the names of the learnt tensors or running statistics from which it is computed.
+        """
         if not isinstance(node.meta.get("val"), list | tuple) and hasattr(node.meta.get("val"), "shape"):
             self.current[node] = f"%{node.name}"
             self.values[f"%{node.name}"] = Tensor(output_sizes(node), _dtype(node), constant=True, roots=roots)
 
     def list_outputs(self, node: Any) -> tuple[str, ...]:
-        """Return the names of the tensors that the module returns, each once.
+        """Return the names of the tensors that the module returns, without repetitions.
 
-        Raises NotImported if the size of one depends on the values of a tensor.
+        Raises NotImported if the size of an output depends on the values of a tensor.
         """
         names: dict[str, None] = {}
         for given in list_nodes(node.args):
@@ -165,7 +169,10 @@ class Translator:
     # -- operations
 
     def translate_node(self, node: Any, done: set[str]) -> None:
-        """Translate an operation, or the whole module that it is part of. `done` has the keys of these modules."""
+        """Translate an operation, or the whole module call that it is part of if the module is in WHOLE or OPAQUE.
+
+        `done` has the keys of the module calls that are already translated.
+        """
         for place in list_places(node):
             if place.word in WHOLE or place.word in OPAQUE:
                 if place.key not in done:
@@ -179,7 +186,7 @@ class Translator:
             self.translate_graph(node, inner, done)
 
     def translate_graph(self, node: Any, inner: Any, done: set[str]) -> None:
-        """Translate the operations of the graph that a node runs, such as a region without autocast."""
+        """Translate the operations of `inner`, the graph nested in a node, such as a region without autocast."""
         given = [each for each in node.args[1:] if hasattr(each, "users") and each.op != "get_attr"]
         inputs = iter(given)
         before = len(self.operations)
@@ -197,7 +204,7 @@ class Translator:
         self.inlined.update(operation.name for operation in self.operations[before:])
 
     def translate_operation(self, node: Any) -> None:
-        """Translate an operation alone."""
+        """Translate one operation, whatever module it is part of."""
         if node.target is getitem:
             several, place = node.args
             found = self.current.get(several)
@@ -217,7 +224,11 @@ class Translator:
         self.record_writes(node)
 
     def pass_on(self, call: "Call") -> None:
-        """Give a node the value of its first input; a mark of an identity or drop-path module is an operation."""
+        """Reuse the tensor of a node's first input as the value of the node.
+
+        If the node is the `alias` that marks an identity or drop-path module, an operation for this module is added
+        instead.
+        """
         node = call.node
         places = list_places(node)
         kept = self.trace.marked.get(places[-1].path) if places and "alias" in str(node.target) else None
@@ -229,7 +240,10 @@ class Translator:
             call.emit("DropPath", [node.args[0]], ratio=kept[1].get("p", 0.5))
 
     def record_writes(self, node: Any) -> None:
-        """Let later operations read what an in-place operation wrote, also through the tensors it is a view of."""
+        """Let later operations read the values that an in-place operation wrote.
+
+        If the overwritten tensor is a view of another tensor, this also changes the other tensor.
+        """
         for target in list_written(node):
             if not isinstance(self.current.get(node), str):
                 continue
@@ -243,7 +257,7 @@ class Translator:
                 base = find_view_base(base)
 
     def count_inner(self) -> int:
-        """Return a number that no earlier tensor has in its name."""
+        """Return the next number for the name of an intermediate tensor or operation."""
         self.inner += 1
         return self.inner
 
@@ -256,7 +270,10 @@ class Translator:
         return found
 
     def tensor(self, given: Any) -> str:
-        """Return the name of the tensor of an argument: a node, a number, the name itself, or empty for None."""
+        """Return the name of an argument's tensor; empty for None.
+
+        A number becomes a constant. Text is returned unchanged, because it is a name already.
+        """
         if given is None or isinstance(given, str):
             return given or ""
         if isinstance(given, bool | int | float):
@@ -275,7 +292,7 @@ class Translator:
         attributes: Mapping[str, Any] | None = None,
         last: bool = False,
     ) -> None:
-        """Add an operation with these outputs (name and sizes). `last` says whether the node's MACs are those of it."""
+        """Add an operation with these outputs (name and sizes). If `last`, it gets the MACs of `node`."""
         names = tuple(self.tensor(given) for given in inputs)
         while names and not names[-1]:
             names = names[:-1]
@@ -296,7 +313,10 @@ class Translator:
             self.macs[name] = self.trace.flops[node] // 2
 
     def find_place(self, node: Any) -> ModulePlace:
-        """Return the innermost module of a node, and whether a layer is named after it alone."""
+        """Return the module around a node whose class is in WHOLE or OPAQUE, or else the innermost module.
+
+        The result also says whether the module becomes a single layer.
+        """
         places = list_places(node)
         path = places[-1].path if places else ""
         whole = next((place.path for place in places if place.word in WHOLE or place.word in OPAQUE), None)
@@ -305,9 +325,9 @@ class Translator:
     # -- modules read as a whole
 
     def translate_module(self, first: Any, place: CallPlace) -> None:
-        """Translate all operations of one call of a module to one operation, with the sum of their costs.
+        """Translate one call of a module to a single operation, which has the cost of all operations in the call.
 
-        `first` is the node of the first of them.
+        `first` is the first node of the call.
         """
         nodes = [node for node in first.graph.nodes if any(found.key == place.key for found in list_places(node))]
         start = len(self.operations)
@@ -334,7 +354,7 @@ class Translator:
         self.places[name] = ModulePlace(place.path, True)
 
     def sum_costs(self, name: str, work: Sequence[Operation]) -> None:
-        """Record the sum of the costs of the operations `work` as the cost of the operation `name`."""
+        """Set the cost of the operation `name` to the sum of the costs of the operations `work`."""
         costs = [self.count(operation) for operation in work]
         known = [cost for cost in costs if cost is not None]
         if len(known) == len(costs):
@@ -343,7 +363,7 @@ class Translator:
             self.macs[name] = sum(self.macs.pop(operation.name, 0) for operation in work)
 
     def count(self, operation: Operation) -> Cost | None:
-        """Return the cost of an operation for the whole batch, with the MACs that PyTorch counted; None if unknown."""
+        """Return the cost of an operation for the whole batch, with the MACs from PyTorch; None if it is unknown."""
         if any(self.disputed.get(name) for name in operation.outputs):
             return None
         sizes = (
@@ -372,12 +392,12 @@ class Call:
         return list_output_sizes(self.node)[0]
 
     def given_tensor(self) -> str | None:
-        """Return the name of the first argument's tensor; None if it is not one."""
+        """Return the name of the first argument's tensor; None if the first argument is not a tensor."""
         found = self.translator.current.get(self.node.args[0]) if self.node.args else None
         return found if isinstance(found, str) else None
 
     def dims(self, given: Any) -> Sizes:
-        """Return the sizes of an argument; empty for a number."""
+        """Return the sizes of the tensor in an argument; empty for a number."""
         return self.translator.values[self.translator.tensor(given)].dims
 
     def is_constant(self, given: Any) -> bool:
@@ -395,13 +415,13 @@ class Call:
         self.translator.current[self.node] = names if several else names[0]
 
     def emit_inner(self, operator: str, inputs: Sequence[Any], *sizes: Sizes, **attributes: Any) -> list[str]:
-        """Add an operation with one intermediate tensor of each of these sizes, and return the names of these."""
+        """Add an operation with intermediate outputs of these sizes, and return the names of the outputs."""
         outputs = [(f"%{self.node.name}.{self.translator.count_inner()}", dims) for dims in sizes]
         self.translator.add_operation(self.node, operator, inputs, outputs, attributes)
         return [name for name, _ in outputs]
 
     def reshape_constant(self, given: Any, dims: Sizes) -> str:
-        """Return the name of a constant with the values of another one, in other sizes."""
+        """Reshape a constant to the sizes `dims`, and return the name of the new constant."""
         name = self.translator.tensor(given)
         made = f"{name}.{'x'.join(map(str, dims))}"
         self.translator.values[made] = self.translator.values[name]._replace(dims=dims)
@@ -410,7 +430,7 @@ class Call:
 
 
 def _emit_unknown(call: Call) -> None:
-    """Add an operation that no rule translates, named after its library and itself: `aten.cdist`."""
+    """Add an operation that no rule translates; its operator is named like PyTorch's operation: `aten.cdist`."""
     namespace = str(getattr(getattr(call.node.target, "_schema", None), "name", "")).partition("::")[0]
     name = call.name or getattr(call.node.target, "__name__", str(call.node.target))
     inputs = call.translator.list_tensors((call.node.args, call.node.kwargs))
@@ -420,7 +440,10 @@ def _emit_unknown(call: Call) -> None:
 def _drop_unread(
     operations: list[Operation], outputs: tuple[str, ...], values: Mapping[str, Tensor], macs: Mapping[str, int]
 ) -> list[Operation]:
-    """Return the operations without those that nothing reads, unless they multiply or have weights."""
+    """Remove the operations whose outputs nothing reads.
+
+    Operations that have MACs or weights are kept if they depend on an input.
+    """
     read = set(outputs)
     kept: list[Operation] = []
     for operation in reversed(operations):
@@ -433,7 +456,10 @@ def _drop_unread(
 
 
 def _drop_outputs(operation: Operation, read: set[str]) -> Operation:
-    """Return an operation without the last outputs that nothing reads; the first is kept."""
+    """Remove the outputs that nothing reads, except the first output and the outputs of a Split.
+
+    An unread output before one that is read keeps its position, with an empty name.
+    """
     outputs = operation.outputs
     if operation.operator != "Split":
         outputs = tuple(name if name in read or place == 0 else "" for place, name in enumerate(outputs))

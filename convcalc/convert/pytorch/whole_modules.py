@@ -21,7 +21,7 @@ OPAQUE = frozenset(
 
 
 def whole_attributes(place: CallPlace, nodes: Sequence[Any]) -> tuple[str, dict[str, Any]]:
-    """Return the operator and attributes of a module in WHOLE or OPAQUE, found in the arguments of its operations."""
+    """Return the operator and attributes of a module in WHOLE or OPAQUE; `nodes` are its operations."""
     operator = WHOLE.get(place.word, f"nn.{place.word}")
     pool = next((node for node in nodes if operator_name(node).startswith("avg_pool")), None)
     if pool is None or operator not in ("LRN", "LpPool"):
