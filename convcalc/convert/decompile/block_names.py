@@ -41,7 +41,7 @@ def name_blocks(top: EntryList) -> None:
 
 
 def _find_common_name_prefix(top: EntryList, block: FoldedBlock) -> str:
-    """Return the common prefix of the names of a block's uses, without a number at its end.
+    """Return the common prefix of the names of a block's uses, without a number at its end: `layer` for `layer1`.
 
     Empty if the prefix is too short or not a valid name, or if a use has no name or is repeated.
     """
@@ -90,7 +90,7 @@ def _describe_branches(item: BranchesItem) -> str:
 
 
 def _describe_merge(kind: str, convolutions: int) -> str:
-    """Return a name for a block with a shortcut; a layer of this kind merges the block's input with its output."""
+    """Return a name, such as `residual`, for a block whose input and output are merged by a layer of this kind."""
     if kind == "add":
         return "bottleneck" if convolutions > 2 else "residual"
     return "dense_layer" if kind == "concat" else "squeeze_excite"

@@ -76,7 +76,7 @@ def add_adaptive_avg_pool(at: Scope, x: Tensor, output_size: Sizes) -> Tensor:
 
 
 def add_zero_pad(at: Scope, x: Tensor, padding: Sizes) -> Tensor:
-    """Add zeros at the borders: one number, or the numbers for left, right, top and bottom."""
+    """Add zeros at the borders. `padding` is one number, or the numbers for left, right, top and bottom."""
     sides = (padding,) * 4 if isinstance(padding, int) else padding
     if len(sides) != 4:
         raise Flaw(f"padding must be an integer or [left, right, top, bottom]; got {list(sides)}")
@@ -109,7 +109,7 @@ def add_conv_transpose2d(
 
 
 def add_batch_norm(at: Scope, x: Tensor, num_features: int = 0) -> Tensor:
-    """Add a batch norm of the input's channels, whatever num_features is, as the package does."""
+    """Add a batch norm of all input channels. As in Ultralytics, `num_features` has no effect."""
     return at.add("", "batchnorm", x)
 
 
