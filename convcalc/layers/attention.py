@@ -142,7 +142,10 @@ class Attention(NoBuffers):
         return linear + self.heads * queries * (count * self.d_k + self.d_v * (count - 1))
 
     def reach(self) -> Reach:
-        """Return `everything`, or per axis the interval of the positions in a window or grid. Raises TooVaried."""
+        """Return `everything`, or per axis the interval of the positions in a window or grid.
+
+        Raises TooVaried if the window is too large.
+        """
         region, sizes = self._find_region(), self.input.spatial
         if region is None or region == sizes:
             return "everything"

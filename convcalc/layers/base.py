@@ -290,7 +290,7 @@ def find_size(layer: Layer, axis: str, key: str) -> int:
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """Return the number of windows that fit on each axis; raises `Flaw`, with the formula, if none fits."""
+    """Return the number of windows that fit on each axis; if none fits, raises `Flaw` with the formula."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):

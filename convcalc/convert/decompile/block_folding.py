@@ -138,7 +138,7 @@ class Folder:
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether `items` read only `known` tensors and each other, and entries after them read only the tensor `last`.
+        """Whether `items` read only `known` tensors and each other, and later entries read only the tensor `last` of them.
 
         False also if the output of an entry is in `TensorUses.pinned`.
         """
@@ -181,7 +181,7 @@ class Folder:
 def _contains_numbered_copies(scope: SequenceItem) -> bool:
     """Whether a sequence contains modules that the imported model only numbers, such as `layer1.0` and `layer1.1`.
 
-    Their entries have no name. One unnamed sequence is enough; unnamed uses of blocks must be the only entries.
+    Such modules give unnamed entries. True if one entry is an unnamed sequence, or if all are unnamed uses of blocks.
     """
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)

@@ -43,7 +43,7 @@ def name_blocks(top: EntryList) -> None:
 def _find_common_name_prefix(top: EntryList, block: FoldedBlock) -> str:
     """Return the common prefix of the names of a block's uses, without a number at its end: `layer` for `layer1`.
 
-    Empty if the prefix is too short or not a valid name, or if a use has no name or is repeated.
+    Returns "" if the prefix is too short or not a valid name, or if a use has no name or is repeated.
     """
     uses = [use for use in iterate_uses(top) if use.block is block]
     if any(use.name is None or use.repeat is not None for use in uses):

@@ -209,7 +209,10 @@ def _replace_item_values(item: Item, change: Callable[[Value], Value]) -> Item:
 
 
 def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """Return `change(value)`. In a `FirstElse`, change both values, and return only one if they become equal."""
+    """Return `change(value)`. In a `FirstElse`, change both values, and return only one if they become equal.
+
+    A `FirstElse` has one value for the first copy of a repeated entry and another for the other copies.
+    """
     if not isinstance(value, FirstElse):
         return change(value)
     first, rest = change(value.first), change(value.rest)

@@ -119,7 +119,10 @@ def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def _make_legal_name(part: str) -> str | None:
-    """Return `part` with the characters that a spec allows in names; None if `part` is a number or was generated."""
+    """Return `part` as a name that is valid in a spec: `block_a` for `block/a`.
+
+    None if `part` is a number, or if an exporter generated it, such as `Conv_0`.
+    """
     word = re.sub(r"[^A-Za-z0-9_-]+", "_", part[:MAX_PART_LENGTH]).strip("_-")
     if not word or word.isdigit() or _is_generated_name(word):
         return None

@@ -107,7 +107,7 @@ def _find_roles(block: FoldedBlock) -> dict[int, _PlaceholderRole]:
 
 
 def _iterate_roles(body: EntryList, scope: str, in_branch: bool) -> Iterator[tuple[int, _PlaceholderRole]]:
-    """Yield the number and the role of each placeholder in a list, once per occurrence.
+    """Yield the number and the role of each placeholder in a list, again for every occurrence of the placeholder.
 
     `scope` is the name of the entry around the list; `in_branch` is true if that entry is `branches`.
     """
@@ -190,11 +190,11 @@ def _is_half_of_kernel_size(
 def _name_parameters(
     roles: dict[int, _PlaceholderRole], columns: Sequence[_Column], placeholders: Sequence[int]
 ) -> dict[_Column, str]:
-    """Return a parameter name for each column of values; placeholders with equal columns share a parameter.
+    """Return a parameter name for each column, which is the values of a placeholder in all uses of its block.
 
-    The first placeholder of a column gives the name. If several columns would be named `out_channels`, the last one
-    gets that name; if there is just one other, it is named `mid_channels`. Any other equal names are numbered:
-    `stride1`, `stride2`.
+    Placeholders with equal columns share a parameter, named after the first of them. If several parameters would be
+    named `out_channels`, the last one gets that name; if there is just one other, it is named `mid_channels`. Any other
+    equal names are numbered: `stride1`, `stride2`.
     """
     firsts: dict[_Column, str] = {}
     lasts: dict[_Column, int] = {}

@@ -85,7 +85,8 @@ def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0)
 def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, nameless: bool = False) -> EntryList:
     """Return the layers as one list: `layer1.conv1` gets the name `layer1_conv1`, or no name if `nameless` is set.
 
-    If `soft` is set, a name with scopes is dropped, and a name without scopes may be dropped later, by a block.
+    If `soft` is set, layers with scopes get no name, and the other names are dropped from layers that become part of a
+    block.
     """
     taken: set[str] = set()
     items: list[Item] = []

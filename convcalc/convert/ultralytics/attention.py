@@ -23,9 +23,10 @@ def count_heads(at: Scope, channels: int) -> int:
 
 
 def attend(at: Scope, qkv: Tensor, heads: int, key: int, value: int, areas: int = 1) -> Tensor:
-    """Add an attention layer for given queries, keys and values; `key` and `value` are channels per head.
+    """Add an attention layer that reads `qkv`, without the convolutions around it.
 
-    A position attends only to the positions of its area. Raises Flaw if `areas` does not divide the positions.
+    `key` and `value` are channels per head. A position attends only to the positions of its area. Raises Flaw if
+    `areas` does not divide the positions.
     """
     queries = prod(qkv.shape.spatial)
     if queries % areas:

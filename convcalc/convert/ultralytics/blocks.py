@@ -178,7 +178,7 @@ def add_cib(at: Scope, x: Tensor, shortcut: bool, lk: bool) -> Tensor:
 
 
 def add_rep_vgg_dw(at: Scope, x: Tensor) -> Tensor:
-    """Add the sum of a depthwise 7×7 and a depthwise 3×3 convolution."""
+    """Add a 7×7 and a parallel 3×3 depthwise convolution, whose outputs are summed."""
     channels = x.shape.channels
     large = add_conv(at.inner("conv"), x, channels, 7, 1, 3, channels, act=False)
     small = add_conv(at.inner("conv1"), x, channels, 3, 1, 1, channels, act=False)
@@ -201,7 +201,7 @@ def add_ghost_bottleneck(at: Scope, x: Tensor, c2: int, k: Sizes = 3, s: int = 1
 
 
 def add_rep_c3(at: Scope, x: Tensor, c2: int, n: int = 3, e: float = 1.0) -> Tensor:
-    """Add the sum of n RepConv in a row and a parallel 1×1 convolution."""
+    """Add n RepConv in a row and a parallel 1×1 convolution; both outputs are summed."""
     hidden = int(c2 * e)
     y = chain(at.inner("m"), add_conv(at.inner("cv1"), x, hidden), n, lambda at, x: add_rep_conv(at, x, hidden))
     y = at.sum("add", y, add_conv(at.inner("cv2"), x, hidden))
@@ -321,7 +321,7 @@ def add_cb_linear(
 
 
 def add_cb_fuse(at: Scope, xs: list[list[Tensor]], idx: tuple[int, ...]) -> Tensor:
-    """Resize one tensor of each CBLinear to the size of the last input, and add the sum of these and the last input.
+    """Resize one tensor of each CBLinear to the size of the last input, and sum these and the last input.
 
     `idx` has, for each CBLinear in `xs`, the index of that tensor.
     """

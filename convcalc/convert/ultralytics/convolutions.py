@@ -53,7 +53,7 @@ def _list(sizes: Sizes) -> int | list[int]:
 
 
 def halve(at: Scope, channels: int, what: str) -> int:
-    """Return half of a number of channels; raises Flaw, which calls the number `what`, if it is odd."""
+    """Return half of `channels`; raises Flaw if it is odd. `what` describes the number in the message."""
     if channels % 2:
         raise Flaw(f"{at.name}: {what} must be even to be split in two; got {channels}", code="CV016")
     return channels // 2
@@ -76,7 +76,7 @@ def add_conv(
 
 
 def add_dw_conv(at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, d: Sizes = 1, act: bool = True) -> Tensor:
-    """Add a convolution; its groups are the greatest common divisor of the input and output channels."""
+    """Add a convolution whose number of groups is the greatest common divisor of the input and output channels."""
     return add_conv(at, x, c2, k, s, None, gcd(x.shape.channels, c2), d, act)
 
 
@@ -93,9 +93,9 @@ def add_conv_transpose(
 def add_dw_conv_transpose(
     at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, p1: Sizes = 0, p2: Sizes = 0
 ) -> Tensor:
-    """Add a transposed convolution; its groups are the greatest common divisor of input and output channels.
+    """Add a transposed convolution with padding `p1` and output padding `p2`.
 
-    `p1` is the padding, `p2` the output padding.
+    Its number of groups is the greatest common divisor of the input and output channels.
     """
     window: dict[str, Any] = {
         "kernel_size": _list(k),
@@ -134,9 +134,10 @@ def add_rep_conv(
     act: bool = True,
     bn: bool = False,
 ) -> Tensor:
-    """Add the sum of a k×k convolution, a 1×1 convolution and, if `bn` is set, a batch norm of the input.
+    """Add a k×k convolution and a parallel 1×1 convolution, whose outputs are summed.
 
-    This is the module as trained; for inference, its branches could be joined into one convolution.
+    If `bn` is set, a batch norm of the input is summed with them. For inference, Ultralytics can fuse these branches
+    into one convolution; here they stay separate, as in training.
     """
     branches = [
         add_conv(at.inner("conv1"), x, c2, k, s, p, g, 1, act=False),
@@ -189,7 +190,7 @@ def add_stated_conv2(
     d: Sizes = 1,
     act: bool = True,
 ) -> Tensor:
-    """Add the sum of a k×k and a 1×1 convolution; `c1` must be the number of input channels."""
+    """Add a k×k and a parallel 1×1 convolution, whose outputs are summed; `c1` must be the input's channels."""
     check_input(at, x, c1)
     both = at.sum("add", convolve(at, "conv", x, c2, k, s, p, g, d), convolve(at, "cv2", x, c2, 1, s, None, g, d))
     x = at.add("bn", "batchnorm", both)

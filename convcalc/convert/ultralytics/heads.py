@@ -207,8 +207,7 @@ def add_pose(
 ) -> list[Tensor]:
     """Add a head that predicts boxes and keypoints.
 
-    `kpt_shape` has the number of keypoints and of values per keypoint: two coordinates, and a visibility if there are
-    3.
+    `kpt_shape` has the number of keypoints and the number of values of each: 2 for coordinates, 3 with a visibility.
     """
     channels = _count_keypoint_values(at, kpt_shape)
     hidden = max(xs[0].shape.channels // 4, channels)
@@ -224,7 +223,7 @@ def add_pose(
 def add_pose26(
     at: Scope, xs: Sequence[Tensor], nc: int, kpt_shape: tuple[int, ...] = (17, 3), *, style: HeadStyle
 ) -> list[Tensor]:
-    """Add the keypoint head of YOLO26; its normalising flow and its predicted deviations run only in training."""
+    """Add the keypoint head of YOLO26; only in training, it predicts deviations and runs a normalising flow."""
     channels = _count_keypoint_values(at, kpt_shape)
     deviations = 2 * kpt_shape[0]
     hidden = max(xs[0].shape.channels // 4, channels + deviations)

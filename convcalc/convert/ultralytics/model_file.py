@@ -51,7 +51,7 @@ class Scaling(NamedTuple):
     most: float = inf
 
     def scale_channels(self, channels: int) -> int:
-        """Return `channels`, at most `most`, times the width, rounded up to a multiple of 8."""
+        """Return `channels` or, if smaller, `most`, times the width, rounded up to a multiple of 8."""
         return ceil(min(channels, self.most) * self.width / 8) * 8
 
     def scale_repeats(self, number: float) -> int:

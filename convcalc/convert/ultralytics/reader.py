@@ -150,7 +150,7 @@ def _find_module(model: ModelFile, modules: Mapping[str, Module], entry: Entry) 
 
 
 def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Variant) -> dict[str, Any] | None:
-    """Return the arguments of a module by name, with scaled channels, and with those that depend on the scale.
+    """Return the arguments of a module: those in the file, with scaled channels, and those that depend on the scale.
 
     If an argument in the file is wrong, report it and return None.
     """

@@ -17,7 +17,7 @@ _FLAGS = {"True": True, "true": True, "TRUE": True, "False": False, "false": Fal
 
 
 def list_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return, by name, the parameters for which a file has arguments.
+    """Return, by name, the parameters of a module that a file may set.
 
     These are all but the first two (the scope and the input) and those that must be given by keyword.
     """

@@ -19,7 +19,7 @@ def add_upsample(
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    """Add an interpolation; align_corners only changes the values."""
+    """Add an interpolation. `align_corners` is ignored, because it changes no shape and no count."""
     target: dict[str, Any] = {}
     if scale_factor is not None:
         target["scale_factor"] = int(scale_factor) if float(scale_factor).is_integer() else scale_factor
@@ -56,7 +56,7 @@ def add_avg_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """Add an average pooling; count_include_pad only changes the values."""
+    """Add an average pooling. `count_include_pad` is ignored, because it changes no shape and no count."""
     return at.add("", "avgpool", x, **_make_window(kernel_size, stride, padding, ceil_mode))
 
 
