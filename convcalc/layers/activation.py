@@ -273,7 +273,7 @@ class GLU(SamePlace, NoWeights, NoMacs, SavesInput):
     kind = "glu"
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape, with half the input's channels; raises `Flaw` if the input's number is odd."""
+        """Return the output shape, with half the input's channels; raises `Flaw` if the input has an odd number."""
         if self.input.channels % 2:
             raise Flaw(
                 f"glu needs an even number of channels, but its input has {self.input.channels} ({self.input})",

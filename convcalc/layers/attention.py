@@ -144,7 +144,7 @@ class Attention(NoBuffers):
     def reach(self) -> Reach:
         """Return `everything`, or per axis the interval of the positions in a window or grid.
 
-        Raises TooVaried if the window is too large.
+        Raises TooVaried if a window, or the distance of the positions in a grid, exceeds MOST_POSITIONS.
         """
         region, sizes = self._find_region(), self.input.spatial
         if region is None or region == sizes:

@@ -209,7 +209,7 @@ class ConvLSTM(NoBuffers):
         return self.count_macs() + self.output.elements * (4 * (self.bias - 1) + 1)
 
     def reach(self) -> Reach:
-        """Return `everything`: a state depends on all earlier steps, and on a larger window the earlier the step."""
+        """Return `everything`: a state depends on all earlier steps, in a larger window for each step further back."""
         return "everything"
 
     def saved_for_backward(self) -> None:

@@ -138,7 +138,7 @@ class Folder:
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether `items` read only `known` tensors and each other, and later entries read only the tensor `last` of them.
+        """Whether `items` read only `known` tensors and each other, and later entries read only the tensor `last`.
 
         False also if the output of an entry is in `TensorUses.pinned`.
         """
