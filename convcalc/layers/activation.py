@@ -226,11 +226,11 @@ class _OverSum(SavesOutput, _Activation):
     additions_each = 1
 
     def reach(self) -> Reach:
-        """Return `same` over the channels of a position; over positions or the features of a vector, `everything`."""
+        """Return `same` if the sum is over the channels of a position, `everything` if over positions or a vector."""
         return "same" if self.input.axes and self.axes == "channels" else "everything"
 
     def normalise(self) -> None:
-        """Raise `Flaw` if the sum is over the positions of a vector, which has none."""
+        """Raise `Flaw` if the sum is over positions but the input is a vector, which has none."""
         if self.axes == "positions" and not self.input.axes:
             raise Flaw(
                 f"axes: positions needs spatial axes, but the input is a vector of {self.input.channels} features",
@@ -262,7 +262,7 @@ class LogSoftmax(_OverSum):
 
 
 class GLU(SamePlace, NoWeights, NoMacs, SavesInput):
-    """Gated linear unit: the first half of the channels, each multiplied by the sigmoid of one of the second half.
+    """Gated linear unit: channel i of the first half is multiplied by the sigmoid of channel i of the second half.
 
     Output: channels / 2.
     Counted: one multiplication per output value; no MACs.
@@ -273,7 +273,7 @@ class GLU(SamePlace, NoWeights, NoMacs, SavesInput):
     kind = "glu"
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape, with half the channels; raises `Flaw` if their number is odd."""
+        """Return the output shape, with half the input's channels; raises `Flaw` if the input has an odd number."""
         if self.input.channels % 2:
             raise Flaw(
                 f"glu needs an even number of channels, but its input has {self.input.channels} ({self.input})",

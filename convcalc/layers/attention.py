@@ -11,7 +11,7 @@ from convcalc.shape import Shape, axis_name
 
 
 class Attention(NoBuffers):
-    """Multi-head attention: every position is a weighted mean over positions, with weights computed from the values.
+    """Multi-head attention: every position is a weighted mean over positions, with weights computed from the input.
 
     The input is a sequence of tokens C×N or a map, whose positions are its tokens. Four linear layers, without weight
     sharing, compute queries, keys and values for every head, and the output from all heads. With `from: [q, kv]`, the
@@ -47,7 +47,7 @@ class Attention(NoBuffers):
 
     @property
     def source(self) -> Shape:
-        """The shape of the input from which keys and values are computed."""
+        """The shape of the input from which keys and values are computed: the second one, or the only one."""
         return self.inputs[-1]
 
     def normalise(self) -> None:
@@ -128,7 +128,7 @@ class Attention(NoBuffers):
         return projections + pairs * (self.d_k + self.d_v)
 
     def count_multiplications(self) -> int:
-        """Return the MACs, one multiplication per feature of a query for the scale, and one per weight for softmax."""
+        """Return the MACs, one multiplication per query value for the scale, and one per weight for softmax."""
         scaled = self.heads * self.input.positions * self.d_k
         return self.count_macs() + scaled + self.heads * self.input.positions * self.count_keys()
 
@@ -142,7 +142,10 @@ class Attention(NoBuffers):
         return linear + self.heads * queries * (count * self.d_k + self.d_v * (count - 1))
 
     def reach(self) -> Reach:
-        """Return `everything`, or per axis the interval of the positions in a window or grid. Raises TooVaried."""
+        """Return `everything`, or per axis the interval of the positions in a window or grid.
+
+        Raises TooVaried if a window, or the distance of the positions in a grid, exceeds MOST_POSITIONS.
+        """
         region, sizes = self._find_region(), self.input.spatial
         if region is None or region == sizes:
             return "everything"
@@ -219,17 +222,17 @@ class MatMul(NoWeights, AllMacs):
         return Shape(rows, (columns,))
 
     def count_multiplications(self) -> int:
-        """Return the multiplications: one per output value and inner position."""
+        """Return the multiplications: one per output value and row of the second matrix."""
         (_, inner), _ = self._list_matrices()
         return self.output.elements * inner
 
     def count_additions(self) -> int:
-        """Return the additions: per output value, the number of inner positions minus one."""
+        """Return the additions: per output value, the number of rows of the second matrix minus one."""
         (_, inner), _ = self._list_matrices()
         return self.output.elements * (inner - 1)
 
     def reach(self) -> Reach:
-        """Return `everything`, of both inputs."""
+        """Return `everything`: an output position depends on all positions of both inputs."""
         return "everything"
 
     def saved_for_backward(self) -> SavedForBackward:

@@ -49,7 +49,7 @@ _ARGUMENT_ORDER = {
 
 
 class StatedChannels(Key[int | None]):
-    """An optional argument that states the number of input channels or features; the layer only checks it."""
+    """An optional argument that repeats the number of input channels or features; the layer only checks it."""
 
     expected = "a positive integer"
 
@@ -79,7 +79,7 @@ class SavedForBackward(NamedTuple):
 
 
 class Sign(NamedTuple):
-    """An argument that tables show with a sign, such as the sign `/`, the short form `/2`, and the meaning `stride`."""
+    """An argument as tables show it: for stride 2, the text `/2` with the sign `/`, which means `stride`."""
 
     sign: str
     text: str
@@ -228,7 +228,7 @@ class Layer(ABC):
         return ", ".join(key.glance(value) for key, value in self._list_glanced())
 
     def signs(self) -> list[Sign]:
-        """Return the arguments that `glance` writes with a sign, such as `/2` for stride 2."""
+        """Return the arguments that `glance` writes with a sign: `/2` for stride 2."""
         signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
         return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
 
@@ -241,7 +241,7 @@ class Layer(ABC):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """Return the arguments that tables show, the kernel size first; flags without a sign are left out."""
+        """Return the arguments that tables show, the kernel size first, without flags that have no sign."""
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
@@ -250,8 +250,8 @@ class Layer(ABC):
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
     """Raise `Flaw` unless `divisor` divides `number`.
 
-    `key` is the argument at fault, `what` the unit of `number` ("input channels"). `label` names the divisor in the
-    message if it is not the argument itself.
+    `key` is the argument to which the error belongs, and `what` says what `number` counts ("input channels"). `label`
+    names the divisor in the message if it is not the value of that argument.
     """
     if number % divisor:
         raise Flaw(
@@ -275,7 +275,7 @@ def name_sizes(shape: Shape) -> list[tuple[str, int]]:
 
 
 def find_size(layer: Layer, axis: str, key: str) -> int:
-    """Return the input's size along a named axis; raises `Flaw` for the argument `key` if it has no such axis."""
+    """Return the input's size along a named axis; if it has no such axis, raises `Flaw` for the argument `key`."""
     sizes = dict(name_sizes(layer.input))
     if axis not in sizes:
         raise Flaw(
@@ -290,7 +290,7 @@ def find_size(layer: Layer, axis: str, key: str) -> int:
 def count_windows(
     layer: Layer, kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes, ceil_mode: bool = False
 ) -> Sizes:
-    """Return the number of windows that fit on each axis; raises `Flaw`, with the formula, if none fits."""
+    """Return the number of windows that fit on each axis; if none fits, raises `Flaw` with the formula."""
     spatial = layer.input.spatial
     counts = []
     for axis, (size, k, s, p, d) in enumerate(zip(spatial, kernel_size, stride, padding, dilation, strict=True)):
@@ -317,7 +317,7 @@ def _kernel_too_large(
 
 
 def check_positive(layer: Layer, sizes: Sizes, formulas: list[str], key: str | None = None) -> Sizes:
-    """Return `sizes`, the output sizes; raises `Flaw`, with its formula, if one of them is not positive."""
+    """Return the output sizes `sizes`; if one is not positive, raises `Flaw` with its formula."""
     for axis, (size, formula) in enumerate(zip(sizes, formulas, strict=True)):
         if size < 1:
             name = axis_name(axis, len(sizes))
@@ -352,6 +352,6 @@ def count_taps(kernel_size: Sizes) -> int:
 
 
 def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dilation: Sizes) -> Reach:
-    """Return, per axis, which inputs the sliding window of each output position covers."""
+    """Return, per axis, the interval of input positions that the window of each output position covers."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))

@@ -64,11 +64,11 @@ class Window(Layer):
         return self.input.axes == 1 and self.padding == tuple(map(causal_padding, self.kernel_size, self.dilation))
 
     def windows(self) -> Sizes:
-        """Return the number of windows that fit on each axis; raises `Flaw` if there are none."""
+        """Return the number of windows that fit on each axis; raises `Flaw` if none fits."""
         return count_windows(self, self.kernel_size, self.stride, self.padding, self.dilation)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs in each output's window; it may extend into the padding."""
+        """Return, per axis, the interval of inputs that each output's window covers; it may extend into the padding."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
     def saved_for_backward(self) -> SavedForBackward:
@@ -116,7 +116,10 @@ class Conv(OutChannels, Window, _Groups, SumOfProducts, _InChannels):
     weight_standardized = Flag("normalise the weights of each output channel", False, sign="ws")
 
     def normalise(self) -> None:
-        """Replace padding words; raises `Flaw` if there is only one weight per output channel to standardise."""
+        """Replace the padding `same` or `causal` by numbers; raises `Flaw` if weight_standardized cannot be applied.
+
+        It needs more than one weight per output channel.
+        """
         super().normalise()
         if self.weight_standardized and self.products() == 1:
             raise Flaw(
@@ -348,7 +351,7 @@ class DeformConv(OutChannels, Window, _Groups, Bias, _InChannels):
     mask = Flag("also predict a factor per tap (version 2)", False, sign="v2", sign_meaning="with mask")
 
     def normalise(self) -> None:
-        """Replace padding words; raises `Flaw` unless the input has two axes and offset_groups fits."""
+        """Replace the padding `same` by numbers; raises `Flaw` unless the input has two axes and offset_groups fits."""
         if self.input.axes != 2:
             raise Flaw(
                 f"deform_conv needs an input with two spatial axes; this one has {self.input.axes} ({self.input})",
@@ -363,20 +366,20 @@ class DeformConv(OutChannels, Window, _Groups, Bias, _InChannels):
         return Shape(self.out_channels, self.windows())
 
     def reach(self) -> Reach:
-        """Return `unknown`: the taps move."""
+        """Return `unknown`: each tap can read any position."""
         return "unknown"
 
     def count_predicted(self) -> int:
-        """Return the channels of the convolution that predicts offsets, and the mask if there is one."""
+        """Return the output channels of the convolution that predicts the offsets and, with `mask`, the mask."""
         return (2 + self.mask) * self.offset_groups * count_taps(self.kernel_size)
 
     def weight_tensors(self) -> Tensors:
-        """Return the sizes of the weight tensors of both convolutions, that of the offsets first."""
+        """Return the sizes of the weight tensors: of the convolution for the offsets, then of the main one."""
         read = count_taps(self.kernel_size) * self.input.channels
         return (self.count_predicted() * read, self.out_channels * (read // self.groups))
 
     def bias_tensors(self) -> Tensors:
-        """Return the sizes of the bias tensors: that of the offsets, and out_channels unless `bias` is false."""
+        """Return the sizes of the biases: of the convolution for the offsets, then out_channels if `bias` is true."""
         return (self.count_predicted(), *super().bias_tensors())
 
     def count_multiplications(self) -> int:

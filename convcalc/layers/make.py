@@ -15,10 +15,10 @@ from convcalc.shape import Shape
 
 @lru_cache(maxsize=10_000)
 def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
-    """Return a layer; `values` are all its arguments, in normal form and in the order of the kind's keys.
+    """Return a layer; `values` are all its arguments, in normal form and in the order of `kind.keys`.
 
-    Calls with equal arguments return the same object, from a cache. Raises Flaw if the arguments or the input
-    shapes do not fit.
+    Calls with equal arguments return the same object, from a cache. Raises Flaw if the arguments or the input shapes do
+    not fit.
     """
     return kind(shapes, dict(zip(kind.keys, values, strict=True)))
 

@@ -97,11 +97,11 @@ class Concat(Free, SavesNothing):
 
     @property
     def place(self) -> int:
-        """The number of the axis among the sizes, channels first: 0 for the channels."""
+        """The index of the concatenated axis: 0 for the channels, 1 for the first spatial axis."""
         return 0 if self.axis == "channels" else AXIS_NAMES[self.input.axes].index(self.axis) + 1
 
     def normalise(self) -> None:
-        """Raise `Flaw` if the first input does not have the axis."""
+        """Raise `Flaw` if the first input does not have the axis to concatenate along."""
         names = AXIS_NAMES[self.input.axes]
         if self.axis not in ("channels", *names):
             raise Flaw(
@@ -112,7 +112,7 @@ class Concat(Free, SavesNothing):
             )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: the sum along the axis, and the common sizes. Raises `Flaw` if these differ."""
+        """Return the output shape: the sum of the sizes along the axis. Raises `Flaw` if other axes differ in size."""
         place = self.place
         others = {(*shape.sizes[:place], *shape.sizes[place + 1 :]) for shape in self.inputs}
         if len(others) > 1 or len({shape.axes for shape in self.inputs}) > 1:
@@ -130,7 +130,7 @@ class Concat(Free, SavesNothing):
 
 
 def _broadcast_shapes(shapes: tuple[Shape, ...]) -> Shape:
-    """Return the shape after broadcasting; channels or sizes that do not fit together are 0."""
+    """Return the shape after broadcasting; a size is 0 where the shapes cannot be broadcast."""
     channels, *spatial = (_broadcast_sizes(column) for column in zip(*(shape.sizes for shape in shapes), strict=True))
     return Shape(channels, tuple(spatial))
 

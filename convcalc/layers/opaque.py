@@ -101,7 +101,7 @@ class Opaque(Layer):
         return self.macs
 
     def reach(self) -> Reach:
-        """Return the meaning of the argument receptive_field; in a vector, every output depends on all inputs."""
+        """Return the `Reach` that the argument receptive_field stands for; `same` becomes `everything` for vectors."""
         if self.receptive_field is None:
             return "unknown"
         if self.receptive_field == "some":
@@ -113,5 +113,5 @@ class Opaque(Layer):
 
     @classmethod
     def glance_keys(cls) -> list[tuple[str, Key[Any]]]:
-        """Return the arguments that tables show, without costs and receptive field, which have their own columns."""
+        """Return the arguments that tables show, without costs and receptive field: these have their own columns."""
         return [(name, key) for name, key in super().glance_keys() if name not in _IN_COLUMNS]

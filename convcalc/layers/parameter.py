@@ -35,7 +35,7 @@ class Parameter(Free, SavesNothing):
         return self.inferred_shape()
 
     def inferred_shape(self) -> Shape:
-        """Return the shape."""
+        """Return the value of the argument `shape`."""
         channels, *spatial = self.shape
         return Shape(channels, tuple(spatial))
 

@@ -221,7 +221,7 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
     window_reads: Sizes  # total length of all windows, per axis
 
     def normalise(self) -> None:
-        """Compute the total length of all windows on each axis."""
+        """Compute, for each axis, the sum of the lengths of all windows."""
         self.fill(window_reads=tuple(map(adaptive_window_total, self.input.spatial, self.output_size)))
 
     def count_multiplications(self) -> int:
@@ -299,7 +299,7 @@ class MaxUnpool(Free, SavesNothing):
         return Shape(self.input.channels, check_positive(self, sizes, formulas, "padding"))
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs whose pooling windows contain each output position."""
+        """Return, per axis, the interval of inputs that each output position may come from."""
         before = [padding for padding, _ in self.padding]
         return tuple(map(spread_window, self.kernel_size, self.stride, before, (1,) * self.input.axes))
 
@@ -307,7 +307,7 @@ class MaxUnpool(Free, SavesNothing):
 class BlurPool(NoWeights, AllMacs):
     """Anti-aliased downsampling: a fixed binomial low-pass filter with reflect padding, then every s-th value.
 
-    Max blur pooling is `maxpool: {kernel_size: 2, stride: 1}` before it.
+    For max blur pooling, put `maxpool: {kernel_size: 2, stride: 1}` before it.
     Output: floor((n - 1) / s) + 1 on every axis (n: input size, s: stride).
     Counted: k… multiplications per output value, which are MACs (a depthwise convolution with fixed weights), and
     k… - 1 additions (k…: the product of all kernel sizes).

@@ -117,8 +117,8 @@ class LSTM(_Recurrent):
     Output: hidden_size×N, or 2 hidden_size×N if bidirectional.
     Params: 4 h (i + h + 2) per layer and direction, with i input features and h = hidden_size; 4 h (i + h) if bias is
     false.
-    Counted: the MACs are 4 h (i + h) per step; multiplications are the MACs and 3 per state, additions one per MAC, and
-    5 per state with bias.
+    Counted: the MACs are 4 h (i + h) per step; multiplications are the MACs and 3 per value of a state, additions one
+    per MAC, and 5 per value of a state with bias.
     Source: Hochreiter and Schmidhuber 1997; torch.nn.LSTM.
     Example on [512, 24]: lstm: {hidden_size: 256, bidirectional: true}
     """
@@ -138,8 +138,8 @@ class GRU(_Recurrent):
     Output: hidden_size×N, or 2 hidden_size×N if bidirectional.
     Params: 3 h (i + h + 2) per layer and direction, with i input features and h = hidden_size; 3 h (i + h) if bias is
     false.
-    Counted: the MACs are 3 h (i + h) per step; multiplications are the MACs and 3 per state, additions one per MAC, and
-    5 per state with bias.
+    Counted: the MACs are 3 h (i + h) per step; multiplications are the MACs and 3 per value of a state, additions one
+    per MAC, and 5 per value of a state with bias.
     Source: Cho et al. 2014; torch.nn.GRU.
     Example on [512, 24]: gru: {hidden_size: 256}
     """
@@ -159,8 +159,8 @@ class ConvLSTM(NoBuffers):
     Output: hidden_size×T×H×W.
     Params: 4 h (i + h) × taps, with i input channels, h = hidden_size and taps the product of the kernel's sizes, + 4 h
     with bias.
-    Counted: the MACs are 4 h (i + h) × taps per position and step; multiplications are the MACs and 3 per state;
-    additions one per MAC minus 3 per state, + 4 per state with bias.
+    Counted: the MACs are 4 h (i + h) × taps per position and step; multiplications are the MACs and 3 per value
+    of a state; additions one per MAC minus 3 per value of a state, + 4 per value of a state with bias.
     Source: Shi et al. 2015, "Convolutional LSTM network", without peepholes.
     Example on [1, 10, 64, 64]: conv_lstm: {hidden_size: 32, kernel_size: 3}
     """
@@ -173,7 +173,7 @@ class ConvLSTM(NoBuffers):
     bias = Flag("add a learnt bias to every gate and channel", True)
 
     def normalise(self) -> None:
-        """Raise `Flaw` unless the input has a time axis and another one, and the kernel size is odd."""
+        """Raise `Flaw` unless the input has a time axis and at least one other axis, and the kernel size is odd."""
         if self.input.axes < 2:
             raise Flaw(
                 f"conv_lstm needs maps and time (C×T×H×W), but its input is {self.input}",
@@ -201,15 +201,15 @@ class ConvLSTM(NoBuffers):
         return self.input.positions * sum(self.weight_tensors())
 
     def count_multiplications(self) -> int:
-        """Return the MACs and three elementwise products per state."""
+        """Return the MACs, and three elementwise products per value of a state."""
         return self.count_macs() + 3 * self.output.elements
 
     def count_additions(self) -> int:
-        """Return the additions of the gates, and one elementwise sum per state."""
+        """Return the additions of the gates, and one elementwise sum per value of a state."""
         return self.count_macs() + self.output.elements * (4 * (self.bias - 1) + 1)
 
     def reach(self) -> Reach:
-        """Return `everything`: a state depends on all steps before it, and through them on ever larger windows."""
+        """Return `everything`: a state depends on all earlier steps, in a larger window for each step further back."""
         return "everything"
 
     def saved_for_backward(self) -> None:

@@ -82,7 +82,7 @@ class Sum(_Reduction, SavesNothing):
 
 
 class Std(_Reduction):
-    """The standard deviation over some axes; with mean, it is statistics pooling.
+    """The standard deviation over some axes; a concat of mean and std is statistics pooling.
 
     Output: 1 on each reduced axis; with keepdims: false, reduced spatial axes are removed.
     Counted: n + 2 multiplications (the squares and two divisions) and 3n - 2 additions (two sums and the subtraction of
@@ -95,7 +95,7 @@ class Std(_Reduction):
     correction = Integer("number subtracted from n in the divisor of the variance", 1, minimum=0)
 
     def normalise(self) -> None:
-        """Raise `Flaw` if an axis does not exist or n - correction is not positive."""
+        """Raise `Flaw` if an axis does not exist, or if `correction` is not less than the number of reduced values."""
         super().normalise()
         if self.count_reduced() <= self.correction:
             raise Flaw(
@@ -109,7 +109,7 @@ class Std(_Reduction):
         return self.output.elements * (self.count_reduced() + 2)
 
     def count_additions(self) -> int:
-        """Return the additions: per output value, those of two sums, and one subtraction per reduced value."""
+        """Return the additions: two sums per output value, and a subtraction per reduced value."""
         return self.output.elements * (3 * self.count_reduced() - 2)
 
     def saved_for_backward(self) -> SavedForBackward:

@@ -82,7 +82,7 @@ class Slice(Free, SavesNothing):
     """Selects a range of the channels or along one spatial axis: from start up to, but not including, stop.
 
     Exactly one of channels, length, depth, height and width must be given. A negative number counts from the end, as in
-    Python: [-1] is the last one, [0, -1] all but the last. With step s, every s-th of the range is selected.
+    Python: [-1] is the last one, [0, -1] all but the last. With step s, every s-th one is selected.
     Output: ceil((stop - start) / step) channels or positions on that axis.
     Counted: nothing.
     Source: Python's slices; Ma et al. 2018, "ShuffleNet V2" (channel split).
@@ -101,7 +101,7 @@ class Slice(Free, SavesNothing):
     step = Integer("distance between the selected channels or positions", 1, sign="/")
 
     def normalise(self) -> None:
-        """Replace the range by the numbers that it stands for; raises `Flaw` if the input does not have them."""
+        """Replace negative and missing ends of the range; raises `Flaw` if the range exceeds the input."""
         check_one_of(self)
         axis = self._axis()
         size = find_size(self, axis, axis)
@@ -121,7 +121,7 @@ class Slice(Free, SavesNothing):
         return next(name for name in self.one_of if getattr(self, name) is not None)
 
     def find_range(self) -> tuple[int, tuple[int, int]]:
-        """Return the number of the axis, 0 for the channels, and the range [start, stop] on it."""
+        """Return the index of the axis, 0 for the channels, and the range (start, stop) on it."""
         axis = self._axis()
         return [name for name, _ in name_sizes(self.input)].index(axis), getattr(self, axis)
 
@@ -133,14 +133,14 @@ class Slice(Free, SavesNothing):
         return Shape(sizes[0], tuple(sizes[1:]))
 
     def reach(self) -> Reach:
-        """Return `same` for a range of channels, otherwise the one input position of each output, per axis."""
+        """Return `same` for a range of channels, otherwise, per axis, the input position that each output reads."""
         axis, _ = self.find_range()
         if axis == 0:
             return "same"
         return tuple(self.selected() if number == axis else SAME for number in range(1, self.input.axes + 1))
 
     def selected(self) -> Reads:
-        """Return which channel or position of the input each one of the output is."""
+        """Return the `Reads` of the sliced axis: output i reads input start + i × step."""
         _, (start, _) = self.find_range()
         return Reads(1, self.step, (start,), (start,))
 
@@ -163,7 +163,7 @@ class Permute(Free, SavesNothing):
     order = AxisNames("all axes of the input, in their new order", required=True)
 
     def normalise(self) -> None:
-        """Raise `Flaw` unless every axis of the input is listed."""
+        """Raise `Flaw` unless `order` contains every axis of the input."""
         names = [name for name, _ in name_sizes(self.input)]
         if sorted(names) != sorted(self.order):
             raise Flaw(
@@ -180,7 +180,7 @@ class Permute(Free, SavesNothing):
         return Shape(channels, tuple(spatial))
 
     def list_places(self) -> list[int]:
-        """Return, for each axis of the output, the number of the axis of the input that it is; 0 is the channels."""
+        """Return, for each axis of the output, the index of the same axis in the input, where 0 is the channels."""
         names = [name for name, _ in name_sizes(self.input)]
         return [names.index(name) for name in self.order]
 

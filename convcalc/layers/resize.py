@@ -48,7 +48,7 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
     )
 
     def normalise(self) -> None:
-        """Raise `Flaw` unless one of scale_factor, size and like is given and the mode fits the number of axes."""
+        """Raise `Flaw` unless exactly one of scale_factor, size and like is given and the mode fits the input."""
         check_one_of(self)
         wanted = _MODE_AXES.get(self.mode, self.input.axes)
         if wanted != self.input.axes:
@@ -264,7 +264,7 @@ class Crop(_Bordered, SavesNothing):
 
 
 def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
-    """Return the sizes of the layer given by `like`; raises `Flaw` if its number of axes differs from the input's."""
+    """Return the sizes of the layer given by `like`; raises `Flaw` if that layer has another number of axes."""
     assert shape is not None  # the spec reader makes a layer only after all layers that it refers to
     if shape.axes != layer.input.axes:
         raise Flaw(

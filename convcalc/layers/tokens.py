@@ -81,5 +81,5 @@ class Map(Free, SavesNothing):
         return self.like.shape.spatial
 
     def reach(self) -> Reach:
-        """Return `elsewhere`: position (y, x) depends on token y × width + x."""
+        """Return `elsewhere`: output position (y, x) reads the token y × width + x."""
         return "elsewhere"

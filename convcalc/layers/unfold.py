@@ -42,7 +42,7 @@ class Unfold(_Windows, Free, SavesNothing):
         return Shape(self.input.channels * count_taps(self.kernel_size), counts)
 
     def reach(self) -> Reach:
-        """Return, per axis, the interval of inputs that each window covers."""
+        """Return, per axis, the interval of inputs that the window of each output position covers."""
         return window_reach(self.kernel_size, self.stride, self.padding, self.dilation)
 
 
@@ -61,7 +61,7 @@ class Fold(_Windows, NoWeights, NoMacs, SavesNothing):
     padding = Padding("elements removed from the start and end of each output axis", 0, named=())
 
     def normalise(self) -> None:
-        """Raise `Flaw` unless the windows that fit in output_size are the positions of the input."""
+        """Raise `Flaw` unless as many windows fit in output_size as the input has positions."""
         window = (self.output_size, self.kernel_size, self.stride, self.padding, self.dilation)
         fitting: Sizes = tuple(map(window_count, *window))
         for axis, (size, count) in enumerate(zip(self.input.spatial, fitting, strict=True)):
@@ -74,7 +74,10 @@ class Fold(_Windows, NoWeights, NoMacs, SavesNothing):
                 )
 
     def inferred_shape(self) -> Shape:
-        """Return the output shape: channels / kernel taps, and output_size. Raises `Flaw` if the taps do not divide."""
+        """Return the output shape: channels / kernel taps, and output_size.
+
+        Raises `Flaw` if the number of taps does not divide the channels.
+        """
         taps = count_taps(self.kernel_size)
         check_divides(taps, self.input.channels, "kernel_size", "input channels", f"kernel_size with {taps} taps:")
         return Shape(self.input.channels // taps, self.output_size)

@@ -44,7 +44,7 @@ _FOLLOWERS = frozenset({"batchnorm", "groupnorm", "instancenorm", "local_respons
 class _Occurrence(NamedTuple):
     """The entries `body.items[start:stop]`, which a use of a block may replace.
 
-    If `inside` is set, they are a single sequence, and the block gets the entries of that sequence.
+    If `inside` is set, `body.items[start]` is a sequence, and the block gets the entries of that sequence.
     """
 
     body: EntryList
@@ -70,10 +70,10 @@ class Folder:
         self.inner_first = False
 
     def fold(self, *, include_runs: bool = False, inner_first: bool = False) -> None:
-        """Turn repeated sequences into blocks until no further block saves enough lines.
+        """Replace sequences that occur several times by uses of blocks, as long as a block saves at least two lines.
 
-        If `include_runs` is set, repeated runs of entries outside sequences become blocks as well. If `inner_first` is
-        set, sequences that contain numbered copies, such as the stages of a ResNet, are not turned into blocks.
+        If `include_runs` is set, equal runs of consecutive entries become blocks as well. If `inner_first` is set, a
+        sequence that contains numbered copies, such as a stage of a ResNet, does not become a block.
         """
         self.inner_first = inner_first
         for _ in range(_MAX_BLOCKS):
@@ -86,7 +86,7 @@ class Folder:
             _replace_with_block(places)
 
     def find_candidates(self, include_runs: bool) -> list[list[_Occurrence]]:
-        """Return groups of equal entries that one block could replace, the largest estimated saving first."""
+        """Return the candidates for a block, each a list of equal occurrences, largest estimated saving first."""
         tokens = ItemTokens()
         found: dict[object, list[_Occurrence]] = {}
         for body in find_lists(self.top):
@@ -106,9 +106,9 @@ class Folder:
         return sorted(many, key=_estimate_saved_lines, reverse=True)[:_MAX_EXACT_COUNTS]
 
     def add_runs(self, body: EntryList, tokens: ItemTokens, found: dict[object, list[_Occurrence]]) -> None:
-        """Add to `found` the runs of consecutive entries in a list that a block could replace.
+        """Add to `found` the runs of consecutive entries of `body` that a block could replace.
 
-        Such a run has one input, and entries outside it read only the output of its last entry.
+        Such a run reads a single tensor from outside, and later entries read only the output of its last entry.
         """
         kinds = tokens.number_entries(body)
         free = [is_movable(item, self.tensor_uses) for item in body.items]
@@ -132,14 +132,15 @@ class Folder:
     def is_closed(self, scope: SequenceItem) -> bool:
         """Whether a block could replace a sequence.
 
-        The sequence needs several entries, one input, one output, and no entry in `TensorUses.pinned`.
+        The sequence needs at least two entries, one input, one output, and no entry whose output is in
+        `TensorUses.pinned`.
         """
         return len(scope.body.items) > 1 and self.only_reads(scope.body.items, {scope.body.source}, scope.output)
 
     def only_reads(self, items: list[Item], known: set[int | None], last: int) -> bool:
-        """Whether entries read only `known` tensors and each other, and later entries read only the output `last`.
+        """Whether `items` read only `known` tensors and each other, and later entries read only the tensor `last`.
 
-        False also if an entry is in `TensorUses.pinned`.
+        False also if the output of an entry is in `TensorUses.pinned`.
         """
         known = set(known)
         for item in items:
@@ -153,7 +154,7 @@ class Folder:
         return True
 
     def count_saving(self, places: list[_Occurrence]) -> tuple[float, list[_Occurrence]]:
-        """Return the number of spec lines saved if one block replaces these occurrences, and the occurrences.
+        """Return the number of spec lines that are saved if one block replaces `places`, and `places` itself.
 
         The number is 0 if the block would need too many parameters. It is slightly reduced if the block would separate
         a layer from its norm or activation.
@@ -168,10 +169,7 @@ class Folder:
         return lines - entries - count_lines(places[0].items) - head - self.penalise_cuts(places[0]), places
 
     def penalise_cuts(self, place: _Occurrence) -> float:
-        """Return how many lines to subtract for a block that separates a layer from its norm or activation.
-
-        The result is 0.4 for each end of the block that does so.
-        """
+        """Return 0.4 lines for each end of an occurrence that lies between a layer and its norm or activation."""
         before = place.body.items[place.start - 1] if place.start else None
         after = place.body.items[place.stop] if place.stop < len(place.body.items) else None
         cut_before = before is not None and _belongs_to_previous(before, place.items[0], self.tensor_uses)
@@ -181,9 +179,9 @@ class Folder:
 
 
 def _contains_numbered_copies(scope: SequenceItem) -> bool:
-    """Whether a sequence contains an unnamed sequence, or only unnamed sequences and unnamed uses of blocks.
+    """Whether a sequence contains modules that the imported model only numbers, such as `layer1.0` and `layer1.1`.
 
-    Entries have no name if the imported model only numbers the corresponding modules (`layer1.0`, `layer1.1`).
+    Such modules give unnamed entries. True if one entry is an unnamed sequence, or if all are unnamed uses of blocks.
     """
     copies = [item for item in scope.body.items if isinstance(item, SequenceItem | FoldedUse) and item.name is None]
     return len(copies) == len(scope.body.items) or any(isinstance(item, SequenceItem) for item in copies)
@@ -198,7 +196,10 @@ def _estimate_saved_lines(places: list[_Occurrence]) -> int:
 
 
 def _belongs_to_previous(previous: Item, item: Item, tensor_uses: TensorUses) -> bool:
-    """Whether an entry is a norm or a layer without arguments, and the only reader of the previous entry's output."""
+    """Whether `item` alone reads the output of `previous`, and is a norm or a layer without arguments.
+
+    For example, a `batchnorm` or a `relu` after a `conv`.
+    """
     if (
         not isinstance(item, LayerItem)
         or item.reads != (previous.output,)
@@ -225,7 +226,7 @@ def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
 
 
 def _separates_equal_uses(body: EntryList, start: int, stop: int) -> bool:
-    """Whether a run begins or ends between two equal uses of a block, which should become one `repeat` entry."""
+    """Whether a run begins or ends between two equal uses of a block, which should stay together for a `repeat`."""
     pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
     return any(
         isinstance(one, FoldedUse)
@@ -245,7 +246,7 @@ def _is_periodic(key: object) -> bool:
 
 
 def _replace_with_block(places: list[_Occurrence]) -> FoldedBlock:
-    """Make a block of the first occurrence, and replace all occurrences by uses of it."""
+    """Make a block of the entries of the first occurrence, and replace every occurrence by a use of the block."""
     first = places[0]
     source = first.items[0].reads[0]
     numbers = count()

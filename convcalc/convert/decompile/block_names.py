@@ -41,9 +41,9 @@ def name_blocks(top: EntryList) -> None:
 
 
 def _find_common_name_prefix(top: EntryList, block: FoldedBlock) -> str:
-    """Return the common prefix of the names of a block's uses, without a number at its end.
+    """Return the common prefix of the names of a block's uses, without a number at its end: `layer` for `layer1`.
 
-    Empty if the prefix is too short or not a valid name, or if a use has no name or is repeated.
+    Returns "" if the prefix is too short or not a valid name, or if a use has no name or is repeated.
     """
     uses = [use for use in iterate_uses(top) if use.block is block]
     if any(use.name is None or use.repeat is not None for use in uses):
@@ -90,7 +90,7 @@ def _describe_branches(item: BranchesItem) -> str:
 
 
 def _describe_merge(kind: str, convolutions: int) -> str:
-    """Return a name for a block with a shortcut; a layer of this kind merges the block's input with its output."""
+    """Return a name, such as `residual`, for a block whose input and output are merged by a layer of this kind."""
     if kind == "add":
         return "bottleneck" if convolutions > 2 else "residual"
     return "dense_layer" if kind == "concat" else "squeeze_excite"

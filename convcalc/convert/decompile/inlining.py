@@ -39,7 +39,8 @@ def inline_single_uses(top: EntryList) -> None:
 def _may_be_inlined(block: FoldedBlock, use: FoldedUse) -> bool:
     """Whether the use of a block may be replaced by the entries of the block.
 
-    Values that differ for the first copy are written with `index`, which is ambiguous inside nested repeats.
+    False if an entry has a condition, or if an expression with `index`, such as `2 if index == 0 else 1`, would be
+    inside two nested repeats, where `index` is ambiguous.
     """
     inside = list(_iterate_all_entries(block.body))
     if use.when is not None or any(item.when is not None for item in inside):
@@ -99,9 +100,9 @@ def _renumber_tensors(item: Item, tensors: dict[int | None, int], new_tensors: I
 
 
 def unroll_residuals(top: EntryList) -> None:
-    """Write residual branches at the start of a list as plain layers, followed by a merge with the list's input.
+    """Replace a residual `branches` at the start of a list by the layers of its branch and a merge layer.
 
-    The merge is written `add: {from: [previous, input]}`.
+    The merge layer reads the list's input: `add: {from: [previous, input]}`.
     """
     for body in find_lists(top):
         while body.items and _is_residual(body.items[0], body.source):

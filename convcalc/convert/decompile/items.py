@@ -12,7 +12,7 @@ Value = Any  # an argument as written in a spec, or one of the classes below: Pl
 
 
 class Placeholder(NamedTuple):
-    """An unknown value in a block, which each use of the block supplies."""
+    """A value in a block that differs between its uses; a use supplies it as `FoldedUse.values[number]`."""
 
     number: int
 
@@ -26,7 +26,7 @@ class ParameterValue(NamedTuple):
 class Half(NamedTuple):
     """Half the value of a block's parameter, rounded down.
 
-    For a kernel size that is odd, this is the padding that preserves the size of the input.
+    For an odd kernel size, half of it is the padding that preserves the size of the input.
     """
 
     name: str
@@ -56,8 +56,8 @@ class EntryList:
 class LayerItem(NamedTuple):
     """A layer. `names` and `values` are its arguments; `reads` and `output` are tensor numbers.
 
-    `share` is the output of the layer whose weights it uses (None: it has its own weights). `when` is the condition
-    under which the layer exists (None: always).
+    `share` is the output of the layer whose weights this layer uses (None: it has its own weights). `when` is the
+    condition under which this layer exists (None: always).
     """
 
     kind: str
@@ -73,7 +73,7 @@ class LayerItem(NamedTuple):
 
 
 class BranchesItem(NamedTuple):
-    """Parallel lists that read the same tensor. A layer of kind `merge` merges their outputs."""
+    """Parallel lists of entries that all read the same tensor. A layer of kind `merge` merges their outputs."""
 
     bodies: tuple[EntryList, ...]
     merge: str
@@ -97,7 +97,10 @@ class SequenceItem(NamedTuple):
 
 
 class FoldedUse(NamedTuple):
-    """A use of a block. `values` has one value per placeholder, or one per parameter after `parametrise_blocks`."""
+    """A use of a block. `values` has a value for each placeholder of the block.
+
+    After `parametrise_blocks`, it has a value for each parameter of the block instead.
+    """
 
     block: "FoldedBlock"
     values: tuple[Value, ...]
@@ -174,7 +177,10 @@ def _iterate_direct_blocks(body: EntryList) -> Iterator[FoldedBlock]:
 
 
 def iterate_values(items: list[Item]) -> Iterator[Value]:
-    """Yield the argument values and conditions of all entries and nested entries. A FirstElse yields two values."""
+    """Yield the argument values and conditions of all entries and nested entries.
+
+    An argument that has another value in the first copy (`FirstElse`) yields both values.
+    """
     for item in items:
         if isinstance(item, LayerItem | FoldedUse):
             for value in item.values:
@@ -203,7 +209,10 @@ def _replace_item_values(item: Item, change: Callable[[Value], Value]) -> Item:
 
 
 def _change_value(value: Value, change: Callable[[Value], Value]) -> Value:
-    """Return `change(value)`. A FirstElse whose two values become equal is reduced to that value."""
+    """Return `change(value)`. In a `FirstElse`, change both values, and return only one if they become equal.
+
+    A `FirstElse` has one value for the first copy of a repeated entry and another for the other copies.
+    """
     if not isinstance(value, FirstElse):
         return change(value)
     first, rest = change(value.first), change(value.rest)

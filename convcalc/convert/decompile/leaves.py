@@ -66,7 +66,7 @@ def _make_layer_item(node: Node, number: int, name: str | None, first: int, numb
 def _shorten_arguments(layer: Layer) -> tuple[tuple[str, ...], tuple[Value, ...]]:
     """Return the names and values of a layer's arguments, without those that the layer would infer.
 
-    Arguments that equal a fixed default are kept.
+    Arguments that equal a constant default, such as `stride: 1`, are kept.
     """
     given = {name: value for name, value in layer.given.items() if value is not None}
     if isinstance(layer, Window) and layer.is_causal and any(map(any, layer.padding)):
@@ -92,7 +92,7 @@ def _infer_arguments(kind: type[Layer], inputs: tuple[Shape, ...], given: dict[s
 
 
 def _shorten_value(key: Key[Any], value: Any) -> Value:
-    """Return a single integer for equal values, such as 3 for ((3, 3), (3, 3)), else the value as a short tuple."""
+    """Return one integer for equal values, such as 3 for ((3, 3), (3, 3)), otherwise the value as a short tuple."""
     if value.__class__ is not tuple or isinstance(key, IntegerList):
         return value
     items = [item[0] if item.__class__ is tuple and item[0] == item[1] else item for item in value]
@@ -108,10 +108,10 @@ def find_default(kind: str, name: str) -> Value:
 
 
 def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
-    """Return the scopes and the last part of a dotted name.
+    """Return the scopes and the last part of a dotted name: ("layer1", "0") and "conv1" for `layer1.0.conv1`.
 
-    The last part is None if it is a number or an exporter generated it. Scopes that are numbers are kept, because they
-    number copies or unnamed modules.
+    The last part is None if it is a number or an exporter generated it. A scope that is a number is kept, because it
+    numbers a copy or an unnamed module.
     """
     *scopes, last = name.split(".", _MAX_SCOPES)
     legal = tuple(part if part.isdigit() else _make_legal_name(part) or "scope" for part in scopes)
@@ -119,7 +119,10 @@ def _split_layer_name(name: str) -> tuple[tuple[str, ...], str | None]:
 
 
 def _make_legal_name(part: str) -> str | None:
-    """Return part of a layer name as a name that is valid in a spec; None if it is a number or was generated."""
+    """Return `part` as a name that is valid in a spec: `block_a` for `block/a`.
+
+    None if `part` is a number, or if an exporter generated it, such as `Conv_0`.
+    """
     word = re.sub(r"[^A-Za-z0-9_-]+", "_", part[:MAX_PART_LENGTH]).strip("_-")
     if not word or word.isdigit() or _is_generated_name(word):
         return None

@@ -29,7 +29,7 @@ _MAX_COMPARED = 24  # blocks
 
 
 class _Alignment(NamedTuple):
-    """How a smaller block corresponds to a larger one: pairs of placeholders, and the entries that it lacks."""
+    """How the entries of a smaller block correspond to those of a larger block."""
 
     placeholders: dict[int, int]  # number in the larger block → number in the smaller one
     missing: list[int]  # output tensors of the entries that only the larger block has
@@ -73,7 +73,7 @@ def _align_blocks(larger: FoldedBlock, smaller: FoldedBlock) -> _Alignment:
     """Return which placeholders of two blocks correspond, and which entries the smaller block lacks.
 
     Raises _NotMergeable if the smaller block is not the larger one with some entries missing, if more than half of the
-    lines are missing, or if the missing entries are not consecutive.
+    larger block's lines are missing, or if the missing entries are not consecutive.
     """
     aligner = _Aligner()
     aligner.match_lists(larger.body, smaller.body)
@@ -137,16 +137,17 @@ class _Aligner:
             self.match_lists(inner, counterpart)
 
     def match_values(self, value: Value, other: Value) -> None:
-        """Compare two values and record a pair of placeholders. Raises _NotMergeable if the values differ."""
+        """If both values are placeholders, record the pair; otherwise raise _NotMergeable unless they are equal."""
         if isinstance(value, Placeholder) and isinstance(other, Placeholder):
             self.placeholders[value.number] = other.number
         elif with_type(value) != with_type(other):
             raise _NotMergeable
 
     def record_missing(self, item: Item, before: int | None) -> None:
-        """Record that the smaller list lacks an entry. Later entries read the tensor `before` instead of its output.
+        """Record that the smaller list lacks `item`, so that later entries read `before`, the previous entry's output.
 
-        Raises _NotMergeable if the entry is already optional, or if the smaller list has no such tensor.
+        Raises _NotMergeable if the entry is already optional, or if no tensor of the smaller list corresponds to
+        `before`.
         """
         if item.when is not None or any(inner.when is not None for body in inner_lists(item) for inner in body.items):
             raise _NotMergeable
@@ -181,9 +182,9 @@ def _replace_smaller_block(top: EntryList, larger: FoldedBlock, smaller: FoldedB
 def _convert_use(
     item: Item, larger: FoldedBlock, smaller: FoldedBlock, found: _Alignment, values_per_use: list[tuple[Value, ...]]
 ) -> Item:
-    """Return a use of either block as a use of the merged block; other entries are returned unchanged.
+    """Convert a use of `larger` or `smaller` into a use of the merged block; any other entry is returned unchanged.
 
-    `values_per_use` are the values of each use of the larger block.
+    `values_per_use` has, for each use of the larger block, its values.
     """
     if isinstance(item, FoldedUse) and item.block is larger:
         return item._replace(values=(*item.values, True))
@@ -200,8 +201,8 @@ def _convert_use(
 def _choose_value(number: int, values: list[Value], values_per_use: list[tuple[Value, ...]]) -> Value:
     """Return the value of placeholder `number` of the larger block, for a use that is converted from the smaller block.
 
-    If only the missing entries contain the placeholder, any value is correct. A value that needs no further parameter
-    is preferred.
+    `values` has what that use supplies: None if only missing entries contain the placeholder. The value then has no
+    effect, and one that needs no additional parameter is chosen.
     """
     if values[number] is not None:
         return values[number]

@@ -99,7 +99,7 @@ def _keep_parameter_values(item: Item, block: FoldedBlock, value_indices: Sequen
 
 
 def _find_roles(block: FoldedBlock) -> dict[int, _PlaceholderRole]:
-    """Return the argument that each placeholder of a block stands for. If there are several, the first one decides."""
+    """Return, for each placeholder of a block, the argument that it stands for where it first occurs."""
     roles: dict[int, _PlaceholderRole] = {}
     for placeholder, role in _iterate_roles(block.body, "", False):
         roles.setdefault(placeholder, role)
@@ -107,7 +107,7 @@ def _find_roles(block: FoldedBlock) -> dict[int, _PlaceholderRole]:
 
 
 def _iterate_roles(body: EntryList, scope: str, in_branch: bool) -> Iterator[tuple[int, _PlaceholderRole]]:
-    """Yield the number and the role of each placeholder in a list, once per occurrence.
+    """Yield the number and the role of each placeholder in a list, again for every occurrence of the placeholder.
 
     `scope` is the name of the entry around the list; `in_branch` is true if that entry is `branches`.
     """
@@ -172,7 +172,7 @@ def _choose_replacements(roles: dict[int, _PlaceholderRole], columns: Sequence[_
 
 
 def _is_constant(column: _Column) -> bool:
-    """Whether all uses have the same value. False if the value depends on a parameter of the surrounding block."""
+    """Whether all uses have the same value. False if that value depends on a parameter of the block around the uses."""
     return len(set(column)) == 1 and not isinstance(column[0][1], ParameterValue | Half | FirstElse | Placeholder)
 
 
@@ -190,10 +190,11 @@ def _is_half_of_kernel_size(
 def _name_parameters(
     roles: dict[int, _PlaceholderRole], columns: Sequence[_Column], placeholders: Sequence[int]
 ) -> dict[_Column, str]:
-    """Return a parameter name for each group of arguments that have the same values in all uses.
+    """Return a parameter name for each column, which is the values of a placeholder in all uses of its block.
 
-    The first argument in the group gives the name. If several groups would be named `out_channels`, the last one gets
-    that name. If there is just one other, it is named `mid_channels`. Other equal names are numbered.
+    Placeholders with equal columns share a parameter, named after the first of them. If several parameters would be
+    named `out_channels`, the last one gets that name; if there is just one other, it is named `mid_channels`. Any other
+    equal names are numbered: `stride1`, `stride2`.
     """
     firsts: dict[_Column, str] = {}
     lasts: dict[_Column, int] = {}

@@ -28,9 +28,9 @@ _MAX_BRANCH_ENTRIES = 200
 class TensorUses:
     """The shape of each tensor of a network, and the layer that reads it last.
 
-    `last_reader` has the output number of that layer, or -1 if no layer reads the tensor. It is above all tensor
-    numbers for an output of the network (`leaving`) and for a tensor that needs a name. `pinned` are the outputs of
-    layers that must not be moved, because they share weights or refer to another layer by name.
+    `last_reader` has the output number of that layer: -1 if no layer reads the tensor, and a number above all tensor
+    numbers if the tensor is an output of the network (`leaving`) or a layer refers to it by name. `pinned` are the
+    outputs of layers that must not be moved, because they share weights or refer to another layer by name.
     """
 
     def __init__(self, leaves: list[LayerItem], shapes: list[Shape], leaving: set[int]) -> None:
@@ -53,7 +53,7 @@ class TensorUses:
 
 
 def _refers_by_name(leaf: LayerItem) -> bool:
-    """Whether a layer shares weights or refers to another layer by name. It cannot be part of a repeated block."""
+    """Whether a layer shares weights or refers to another layer by name. Such a layer cannot be in a repeated block."""
     return leaf.share is not None or any(isinstance(value, Reference) for value in leaf.values)
 
 
@@ -83,9 +83,10 @@ def group_by_scope(leaves: list[ScopedItem], source: int | None, depth: int = 0)
 
 
 def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, nameless: bool = False) -> EntryList:
-    """Return the layers as one list, with their full names, or without names if `nameless` is set.
+    """Return the layers as one list: `layer1.conv1` gets the name `layer1_conv1`, or no name if `nameless` is set.
 
-    If `soft` is set, only names without a prefix are kept, and these are optional.
+    If `soft` is set, layers with scopes get no name, and the other names are dropped from layers that become part of a
+    block.
     """
     taken: set[str] = set()
     items: list[Item] = []
@@ -96,7 +97,7 @@ def list_flat(leaves: list[ScopedItem], source: int | None, soft: bool = False, 
 
 
 def _add_scopes_to_name(leaf: LayerItem, path: tuple[str, ...], taken: set[str]) -> LayerItem:
-    """Return a layer with the scopes in `path` before its name; without a name if the result is in `taken`."""
+    """Return a layer with the scopes in `path` before its name: `layer1_conv1`. It has no name if that is `taken`."""
     parts = [part for part in (*path, leaf.name) if part is not None and not part.isdigit()]
     name = "_".join(parts)[-MAX_PART_LENGTH:].lstrip("_-0123456789") or None
     if name in taken:
@@ -129,7 +130,7 @@ def dissolve_unnamed_sequences(body: EntryList) -> None:
 
 
 def gather_branches(body: EntryList, tensor_uses: TensorUses) -> None:
-    """Turn parallel chains of entries into `branches`, inner ones first.
+    """Turn parallel chains of entries into `branches`, first in nested lists, then in the list itself.
 
     The chains read the same tensor, and a merge layer combines their outputs.
     """
@@ -178,7 +179,8 @@ def _make_branches(merge: LayerItem, before: list[Item], tensor_uses: TensorUses
 def _find_chain_start(before: list[Item], stop: int, merge: int, tensor_uses: TensorUses) -> int:
     """Return the index of the first entry in the chain that ends before `stop`; `stop` if there is no chain.
 
-    In a chain, only the next entry reads an entry's output, and only the merge reads the last output.
+    In a chain, each output is read only by the next entry, and the last output only by the layer with the output
+    `merge`.
     """
     if tensor_uses.last_reader[before[stop - 1].output] > merge:
         return stop
@@ -201,7 +203,7 @@ def is_movable(item: Item, tensor_uses: TensorUses) -> bool:
 def _is_skip_across_sizes(bodies: list[list[Item]], source: int, merge: LayerItem, tensor_uses: TensorUses) -> bool:
     """Whether branches form a skip connection across a change of feature map size, as in a U-Net.
 
-    Such a connection is easier to read as a named input than as branches.
+    Such a connection is easier to read as the name of a layer in `from` than as branches.
     """
     if merge.kind == "multiply" or all(bodies):
         return False

@@ -26,8 +26,8 @@ _Values = tuple[Value, ...]
 def partition_uses(uses: Sequence[_Values]) -> list[tuple[int, int]]:
     """Split consecutive uses of a block into ranges that can be one entry each; return their (start, stop).
 
-    `uses` has the values of each use. Within a range, only the first use may have other values. The split is the one
-    that costs the fewest lines.
+    `uses` has the values of each use. All uses in a range have the same values, except that the first use may differ.
+    The split is the one that costs the fewest lines.
     """
     starts = [place for place, use in enumerate(uses) if not place or not _are_equal_with_types(use, uses[place - 1])]
     stops = [*starts[1:], len(uses)]
@@ -53,9 +53,10 @@ def _are_equal_with_types(one: _Values, other: _Values) -> bool:
 
 
 def _count_expression_cost(first: _Values, rest: _Values) -> float | None:
-    """Return the cost, in lines, of a repeated entry whose first copy has other values.
+    """Return the cost, in lines, of a repeated entry that has the values `first` in its first copy, then `rest`.
 
-    Each value that differs becomes an expression. None if an expression would contain a list or a large number.
+    Each argument that differs becomes an expression, `2 if index == 0 else 1`. None if an expression would contain a
+    list or a large number.
     """
     pairs = {
         (with_type(one), with_type(other))
@@ -74,7 +75,7 @@ def _count_expression_cost(first: _Values, rest: _Values) -> float | None:
 def _find_repeatable_runs(body: EntryList, tensor_uses: TensorUses) -> list[tuple[int, int]]:
     """Return the (start, stop) of each series of uses that may become one repeated entry.
 
-    Every other entry is a range of its own.
+    Any other entry is returned as a range of length 1.
     """
     found, start = [], 0
     for place in range(1, len(body.items) + 1):
@@ -122,7 +123,7 @@ def _join_uses(row: list[FoldedUse]) -> FoldedUse:
 
 
 def _unwrap_single_use(item: Item) -> Item:
-    """Return the use of a block in place of a sequence that contains nothing else, under the sequence's name.
+    """If a sequence contains only an unnamed use of a block, return that use with the name of the sequence.
 
     Any other entry is returned unchanged.
     """

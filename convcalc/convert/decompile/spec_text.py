@@ -34,10 +34,10 @@ _Scope = tuple[str, ...]
 
 
 class _EntryNames:
-    """Chooses the names of all entries, and finds the name of a tensor in each scope.
+    """Chooses the names of all entries, and finds the name by which a scope refers to a tensor.
 
-    A scope is the tuple of the names of the entries around a list; entries are identified by scope and position.
-    `written` is true if a name must be written, because it is not the automatic one.
+    A scope is the tuple of the names of the entries around a list; an entry is identified by its scope and its index.
+    `written` is true for an entry whose name must be written, because it is not the automatic one.
     """
 
     def __init__(self, body: EntryList, inputs: Mapping[int, str]) -> None:
@@ -75,7 +75,7 @@ class _EntryNames:
         return self.refer_to_entry(self.homes[tensor], scope)
 
     def refer_to_entry(self, place: tuple[_Scope, str], scope: _Scope) -> str:
-        """Return the dotted name by which `scope` refers to an entry. Scopes around both are left out.
+        """Return the dotted name by which `scope` refers to an entry, without the scopes that contain both.
 
         `place` is the scope and the name of the entry.
         """
@@ -136,7 +136,7 @@ class EntryWriter:
         yield from (f"{_INDENT}{name}: {format_value(value)}" for name, value in options.items())
 
     def arguments(self, item: LayerItem | FoldedUse, scope: _Scope) -> dict[str, Any]:
-        """Return the arguments of an entry that differ from their defaults, with the values as a spec has them."""
+        """Return the arguments of an entry that differ from their defaults, with values in the syntax of a spec."""
         if isinstance(item, FoldedUse):
             pairs = zip(item.block.parameters.items(), item.values, strict=True)
             arguments = {name: value for (name, default), value in pairs if with_type(default) != with_type(value)}
@@ -187,7 +187,7 @@ class EntryWriter:
 
 
 def _format_expression(value: Value) -> str | None:
-    """Return the expression for a parameter or a first value, without the `$`; None for a plain value."""
+    """Return the expression for a ParameterValue, a Half or a FirstElse, without the `$`; None for any other value."""
     if isinstance(value, ParameterValue):
         return value.name
     if isinstance(value, Half):

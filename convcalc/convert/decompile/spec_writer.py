@@ -63,9 +63,9 @@ def spec_text(graph: Graph) -> str:
 
 
 def _try_fold(fold: Callable[[], str]) -> str | None:
-    """Return None if `fold` raises an exception: a bug in the folding must not prevent the import.
+    """Return the result of `fold`, or None if it raises an exception: a bug in the folding must not prevent the import.
 
-    The tests call the fold functions directly.
+    The tests call the fold functions directly, so that they see the exception.
     """
     try:
         return fold()
@@ -74,10 +74,10 @@ def _try_fold(fold: Callable[[], str]) -> str | None:
 
 
 def list_folds(graph: Graph, network: Network, leaves: list[ScopedItem]) -> Iterator[Callable[[], str]]:
-    """Yield functions that return the text of a spec. Each finds the repeated parts in a different way.
+    """Yield functions that return the text of a spec; each of them looks for repeated parts in another way.
 
     If layer names have prefixes, the first function makes a sequence of each prefix. The last function ignores the
-    prefixes and only looks for repeated entries.
+    prefixes and only looks for equal entries.
     """
     shapes = [network.tensor_shape(tensor) for tensor in range(len(network.inputs))]
     shapes += [node.layer.output for node in network.nodes]

@@ -14,7 +14,7 @@ class ItemTokens:
         self.lists: dict[int, int] = {}  # by the id() of the list, since lists do not change while they are compared
 
     def number_entries(self, body: EntryList) -> list[tuple[int, int]]:
-        """Return the number of each entry of a list, and the distance, in entries, to the farthest one that it reads.
+        """Return, for each entry of a list, its number and how many entries back the farthest entry is that it reads.
 
         The distance is 10**9 for a tensor from outside the list, unless it is the input of the list.
         """

@@ -23,9 +23,10 @@ def count_heads(at: Scope, channels: int) -> int:
 
 
 def attend(at: Scope, qkv: Tensor, heads: int, key: int, value: int, areas: int = 1) -> Tensor:
-    """Add the products of an attention with `key` and `value` channels per head, each position to those of its area.
+    """Add an attention layer that reads `qkv`, without the convolutions around it.
 
-    Raises Flaw if the positions cannot be divided into areas.
+    `key` and `value` are channels per head. A position attends only to the positions of its area. Raises Flaw if
+    `areas` does not divide the positions.
     """
     queries = prod(qkv.shape.spatial)
     if queries % areas:
@@ -48,7 +49,7 @@ def attend(at: Scope, qkv: Tensor, heads: int, key: int, value: int, areas: int 
 
 
 def add_attention(at: Scope, x: Tensor, heads: int) -> Tensor:
-    """Add attention whose keys have half the channels of the values, and a depthwise convolution of the values."""
+    """Add attention whose keys have half the channels of the values, plus a depthwise convolution of the values."""
     channels = x.shape.channels
     value = channels // heads
     key = value // 2
@@ -60,7 +61,7 @@ def add_attention(at: Scope, x: Tensor, heads: int) -> Tensor:
 
 
 def add_psa_block(at: Scope, x: Tensor, heads: int) -> Tensor:
-    """Add attention and two 1×1 convolutions, each with a shortcut."""
+    """Add attention with a shortcut, then two 1×1 convolutions with one shortcut around both."""
     channels = x.shape.channels
     x = at.sum("add1", x, add_attention(at.inner("attn"), x, heads))
     y = add_conv(at.inner("ffn", 0), x, 2 * channels)
@@ -68,12 +69,12 @@ def add_psa_block(at: Scope, x: Tensor, heads: int) -> Tensor:
 
 
 def add_psa(at: Scope, x: Tensor, c2: int, e: float = 0.5) -> Tensor:
-    """Add attention for half of the hidden channels; the number of channels does not change."""
+    """Add attention on one half of the hidden channels. `c2` must be the number of input channels."""
     return _add_beside(at, x, c2, e, lambda y: add_psa_block(at, y, count_heads(at, y.shape.channels)))
 
 
 def add_c2_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Tensor:
-    """Add n blocks of attention for half of the hidden channels; the number of channels does not change."""
+    """Add n blocks of attention on one half of the hidden channels. `c2` must be the number of input channels."""
 
     def add_blocks(y: Tensor) -> Tensor:
         for index in range(n):
@@ -84,7 +85,7 @@ def add_c2_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Ten
 
 
 def _add_beside(at: Scope, x: Tensor, c2: int, e: float, part: Callable[[Tensor], Tensor]) -> Tensor:
-    """Add a part for the second half of the hidden channels; the first half bypasses it."""
+    """Apply `part` to the second half of the hidden channels, and concatenate the first half with its output."""
     check_same_channels(at, x, c2)
     hidden = int(c2 * e)
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
@@ -93,13 +94,13 @@ def _add_beside(at: Scope, x: Tensor, c2: int, e: float, part: Callable[[Tensor]
 
 
 def check_same_channels(at: Scope, x: Tensor, c2: int) -> None:
-    """Raise Flaw if the number of output channels is not that of the input."""
+    """Raise Flaw unless `c2` is the number of input channels."""
     if x.shape.channels != c2:
         raise Flaw(f"{at.name}: the output must have the {x.shape.channels} channels of the input; got {c2}")
 
 
 def add_area_block(at: Scope, x: Tensor, heads: int, ratio: float, areas: int) -> Tensor:
-    """Add attention within areas and two 1×1 convolutions, each with a shortcut."""
+    """Add attention within areas, with a shortcut, then two 1×1 convolutions with one shortcut around both."""
     channels = x.shape.channels
     value = channels // heads
     inside = at.inner("attn")

@@ -26,7 +26,7 @@ _AREA_HEAD = 32  # channels per head of area attention
 
 
 def chain(at: Scope, x: Tensor, n: int, part: Part) -> Tensor:
-    """Add a part n times, one after the other, in the scopes 0, 1 and so on."""
+    """Apply `part` n times in a row, in the scopes 0, 1, …, and return the last output."""
     for index in range(n):
         x = part(at.inner(index), x)
     return x
@@ -43,7 +43,10 @@ def add_bottleneck(
     *,
     first: Callable[..., Tensor] = add_conv,
 ) -> Tensor:
-    """Add two convolutions, the first of them by `first`, and the input if it has as many channels as the output."""
+    """Add two convolutions, the first one with the function `first`.
+
+    If `shortcut` is set and `c2` is the number of input channels, the result is the sum of their output and the input.
+    """
     y = add_conv(at.inner("cv2"), first(at.inner("cv1"), x, int(c2 * e), k[0], 1), c2, k[1], 1, None, g)
     return at.sum("add", x, y) if shortcut and x.shape.channels == c2 else y
 
@@ -51,7 +54,7 @@ def add_bottleneck(
 def add_bottleneck_csp(
     at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5
 ) -> Tensor:
-    """Add bottlenecks in parallel to a 1×1 convolution; a batch norm follows their concatenation."""
+    """Add n bottlenecks in a row and a 1×1 convolution in parallel; concatenate both and apply a batch norm."""
     hidden = int(c2 * e)
     y = add_conv(at.inner("cv1"), x, hidden)
     y = chain(at.inner("m"), y, n, lambda at, x: add_bottleneck(at, x, hidden, shortcut, g, e=1.0))
@@ -60,13 +63,13 @@ def add_bottleneck_csp(
 
 
 def add_c1(at: Scope, x: Tensor, c2: int, n: int = 1) -> Tensor:
-    """Add a 1×1 convolution, and n 3×3 convolutions whose output is added to it."""
+    """Add a 1×1 convolution, then n 3×3 convolutions with one shortcut around all of them."""
     y = add_conv(at.inner("cv1"), x, c2)
     return at.sum("add", chain(at.inner("m"), y, n, lambda at, x: add_conv(at, x, c2, 3)), y)
 
 
 def add_c2(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5) -> Tensor:
-    """Add bottlenecks for half of the hidden channels; the other half bypasses them."""
+    """Add n bottlenecks on the first half of the hidden channels; the second half is concatenated unchanged."""
     hidden = int(c2 * e)
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
     first, second = at.select("first", y, 0, hidden), at.select("second", y, hidden, 2 * hidden)
@@ -75,7 +78,7 @@ def add_c2(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: 
 
 
 def add_stages(at: Scope, x: Tensor, c2: int, n: int, e: float, part: Part) -> Tensor:
-    """Add n parts one after the other, whose outputs are all concatenated, as in C2f."""
+    """Add C2f with `part` in place of its bottlenecks: n parts in a row, whose outputs are all concatenated."""
     hidden = int(c2 * e)
     y = add_conv(at.inner("cv1"), x, 2 * hidden)
     parts = [y]
@@ -87,24 +90,24 @@ def add_stages(at: Scope, x: Tensor, c2: int, n: int, e: float, part: Part) -> T
 
 
 def add_c2f(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = False, g: int = 1, e: float = 0.5) -> Tensor:
-    """Add n bottlenecks one after the other, whose outputs are all concatenated."""
+    """Add C2f: n bottlenecks in a row, whose outputs are all concatenated."""
     return add_stages(at, x, c2, n, e, lambda at, x: add_bottleneck(at, x, int(c2 * e), shortcut, g, e=1.0))
 
 
 def add_branches(at: Scope, x: Tensor, c2: int, n: int, e: float, part: Part) -> Tensor:
-    """Add n parts between 1×1 convolutions, in parallel to a third one, as in C3."""
+    """Add C3 with `part` in place of its bottlenecks: n parts in a row, and a 1×1 convolution in parallel."""
     y = chain(at.inner("m"), add_conv(at.inner("cv1"), x, int(c2 * e)), n, part)
     return add_conv(at.inner("cv3"), at.concatenate("concat", y, add_conv(at.inner("cv2"), x, int(c2 * e))), c2)
 
 
 def add_c3(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5) -> Tensor:
-    """Add n bottlenecks of a 1×1 and a 3×3 convolution, in parallel to a 1×1 convolution."""
+    """Add C3: n bottlenecks in a row, each with a 1×1 and a 3×3 kernel, and a 1×1 convolution in parallel."""
     kernels = (1, 3)
     return add_branches(at, x, c2, n, e, lambda at, x: add_bottleneck(at, x, int(c2 * e), shortcut, g, kernels, 1.0))
 
 
 def add_c3x(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5) -> Tensor:
-    """Add C3 whose bottlenecks have a 1×3 and a 3×1 kernel."""
+    """Add C3 with a 1×3 and a 3×1 kernel in each bottleneck."""
     kernels = ((1, 3), (3, 1))
     return add_branches(at, x, c2, n, e, lambda at, x: add_bottleneck(at, x, int(c2 * e), shortcut, g, kernels, 1.0))
 
@@ -112,7 +115,7 @@ def add_c3x(at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g:
 def add_c3k(
     at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5, k: int = 3
 ) -> Tensor:
-    """Add C3 whose bottlenecks have two kernels of size k."""
+    """Add C3 with two kernels of size k in each bottleneck."""
     return add_branches(at, x, c2, n, e, lambda at, x: add_bottleneck(at, x, int(c2 * e), shortcut, g, (k, k), 1.0))
 
 
@@ -134,7 +137,7 @@ def add_c3k2(
     g: int = 1,
     shortcut: bool = True,
 ) -> Tensor:
-    """Add C2f with bottlenecks, with C3k blocks of two bottlenecks, or with bottlenecks followed by attention."""
+    """Add C2f whose parts are bottlenecks, C3k blocks (`c3k`), or bottlenecks followed by attention (`attn`)."""
     hidden = int(c2 * e)
 
     def add_part(at: Scope, x: Tensor) -> Tensor:
@@ -149,18 +152,21 @@ def add_c3k2(
 def add_c2f_cib(
     at: Scope, x: Tensor, c2: int, n: int = 1, shortcut: bool = False, lk: bool = False, g: int = 1, e: float = 0.5
 ) -> Tensor:
-    """Add C2f with blocks of depthwise and 1×1 convolutions; `lk` chooses a 7×7 kernel, g has no effect."""
+    """Add C2f with CIB blocks in place of bottlenecks. `lk` gives them a 7×7 kernel; g has no effect."""
     return add_stages(at, x, c2, n, e, lambda at, x: add_cib(at, x, shortcut, lk))
 
 
 def add_c2f_psa(at: Scope, x: Tensor, c2: int, n: int = 1, e: float = 0.5) -> Tensor:
-    """Add C2f with blocks of attention; the number of channels does not change."""
+    """Add C2f with blocks of attention in place of bottlenecks. `c2` must be the number of input channels."""
     check_same_channels(at, x, c2)
     return add_stages(at, x, c2, n, e, lambda at, x: add_psa_block(at, x, count_heads(at, x.shape.channels)))
 
 
 def add_cib(at: Scope, x: Tensor, shortcut: bool, lk: bool) -> Tensor:
-    """Add a block of three depthwise convolutions, and 1×1 convolutions to twice the channels and back."""
+    """Add three depthwise convolutions and, between them, 1×1 convolutions that double and halve the channels.
+
+    With `lk`, the second depthwise convolution has a 7×7 kernel.
+    """
     channels = x.shape.channels
     inside = at.inner("cv1")
     y = add_conv(inside.inner(0), x, channels, 3, 1, None, channels)
@@ -172,7 +178,7 @@ def add_cib(at: Scope, x: Tensor, shortcut: bool, lk: bool) -> Tensor:
 
 
 def add_rep_vgg_dw(at: Scope, x: Tensor) -> Tensor:
-    """Add parallel depthwise 7×7 and 3×3 convolutions."""
+    """Add a 7×7 and a parallel 3×3 depthwise convolution, whose outputs are summed."""
     channels = x.shape.channels
     large = add_conv(at.inner("conv"), x, channels, 7, 1, 3, channels, act=False)
     small = add_conv(at.inner("conv1"), x, channels, 3, 1, 1, channels, act=False)
@@ -180,7 +186,10 @@ def add_rep_vgg_dw(at: Scope, x: Tensor) -> Tensor:
 
 
 def add_ghost_bottleneck(at: Scope, x: Tensor, c2: int, k: Sizes = 3, s: int = 1) -> Tensor:
-    """Add two ghost convolutions with a shortcut; at stride 2 there are depthwise convolutions in both."""
+    """Add two ghost convolutions with a shortcut.
+
+    At stride 2, there is a depthwise convolution between the two, and another one in the shortcut.
+    """
     inside, around = at.inner("conv"), at.inner("shortcut")
     y = add_ghost_conv(inside.inner(0), x, c2 // 2)
     y = add_dw_conv(inside.inner(1), y, c2 // 2, k, s, act=False) if s == 2 else y
@@ -192,7 +201,7 @@ def add_ghost_bottleneck(at: Scope, x: Tensor, c2: int, k: Sizes = 3, s: int = 1
 
 
 def add_rep_c3(at: Scope, x: Tensor, c2: int, n: int = 3, e: float = 1.0) -> Tensor:
-    """Add n RepConv, whose output is added to that of a parallel 1×1 convolution."""
+    """Add n RepConv in a row and a parallel 1×1 convolution; both outputs are summed."""
     hidden = int(c2 * e)
     y = chain(at.inner("m"), add_conv(at.inner("cv1"), x, hidden), n, lambda at, x: add_rep_conv(at, x, hidden))
     y = at.sum("add", y, add_conv(at.inner("cv2"), x, hidden))
@@ -200,7 +209,7 @@ def add_rep_c3(at: Scope, x: Tensor, c2: int, n: int = 3, e: float = 1.0) -> Ten
 
 
 def add_rep_ncsp_elan4(at: Scope, x: Tensor, c2: int, c3: int, c4: int, n: int = 1) -> Tensor:
-    """Add two stages of reparametrised CSP blocks, whose outputs are all concatenated."""
+    """Add two stages in a row, each of RepCSP and a 3×3 convolution, and concatenate their outputs with the input."""
 
     def add_stage(at: Scope, x: Tensor) -> Tensor:
         return add_conv(at.inner(1), add_rep_csp(at.inner(0), x, c4, n), c4, 3, 1)
@@ -215,7 +224,7 @@ def add_rep_csp(at: Scope, x: Tensor, c2: int, n: int) -> Tensor:
 
 
 def add_elan1(at: Scope, x: Tensor, c2: int, c3: int, c4: int) -> Tensor:
-    """Add two 3×3 convolutions, whose outputs are all concatenated."""
+    """Add two 3×3 convolutions in a row, and concatenate their outputs with their input."""
     return _add_elan(at, x, c2, c3, lambda at, x: add_conv(at, x, c4, 3, 1))
 
 
@@ -228,14 +237,14 @@ def _add_elan(at: Scope, x: Tensor, c2: int, c3: int, stage: Part) -> Tensor:
 
 
 def add_spp(at: Scope, x: Tensor, c2: int, k: tuple[int, ...] = (5, 9, 13)) -> Tensor:
-    """Add max poolings of several sizes in parallel."""
+    """Add parallel max poolings with the kernel sizes `k`, and concatenate their outputs with their input."""
     x = add_conv(at.inner("cv1"), x, x.shape.channels // 2)
     pools = [_pool(at, f"m.{index}", x, size) for index, size in enumerate(k)]
     return add_conv(at.inner("cv2"), at.concatenate("concat", x, *pools), c2)
 
 
 def add_sppf(at: Scope, x: Tensor, c2: int, k: int = 5, n: int = 3, shortcut: bool = False) -> Tensor:
-    """Add n max poolings one after the other, whose outputs are all concatenated."""
+    """Add n max poolings in a row, and concatenate their outputs with the input of the first."""
     y = add_conv(at.inner("cv1"), x, x.shape.channels // 2)
     parts = [y]
     for index in range(n):
@@ -245,7 +254,7 @@ def add_sppf(at: Scope, x: Tensor, c2: int, k: int = 5, n: int = 3, shortcut: bo
 
 
 def add_spp_elan(at: Scope, x: Tensor, c2: int, c3: int, k: int = 5) -> Tensor:
-    """Add three max poolings one after the other, whose outputs are all concatenated."""
+    """Add three max poolings in a row, and concatenate their outputs with the input of the first."""
     parts = [add_conv(at.inner("cv1"), x, c3)]
     for name in ("cv2", "cv3", "cv4"):
         parts.append(_pool(at, name, parts[-1], k))
@@ -253,7 +262,7 @@ def add_spp_elan(at: Scope, x: Tensor, c2: int, c3: int, k: int = 5) -> Tensor:
 
 
 def _pool(at: Scope, name: str, x: Tensor, k: int) -> Tensor:
-    """Add a max pooling that keeps the size."""
+    """Add a max pooling of stride 1, whose output has the size of its input."""
     return at.add(name, "maxpool", x, kernel_size=k, stride=1, padding=k // 2)
 
 
@@ -270,7 +279,11 @@ def add_a2c2f(
     g: int = 1,
     shortcut: bool = True,
 ) -> Tensor:
-    """Add n pairs of area attention, or C3k blocks, whose outputs are all concatenated; `residual` adds the input."""
+    """Add n parts in a row, whose outputs are all concatenated.
+
+    A part is two blocks of area attention or, if `a2` is false, C3k. If `residual` and `a2` are set, the input is
+    summed with the output.
+    """
     hidden = int(c2 * e)
     if hidden < _AREA_HEAD or hidden % _AREA_HEAD:
         raise Flaw(f"{at.name}: {_AREA_HEAD} must divide the hidden channels; got {hidden}", code="CV016")
@@ -308,7 +321,10 @@ def add_cb_linear(
 
 
 def add_cb_fuse(at: Scope, xs: list[list[Tensor]], idx: tuple[int, ...]) -> Tensor:
-    """Add one tensor of each CBLinear, resized to the last input, to the last input; `idx` says which tensor."""
+    """Resize one tensor of each CBLinear to the size of the last input, and sum these and the last input.
+
+    `idx` has, for each CBLinear in `xs`, the index of that tensor.
+    """
     *lists, ends = xs
     if len(ends) != 1:
         raise Flaw("the last input of CBFuse must have one output")
@@ -327,7 +343,7 @@ def add_cb_fuse(at: Scope, xs: list[list[Tensor]], idx: tuple[int, ...]) -> Tens
 
 
 def add_stated_rep_vgg_dw(at: Scope, x: Tensor, ed: int) -> Tensor:
-    """Add parallel depthwise convolutions of `ed` channels, which must be the channels of the input."""
+    """Add parallel depthwise convolutions; `ed` must be the number of input channels."""
     check_input(at, x, ed)
     return add_rep_vgg_dw(at, x)
 
@@ -335,7 +351,10 @@ def add_stated_rep_vgg_dw(at: Scope, x: Tensor, ed: int) -> Tensor:
 def add_stated_resnet_layer(
     at: Scope, x: Tensor, c1: int, c2: int, s: int = 1, is_first: bool = False, n: int = 1, e: int = 4
 ) -> Tensor:
-    """Add the stem of a ResNet, or n of its bottlenecks with e × c2 output channels; c1 is the input's channels."""
+    """Add the stem of a ResNet if `is_first` is set, otherwise n bottlenecks with e × c2 output channels.
+
+    `c1` must be the number of input channels.
+    """
     check_input(at, x, c1)
     inside = at.inner("layer")
     if is_first:

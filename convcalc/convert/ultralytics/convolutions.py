@@ -26,7 +26,7 @@ def convolve(
     d: Sizes = 1,
     bias: bool = False,
 ) -> Tensor:
-    """Add a convolution; if `p` is None, the padding keeps the size at stride 1."""
+    """Add a convolution. If `p` is None, the padding keeps the size of the input at stride 1."""
     padding = _keep_size(k, d) if p is None else p
     window: dict[str, Any] = {
         "kernel_size": _list(k),
@@ -40,7 +40,7 @@ def convolve(
 
 
 def _keep_size(k: Sizes, d: Sizes) -> Sizes:
-    """Return the padding on each side that keeps the size of an input for an odd kernel."""
+    """Return the padding with which a convolution of stride 1 with an odd kernel keeps the size of its input."""
     if isinstance(k, int) and isinstance(d, int):
         return d * (k - 1) // 2 if d > 1 else k // 2
     kernels = (k, k) if isinstance(k, int) else k
@@ -53,7 +53,7 @@ def _list(sizes: Sizes) -> int | list[int]:
 
 
 def halve(at: Scope, channels: int, what: str) -> int:
-    """Return half of a number of channels; raises Flaw if it is odd."""
+    """Return half of `channels`; raises Flaw if it is odd. `what` describes the number in the message."""
     if channels % 2:
         raise Flaw(f"{at.name}: {what} must be even to be split in two; got {channels}", code="CV016")
     return channels // 2
@@ -70,20 +70,20 @@ def add_conv(
     d: Sizes = 1,
     act: bool = True,
 ) -> Tensor:
-    """Add a convolution, a batch norm and an activation."""
+    """Add a convolution, a batch norm and, if `act` is set, the activation."""
     x = at.add("bn", "batchnorm", convolve(at, "conv", x, c2, k, s, p, g, d))
     return at.activate(x) if act else x
 
 
 def add_dw_conv(at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, d: Sizes = 1, act: bool = True) -> Tensor:
-    """Add a convolution with as many groups as the channels allow."""
+    """Add a convolution whose number of groups is the greatest common divisor of the input and output channels."""
     return add_conv(at, x, c2, k, s, None, gcd(x.shape.channels, c2), d, act)
 
 
 def add_conv_transpose(
     at: Scope, x: Tensor, c2: int, k: Sizes = 2, s: Sizes = 2, p: Sizes = 0, bn: bool = True, act: bool = True
 ) -> Tensor:
-    """Add a transposed convolution, a batch norm and an activation."""
+    """Add a transposed convolution, a batch norm if `bn` is set, and the activation if `act` is set."""
     window: dict[str, Any] = {"kernel_size": _list(k), "stride": _list(s), "padding": _list(p)}
     x = at.add("conv_transpose", "conv_transpose", x, out_channels=c2, bias=not bn, **window)
     x = at.add("bn", "batchnorm", x) if bn else x
@@ -93,7 +93,10 @@ def add_conv_transpose(
 def add_dw_conv_transpose(
     at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, p1: Sizes = 0, p2: Sizes = 0
 ) -> Tensor:
-    """Add a transposed convolution with as many groups as the channels allow; p2 is the output padding."""
+    """Add a transposed convolution with padding `p1` and output padding `p2`.
+
+    Its number of groups is the greatest common divisor of the input and output channels.
+    """
     window: dict[str, Any] = {
         "kernel_size": _list(k),
         "stride": _list(s),
@@ -106,14 +109,14 @@ def add_dw_conv_transpose(
 def add_focus(
     at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, p: Sizes | None = None, g: int = 1, act: bool = True
 ) -> Tensor:
-    """Add a convolution of the 2×2 blocks of the input, whose positions become channels."""
+    """Turn each 2×2 block of positions into channels of one position, then add a convolution."""
     return add_conv(
         at.inner("conv"), at.add("blocks", "pixel_unshuffle", x, downscale_factor=2), c2, k, s, p, g, 1, act
     )
 
 
 def add_ghost_conv(at: Scope, x: Tensor, c2: int, k: Sizes = 1, s: Sizes = 1, g: int = 1, act: bool = True) -> Tensor:
-    """Add a convolution to half the channels, and a depthwise 5×5 convolution of these for the other half."""
+    """Add a convolution for half of the output channels; a depthwise 5×5 convolution of its output makes the rest."""
     half = c2 // 2
     y = add_conv(at.inner("cv1"), x, half, k, s, None, g, 1, act)
     return at.concatenate("concat", y, add_conv(at.inner("cv2"), y, half, 5, 1, None, half, 1, act))
@@ -131,7 +134,11 @@ def add_rep_conv(
     act: bool = True,
     bn: bool = False,
 ) -> Tensor:
-    """Add a convolution, a parallel 1×1 convolution and, with `bn`, a batch norm of the input, as in training."""
+    """Add a k×k convolution and a parallel 1×1 convolution, whose outputs are summed.
+
+    If `bn` is set, a batch norm of the input is summed with them. For inference, Ultralytics can fuse these branches
+    into one convolution; here they stay separate, as in training.
+    """
     branches = [
         add_conv(at.inner("conv1"), x, c2, k, s, p, g, 1, act=False),
         add_conv(at.inner("conv2"), x, c2, 1, s, p - k // 2, g, 1, act=False),
@@ -143,7 +150,7 @@ def add_rep_conv(
 
 
 def add_sc_down(at: Scope, x: Tensor, c2: int, k: Sizes, s: Sizes) -> Tensor:
-    """Add a 1×1 convolution and a depthwise convolution that reduces the size."""
+    """Add a 1×1 convolution, then a depthwise convolution of kernel size k and stride s."""
     return add_conv(at.inner("cv2"), add_conv(at.inner("cv1"), x, c2), c2, k, s, None, c2, 1, act=False)
 
 
@@ -154,7 +161,10 @@ def add_a_conv(at: Scope, x: Tensor, c2: int) -> Tensor:
 
 
 def add_a_down(at: Scope, x: Tensor, c2: int) -> Tensor:
-    """Add an average pooling, then reduce half of the channels by a convolution and the others by a max pooling."""
+    """Add an average pooling, then a convolution for half of its channels and a max pooling for the other half.
+
+    The convolution and the max pooling have stride 2.
+    """
     half = halve(at, x.shape.channels, "the number of input channels")
     x = at.add("pool", "avgpool", x, kernel_size=2, stride=1)
     y1 = add_conv(at.inner("cv1"), at.select("first", x, 0, half), c2 // 2, 3, 2, 1)
@@ -163,7 +173,7 @@ def add_a_down(at: Scope, x: Tensor, c2: int) -> Tensor:
 
 
 def check_input(at: Scope, x: Tensor, c1: int) -> None:
-    """Raise Flaw if the stated number of input channels is wrong."""
+    """Raise Flaw unless `c1` is the number of input channels."""
     if x.shape.channels != c1:
         raise Flaw(f"{at.name}: its input has {x.shape.channels} channels, but c1 is {c1}", where=(0,), code="CV016")
 
@@ -180,7 +190,7 @@ def add_stated_conv2(
     d: Sizes = 1,
     act: bool = True,
 ) -> Tensor:
-    """Add a convolution with a parallel 1×1 convolution; c1 is the input's channels."""
+    """Add a k×k and a parallel 1×1 convolution, whose outputs are summed; `c1` must be the input's channels."""
     check_input(at, x, c1)
     both = at.sum("add", convolve(at, "conv", x, c2, k, s, p, g, d), convolve(at, "cv2", x, c2, 1, s, None, g, d))
     x = at.add("bn", "batchnorm", both)
@@ -200,6 +210,6 @@ def add_stated_rep_conv(
     act: bool = True,
     bn: bool = False,
 ) -> Tensor:
-    """Add parallel convolutions; c1 is the input's channels."""
+    """Add RepConv; `c1` must be the number of input channels."""
     check_input(at, x, c1)
     return add_rep_conv(at, x, c2, k, s, p, g, d, act, bn)

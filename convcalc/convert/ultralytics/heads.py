@@ -23,7 +23,7 @@ class HeadStyle(NamedTuple):
     """What detection heads depend on besides their arguments.
 
     `bins` is the number of bins in the distribution of a box side, `end2end` whether the head has a second set of
-    branches, and `light` whether the branch for the scores has depthwise convolutions, as from version 10 on.
+    branches, and `light` whether the branch for the scores has depthwise convolutions, as in YOLOv10 and later.
     """
 
     bins: int
@@ -34,8 +34,8 @@ class HeadStyle(NamedTuple):
 class _Extra(NamedTuple):
     """What a head predicts in addition to boxes and scores.
 
-    `predict` adds the layers that predict it from a level, in a set of branches whose names begin with a prefix;
-    `decode` adds the layers that turn it into an output.
+    `predict` adds the layers that predict it from a feature map; its string is a prefix for the layer names. `decode`
+    adds the layers that turn the prediction into an output.
     """
 
     predict: Callable[[Scope, str, int, Tensor], Tensor]
@@ -43,19 +43,22 @@ class _Extra(NamedTuple):
 
 
 def add_detect(at: Scope, xs: Sequence[Tensor], nc: int, *, style: HeadStyle) -> list[Tensor]:
-    """Add a head for boxes, and return one map of boxes and scores per level."""
+    """Add a head that predicts boxes and scores; return one output for each feature map in `xs`."""
     return _add_boxes(at, xs, nc, style)
 
 
 def add_v10_detect(at: Scope, xs: Sequence[Tensor], nc: int) -> list[Tensor]:
-    """Add the head of YOLOv10, which always works end to end."""
+    """Add the head of YOLOv10, which always has a second set of branches, as with `end2end`."""
     return _add_boxes(at, xs, nc, HeadStyle(bins=16, end2end=True, light=True))
 
 
 def _add_boxes(
     at: Scope, xs: Sequence[Tensor], nc: int, style: HeadStyle, extra: _Extra | None = None, rotated: bool = False
 ) -> list[Tensor]:
-    """Add the branches of every level and return the outputs; the extra prediction of `rotated` boxes is an angle."""
+    """Add branches for boxes, scores and `extra` to each feature map in `xs`, and return the outputs.
+
+    If `rotated` is set, `extra` is the angle of a box.
+    """
     channels = xs[0].shape.channels
     box_channels = max(16, channels // 4, _SIDES * style.bins)
     score_channels = max(channels, min(nc, 100))
@@ -80,13 +83,13 @@ def _add_boxes(
 
 
 def add_stack(at: Scope, x: Tensor, hidden: int, channels: int) -> Tensor:
-    """Add two 3×3 convolutions, and a 1×1 convolution with bias for the output."""
+    """Add two 3×3 convolutions, then a 1×1 convolution with bias."""
     y = add_conv(at.inner(1), add_conv(at.inner(0), x, hidden, 3), hidden, 3)
     return convolve(at, "2", y, channels, bias=True)
 
 
 def _add_light_scores(at: Scope, x: Tensor, hidden: int, channels: int) -> Tensor:
-    """Add two pairs of a depthwise and a 1×1 convolution, and a 1×1 convolution with bias for the output."""
+    """Add a depthwise and a 1×1 convolution, the same again, then a 1×1 convolution with bias."""
     for index in range(2):
         pair = at.inner(index)
         x = add_conv(pair.inner(1), add_dw_conv(pair.inner(0), x, x.shape.channels, 3), hidden)
@@ -96,7 +99,8 @@ def _add_light_scores(at: Scope, x: Tensor, hidden: int, channels: int) -> Tenso
 def _add_expected_sides(at: Scope, level: int, box: Tensor, bins: int) -> Tensor:
     """Add the expected value of each box side.
 
-    Its weights are the constants 0, 1, …, which are not trained; they count at the first level, as all levels use them.
+    Its weights are the constants 0, 1, …, which are not trained. All levels share them, so only the first level counts
+    them as params.
     """
     values = box.shape.elements
     return at.add(
@@ -115,7 +119,7 @@ def _add_expected_sides(at: Scope, level: int, box: Tensor, bins: int) -> Tensor
 
 
 def _decode_boxes(at: Scope, level: int, box: Tensor, angle: Sequence[Tensor]) -> Tensor:
-    """Add the conversion from the distances of the sides to the centre, width and height of a box in pixels."""
+    """Add the conversion of the distances of four box sides to the centre, width and height of a box in pixels."""
     positions = prod(box.shape.spatial)
     return _add_decoding(at, f"boxes.{level}", [box, *angle], _SIDES, (10 if angle else 6) * positions, 8 * positions)
 
@@ -148,7 +152,7 @@ def _add_training_part(at: Scope, name: str, x: Tensor, params: int) -> None:
 def add_segment(
     at: Scope, xs: Sequence[Tensor], nc: int, nm: int = 32, npr: int = 256, *, style: HeadStyle
 ) -> list[Tensor]:
-    """Add a head for boxes and the coefficients of their masks, and the prototypes of the masks."""
+    """Add a head that predicts boxes, the coefficients of their masks, and the prototypes of the masks."""
     return [*_add_mask_boxes(at, xs, nc, style, nm), _add_prototypes(at.inner("proto"), xs[0], npr, nm)]
 
 
@@ -158,7 +162,7 @@ def _add_mask_boxes(at: Scope, xs: Sequence[Tensor], nc: int, style: HeadStyle, 
 
 
 def _predict_stack(hidden: int, channels: int, decode: Callable[[Scope, int, Tensor], Tensor]) -> _Extra:
-    """Return a prediction by a third stack of convolutions."""
+    """Return an extra prediction that a stack of convolutions, `cv4`, makes from each feature map."""
     return _Extra(lambda at, prefix, level, x: add_stack(at.inner(f"{prefix}cv4", level), x, hidden, channels), decode)
 
 
@@ -171,7 +175,7 @@ def _add_prototypes(at: Scope, x: Tensor, hidden: int, masks: int) -> Tensor:
 def add_segment26(
     at: Scope, xs: Sequence[Tensor], nc: int, nm: int = 32, npr: int = 256, *, style: HeadStyle
 ) -> list[Tensor]:
-    """Add the head of YOLO26 for masks, whose prototypes are computed from all levels."""
+    """Add the mask head of YOLO26, which computes the prototypes of masks from all feature maps in `xs`."""
     outputs = _add_mask_boxes(at, xs, nc, style, nm)
     inside = at.inner("proto")
     first = xs[0]
@@ -186,7 +190,7 @@ def add_segment26(
 
 
 def add_semantic_segment(at: Scope, xs: Sequence[Tensor], nc: int) -> list[Tensor]:
-    """Add a head for the class of every position."""
+    """Add a head that predicts the class of every position."""
     hidden = xs[0].shape.channels
     y = convolve(at.inner("classifier"), "1", add_conv(at.inner("classifier", 0), xs[0], hidden, 3), nc, bias=True)
     if len(xs) > 1:
@@ -201,7 +205,10 @@ def add_semantic_segment(at: Scope, xs: Sequence[Tensor], nc: int) -> list[Tenso
 def add_pose(
     at: Scope, xs: Sequence[Tensor], nc: int, kpt_shape: tuple[int, ...] = (17, 3), *, style: HeadStyle
 ) -> list[Tensor]:
-    """Add a head for boxes and keypoints, each of which has two coordinates and perhaps a visibility."""
+    """Add a head that predicts boxes and keypoints.
+
+    `kpt_shape` has the number of keypoints and the number of values of each: 2 for coordinates, 3 with a visibility.
+    """
     channels = _count_keypoint_values(at, kpt_shape)
     hidden = max(xs[0].shape.channels // 4, channels)
 
@@ -216,7 +223,7 @@ def add_pose(
 def add_pose26(
     at: Scope, xs: Sequence[Tensor], nc: int, kpt_shape: tuple[int, ...] = (17, 3), *, style: HeadStyle
 ) -> list[Tensor]:
-    """Add the head of YOLO26 for keypoints, which has a normalising flow and predicts deviations in training."""
+    """Add the keypoint head of YOLO26; only in training, it predicts deviations and runs a normalising flow."""
     channels = _count_keypoint_values(at, kpt_shape)
     deviations = 2 * kpt_shape[0]
     hidden = max(xs[0].shape.channels // 4, channels + deviations)
@@ -237,14 +244,14 @@ def add_pose26(
 
 
 def _count_keypoint_values(at: Scope, keypoints: tuple[int, ...]) -> int:
-    """Return the number of values of all keypoints; raises Flaw unless each has two or three."""
+    """Return the number of values of all keypoints; raises Flaw unless a keypoint has 2 or 3 values."""
     if len(keypoints) != 2 or keypoints[0] < 1 or keypoints[1] not in (2, 3):
         raise Flaw(f"{at.name}: kpt_shape must be [number of keypoints, 2 or 3]; got {list(keypoints)}")
     return keypoints[0] * keypoints[1]
 
 
 def add_obb(at: Scope, xs: Sequence[Tensor], nc: int, ne: int = 1, *, style: HeadStyle) -> list[Tensor]:
-    """Add a head for rotated boxes."""
+    """Add a head that predicts rotated boxes."""
 
     def decode(at: Scope, level: int, x: Tensor) -> Tensor:
         values = x.shape.elements
@@ -254,7 +261,7 @@ def add_obb(at: Scope, xs: Sequence[Tensor], nc: int, ne: int = 1, *, style: Hea
 
 
 def add_obb26(at: Scope, xs: Sequence[Tensor], nc: int, ne: int = 1, *, style: HeadStyle) -> list[Tensor]:
-    """Add the head of YOLO26 for rotated boxes, which predicts the angle itself."""
+    """Add the head of YOLO26 for rotated boxes, whose predicted angle is not decoded."""
     return _add_boxes(at, xs, nc, style, _predict_angle(xs, ne, lambda at, level, x: x), rotated=True)
 
 
@@ -263,7 +270,7 @@ def _predict_angle(xs: Sequence[Tensor], angles: int, decode: Callable[[Scope, i
 
 
 def add_depth(at: Scope, xs: Sequence[Tensor], c_mid: int = 256) -> list[Tensor]:
-    """Add a head for the depth at every position, which refines the levels from coarse to fine."""
+    """Add a head that predicts the depth at every position; it merges the feature maps from coarse to fine."""
     projected = [add_conv(at.inner("proj", level), x, c_mid) for level, x in enumerate(xs)]
     y = projected.pop()
     for level, x in reversed(list(enumerate(projected))):

@@ -40,9 +40,9 @@ _SILU = Activation("silu", {})
 
 
 class Scaling(NamedTuple):
-    """How a scale changes a network: factors for repeats and channels, and the most channels before scaling.
+    """How a scale changes a network: factors for repeats and channels, and a limit for the channels before scaling.
 
-    `letter` is its name, such as "n"; it is "" in a file without scales.
+    `letter` is the name of the scale, such as "n"; it is "" in a file without scales.
     """
 
     letter: str = ""
@@ -51,7 +51,7 @@ class Scaling(NamedTuple):
     most: float = inf
 
     def scale_channels(self, channels: int) -> int:
-        """Return a number of channels times the width, rounded up to a multiple of 8."""
+        """Return `channels` or, if smaller, `most`, times the width, rounded up to a multiple of 8."""
         return ceil(min(channels, self.most) * self.width / 8) * 8
 
     def scale_repeats(self, number: float) -> int:
@@ -74,12 +74,12 @@ class Entry(NamedTuple):
 
 
 class ModelFile:
-    """The settings and entries of a model; an entry is None if it is wrong. Mistakes are added to `problems`."""
+    """The settings and entries of a model; an entry with a mistake is None. Mistakes are added to `problems`."""
 
     def __init__(self, document: Document, problems: Problems, scale: str | None, usual: str) -> None:
-        """Read a document with the scale of a letter; if it is None, with the `usual` one if there is such a scale.
+        """Read a document with the scale `scale`; if it is None, with the scale `usual` or else the first in the file.
 
-        Raises NotImported if there is no scale of this letter, and TooMuch if there are too many problems.
+        Raises NotImported if there is no scale `scale`, and TooMuch if there are too many problems.
         """
         self.problems = problems
         self.root: Mapping[str, Any] = document.root if isinstance(document.root, Mapping) else {}
@@ -106,7 +106,7 @@ class ModelFile:
         return found
 
     def _read_activation(self) -> Activation:
-        """Return the activation of convolutions, which is written as a call, such as `nn.LeakyReLU(0.1)`."""
+        """Return the activation of all convolutions; the file has it as a call, such as `nn.LeakyReLU(0.1)`."""
         value = self.root.get("activation")
         if value is None:
             return _SILU
@@ -120,9 +120,9 @@ class ModelFile:
         return Activation(kind, slope)
 
     def _read_scaling(self, letter: str | None, usual: str) -> Scaling:
-        """Return the scale of a letter, else the usual one, else the first in the file.
+        """Return the scale `letter`; if it is None, the scale `usual` or else the first in the file.
 
-        Raises NotImported if there is no scale of this letter.
+        Raises NotImported if there is no scale `letter`.
         """
         scales = self.root.get("scales")
         if not scales:
@@ -147,7 +147,7 @@ class ModelFile:
         return Scaling(chosen, *(self._read_factor(("scales", chosen, i), item) for i, item in enumerate(value)))
 
     def _read_factor(self, path: Path, value: Any) -> float:
-        """Return a positive number; 1 if it is wrong."""
+        """Return `value` if it is a positive number; otherwise report it and return 1."""
         try:
             found: float = read_value(float, value)
         except ValueError:
@@ -171,7 +171,7 @@ class ModelFile:
                 yield from (((section, index), line) for index, line in enumerate(lines))
 
     def _read_entry(self, path: Path, value: Any, place: int) -> Entry | None:
-        """Return the entry at a path, which is number `place` of the network; None if it is wrong."""
+        """Return entry number `place` of the network; if it has a mistake, report it and return None."""
         if not isinstance(value, list) or len(value) != 4:
             size = f"{len(value)} items" if isinstance(value, list) else show(value)
             self.problems.add(path, f"an entry must be a list of 4 items; got {size}", "CV013", _FORM)
@@ -194,7 +194,10 @@ class ModelFile:
         return Entry(path, known, isinstance(written, list), self.scaling.scale_repeats(number), module, values)
 
     def _read_sources(self, path: Path, written: Any, place: int) -> list[int | None]:
-        """Return the numbers of the entries that entry `place` reads: of one or of a list; None for a wrong one."""
+        """Return the numbers of the entries that entry `place` reads, with None for each mistake.
+
+        `written` is the `from` of the entry: a number or a list of numbers.
+        """
         if not isinstance(written, list):
             return [self._read_source(path, written, place)]
         if not written:
@@ -203,7 +206,10 @@ class ModelFile:
         return [self._read_source((*path, index), origin, place) for index, origin in enumerate(written)]
 
     def _read_source(self, path: Path, origin: Any, place: int) -> int | None:
-        """Return the number of the entry that `from` names in entry `place`; None if there is none before it."""
+        """Return the number of the entry that `origin` refers to: for -1, the entry before number `place`.
+
+        If there is no such entry, report it and return None.
+        """
         if isinstance(origin, bool) or not isinstance(origin, int):
             self.problems.add(path, f"from must be the number of a layer; got {show(origin)}", "CV013", _FORM)
             return None
@@ -218,7 +224,10 @@ class ModelFile:
         return source
 
     def _resolve(self, argument: Any) -> Any:
-        """Return an argument's value: that of a top-level key for its name, and the list for a list in quotes."""
+        """Return the value that an argument stands for: `nc` for the number of classes, the text "[1, 2]" for a list.
+
+        The name of a top-level key stands for the value of that key.
+        """
         if isinstance(argument, list):
             return [self._resolve(item) for item in argument]
         if not isinstance(argument, str) or len(argument) > _MOST_TEXT:

@@ -10,7 +10,7 @@ class Variant(NamedTuple):
     """What modules depend on besides their arguments.
 
     `scale` is the letter of the scale, or "" if there are no scales; for `bins` and `end2end`, see `heads.HeadStyle`.
-    `is_new` is whether a module above is from version 10 or later, from which on heads have depthwise convolutions.
+    `is_new` is whether an earlier entry has a module of version 10 or later; heads then have depthwise convolutions.
     """
 
     scale: str
@@ -20,12 +20,12 @@ class Variant(NamedTuple):
 
 
 class Module(NamedTuple):
-    """A module, added by a function.
+    """A module; the function `add` adds its layers.
 
-    `scaled` is the number of the argument that is scaled with the width of the network; None if there is none. If
-    `repeats`, the number of repeats is the argument `n` of the module; otherwise the module is added as often. `many`
-    is whether it reads a list of layers, and `parts` whether these may have several outputs. `adjust` changes the bound
-    arguments. `is_new` marks modules of version 10 or later.
+    `scaled` is the index of the argument that is multiplied by the width of the network; None if there is none. If
+    `repeats` is set, the number of repeats is passed to `add` as the argument `n`; otherwise `add` is called that many
+    times. `many` is whether the module reads a list of layers, and `parts` whether these may have several outputs.
+    `adjust` changes the arguments. `is_new` marks the modules that version 10 or a later one introduced.
     """
 
     add: Callable[..., Any]
@@ -38,13 +38,13 @@ class Module(NamedTuple):
 
 
 def _use_c3k(arguments: dict[str, Any], variant: Variant) -> None:
-    """Use C3k blocks in the scales m, l and x, and in files without scales."""
+    """In the scales m, l and x, and in files without scales, use C3k blocks."""
     if variant.scale in "mlx":
         arguments["c3k"] = True
 
 
 def _add_residual(arguments: dict[str, Any], variant: Variant) -> None:
-    """Add the input, and use narrower layers, in the scales l and x, and in files without scales."""
+    """In the scales l and x, and in files without scales, set `residual` and use a smaller `mlp_ratio`."""
     if variant.scale in "lx":
         arguments.setdefault("residual", True)
         arguments.setdefault("mlp_ratio", 1.2)

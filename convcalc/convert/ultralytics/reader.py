@@ -71,7 +71,11 @@ def read(
 
 
 def _read_document(file: str) -> Document:
-    """Return the values in a file. Raises OSError, NotImported if it is too large or no text, and InvalidSpec."""
+    """Return the values in a file.
+
+    Raises OSError if the file cannot be read, NotImported if it is too large or not UTF-8, and InvalidSpec if it is not
+    valid YAML.
+    """
     with open(file, "rb") as stream:
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
@@ -107,7 +111,7 @@ def _choose_input(model: ModelFile, given: Shapes) -> Tensor:
 
 
 def _find_modules(aliases: Mapping[str, str]) -> dict[str, Module]:
-    """Return all modules by name, including those of aliases. Raises NotImported if an alias names no module."""
+    """Return all modules by name and by alias. Raises NotImported if an alias stands for an unknown module."""
     for alias, name in aliases.items():
         if name not in MODULES:
             hint = did_you_mean(name, MODULES)
@@ -118,7 +122,7 @@ def _find_modules(aliases: Mapping[str, str]) -> dict[str, Module]:
 
 
 def _add_entries(model: ModelFile, modules: Mapping[str, Module], images: Tensor, steps: list[Step]) -> _Outputs:
-    """Add the layers of all entries to `steps`, report mistakes to the model, and return the outputs of the last."""
+    """Add the layers of all entries to `steps` and return the outputs of the last entry; report mistakes to `model`."""
     variant = Variant(model.scaling.letter, model.bins, model.end2end)
     results: list[_Outputs] = []
     for place, entry in enumerate(model.entries):
@@ -137,7 +141,7 @@ def _add_entries(model: ModelFile, modules: Mapping[str, Module], images: Tensor
 
 
 def _find_module(model: ModelFile, modules: Mapping[str, Module], entry: Entry) -> Module | None:
-    """Return the module that an entry names; report an unknown one and return None."""
+    """Return the module that an entry names; if it is unknown, report it and return None."""
     module = modules.get(entry.module)
     if module is None:
         hint = did_you_mean(entry.module, modules)
@@ -146,9 +150,9 @@ def _find_module(model: ModelFile, modules: Mapping[str, Module], entry: Entry) 
 
 
 def _bind_arguments(model: ModelFile, entry: Entry, module: Module, variant: Variant) -> dict[str, Any] | None:
-    """Return the arguments of a module: those in the file with scaled channels, and those that depend on the scale.
+    """Return the arguments of a module: those in the file, with scaled channels, and those that depend on the scale.
 
-    A wrong argument is reported, and the result is None.
+    If an argument in the file is wrong, report it and return None.
     """
     parameters = list_parameters(module.add)
     if module.repeats:
@@ -178,7 +182,7 @@ def _add_entry(
     sources: list[list[Tensor]],
     arguments: Mapping[str, Any],
 ) -> _Outputs:
-    """Add the layers of an entry and return its outputs; report a mistake and return None."""
+    """Add the layers of an entry and return its outputs; if there is a mistake, report it and return None."""
     try:
         return _add_module(entry, module, scope, _choose_read(entry, module, sources), arguments)
     except Flaw as flaw:
@@ -188,7 +192,10 @@ def _add_entry(
 
 
 def _choose_read(entry: Entry, module: Module, sources: list[list[Tensor]]) -> Any:
-    """Return the input of a module: a tensor, a list of them, or a list of lists. Raises Flaw if it does not fit."""
+    """Return the input of a module: a tensor, a list of tensors, or a list of lists of tensors.
+
+    Raises Flaw if the entry does not have such an input.
+    """
     if entry.many != module.many:
         wanted = "a list of layers: [-1]" if module.many else "one layer, not a list"
         raise Flaw(f"{entry.module} reads {wanted}")
@@ -201,7 +208,7 @@ def _choose_read(entry: Entry, module: Module, sources: list[list[Tensor]]) -> A
 
 
 def _add_module(entry: Entry, module: Module, scope: Scope, read: Any, arguments: Mapping[str, Any]) -> list[Tensor]:
-    """Add a module, as often as the entry says unless the module itself repeats, and return its outputs."""
+    """Add a module and return its outputs; it is added `entry.number` times unless the module itself repeats."""
     if module.repeats or entry.number <= 1:
         found = module.add(scope, read, **arguments)
         return found if isinstance(found, list) else [found]

@@ -10,7 +10,7 @@ from convcalc.shape import Shape
 
 
 class Tensor(NamedTuple):
-    """The output of a step, or an input of the network, which also has a name."""
+    """An input of the network or the output of a step, with its name and shape."""
 
     name: str
     shape: Shape
@@ -24,7 +24,7 @@ class Activation(NamedTuple):
 
 
 class Scope:
-    """A module; what is added to it is appended to the steps that all scopes of a network share."""
+    """A module of the network, by its name. All scopes of a network append their layers to the same list `steps`."""
 
     def __init__(self, steps: list[Step], name: str, activation: Activation) -> None:
         self.steps = steps
@@ -32,7 +32,7 @@ class Scope:
         self.activation = activation
 
     def inner(self, *parts: str | int) -> "Scope":
-        """Return the scope of a module in this one: `at.inner("m", 0)` is `model.2.m.0` in `model.2`."""
+        """Return the scope of an inner module: if `at` is `model.2`, `at.inner("m", 0)` is `model.2.m.0`."""
         return Scope(self.steps, ".".join(map(str, (self.name, *parts))), self.activation)
 
     def add(
@@ -64,16 +64,16 @@ class Scope:
         return self.add("act", self.activation.kind, x, **self.activation.arguments)
 
     def sum(self, name: str, *tensors: Tensor) -> Tensor:
-        """Add the sum of several tensors; Raises Flaw if their shapes differ."""
+        """Add a layer that sums several tensors; raises Flaw if their shapes differ."""
         if len({tensor.shape for tensor in tensors}) > 1:
             shapes = " and ".join(str(tensor.shape) for tensor in tensors)
             raise Flaw(f"{self.name}: cannot add tensors of the shapes {shapes}", code="CV016")
         return self.add(name, "add", *tensors)
 
     def concatenate(self, name: str, *tensors: Tensor) -> Tensor:
-        """Add the concatenation of tensors along the channels; a single tensor is returned as it is."""
+        """Add a layer that concatenates tensors along the channels; a single tensor is returned as it is."""
         return tensors[0] if len(tensors) == 1 else self.add(name, "concat", *tensors)
 
     def select(self, name: str, x: Tensor, start: int, stop: int) -> Tensor:
-        """Add a slice of the channels from `start` up to, but not including, `stop`."""
+        """Add a layer that selects the channels from `start` up to, but not including, `stop`."""
         return self.add(name, "slice", x, channels=[start, stop])

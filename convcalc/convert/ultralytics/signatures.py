@@ -17,15 +17,18 @@ _FLAGS = {"True": True, "true": True, "TRUE": True, "False": False, "false": Fal
 
 
 def list_parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a module by name that a file may give: all but the scope, the input and keywords."""
+    """Return, by name, the parameters of a module that a file may set.
+
+    These are all but the first two (the scope and the input) and those that must be given by keyword.
+    """
     found = list(inspect.signature(function).parameters.items())[2:]
     return {name: parameter for name, parameter in found if parameter.kind is parameter.POSITIONAL_OR_KEYWORD}
 
 
 def bind(name: str, parameters: dict[str, inspect.Parameter], given: Sequence[Any]) -> dict[str, Any]:
-    """Return the arguments of the module `name` by parameter, without those that have their defaults.
+    """Return the arguments in a file by parameter name; parameters without an argument are left out.
 
-    Raises Flaw, whose `where` is the number of the wrong argument.
+    Raises Flaw, whose `where` is the index of the wrong argument.
     """
     required = [key for key, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
     if not len(required) <= len(given) <= len(parameters):
@@ -48,16 +51,16 @@ def _describe_count(least: int, most: int) -> str:
 
 
 def _usage(parameters: dict[str, inspect.Parameter]) -> str:
-    """Return the form of the arguments: `[c2, k=1, s=1]`."""
+    """Return the form of the arguments, as error messages show it: `its arguments are [c2, k=1, s=1]`."""
     empty = inspect.Parameter.empty
     texts = [key if value.default is empty else f"{key}={value.default}" for key, value in parameters.items()]
     return f"its arguments are [{', '.join(texts)}]" if texts else ""
 
 
 def read_value(annotation: Any, value: Any) -> Any:
-    """Return a value of a file as the annotation of a parameter wants it.
+    """Convert a value from a file to the type that the annotation of a parameter requires.
 
-    Raises ValueError whose message says which values are accepted.
+    Raises ValueError, whose message names the accepted values.
     """
     if annotation in _OPTIONAL:
         return None if value in (None, "None") else read_value(_OPTIONAL[annotation], value)

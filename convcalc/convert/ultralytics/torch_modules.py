@@ -19,7 +19,7 @@ def add_upsample(
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    """Add an interpolation; align_corners only changes the values."""
+    """Add an interpolation. `align_corners` is ignored, because it changes no shape and no count."""
     target: dict[str, Any] = {}
     if scale_factor is not None:
         target["scale_factor"] = int(scale_factor) if float(scale_factor).is_integer() else scale_factor
@@ -56,7 +56,7 @@ def add_avg_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Tensor:
-    """Add an average pooling; count_include_pad only changes the values."""
+    """Add an average pooling. `count_include_pad` is ignored, because it changes no shape and no count."""
     return at.add("", "avgpool", x, **_make_window(kernel_size, stride, padding, ceil_mode))
 
 
@@ -76,7 +76,7 @@ def add_adaptive_avg_pool(at: Scope, x: Tensor, output_size: Sizes) -> Tensor:
 
 
 def add_zero_pad(at: Scope, x: Tensor, padding: Sizes) -> Tensor:
-    """Add zeros at the borders: one number, or the numbers for left, right, top and bottom."""
+    """Add zeros at the borders. `padding` is one number, or the numbers for left, right, top and bottom."""
     sides = (padding,) * 4 if isinstance(padding, int) else padding
     if len(sides) != 4:
         raise Flaw(f"padding must be an integer or [left, right, top, bottom]; got {list(sides)}")
@@ -109,7 +109,7 @@ def add_conv_transpose2d(
 
 
 def add_batch_norm(at: Scope, x: Tensor, num_features: int = 0) -> Tensor:
-    """Add a batch norm of the input's channels, whatever num_features is, as the package does."""
+    """Add a batch norm of all input channels. As in Ultralytics, `num_features` has no effect."""
     return at.add("", "batchnorm", x)
 
 
