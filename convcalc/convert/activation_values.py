@@ -69,9 +69,10 @@ COMPUTED: dict[str, Callable[..., float]] = {
 
 
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
-    """Return the output of an operator at each of POINTS; None if it is not in COMPUTED or is undefined at some point.
+    """Return the output of an operator for each input value in POINTS.
 
-    `columns` has one list per input of the operator, with the input's value at each point.
+    None if the operator is not in COMPUTED, or is undefined at some point. `columns` has one list per input of the
+    operator, with the input's value at each point.
     """
     rule = COMPUTED.get(operator)
     if rule is None:

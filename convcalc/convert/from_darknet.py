@@ -295,7 +295,10 @@ def _add_local_average(builder: _Builder, section: _Section) -> None:
 
 
 def _add_route(builder: _Builder, section: _Section) -> None:
-    """Add a concatenation of the outputs of other sections; with `groups`, of one part of each one's channels."""
+    """Add a concatenation of the outputs of other sections.
+
+    With the option `groups`, the channels of each output are split into groups, and only group `group_id` is used.
+    """
     sources = [builder.find_output(section, "layers", place) for place in section.read_list("layers")]
     groups, group = section.read("groups", 1, least=1), section.read("group_id", 0)
     if groups > 1:
@@ -322,10 +325,11 @@ def _add_shortcut(builder: _Builder, section: _Section) -> None:
 
 
 def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Output]) -> None:
-    """Add a sum with outputs of other shapes.
+    """Add an opaque layer that adds the outputs of `sources` to the output before, although their shapes differ.
 
-    Only the common channels are added, and of the larger output only every k-th position; all other values stay as they
-    are. Raises NotImported unless the sizes are multiples of each other. Source: shortcut_cpu in src/blas.c.
+    Only the channels that both outputs have are added. If one output is k times as wide as the other, only every k-th
+    of its positions is used. Raises NotImported unless the sizes are multiples of each other. Source: shortcut_cpu in
+    src/blas.c.
     """
     own = builder.last.shape
     shapes = " and ".join(str(source.shape) for source in sources)
@@ -343,7 +347,7 @@ def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Ou
 
 
 def _add_product(builder: _Builder, section: _Section) -> None:
-    """Add the product with the output of another section: one factor per channel, or for `sam` per value."""
+    """Multiply the input by another section's output, which has one factor per channel, or per value for `sam`."""
     [place] = section.read_list("from")[:1]
     builder.add("multiply", {}, builder.last, builder.find_output(section, "from", place))
     builder.add_activation(section, "linear")

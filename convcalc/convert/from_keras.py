@@ -155,7 +155,7 @@ class _ModelReader:
         return [tensors[reference] for reference in config.outputs]
 
     def refuse_layers_with_unknown_weights(self) -> None:
-        """Raise NotImported for such layers, because totals without their weights would be wrong."""
+        """Raise NotImported if `unsupported` has layers: totals without the weights of these would be wrong."""
         if self.unsupported:
             named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unsupported.items())
             raise NotImported(f"unsupported layers that may have weights: {named}")

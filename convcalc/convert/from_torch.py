@@ -63,7 +63,7 @@ def read_module(
 
 
 def _describe_inputs(shapes: Sequence[Sequence[int]], inputs: ModuleInputs) -> tuple[str, ...]:
-    """Return remarks about input shapes that are not read as they were given."""
+    """Return a remark if a batch size was removed from the input shapes, and one if all samples share a number."""
     remarks = []
     if inputs.stripped:
         given = " and ".join(",".join(map(str, shape)) for shape in shapes)
@@ -99,7 +99,7 @@ def _list_shapes(module: Any, shapes: _Shapes) -> tuple[tuple[str, ...], list[An
 
 
 def _parameters(module: Any) -> Mapping[str, Any]:
-    """Return the parameters of a module's forward; empty if it is not written in Python."""
+    """Return the parameters of a module's forward; empty if forward is not written in Python."""
     from inspect import signature
 
     try:
@@ -109,7 +109,7 @@ def _parameters(module: Any) -> Mapping[str, Any]:
 
 
 def _are_parameters(module: Any, names: Sequence[str]) -> bool:
-    """Whether values can be passed to the module's forward by these names."""
+    """Whether the module's forward has parameters with all of these names, which can be passed by name."""
     by_name = [
         each.name
         for each in _parameters(module).values()
@@ -127,7 +127,7 @@ def _check_shapes(shapes: Sequence[Any]) -> None:
 
 
 def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
-    """Raise NotImported if the module's forward does not accept this number of inputs, or needs others by name."""
+    """Raise NotImported if forward takes another number of inputs, or a required parameter is not in `names`."""
     accepted = _parameters(module).values()
     if not accepted:
         return

@@ -233,7 +233,7 @@ def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return all references in a value, which is one reference or a nested list or mapping of references."""
+    """Return all tensor references in a value, which is one reference or a nested list or mapping of references."""
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):

@@ -33,7 +33,7 @@ from convcalc.shape import Shape
 class Piece(NamedTuple):
     """One of the layers that together express a Keras layer: its layer kind and arguments.
 
-    The first layer reads the inputs of the Keras layer, and each later layer reads the output of the layer before.
+    The first of these layers reads the inputs of the Keras layer, and each later one the output of the layer before.
     """
 
     kind: str
@@ -313,7 +313,7 @@ def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, An
 def _opaque_merge_rule(what: str, multiplications: int = 0, additions: int = 0) -> _Translate:
     """Return a rule that converts a merge to an opaque layer with the shape of the largest input.
 
-    It has this number of multiplications per value, and of additions per value and further input.
+    `multiplications` are per output value. `additions` are per output value and per input after the first.
     """
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
@@ -416,7 +416,7 @@ _DIMENSIONS = ("1D", "2D", "3D")
 
 
 def _repeat_for_dimensions(name: str, translate: _Translate) -> dict[str, _Translate]:
-    """Return one rule per number of dimensions: for `Conv#`, the rules of Conv1D, Conv2D and Conv3D."""
+    """Return `translate` for 1, 2 and 3 dimensions: `Conv#` becomes the keys Conv1D, Conv2D and Conv3D."""
     return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 

@@ -17,9 +17,9 @@ _MOST_AXES = 6
 def is_norm(
     program: Program, operations: Sequence[Operation | None], places: Sequence[int], source: str, axis: int
 ) -> bool:
-    """Whether the last of some operations computes the norm of the tensor `source` over its axes from `axis` on.
+    """Whether some operations compute the norm of the tensor `source` over its axis `axis` and all later axes.
 
-    `places` are the positions of the operations, in an order of execution.
+    `places` are the positions of these operations, in an order of execution; the last one must give the norm.
     """
     try:
         import numpy

@@ -243,7 +243,7 @@ class _OnnxReader:
         return operation
 
     def check_list_lengths(self, operation: Operation) -> None:
-        """Raise NotImported if an input that lists sizes or axes is longer than a tensor may have axes.
+        """Raise NotImported if an input that lists sizes or axes has more elements than a tensor may have axes.
 
         Shape inference would allocate one axis per element.
         """
