@@ -41,7 +41,7 @@ def _list_notes(notes: Sequence[str], outcome: str, prefix: str) -> list[Line]:
 
 
 def print_remarks(remarks: Iterable[str]) -> None:
-    """Print on standard error how input shapes were understood."""
+    """Print remarks about input shapes on standard error, such as that a size is read as the batch size."""
     for remark in remarks:
         sys.stderr.write(f"convcalc: {printable(remark)}\n")
 

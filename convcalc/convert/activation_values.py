@@ -84,7 +84,7 @@ def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[
 
 
 def match_activation(values: Sequence[float]) -> str | None:
-    """Return the layer kind of the activation whose outputs at POINTS are `values`; None if there is none."""
+    """Return the layer kind of the activation that gives `values` at POINTS; None if no activation does."""
     for kind, function in ACTIVATIONS.items():
         pairs = zip(map(function, POINTS), values, strict=True)
         if all(isclose(due, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for due, value in pairs):

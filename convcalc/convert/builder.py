@@ -107,7 +107,7 @@ class LayerNames(Protocol):
 
 
 class _RootCounts(NamedTuple):
-    """Numbers of elements: all learnt tensors, the frozen ones of these, and running statistics."""
+    """Numbers of elements: `params` of all learnt tensors, `frozen` of the frozen ones, `buffers` of statistics."""
 
     params: int
     frozen: int
@@ -117,9 +117,9 @@ class _RootCounts(NamedTuple):
 class Builder:
     """Collects the steps of a program.
 
-    `data` maps the name of a tensor in the file to the output of a step. `owners` maps a layer kind and its learnt
-    tensors to the step that has these weights. `counted` are the learnt tensors that are already counted in the params
-    of a step.
+    `data` maps the name of a tensor in the file to the output of the step that produces it. `owners` maps a layer kind
+    and the names of learnt tensors to the first step with these weights. `counted` are the learnt tensors that are
+    already counted in the params of a step.
     """
 
     def __init__(self, program: Program, names: LayerNames) -> None:
@@ -226,7 +226,7 @@ class Builder:
             self.add_opaque(operation, f"malformed attributes: {shorten(str(error))}")
 
     def take_back(self, made: int) -> None:
-        """Undo the current operation: remove all steps but the first `made`, and restore `owners`."""
+        """Undo the current operation: keep only the first `made` steps, and restore `owners`."""
         for step in self.steps[made:]:
             self.names.release(step.name)
         del self.steps[made:]

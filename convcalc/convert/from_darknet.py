@@ -149,7 +149,7 @@ class _Builder:
         self.scope = ""
 
     def make_graph(self, title: str, origin: str) -> Graph:
-        """Return the graph. Its outputs are the inputs of the detection layers, or else the last layer."""
+        """Return the graph. Its outputs are the inputs of the detection layers or, without these, the last layer."""
         read = {name for step in self.steps for name in step.reads}
         ends = [name for name in self.detected if name not in read]
         outputs = tuple(dict.fromkeys([*ends, *([] if self.last.step in read else [self.last.step])]))
@@ -193,7 +193,7 @@ class _Builder:
             self.add(found[0], dict(found[1]))
 
     def find_output(self, section: _Section, key: str, place: int) -> _Output:
-        """Return the output of another section: `place` counts from 0, or backwards from this section if negative."""
+        """Return the output of section number `place`. Counts from 0, or backwards from this section if negative."""
         absolute = len(self.outputs) + place if place < 0 else place
         if not 0 <= absolute < len(self.outputs):
             line = section.options.get(key, ("", section.line))[1]
@@ -272,7 +272,10 @@ def _add_connected(builder: _Builder, section: _Section) -> None:
 
 
 def _add_max_pool(builder: _Builder, section: _Section) -> None:
-    """Add a pooling of (n + padding - size) // stride + 1 positions, whose padding is size - 1 in total by default."""
+    """Add a max pooling of n values to (n + padding - size) // stride + 1.
+
+    `padding` is the sum of both sides, by default size - 1.
+    """
     stride = section.read("stride", 1, least=1)
     size = section.read("size", stride, least=1)
     total = section.read("padding", size - 1)
@@ -284,7 +287,7 @@ def _add_max_pool(builder: _Builder, section: _Section) -> None:
 
 
 def _add_local_average(builder: _Builder, section: _Section) -> None:
-    """Add an average pooling with the same sizes as a max pooling."""
+    """Add an average pooling with the options of `_add_max_pool`; its padding must be even."""
     stride = section.read("stride", 1, least=1)
     size = section.read("size", stride, least=1)
     total = section.read("padding", size - 1)
@@ -391,7 +394,7 @@ def _add_response_norm(builder: _Builder, section: _Section) -> None:
 
 
 def _add_detector(builder: _Builder, section: _Section) -> None:
-    """Mark the input as an output of the network: decoding boxes from it has no params and no MACs."""
+    """Make the input of a detection layer an output of the network: decoding boxes has no params and no MACs."""
     builder.detected.append(builder.last.step)
 
 

@@ -192,8 +192,8 @@ def _evaluate_chain(
 ) -> list[float] | None:
     """Return the values of the tensor `name` if the tensor `root` has the values in POINTS.
 
-    None if it depends on other data or cannot be computed. The positions of the evaluated operations are added to
-    `used`; `known` caches the result for each tensor.
+    None if `name` depends on tensors other than `root` and constants, or if it cannot be computed. The positions of the
+    evaluated operations are added to `used`; `known` caches the result for each tensor.
     """
     if name == root:
         return list(activation_values.POINTS)
@@ -220,9 +220,9 @@ def _evaluate_chain(
 
 
 def _has_no_outside_readers(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether no other operation reads an output of the operations at the positions `inside`.
+    """Whether only the operations at the positions `inside` read the outputs of these operations.
 
-    The output of the operation at `last` may be read by others.
+    The output of the operation at `last` may be read by others too.
     """
     for place in inside - {last}:
         operation = merger.operations[place]
@@ -378,7 +378,8 @@ def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) 
 def _find_operations_between(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
     """Return the positions of the operations that compute the tensor `name` from the tensor `source` and constants.
 
-    None if there are too many operations, or if they read other data.
+    None if there are more than MOST_CHAIN operations, or if `name` also depends on a network input other than through
+    `source`.
     """
     inside: set[int] = set()
     pending = [name]
@@ -460,10 +461,10 @@ def _merge_reshapes(merger: _PatternMerger, place: int, operation: Operation) ->
 
 
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
-    """Return the operator, with attributes, that is equivalent to a Reshape, a Transpose and a Reshape.
+    """Return the operator, with attributes, that replaces a Reshape, a Transpose and a Reshape; None if none does.
 
-    None if there is none. `sizes` is the input shape, `middle` the shape after the first Reshape, `order` the
-    permutation of the Transpose, and `after` the output shape.
+    `sizes` is the input shape, `middle` the shape after the first Reshape, `order` the permutation of the Transpose,
+    and `after` the output shape.
     """
     if sizes[:1] != middle[:1] or len(sizes) < 3:
         return None
@@ -483,9 +484,9 @@ def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> t
 
 
 def _skip_expansions(merger: _PatternMerger, place: int, operation: Operation) -> None:
-    """Let an arithmetic operation read the input of an Expand instead of its output, if its own output shape stays.
+    """Let an operation read the input of an Expand instead of the Expand, if the operation's output shape stays.
 
-    Arithmetic broadcasts axes of size 1 anyway, so that the Expand is not needed.
+    Arithmetic operations broadcast axes of size 1 anyway, so that the Expand is not needed.
     """
     for position, name in enumerate(operation.inputs):
         made = merger.find_producer(name, "Expand")

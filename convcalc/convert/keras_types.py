@@ -14,7 +14,7 @@ QUANTISED = ("int8", "int4")
 
 
 class Policy(NamedTuple):
-    """The data types of a layer's kernels, of its biases and running statistics (`variable`), and of its output."""
+    """The data types of a layer: `kernel`, `variable` for biases and running statistics, and `output`."""
 
     kernel: str = "float32"
     variable: str = "float32"

@@ -41,7 +41,7 @@ _STATE_INPUTS = {
 
 
 def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
-    """Return the names of the learnt tensors that an operation or its subgraphs use, even if cast or reshaped."""
+    """Return the names of the learnt tensors that an operation or its subgraphs read, directly or after a cast etc."""
     return tuple(
         dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )

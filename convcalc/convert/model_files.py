@@ -22,7 +22,7 @@ from convcalc.spec.source import read_text
 
 
 class ImportedFile(NamedTuple):
-    """The network of a model file, the format of the file, and remarks on how input shapes were understood."""
+    """The network of a model file, the file's format, and remarks such as that a batch size was left out of a shape."""
 
     graph: Graph
     format: formats.Format

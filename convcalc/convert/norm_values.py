@@ -47,7 +47,10 @@ def is_norm(
 def _evaluate(
     numpy: Any, program: Program, operation: Operation, arrays: Mapping[str, Any], axes: tuple[int, ...]
 ) -> Any:
-    """Return the output of an operation on arrays and constants with one element; None if it cannot be computed."""
+    """Return the output of an operation; None if it cannot be computed.
+
+    Its inputs must be keys of `arrays` or constants with one element.
+    """
     if operation.operator == "ReduceMean":  # over `axes`, as the caller has checked
         source = arrays.get(operation.inputs[0])
         return None if source is None else source.mean(axes, keepdims=True)

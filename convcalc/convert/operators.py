@@ -18,10 +18,11 @@ NEWEST = 25  # the version of the ONNX operator set whose attributes an operatio
 
 
 class Tensor(NamedTuple):
-    """A tensor: `dims` are its sizes including the batch, `dtype` its data type as in a spec, None if unknown.
+    """A tensor: `dims` are its sizes including the batch; `dtype` is its data type as in a spec, None if unknown.
 
-    For a constant, `contents` is its array; None if it is large or unknown. `roots` are the names of the possibly
-    learnt tensors from which the constant is computed. `measured` is true if it depends on the shape of another tensor.
+    For a constant, `contents` is its array, None if it is large or unknown. `roots` are the names of the tensors from
+    which the constant is computed and that may be learnt. `measured` is true if it depends on the shape of another
+    tensor.
     """
 
     dims: Sizes

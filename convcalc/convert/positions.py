@@ -1,7 +1,7 @@
-"""Follows which axes of a tensor hold positions, and says how an opaque operator's field depends on them.
+"""Finds the axes of each tensor that hold positions, and from these the receptive fields of opaque operators.
 
 In an attention layer, for example, (batch, positions, 3 × channels) is reshaped to (batch, positions, 3, heads,
-channels), moved and cut in three. As the axis that is cut holds no positions, each part still depends on all of them.
+channels), transposed and split in three along an axis without positions, so that each part has all positions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -59,7 +59,10 @@ def _reshape_axes(before: Sizes, after: Sizes, axes: Axes) -> Axes:
 
 
 def _match_axes(before: Sizes, after: Sizes) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the smallest groups of axes with the same number of elements before and after a reshape."""
+    """Yield pairs of axis groups, of the old and new shape of a reshape, with equal numbers of elements.
+
+    Each group is as small as possible. For 2×12 to 2×3×4: ([0], [0]), then ([1], [1, 2]).
+    """
     old = new = 0
     while old < len(before) or new < len(after):
         olds, news = [old] if old < len(before) else [], [new] if new < len(after) else []

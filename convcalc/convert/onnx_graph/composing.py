@@ -27,9 +27,9 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start the layer `name`, which has the input tensors `reads` and the output tensor `output`.
+        """Start a layer with the name `name`, the input tensors `reads` and the output tensor `output`.
 
-        `owner` is the layer whose weights it uses: itself, unless it shares the weights of another layer.
+        `owner` is the layer whose weights it uses: `name` itself unless it shares the weights of another layer.
         """
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0

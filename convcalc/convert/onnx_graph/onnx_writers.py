@@ -41,7 +41,7 @@ def _write_convolution(
 
 
 def _write_standardized(writer: OnnxWriter, weight: str, rank: int) -> str:
-    """Write a normalisation of the weights of each output channel, and return the name of the result."""
+    """Write nodes that normalise the weights of each output channel, and return the name of the resulting tensor."""
     reads, writer.reads = writer.reads, [weight]
     writer.add("MeanVarianceNormalization", last=False, axes=list(range(1, rank)))
     [standardized], writer.reads = writer.reads, reads
@@ -308,9 +308,9 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
 
 
 def _choose_ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Return ONNX's ceil_mode, 0 or 1, for which a pooling has the layer's output size.
+    """Return ONNX's ceil_mode, 0 or 1, with which a pooling gets the layer's output size.
 
-    Raises UnsupportedLayer if there is none: unlike convcalc, ONNX keeps a last window that starts beyond the input.
+    Raises UnsupportedLayer if neither does: unlike convcalc, ONNX keeps a last window that starts beyond the input.
     """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
@@ -396,7 +396,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write GroupNormalization, or a Reshape to groups and an instance norm if the layer is not affine."""
+    """Write GroupNormalization; if the layer is not affine, a Reshape to groups and an instance norm."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)

@@ -1,4 +1,4 @@
-"""Rewrites nodes of an ONNX graph that the importer does not read as they are, as nodes of the ONNX standard.
+"""Replaces nodes of an ONNX graph that the importer cannot read by nodes of the ONNX standard.
 
 - Quantised operators become those of the network in floating point: QLinearConv becomes Conv, and QuantizeLinear and
   DequantizeLinear disappear, except on weights. The data type of quantised tensors is kept in `stored`.
