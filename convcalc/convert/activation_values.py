@@ -69,7 +69,7 @@ COMPUTED: dict[str, Callable[..., float]] = {
 
 
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
-    """Return the output of an operator for each input value in POINTS.
+    """Return the outputs of an operator, one for each of POINTS.
 
     None if the operator is not in COMPUTED, or is undefined at some point. `columns` has one list per input of the
     operator, with the input's value at each point.

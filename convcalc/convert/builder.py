@@ -71,10 +71,7 @@ def _has_positions_of(output: Data, data: Data) -> bool:
 
 
 def _has_same_positions(output: Data, reads: Sequence[Data]) -> bool:
-    """Whether each position of `output` depends on the same position of each of `reads`, if sizes of 1 are broadcast.
-
-    Each spatial size of `output` must occur in at least one of `reads`.
-    """
+    """Whether `output` may come from an elementwise operator on `reads`, which broadcasts sizes of 1."""
     return all(_has_positions_of(output, data) for data in reads) and all(
         size in sizes
         for size, *sizes in zip(output.shape.spatial, *(data.shape.spatial for data in reads), strict=True)
@@ -189,7 +186,7 @@ class Builder:
     def count_preparation(self, operation: Operation) -> int:
         """Return the MACs of the operations that compute the constants of `operation`, such as a product of weights.
 
-        Such an operation runs once per batch. Only the first call that meets it counts it.
+        Each of them runs once per batch, and is counted only for the first operation that uses its result.
         """
         macs, pending = 0, list(operation.inputs)
         while pending:

@@ -328,11 +328,11 @@ def _add_shortcut(builder: _Builder, section: _Section) -> None:
 
 
 def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Output]) -> None:
-    """Add an opaque layer that adds the outputs of `sources` to the output before, although their shapes differ.
+    """Add an opaque layer that sums the output of the section before and those of `sources`, of other shapes.
 
     Only the channels that both outputs have are added. If one output is k times as wide as the other, only every k-th
-    of its positions is used. Raises NotImported unless the sizes are multiples of each other. Source: shortcut_cpu in
-    src/blas.c.
+    of its positions is used. All other values stay as they are. Raises NotImported unless the sizes are multiples of
+    each other. Source: shortcut_cpu in src/blas.c.
     """
     own = builder.last.shape
     shapes = " and ".join(str(source.shape) for source in sources)

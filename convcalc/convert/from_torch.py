@@ -151,9 +151,9 @@ def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
 def read_factory(factory: str, shapes: _Shapes, input_dtype: InputTypes = None) -> Graph:
     """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
-    `factory` is `package.module:name`, the name of a function or of a module. A function is called on the meta device,
-    without arguments or with literal arguments, as in `nets:small(10, width=0.5)`. If tracing fails, it is called on
-    the CPU. The other parameters are those of `read_module`. Raises MissingTorch if PyTorch is not installed;
+    `factory` is `package.module:name`, the name of a function or of an nn.Module. A function is called on the meta
+    device, without arguments or with literal arguments, as in `nets:small(10, width=0.5)`. If tracing fails, it is
+    called on the CPU. The other parameters are those of `read_module`. Raises MissingTorch if PyTorch is not installed;
     NotImported if the factory does not exist, fails, or does not return a module, or if the module cannot be traced.
     """
     parsed = parse_factory(factory)

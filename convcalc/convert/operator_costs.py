@@ -164,7 +164,7 @@ def _normalise_response(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _make_macs(macs: int, further_multiplications: int = 0, further_additions: int = 0, *, sums: int) -> Cost:
-    """Return the cost of `sums` sums of products, `macs` products in total, and of the further operations."""
+    """Return the cost of `macs` products, which are added up to `sums` values, and of the further operations."""
     return Cost(macs + further_multiplications, macs - sums + further_additions, macs)
 
 

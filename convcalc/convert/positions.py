@@ -114,8 +114,8 @@ def refine_field(
 ) -> str | None:
     """Return on which input positions an output position of an opaque operator depends; None if unknown.
 
-    `field` is the result of `operator_costs.find_field`. The result is `same`, `all` or `some`: an unknown part of the
-    input positions, but each of these affects at least one output position.
+    `field` is the result of `operator_costs.find_field`. The result may also be `some`: it is unknown which input
+    positions an output position depends on, but every input position affects some output position.
     """
     operator = operation.operator
     if operator in _MIXES or operator.startswith("Reduce"):

@@ -200,7 +200,10 @@ def _quantise(translator: Translator, node: Any) -> Iterator[Part] | None:
 
 
 def _cast(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Remove a Cast from float32 to float32, left behind by a quantised product that became one of floats."""
+    """Remove a Cast from float32 to float32.
+
+    It is left over after MatMulInteger or ConvInteger became MatMul or Conv, which already return float32.
+    """
     name = _input(node, 0)
     if _attribute(node, "to") != 1 or not translator.is_data(name) or translator.values[name].dtype != "float32":
         return None
