@@ -40,7 +40,7 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
 
 
 class _Section(NamedTuple):
-    """A section of the file: its name in brackets, the number of that line, and its options with their lines."""
+    """A section of the file: its name, the line number of its heading, and its options with their line numbers."""
 
     name: str
     line: int
@@ -364,7 +364,7 @@ def _add_upsample(builder: _Builder, section: _Section) -> None:
 
 
 def _add_reorganisation(builder: _Builder, section: _Section) -> None:
-    """Add a rearrangement of blocks of positions into channels. The order of the channels affects no figure."""
+    """Add a pixel_unshuffle, or a pixel_shuffle if `reverse` is set. Darknet orders the channels differently."""
     if section.read("reverse", 0):
         builder.add("pixel_shuffle", {"upscale_factor": section.read("stride", 1, least=1)})
     else:

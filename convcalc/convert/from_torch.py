@@ -63,7 +63,7 @@ def read_module(
 
 
 def _describe_inputs(shapes: Sequence[Sequence[int]], inputs: ModuleInputs) -> tuple[str, ...]:
-    """Return a remark if a batch size was removed from the input shapes, and one if all samples share a number."""
+    """Return a remark if a batch size was removed from the shapes, and one if all samples share one number."""
     remarks = []
     if inputs.stripped:
         given = " and ".join(",".join(map(str, shape)) for shape in shapes)

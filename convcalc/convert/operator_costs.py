@@ -122,10 +122,9 @@ def _gate(products: int) -> CostRule:
 
 
 def _reduce(per_value: int, per_output: int, sums: bool = True) -> CostRule:
-    """Return a rule for a reduction.
+    """Return a rule for a reduction with `per_value` multiplications per input value and `per_output` per output value.
 
-    It has `per_value` multiplications per input value and `per_output` per output value. The sum of n values has n - 1
-    additions.
+    If `sums` is true, the reduction of n values to one also has n - 1 additions.
     """
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -216,7 +215,10 @@ def _count_combinations(sizes: Mapping[str, int], letters: set[str]) -> int:
 
 
 def _read_equation(equation: str, shapes: Shapes) -> tuple[list[str], str]:
-    """Return the terms of an Einsum and its result, with one letter per axis; digits stand for the axes of `...`."""
+    """Return the terms of an Einsum's operands and its result, such as (["ij", "jk"], "ik").
+
+    There is one letter per axis; axes that the equation writes as `...` are digits.
+    """
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(shapes.inputs) or len(terms) > 2 or any(letter.isdigit() for letter in left):

@@ -131,9 +131,9 @@ def has_input(operation: Operation, place: int) -> bool:
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (`place` 1) or bias (`place` 2) is absent, or is a constant of ones or zeros.
+    """Whether a norm's scale (`place` 1) is absent or constant ones, or its bias (`place` 2) absent or zeros.
 
-    A learnt scale or bias is not a constant, even if the file has ones or zeros for it.
+    A learnt tensor of ones or zeros is not a constant.
     """
     if not has_input(operation, place):
         return True

@@ -48,7 +48,10 @@ class OnnxWriter:
         self.reads = [output]
 
     def weight(self, part: str, sizes: Sequence[int], value: float) -> str:
-        """Return the name of a learnt tensor of shape `sizes`; on first use, add a node that fills it with `value`."""
+        """Return the name of the current layer's learnt tensor `part`, such as "weight", which has shape `sizes`.
+
+        On first use, add a node that fills the tensor with `value`.
+        """
         name = f"{self.owner}.{part}"
         if name not in self.made:
             shape = self.integers(sizes)

@@ -49,8 +49,8 @@ class _GraphFacts(NamedTuple):
 def measure_file(path: str, network: Network) -> Model:
     """Return the figures of an ONNX file for inputs with the shapes and batch size of `network`.
 
-    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
-    infer its shapes.
+    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, if its inputs are not those of
+    `network`, or if onnx cannot infer its shapes.
     """
     graph = _infer_shapes(read_model(path), network).graph
     facts = _collect_facts(graph)
