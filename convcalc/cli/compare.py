@@ -53,9 +53,9 @@ def command(
 ) -> int:
     """Compare networks in one table, one row per network.
 
-    A star marks the best value of each column: the lowest cost, the largest receptive field. --set applies to every
-    network that has the spec parameter, NET@NAME=VALUE,… to one. A network that cannot be read is reported, and the
-    others are shown.
+    A star marks the best value of each column: the lowest cost, the largest receptive field. --set sets a spec
+    parameter of all networks that have it; NET@NAME=VALUE,… sets it for one NET only. A network that cannot be
+    read is reported, and the others are shown.
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 

@@ -22,9 +22,10 @@ def show_bar(items: Iterable[Any], total: int, output: Output) -> Iterable[Any]:
 
 
 def print_notes(notes: Sequence[str], outcome: str, output: Output, prefix: str = "") -> None:
-    """Print one line per unsupported operation on standard error, and a line with their number and the consequence.
+    """Print one line per unsupported operation on standard error, and a last line with their number and `outcome`.
 
-    Each line begins with `prefix`, such as the name of the file and a colon.
+    `outcome` says how they affect the figures: `2 opaque layers; all costs are known`. Each line begins with `prefix`,
+    such as the name of the file and a colon.
     """
     if notes:
         write(_list_notes(notes, outcome, prefix), sys.stderr, use_color(output.color, sys.stderr))
@@ -40,7 +41,7 @@ def _list_notes(notes: Sequence[str], outcome: str, prefix: str) -> list[Line]:
 
 
 def print_remarks(remarks: Iterable[str]) -> None:
-    """Print on standard error how input shapes were understood."""
+    """Print remarks about input shapes on standard error, such as that a size is read as the batch size."""
     for remark in remarks:
         sys.stderr.write(f"convcalc: {printable(remark)}\n")
 

@@ -69,9 +69,10 @@ COMPUTED: dict[str, Callable[..., float]] = {
 
 
 def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[Sequence[float]]) -> list[float] | None:
-    """Return the output of an operator at each of POINTS; None if it is not in COMPUTED or is undefined at some point.
+    """Return the outputs of an operator, one for each of POINTS.
 
-    `columns` has one list per input of the operator, with the input's value at each point.
+    None if the operator is not in COMPUTED, or is undefined at some point. `columns` has one list per input of the
+    operator, with the input's value at each point.
     """
     rule = COMPUTED.get(operator)
     if rule is None:
@@ -83,7 +84,7 @@ def evaluate_operator(operator: str, attributes: _Attributes, columns: Sequence[
 
 
 def match_activation(values: Sequence[float]) -> str | None:
-    """Return the layer kind of the activation whose outputs at POINTS are `values`; None if there is none."""
+    """Return the layer kind of the activation that gives `values` at POINTS; None if no activation does."""
     for kind, function in ACTIVATIONS.items():
         pairs = zip(map(function, POINTS), values, strict=True)
         if all(isclose(due, value, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE) for due, value in pairs):

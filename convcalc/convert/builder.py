@@ -27,7 +27,7 @@ class UnsupportedOperation(Exception):
 
 
 class _AxesUndecided(Exception):
-    """Raised if an operation needs its input `name` with the axes in `order`, and they may be placed there."""
+    """Raised if an operation needs the axes of its input `name` in the order `order`, and `place_axes` can do that."""
 
     def __init__(self, name: str, order: Sizes) -> None:
         super().__init__(name)
@@ -61,7 +61,7 @@ class Data(NamedTuple):
 
 
 def _has_positions_of(output: Data, data: Data) -> bool:
-    """Whether an elementwise operator on `data` gives `output` position by position; sizes of 1 are broadcast."""
+    """Whether `output` has the axis order of `data`, and each spatial size of `data` is 1 or that of `output`."""
     sizes, own = output.shape.spatial, data.shape.spatial
     return (
         output.order == data.order
@@ -71,7 +71,7 @@ def _has_positions_of(output: Data, data: Data) -> bool:
 
 
 def _has_same_positions(output: Data, reads: Sequence[Data]) -> bool:
-    """Whether an elementwise operator gives `output` position by position; one input must have each of its sizes."""
+    """Whether `output` may come from an elementwise operator on `reads`, which broadcasts sizes of 1."""
     return all(_has_positions_of(output, data) for data in reads) and all(
         size in sizes
         for size, *sizes in zip(output.shape.spatial, *(data.shape.spatial for data in reads), strict=True)
@@ -104,7 +104,7 @@ class LayerNames(Protocol):
 
 
 class _RootCounts(NamedTuple):
-    """Numbers of elements: all learnt tensors, the frozen ones of these, and running statistics."""
+    """Numbers of elements: `params` of all learnt tensors, `frozen` of the frozen ones, `buffers` of statistics."""
 
     params: int
     frozen: int
@@ -114,9 +114,9 @@ class _RootCounts(NamedTuple):
 class Builder:
     """Collects the steps of a program.
 
-    `data` maps the name of a tensor in the file to the output of a step. `owners` maps a layer kind and its learnt
-    tensors to the step that has these weights. `counted` are the learnt tensors that are already counted in the params
-    of a step.
+    `data` maps the name of a tensor in the file to the output of the step that produces it. `owners` maps a layer kind
+    and the names of learnt tensors to the first step with these weights. `counted` are the learnt tensors that are
+    already counted in the params of a step.
     """
 
     def __init__(self, program: Program, names: LayerNames) -> None:
@@ -143,8 +143,9 @@ class Builder:
     def add_input(self, name: str, order: Sizes) -> None:
         """Add an input of the network. For `order`, see Data.
 
-        An input that is not a batch of samples with channels, such as a state or a number, becomes one sample without
-        a batch. Raises UnsupportedOperation if a size is 0 or no input is a batch.
+        For an input of another shape than (batch, channels, spatial sizes), such as a single number, see
+        `sample_sizes`. Raises UnsupportedOperation if a size is 0, or if the network has only one input and that is not
+        a batch.
         """
         dims = self.program.inputs[name]
         if not all(dims) or (len(self.program.inputs) == 1 and not self._is_batch(dims)):
@@ -183,9 +184,9 @@ class Builder:
         return next((made.kind != "opaque" for made in reversed(self.steps) if made.name == step), True)
 
     def count_preparation(self, operation: Operation) -> int:
-        """Return the MACs of the operations that compute the constants of an operation, such as a product of weights.
+        """Return the MACs of the operations that compute the constants of `operation`, such as a product of weights.
 
-        They run once per batch. Operations that an earlier call has counted are left out.
+        Each of them runs once per batch, and is counted only for the first operation that uses its result.
         """
         macs, pending = 0, list(operation.inputs)
         while pending:
@@ -198,7 +199,7 @@ class Builder:
         return macs
 
     def apply_rule(self, operation: Operation, rule: Callable[["Builder", Operation], None] | None) -> None:
-        """Do what `run` does, after the costs of the operation's constants are counted."""
+        """Add the steps of an operation. `run` calls this after counting the MACs of the operation's constants."""
         made, self.before = len(self.steps), []
         try:
             if rule is None:
@@ -222,7 +223,7 @@ class Builder:
             self.add_opaque(operation, f"malformed attributes: {shorten(str(error))}")
 
     def take_back(self, made: int) -> None:
-        """Undo the current operation: remove all steps but the first `made`, and restore `owners`."""
+        """Undo the current operation: keep only the first `made` steps, and restore `owners`."""
         for step in self.steps[made:]:
             self.names.release(step.name)
         del self.steps[made:]
@@ -279,9 +280,10 @@ class Builder:
         return found
 
     def read_channels_last(self, name: str) -> Data:
-        """Return the data of the tensor `name`, in any order of axes, but with the channels on the last if possible.
+        """Return the tensor `name` as data, with its axes in any order.
 
-        Raises _AxesUndecided if they are not but may be, and UnsupportedOperation as `read_any_order` does.
+        Raises _AxesUndecided if its channels are not its last axis and `is_undecided` is true: the caller then moves
+        them there. Raises UnsupportedOperation as `read_any_order` does.
         """
         found = self.read_any_order(name)
         if found.order[-1] != 1 and self.is_undecided(name):
@@ -289,9 +291,10 @@ class Builder:
         return found
 
     def is_undecided(self, name: str) -> bool:
-        """Whether the order of the axes of a tensor has no meaning yet.
+        """Whether a tensor comes from an opaque step whose output axes may still be put into any order.
 
-        The tensor comes from an opaque step that may have moved the values, and nothing else reads the step.
+        True if no other tensor or step uses the output of the opaque step, and the receptive field of that step is not
+        `same`.
         """
         step = self.data[name].step
         maker = next((other for other in reversed(self.steps) if other.name == step), None)
@@ -304,7 +307,7 @@ class Builder:
         )
 
     def place_axes(self, name: str, order: Sizes) -> None:
-        """Rewrite the opaque step that produces a tensor so that its axes in the file have this order."""
+        """Change the opaque step that produces the tensor `name` so that the tensor has the axes `order`, see Data."""
         data = self.data[name]
         channels, *spatial = (size for _, size in sorted(zip(order, self.value(name).dims, strict=True))[1:])
         self.data[name] = Data(data.step, Shape(channels, tuple(spatial)), order)
@@ -314,7 +317,7 @@ class Builder:
                 self.steps[place] = step._replace(arguments=arguments)
 
     def constant(self, operation: Operation, place: int, what: str) -> Tensor:
-        """Return the constant at position `place` of an operation's inputs; `what` is its name in messages, a plural.
+        """Return the constant at position `place` of an operation's inputs. Messages call it `what`, such as "scales".
 
         Raises UnsupportedOperation if the input is missing, not a constant or not learnt.
         """
@@ -328,8 +331,8 @@ class Builder:
     def numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
         """Return the numbers in an attribute or, if the operation does not have it, in its input at position `place`.
 
-        None if both are absent. Later versions of many operators have inputs in place of the attributes of older
-        versions. Raises UnsupportedOperation if the input is not a constant with known values.
+        None if both are absent. Many operators have an attribute in old versions and an input in new ones. Raises
+        UnsupportedOperation if the input is not a constant with known values.
         """
         if attribute in operation.attributes:
             given = operation.attributes[attribute]
@@ -349,14 +352,17 @@ class Builder:
     # -- adding steps
 
     def alias(self, operation: Operation, data: Data) -> None:
-        """Make `data` the output of an operation, without a step. Raises UnsupportedOperation if the shapes differ."""
+        """Make `data` the output of an operation, without adding a step.
+
+        Raises UnsupportedOperation if the file states another shape for the output.
+        """
         self.check_shape(operation.outputs[0], data, "its input is")
         self.data[operation.outputs[0]] = data
 
     def check_shape(self, name: str, data: Data, what: str) -> None:
-        """Raise UnsupportedOperation unless the file states the shape of `data` for the tensor `name`.
+        """Raise UnsupportedOperation if the file states a shape for the tensor `name` that differs from that of `data`.
 
-        The message describes the expected shape, beginning with `what`.
+        The message ends with `what` and the shape of `data`: "but conv produces 8×4×4".
         """
         sizes = (self.batch, *data.shape.sizes)
         if self.value(name).dims != tuple(sizes[axis] for axis in data.order):
@@ -373,8 +379,8 @@ class Builder:
     ) -> Data:
         """Add a step with the inputs `reads`, and return its output, with the channels first.
 
-        `roots` are the learnt tensors of its weights; `suffix` is appended to its name. Raises Flaw if its inputs do
-        not fit, and UnsupportedOperation if its weights cannot be shared as in the file.
+        `roots` are the learnt tensors of the layer's weights; `suffix` is appended to the step's name. Raises Flaw if
+        the inputs do not fit the layer, and UnsupportedOperation if the weights cannot be shared as in the file.
         """
         layer = make_written_layer(kind, arguments, tuple(data.shape for data in reads))
         self.check_macs(operation, kind, layer)
@@ -405,9 +411,9 @@ class Builder:
     ) -> tuple[bool, Sequence[Data]]:
         """Return whether the weights of a layer are frozen, and the data that the layer reads.
 
-        If its weights are computed from learnt tensors with more elements, as in weight normalisation, an opaque step
-        with the other elements is inserted before it. Raises UnsupportedOperation if the layer has more params, other
-        running statistics, or is frozen in part.
+        If the file has more params than the layer, as for weight normalisation, an opaque step with the surplus is
+        inserted before the layer. Raises UnsupportedOperation if the file has fewer params or other running statistics
+        than the layer, or if only some of the layer's params are frozen.
         """
         params = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
         counts = self.count_roots(set(roots))
@@ -448,10 +454,10 @@ class Builder:
         )
 
     def owner(self, kind: str, roots: tuple[str, ...], layer: Layer) -> Step | None:
-        """Return the earlier step that has a layer's weights, the learnt tensors `roots`.
+        """Return the earlier step of kind `kind` with the learnt tensors `roots`, whose weights the layer shares.
 
         None if there is no such step, or if the layer uses only a part of one of these tensors. Raises
-        UnsupportedOperation if an earlier step has the same weight, but another kind or bias.
+        UnsupportedOperation if an earlier step of another kind or with another bias uses the same weight.
         """
         own = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
         owner = self.owners.get((kind, roots))
@@ -492,7 +498,7 @@ class Builder:
         return data
 
     def roots(self, operation: Operation, *places: int) -> tuple[str, ...]:
-        """Return the names of the learnt tensors from which the inputs at the given positions are made."""
+        """Return the names of the learnt tensors from which the inputs at the positions `places` are computed."""
         names = [operation.inputs[place] for place in places if place < len(operation.inputs)]
         return tuple(dict.fromkeys(root for name in names if name for root in self.value(name).roots))
 
@@ -539,7 +545,7 @@ class Builder:
     def count_learnt(self, operation: Operation, roots: set[str]) -> _RootCounts:
         """Return the number of elements of the learnt tensors of an opaque operation.
 
-        If the format does not say which tensors are learnt, single numbers are taken for constants.
+        Unless the format says which tensors are learnt (`Program.exact`), tensors with one element do not count.
         """
         if self.program.exact:
             statistics = {root for name in operation.inputs if name for root in self.value(name).roots}
@@ -547,9 +553,10 @@ class Builder:
         return self.count_roots({root for root in roots if self.program.weights[root] > 1})
 
     def count_cost(self, operation: Operation) -> dict[str, int]:
-        """Return the operations of an operation per sample, as arguments of an opaque layer; empty if unknown.
+        """Return the multiplications, additions and MACs of an operation per sample, as arguments of an opaque layer.
 
-        They are unknown if the operator is, or if the file declares other shapes than the operator produces.
+        Empty if no rule counts the operator, or if the file declares an output shape that the operator does not
+        produce.
         """
         values = self.program.values
         inputs, outputs = (
@@ -581,7 +588,7 @@ class Builder:
     ) -> Data:
         """Add an opaque step and return its output: `output` with the name of the step.
 
-        `stated` are its params and operations; `field` is its receptive field, by default that of the operator.
+        `stated` are the step's params and operations; `field` is its receptive field, by default that of the operator.
         """
         arguments = {"output_shape": list(output.shape.sizes), **stated, "what": shorten(operation.operator)}
         field = field or refine_field(operation, self.dims, self.positions, find_field(operation.operator))
@@ -595,12 +602,12 @@ class Builder:
         return output._replace(step=name)
 
     def unordered(self, name: str) -> Data:
-        """Return the data for a tensor whose axes have no known meaning: the first after the batch is the channels."""
+        """Return the data for a tensor with unknown axis order: the first axis after the batch becomes the channels."""
         sizes = self.sample_sizes(self.value(name).dims)
         return Data("", Shape(sizes[0], sizes[1:]), tuple(range(len(sizes) + 1)))
 
     def ordered_like(self, name: str, reads: Sequence[Data]) -> Data | None:
-        """Return the data for a tensor whose axes have the order of all `reads`; None if their orders differ."""
+        """Return the data for a tensor with the same axis order as all of `reads`; None if their axis orders differ."""
         dims, order = self.value(name).dims, reads[0].order
         if any(data.order != order for data in reads) or len(dims) != len(order) or dims[0] != self.batch or order[0]:
             return None
@@ -608,11 +615,11 @@ class Builder:
         return Data("", Shape(channels, tuple(spatial)), order)
 
     def sample_sizes(self, dims: Sizes) -> Sizes:
-        """Return the shape of one sample of a tensor with sizes `dims`.
+        """Return the shape of one sample of a tensor with sizes `dims`: without the first axis if that is the batch.
 
-        If the batch is folded into the first axis, as for windows of an image, this axis has its part of one sample; if
-        it is in another axis, the sample is a vector. A tensor without a batch is one sample. A sample with no axes,
-        too many axes or an axis of size 0 is returned as a vector of its elements, at least one.
+        If the first axis is a multiple of the batch size, as for windows of an image, it is divided by the batch size.
+        If only the number of elements is such a multiple, the sample is a vector. Otherwise the whole tensor is one
+        sample. A shape with no axes, too many axes or a size of 0 becomes a vector.
         """
         if len(dims) > 1 and dims[0] == self.batch:
             sizes = dims[1:]

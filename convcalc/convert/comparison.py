@@ -23,8 +23,8 @@ Sizes = tuple[int, ...]
 class MeasuredFigures(NamedTuple):
     """The output shape, params, buffers and MACs of one layer.
 
-    The output shape excludes the batch. `buffers` counts running statistics. The MACs are for the whole batch; None
-    means unknown.
+    The output shape excludes the batch. `buffers` is the number of elements of running statistics. The MACs are for the
+    whole batch; None means unknown.
     """
 
     output_shape: Sizes
@@ -59,8 +59,8 @@ class Model(NamedTuple):
 class ComparedLayer(NamedTuple):
     """The figures of one layer in convcalc (`ours`) and in the PyTorch module or ONNX file (`theirs`).
 
-    `ours` is None if only the model has the layer. `theirs` is None if only convcalc has it, or if PyTorch rejects the
-    layer; `refusal` is then the reason. If `known` is false, the layer could not be compared.
+    `ours` is None if only the model has the layer. `theirs` is None if only convcalc has it, or if PyTorch rejects it
+    with the message `refusal`. `known` is false if the layer could not be compared.
     """
 
     name: str
@@ -124,7 +124,7 @@ class Verification(NamedTuple):
 
 
 def _comparable_values(figures: MeasuredFigures) -> tuple[Any, ...]:
-    """Return a layer's figures without the order of axes and axes of size 1: a model may have its channels last."""
+    """Return a layer's figures, with the output's sizes sorted and without 1s: models may have channels last."""
     return (sorted(size for size in figures.output_shape if size > 1), *figures[1:])
 
 

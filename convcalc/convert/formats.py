@@ -26,11 +26,13 @@ class Format(NamedTuple):
     format.
 
     `reader` is the module that imports the format. It has a function `read(path, inputs, follow)` that returns a
-    `convert.graph.Graph`, and is imported only when such a file is read. `writer` is the value of `export --to` that
-    writes the format. `extra` is the extra of convcalc that importing needs (`convcalc[onnx]`), and `lost` says what a
-    spec does not keep of such a file. For a format without a reader, `advice` says what to do instead; `import_option`
-    is the option of `import` for code, which is run and not read. `parameters` are the keyword arguments of `read` that
-    select a network in the file; they are given like spec parameters, as in `NET@scale=n`.
+    `convert.graph.Graph`, and is imported only when such a file is read. `parameters` are the other arguments of
+    `read`, which a user gives like spec parameters, as in `NET@scale=n`. If there is no `reader`, `advice` says what to
+    do instead.
+
+    `import_option` is `--torch` for Python files, which `convcalc import --torch` runs; it is empty for all other
+    formats. `writer` is the value of `export --to` that writes the format. `extra` is the extra of convcalc that
+    importing needs (`convcalc[onnx]`). `lost` says what a spec does not keep of such a file.
     """
 
     name: str
@@ -66,7 +68,7 @@ def _is_zip_with(member: bytes) -> Callable[[bytes], bool]:
 
 
 def _never(head: bytes) -> bool:
-    """Return False: a format with this function is recognised only by the ending of the name, or as a folder."""
+    """Return False, for formats that are recognised by the ending of the name or as a folder, but not by content."""
     return False
 
 

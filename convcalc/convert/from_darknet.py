@@ -40,7 +40,7 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
 
 
 class _Section(NamedTuple):
-    """A section of the file: its name in brackets, the number of that line, and its options with their lines."""
+    """A section of the file: its name, the line number of its heading, and its options with their line numbers."""
 
     name: str
     line: int
@@ -149,7 +149,7 @@ class _Builder:
         self.scope = ""
 
     def make_graph(self, title: str, origin: str) -> Graph:
-        """Return the graph. Its outputs are the inputs of the detection layers, or else the last layer."""
+        """Return the graph. Its outputs are the inputs of the detection layers or, without these, the last layer."""
         read = {name for step in self.steps for name in step.reads}
         ends = [name for name in self.detected if name not in read]
         outputs = tuple(dict.fromkeys([*ends, *([] if self.last.step in read else [self.last.step])]))
@@ -193,7 +193,7 @@ class _Builder:
             self.add(found[0], dict(found[1]))
 
     def find_output(self, section: _Section, key: str, place: int) -> _Output:
-        """Return the output of another section: `place` counts from 0, or backwards from this section if negative."""
+        """Return the output of section number `place`. Counts from 0, or backwards from this section if negative."""
         absolute = len(self.outputs) + place if place < 0 else place
         if not 0 <= absolute < len(self.outputs):
             line = section.options.get(key, ("", section.line))[1]
@@ -272,7 +272,10 @@ def _add_connected(builder: _Builder, section: _Section) -> None:
 
 
 def _add_max_pool(builder: _Builder, section: _Section) -> None:
-    """Add a pooling of (n + padding - size) // stride + 1 positions, whose padding is size - 1 in total by default."""
+    """Add a max pooling of n values to (n + padding - size) // stride + 1.
+
+    `padding` is the sum of both sides, by default size - 1.
+    """
     stride = section.read("stride", 1, least=1)
     size = section.read("size", stride, least=1)
     total = section.read("padding", size - 1)
@@ -284,7 +287,7 @@ def _add_max_pool(builder: _Builder, section: _Section) -> None:
 
 
 def _add_local_average(builder: _Builder, section: _Section) -> None:
-    """Add an average pooling with the same sizes as a max pooling."""
+    """Add an average pooling with the options of `_add_max_pool`; its padding must be even."""
     stride = section.read("stride", 1, least=1)
     size = section.read("size", stride, least=1)
     total = section.read("padding", size - 1)
@@ -295,7 +298,10 @@ def _add_local_average(builder: _Builder, section: _Section) -> None:
 
 
 def _add_route(builder: _Builder, section: _Section) -> None:
-    """Add a concatenation of the outputs of other sections; with `groups`, of one part of each one's channels."""
+    """Add a concatenation of the outputs of other sections.
+
+    With the option `groups`, the channels of each output are split into groups, and only group `group_id` is used.
+    """
     sources = [builder.find_output(section, "layers", place) for place in section.read_list("layers")]
     groups, group = section.read("groups", 1, least=1), section.read("group_id", 0)
     if groups > 1:
@@ -322,10 +328,11 @@ def _add_shortcut(builder: _Builder, section: _Section) -> None:
 
 
 def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Output]) -> None:
-    """Add a sum with outputs of other shapes.
+    """Add an opaque layer that sums the output of the section before and those of `sources`, of other shapes.
 
-    Only the common channels are added, and of the larger output only every k-th position; all other values stay as they
-    are. Raises NotImported unless the sizes are multiples of each other. Source: shortcut_cpu in src/blas.c.
+    Only the channels that both outputs have are added. If one output is k times as wide as the other, only every k-th
+    of its positions is used. All other values stay as they are. Raises NotImported unless the sizes are multiples of
+    each other. Source: shortcut_cpu in src/blas.c.
     """
     own = builder.last.shape
     shapes = " and ".join(str(source.shape) for source in sources)
@@ -343,7 +350,7 @@ def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Ou
 
 
 def _add_product(builder: _Builder, section: _Section) -> None:
-    """Add the product with the output of another section: one factor per channel, or for `sam` per value."""
+    """Multiply the input by another section's output, which has one factor per channel, or per value for `sam`."""
     [place] = section.read_list("from")[:1]
     builder.add("multiply", {}, builder.last, builder.find_output(section, "from", place))
     builder.add_activation(section, "linear")
@@ -357,7 +364,7 @@ def _add_upsample(builder: _Builder, section: _Section) -> None:
 
 
 def _add_reorganisation(builder: _Builder, section: _Section) -> None:
-    """Add a rearrangement of blocks of positions into channels. The order of the channels affects no figure."""
+    """Add a pixel_unshuffle, or a pixel_shuffle if `reverse` is set. Darknet orders the channels differently."""
     if section.read("reverse", 0):
         builder.add("pixel_shuffle", {"upscale_factor": section.read("stride", 1, least=1)})
     else:
@@ -387,7 +394,7 @@ def _add_response_norm(builder: _Builder, section: _Section) -> None:
 
 
 def _add_detector(builder: _Builder, section: _Section) -> None:
-    """Mark the input as an output of the network: decoding boxes from it has no params and no MACs."""
+    """Make the input of a detection layer an output of the network: decoding boxes has no params and no MACs."""
     builder.detected.append(builder.last.step)
 
 

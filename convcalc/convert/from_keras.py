@@ -60,9 +60,9 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     """Return the network of a Keras model.
 
     `inputs` maps the names of inputs to their shapes, channels first and without the batch, and replaces the shapes in
-    the file; the key None is the only input of a model. It is needed if the file leaves a size open. `follow` is not
-    called, because reading takes no noticeable time. Raises OSError if the file cannot be read; NotImported if it is
-    not a Keras model or has unsupported layers that may have weights.
+    the file; the key None is the only input of a model. `inputs` is needed if the file leaves a size open. `follow` is
+    not called, because reading takes no noticeable time. Raises OSError if the file cannot be read; NotImported if it
+    is not a Keras model or has unsupported layers that may have weights.
     """
     try:
         whole = read_model(path)
@@ -155,7 +155,7 @@ class _ModelReader:
         return [tensors[reference] for reference in config.outputs]
 
     def refuse_layers_with_unknown_weights(self) -> None:
-        """Raise NotImported for such layers, because totals without their weights would be wrong."""
+        """Raise NotImported if `unsupported` has layers: totals without the weights of these would be wrong."""
         if self.unsupported:
             named = ", ".join(f"{printable(name)} ({printable(what)})" for name, what in self.unsupported.items())
             raise NotImported(f"unsupported layers that may have weights: {named}")

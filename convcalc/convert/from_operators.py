@@ -53,9 +53,9 @@ def build_graph(
 
 
 def _describe_merged_weights(builder: Builder) -> list[str]:
-    """Return a note if layers share weights that all hold one value, as in an untrained network; an empty list if not.
+    """Return a list with a note if layers share weights of one repeated value; otherwise an empty list.
 
-    Exporters store equal tensors once, so that such a network has fewer params in the file than its layers have.
+    Exporters store equal tensors once. An untrained network then has fewer params in the file than in its layers.
     """
     roots = {owner.name: names for (_, names), owner in builder.owners.items()}
     # convcalc itself writes weights as nodes that fill them with one value
@@ -77,8 +77,8 @@ def _describe_merged_weights(builder: Builder) -> list[str]:
 def _find_axis_order(program: Program, operations: Iterable[Operation], name: str) -> Sizes:
     """Return one number per axis of an input: 0 for the batch, 1 for the channels, 2 or more for a spatial axis.
 
-    The channels are last if every operation that reads the input is a Transpose that moves the last axis directly
-    behind the batch. Otherwise they are first.
+    The channels are last if every operation that reads the input is a Transpose that moves the input's last axis to the
+    place directly behind the batch. Otherwise they are first.
     """
     rank = len(program.inputs[name])
     last = (0, *range(2, rank), 1)

@@ -63,7 +63,7 @@ def read_module(
 
 
 def _describe_inputs(shapes: Sequence[Sequence[int]], inputs: ModuleInputs) -> tuple[str, ...]:
-    """Return remarks about input shapes that are not read as they were given."""
+    """Return a remark if a batch size was removed from the shapes, and one if all samples share one number."""
     remarks = []
     if inputs.stripped:
         given = " and ".join(",".join(map(str, shape)) for shape in shapes)
@@ -88,7 +88,10 @@ def _collect_types(module: Any) -> DataTypes:
 
 
 def _list_shapes(module: Any, shapes: _Shapes) -> tuple[tuple[str, ...], list[Any]]:
-    """Return the names, if any, and the shapes, in the order of the forward's parameters if they have these names."""
+    """Return the names of the inputs, if given, and their shapes.
+
+    If the names are parameters of forward, both results have the order of these parameters.
+    """
     if isinstance(shapes, Mapping):
         names = list(shapes)
         if _are_parameters(module, names):
@@ -99,7 +102,7 @@ def _list_shapes(module: Any, shapes: _Shapes) -> tuple[tuple[str, ...], list[An
 
 
 def _parameters(module: Any) -> Mapping[str, Any]:
-    """Return the parameters of a module's forward; empty if it is not written in Python."""
+    """Return the parameters of a module's forward; empty if forward is not written in Python."""
     from inspect import signature
 
     try:
@@ -109,7 +112,7 @@ def _parameters(module: Any) -> Mapping[str, Any]:
 
 
 def _are_parameters(module: Any, names: Sequence[str]) -> bool:
-    """Whether values can be passed to the module's forward by these names."""
+    """Whether the module's forward has parameters with all of these names, which can be passed by name."""
     by_name = [
         each.name
         for each in _parameters(module).values()
@@ -127,7 +130,10 @@ def _check_shapes(shapes: Sequence[Any]) -> None:
 
 
 def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
-    """Raise NotImported if the module's forward does not accept this number of inputs, or needs others by name."""
+    """Raise NotImported if forward does not take `count` inputs, or if `names` lacks one of its required parameters.
+
+    Required parameters are checked only if there are names.
+    """
     accepted = _parameters(module).values()
     if not accepted:
         return
@@ -145,11 +151,10 @@ def _check_count(module: Any, count: int, names: Sequence[str]) -> None:
 def read_factory(factory: str, shapes: _Shapes, input_dtype: InputTypes = None) -> Graph:
     """Return the network of the module that a factory returns. This runs the code of the factory's package.
 
-    `factory` is `package.module:factory`, a function that is called on the meta device, or a module; or a call of the
-    function with literal arguments, such as `nets:small(10, width=0.5)`. If a module that was built on the meta device
-    cannot be traced, it is built on the CPU. The other parameters are those of `read_module`. Raises MissingTorch if
-    PyTorch is not installed; NotImported if the factory does not exist, fails, or does not return a module, or if the
-    module cannot be traced.
+    `factory` is `package.module:name`, the name of a function or of an nn.Module. A function is called on the meta
+    device, without arguments or with literal arguments, as in `nets:small(10, width=0.5)`. If tracing fails, it is
+    called on the CPU. The other parameters are those of `read_module`. Raises MissingTorch if PyTorch is not installed;
+    NotImported if the factory does not exist, fails, or does not return a module, or if the module cannot be traced.
     """
     parsed = parse_factory(factory)
     given = parsed.path[-1], f"the PyTorch module {factory}", input_dtype

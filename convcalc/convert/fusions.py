@@ -79,7 +79,7 @@ class _PatternMerger:
     def find_producer(self, name: str, *operators: str) -> tuple[int, Operation] | None:
         """Return the position of the operation that produces a tensor, and the operation.
 
-        None if there is no such operation, or if `operators` are given and it is not one of them.
+        None if no operation produces it, or if `operators` are given and the operation's operator is not one of them.
         """
         place = self.producers.get(name)
         operation = None if place is None else self.operations[place]
@@ -192,8 +192,8 @@ def _evaluate_chain(
 ) -> list[float] | None:
     """Return the values of the tensor `name` if the tensor `root` has the values in POINTS.
 
-    None if it depends on other data or cannot be computed. The positions of the evaluated operations are added to
-    `used`; `known` caches the result for each tensor.
+    None if `name` depends on tensors other than `root` and constants, or if it cannot be computed. The positions of the
+    evaluated operations are added to `used`; `known` caches the result for each tensor.
     """
     if name == root:
         return list(activation_values.POINTS)
@@ -220,9 +220,9 @@ def _evaluate_chain(
 
 
 def _has_no_outside_readers(merger: _PatternMerger, inside: set[int], last: int) -> bool:
-    """Whether no other operation reads an output of the operations at the positions `inside`.
+    """Whether only the operations at the positions `inside` read the outputs of these operations.
 
-    The output of the operation at `last` may be read by others.
+    The output of the operation at `last` may be read by others too.
     """
     for place in inside - {last}:
         operation = merger.operations[place]
@@ -378,7 +378,8 @@ def _merge_layer_norm(merger: _PatternMerger, place: int, operation: Operation) 
 def _find_operations_between(merger: _PatternMerger, name: str, source: str) -> set[int] | None:
     """Return the positions of the operations that compute the tensor `name` from the tensor `source` and constants.
 
-    None if there are too many operations, or if they read other data.
+    None if there are more than MOST_CHAIN operations, or if `name` also depends on a network input other than through
+    `source`.
     """
     inside: set[int] = set()
     pending = [name]
@@ -450,7 +451,7 @@ def _merge_shuffle(merger: _PatternMerger, place: int, operation: Operation) -> 
 
 
 def _merge_reshapes(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Reshape into the Reshape before it, which may have the sizes that it restores."""
+    """Replace two consecutive Reshapes by a single one, which has the output shape of the second."""
     made = merger.find_producer_with_one_reader(operation.inputs[0], "Reshape")
     if made is None:
         return False
@@ -460,10 +461,10 @@ def _merge_reshapes(merger: _PatternMerger, place: int, operation: Operation) ->
 
 
 def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> tuple[str, dict[str, int]] | None:
-    """Return the operator, with attributes, that is equivalent to a Reshape, a Transpose and a Reshape.
+    """Return the operator, with attributes, that replaces a Reshape, a Transpose and a Reshape; None if none does.
 
-    None if there is none. `sizes` is the input shape, `middle` the shape after the first Reshape, `order` the
-    permutation of the Transpose, and `after` the output shape.
+    `sizes` is the input shape, `middle` the shape after the first Reshape, `order` the permutation of the Transpose,
+    and `after` the output shape.
     """
     if sizes[:1] != middle[:1] or len(sizes) < 3:
         return None
@@ -483,9 +484,9 @@ def _match_shuffle(sizes: Sizes, middle: Sizes, order: Sizes, after: Sizes) -> t
 
 
 def _skip_expansions(merger: _PatternMerger, place: int, operation: Operation) -> None:
-    """Let an operation read the input of an Expand instead of its output, as arithmetic repeats axes of size 1 anyway.
+    """Let an operation read the input of an Expand instead of the Expand, if the operation's output shape stays.
 
-    The output must have the same sizes.
+    Arithmetic operations broadcast axes of size 1 anyway, so that the Expand is not needed.
     """
     for position, name in enumerate(operation.inputs):
         made = merger.find_producer(name, "Expand")
@@ -504,7 +505,7 @@ def _skip_expansions(merger: _PatternMerger, place: int, operation: Operation) -
 
 
 def _merge_slices(merger: _PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge a Slice into the Slice of other axes before it, so that both are one crop."""
+    """Merge a Slice into the Slice before it if they cut different axes: both together are one crop."""
     made = merger.find_producer_with_one_reader(operation.inputs[0], "Slice")
     if made is None:
         return False
@@ -518,7 +519,7 @@ def _merge_slices(merger: _PatternMerger, place: int, operation: Operation) -> b
 
 
 def _read_slice(merger: _PatternMerger, operation: Operation) -> dict[int, int] | None:
-    """Return the start of a Slice for each of its axes, counted from 0; None if they or its steps are unknown."""
+    """Map each axis that a Slice cuts to its start; None if a start is unknown, or if a step is unknown or not 1."""
     rank = len(merger.dims(operation.inputs[0]))
     starts, axes, steps = (
         _list_integers(merger, operation, position, name)
@@ -534,7 +535,7 @@ def _read_slice(merger: _PatternMerger, operation: Operation) -> dict[int, int] 
 def _merge_space_to_depth(merger: _PatternMerger, place: int, operation: Operation) -> bool:
     """Merge Slices that take every second row and column, and their Concat, into a SpaceToDepth.
 
-    The Slices must take each position once. YOLOv5 begins with such a layer, called Focus.
+    Together, the Slices must take each position exactly once. YOLOv5 begins with such a layer, called Focus.
     """
     inside: set[int] = set()
     sizes = merger.dims(operation.inputs[0])

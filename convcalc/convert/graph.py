@@ -145,8 +145,8 @@ def check_number_of_sizes(name: str | None, given: Sequence[int], own: Sequence[
 def format_input_option(name: str | None, sizes: Sequence[int | None]) -> str:
     """Return the option that gives the shape of an input, with the sizes that the file states: `--input x=1,64,W`.
 
-    An unknown size (0 or None) becomes the letter of its axis. If no size is known, the option has the sizes of a
-    photo as an example. `name` is None if the input needs no name.
+    An unknown size (0 or None) becomes the letter of its axis. If no size of an image is known, the option has the
+    sizes 3,224,224 as an example. `name` is None if the input needs no name.
     """
     if not any(sizes) and len(sizes) in (0, 3):
         sizes = (3, 224, 224)

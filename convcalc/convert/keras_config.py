@@ -21,7 +21,7 @@ WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, Type
 
 
 class MalformedValue(ValueError):
-    """The file contains a value that Keras never writes; the message says which."""
+    """Raised for a value in the file that Keras never writes; the message names the value."""
 
 
 Reference = tuple[str, int, int]  # a tensor: the layer's name, the number of the call, the number of the output
@@ -38,7 +38,7 @@ class KerasCall(NamedTuple):
 class LayerConfig(NamedTuple):
     """A layer or nested model: its name, its Keras class, its configuration, and its calls in order.
 
-    `computes` is true for a function of keras.ops, which has no weights.
+    `computes` is true if it is a function of keras.ops, which has no weights, and not a layer.
     """
 
     name: str
@@ -233,7 +233,7 @@ def _find_tensors(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _parse_references(value: Any) -> tuple[Reference, ...]:
-    """Return all references in a value, which is one reference or a nested list or mapping of references."""
+    """Return all tensor references in a value, which is one reference or a nested list or mapping of references."""
     if _is_reference(value):
         return (_parse_reference(value),)
     if not isinstance(value, Mapping | list):

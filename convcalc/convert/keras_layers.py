@@ -33,7 +33,7 @@ from convcalc.shape import Shape
 class Piece(NamedTuple):
     """One of the layers that together express a Keras layer: its layer kind and arguments.
 
-    The first layer reads the inputs of the Keras layer, and each later layer reads the output of the layer before.
+    The first of these layers reads the inputs of the Keras layer, and each later one the output of the layer before.
     """
 
     kind: str
@@ -203,7 +203,7 @@ def _check_channel_axis(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
 
 
 def _convert_rescaling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert Rescaling, a constant scale and offset, to a batch norm without params, which has the same cost."""
+    """Convert Rescaling, a constant scale and offset, to a batch norm without params, as this has the same cost."""
     return [Piece("batchnorm", {"affine": False, "track_running_stats": False})]
 
 
@@ -218,9 +218,9 @@ def _convert_normalization(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pi
 
 
 def convert_relu(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert ReLU to relu, relu6 or leaky_relu, depending on its max_value and negative_slope.
+    """Convert ReLU to relu, to relu6 if its max_value is 6, or to leaky_relu if it has a negative_slope.
 
-    Raises UnsupportedArgument for other values of max_value, for both arguments together, and for a threshold.
+    Raises UnsupportedArgument for any other max_value, for both arguments together, and for a threshold.
     """
     most = None if config.get("max_value") is None else read_number(config, "max_value", 0)
     slope = read_number(config, "negative_slope", 0)
@@ -305,7 +305,7 @@ def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, Any] | None = None) -> Piece:
     """Return an opaque layer with this output shape. `what` is a short description of it.
 
-    `cost` are its arguments for the operations and the receptive field, which are unknown by default.
+    `cost` has its arguments for multiplications, additions, MACs and receptive field; those left out are unknown.
     """
     return Piece("opaque", {"output_shape": list(output.sizes), "params": params, **(cost or {}), "what": what})
 
@@ -313,7 +313,7 @@ def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, An
 def _opaque_merge_rule(what: str, multiplications: int = 0, additions: int = 0) -> _Translate:
     """Return a rule that converts a merge to an opaque layer with the shape of the largest input.
 
-    It has this number of multiplications per value, and of additions per value and further input.
+    `multiplications` are per output value. `additions` are per output value and per input after the first.
     """
 
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
@@ -416,7 +416,7 @@ _DIMENSIONS = ("1D", "2D", "3D")
 
 
 def _repeat_for_dimensions(name: str, translate: _Translate) -> dict[str, _Translate]:
-    """Return one rule per number of dimensions: for `Conv#`, the rules of Conv1D, Conv2D and Conv3D."""
+    """Return `translate` for 1, 2 and 3 dimensions: `Conv#` becomes the keys Conv1D, Conv2D and Conv3D."""
     return {name.replace("#", dimension): translate for dimension in _DIMENSIONS}
 
 

@@ -14,7 +14,7 @@ QUANTISED = ("int8", "int4")
 
 
 class Policy(NamedTuple):
-    """The data types of a layer's kernels, of its biases and running statistics (`variable`), and of its output."""
+    """The data types of a layer: `kernel`, `variable` for biases and running statistics, and `output`."""
 
     kernel: str = "float32"
     variable: str = "float32"
@@ -24,7 +24,7 @@ class Policy(NamedTuple):
 def policy_of(written: Any) -> Policy:
     """Return the policy in a layer's `dtype` argument, which is a name or a configuration that contains the name.
 
-    Any other value means float32.
+    If the argument is neither, the policy is that of float32.
     """
     config = written.get("config") if isinstance(written, Mapping) else {"name": written}
     if not isinstance(config, Mapping):
@@ -47,9 +47,9 @@ def named_policy(name: str) -> Policy:
 
 
 def add_types(types: DataTypes, written: Any, layer: Layer, *, owns_weights: bool) -> None:
-    """Add the elements of a layer's weights and output to `types`, by the data types of the policy `written`.
+    """Count the elements of a layer's weights and output in `types`, with the data types of the policy `written`.
 
-    Weights are only counted if `owns_weights`, so that shared weights count once.
+    The weights of a layer that shares them with an earlier layer are not counted: `owns_weights` is then false.
     """
     policy = policy_of(written)
     types.add("activations", policy.output, layer.output.elements)

@@ -41,7 +41,7 @@ _STATE_INPUTS = {
 
 
 def list_learnt_roots(program: Program, operation: Operation) -> tuple[str, ...]:
-    """Return the names of the learnt tensors that an operation or its subgraphs use, even if cast or reshaped."""
+    """Return the names of the learnt tensors that an operation or its subgraphs read, directly or after a cast etc."""
     return tuple(
         dict.fromkeys(root for name in _list_learnt_inputs(program, operation) for root in program.values[name].roots)
     )
@@ -62,7 +62,7 @@ def _list_learnt_inputs(program: Program, operation: Operation) -> Iterator[str]
 
 
 def is_learnt(program: Program, roots: Iterable[str]) -> bool:
-    """Whether a constant made from the tensors `roots` is learnt, if _WEIGHT_INPUTS lacks its operator."""
+    """Whether any of the tensors `roots` is learnt. A tensor that a node fills with one value counts as not learnt."""
     return any(root in program.weights and root not in program.filled for root in roots)
 
 

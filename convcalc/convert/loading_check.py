@@ -17,7 +17,8 @@ def make_loadable(graph: Graph) -> Graph:
     """Return the graph, with an opaque layer in place of each layer that is not valid in a spec.
 
     The opaque layer has the same output shape and params, and a note says why the layer is not valid. Raises
-    NotImported if the spec is invalid for a reason that concerns no layer, or is still invalid after several rounds.
+    NotImported if the spec is invalid for a reason that concerns no layer, or is still invalid after _MOST_ROUNDS
+    replacements.
     """
     for _ in range(_MOST_ROUNDS):
         problems = _find_problems(graph)

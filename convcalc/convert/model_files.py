@@ -22,7 +22,7 @@ from convcalc.spec.source import read_text
 
 
 class ImportedFile(NamedTuple):
-    """The network of a model file, the format of the file, and remarks on how input shapes were understood."""
+    """The network of a model file, the file's format, and remarks such as that a batch size was left out of a shape."""
 
     graph: Graph
     format: formats.Format
@@ -34,9 +34,9 @@ def read_graph(
 ) -> ImportedFile:
     """Return the network of a model file.
 
-    `inputs` are the shapes that the user gave; a batch size in front of one is left out, with a remark. `parameters`
-    are passed to the reader if its format has them. Raises OSError if the file cannot be read, NotImported if its
-    format is unsupported or its content is.
+    `inputs` are the shapes that the user gave. If one of them begins with a batch size, this is removed, and a remark
+    says so. `parameters` are passed to the reader if its format has them. Raises OSError if the file cannot be read,
+    and NotImported if its format or its content is unsupported.
     """
     found = find_format(path)
     chosen = {name: value for name, value in (parameters or {}).items() if name in found.parameters}
@@ -54,7 +54,7 @@ def read_graph(
 
 
 def read_document(path: str, overrides: Overrides, follow: Follow | None) -> Document:
-    """Return a model file as the document of the spec that `convcalc import` writes, but without its text.
+    """Return the document of the spec that `convcalc import` writes for a model file, without text and line numbers.
 
     Raises the errors of `read_graph`, and WrongOverride if an input shape in the overrides is malformed.
     """
@@ -69,14 +69,14 @@ def read_document(path: str, overrides: Overrides, follow: Follow | None) -> Doc
 
 
 def describe_batch(name: str | None, given: Sequence[int], sizes: Sequence[int]) -> str:
-    """Return a remark that a shape was given with the batch in front, and read without it."""
+    """Return a remark that the first size of the shape `given` is read as the batch size, and `sizes` as the shape."""
     option = "--input " if name is None else f"--input {shorten(name)}="
     without, whole = (",".join(map(str, those)) for those in (sizes, given))
     return f"{option}{whole} is read as {without}: the leading {given[0]} is taken as the batch size"
 
 
 def describe_outcome(graph: Graph) -> str:
-    """Return what follows from the notes of a graph for the figures, such as the number of opaque layers."""
+    """Return how the unsupported operations affect the figures, such as `2 opaque layers; all costs are known`."""
     from convcalc.convert.opaque_summary import summarise_opaque
 
     found = summarise_opaque(graph)
@@ -86,7 +86,10 @@ def describe_outcome(graph: Graph) -> str:
 
 
 def find_format(path: str) -> formats.Format:
-    """Return the format of a model file. Raises NotImported if there is no reader for it, and OSError."""
+    """Return the format of a model file.
+
+    Raises OSError if the file cannot be read, and NotImported if its format is unknown or has no reader.
+    """
     path = find_file(path)
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
@@ -119,7 +122,7 @@ def _read_shapes(overrides: Overrides) -> Mapping[str | None, tuple[int, ...]]:
 
 
 def _drop_places(value: Any) -> Any:
-    """Return a value of a document as plain mappings and lists, which have no places in a text."""
+    """Return a value of a document as plain mappings and lists, without line numbers."""
     if isinstance(value, dict):
         return {key: _drop_places(item) for key, item in value.items()}
     return [_drop_places(item) for item in value] if isinstance(value, list) else value

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def read_net(net: str, overrides: Overrides, follow: "Follow | None" = None) -> tuple[Document, Overrides]:
-    """Return the document that a NET argument names, and the overrides that still apply to it.
+    """Return the document that a NET argument names, and the overrides that have not been applied to it.
 
-    The input shapes in the overrides of a model file, and the parameters that its format has, are used while it is
-    read, and do not apply again. `follow` shows the progress of that. Raises the errors of `spec.files.read_net`; for a
-    model file, also NotImported, or WrongOverride if a shape is malformed.
+    The reader of a model file applies the input shapes in `overrides`, and the parameters that select a network in the
+    file. `follow` shows the progress of this reader. Raises the errors of `spec.files.read_net`; for a model file, also
+    NotImported, or WrongOverride if an input shape is malformed.
     """
     try:
         return files.read_net(_find_file(net)), overrides

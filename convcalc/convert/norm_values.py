@@ -17,9 +17,9 @@ _MOST_AXES = 6
 def is_norm(
     program: Program, operations: Sequence[Operation | None], places: Sequence[int], source: str, axis: int
 ) -> bool:
-    """Whether the last of some operations computes the norm of the tensor `source` over its axes from `axis` on.
+    """Whether some operations compute the norm of the tensor `source` over its axis `axis` and all later axes.
 
-    `places` are the positions of the operations, in an order of execution.
+    `places` are the positions of these operations, in an order of execution; the last one must give the norm.
     """
     try:
         import numpy
@@ -47,7 +47,10 @@ def is_norm(
 def _evaluate(
     numpy: Any, program: Program, operation: Operation, arrays: Mapping[str, Any], axes: tuple[int, ...]
 ) -> Any:
-    """Return the output of an operation on arrays and constants with one element; None if it cannot be computed."""
+    """Return the output of an operation; None if it cannot be computed.
+
+    Its inputs must be keys of `arrays` or constants with one element.
+    """
     if operation.operator == "ReduceMean":  # over `axes`, as the caller has checked
         source = arrays.get(operation.inputs[0])
         return None if source is None else source.mean(axes, keepdims=True)

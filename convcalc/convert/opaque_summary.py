@@ -10,8 +10,9 @@ from convcalc.spec.reader import read_network
 class OpaqueSummary(NamedTuple):
     """The opaque layers of a network.
 
-    `layers` is their number, and `unknown` the number of those whose MACs or FLOPs are unknown. `macs` are the MACs of
-    the opaque layers, `total_macs` those of the network per sample; layers of unknown cost count as 0.
+    `layers` is the number of opaque layers, and `unknown` the number of those whose MACs or FLOPs are unknown. `macs`
+    is the sum of the opaque layers' MACs, and `total_macs` that of all layers, both per sample; unknown MACs count as
+    0.
     """
 
     layers: int

@@ -57,7 +57,7 @@ def count_operation(
 ) -> Cost | None:
     """Return the operations of an operator with these attributes and sizes of tensors; None if unknown.
 
-    An operator that depends on values, such as Loop, is unknown, and so is one whose attributes or sizes are malformed.
+    They are unknown if they depend on values, as for Loop, or if attributes or sizes are malformed.
     """
     row = _ROWS.get(operator)
     if row is None:
@@ -122,10 +122,9 @@ def _gate(products: int) -> CostRule:
 
 
 def _reduce(per_value: int, per_output: int, sums: bool = True) -> CostRule:
-    """Return a rule for a reduction.
+    """Return a rule for a reduction with `per_value` multiplications per input value and `per_output` per output value.
 
-    It has `per_value` multiplications per input value and `per_output` per output value. The sum of n values has n - 1
-    additions.
+    If `sums` is true, the reduction of n values to one also has n - 1 additions.
     """
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -140,7 +139,7 @@ def _multiply_together(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _normalise(attributes: Attributes, shapes: Shapes) -> Cost:
-    """As the norms of convcalc: a square, a division, two sums, a subtraction; scale and bias if there are any."""
+    """Count a norm as convcalc's layers do: 2 products and 3 sums per value, and one each for a scale and a bias."""
     values = shapes.count_input()
     scale, bias = (shapes.count_input(place) > 0 for place in (1, 2))
     return Cost(values * (2 + scale), values * (3 + bias))
@@ -164,7 +163,7 @@ def _normalise_response(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _make_macs(macs: int, further_multiplications: int = 0, further_additions: int = 0, *, sums: int) -> Cost:
-    """Return the cost of `macs` products that are added up to `sums` values, and of further operations."""
+    """Return the cost of `macs` products, which are added up to `sums` values, and of the further operations."""
     return Cost(macs + further_multiplications, macs - sums + further_additions, macs)
 
 
@@ -189,8 +188,8 @@ def _multiply_and_add(attributes: Attributes, shapes: Shapes) -> Cost:
 def _contract(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count an Einsum of one or two operands. With more operands, the cost depends on the order of the products.
 
-    As in PyTorch, an index of one operand only is summed first. The product of the operands then has one
-    multiplication per combination of indices; these are MACs if an index is summed.
+    As in PyTorch, an index that only one operand and not the result has is summed first. The product of the operands
+    then has one multiplication per combination of indices; these are MACs if an index is summed.
     """
     terms, result = _read_equation(str(attributes["equation"]), shapes)
     sizes: dict[str, int] = {}
@@ -216,7 +215,10 @@ def _count_combinations(sizes: Mapping[str, int], letters: set[str]) -> int:
 
 
 def _read_equation(equation: str, shapes: Shapes) -> tuple[list[str], str]:
-    """Return the terms of an Einsum and its result, with one letter per axis; digits stand for the axes of `...`."""
+    """Return the terms of an Einsum's operands and its result, such as (["ij", "jk"], "ik").
+
+    There is one letter per axis; axes that the equation writes as `...` are digits.
+    """
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(shapes.inputs) or len(terms) > 2 or any(letter.isdigit() for letter in left):
@@ -275,7 +277,7 @@ def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count scaled dot-product attention: two matrix products, the scale, and a softmax over the keys.
 
-    A mask is added to the scores. The keys of past positions count too.
+    A mask costs one addition per score. Keys of earlier positions, the fifth input, count too.
     """
     query, key, value = (shapes.input(place) for place in (0, 1, 2))
     if len(query) == 3:  # batch, length, heads × size
@@ -295,8 +297,8 @@ def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
 def _attend_linearly(attributes: Attributes, shapes: Shapes) -> Cost:
     """Count the recurrent form of linear attention, whose state is a matrix of key size × value size per head.
 
-    Per position, the state is updated by the product of key and value, and multiplied by each query. The rules with
-    `delta` multiply it by the key as well, and the gated ones by a decay.
+    Per position, the product of key and value is added to the state, and the state is multiplied by each query. If
+    `update_rule` contains `delta`, the state is also multiplied by the key; if it contains `gated`, by a decay.
     """
     heads, shared = int(attributes["q_num_heads"]), int(attributes["kv_num_heads"])
     rule = attributes.get("update_rule", "gated_delta")
@@ -311,7 +313,7 @@ def _attend_linearly(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _rotate(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count two products and a sum per rotated value; only the first values of each head may be rotated."""
+    """Count two products and a sum per rotated value: the first `rotary_embedding_dim` values of each head, or all."""
     sizes = shapes.input(0)
     size = sizes[-1] if len(sizes) == 4 else sizes[-1] // int(attributes["num_heads"])
     rotated = prod(sizes) // size * (int(attributes.get("rotary_embedding_dim", 0)) or size)
@@ -358,7 +360,10 @@ _TAPS = {"linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4}
 
 
 def _interpolate(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count one product per tap; the taps are 2 (linear) or 4 (cubic) per axis that changes its size."""
+    """Count one product per tap of each output value, and the additions that sum the taps.
+
+    With k resized axes, an output value has 2^k taps if the interpolation is linear, and 4^k if it is cubic.
+    """
     taps = _TAPS.get(str(attributes.get("mode", "nearest")), 0)
     output = shapes.outputs[0] or ()
     pairs = list(zip(shapes.input(0), output, strict=True))
@@ -370,13 +375,16 @@ def _interpolate(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _sample_grid(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count one product per tap, on every spatial axis of the grid."""
+    """Count the taps of each output value as `_interpolate` does: 2^k or 4^k for k spatial axes."""
     taps = _TAPS.get(str(attributes.get("mode", "linear")), 0) ** (len(shapes.input(0)) - 2)
     return Cost(shapes.count_output() * taps, shapes.count_output() * max(taps - 1, 0))
 
 
 def _align_regions(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count a bilinear interpolation per sample. The number of samples must be in the file."""
+    """Count RoiAlign: `sampling_ratio`² bilinear interpolations per output value, and their average or maximum.
+
+    Raises ValueError if the file does not state `sampling_ratio`.
+    """
     ratio = int(attributes.get("sampling_ratio", 0))
     if ratio < 1:
         raise ValueError("the number of samples depends on the regions")
@@ -392,8 +400,8 @@ def _align_regions(attributes: Attributes, shapes: Shapes) -> Cost:
 def _recur(gates: int, products: int, sums: int, peepholes: int | None = None) -> CostRule:
     """Return a rule for a recurrent layer with this number of gates.
 
-    `products` and `sums` are the elementwise operations per hidden value and step, without the biases, of which there
-    are two per gate. `peepholes` is the input with the factors of the cell state.
+    `products` and `sums` are the elementwise operations per hidden value and step, without the two biases per gate.
+    `peepholes` is the position of the input with the peephole weights, by which the cell state is multiplied.
     """
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -414,10 +422,10 @@ def _recur(gates: int, products: int, sums: int, peepholes: int | None = None) -
 
 
 def _recur_in_steps(gates: int, products: int, sums: int) -> CostRule:
-    """Return a rule for a recurrent layer of PyTorch, with the elementwise operations of `_recur`.
+    """Return a rule for a recurrent layer of PyTorch. For the parameters, see `_recur`.
 
-    `matrices` are the sizes of its matrices: for each layer and direction, those of the inputs, the state and, for an
-    LSTM with projections, the output.
+    The attribute `matrices` has the sizes of the weight matrices: for each layer and direction, the matrix for the
+    inputs, the matrix for the state and, for an LSTM with projections, the matrix for the output.
     """
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -452,7 +460,7 @@ def _compare_pairs(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 def _add_into(place: int) -> CostRule:
-    """Return a rule with one addition per value of the input at a position, which is added to another tensor."""
+    """Return a rule with one addition per value of the input at position `place`, which is added to another input."""
 
     def rule(attributes: Attributes, shapes: Shapes) -> Cost:
         return Cost(additions=shapes.count_input(place))
@@ -471,10 +479,10 @@ def _unknown(attributes: Attributes, shapes: Shapes) -> Cost:
 
 
 class _Row(NamedTuple):
-    """How an operator is counted, and which input positions an output position depends on.
+    """How to count the operations of an operator, and on which input positions its output positions depend.
 
-    `field` is `same` for the same position of each input, `all` for all positions, None if neither holds: the values
-    move to other positions, or a window slides over them.
+    `field` is `same` if each output position depends on the same position of each input, and `all` if it depends on all
+    positions. It is None for other operators, such as those that move values or slide a window.
     """
 
     cost: CostRule
@@ -595,7 +603,7 @@ _ROWS |= {
 
 
 def find_field(operator: str) -> str | None:
-    """Return which input positions an output position of an operator depends on: `same`, `all`, or None if unknown."""
+    """Return on which input positions an output position of an operator depends: `same`, `all`, or None for others."""
     row = _ROWS.get(operator)
     return None if row is None else row.field
 

@@ -18,10 +18,11 @@ NEWEST = 25  # the version of the ONNX operator set whose attributes an operatio
 
 
 class Tensor(NamedTuple):
-    """A tensor: `dims` are its sizes including the batch, `dtype` its data type as in a spec, None if unknown.
+    """A tensor: `dims` are its sizes including the batch; `dtype` is its data type as in a spec, None if unknown.
 
-    For a constant, `contents` is its array; None if it is large or unknown. `roots` are the names of the possibly
-    learnt tensors from which the constant is computed. `measured` is true if it depends on the shape of another tensor.
+    For a constant, `contents` is its array, None if it is large or unknown. `roots` are the names of the tensors from
+    which the constant is computed and that may be learnt. `measured` is true if it depends on the shape of another
+    tensor.
     """
 
     dims: Sizes
@@ -51,14 +52,14 @@ class Program(NamedTuple):
     """A network as a list of operations in an order of execution, with the facts known about its tensors.
 
     `inputs` are the shapes of the inputs, batch first. `weights` has the number of elements of each tensor that may be
-    learnt; of these, `literal` are stored in Constant nodes, and `filled` are filled with one value by a node, so that
-    they are learnt only if the operator that reads them has an input for weights there. `disputed` describes how the
-    declared shape of a tensor differs from the inferred one, with an empty text if it does not.
+    learnt. Of these tensors, `literal` are stored in Constant nodes. A node fills those in `filled` with one value:
+    they are learnt only if an operator reads them at an input for weights. `disputed` maps a tensor to a message if its
+    declared shape contradicts the inferred one, and to an empty text if not.
 
     `exact` says that `weights` are all learnt tensors and no others, as in PyTorch; then `statistics` has the number of
     elements of each running statistic, and `frozen` names the weights that are not trained. `macs` has the MACs of
-    operations by name, for the whole batch, if the framework counted them. `costs` has those of operations that no
-    rule in `operator_costs` counts, for the whole batch too.
+    operations by name, for the whole batch, if the framework counted them. `costs` has those of operations that no rule
+    in `operator_costs` counts, for the whole batch too.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Program(NamedTuple):
 
 
 class Number(float):
-    """The contents of a constant with one number, with the interface of a NumPy array of one element."""
+    """A number with the methods and attributes of a NumPy array of one element that are used here."""
 
     size = 1
     dtype = SimpleNamespace(kind="f")

@@ -1,7 +1,7 @@
-"""Follows which axes of a tensor hold positions, and says how an opaque operator's field depends on them.
+"""Finds the axes of each tensor that hold positions, and from these the receptive fields of opaque operators.
 
 In an attention layer, for example, (batch, positions, 3 × channels) is reshaped to (batch, positions, 3, heads,
-channels), moved and cut in three. As the axis that is cut holds no positions, each part still depends on all of them.
+channels), transposed and split in three along an axis without positions, so that each part has all positions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ _MIXES = frozenset(("Attention", "Einsum", "Gemm", "LogSoftmax", "MatMul", "Soft
 def find_positions(
     operation: Operation, dims: Mapping[str, Sizes], known: Mapping[str, Axes], output: str, by_value: bool
 ) -> Axes | None:
-    """Return the axes of an output that hold positions; None if unknown.
+    """Return the axes of the tensor `output` that hold positions; None if unknown.
 
-    `dims` are the sizes of the tensors, `known` the axes of the data among them; `by_value` says whether the operator
-    is elementwise.
+    `dims` are the sizes of all tensors. `known` has the axes with positions of tensors that depend on the network's
+    inputs. `by_value` says whether the operator is elementwise.
     """
     data = [name for name in operation.inputs if name in known]
     if not data:
@@ -59,7 +59,10 @@ def _reshape_axes(before: Sizes, after: Sizes, axes: Axes) -> Axes:
 
 
 def _match_axes(before: Sizes, after: Sizes) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield the smallest groups of axes with the same number of elements before and after a reshape."""
+    """Yield pairs of axis groups, of the old and new shape of a reshape, with equal numbers of elements.
+
+    Each group is as small as possible. For 2×12 to 2×3×4: ([0], [0]), then ([1], [1, 2]).
+    """
     old = new = 0
     while old < len(before) or new < len(after):
         olds, news = [old] if old < len(before) else [], [new] if new < len(after) else []
@@ -84,7 +87,7 @@ def _cut_axis(operation: Operation, dims: Sizes) -> int | None:
 
 
 def _multiply_axes(operation: Operation, dims: Mapping[str, Sizes], known: Mapping[str, Axes], rank: int) -> Axes:
-    """Return the axes of a matrix product: those of its operands but the two that are summed."""
+    """Return the axes of a matrix product that hold positions: those of both operands, without the summed axis."""
     one, other = operation.inputs[:2]
     found = {axis + rank - len(dims[one]) for axis in known.get(one, ()) if axis != len(dims[one]) - 1}
     found |= {axis + rank - len(dims[other]) for axis in known.get(other, ()) if axis != len(dims[other]) - 2}
@@ -109,10 +112,10 @@ def _reduced(operation: Operation, rank: int) -> Axes | None:
 def refine_field(
     operation: Operation, dims: Mapping[str, Sizes], known: Mapping[str, Axes], field: str | None
 ) -> str | None:
-    """Return which positions of the inputs an output position of an opaque operator depends on; None if unknown.
+    """Return on which input positions an output position of an opaque operator depends; None if unknown.
 
-    `field` is that of `operator_costs`. The result `some` means other positions, but all outputs together on all of
-    them.
+    `field` is the result of `operator_costs.find_field`. The result may also be `some`: it is unknown which input
+    positions an output position depends on, but every input position affects some output position.
     """
     operator = operation.operator
     if operator in _MIXES or operator.startswith("Reduce"):
@@ -142,7 +145,7 @@ def _mixes_all(operation: Operation, dims: Mapping[str, Sizes], known: Mapping[s
 
 
 def _keeps_positions(operation: Operation, dims: Mapping[str, Sizes], known: Mapping[str, Axes]) -> bool:
-    """Whether an operator that takes a part of a tensor cuts no axis that holds positions."""
+    """Whether an operator that takes a part of a tensor, such as Slice, cuts only axes without positions."""
     name = operation.inputs[0]
     if name not in known:
         return False

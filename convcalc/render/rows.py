@@ -189,7 +189,10 @@ def fold_rows(report: Report, most_rows: int) -> tuple[list[Row], str]:
 
 
 def describe_fold(report: Report, depth: int, everything: str) -> str:
-    """Return a note such as `folded to depth 2 of 4; print(report) shows all 32 layers`; it ends with `everything`."""
+    """Return a note such as `folded to depth 2 of 4; print(report) shows all 32 layers`.
+
+    `everything` is the text after the semicolon, which says how to show all layers.
+    """
     return f"folded to depth {depth} of {count_levels(report)}; {everything}"
 
 

@@ -31,9 +31,9 @@ class EntryMistakes:
         self.problems = problems
 
     def report_crowded_entry(self, entry: Entry, written: dict[str, Any], visible: "Visible") -> None:
-        """Report an entry with several keys instead of one: the layer kind or block.
+        """Report an entry with several keys, such as `{conv: 64, stride: 2}`; only one key is allowed, here `conv`.
 
-        The second key is then a misplaced option, an argument without its indentation, or another layer kind.
+        The second key is usually a misplaced option, an argument without its indentation, or another layer kind.
         """
         words = (key for key in written if _is_kind_or_block(key, visible))
         kind_key = next((key for key in written if key in KIND_KEYS), None)

@@ -34,7 +34,7 @@ def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
 
 
 def convert_swish(builder: Builder, operation: Operation) -> None:
-    """Convert Swish to silu, unless its sigmoid has a factor."""
+    """Convert Swish to silu. Raises UnsupportedOperation if `alpha`, the factor in its sigmoid, is not 1."""
     if operation.attributes.get("alpha", 1.0) != 1:
         raise UnsupportedOperation(f"its alpha is {operation.attributes['alpha']:g}; only 1 is supported")
     activation_rule("silu")(builder, operation)
@@ -131,7 +131,10 @@ def has_input(operation: Operation, place: int) -> bool:
 
 
 def _is_default_constant(builder: Builder, operation: Operation, place: int) -> bool:
-    """Whether a norm's scale (`place` 1) is absent or all ones, or its bias (`place` 2) all zeros, and not learnt."""
+    """Whether a norm's scale (`place` 1) is absent or constant ones, or its bias (`place` 2) absent or zeros.
+
+    A learnt tensor of ones or zeros is not a constant.
+    """
     if not has_input(operation, place):
         return True
     value = builder.value(operation.inputs[place])
@@ -154,9 +157,9 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
-    """Convert GroupNormalization with one scale and one bias per channel.
+    """Convert GroupNormalization with one scale and one bias per channel, or with neither (`affine: false`).
 
-    It may also have neither if `fusions` merged it from several nodes. The layer then has `affine: false`.
+    Only a norm that `fusions` merged from several nodes has neither.
     """
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
@@ -169,9 +172,10 @@ def convert_group_norm(builder: Builder, operation: Operation) -> None:
 
 
 def convert_layer_norm(builder: Builder, operation: Operation) -> None:
-    """Convert LayerNormalization over the channels or over the whole sample.
+    """Convert LayerNormalization over the channels or over the whole sample to a layernorm.
 
-    Over the spatial axes without a scale and bias, as `fusions` may have merged it, it is an instancenorm.
+    Without a scale and bias, it may also be over all spatial axes: it then becomes an instancenorm. Only `fusions`
+    makes such norms.
     """
     data = builder.read_any_order(operation.inputs[0])
     axis = operation.attributes.get("axis", -1) % len(data.order)
@@ -228,10 +232,10 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
 
 
 def merge_rule(kind: str) -> Rule:
-    """Return a rule for Add, Sum, Sub, Mul or Div.
+    """Return a rule for Add, Sum and Sub (`kind` is `add`), or for Mul and Div (`kind` is `multiply`).
 
-    Inputs from layers are merged by a layer of kind `kind`: `add` for a difference too, `multiply` for a quotient. A
-    product with a number or one learnt factor per channel becomes a `scale`, such a sum a `shift`.
+    If all inputs come from layers, they are merged by a layer of kind `kind`. If one input is a number or has one
+    learnt value per channel, an Add or Sub becomes a `shift`, and a Mul or Div becomes a `scale`.
     """
 
     def rule(builder: Builder, operation: Operation) -> None:
@@ -253,7 +257,7 @@ def merge_rule(kind: str) -> Rule:
 
 
 def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
-    """Whether the second input is a constant zero that is added, or a constant one by which is multiplied."""
+    """Whether an operation adds or subtracts a constant 0, or multiplies or divides by a constant 1."""
     if len(operation.inputs) != 2 or builder.value(operation.inputs[0]).constant:
         return False
     value = builder.value(operation.inputs[1])
@@ -296,7 +300,7 @@ def _convert_constant_operand(builder: Builder, operation: Operation, kind: str,
 
 
 def _read_number(contents: Any) -> float | None:
-    """Return the only number of an array; None if its contents are unknown or single precision does not have it."""
+    """Return the only number of an array; None if its contents are unknown or it is too large for single precision."""
     if contents is None or contents.size != 1 or contents.dtype.kind not in "fiu":
         return None
     number = float(contents.ravel()[0])

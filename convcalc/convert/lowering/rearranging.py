@@ -76,7 +76,7 @@ def convert_slice(builder: Builder, operation: Operation) -> None:
 def _take_strided_part(
     builder: Builder, operation: Operation, data: Data, starts: dict[int, int], strides: dict[int, int]
 ) -> None:
-    """Add one slice per axis of which only a part is taken; `starts` and `strides` are by axis, 0 and 1 by default."""
+    """Add one slice per shortened axis. `starts` and `strides` map an axis to its start and step (default: 0, 1)."""
     sizes = (builder.batch, *data.shape.sizes)
     counts = dict(zip(data.order, builder.value(operation.outputs[0]).dims, strict=True))
     names = ("batch", "channels", *AXIS_NAMES[data.shape.axes])

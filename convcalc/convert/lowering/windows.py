@@ -215,7 +215,7 @@ def convert_global_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_adaptive_pool(builder: Builder, operation: Operation) -> None:
-    """Convert adaptive pooling, an operator of PyTorch, to the size of its output."""
+    """Convert AdaptiveAveragePool or AdaptiveMaxPool, PyTorch's operators, with the output size in the file."""
     data = builder.read(operation.inputs[0])
     size = collapse_axes(builder.value(operation.outputs[0]).dims[2:])
     kind = "adaptive_avgpool" if operation.operator == "AdaptiveAveragePool" else "adaptive_maxpool"

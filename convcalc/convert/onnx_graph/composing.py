@@ -27,9 +27,9 @@ class OnnxWriter:
         self.made: set[str] = set()
 
     def begin(self, name: str, owner: str, reads: list[str], output: str) -> None:
-        """Start the layer `name`, which has the input tensors `reads` and the output tensor `output`.
+        """Start a layer with the name `name`, the input tensors `reads` and the output tensor `output`.
 
-        `owner` is the layer whose weights it uses: itself, unless it shares the weights of another layer.
+        `owner` is the layer whose weights it uses: `name` itself unless it shares the weights of another layer.
         """
         self.name, self.owner, self.reads, self.output = name, owner, reads, output
         self.count = 0
@@ -48,7 +48,10 @@ class OnnxWriter:
         self.reads = [output]
 
     def weight(self, part: str, sizes: Sequence[int], value: float) -> str:
-        """Return the name of a learnt tensor of shape `sizes`; on first use, add a node that fills it with `value`."""
+        """Return the name of the current layer's learnt tensor `part`, such as "weight", which has shape `sizes`.
+
+        On first use, add a node that fills the tensor with `value`.
+        """
         name = f"{self.owner}.{part}"
         if name not in self.made:
             shape = self.integers(sizes)

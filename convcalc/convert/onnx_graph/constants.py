@@ -21,9 +21,10 @@ _FOLDABLE = frozenset(_FOLDABLE_OPERATORS.split())
 
 
 def fold(node: Any, version: int, arrays: Sequence[Any]) -> list[Any] | None:
-    """Return the outputs of a standard operator, an onnx.NodeProto, on constant inputs; None for an absent input.
+    """Return the outputs of a node, an onnx.NodeProto of a standard operator, for the constant inputs `arrays`.
 
-    `version` is that of the operator set. The result is None if the operator is not evaluated, or if it fails.
+    An array is None if the node lacks that input. `version` is that of the operator set. The result is None if the
+    operator is not in _FOLDABLE, or if its evaluation fails.
     """
     if node.op_type not in _FOLDABLE:
         return None

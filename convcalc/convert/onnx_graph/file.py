@@ -36,7 +36,7 @@ _MESSAGES: dict[str, _Message] = {
 
 
 class _ProtobufField(NamedTuple):
-    """A field of a message: its number, and the positions in the file of its start, its content and its end.
+    """A field of a message: its number, and the positions in the file where it starts, its content starts, and it ends.
 
     `has_length` is true for strings and nested messages, whose content is preceded by its length in bytes.
     """

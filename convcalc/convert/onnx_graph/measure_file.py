@@ -36,8 +36,8 @@ class _GraphFacts(NamedTuple):
     """Facts about the tensors of a graph, by name.
 
     `elements` is the number of elements of each tensor that may be learnt. `roots` maps a weight that was cast,
-    transposed or reshaped to the stored tensor it was made from. Tensors in `filled` hold one repeated number: they
-    count as weights only if the operator's input must be a weight.
+    transposed or reshaped to the stored tensor from which it was made. Tensors in `filled` hold one repeated number:
+    they count as weights only as an input that must be a weight, such as the second input of Conv.
     """
 
     sizes: Mapping[str, Sizes]
@@ -49,8 +49,8 @@ class _GraphFacts(NamedTuple):
 def measure_file(path: str, network: Network) -> Model:
     """Return the figures of an ONNX file for inputs with the shapes and batch size of `network`.
 
-    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, has other inputs, or onnx cannot
-    infer its shapes.
+    Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, if its inputs are not those of
+    `network`, or if onnx cannot infer its shapes.
     """
     graph = _infer_shapes(read_model(path), network).graph
     facts = _collect_facts(graph)
@@ -201,7 +201,7 @@ def _transposed_macs(node: Any, facts: _GraphFacts) -> int:
 
 
 def _product_macs(node: Any, facts: _GraphFacts) -> int:
-    """Return the MACs of a matrix product: each output element is a sum over the axis that both factors share."""
+    """Return the MACs of a matrix product: each output element is a sum over the columns of the first factor."""
     transposed = any(attribute.name == "transA" and attribute.i for attribute in node.attribute)
     return prod(facts.sizes[node.output[0]]) * facts.sizes[node.input[0]][0 if transposed else -1]
 

@@ -41,7 +41,7 @@ def _write_convolution(
 
 
 def _write_standardized(writer: OnnxWriter, weight: str, rank: int) -> str:
-    """Write a normalisation of the weights of each output channel, and return the name of the result."""
+    """Write nodes that normalise the weights of each output channel, and return the name of the resulting tensor."""
     reads, writer.reads = writer.reads, [weight]
     writer.add("MeanVarianceNormalization", last=False, axes=list(range(1, rank)))
     [standardized], writer.reads = writer.reads, reads
@@ -154,7 +154,7 @@ def _write_tokens_linear(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_attention(writer: OnnxWriter, layer: Any) -> None:
-    """Write the four linear layers, two MatMul and a Softmax; windows and grids become samples of the batch."""
+    """Write the four linear layers, two MatMul and a Softmax. Each window or grid becomes one sample of the batch."""
     sources = list(writer.reads)
     region = layer.grid if layer.window is None else layer.window
     count, heads = layer.count_keys(), layer.heads
@@ -193,7 +193,10 @@ def _write_projection(writer: OnnxWriter, layer: Any, part: str, features: int, 
 
 
 def _write_tokens(writer: OnnxWriter, source: str, shape: Shape, region: Sequence[int] | None, layer: Any) -> str:
-    """Write the tokens of an input, N×C, one sample per window or grid, and return their name."""
+    """Write nodes that turn an input into tokens (batch, positions, channels), and return the name of the result.
+
+    If there are windows or grids, of size `region`, each becomes one sample of the batch.
+    """
     writer.reads = [source]
     if region is None:
         writer.add("Reshape", writer.integers([0, shape.channels, shape.positions]), last=False)
@@ -207,7 +210,11 @@ def _write_tokens(writer: OnnxWriter, source: str, shape: Shape, region: Sequenc
 
 
 def _split_regions(layer: Any, region: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return the sizes of all axes, each split in two, and the order that puts those of a window or grid last."""
+    """Return the sizes of the spatial axes, each split in two for windows or grids, and a permutation of all axes.
+
+    The permutation puts the batch first, then the number of the window or grid, then the position in it, then the
+    channels.
+    """
     pairs = [(part, size // part) for part, size in zip(region, layer.input.spatial, strict=True)]
     if layer.grid is None:
         pairs = [(count, part) for part, count in pairs]
@@ -301,9 +308,9 @@ def _pool_rule(operator: str, **attributes: Any) -> _WriteRule:
 
 
 def _choose_ceil_mode(layer: Any, padding: Sequence[Pair], dilation: Sequence[int]) -> int:
-    """Return ONNX's ceil_mode, 0 or 1, for which a pooling has the layer's output size.
+    """Return ONNX's ceil_mode, 0 or 1, with which a pooling gets the layer's output size.
 
-    Raises UnsupportedLayer if there is none: unlike convcalc, ONNX keeps a last window that starts beyond the input.
+    Raises UnsupportedLayer if neither does: unlike convcalc, ONNX keeps a last window that starts beyond the input.
     """
     windows = list(zip(layer.input.spatial, layer.kernel_size, layer.stride, padding, dilation, strict=True))
     if layer.output.spatial == tuple(starmap(window_count, windows)):
@@ -389,7 +396,7 @@ def _write_layernorm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_groupnorm(writer: OnnxWriter, layer: Any) -> None:
-    """Write GroupNormalization, or a Reshape to groups and an instance norm if the layer is not affine."""
+    """Write GroupNormalization; if the layer is not affine, a Reshape to groups and an instance norm."""
     channels, groups = layer.input.channels, layer.num_groups
     if layer.affine:
         writer.add("GroupNormalization", *scale_and_bias(writer, layer, (channels,)), num_groups=groups)
@@ -424,7 +431,7 @@ def _write_global_response_norm(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _softmax_rule(operator: str) -> _WriteRule:
-    """Return a rule for softmax over the channels, or over all positions, which are flattened before it."""
+    """Return a rule for softmax over the channels, or over all positions; positions are first flattened to one axis."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         if layer.axes == "channels":
@@ -562,7 +569,7 @@ def _write_permute(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _reduction_rule(operator: str) -> _WriteRule:
-    """Return a rule for a reduction that keeps the channels, as an axis of size 1 if they are reduced."""
+    """Return a rule for a reduction. If it reduces the channels, their axis remains, with size 1."""
 
     def rule(writer: OnnxWriter, layer: Any) -> None:
         axes, kept = _list_reduced(layer), layer.keepdims or layer.axes == ("channels",)
@@ -605,7 +612,7 @@ def _write_glu(writer: OnnxWriter, layer: Any) -> None:
 
 
 def _write_unfold(writer: OnnxWriter, layer: Any) -> None:
-    """Write a Pad, one Slice per tap of the window, and a Concat whose channels are then put in order."""
+    """Write a Pad, one Slice per position in the window, a Concat, and nodes that put its channels in order."""
     axes, channels = range(2, layer.input.axes + 2), layer.input.channels
     if any(map(any, layer.padding)):
         writer.add("Pad", writer.integers(list_pads(layer.padding)), "", writer.integers(axes), last=False)

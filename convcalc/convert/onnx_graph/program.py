@@ -60,7 +60,7 @@ def read_program(model: Any, shapes: Shapes, follow: Follow | None = None) -> Pr
 
 
 class _OnnxReader:
-    """Reads a model into a program. `types` and `data` are the tensors' types and contents for onnx's inference."""
+    """Reads a model into a program. `types` and `data` hold the types and contents of tensors for shape inference."""
 
     def __init__(self, model: Any, shapes: Shapes) -> None:
         import onnx
@@ -243,7 +243,7 @@ class _OnnxReader:
         return operation
 
     def check_list_lengths(self, operation: Operation) -> None:
-        """Raise NotImported if an input that lists sizes or axes is longer than a tensor may have axes.
+        """Raise NotImported if an input that lists sizes or axes has more elements than a tensor may have axes.
 
         Shape inference would allocate one axis per element.
         """
@@ -352,9 +352,10 @@ class _OnnxReader:
         return constants.fold(node, operation.version, contents)
 
     def infer_outputs(self, node: Any, operation: Operation) -> dict[str, tuple[int, Sizes]]:
-        """Return the data type and sizes of each output, as inferred or else as declared in the file.
+        """Return the data type and sizes of each output: inferred by onnx, or else declared in the file.
 
-        An output with neither is omitted.
+        Otherwise, the output has the type and sizes of the input if the operator is in _KEEPS_SHAPE, and is left out if
+        not.
         """
         found = {}
         types = self.infer_types(node, operation)

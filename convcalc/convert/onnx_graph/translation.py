@@ -1,4 +1,4 @@
-"""Rewrites nodes of an ONNX graph that the importer does not read as they are, as nodes of the ONNX standard.
+"""Replaces nodes of an ONNX graph that the importer cannot read by nodes of the ONNX standard.
 
 - Quantised operators become those of the network in floating point: QLinearConv becomes Conv, and QuantizeLinear and
   DequantizeLinear disappear, except on weights. The data type of quantised tensors is kept in `stored`.
@@ -20,8 +20,8 @@ Part = tuple[Any, int | None]  # an onnx.NodeProto, and the version of its opera
 class Translator:
     """Rewrites the nodes of a graph, in their order, while the caller reads them.
 
-    `values` are the tensors read so far. `add_initializer` reads a tensor of an inlined branch. `stored` has the data
-    type of each tensor that is stored quantised, as the name of a constant with that type, empty for uint8.
+    `values` are the tensors read so far. `add_initializer` reads a tensor of an inlined branch. `stored` maps each
+    quantised tensor to its zero point, a constant with the data type of the stored tensor; empty for uint8.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Translator:
         return self.values[name].dims
 
     def is_data(self, name: str) -> bool:
-        """Whether a tensor is known and not a constant."""
+        """Whether a tensor has been read and is not a constant."""
         return name in self.values and not self.values[name].constant
 
     def is_integer(self, name: str) -> bool:
-        """Whether a tensor is known to hold integers."""
+        """Whether a tensor has an integer data type; false if its type is unknown."""
         kind = self.values[name].dtype if name in self.values else None
         return kind is not None and "int" in kind
 
@@ -81,7 +81,10 @@ class Translator:
         return True
 
     def store(self, name: str, zero: str) -> None:
-        """Note that a tensor is stored in the data type of the constant `zero`. So is the input of its activation."""
+        """Note that a tensor is stored in the data type of the constant `zero`.
+
+        If a Relu or Clip produces the tensor, the input of that activation is stored in this data type too.
+        """
         while name and name not in self.stored:
             self.stored[name] = zero
             name = self.activated.get(name, "")
@@ -93,7 +96,7 @@ _Rule = Callable[[Translator, Any], Iterator[Part] | None]
 def _make(
     node: Any, operator: str, inputs: Sequence[str], output: str, version: int | None = None, **more: Any
 ) -> Part:
-    """Return a node with a name like that of `node`. Attributes that are None are left out."""
+    """Return a new node with the name of `node`. Attributes in `more` that are None are left out."""
     from onnx import helper
 
     outputs = [output] if output else []
@@ -115,12 +118,12 @@ def _input(node: Any, place: int) -> str:
 
 
 def _between(node: Any, what: str) -> str:
-    """Return the name of a tensor between two of the nodes that replace `node`."""
+    """Return a name for a tensor between the nodes that replace `node`, such as `y/sum` for output `y`."""
     return f"{node.output[0]}/{what}"
 
 
 def _rename_tensors(node: Any, names: Mapping[str, str]) -> Any:
-    """Return a copy of a node in which the node and its subgraphs use the new names of tensors."""
+    """Return a copy of a node, and of its subgraphs, with each tensor renamed to `names[tensor]`."""
     copied = type(node)()
     copied.CopyFrom(node)
     _rename_in_place(copied, names)
@@ -142,9 +145,10 @@ def _rename_in_place(node: Any, names: Mapping[str, str]) -> None:
 
 
 def _use_standard(operator: str, *places: int, zero: int | None = None, drop: str = "", bias: int = -1) -> _Rule:
-    """Return a rule that uses the standard operator with the inputs at `places`, and the attributes except `drop`.
+    """Return a rule that replaces a node by one with the standard operator `operator`.
 
-    `zero` is the input with the zero point of the output; `bias` is the place of a bias, which may be 32-bit integers.
+    The new node has the inputs at the positions `places`, and all attributes but those in `drop`. `zero` is the
+    position of the output's zero point; `bias` is that of a bias, which may be stored as 32-bit integers.
     """
 
     def rule(translator: Translator, node: Any) -> Iterator[Part] | None:
@@ -174,14 +178,14 @@ def _use_standard(operator: str, *places: int, zero: int | None = None, drop: st
 
 
 def _concatenate(translator: Translator, node: Any) -> Iterator[Part]:
-    """Rewrite QLinearConcat, whose inputs are the output's scale and zero point, then three per part."""
+    """Rewrite QLinearConcat, whose inputs are a scale, a zero point, then (data, scale, zero point) per tensor."""
     yield _make(node, "Concat", node.input[2::3], node.output[0], axis=_attribute(node, "axis"))
     translator.store(node.output[0], _input(node, 1))
     translator.integers[node.output[0]] = _input(node, 1)
 
 
 def _quantise(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Remove QuantizeLinear and DequantizeLinear of data."""
+    """Remove a QuantizeLinear or DequantizeLinear, unless its data is a constant such as a weight."""
     name = _input(node, 0)
     constant = all(not translator.is_data(other) for other in node.input[1:])
     if not translator.is_data(name) or not constant:
@@ -196,7 +200,10 @@ def _quantise(translator: Translator, node: Any) -> Iterator[Part] | None:
 
 
 def _cast(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Remove a Cast of single-precision data to the same type, which follows a product of quantised integers."""
+    """Remove a Cast from float32 to float32.
+
+    It is left over after MatMulInteger or ConvInteger became MatMul or Conv, which already return float32.
+    """
     name = _input(node, 0)
     if _attribute(node, "to") != 1 or not translator.is_data(name) or translator.values[name].dtype != "float32":
         return None
@@ -213,7 +220,7 @@ def _quantise_dynamically(translator: Translator, node: Any) -> Iterator[Part] |
 
 
 def _rescale(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Remove a product with the scale of dynamically quantised data; the product of two scales is a scale."""
+    """Remove a Mul of data by the scale of a DynamicQuantizeLinear. A Mul of two scales becomes a constant."""
     scales = [name for name in node.input if name in translator.scales]
     others = [name for name in node.input if name not in translator.scales]
     if not scales:
@@ -237,7 +244,7 @@ def _multiply_with_bias(weights: int, bias: int) -> _Rule:
 
 
 def _recur(translator: Translator, node: Any) -> Iterator[Part]:
-    """Rewrite DynamicQuantizeLSTM, whose matrices are transposed."""
+    """Rewrite DynamicQuantizeLSTM as LSTM, for which its weight matrices are transposed."""
     inputs = list(node.input[:8])
     for place in (1, 2):
         inputs[place] = _between(node, f"matrix{place}")
@@ -274,7 +281,7 @@ def _convolve_and_activate(operator: str) -> _Rule:
 
 
 def _read_activation_attributes(node: Any, activation: str) -> dict[str, Any]:
-    """Return the attributes of an activation whose values a fused node has as a list, or by name."""
+    """Return an activation's attributes from a fused node's `activation_params`, or `activation_alpha` etc."""
     names = {"Clip": ("min", "max"), "HardSigmoid": ("alpha", "beta"), "LeakyRelu": ("alpha",)}.get(activation, ())
     given = _attribute(node, "activation_params")
     if given is None:
@@ -283,7 +290,7 @@ def _read_activation_attributes(node: Any, activation: str) -> dict[str, Any]:
 
 
 def _multiply_transposed(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Rewrite FusedMatMul, which may transpose its factors and multiply the product by a number."""
+    """Rewrite FusedMatMul, which may transpose its inputs (`transA`, `transB`) and multiply the product by `alpha`."""
     if _attribute(node, "transBatchA", 0) or _attribute(node, "transBatchB", 0):
         return None
     return _list_transposed_product(translator, node)
@@ -307,7 +314,7 @@ def _list_transposed_product(translator: Translator, node: Any) -> Iterator[Part
 
 
 def _add_and_apply(operator: str, version: int, **more: Any) -> _Rule:
-    """Return a rule for an activation after the sum with a bias, if there is one."""
+    """Return a rule that adds the node's second input, if any, to its first, and applies the activation `operator`."""
 
     def rule(translator: Translator, node: Any) -> Iterator[Part]:
         name = _input(node, 0)
@@ -324,7 +331,7 @@ def _swish(translator: Translator, node: Any) -> Iterator[Part]:
 
 
 def _normalise(operator: str, version: int) -> _Rule:
-    """Return a rule for a norm that old files have under the name of a newer or added operator."""
+    """Return a rule that replaces a norm by the standard operator `operator` of operator set `version`."""
 
     def rule(translator: Translator, node: Any) -> Iterator[Part]:
         given = {"axis": _attribute(node, "axis", -1), "epsilon": _attribute(node, "epsilon")}
@@ -334,7 +341,10 @@ def _normalise(operator: str, version: int) -> _Rule:
 
 
 def _add_and_normalise(operator: str, version: int, bias: int) -> _Rule:
-    """Return a rule for SkipLayerNormalization, the norm of a sum; the fourth output is the sum."""
+    """Return a rule for SkipLayerNormalization, which normalises a sum of inputs; its fourth output is the sum.
+
+    The input at position `bias`, if any, is added too.
+    """
 
     def rule(translator: Translator, node: Any) -> Iterator[Part]:
         whole = (str(node.output[3]) if len(node.output) > 3 else "") or _between(node, "sum")
@@ -352,7 +362,7 @@ def _add_and_normalise(operator: str, version: int, bias: int) -> _Rule:
 
 
 def _project_and_attend(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Rewrite Attention of ONNX Runtime: one projection to queries, keys and values, which are then split."""
+    """Rewrite Attention of ONNX Runtime: one matrix product gives queries, keys and values side by side."""
     if _input(node, 4) or len(node.output) > 1:  # earlier keys and values
         return None
     return _list_projected_attention(translator, node)
@@ -380,7 +390,7 @@ def _split(node: Any, name: str, outputs: Sequence[str], sizes: Sequence[int]) -
 
 
 def _attend(translator: Translator, node: Any) -> Iterator[Part] | None:
-    """Rewrite MultiHeadAttention, which adds one bias to queries, keys and values."""
+    """Rewrite MultiHeadAttention, whose fourth input has the biases of queries, keys and values in one vector."""
     names = [_input(node, place) for place in range(3)]
     ranks = [len(translator.dims(name)) if name else 0 for name in names]
     if ranks != [3, 3, 3] or _input(node, 6) or len(node.output) > 1:
@@ -400,7 +410,7 @@ def _list_attention(translator: Translator, node: Any, names: list[str]) -> Iter
 
 
 def _rotate(translator: Translator, node: Any) -> Iterator[Part]:
-    """Rewrite RotaryEmbedding of ONNX Runtime, whose positions are its second input."""
+    """Rewrite RotaryEmbedding of ONNX Runtime, which has the positions as its second input instead of its fourth."""
     inputs = [_input(node, place) for place in (0, 2, 3, 1)]
     made, _ = _make(node, "RotaryEmbedding", inputs, node.output[0])
     known = ("interleaved", "num_heads", "rotary_embedding_dim")
@@ -423,7 +433,7 @@ def _choose_branch(translator: Translator, node: Any) -> Iterator[Part] | None:
 
 
 def _inline(translator: Translator, node: Any, branch: Any) -> Iterator[Part]:
-    """Yield the nodes of a branch; its tensors get names that differ from those of the graph."""
+    """Yield the nodes of a branch of an If. Its tensor `x` becomes `y/x`, with `y` the If's first output."""
     made = {name for inner in branch.node for name in inner.output if name}
     held = {tensor.name for tensor in branch.initializer}
     names = {name: f"{node.output[0]}/{name}" for name in (*made, *held)}
