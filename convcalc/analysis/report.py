@@ -399,7 +399,12 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
     """Return the sums over all layers, and the receptive field of the last layer that has positions."""
-    placed = [layer for layer, field in zip(layers, seen, strict=True) if not field.collapsed] or layers
+    # the output of attention and of recurrent layers has positions, although each of them sees everything
+    placed = [
+        layer
+        for layer, field in zip(layers, seen, strict=True)
+        if not field.collapsed or layer.output_shape.positions > 1
+    ] or layers
     return Totals(
         layers=len(layers),
         params=sum([layer.params for layer in layers]),

@@ -124,9 +124,9 @@ def command(
     """Validate specs, enforce budgets and lint network designs.
 
     Each NET is a file, a folder, a pattern or an example; the default is the current folder. A file given by name is
-    always checked. In folders and among the files that match a pattern, only specs are checked: files named
+    always checked. In folders and patterns, specs are checked: files named
     *.convcalc.yaml, and other YAML files with a top-level `layers` key. Model files, such as ONNX, are checked if they
-    are given by name.
+    are given by name or match a pattern with their ending, such as '*.onnx'.
 
     The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
     is 2 if a file cannot be checked.

@@ -61,7 +61,7 @@ def command(
     it is known. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
     """
     if (file is None) == (factory is None):
-        raise click.UsageError("import takes either a FILE or --torch")
+        raise click.UsageError("import needs a FILE or --torch, and not both")
     if dtypes and factory is None:
         raise click.UsageError("--input-dtype is only for --torch; a file has the data types of its inputs")
     try:

@@ -168,7 +168,7 @@ FORMATS = (
     ),
     Format(
         "a Darknet configuration",
-        (),
+        (".cfg",),
         _matches_all(rb"^\s*\[(?:net|network)\]", rb"^\s*\[(?:convolutional|connected|maxpool)\]"),
         reader="convcalc.convert.from_darknet",
         lost="the training options, the anchors and classes of detection layers",

@@ -17,9 +17,11 @@ from convcalc.problems import Flaw, did_you_mean, shorten, show
 from convcalc.shape import Shape
 
 MOST_BYTES = 4 * 2**20
+_MOST_DIGITS = 9  # of an integer in the file
 _INPUT = "data"
 _NETWORK = ("net", "network")
 _DETECTORS = frozenset({"yolo", "region", "detection", "Gaussian_yolo", "cost", "iseg"})
+_UNSUPPORTED_SECTIONS = ("conv_lstm", "crnn", "gru", "history", "implicit", "lstm", "rnn")  # no misspelt others
 _UNSUPPORTED_OPTIONS = frozenset(  # options that change params or the computation in other ways than a spec can say
     {"antialiasing", "coordconv", "maxpool_depth", "rotate", "share_index", "stretch", "stretch_sway", "sway"}
     | {"weights_type"}
@@ -53,8 +55,9 @@ class _Section(NamedTuple):
                 raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
             return default
         text, line = self.options[key]
-        if not text.removeprefix("-").isdecimal() or len(text) > 9 or int(text) < least:
-            raise NotImported(f"line {line}: {key} must be an integer of at least {least}; got {show(text)}")
+        if not text.removeprefix("-").isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
+            expected = f"an integer of at least {least} with at most {_MOST_DIGITS} digits"
+            raise NotImported(f"line {line}: {key} must be {expected}; got {show(text)}")
         return int(text)
 
     def read_text(self, key: str, default: str) -> str:
@@ -66,7 +69,7 @@ class _Section(NamedTuple):
             raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
         text, line = self.options[key]
         parts = [part for part in text.split(",") if part]
-        if not parts or any(not part.removeprefix("-").isdecimal() or len(part) > 9 for part in parts):
+        if not parts or any(not part.removeprefix("-").isdecimal() or len(part) > _MOST_DIGITS for part in parts):
             raise NotImported(f"line {line}: {key} must be a list of integers; got {show(text)}")
         return [int(part) for part in parts]
 
@@ -161,7 +164,7 @@ class _Builder:
         """Add the layers of a section. Raises NotImported if it is not supported or does not fit its input."""
         rule = _RULES.get(section.name)
         if rule is None:
-            hint = did_you_mean(section.name, _RULES)
+            hint = "" if section.name in _UNSUPPORTED_SECTIONS else did_you_mean(section.name, _RULES)
             message = f"line {section.line}: the section [{shorten(section.name)}] is not supported"
             raise NotImported(f"{message}; {hint}" if hint else message)
         for key in _UNSUPPORTED_OPTIONS & section.options.keys():

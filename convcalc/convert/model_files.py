@@ -82,7 +82,7 @@ def describe_outcome(graph: Graph) -> str:
     found = summarise_opaque(graph)
     if not found.layers:
         return "the figures are not affected"
-    return f"{found.layers} opaque layer{'' if found.layers == 1 else 's'}; {found.describe()}"
+    return found.describe()
 
 
 def find_format(path: str) -> formats.Format:

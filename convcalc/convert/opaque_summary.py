@@ -21,12 +21,13 @@ class OpaqueSummary(NamedTuple):
     total_macs: int
 
     def describe(self) -> str:
-        """Return a sentence on the costs, such as `all costs are known, and these are 2.1% of the MACs`."""
+        """Return the number of layers and their cost, such as `2 opaque layers, with 2.1% of the MACs`."""
+        counted = f"{self.layers} opaque layer{'' if self.layers == 1 else 's'}"
         if self.unknown:
-            return f"{self.unknown} of unknown cost, so that the totals of MACs and FLOPs are unknown"
+            return f"{counted}, {self.unknown} of unknown cost: the totals of MACs and FLOPs are unknown"
         if not self.macs:
-            return "their costs are known, and none has MACs"
-        return f"their costs are known, and they have {self.macs / self.total_macs:.1%} of the MACs"
+            return f"{counted} without MACs: all totals are known"
+        return f"{counted}, with {self.macs / self.total_macs:.1%} of the MACs: all totals are known"
 
 
 def summarise_opaque(graph: Graph) -> OpaqueSummary:

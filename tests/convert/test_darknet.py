@@ -186,7 +186,10 @@ def test_a_given_shape_replaces_the_one_in_the_file(tmp_path: Path) -> None:
             "line 5: the section [convolutoinal] is not supported; did you mean convolutional?",
         ),
         (f"{NET}[gru]\n", "line 5: the section [gru] is not supported"),
-        (f"{NET}[conv]\nfilters=many\n", "line 6: filters must be an integer of at least 1; got 'many'"),
+        (
+            f"{NET}[conv]\nfilters=many\n",
+            "line 6: filters must be an integer of at least 1 with at most 9 digits; got 'many'",
+        ),
         (f"{NET}[conv]\nfilters=0\n", "line 6: filters must be an integer of at least 1"),
         (f"{NET}[conv]\nfilters={'9' * 5000}\n", "line 6: filters must be an integer"),
         (f"{NET}[conv]\nsize=99\n", "line 5: [conv]: kernel of 99 does not fit"),

@@ -78,7 +78,7 @@ def test_an_unsupported_operator_is_reported_and_becomes_opaque(
     out, err = capsys.readouterr()
     costs = "multiplications: 0, additions: 0, macs: 0, receptive_field: same"
     assert f"opaque: {{output_shape: [4, 12, 10], {costs}, what: Exp" in out
-    outcome = "1 opaque layer; their costs are known, and none has MACs"
+    outcome = "1 opaque layer without MACs: all totals are known"
     assert err == f"unsupported: Exp 'Exp_0': unsupported operator\n1 unsupported: {outcome}\n"
 
 

@@ -330,6 +330,22 @@ def test_import_maps_modules(capsys: pytest.CaptureFixture[str]) -> None:
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("aliases=3", "aliases must map names of modules to names, such as {Mine: C2f}; got 3"),
+        ("aliases={Mine: 3}", "aliases must map names of modules to names"),
+        ("scale=5", "scale must be the letter of a scale, such as n; got 5"),
+    ],
+)
+def test_a_parameter_of_the_wrong_type_is_refused(
+    setting: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("net.yaml").write_text(small("-1, 1, Conv, [8, 3]"), encoding="utf-8")
+    assert run([f"net.yaml@{setting}"]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_scale_and_map_are_refused_for_other_files(capsys: pytest.CaptureFixture[str]) -> None:
     Path("net.json").write_text('{"class_name": "Sequential"}', encoding="utf-8")
     for arguments in (["net.json", "--scale", "n"], ["--torch", "a:b", "--input", "3,8,8", "--map", "A=Conv"]):

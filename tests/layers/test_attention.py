@@ -168,3 +168,11 @@ def test_two_inputs_of_an_attention_or_product_are_both_read(layers: list[Any]) 
     ]
     fields = report({"input": [3, 8, 8], "layers": [*parts, *layers]})["layers"]
     assert fields[-1]["receptive_field"].get("global") or fields[-1]["receptive_field"]["size"] == [8, 8]
+
+
+def test_the_field_of_a_network_is_that_of_its_attention() -> None:
+    """Attention has positions, each of which sees everything; a convolution of 3 before it sees 3 positions."""
+    layers = [{"conv": {"out_channels": 8, "kernel_size": 3}}, {"attention": 2}]
+    totals = convcalc.summary({"input": [8, 64], "layers": layers}).totals
+    assert totals.receptive_field_at == "attention1"
+    assert totals.receptive_field.whole

@@ -226,12 +226,17 @@ def test_an_exported_module_comes_back_with_its_modes() -> None:
 
 
 @pytest.mark.torch
-def test_padding_by_a_module_of_its_own_stays_a_layer() -> None:
+def test_padding_by_a_module_of_its_own_is_that_of_the_convolution_or_a_layer() -> None:
+    """nn.Conv2d with padding_mode pads its input in the same way as the module before it."""
     from torch import nn
 
-    module = nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(4, 4, 3))
-    back = convcalc.from_torch(module, (4, 9, 8))
-    assert [node.layer.kind for node in back.nodes] == ["pad", "conv"]
+    pad = nn.ReflectionPad2d(1)
+    back = convcalc.from_torch(nn.Sequential(pad, nn.Conv2d(4, 4, 3)), (4, 9, 8))
+    assert [node.layer.kind for node in back.nodes] == ["conv"]
+    assert back.nodes[0].layer.arguments()["padding_mode"] == "reflect"
+    assert back.nodes[0].layer.output.sizes == (4, 9, 8)
+    back = convcalc.from_torch(nn.Sequential(pad, nn.ReLU(), nn.Conv2d(4, 4, 3)), (4, 9, 8))
+    assert [node.layer.kind for node in back.nodes] == ["pad", "relu", "conv"]
     assert back.nodes[0].layer.arguments()["mode"] == "reflect"
 
 

@@ -98,7 +98,7 @@ def load_module(text: str, devices: tuple[str, ...] = ("meta", "cpu")) -> Any:
     finally:
         sys.path.remove(os.getcwd())
     if not isinstance(module, torch.nn.Module):
-        raise NotImported(f"the factory must return a torch.nn.Module; got a {type(module).__name__}")
+        raise NotImported(f"the factory must return a torch.nn.Module; got an object of type {type(module).__name__}")
     if module is found and factory.positional is not None:
         raise NotImported(f"{'.'.join(factory.path)} is a module already: leave out the arguments")
     return module

@@ -16,7 +16,7 @@ from convcalc.convert.ultralytics.model_file import Entry, ModelFile
 from convcalc.convert.ultralytics.modules import MODULES, Module, Variant
 from convcalc.convert.ultralytics.scope import Scope, Tensor
 from convcalc.convert.ultralytics.signatures import bind, list_parameters
-from convcalc.problems import Flaw, did_you_mean, printable
+from convcalc.problems import Flaw, did_you_mean, printable, show
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.files import MOST_BYTES, reached_through_link
@@ -45,6 +45,7 @@ def read(
     Raises OSError if the file cannot be read, InvalidSpec with the places of mistakes in it, and NotImported if it is
     too large or the input does not fit.
     """
+    _check_parameters(scale, aliases)
     modules = _find_modules(aliases or {})
     document = _read_document(find_file(path))
     problems = Problems()
@@ -68,6 +69,15 @@ def read(
         steps,
         outputs,
     )
+
+
+def _check_parameters(scale: object, aliases: object) -> None:
+    """Raise NotImported for a value of the wrong type, as `NET@scale=5` may give."""
+    if scale is not None and (not isinstance(scale, str) or not scale):
+        raise NotImported(f"scale must be the letter of a scale, such as n; got {show(scale)}")
+    valid = isinstance(aliases, Mapping) and all(isinstance(part, str) for pair in aliases.items() for part in pair)
+    if aliases is not None and not valid:
+        raise NotImported(f"aliases must map names of modules to names, such as {{Mine: C2f}}; got {show(aliases)}")
 
 
 def _read_document(file: str) -> Document:
