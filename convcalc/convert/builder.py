@@ -573,9 +573,10 @@ class Builder:
         if cost is not None and macs is not None:  # the framework's count replaces that of the rule
             other = macs - cost.macs
             cost = Cost(cost.multiplications + other, cost.additions + other, macs)
-        if cost is None or disputed or any(count % self.batch for count in cost):
+        if cost is None or disputed:
             return {}
-        return {name: count // self.batch for name, count in cost._asdict().items()}
+        # a sum over the samples of a batch has no count per sample
+        return {name: count // self.batch for name, count in cost._asdict().items() if count % self.batch == 0}
 
     def add_opaque_step(
         self,

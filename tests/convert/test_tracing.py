@@ -270,7 +270,7 @@ def test_a_remark_is_written_to_standard_error(
     monkeypatch.chdir(tmp_path)
     command = ["import", "--torch", "tests.support.traced_modules:Sized(10)", "--input", "1,3,8,8", "-o", "net.yaml"]
     assert run(command) == 0
-    assert capsys.readouterr().err.startswith("note: the first size of 1,3,8,8 is read as the batch")
+    assert capsys.readouterr().err.startswith("convcalc: the first size of 1,3,8,8 is read as the batch")
     assert run([*command, "-q"]) == 0
     assert capsys.readouterr().err == ""
     assert [shape.sizes for shape in convcalc.load("net.yaml").inputs.values()] == [PICTURE]
