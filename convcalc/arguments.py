@@ -485,7 +485,7 @@ class Padding(Key[PerAxisPadding]):
 class ConvPadding(Padding):
     """The padding argument of a convolution, which also accepts `causal`.
 
-    For a value of `padding_mode`, such as `reflect`, the error suggests to use that argument.
+    `padding: reflect` is an error, because `reflect` is a value of `padding_mode`; the message says so.
     """
 
     def __init__(self, help: str, default: int) -> None:
@@ -530,7 +530,7 @@ class IntegerList(Key[tuple[int, ...]]):
         return {"type": "array", "items": items, "minItems": fewest, "maxItems": most}
 
     def glance(self, value: tuple[int, ...]) -> str:
-        """Return short text: `64×8×8`, or `width 0:58` with a sign and another separator."""
+        """Return short text: `64×8×8`, or `width 0:58` with the prefix `width ` and the separator `:`."""
         return self.sign + self.separator.join(map(str, value))
 
 

@@ -208,10 +208,11 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
 
 
 def _join_fields(layer: Concat, inputs: tuple[Field, ...]) -> Field:
-    """Return the field of a concatenation along a spatial axis: that of its only input that depends on the network's.
+    """Return the field of a concatenation along a spatial axis.
 
-    All other inputs are learnt, such as a class token. If several inputs depend on the network's, the result is
-    unknown, unless all their positions have the same field.
+    Usually only one input depends on the input of the network, and the others are learnt, such as a class token: the
+    result is then the field of that one input. If several depend on the input of the network, the result is unknown,
+    unless all their positions have the same field.
     """
     if all(field.is_fixed for field in inputs):
         return _merge_fields(layer, inputs)

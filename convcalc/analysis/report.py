@@ -177,7 +177,7 @@ def _ratio_value(ratio: Ratio) -> int | str:
 
 
 def _has_known_field(layer: LayerReport) -> bool:
-    """Whether a layer's receptive field is known, with a single jump per axis; it is also known if it is empty."""
+    """Whether a layer's receptive field is the whole input, empty, or known with a single jump per axis."""
     field = layer.receptive_field
     return field.whole or field.jump is not None or (field.size is not None and not any(field.size))
 

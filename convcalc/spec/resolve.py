@@ -191,7 +191,7 @@ class Resolver:
         return names, path
 
     def _find_outputs(self, expansion: Expansion, name: str, path: Path) -> Tensors:
-        """Return the outputs of the layer `name`; for a name with `*`, return those of one layer per copy."""
+        """Return the outputs of the layer `name`; `tcn.*.skip` names the layer `skip` in every copy of `tcn`."""
         if "*" not in name.split("."):
             return self.find_place(expansion, name, path).outputs
         tensors = self._collect_copies(expansion, name, path)
