@@ -112,7 +112,7 @@ class Attention(NoBuffers):
         return (keys, keys, values, self.output.channels) if self.bias else ()
 
     def weight_input(self) -> object:
-        """Return the channels of the queries' input and of the keys' input, which determine the sizes of the weights."""
+        """Return the channels of the inputs of queries and of keys, which determine the sizes of the weights."""
         return self.input.channels, self.source.channels
 
     def count_keys(self) -> int:
