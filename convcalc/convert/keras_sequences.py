@@ -53,8 +53,6 @@ def describe_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[s
     if config.get("output_shape") is not None:
         raise UnsupportedArgument("output_shape")
     query, value, key = inputs[0], inputs[min(1, len(inputs) - 1)], inputs[min(2, len(inputs) - 1)]
-    if len(inputs) < 3:
-        key = value
     heads, size = _read_size(config, "num_heads"), _read_size(config, "key_dim")
     size_of_values = _read_size(config, "value_dim") if config.get("value_dim") is not None else size
     bias = read_flag(config, "use_bias", True)

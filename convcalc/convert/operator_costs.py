@@ -150,10 +150,6 @@ def _normalise_by_square(attributes: Attributes, shapes: Shapes) -> Cost:
     return Cost(values * (2 + (shapes.count_input(1) > 0)), values)
 
 
-def _normalise_by_statistics(attributes: Attributes, shapes: Shapes) -> Cost:
-    return Cost(shapes.count_input(), shapes.count_input())
-
-
 def _normalise_response(attributes: Attributes, shapes: Shapes) -> Cost:
     values, size = shapes.count_input(), int(attributes["size"])
     return Cost(values * (size + 2), values * size)
@@ -267,11 +263,6 @@ def _convolve_causally(attributes: Attributes, shapes: Shapes) -> Cost:
     activated = values if attributes.get("activation", "none") in ("silu", "swish") else 0
     biased = values if shapes.count_input(2) else 0
     return _make_macs(values * shapes.input(1)[-1], activated, biased, sums=values)
-
-
-def _make_grid(attributes: Attributes, shapes: Shapes) -> Cost:
-    """Count AffineGrid: each coordinate is a row of the transformation times a position."""
-    return _make_macs(shapes.count_output() * shapes.input(0)[-1], sums=shapes.count_output())
 
 
 def _attend(attributes: Attributes, shapes: Shapes) -> Cost:
@@ -518,7 +509,7 @@ _ROWS: dict[str, _Row] = {
     "HardSwish": _Row(_per_output(2, 1), "same"),
     "Sum": _Row(_sum_inputs, "same"),
     "Mean": _Row(_average_inputs, "same"),
-    "BatchNormalization": _Row(_normalise_by_statistics, "same"),
+    "BatchNormalization": _Row(_per_input(1, 1), "same"),
     "LRN": _Row(_normalise_response, "same"),
     **_name_all("AdaptiveAveragePool", _average_regions, None),
     **_name_all("AdaptiveMaxPool MaxPool MaxRoiPool MaxUnpool", _free, None),
@@ -557,7 +548,8 @@ _ROWS: dict[str, _Row] = {
     "LinearAttention": _Row(_attend_linearly, "all"),
     "RotaryEmbedding": _Row(_rotate, None),
     "CausalConvWithState": _Row(_convolve_causally, None),
-    "AffineGrid": _Row(_make_grid, "all"),
+    # each coordinate is a row of the transformation times a position
+    "AffineGrid": _Row(_multiply_matrices, "all"),
     "LSTM": _Row(_recur(gates=4, products=3, sums=1, peepholes=7), "all"),
     "GRU": _Row(_recur(gates=3, products=3, sums=2), "all"),
     "RNN": _Row(_recur(gates=1, products=0, sums=0), "all"),
@@ -582,7 +574,7 @@ _ROWS |= {
     **_name_aten(_ATEN_MOVES, _free, None),
     **_name_aten(_ATEN_BY_VALUE, _free, "same"),
     **_name_aten("square rsqrt floor_divide deg2rad rad2deg ldexp", _per_output(multiplications=1), "same"),
-    **_name_aten("instance_norm", _normalise_by_statistics, "same"),
+    **_name_aten("instance_norm", _per_input(1, 1), "same"),
     **_name_aten("lerp", _per_output(multiplications=1, additions=2), "same"),
     **_name_aten("addcmul addcdiv", _per_output(multiplications=2, additions=1), "same"),
     **_name_aten("var std var_mean std_mean", _deviate, "all"),
