@@ -87,6 +87,12 @@ def channels_last(rank: int) -> Sizes:
     return (0, *range(2, rank), 1)
 
 
+def _order_shape(dims: Sizes, order: Sizes) -> Shape:
+    """Return the shape of one sample of a tensor with the sizes `dims` and the axis order `order`, see Data."""
+    channels, *spatial = (size for _, size in sorted(zip(order, dims, strict=True))[1:])
+    return Shape(channels, tuple(spatial))
+
+
 class LayerNames(Protocol):
     """Names the layers of a network. Each format has its own rules, see for example `onnx_graph.layer_names`."""
 
@@ -122,6 +128,7 @@ class Builder:
     def __init__(self, program: Program, names: LayerNames) -> None:
         self.program = program
         self.steps: list[Step] = []
+        self.opaque: set[str] = set()  # the names of the opaque steps
         self.notes: list[str] = []
         self.data: dict[str, Data] = {}
         self.names = names
@@ -152,14 +159,11 @@ class Builder:
             raise UnsupportedOperation(
                 f"input {shorten(name)} has shape {list(dims)}; expected {self._expected_shape()}"
             )
+        self.names.reserve(name)
         if not self._is_batch(dims):
-            self.names.reserve(name)
             self.data[name] = self.unordered(name)._replace(step=name)
             return
-        sizes = sorted(zip(order, dims, strict=True))
-        channels, *spatial = (size for _, size in sizes[1:])
-        self.names.reserve(name)
-        self.data[name] = Data(name, Shape(channels, tuple(spatial)), order)
+        self.data[name] = Data(name, _order_shape(dims, order), order)
         self.positions[name] = _list_spatial_axes(self.data[name])
 
     def _is_batch(self, dims: Sizes) -> bool:
@@ -180,8 +184,7 @@ class Builder:
 
     def is_layer(self, name: str) -> bool:
         """Whether a tensor comes from an input or a step that is not opaque."""
-        step = self.data[name].step
-        return next((made.kind != "opaque" for made in reversed(self.steps) if made.name == step), True)
+        return self.data[name].step not in self.opaque
 
     def count_preparation(self, operation: Operation) -> int:
         """Return the MACs of the operations that compute the constants of `operation`, such as a product of weights.
@@ -226,6 +229,7 @@ class Builder:
         """Undo the current operation: keep only the first `made` steps, and restore `owners`."""
         for step in self.steps[made:]:
             self.names.release(step.name)
+            self.opaque.discard(step.name)
         del self.steps[made:]
         for key, owner in reversed(self.before):
             if owner is None:
@@ -309,11 +313,11 @@ class Builder:
     def place_axes(self, name: str, order: Sizes) -> None:
         """Change the opaque step that produces the tensor `name` so that the tensor has the axes `order`, see Data."""
         data = self.data[name]
-        channels, *spatial = (size for _, size in sorted(zip(order, self.value(name).dims, strict=True))[1:])
-        self.data[name] = Data(data.step, Shape(channels, tuple(spatial)), order)
+        shape = _order_shape(self.value(name).dims, order)
+        self.data[name] = Data(data.step, shape, order)
         for place, step in enumerate(self.steps):
             if step.name == data.step:
-                arguments = {**step.arguments, "output_shape": [channels, *spatial]}
+                arguments = {**step.arguments, "output_shape": list(shape.sizes)}
                 self.steps[place] = step._replace(arguments=arguments)
 
     def constant(self, operation: Operation, place: int, what: str) -> Tensor:
@@ -600,6 +604,7 @@ class Builder:
         name = self.names.assign(operation.name, "opaque", ())
         sources = tuple(dict.fromkeys(data.step for data in reads))
         self.steps.append(Step(name, "opaque", arguments, sources, None, frozen))
+        self.opaque.add(name)
         return output._replace(step=name)
 
     def unordered(self, name: str) -> Data:
@@ -612,8 +617,7 @@ class Builder:
         dims, order = self.value(name).dims, reads[0].order
         if any(data.order != order for data in reads) or len(dims) != len(order) or dims[0] != self.batch or order[0]:
             return None
-        channels, *spatial = (size for _, size in sorted(zip(order, dims, strict=True))[1:])
-        return Data("", Shape(channels, tuple(spatial)), order)
+        return Data("", _order_shape(dims, order), order)
 
     def sample_sizes(self, dims: Sizes) -> Sizes:
         """Return the shape of one sample of a tensor with sizes `dims`: without the first axis if that is the batch.

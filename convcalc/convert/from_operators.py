@@ -5,7 +5,7 @@ Every importer of operators ends here, so that the same operators become the sam
 
 from collections.abc import Callable, Iterable
 
-from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation
+from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation, channels_last
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.fusions import merge_patterns
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
@@ -81,7 +81,6 @@ def _find_axis_order(program: Program, operations: Iterable[Operation], name: st
     place directly behind the batch. Otherwise they are first.
     """
     rank = len(program.inputs[name])
-    last = (0, *range(2, rank), 1)
     to_front = (0, rank - 1, *range(1, rank - 1))
     readers = [operation for operation in operations if name in (*operation.inputs, *operation.captured)]
     if (
@@ -93,7 +92,7 @@ def _find_axis_order(program: Program, operations: Iterable[Operation], name: st
             for reader in readers
         )
     ):
-        return last
+        return channels_last(rank)
     return tuple(range(rank))
 
 
