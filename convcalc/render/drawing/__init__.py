@@ -1,0 +1,4 @@
+"""Draws networks: `graph`, `stack`, `field` and `memory` make scenes, and `svg` and `tikz` write a scene as text.
+
+`diagram` folds a network into boxes and arrows, which `layout` places; `dot` and `mermaid` write them without placing.
+"""

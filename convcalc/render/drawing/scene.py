@@ -1,0 +1,89 @@
+"""Defines a `Scene`: a drawing as shapes with positions, which `svg` and `tikz` write.
+
+Lengths are in pixels, y grows downwards. A shape has a tone, not a colour: every form of the drawing, light or dark,
+has a colour of its own for the tone.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from convcalc.render.drawing.text_width import measure_text
+
+STEPS = 8  # number of tones `step0`, `step1`, … of a scale from low to high
+Point = tuple[float, float]
+
+
+class Text(NamedTuple):
+    """A line of text. `y` is its base line; `anchor` is `start`, `middle` or `end`; `turned` text reads upwards."""
+
+    x: float
+    y: float
+    text: str
+    size: float = 12
+    anchor: str = "start"
+    tone: str = "text"
+    bold: bool = False
+    turned: bool = False
+
+    @property
+    def width(self) -> float:
+        """The length of the text along its base line."""
+        return measure_text(self.text, self.size, self.bold)
+
+
+class Polygon(NamedTuple):
+    """A filled area. `edge` is the tone of its outline, empty if it has none; `radius` rounds the corners of a box."""
+
+    points: Sequence[Point]
+    fill: str
+    edge: str = "line"
+    radius: float = 0
+    clear: bool = False  # whether what is behind it shows through
+
+
+class Line(NamedTuple):
+    """A line through points, with rounded corners; `arrow` adds an arrow head at its end."""
+
+    points: Sequence[Point]
+    tone: str = "line"
+    width: float = 1.2
+    arrow: bool = False
+    dashed: bool = False
+
+
+class Image(NamedTuple):
+    """A picture, given as the text of a `data:` URL. TikZ draws its frame only."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    data: str
+
+
+Shape = Text | Polygon | Line | Image
+
+
+class Part(NamedTuple):
+    """Shapes that belong together; `name` is that of the layer or scope they stand for, `title` is their tooltip."""
+
+    shapes: Sequence[Shape]
+    name: str = ""
+    title: str = ""
+
+
+class Scene(NamedTuple):
+    """A drawing of the given size. `title` and `description` are also read out by screen readers."""
+
+    width: float
+    height: float
+    title: str
+    description: str
+    parts: Sequence[Part]
+
+
+def make_box(
+    x: float, y: float, width: float, height: float, fill: str, edge: str = "line", radius: float = 0
+) -> Polygon:
+    """Return a rectangle; `x` and `y` are its top left corner."""
+    return Polygon(((x, y), (x + width, y), (x + width, y + height), (x, y + height)), fill, edge, radius)

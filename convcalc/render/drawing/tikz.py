@@ -1,0 +1,105 @@
+r"""Writes a scene as a LaTeX document with one TikZ picture, which pdflatex turns into a PDF of the picture's size.
+
+The document needs the class `standalone` and the packages `tikz` and `helvet`.
+"""
+
+import re
+
+from convcalc.problems import printable
+from convcalc.render.drawing.palette import TONES
+from convcalc.render.drawing.scene import Image, Line, Polygon, Scene, Shape, Text
+
+_PIXEL = 0.75  # points (1/72 inch) per pixel, as browsers print
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    '"': r"\textquotedbl{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "×": r"$\times$",
+    "·": r"$\cdot$",
+    "−": "$-$",
+    "→": r"$\rightarrow$",
+    "√": r"$\surd$",
+    "…": r"\dots{}",
+    "–": "--",
+}
+_UNKNOWN = "?"
+_ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
+
+
+def write_tikz(scene: Scene) -> str:
+    """Return the LaTeX document. Every text is escaped; characters that pdflatex may not have become `?`."""
+    colors = [rf"\definecolor{{{tone}}}{{HTML}}{{{light[1:].upper()}}}" for tone, (light, _) in TONES.items()]
+    shapes = [line for part in scene.parts for shape in part.shapes for line in _write_shape(shape)]
+    title = _escape(scene.title)
+    parts = [
+        f"% {title}: {_escape(scene.description)}".replace("\n", " "),
+        r"\documentclass[tikz]{standalone}",
+        r"\usepackage[T1]{fontenc}",
+        r"\usepackage[scaled]{helvet}",
+        r"\usetikzlibrary{arrows.meta}",
+        *colors,
+        r"\begin{document}",
+        rf"\begin{{tikzpicture}}[x={_PIXEL}bp, y=-{_PIXEL}bp, every node/.style={{inner sep=0pt, outer sep=0pt}}]",
+        r"\useasboundingbox (0,0) rectangle " + f"({_number(scene.width)},{_number(scene.height)});",
+        *shapes,
+        r"\end{tikzpicture}",
+        r"\end{document}",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _write_shape(shape: Shape) -> list[str]:
+    if isinstance(shape, Text):
+        return [_write_text(shape)]
+    if isinstance(shape, Polygon):
+        return [_write_polygon(shape)]
+    if isinstance(shape, Image):
+        return []  # the box of the input, which is drawn below the image, stays
+    return [_write_line(shape)]
+
+
+def _write_text(text: Text) -> str:
+    size = text.size * _PIXEL
+    series = r"\bfseries" if text.bold else ""
+    font = rf"\fontfamily{{phv}}{series}\fontsize{{{_number(size)}bp}}{{{_number(size)}bp}}"
+    turn = ", rotate=90" if text.turned else ""
+    options = f"anchor={_ANCHORS[text.anchor]}, text={text.tone}{turn}"
+    return rf"\node[{options}] at ({_number(text.x)},{_number(text.y)}) {{{font}\selectfont {_escape(text.text)}}};"
+
+
+def _write_polygon(polygon: Polygon) -> str:
+    options = [f"fill={polygon.fill}"]
+    options += [f"draw={polygon.edge}", f"line width={_number(_PIXEL)}bp"] if polygon.edge else []
+    options += [f"rounded corners={_number(polygon.radius * _PIXEL)}bp"] if polygon.radius else []
+    options += ["fill opacity=0.45"] if polygon.clear else []
+    corners = " -- ".join(f"({_number(x)},{_number(y)})" for x, y in polygon.points)
+    return rf"\path[{', '.join(options)}] {corners} -- cycle;"
+
+
+def _write_line(line: Line) -> str:
+    options = [f"draw={line.tone}", f"line width={_number(line.width * _PIXEL)}bp", "rounded corners=3bp"]
+    options += ["-{Latex[length=5bp, width=4bp]}"] if line.arrow else []
+    options += ["dashed"] if line.dashed else []
+    points = " -- ".join(f"({_number(x)},{_number(y)})" for x, y in line.points)
+    return rf"\path[{', '.join(options)}] {points};"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").removesuffix(".")
+
+
+def _escape(text: str) -> str:
+    """Return text for LaTeX. Only ASCII and the characters of `_ESCAPES` are kept, which every font has."""
+    found = "".join(_ESCAPES.get(character, character) for character in printable(text))
+    return re.sub(r"[^\x20-\x7e]", _UNKNOWN, found)
