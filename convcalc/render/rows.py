@@ -43,6 +43,14 @@ class Row(NamedTuple):
     layer: Layer | None = None
 
 
+class Leaf(NamedTuple):
+    """The layers `start` to `stop` - 1 of a row that is not open: those of the folded scope `group`, or one layer."""
+
+    start: int
+    stop: int
+    group: Group | None
+
+
 class _RangeSums:
     """Computes the sum of a metric over any range of layers in constant time.
 
@@ -129,6 +137,15 @@ def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
     if depth is None:
         return layer_rows(report)
     return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
+
+
+def list_leaves(report: Report, depth: int | None = None) -> list[Leaf]:
+    """Return what each row of `leaf_rows` stands for, in the same order."""
+    return [
+        Leaf(item, item + 1, None) if isinstance(item, int) else Leaf(item.start, item.stop, item)
+        for item in _list_tree_items(report, depth)
+        if isinstance(item, int) or _is_folded(item, depth)
+    ]
 
 
 def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]:

@@ -1,0 +1,57 @@
+"""Writes a diagram in the languages of Graphviz (DOT) and Mermaid, which place the boxes themselves."""
+
+import re
+
+from convcalc.problems import printable
+from convcalc.render.drawing.diagram import Box, Diagram, format_figure
+
+# Mermaid refuses larger texts by default: mermaid.js.org/config/schema-docs/config.html, maxTextSize and maxEdges
+MOST_MERMAID_CHARACTERS, MOST_MERMAID_ARROWS = 50_000, 500
+
+
+def write_dot(name: str, diagram: Diagram, metric: str) -> str:
+    """Return the diagram as a directed graph in the DOT language."""
+    lines = [
+        f"digraph {_quote_dot([name])} {{",
+        '  graph [rankdir=TB, fontname="Helvetica"];',
+        '  node [shape=box, style="rounded,filled", fillcolor="#f4f8fd", fontname="Helvetica", fontsize=11];',
+        *(f"  n{number} [label={_quote_dot(_list_lines(box, metric))}];" for number, box in enumerate(diagram.boxes)),
+        *(f"  n{arrow.source} -> n{arrow.target};" for arrow in diagram.arrows),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_mermaid(diagram: Diagram, metric: str) -> str:
+    """Return the diagram as a flowchart in the language of Mermaid."""
+    lines = [
+        "flowchart TB",
+        *(
+            f'  n{number}["{"<br/>".join(map(_escape_mermaid, _list_lines(box, metric)))}"]'
+            for number, box in enumerate(diagram.boxes)
+        ),
+        *(f"  n{arrow.source} --> n{arrow.target}" for arrow in diagram.arrows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def fits_mermaid(text: str, diagram: Diagram) -> bool:
+    """Whether Mermaid draws the text with its default limits."""
+    return len(text) <= MOST_MERMAID_CHARACTERS and len(diagram.arrows) <= MOST_MERMAID_ARROWS
+
+
+def _list_lines(box: Box, metric: str) -> list[str]:
+    figure = box.figures.get(metric, 0)
+    figures = [] if figure == 0 else [format_figure(metric, figure)]
+    return [box.name, *box.words, str(box.output_shape), *figures]
+
+
+def _quote_dot(lines: list[str]) -> str:
+    """Return lines as a quoted string of DOT."""
+    escaped = (printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    return '"' + "\\n".join(escaped) + '"'
+
+
+def _escape_mermaid(text: str) -> str:
+    """Return text in which every character with a meaning in Mermaid, HTML or Markdown is a character reference."""
+    return re.sub(r"[^\w .,:/()×·…–+=-]", lambda found: f"#{ord(found[0])};", printable(text))
