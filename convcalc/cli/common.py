@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from convcalc import examples
 from convcalc.analysis.training import OPTIMIZERS
-from convcalc.arguments import is_integer
+from convcalc.arguments import MOST_DIGITS, is_integer
 from convcalc.cli import completing
 from convcalc.cli.writing import Failure, Output, report_invalid
 from convcalc.convert.net_files import read_net
@@ -30,14 +30,19 @@ Function = Callable[..., Any]
 _COMPARE_HINT = ": to compare two values, use convcalc compare NET@NAME=VALUE NET@NAME=VALUE"
 _FORMATS_BY_SUFFIX = {
     ".csv": "csv",
+    ".dot": "dot",
+    ".gv": "dot",
     ".json": "json",
     ".markdown": "markdown",
     ".md": "markdown",
+    ".mmd": "mermaid",
+    ".png": "png",
     ".sarif": "sarif",
     ".svg": "svg",
+    ".tex": "tikz",
 }
 # -o refuses these suffixes, because convcalc does not write their formats
-_FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".png", ".xls", ".xlsm", ".xlsx"))
+_FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
 
 
 def network_options(function: Function) -> Function:
@@ -135,9 +140,31 @@ def output_options(function: Function, only: str = "text") -> Function:
     The command receives both options as `where`. The suffix of the -o file chooses the format, unless -f is given. If
     the command has no -f, `only` is its single format.
     """
+    return add_options(
+        _receive_output(function, only),
+        _FILE,
+        click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            help="When to use colours (default: auto, only on a terminal).",
+        ),
+    )
+
+
+def picture_options(function: Function) -> Function:
+    """Add -o as `output_options` does, but no --color, which is free for a command that writes pictures."""
+    return add_options(_receive_output(function, "svg"), _FILE)
+
+
+_FILE = click.option("-o", "--output", metavar="FILE", help="Write the result to FILE; an error leaves FILE unchanged.")
+
+
+def _receive_output(function: Function, only: str) -> Function:
+    """Return a command that passes its options -o, --color and -q on as `where`."""
 
     @wraps(function)
-    def run(output: str | None, color: str, quiet: bool = False, **rest: Any) -> Any:
+    def run(output: str | None, color: str = "auto", quiet: bool = False, **rest: Any) -> Any:
         where = Output(output, color, quiet)
         chosen = _format_by_suffix(output, only)
         if chosen is not None and "format" in rest:
@@ -147,18 +174,7 @@ def output_options(function: Function, only: str = "text") -> Function:
         except InvalidSpec as error:
             return report_invalid([error], where, as_json=rest.get("format") == "json")
 
-    return add_options(
-        run,
-        click.option(
-            "-o", "--output", metavar="FILE", help="Write the result to FILE; an error leaves FILE unchanged."
-        ),
-        click.option(
-            "--color",
-            type=click.Choice(["auto", "always", "never"]),
-            default="auto",
-            help="When to use colours (default: auto, only on a terminal).",
-        ),
-    )
+    return run
 
 
 def quiet_option(help: str = "Do not print warnings.") -> Callable[[Function], Function]:
@@ -211,6 +227,39 @@ def columns_option(list_columns: Callable[[], Iterable[str]], help: str) -> Call
     return click.option(
         "--columns", metavar="A,B,C", shell_complete=completing.complete_list_from(list_columns), help=help
     )
+
+
+ALL_LEVELS = -1  # the value of `depth` for --depth all: no layers are folded
+
+
+def depth_option(default: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds --depth; `default` is the text in parentheses after the help.
+
+    The command receives `depth`: the number of levels, `ALL_LEVELS` for `all`, or None.
+    """
+    return click.option(
+        "--depth",
+        callback=_read_depth,
+        metavar="N|all",
+        help=f"Fold layers nested more than N levels deep (default: {default}).",
+        shell_complete=completing.complete_from(lambda: ["all"]),
+    )
+
+
+def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    if value is None or value == "all":
+        return None if value is None else ALL_LEVELS
+    if not value.isdecimal() or len(value) > MOST_DIGITS:
+        raise click.BadParameter(f"must be a whole number or all; got {show(value)}", context, parameter)
+    return int(value)
+
+
+def read_position(text: str) -> tuple[int, ...]:
+    """Return the indexes of a position such as `3,5`. Raises Failure if one is not a whole number."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
+        raise Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
+    return tuple(map(int, parts))
 
 
 def sort_option(list_columns: Callable[[], Iterable[str]], help: str) -> Callable[[Function], Function]:

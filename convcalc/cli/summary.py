@@ -5,9 +5,7 @@ from collections.abc import Iterable
 import click
 
 from convcalc.analysis.report import Report, analyse
-from convcalc.arguments import MOST_DIGITS
-from convcalc.cli import common, completing, writing
-from convcalc.problems import show
+from convcalc.cli import common, writing
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -16,16 +14,6 @@ Examples:
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
 _UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
-_ALL = -1  # the value of `depth` for --depth all: no layers are folded
-
-
-def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    """Return the number of levels for --depth; _ALL for `all`, and None if the option is not given."""
-    if value is None or value == "all":
-        return None if value is None else _ALL
-    if not value.isdecimal() or len(value) > MOST_DIGITS:
-        raise click.BadParameter(f"must be a whole number or all; got {show(value)}", context, parameter)
-    return int(value)
 
 
 def _list_columns() -> Iterable[str]:
@@ -39,14 +27,7 @@ def _list_columns() -> Iterable[str]:
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown")
 @common.columns_option(_list_columns, "Columns to show: name, kind, what, output, params, macs, flops, …")
-@click.option(
-    "--depth",
-    callback=_read_depth,
-    metavar="N|all",
-    help="Fold layers nested more than N levels deep (default: as many as needed for about 60 rows of the text table; "
-    "other formats list all layers).",
-    shell_complete=completing.complete_from(lambda: ["all"]),
-)
+@common.depth_option("as many as needed for about 60 rows of the text table; other formats list all layers")
 @common.sort_option(_list_columns, "List layers and folded groups sorted by a column, largest first.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.pager_option
@@ -98,7 +79,7 @@ def _render(
     from convcalc.render.columns import EVERY, SHOWN, choose_columns
     from convcalc.render.grid import UnknownColumn
 
-    fold, depth = depth is None, None if depth == _ALL else depth
+    fold, depth = depth is None, None if depth == common.ALL_LEVELS else depth
     try:
         picked = choose_columns(columns, EVERY if format == "csv" else SHOWN)
         if sort is not None:
