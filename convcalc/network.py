@@ -9,6 +9,7 @@ from convcalc.problems import Path, printable
 from convcalc.shape import Shape
 
 if TYPE_CHECKING:
+    from convcalc.render.draw import Picture
     from convcalc.render.lines import RichBlocks
 
 MOST_LAYERS = 50_000  # convcalc does not read larger networks
@@ -105,6 +106,12 @@ class Network(NamedTuple):
         from convcalc.render.summary import network_lines
 
         return RichBlocks(lambda width: network_lines(self, width))
+
+    def draw(self, kind: str = "graph", *, color: str = "macs", depth: "int | str | None" = None) -> "Picture":
+        """Return a picture of the network, as `Report.draw` does."""
+        from convcalc.render.draw import draw_network
+
+        return draw_network(self, kind, color, depth)
 
     def glance(self) -> str:
         """Return a one-line description, such as `resnet18, 69 layers, input 3×224×224`."""

@@ -19,6 +19,7 @@ from convcalc.shape import Shape
 from convcalc.version import __version__
 
 if TYPE_CHECKING:
+    from convcalc.render.draw import Picture
     from convcalc.render.lines import RichBlocks
 
 _SCHEMA = "convcalc/report/2"
@@ -231,6 +232,33 @@ class Report:
         from convcalc.render.summary_markdown import markdown_report
 
         return markdown_report(self)
+
+    def draw(self, kind: str = "graph", *, color: str = "macs", depth: "int | str | None" = None) -> "Picture":
+        """Return a picture that displays itself in a notebook: boxes and arrows (`graph`) or feature maps (`stack`).
+
+        `color` is the metric that colours it: macs, params, flops, activation_memory or weight_memory. Layers nested
+        more than `depth` levels deep are folded; `all` shows every layer. By default, about 30 boxes are drawn. Raises
+        ValueError for a wrong argument, or if there would be more than 2,000 boxes.
+        """
+        from convcalc.render.draw import draw_report
+
+        return draw_report(self, kind, color, depth)
+
+    def plot_memory(self) -> "Picture":
+        """Return a picture of the bytes that are live while each layer runs, with the tensors at the peak."""
+        from convcalc.render.draw import plot_memory
+
+        return plot_memory(self)
+
+    def plot_field(self, layer: str, position: tuple[int, ...] | None = None) -> "Picture":
+        """Return a picture of the input region on which one position of a layer's output depends.
+
+        By default, the position is in the middle. Raises ValueError if the layer or the position does not exist, or if
+        its receptive field is unknown.
+        """
+        from convcalc.render.draw import plot_field
+
+        return plot_field(self, layer, position)
 
     @property
     def groups(self) -> tuple[Group, ...]:

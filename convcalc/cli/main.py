@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "rf", "memory"),
+    "Inspect": ("summary", "draw", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
@@ -34,6 +34,7 @@ Examples:
 OTHER_WORDS = {
     "summary": "analyse analyze cost count flops info macs params print profile report show stats table",
     "rf": "field receptive receptivefield",
+    "draw": "diagram dot graph graphviz picture plot svg visualise visualize",
     "memory": "bytes mem peak ram",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
@@ -42,7 +43,7 @@ OTHER_WORDS = {
     "compare": "benchmark rank versus vs",
     "check": "ci gate lint test validate",
     "import": "convert load onnx open read torch",
-    "export": "convert draw graph onnx plot save torch visualize write",
+    "export": "convert onnx save torch write",
     "layers": "kinds operators ops",
     "examples": "list models zoo",
     "init": "new start template",

@@ -2,11 +2,9 @@
 
 import click
 
-from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
-from convcalc.analysis.report import analyse
-from convcalc.arguments import MOST_DIGITS
+from convcalc.analysis.field_region import NoRegion, Region, find_layer, find_region, middle_position
+from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
-from convcalc.problems import show
 from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -52,7 +50,7 @@ def command(
         seen = None
         if index is not None:
             seen = find_region(
-                report, index, middle_position(report, index) if position is None else _read_position(position)
+                report, index, middle_position(report, index) if position is None else common.read_position(position)
             )
     except NoRegion as error:
         raise writing.Failure(str(error)) from None
@@ -62,16 +60,18 @@ def command(
     elif index is None or seen is None:
         text = writing.render_text(rf.growth_lines(report, width, every), where)
     elif format == "svg":
-        text = rf.region_svg(report, index, seen)
+        text = _draw_svg(report, index, seen)
     else:
         text = writing.render_text(rf.region_lines(report, index, seen, width), where)
     writing.write_text(text, where, [net])
     return 0
 
 
-def _read_position(text: str) -> tuple[int, ...]:
-    """Return the indexes of a position such as `3,5`. Raises Failure if one is not a whole number."""
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
-        raise writing.Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
-    return tuple(map(int, parts))
+def _draw_svg(report: Report, index: int, seen: Region) -> str:
+    from convcalc.render.drawing.field import draw_field
+    from convcalc.render.drawing.svg import write_svg
+
+    try:
+        return write_svg(draw_field(report, index, seen))
+    except NoRegion as error:
+        raise writing.Failure(str(error)) from None

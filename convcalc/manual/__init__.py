@@ -12,6 +12,7 @@ TOPICS: dict[str, str] = {
     "tutorial": "write AlexNet, a ResNet and a U-Net, from an empty file",
     "language": "the reference of the spec: every key, option, function and limit",
     "conventions": "what MACs, FLOPs and params mean, and why other tools differ",
+    "draw": "pictures of a network, a receptive field and the use of memory",
     "receptive-field": "how far each layer sees, and which pixels one position depends on",
     "memory": "activations, the peak, training, and how to lower them",
     "explain": "every figure of a layer as a formula with its numbers",

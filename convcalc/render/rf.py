@@ -1,6 +1,6 @@
 """Writes receptive fields: how they grow from layer to layer, or the region that one position sees.
 
-The formats are text and JSON; a region can also be drawn over the input as text or SVG.
+The formats are text and JSON; a region is also drawn over the input as text.
 """
 
 import json
@@ -299,31 +299,3 @@ def _layer_dict(report: Report, index: int) -> dict[str, Any]:
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)
     return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.receptive_field)}
-
-
-def region_svg(report: Report, index: int, seen: Region) -> str:
-    """Return an SVG picture of a region over the last two axes of the input, in which one input position has size 1×1.
-
-    `index` is the index of the layer, which is named in the title.
-    """
-    size = input_size(report.network)
-    intervals = seen.unclipped or tuple((0, -1) for _ in size)
-    plane = list(zip(intervals, size, strict=True))[-2:]
-    if len(plane) == 1:
-        plane = [((0, max(size[-1] // 16, 1) - 1), max(size[-1] // 16, 1)), *plane]
-    ((top, bottom), height), ((left, right), width) = plane
-    x, y = min(left, 0), min(top, 0)
-    across, down = max(right + 1, width) - x, max(bottom + 1, height) - y
-    margin = max(across, down) / 50
-    box = f"{x - margin:g} {y - margin:g} {across + 2 * margin:g} {down + 2 * margin:g}"
-    stroke = f'stroke-width="{max(across, down) / 200:g}"'
-    seen_box = f'x="{left}" y="{top}" width="{right - left + 1}" height="{bottom - top + 1}"'
-    place = f" at {', '.join(map(str, seen.position))}" if seen.position else ""
-    title = report.layers[index].name + place
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" width="480">\n'
-        f"<title>{title}</title>\n"
-        f'<rect x="0" y="0" width="{width}" height="{height}" fill="#f4f4f4" stroke="#444" {stroke}/>\n'
-        f'<rect {seen_box} fill="#2a9d8f" fill-opacity="0.5" stroke="#2a9d8f" {stroke}/>\n'
-        "</svg>\n"
-    )

@@ -116,12 +116,17 @@ def test_json_holds_all_layers(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["layers"][-1]["global"]
 
 
-def test_svg_draws_the_input_and_the_region(capsys: pytest.CaptureFixture[str]) -> None:
+def test_svg_draws_the_input_and_the_region_to_scale(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "example:vgg16", "stage1.maxpool1", "-f", "svg")
-    assert re.findall(r'<rect x="(-?\d+)" y="(-?\d+)" width="(\d+)" height="(\d+)"', text) == [
-        ("0", "0", "224", "224"),
-        ("110", "110", "6", "6"),
-    ]
+    boxes = {
+        tone: [tuple(map(float, corner.split(","))) for corner in corners.split(" ")]
+        for tone, corners in re.findall(r'<polygon class="cc-(\w+) [^"]*" points="([^"]*)"', text)[:3]
+    }
+    (left, top), _, (right, bottom), _ = boxes["input"]
+    pixel = (right - left) / 224
+    assert bottom - top == pytest.approx(224 * pixel)
+    assert boxes["region"][0] == pytest.approx((left + 110 * pixel, top + 110 * pixel), abs=0.1)
+    assert boxes["region"][2] == pytest.approx((left + 116 * pixel, top + 116 * pixel), abs=0.1)
 
 
 @pytest.mark.parametrize(

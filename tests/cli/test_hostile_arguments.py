@@ -17,7 +17,7 @@ from convcalc.cli.main import SECTIONS, commands, run
 BROKEN = os.fsdecode(b"\xff")
 NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
 NEEDS = {  # arguments with which a command would succeed
-    **{name: ["net.yaml"] for name in ("summary", "rf", "memory", "explain", "alternatives", "compare")},
+    **{name: ["net.yaml"] for name in ("summary", "draw", "rf", "memory", "explain", "alternatives", "compare")},
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
@@ -98,7 +98,20 @@ def test_the_name_of_a_spec(command: str, text: str, capsys: pytest.CaptureFixtu
     Path(file).write_text(text, encoding="utf-8")
     needs = [file if word == "net.yaml" else word for word in NEEDS[command]]
     said_by([command, *needs], capsys)
-    for form in ("json", "csv", "markdown", "github", "sarif", "junit", "gitlab", "svg"):
+    for form in (
+        "json",
+        "csv",
+        "markdown",
+        "github",
+        "sarif",
+        "junit",
+        "gitlab",
+        "svg",
+        "png",
+        "tikz",
+        "dot",
+        "mermaid",
+    ):
         said_by([command, *needs, "-f", form], capsys)
         said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsys)
 

@@ -10,6 +10,7 @@ from convcalc.cli.main import commands, run
 # what each command needs to write each of its formats
 ARGUMENTS = {
     "summary": ["example:lenet5"],
+    "draw": ["example:lenet5"],
     "rf": ["example:lenet5", "conv2"],
     "memory": ["example:lenet5"],
     "explain": ["example:lenet5"],
@@ -19,7 +20,7 @@ ARGUMENTS = {
     "compare": ["example:lenet5", "example:alexnet"],
     "check": ["example:lenet5"],
 }
-SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md", "svg": ".svg", "sarif": ".sarif"}
+SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md", "svg": ".svg", "sarif": ".sarif", "dot": ".dot"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,142 @@
+"""`convcalc draw`: draws a network as a graph or as feature maps, the receptive field of a layer, or the memory."""
+
+import sys
+
+import click
+
+from convcalc.analysis.field_region import NoRegion
+from convcalc.analysis.report import Report, analyse
+from convcalc.cli import common, completing, writing
+from convcalc.problems import printable
+from convcalc.spec.files import explain_unreadable
+from convcalc.spec.inputs import Overrides
+
+_EXAMPLES = """\b
+Examples:
+  convcalc draw example:resnet50 -o resnet50.svg
+  convcalc draw example:unet --as stack -o unet.svg
+  convcalc draw example:resnet50 stage3.0 --as field --position 0,3 -o field.svg
+  convcalc draw example:googlenet --depth 2 --color params -f mermaid"""
+_GRAPH_ONLY = ("dot", "mermaid")
+_FOLDED = ("graph", "stack")
+
+
+@click.command("draw", epilog=_EXAMPLES)
+@common.network_options
+@click.argument("layer", required=False, shell_complete=completing.complete_layer)
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["graph", "stack", "field", "memory"]),
+    default="graph",
+    help="What to draw (default: graph).",
+)
+@click.option(
+    "--color",
+    "metric",
+    type=click.Choice(["macs", "params", "flops", "activation_memory", "weight_memory"]),
+    default="macs",
+    help="Metric that colours the boxes of graph and stack (default: macs).",
+)
+@common.depth_option("graph and stack: as many as needed for about 30 boxes")
+@click.option("--position", metavar="3,5", help="Position in LAYER's output, for field (default: its middle).")
+@click.option("--image", metavar="FILE", help="PNG or JPEG image to show as the input of field.")
+@common.inference_options
+@common.format_option("svg", "png", "tikz", "dot", "mermaid")
+@common.picture_options
+@common.quiet_option()
+def command(
+    net: str,
+    overrides: Overrides,
+    layer: str | None,
+    kind: str,
+    metric: str,
+    depth: int | None,
+    position: str | None,
+    image: str | None,
+    inplace: bool,
+    fold_batchnorm: bool,
+    format: str,
+    where: writing.Output,
+) -> int:
+    """Draw a network, a receptive field, or the use of memory.
+
+    graph draws layers and folded blocks as boxes, with their kinds, shapes and shares. stack draws feature maps, whose
+    sides stand for spatial sizes and channels: a U-Net looks like a U. field draws the input region on which one
+    position of LAYER depends. memory draws the bytes that are live while each layer runs.
+
+    SVG pictures need no other file and follow the light or dark mode of their viewer. TikZ is a LaTeX document for
+    pdflatex. DOT (Graphviz) and Mermaid are for graph only.
+    """
+    _check_options(kind, format, layer, position, image, depth)
+    if format in ("svg", "png") and where.file is None and sys.stdout.isatty():
+        raise writing.Failure("a picture is not shown in a terminal: add -o FILE.svg or -o FILE.png")
+    data_url = None if image is None else _read_image(image)
+    report = analyse(common.load(net, overrides, where), inplace=inplace, fold_batchnorm=fold_batchnorm)
+    picture = _draw(report, kind, metric, depth, layer, position, data_url, format)
+    writing.write_bytes(picture, where, [net] if image is None else [net, image])
+    return 0
+
+
+def _check_options(
+    kind: str, format: str, layer: str | None, position: str | None, image: str | None, depth: int | None
+) -> None:
+    """Raise UsageError for a combination of options that has no meaning."""
+    if format in _GRAPH_ONLY and kind != "graph":
+        raise click.UsageError(f"-f {format} draws only --as graph; {kind} can be svg, png or tikz")
+    if kind == "field" and layer is None:
+        raise click.UsageError("--as field needs a LAYER: convcalc draw NET LAYER --as field")
+    if kind != "field" and (layer, position, image) != (None, None, None):
+        raise click.UsageError("LAYER, --position and --image are for --as field")
+    if kind not in _FOLDED and depth is not None:
+        raise click.UsageError(f"--depth is for --as graph and stack, not {kind}")
+    if image is not None and format == "tikz":
+        raise click.UsageError("--image cannot be combined with -f tikz: use svg or png")
+
+
+def _read_image(file: str) -> str:
+    """Return the data URL of an image file. Raises Failure if the file cannot be read or shown."""
+    from convcalc.render.drawing.photo import MOST_BYTES, NoImage, make_data_url
+
+    try:
+        with open(file, "rb") as stream:
+            return make_data_url(stream.read(MOST_BYTES + 1))
+    except NoImage as error:
+        raise writing.Failure(f"--image {printable(file)}: {error}") from None
+    except OSError as error:
+        raise writing.Failure(f"--image {printable(file)}: {explain_unreadable(file, error)}") from None
+
+
+def _draw(
+    report: Report,
+    kind: str,
+    metric: str,
+    depth: int | None,
+    layer: str | None,
+    position: str | None,
+    image: str | None,
+    format: str,
+) -> bytes:
+    """Return the picture as the content of a file. Raises Failure if it cannot be drawn."""
+    from convcalc.render.draw import (
+        NotDrawn,
+        draw_folded,
+        fold_report,
+        plot_field,
+        plot_memory,
+        write_diagram,
+        write_scene,
+    )
+
+    try:
+        if kind in _FOLDED:
+            diagram = fold_report(report, None if depth == common.ALL_LEVELS else depth, fold=depth is None)
+            if format in _GRAPH_ONLY:
+                return write_diagram(report, format, diagram, metric)
+            return write_scene(draw_folded(report, kind, diagram, metric), format)
+        if layer is None:
+            return write_scene(plot_memory(report).scene, format)
+        place = None if position is None else common.read_position(position)
+        return write_scene(plot_field(report, layer, place, image).scene, format)
+    except (NoRegion, NotDrawn) as error:
+        raise writing.Failure(str(error)) from None
