@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcalc.cli import writing_ascii
 from convcalc.examples import PREFIX, list_names
 from convcalc.problems import did_you_mean, find_nearest, join_words, normalise_word, printable, show
 from convcalc.version import __version__
@@ -160,10 +161,11 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line with these arguments (None: those of the process) and return the exit status."""
+    writing_ascii.register()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="replace")
+            reconfigure(errors=writing_ascii.NAME)
     if "_CONVCALC_COMPLETE" in os.environ:
         from convcalc.cli.bash_completion import register
 

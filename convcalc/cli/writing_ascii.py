@@ -1,0 +1,44 @@
+"""Writes drawings on streams that are not UTF-8: each character that the stream cannot encode is replaced by ASCII.
+
+All replacements but those of arrows and of comparison signs are one character long, so that columns stay aligned.
+"""
+
+import codecs
+
+NAME = "convcalc-ascii"
+_REPLACEMENTS = {
+    **dict.fromkeys("█▉▊▋▌▍▎▏━", "#"),  # a bar is rounded up: what is not 0 must be seen
+    **dict.fromkeys("▁▂▃▄", "."),
+    **dict.fromkeys("▅▆▇", ":"),
+    **dict.fromkeys("▸▹", ">"),
+    **dict.fromkeys("▲△", "^"),
+    **dict.fromkeys("▾▼", "v"),
+    **dict.fromkeys("–—─−", "-"),
+    **dict.fromkeys("“”", '"'),
+    **dict.fromkeys("‘’", "'"),
+    "◀": "<",
+    "░": ":",
+    "│": "|",
+    "·": ".",
+    "×": "x",
+    "…": "~",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "²": "^2",
+    "∞": "inf",
+    "\u00a0": " ",
+}
+
+
+def register() -> None:
+    """Make NAME known as a way to handle the encoding errors of a stream."""
+    codecs.register_error(NAME, _replace_characters)
+
+
+def _replace_characters(error: UnicodeError) -> tuple[str, int]:
+    """Return the replacement of the characters that cannot be encoded, and the place after them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return "".join(_REPLACEMENTS.get(character, "?") for character in wrong), error.end
