@@ -39,8 +39,9 @@ _FORMATS_BY_SUFFIX = {
     ".png": "png",
     ".sarif": "sarif",
     ".svg": "svg",
-    ".tex": "tikz",
+    ".tex": "latex",
 }
+_FORMAT_NAMES = {"latex": "LaTeX", "markdown": "Markdown", "mermaid": "Mermaid", "tikz": "TikZ"}
 # -o refuses these suffixes, because convcalc does not write their formats
 _FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
 
@@ -194,6 +195,7 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
         return None
     types = [parameter.type for parameter in context.command.params if parameter.name == "format"]
     formats = [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices] or [only]
+    wanted = "tikz" if wanted == "latex" and "tikz" in formats else wanted  # LaTeX for a picture
     if wanted not in formats:
         has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"
         raise click.UsageError(f"-o {printable(str(file))}: {context.command.name} has no format {wanted}; {has}")
@@ -205,7 +207,7 @@ def describe_format(format: str, output: Output) -> str:
     source = click.get_current_context().get_parameter_source("format")
     if output.file is None or source is ParameterSource.COMMANDLINE:
         return f"-f {format}"
-    return f"-o {printable(output.file)} ({'Markdown' if format == 'markdown' else format.upper()})"
+    return f"-o {printable(output.file)} ({_FORMAT_NAMES.get(format, format.upper())})"
 
 
 def pager_option(function: Function) -> Function:

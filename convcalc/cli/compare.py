@@ -33,7 +33,7 @@ def _list_columns() -> Iterable[str]:
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @common.override_options
 @common.memory_options
-@common.format_option("table", "json", "csv", "markdown")
+@common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, input_shape, params, macs, peak_memory, …")
 @common.sort_option(_list_columns, "Sort by a column, largest first: params, macs, peak_memory, …")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
@@ -204,4 +204,8 @@ def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exa
         return compare.networks_csv(rows, columns)
     if format == "markdown":
         return compare.networks_markdown(rows, exact, columns)
+    if format == "latex":
+        from convcalc.render.latex import networks_latex
+
+        return networks_latex(rows, exact, columns)
     return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns), where)

@@ -13,7 +13,11 @@ Examples:
   convcalc example:resnet50 --depth 1
   convcalc summary example:mobilenet_v1 --set width=0.5 --input 3,160,160
   convcalc summary example:unet -f json"""
-_UNUSED = {"json": ("columns", "depth", "sort", "exact"), "csv": ("depth", "exact")}
+_UNUSED = {
+    "json": ("columns", "depth", "sort", "exact"),
+    "csv": ("depth", "exact"),
+    "latex": ("columns", "sort"),
+}
 
 
 def _list_columns() -> Iterable[str]:
@@ -25,7 +29,7 @@ def _list_columns() -> Iterable[str]:
 @click.command("summary", epilog=_EXAMPLES)
 @common.network_options
 @common.memory_options
-@common.format_option("table", "json", "csv", "markdown")
+@common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, kind, what, output, params, macs, flops, …")
 @common.depth_option("as many as needed for about 60 rows of the text table; other formats list all layers")
 @common.sort_option(_list_columns, "List layers and folded groups sorted by a column, largest first.")
@@ -86,6 +90,10 @@ def _render(
             choose_columns(sort)
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
+    if format == "latex":
+        from convcalc.render.latex import architecture_latex
+
+        return architecture_latex(report, depth, fold, exact)
     if format == "csv":
         from convcalc.render.summary_data import report_csv
 

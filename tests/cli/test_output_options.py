@@ -20,7 +20,15 @@ ARGUMENTS = {
     "compare": ["example:lenet5", "example:alexnet"],
     "check": ["example:lenet5"],
 }
-SUFFIXES = {"json": ".json", "csv": ".csv", "markdown": ".md", "svg": ".svg", "sarif": ".sarif", "dot": ".dot"}
+SUFFIXES = {
+    "json": ".json",
+    "csv": ".csv",
+    "markdown": ".md",
+    "svg": ".svg",
+    "sarif": ".sarif",
+    "dot": ".dot",
+    "latex": ".tex",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +95,10 @@ def test_a_given_format_wins_over_the_suffix_and_an_unknown_suffix_keeps_the_def
             ["fit", "example:ds_cnn", "-p", "channels=16", "--max-params", "1M", "-q", "-o", "out.md"],
             "-q cannot be combined with -o out.md (Markdown)",
         ),
-        (["summary", "example:lenet5", "-o", "out.xlsx"], "no format xlsx; its formats are table, json, csv, markdown"),
+        (
+            ["summary", "example:lenet5", "-o", "out.xlsx"],
+            "no format xlsx; its formats are table, json, csv,",
+        ),
         (["summary", "example:lenet5", "-o", "out.XLS"], "summary has no format xls; its formats are table, json,"),
         (["compare", "example:lenet5", "-o", "out.html"], "compare has no format html; its formats are table, json,"),
         (["memory", "example:lenet5", "-o", "out.pdf"], "memory has no format pdf; its formats are table, json"),

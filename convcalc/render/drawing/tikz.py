@@ -3,37 +3,11 @@ r"""Writes a scene as a LaTeX document with one TikZ picture, which pdflatex tur
 The document needs the class `standalone` and the packages `tikz` and `helvet`.
 """
 
-import re
-
-from convcalc.problems import printable
 from convcalc.render.drawing.palette import TONES
 from convcalc.render.drawing.scene import Image, Line, Polygon, Scene, Shape, Text
+from convcalc.render.latex import escape
 
 _PIXEL = 0.75  # points (1/72 inch) per pixel, as browsers print
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    '"': r"\textquotedbl{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "−": "$-$",
-    "→": r"$\rightarrow$",
-    "√": r"$\surd$",
-    "…": r"\dots{}",
-    "–": "--",
-}
-_UNKNOWN = "?"
 _ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
 
 
@@ -41,9 +15,9 @@ def write_tikz(scene: Scene) -> str:
     """Return the LaTeX document. Every text is escaped; characters that pdflatex may not have become `?`."""
     colors = [rf"\definecolor{{{tone}}}{{HTML}}{{{light[1:].upper()}}}" for tone, (light, _) in TONES.items()]
     shapes = [line for part in scene.parts for shape in part.shapes for line in _write_shape(shape)]
-    title = _escape(scene.title)
+    title = escape(scene.title)
     parts = [
-        f"% {title}: {_escape(scene.description)}".replace("\n", " "),
+        f"% {title}: {escape(scene.description)}".replace("\n", " "),
         r"\documentclass[tikz]{standalone}",
         r"\usepackage[T1]{fontenc}",
         r"\usepackage[scaled]{helvet}",
@@ -75,7 +49,7 @@ def _write_text(text: Text) -> str:
     font = rf"\fontfamily{{phv}}{series}\fontsize{{{_number(size)}bp}}{{{_number(size)}bp}}"
     turn = ", rotate=90" if text.turned else ""
     options = f"anchor={_ANCHORS[text.anchor]}, text={text.tone}{turn}"
-    return rf"\node[{options}] at ({_number(text.x)},{_number(text.y)}) {{{font}\selectfont {_escape(text.text)}}};"
+    return rf"\node[{options}] at ({_number(text.x)},{_number(text.y)}) {{{font}\selectfont {escape(text.text)}}};"
 
 
 def _write_polygon(polygon: Polygon) -> str:
@@ -97,9 +71,3 @@ def _write_line(line: Line) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").removesuffix(".")
-
-
-def _escape(text: str) -> str:
-    """Return text for LaTeX. Only ASCII and the characters of `_ESCAPES` are kept, which every font has."""
-    found = "".join(_ESCAPES.get(character, character) for character in printable(text))
-    return re.sub(r"[^\x20-\x7e]", _UNKNOWN, found)
