@@ -74,7 +74,11 @@ def command(
     data_url = None if image is None else _read_image(image)
     report = analyse(common.load(net, overrides, where), inplace=inplace, fold_batchnorm=fold_batchnorm)
     picture = _draw(report, kind, metric, depth, layer, position, data_url, format)
-    writing.write_bytes(picture, where, [net] if image is None else [net, image])
+    inputs = [net] if image is None else [net, image]
+    if isinstance(picture, str):
+        writing.write_text(picture, where, inputs)
+    else:
+        writing.write_bytes(picture, where, inputs)
     return 0
 
 
@@ -116,27 +120,21 @@ def _draw(
     position: str | None,
     image: str | None,
     format: str,
-) -> bytes:
+) -> str | bytes:
     """Return the picture as the content of a file. Raises Failure if it cannot be drawn."""
-    from convcalc.render.draw import (
-        NotDrawn,
-        draw_folded,
-        fold_report,
-        plot_field,
-        plot_memory,
-        write_diagram,
-        write_scene,
-    )
+    from convcalc.render import draw
 
     try:
         if kind in _FOLDED:
-            diagram = fold_report(report, None if depth == common.ALL_LEVELS else depth, fold=depth is None)
+            diagram = draw.fold_report(report, None if depth == common.ALL_LEVELS else depth, fold=depth is None)
             if format in _GRAPH_ONLY:
-                return write_diagram(report, format, diagram, metric)
-            return write_scene(draw_folded(report, kind, diagram, metric), format)
-        if layer is None:
-            return write_scene(plot_memory(report).scene, format)
-        place = None if position is None else common.read_position(position)
-        return write_scene(plot_field(report, layer, place, image).scene, format)
-    except (NoRegion, NotDrawn) as error:
+                return draw.write_diagram(report, format, diagram, metric)
+            scene = draw.draw_folded(report, kind, diagram, metric)
+        elif layer is None:
+            scene = draw.plot_memory(report).scene
+        else:
+            place = None if position is None else common.read_position(position)
+            scene = draw.plot_field(report, layer, place, image).scene
+        return draw.write_png(scene) if format == "png" else draw.write_scene(scene, format)
+    except (NoRegion, draw.NotDrawn) as error:
         raise writing.Failure(str(error)) from None

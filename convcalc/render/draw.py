@@ -57,7 +57,8 @@ class Picture:
         suffix = os.path.splitext(os.fspath(file))[1].lower()
         if suffix not in _FORMATS:
             raise ValueError(f"the name of the file must end with {', '.join(_FORMATS)}; got {show(os.fspath(file))}")
-        content = write_scene(self.scene, _FORMATS[suffix])
+        format = _FORMATS[suffix]
+        content = write_png(self.scene) if format == "png" else write_scene(self.scene, format).encode()
         with open(file, "wb") as stream:
             stream.write(content)
 
@@ -119,33 +120,31 @@ def draw_folded(report: Report, kind: str, diagram: Diagram, metric: str) -> Sce
     return _FOLDED[kind](report, diagram, metric)
 
 
-def write_diagram(report: Report, format: str, diagram: Diagram, metric: str) -> bytes:
+def write_diagram(report: Report, format: str, diagram: Diagram, metric: str) -> str:
     """Return a diagram in the language `dot` or `mermaid`. Raises NotDrawn if Mermaid does not draw graphs so large."""
     if format == "dot":
-        return write_dot(report.network.name, diagram, metric).encode()
+        return write_dot(report.network.name, diagram, metric)
     text = write_mermaid(diagram, metric)
     if len(text) > MOST_MERMAID_CHARACTERS or len(diagram.arrows) > MOST_MERMAID_ARROWS:
         raise NotDrawn(
             f"Mermaid draws at most {MOST_MERMAID_ARROWS} arrows and {MOST_MERMAID_CHARACTERS:,} characters; this "
             f"graph has {len(diagram.arrows):,} arrows and {len(text):,} characters: {_suggest_depth(diagram)}"
         )
-    return text.encode()
+    return text
 
 
-def write_scene(scene: Scene, format: str) -> bytes:
-    """Return a scene in the format `svg`, `tikz` or `png`. Raises NotDrawn if the converter to PNG is not installed."""
-    if format == "tikz":
-        return write_tikz(scene).encode()
-    svg = write_svg(scene).encode("utf-8", "replace")
-    return _convert_to_png(svg) if format == "png" else svg
+def write_scene(scene: Scene, format: str) -> str:
+    """Return a scene in the format `svg` or `tikz`."""
+    return write_tikz(scene) if format == "tikz" else write_svg(scene)
 
 
-def _convert_to_png(svg: bytes) -> bytes:
+def write_png(scene: Scene) -> bytes:
+    """Return a scene as a PNG image of twice its size. Raises NotDrawn if the converter is not installed."""
     try:
         from cairosvg import svg2png
     except ImportError:
         raise NotDrawn("PNG pictures need the package cairosvg: pip install 'convcalc[png]'") from None
     except OSError:  # the package is there, but not the library that it loads
         raise NotDrawn("PNG pictures need the library cairo, which cairosvg did not find: install libcairo2") from None
-    found: bytes = svg2png(bytestring=svg, scale=_PIXELS)
+    found: bytes = svg2png(bytestring=write_svg(scene).encode(), scale=_PIXELS)
     return found

@@ -41,9 +41,9 @@ def test_the_suffix_chooses_the_format(arguments: tuple[str, ...], file: str, st
     assert Path(file).read_text(encoding="utf-8").startswith(start)
 
 
-def test_a_picture_goes_to_a_pipe(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_picture_goes_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["draw", "example:lenet5"]) == 0
-    assert ElementTree.fromstring(capsysbinary.readouterr().out.decode()).tag.endswith("svg")
+    assert ElementTree.fromstring(capsys.readouterr().out).tag.endswith("svg")
 
 
 def test_a_picture_does_not_go_to_a_terminal(
