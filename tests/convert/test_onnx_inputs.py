@@ -62,6 +62,33 @@ def streaming(batch: int, batch_first: bool) -> Any:
     return made(nodes, {"x": sizes, "h": (1, batch, 32), "c": (1, batch, 32)}, weights, outputs=["y", "hn", "cn"])
 
 
+STATE = "c = Conv(x, w)\nr = Relu(state)\ny = Identity(c)\nz = Identity(r)"
+
+
+def test_a_state_has_the_batch_that_the_other_inputs_have(tmp_path: Path) -> None:
+    model = made(STATE, {"x": ("batch", 3, 12, 12), "state": (2, "batch", 128)}, WEIGHTS, outputs=["y", "z"])
+    assert imported(tmp_path, model).inputs == {"x": (3, 12, 12), "state": (2, 1, 128)}
+
+
+def test_a_state_with_an_open_size_is_given_whole(tmp_path: Path) -> None:
+    model = made(STATE, {"x": ("batch", 3, 12, 12), "state": (2, "other", 128)}, WEIGHTS, outputs=["y", "z"])
+    with pytest.raises(NotImported, match=r"2 × other × 128\): give all of its sizes: --input state=2,H,128$"):
+        imported(tmp_path, model)
+    graph = imported(tmp_path, model, inputs={"state": (2, 1, 128)})
+    assert graph.inputs == {"x": (3, 12, 12), "state": (2, 1, 128)}
+
+
+def test_a_branch_that_values_decide_is_refused_with_the_reason(tmp_path: Path) -> None:
+    model = made(
+        "s = ReduceSum<keepdims=0>(x)\nd = Cast<to=9>(s)\n"
+        "y = If(d) <then_branch = g () => (float[N] t) { t = Relu(x) }, else_branch = h () => (float[N] e)"
+        " { e = Flatten(x) }>",
+        {"x": (1, 3, 12, 12)},
+    )
+    with pytest.raises(NotImported, match=r"the values of the inputs decide which branch runs$"):
+        imported(tmp_path, model)
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_a_state_is_an_input(batch: int, batch_first: bool, tmp_path: Path) -> None:

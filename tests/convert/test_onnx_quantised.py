@@ -117,6 +117,29 @@ def test_a_quantised_network_is_read_as_the_float_network(how: str, tmp_path: Pa
         assert after.activation_memory == before.activation_memory // 4 - 8 * 12 * 10
 
 
+@pytest.mark.parametrize("inputs", ["c, b", "b, c"])
+def test_an_integer_bias_of_a_dynamically_quantised_convolution_is_learnt(inputs: str, tmp_path: Path) -> None:
+    lines = f"""
+    q, s, z = DynamicQuantizeLinear(x)
+    c = ConvInteger<pads=[1,1,1,1]>(q, w, z)
+    b = Reshape(bias, sizes)
+    a = Add({inputs})
+    f = Cast<to=1>(a)
+    m = Mul(s, scale)
+    y = Mul(f, m)
+    """
+    arrays = {
+        "w": numpy.ones((8, 4, 3, 3), "int8"),
+        "bias": numpy.ones(8, "int32"),
+        "sizes": numpy.array([1, -1, 1, 1]),
+        "scale": numpy.ones(1, "float32"),
+    }
+    graph = imported(tmp_path, filled(made(lines, X), arrays))
+    totals = convcalc.summary(plain_spec(graph)).totals
+    assert graph.notes == ()
+    assert (totals.params, totals.macs) == (8 * 36 + 8, 8 * 36 * 120)
+
+
 # -- operators, one by one
 
 INTEGERS = {

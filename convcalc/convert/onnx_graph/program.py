@@ -68,6 +68,7 @@ class _OnnxReader:
         self.onnx = onnx
         self.model = model
         self.sole_input = True
+        self.batch_names: frozenset[str] = frozenset()
         self.shapes = dict(shapes)
         self.values: dict[str, Tensor] = {}
         self.types: dict[str, Any] = {}
@@ -165,6 +166,7 @@ class _OnnxReader:
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
             raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shorten, names))}")
         found = {}
+        self.batch_names = _list_batch_names(infos)
         for info in infos:
             dims = self.find_input_sizes(info)
             self.add(info.name, info.type.tensor_type.elem_type, Tensor(self.check_sizes(dims, info.name)))
@@ -179,13 +181,18 @@ class _OnnxReader:
         given = self.shapes.get(info.name, self.shapes.get(None))
         if info.type.WhichOneof("value") != "tensor_type":
             raise NotImported(f"the input {show(info.name)} is not a tensor")
-        declared = [read_size(size) for size in info.type.tensor_type.shape.dim]
+        shape = info.type.tensor_type.shape
+        # a state, such as (layers, batch, features), may have the batch on another axis than the first
+        declared = [1 if place and self.is_batch(size) else read_size(size) for place, size in enumerate(shape.dim)]
+        fixed = declared[0] if declared and not self.sole_input and declared[0] not in (None, 0, 1) else None
         batch = (declared[0] if declared else None) or 1
         if given is not None:
+            if fixed is not None and len(given) == len(declared) and given[0] == fixed:
+                return tuple(given)
             if declared:
                 check_number_of_sizes(info.name if info.name in self.shapes else None, given, declared[1:])
             return (batch, *given)
-        described = [describe_size(size) for size in info.type.tensor_type.shape.dim]
+        described = [describe_size(size) for size in shape.dim]
         declared_shape = " × ".join(map(str, described))
         if not declared and not self.sole_input and info.type.tensor_type.HasField("shape"):
             return ()
@@ -194,11 +201,15 @@ class _OnnxReader:
                 f"the input {show(info.name)} has one axis ({declared_shape}); expected a batch axis and channels"
             )
         if not declared or not all(declared[1:]):
-            raise NotImported(
-                f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'}): "
-                f"give it without the batch: {format_input_option(info.name, declared[1:])}"
-            )
+            unknown = f"the shape of the input {show(info.name)} is not fully known ({declared_shape or '?'})"
+            if fixed is not None:
+                raise NotImported(f"{unknown}: give all of its sizes: {format_input_option(info.name, declared)}")
+            raise NotImported(f"{unknown}: give it without the batch: {format_input_option(info.name, declared[1:])}")
         return (batch, *(size or 1 for size in declared[1:]))
+
+    def is_batch(self, size: Any) -> bool:
+        """Whether a declared size has the name of the batch."""
+        return size.WhichOneof("value") == "dim_param" and size.dim_param in self.batch_names
 
     # -- nodes
 
@@ -279,7 +290,10 @@ class _OnnxReader:
             if not name:
                 continue
             if name not in inferred:
-                why = f": {self.failure}" if self.failure else ""
+                failure = self.failure
+                if operation.operator == "If" and not failure:
+                    failure = "the values of the inputs decide which branch runs"
+                why = f": {failure}" if failure else ""
                 self.unknown[name] = f"the output shape of {describe_operation(operation)} is unknown{why}"
                 continue
             kind, dims = inferred[name]
@@ -404,6 +418,12 @@ class _OnnxReader:
             self.failure = shorten(" ".join(str(error).rsplit("): ", 1)[-1].split()), 100)
             return {}
         return dict(found)
+
+
+def _list_batch_names(infos: Sequence[Any]) -> frozenset[str]:
+    """Return the names that inputs declare for their first size if it is open, such as `batch`."""
+    firsts = [info.type.tensor_type.shape.dim[0] for info in infos if len(info.type.tensor_type.shape.dim) > 1]
+    return frozenset(size.dim_param for size in firsts if size.WhichOneof("value") == "dim_param" and size.dim_param)
 
 
 def _read_constant(numpy: Any, attributes: Mapping[str, Any]) -> list[Any] | None:

@@ -210,6 +210,27 @@ def _cast(translator: Translator, node: Any) -> Iterator[Part] | None:
     return iter(()) if translator.replace(node.output[0], name) else None
 
 
+def _add_bias(translator: Translator, node: Any) -> Iterator[Part] | None:
+    """Turn the 32-bit integer bias that is added to a ConvInteger or MatMulInteger into a learnt bias.
+
+    Only then does an Add have data in floating point and a constant of integers: in the file, both are integers.
+    """
+    names = list(node.input[:2])
+    places = [place for place, name in enumerate(names) if not translator.is_data(name) and translator.is_integer(name)]
+    data = [name for name in names if translator.is_data(name) and not translator.is_integer(name)]
+    if len(places) != 1 or len(data) != 1:
+        return None
+    scale, bias = _between(node, "scale"), _between(node, "bias")
+    inputs = [bias if place in places else name for place, name in enumerate(names)]
+    return iter(
+        [
+            _make(node, "Constant", [], scale, value_float=1.0),
+            _make(node, "DequantizeLinear", [names[places[0]], scale], bias),
+            _make(node, "Add", inputs, node.output[0]),
+        ]
+    )
+
+
 def _quantise_dynamically(translator: Translator, node: Any) -> Iterator[Part] | None:
     """Remove DynamicQuantizeLinear: its data stays in floating point, its scale and zero point become constants."""
     if any(name in translator.outputs for name in node.output) or not translator.is_data(_input(node, 0)):
@@ -462,6 +483,7 @@ _RULES: dict[tuple[str, str], _Rule] = {
     ("", "QuantizeLinear"): _quantise,
     ("", "DequantizeLinear"): _quantise,
     ("", "DynamicQuantizeLinear"): _quantise_dynamically,
+    ("", "Add"): _add_bias,
     ("", "Mul"): _rescale,
     ("", "Cast"): _cast,
     ("", "QLinearConv"): _use_standard("Conv", 0, 3, 8, zero=7, bias=8),
