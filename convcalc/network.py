@@ -107,6 +107,11 @@ class Network(NamedTuple):
 
         return RichBlocks(lambda width: network_lines(self, width))
 
+    def _repr_html_(self) -> str:
+        from convcalc.render.summary_html import html_network
+
+        return html_network(self)
+
     def draw(self, kind: str = "graph", *, color: str = "macs", depth: "int | str | None" = None) -> "Picture":
         """Return a picture of the network, as `Report.draw` does."""
         from convcalc.render.draw import draw_network

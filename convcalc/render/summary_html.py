@@ -9,14 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import accumulate
 
-from convcalc.analysis.report import Report
+from convcalc.analysis.report import Report, analyse
+from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.render.columns import COLUMNS
+from convcalc.render.drawing.diagram import choose_fold
+from convcalc.render.drawing.graph import draw_graph
+from convcalc.render.drawing.memory import draw_memory
+from convcalc.render.drawing.stack import draw_stack
+from convcalc.render.drawing.svg import write_svg
 from convcalc.render.lines import Line
-from convcalc.render.rows import Row, describe_scope, fold_rows
+from convcalc.render.rows import Row, describe_scope, fold_rows, list_leaves
 from convcalc.render.summary import format_totals, heading_lines
 
 _MOST_ROWS = 2000  # a limit on the size of the notebook file, which stores about 500 bytes per row
+_MOST_BOXES = 200  # graphs with more layers at the outermost level are left out: a box needs about 1,000 bytes
 _MOST_OPEN = 60  # at most this many rows are visible before the reader unfolds any scope
 _COLUMNS = tuple(
     COLUMNS[name] for name in ("name", "what", "output_shape", "params", "macs", "receptive_field", "activation_memory")
@@ -36,7 +43,7 @@ _STYLE = """
 .convcalc .row > span { overflow: hidden; text-overflow: ellipsis; }
 .convcalc .head { color: var(--faint); }
 .convcalc .right { text-align: right; }
-.convcalc summary { cursor: pointer; font-weight: bold; }
+.convcalc summary { cursor: pointer; font-weight: bold; list-style: none; }
 .convcalc summary::-webkit-details-marker { display: none; }
 .convcalc summary .name::before { content: "▸ "; color: var(--faint); }
 .convcalc details[open] > summary .name::before { content: "▾ "; }
@@ -47,8 +54,13 @@ _STYLE = """
 """
 
 
+def html_network(network: Network) -> str:
+    """Return the report of a network as HTML, see `html_report`."""
+    return html_report(analyse(network))
+
+
 def html_report(report: Report) -> str:
-    """Return the report as HTML: its heading, its layers in nested `<details>` elements, and its totals.
+    """Return the report as HTML: its heading, its layers in nested `<details>` elements, its totals and its pictures.
 
     At most 2,000 rows are written. To keep this limit, deep scopes become single rows that the reader cannot unfold,
     and if that is not enough, the last rows are left out.
@@ -67,9 +79,23 @@ def html_report(report: Report) -> str:
         *([f'<p class="faint">{escape(note)}</p>'] if note else []),
         '<div class="totals">',
         *(_total_html(line) for line in format_totals(report, None)),
-        "</div></div>",
+        "</div>",
+        *_pictures_html(report),
+        "</div>",
     ]
     return "\n".join(parts)
+
+
+def _pictures_html(report: Report) -> Iterator[str]:
+    """Yield a folded section per picture: the graph, the feature maps, and the memory in use."""
+    scenes = {"memory": draw_memory(report)}
+    if len(list_leaves(report, 1)) <= _MOST_BOXES:
+        diagram = choose_fold(report)
+        graph, stack = draw_graph(report, diagram, "macs"), draw_stack(report, diagram, "macs")
+        scenes = {"graph": graph, "feature maps": stack, **scenes}
+    for title, scene in scenes.items():
+        picture = write_svg(scene, standalone=False)
+        yield f'<details><summary><span class="name">{title}</span></summary>{picture}</details>'
 
 
 def _line_html(line: Line) -> str:

@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 760, 260  # of the plot
 _LEFT, _TOP = 72, 16  # space for the numbers
 _FONT, _LEADING = 11, 16
 _MOST_TENSORS = 12
-_MOST_STEPS = 2_000  # more layers than that share steps, of which each shows the maximum
+_MOST_STEPS = _WIDTH  # at least a pixel wide; more layers than that share steps, of which each shows the maximum
 _NAME, _BAR = 300, 300  # widths of the columns of the list
 
 

@@ -12,11 +12,15 @@ _CORNER = 6  # radius of the corners of lines
 _HEAD, _HALF_HEAD = 7, 3.5  # length and half the width of an arrow head
 
 
-def write_svg(scene: Scene) -> str:
-    """Return the text of an SVG file. It needs no font, script or other file, and every text in it is escaped."""
+def write_svg(scene: Scene, standalone: bool = True) -> str:
+    """Return the text of an SVG file, or, unless `standalone`, an element for an HTML page.
+
+    It needs no font, script or other file, and every text in it is escaped.
+    """
+    namespace = 'xmlns="http://www.w3.org/2000/svg" ' if standalone else ""
     width, height = _number(scene.width), _number(scene.height)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        f'<svg {namespace}width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         f'role="img" font-family="{_FONT}">',
         f"<title>{_escape(scene.title)}</title>",
         f"<desc>{_escape(scene.description)}</desc>",
