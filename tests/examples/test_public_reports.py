@@ -631,6 +631,27 @@ def test_what_cannot_be_traced_is_an_error_that_names_the_line(
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("name", ["Described", "WithLargestValue"])
+def test_outputs_that_are_not_tensors_are_left_out(name: str) -> None:
+    """Like reported outputs that could not be traced: a text once ended in a RecursionError."""
+    report = import_module(name, (3, 8, 8))
+    assert [shape.sizes for shape in report.outputs().values()] == [(4, 6, 6)]
+    assert (report.totals.params, report.totals.macs, report.complete) == (4 * 27 + 4, 27 * 4 * 36, True)
+
+
+@pytest.mark.torch
+def test_a_number_read_from_a_tensor_is_part_of_the_network() -> None:
+    """Kind: an import is believed without a check. The multiplication was left out, and the field was 3.
+
+    Each of the 4·6·6 outputs is multiplied by the largest of all inputs.
+    """
+    report = import_module("ScaledByLargestValue", (3, 8, 8))
+    assert report.totals.multiplications == 27 * 4 * 36 + 4 * 36
+    assert report.layers[-1].receptive_field != report.layers[0].receptive_field
+    assert not import_module("ScaledByRange", (3, 8, 8)).complete
+
+
+@pytest.mark.torch
 def test_a_wrong_number_of_inputs_is_told_with_their_names(capsys: pytest.CaptureFixture[str]) -> None:
     reported("TwoInputs")
     assert run(["import", "--torch", "tests.support.reported_modules:TwoInputs", "--input", "3,32,32"]) == 2

@@ -164,3 +164,47 @@ class Small(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(torch.relu(self.bn(self.conv(x))).mean((2, 3)))
+
+
+class Described(nn.Module):
+    """Returns a dict with a text, as detection models do with the names of their maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return {"map": self.conv(x), "names": ["first"], "stride": 1, "mask": None}
+
+
+class WithLargestValue(nn.Module):
+    """Returns a number that depends on values beside its tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.conv(x), x.max().item()
+
+
+class ScaledByLargestValue(nn.Module):
+    """Multiplies by a Python number that depends on the values of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * x.max().item()
+
+
+class ScaledByRange(nn.Module):
+    """Computes with such numbers in Python before it multiplies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * (x.max().item() + 2 * x.min().item())
