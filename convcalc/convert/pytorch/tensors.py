@@ -6,7 +6,7 @@ from typing import Any
 
 
 def list_tensors(outputs: Any) -> list[Any]:
-    """Return all tensors in a module's output, in order: it may be a nested list, dict or object, and contain itself."""
+    """Return all tensors in a module's output: a nested list, dict or object, which may contain itself."""
     return _search(outputs, ())
 
 
@@ -33,7 +33,7 @@ def _list_parts(value: Any) -> Iterable[Any]:
     if isinstance(value, Mapping):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset):
-        return value
+        return list(value)
     if is_dataclass(value):
         return [getattr(value, field.name, None) for field in fields(value)]
     if hasattr(value, "__dict__"):
