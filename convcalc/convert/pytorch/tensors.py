@@ -37,5 +37,5 @@ def _list_parts(value: Any) -> Iterable[Any]:
     if is_dataclass(value):
         return [getattr(value, field.name, None) for field in fields(value)]
     if hasattr(value, "__dict__"):
-        return vars(value).values()
+        return list(vars(value).values())
     return value if isinstance(value, Iterable) else ()
