@@ -589,6 +589,25 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 
 
 @pytest.mark.torch
+def test_running_statistics_of_a_partly_frozen_norm_are_counted_once() -> None:
+    """Kind: partly frozen layers were wrong. PyTorch has one mean and one variance for each of 6 channels."""
+    report = import_module("HalfFrozenNormUsedTwice", (4, 8, 8))
+    params = (4 * 6 + 6) + (6 * 6 + 6) + 2 * 6
+    assert (report.totals.params, report.totals.trainable_params) == (params, params - 6)
+    assert (report.totals.buffers, report.totals.macs) == (2 * 6, (4 * 6 + 6 * 6) * 64)
+    assert report.complete
+
+
+@pytest.mark.torch
+def test_weights_of_a_data_type_that_a_spec_cannot_state_are_noted() -> None:
+    """Kind: the data type of a file was dropped without a word, here complex64 in place of 8 bytes per element."""
+    from convcalc.convert.from_torch import read_module
+
+    notes = read_module(reported("FilteringByFrequency"), (4, 4, 8)).notes
+    assert "data types: of 80 elements of weights, 80 are complex64; all are counted as float32" in notes
+
+
+@pytest.mark.torch
 def test_a_product_of_weights_is_counted_before_the_layer_that_uses_it() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.decompile.spec_writer import spec_text

@@ -276,3 +276,27 @@ class WeightNormalized(nn.Module):
 class Enlarging(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class FilteringByFrequency(nn.Module):
+    """The global filter of GFNet (Rao et al. 2021): learnt complex numbers, which take eight bytes each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(4, 4, 5, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(x) * self.weights)
+
+
+class HalfFrozenNormUsedTwice(nn.Module):
+    """A batch norm of which only the scale is frozen, and which two layers share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 6, 1), nn.Conv2d(6, 6, 1)
+        self.norm = nn.BatchNorm2d(6)
+        self.norm.weight.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.second(self.norm(self.first(x))))
