@@ -4,6 +4,7 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.layers import KINDS
+from convcalc.problems import show
 
 _EXAMPLES = """\b
 Examples:
@@ -24,7 +25,7 @@ def command(kind: str | None, where: writing.Output) -> int:
     from convcalc.spec.dialects import kind_hint
 
     if kind is not None and kind not in KINDS:
-        raise writing.Failure(f"no layer kind {kind!r}: {kind_hint(kind, KINDS)[1]}")
+        raise writing.Failure(f"no layer kind {show(kind)}: {kind_hint(kind, KINDS)[1]}")
     width = writing.table_width(where)
     lines = kinds_lines(width) if kind is None else kind_lines(KINDS[kind], width)
     writing.write_text(writing.render_text(lines, where), where, [])

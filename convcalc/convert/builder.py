@@ -515,12 +515,12 @@ class Builder:
         """
         names = dict.fromkeys(name for name in (*operation.inputs, *operation.captured) if name)
         reads = [self.data[name] for name in names if name in self.data]
-        roots = set(list_learnt_roots(self.program, operation)) - self.counted
+        roots = (set(list_learnt_roots(self.program, operation)) | self.find_statistics(operation)) - self.counted
         if not reads:
             raise UnsupportedOperation(
                 f"none of the inputs of {describe_operation(operation)} is the output of a layer"
             )
-        counts = self.count_learnt(operation, roots)
+        counts = self.count_learnt(roots)
         self.counted |= roots
         stated: dict[str, Any] = {"params": counts.params, **self.count_cost(operation)}
         stated |= {key: stated[key] + self.preparation for key in Cost._fields if key in stated}
@@ -546,14 +546,18 @@ class Builder:
         where = f"{named}: {shorten(operation.operator)}" if named else describe_operation(operation)
         self.notes.append(f"{where}: {reason}")
 
-    def count_learnt(self, operation: Operation, roots: set[str]) -> _RootCounts:
-        """Return the number of elements of the learnt tensors of an opaque operation.
+    def find_statistics(self, operation: Operation) -> set[str]:
+        """Return the names of the running statistics that an operation reads; empty if the format does not name any."""
+        roots = {root for name in operation.inputs if name for root in self.value(name).roots}
+        return roots & set(self.program.statistics)
+
+    def count_learnt(self, roots: set[str]) -> _RootCounts:
+        """Return the number of elements of the tensors of an opaque operation, learnt or running statistics.
 
         Unless the format says which tensors are learnt (`Program.exact`), tensors with one element do not count.
         """
         if self.program.exact:
-            statistics = {root for name in operation.inputs if name for root in self.value(name).roots}
-            return self.count_roots(roots | (statistics & set(self.program.statistics)) - self.counted)
+            return self.count_roots(roots)
         return self.count_roots({root for root in roots if self.program.weights[root] > 1})
 
     def count_cost(self, operation: Operation) -> dict[str, int]:

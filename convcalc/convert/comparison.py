@@ -53,7 +53,7 @@ class Model(NamedTuple):
     trainable_params: int | None
     buffers: int
     macs: int | None
-    outputs: tuple[Sizes, ...]
+    outputs: tuple[Sizes, ...] | None
 
 
 class ComparedLayer(NamedTuple):
@@ -146,6 +146,9 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
     for name in ("params", "trainable_params", "buffers", "macs"):
         yield ComparedTotal(name, getattr(report.totals, name), getattr(model, name))
     outputs = [shape.sizes for shape in report.outputs().values()]
+    if model.outputs is None:
+        yield ComparedTotal("outputs", outputs, None)
+        return
     theirs = list(dict.fromkeys(model.outputs))
     same = sorted(map(sorted, dict.fromkeys(outputs))) == sorted(map(sorted, theirs))
     yield ComparedTotal("outputs", theirs if same else outputs, theirs)

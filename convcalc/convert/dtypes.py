@@ -1,7 +1,7 @@
 """Chooses the data types of an imported network: one for all weights, one for all activations, one for all biases.
 
 A spec can state only these three. If a file has several data types for one of them, the type with the most elements is
-used, and a note reports the others.
+used, and a note reports the others. So it does for weights of a type that no spec can state, such as complex64.
 """
 
 from collections import Counter
@@ -23,9 +23,9 @@ class DataTypes:
     def add(self, use: str, dtype: str | None, elements: int) -> None:
         """Count elements of a data type; `use` is `weights`, `activations` or `bias`.
 
-        Data types that a spec cannot state are ignored.
+        Activations and biases of data types that a spec cannot state are ignored.
         """
-        if dtype in BITS and elements:
+        if dtype and elements and (dtype in BITS or use == "weights"):
             self.elements[use][dtype] += elements
 
     def apply_to(self, graph: Graph) -> Graph:
@@ -37,18 +37,22 @@ class DataTypes:
 
         The type of biases is omitted if it is the spec's default for the type of the weights.
         """
-        most = {use: found.most_common(1)[0][0] for use, found in self.elements.items() if found}
-        weights, activations = most.get("weights", FLOAT32), most.get("activations", FLOAT32)
+        weights, activations = self.choose("weights"), self.choose("activations")
         dtype = {"weights": weights, "activations": activations}
         implied = "int32" if is_integer_type(weights) else weights
-        if most.get("bias", implied) != implied:
-            dtype["bias"] = most["bias"]
+        if self.choose("bias", implied) != implied:
+            dtype["bias"] = self.choose("bias")
         return {} if set(dtype.values()) == {FLOAT32} else dtype
+
+    def choose(self, use: str, default: str = FLOAT32) -> str:
+        """Return the data type with the most elements that a spec can state, or else `default`."""
+        return next((dtype for dtype, _ in self.elements[use].most_common() if dtype in BITS), default)
 
     def notes(self) -> Iterator[str]:
         """Yield a note for each of weights, activations and biases that has several data types."""
         for use, found in self.elements.items():
-            (dtype, _), *others = found.most_common() or [("", 0)]
+            chosen = self.choose(use)
+            others = [f"{elements:,} are {dtype}" for dtype, elements in found.most_common() if dtype != chosen]
             if others:
-                listed = ", ".join(f"{elements:,} are {other}" for other, elements in others)
-                yield f"data types: of {found.total():,} elements of {use}, {listed}; all are counted as {dtype}"
+                listed = ", ".join(others)
+                yield f"data types: of {found.total():,} elements of {use}, {listed}; all are counted as {chosen}"

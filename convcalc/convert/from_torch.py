@@ -81,7 +81,8 @@ def _collect_types(module: Any) -> DataTypes:
     types = DataTypes()
     for parameter in module.parameters() if isinstance(module, nn.Module) else ():
         if not nn.parameter.is_lazy(parameter):
-            types.add("weights", str(parameter.dtype).removeprefix("torch."), parameter.numel())
+            name = str(parameter.dtype).removeprefix("torch.")
+            types.add("weights", "float8" if name.startswith("float8") else name, parameter.numel())
     computed = types.dtype().get("weights", FLOAT32)
     types.add("activations", FLOAT32 if is_integer_type(computed) else computed, 1)
     return types

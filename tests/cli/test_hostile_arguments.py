@@ -88,6 +88,7 @@ def test_every_argument(command: str, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_name_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no command '\\xff'" in said_by([BROKEN], capsys)
+    assert "no layer kind '\\xff'" in said_by(["layers", BROKEN], capsys)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse such names")

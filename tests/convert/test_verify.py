@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from convcalc import examples
 from convcalc.analysis.cost import cost
 from convcalc.cli.main import run
+from convcalc.json_schemas import document_schema
 from convcalc.layers.conv import Conv
 from convcalc.layers.make import make_layer
 from convcalc.shape import Shape
@@ -176,6 +178,79 @@ def test_a_file_is_counted_without_the_importer(spec: str, tmp_path: Path, capsy
     assert "net: params 140 here, 112 in ONNX" in told
     assert "net: MACs 4,860 here, 3,888 in ONNX" in told
     assert "net: outputs 5×6×6 here, 4×6×6 in ONNX" in told
+
+
+@pytest.mark.parametrize(("filling", "state"), [(0.0, 0), (1.0, 8)])
+def test_a_uniform_start_state_is_not_counted_in_a_file(
+    filling: float, state: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Kind: a start state of zeros was counted as params, here by `verify`. 3·8·(5 + 8) + 2·3·8 params of a GRU."""
+    onnx = pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    from tests.support.onnx_models import made
+
+    weights = {"w": (1, 24, 5), "r": (1, 24, 8), "b": (1, 48)}
+    model = made("y = GRU<hidden_size=8, layout=1>(x, w, r, b, , h)", {"x": (1, 6, 5)}, weights)
+    values = [filling, *[0.0] * 7]
+    model.graph.initializer.append(onnx.helper.make_tensor("h", onnx.TensorProto.FLOAT, (1, 1, 8), values))
+    (tmp_path / "gru.onnx").write_bytes(model.SerializeToString())
+    written = str(tmp_path / "gru.yaml")
+    assert run(["import", str(tmp_path / "gru.onnx"), "-o", written]) == 0
+    assert run(["verify", written, "--onnx", str(tmp_path / "gru.onnx"), "-f", "json"]) == 0
+    params = json.loads(capsys.readouterr().out)["networks"][0]["totals"]["params"]
+    assert params == dict.fromkeys(("ours", "onnx"), 3 * 8 * (5 + 8) + 2 * 3 * 8 + state)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "weights"),
+    [
+        ("y = QLinearConv(x, s, z, w, s, z, s, z, b)", {"w": (8, 3, 3, 3), "b": (8,)}),
+        ("y = ConvInteger(x, w)", {"w": (8, 3, 3, 3)}),
+    ],
+)
+def test_integer_convolutions_are_counted_in_a_file(
+    nodes: str, weights: dict[str, tuple[int, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """8·3·3·3 weights, used at each of 30·30 positions."""
+    onnx = pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    import numpy
+
+    from tests.support.onnx_models import made
+
+    model = made(nodes, {"x": (1, 3, 32, 32)}, {"s": ()})
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT8
+    tensors: dict[str, Any] = {
+        name: numpy.ones(sizes, "int32" if name == "b" else "int8") for name, sizes in weights.items()
+    }
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(array, name) for name, array in {**tensors, "z": numpy.array(0, "int8")}.items()
+    )
+    model.graph.output[0].type.tensor_type.elem_type = (
+        onnx.TensorProto.INT8 if "b" in weights else onnx.TensorProto.INT32
+    )
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    layer = f"conv: {{out_channels: 8, kernel_size: 3, bias: {'true' if 'b' in weights else 'false'}}}"
+    (tmp_path / "net.yaml").write_text(f"input: [3, 32, 32]\nlayers:\n  - {layer}\n", encoding="utf-8")
+    assert run(["verify", str(tmp_path / "net.yaml"), "--onnx", str(tmp_path / "net.onnx"), "-f", "json"]) == 0
+    totals = json.loads(capsys.readouterr().out)["networks"][0]["totals"]
+    assert totals["params"]["onnx"] == 8 * 27 + (8 if "b" in weights else 0)
+    assert totals["macs"]["onnx"] == 8 * 27 * 900
+
+
+def test_outputs_of_unknown_shape_are_no_difference(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown is not zero: onnx infers no shape if the file declares another type than the operator has."""
+    onnx = pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    from tests.support.onnx_models import made
+
+    model = made("y = Conv(x, w, b)", {"x": (1, 3, 8, 8)}, {"w": (4, 3, 3, 3), "b": (4,)})
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    Path(spec).write_text(SPEC.replace("  - relu\n", ""), encoding="utf-8")
+    assert run(["verify", spec, "--onnx", str(tmp_path / "net.onnx"), "-f", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["networks"][0]["totals"]["outputs"] == {"ours": [[4, 6, 6]], "onnx": None}
+    jsonschema.validate(document, document_schema("verify"))
 
 
 @pytest.mark.parametrize(

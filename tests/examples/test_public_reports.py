@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 import sys
+from fractions import Fraction
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -588,6 +589,25 @@ def test_a_partly_frozen_convolution_trains_its_bias_alone() -> None:
 
 
 @pytest.mark.torch
+def test_running_statistics_of_a_partly_frozen_norm_are_counted_once() -> None:
+    """Kind: partly frozen layers were wrong. PyTorch has one mean and one variance for each of 6 channels."""
+    report = import_module("HalfFrozenNormUsedTwice", (4, 8, 8))
+    params = (4 * 6 + 6) + (6 * 6 + 6) + 2 * 6
+    assert (report.totals.params, report.totals.trainable_params) == (params, params - 6)
+    assert (report.totals.buffers, report.totals.macs) == (2 * 6, (4 * 6 + 6 * 6) * 64)
+    assert report.complete
+
+
+@pytest.mark.torch
+def test_weights_of_a_data_type_that_a_spec_cannot_state_are_noted() -> None:
+    """Kind: the data type of a file was dropped without a word, here complex64 in place of 8 bytes per element."""
+    from convcalc.convert.from_torch import read_module
+
+    notes = read_module(reported("FilteringByFrequency"), (4, 4, 8)).notes
+    assert "data types: of 80 elements of weights, 80 are complex64; all are counted as float32" in notes
+
+
+@pytest.mark.torch
 def test_a_product_of_weights_is_counted_before_the_layer_that_uses_it() -> None:
     """Kind: an import is believed without a check. The weights' product is 8·8·8 MACs, once for all samples."""
     from convcalc.convert.decompile.spec_writer import spec_text
@@ -628,6 +648,27 @@ def test_what_cannot_be_traced_is_an_error_that_names_the_line(
     assert f"{file.name}:{number}: " in told
     assert said in told
     assert "internal error" not in told
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["Described", "WithLargestValue"])
+def test_outputs_that_are_not_tensors_are_left_out(name: str) -> None:
+    """Like reported outputs that could not be traced: a text once ended in a RecursionError."""
+    report = import_module(name, (3, 8, 8))
+    assert [shape.sizes for shape in report.outputs().values()] == [(4, 6, 6)]
+    assert (report.totals.params, report.totals.macs, report.complete) == (4 * 27 + 4, 27 * 4 * 36, True)
+
+
+@pytest.mark.torch
+def test_a_number_read_from_a_tensor_is_part_of_the_network() -> None:
+    """Kind: an import is believed without a check. The multiplication was left out, and the field was 3.
+
+    Each of the 4·6·6 outputs is multiplied by the largest of all inputs.
+    """
+    report = import_module("ScaledByLargestValue", (3, 8, 8))
+    assert report.totals.multiplications == 27 * 4 * 36 + 4 * 36
+    assert report.layers[-1].receptive_field != report.layers[0].receptive_field
+    assert not import_module("ScaledByRange", (3, 8, 8)).complete
 
 
 @pytest.mark.torch
@@ -715,3 +756,187 @@ def test_weights_of_half_precision_take_two_bytes(tmp_path: Path) -> None:
         tensor.data_type = onnx.TensorProto.FLOAT16
     totals = convcalc.summary(plain_spec(imported(tmp_path, model))).totals
     assert (totals.params, totals.weight_memory) == (72_234, 144_468)
+
+
+# -- reports against other tools: what they count wrongly is right here
+
+
+@pytest.mark.parametrize(
+    ("arguments", "input", "batch", "params", "macs"),
+    [
+        # facebookresearch/fvcore issue 78: 81 in place of 32·1·3·3
+        ("out_channels: 1, kernel_size: 3, bias: false", [32, 1, 1], 1, 288, 288),
+        # sovrasov/flops-counter.pytorch issue 149, ultralytics/thop issue 92: 208 and 192 in place of 2·2 · 3·1·2·2
+        ("out_channels: 1, kernel_size: 2, stride: 2", [3, 2, 2], 1, 3 * 4 + 1, 48),
+        # deepspeedai/DeepSpeed pull request 8323: 0 in place of 2 samples · 8·8 · 4·3·3
+        (
+            "out_channels: 4, kernel_size: 3, stride: 2, padding: 1, output_padding: 1, groups: 4",
+            *([4, 8, 8], 2, 4 * 9 + 4, 4_608),
+        ),
+    ],
+)
+def test_a_transposed_convolution_multiplies_each_input_by_the_kernels_of_its_group(
+    arguments: str, input: list[int], batch: int, params: int, macs: int
+) -> None:
+    text = f"input: {input}\nlayers:\n  - conv_transpose: {{{arguments}}}\n"
+    totals = convcalc.summary(io.StringIO(text), batch=batch).totals
+    assert (totals.params, totals.macs) == (params, macs)
+
+
+def test_dilation_widens_the_field_and_moves_its_centre() -> None:
+    """frgfm/torch-scan issue 27, Fangyh09/pytorch-receptive-field issue 6: dilation was ignored, then the start.
+
+    Three unpadded convolutions of 3 with dilation d see 1 + 2·(1 + 2 + 3) positions, around the middle one.
+    """
+    convs = [{"conv": {"out_channels": 1, "kernel_size": 3, "dilation": dilation}} for dilation in (1, 2, 3)]
+    fields = [layer["receptive_field"] for layer in report({"input": [1, 100], "layers": [*convs, *convs]})["layers"]]
+    assert [field["size"] for field in fields] == [[3], [7], [13], [15], [19], [25]]
+    assert [field["center"] for field in fields] == [[1], [3], [6], [7], [9], [12]]
+
+
+def test_the_operations_of_a_scope_are_counted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """TylerYep/torchinfo issues 39 and 60: the totals included those of scopes again.
+
+    Each of three convolutions has 16·16·3·3 MACs per position; a map of 8×8 shrinks to 6×6, 4×4 and 2×2.
+    """
+    conv = "conv: {out_channels: 16, kernel_size: 3}"
+    text = f"input: [16, 8, 8]\nlayers:\n  - sequence: [{conv}, sequence: [{conv}, sequence: [{conv}]]]\n"
+    (tmp_path / "net.yaml").write_text(text, encoding="utf-8")
+    due = [2304 * 36, 2304 * 16, 2304 * 4]
+    found = json.loads(printed(capsys, "summary", str(tmp_path / "net.yaml"), "-f", "json"))
+    assert [layer["macs"] for layer in found["layers"]] == due
+    assert found["totals"]["macs"] == sum(due)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "share"),
+    [
+        ("yolov8n", {"params": {"size": 1280}}, Fraction(4)),
+        ("yolov8n", {"params": {"size": 736}}, Fraction(736**2, 640**2)),
+        ("yolov3", {"input": [3, 416, 832]}, Fraction(2)),
+        ("yolov3", {"input": [3, 192, 320]}, Fraction(192 * 320, 416**2)),
+    ],
+)
+def test_the_operations_of_a_detector_grow_with_the_area_of_its_input(
+    name: str, options: dict[str, Any], share: Fraction
+) -> None:
+    """ultralytics/ultralytics issues 9350 and 21707: GFLOPs were those of the default size at every size.
+
+    The networks are fully convolutional; sizes that are multiples of their largest stride, 32, leave no remainder.
+    """
+    default, other = (convcalc.summary(f"example:{name}", **given).totals for given in ({}, options))
+    assert Fraction(other.macs or 0, default.macs or 1) == share
+    assert other.params == default.params
+
+
+@pytest.mark.parametrize(
+    ("operator", "gates", "params", "macs"), [("LSTM", 4, 33_280, 3_276_800), ("GRU", 3, 24_960, 2_457_600)]
+)
+def test_a_recurrent_layer_of_an_onnx_file_is_counted_at_every_step(
+    operator: str, gates: int, params: int, macs: int, tmp_path: Path
+) -> None:
+    """ThanatosShinji/onnx-tool issue 64: 33,280 MACs (TylerYep/torchinfo issue 32 likewise) for 100 steps.
+
+    Each of 64 units has `gates` sums over 64 inputs and 64 states; thop adds biases and gates.
+    """
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    weights = {"w": (1, gates * 64, 64), "r": (1, gates * 64, 64), "b": (1, 2 * gates * 64)}
+    model = made(f"y = {operator}<hidden_size=64, layout=1>(x, w, r, b)", {"x": (1, 100, 64)}, weights)
+    totals = convcalc.summary(plain_spec(imported(tmp_path, model))).totals
+    assert (totals.params, totals.macs) == (params, macs)
+    assert macs == 100 * gates * 64 * (64 + 64)
+
+
+def keras_summary(tmp_path: Path, *layers: tuple[str, dict[str, Any]]) -> Any:
+    """Return the report of a Keras Sequential with these layers (class and configuration)."""
+    made = [
+        {"class_name": name, "config": {"name": f"layer{place}", **config}}
+        for place, (name, config) in enumerate(layers)
+    ]
+    file = tmp_path / "net.json"
+    file.write_text(json.dumps({"class_name": "Sequential", "config": {"layers": made}}), encoding="utf-8")
+    return convcalc.summary(file)
+
+
+@pytest.mark.parametrize(
+    ("padding", "output_padding", "size"),
+    [("same", None, 10), ("same", 0, 9), ("same", 1, 10), ("valid", None, 11), ("valid", 0, 11), ("valid", 1, 12)],
+)
+def test_output_padding_of_none_and_of_zero_differ_in_keras(
+    padding: str, output_padding: int | None, size: int, tmp_path: Path
+) -> None:
+    """tensorflow/tensorflow issue 50168, keras-team/keras pull request 10246, whose author lists the sizes.
+
+    By Keras' documentation (5 - 1)·2 + 3 - 2·(3 // 2 if same else 0) + output_padding; without it 5·2, or 5·2 + 3 - 2.
+    """
+    convolution = {"filters": 3, "kernel_size": [3, 3], "strides": [2, 2], "padding": padding}
+    found = keras_summary(
+        tmp_path,
+        ("InputLayer", {"batch_shape": [None, 5, 5, 4]}),
+        ("Conv2DTranspose", {**convolution, "output_padding": output_padding}),
+    )
+    assert [shape.sizes for shape in found.outputs().values()] == [(3, size, size)]
+
+
+def test_a_frozen_part_of_a_keras_model_trains_nothing(tmp_path: Path) -> None:
+    """keras-team/keras issue 8676: 3 trainable params for the 1 + 2 outside of the frozen part.
+
+    As in Keras, the statistics of a batch norm are no params; freezing a model freezes its layers.
+    """
+
+    def part(**options: Any) -> tuple[str, dict[str, Any]]:
+        layers = [
+            {"class_name": "Dense", "config": {"name": "dense", "units": 1, "use_bias": False, **options}},
+            {"class_name": "BatchNormalization", "config": {"name": "norm", **options}},
+        ]
+        return "Sequential", {"layers": layers}
+
+    totals = keras_summary(tmp_path, ("InputLayer", {"batch_shape": [None, 1]}), part(), part(trainable=False)).totals
+    assert (totals.params, totals.trainable_params, totals.buffers) == (2 * 3, 3, 2 * 2)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("name", "shape", "params", "macs"),
+    [
+        ("ReZero", (2,), 2 * (4 + 2) + 2, 2 * 4),  # TylerYep/torchinfo issue 137: 12 params
+        ("OneLinearInTwoModules", (10,), 110, 2 * 100),  # Lyken17/pytorch-OpCounter issue 98: 220 params, 800 MACs
+        ("OneWeightOfFourConvolutions", (3, 8, 8), 81, 4 * 81 * 64),  # ultralytics/thop pull request 143: 324 params
+        ("WithoutInputSize", (16,), 16 * 32 + 32, 16 * 32),  # ultralytics/thop pull request 143: 0 params
+    ],
+)
+def test_params_are_those_of_the_whole_module_each_counted_once(
+    name: str, shape: tuple[int, ...], params: int, macs: int
+) -> None:
+    report = import_module(name, shape)
+    assert (report.totals.params, report.totals.macs, report.complete) == (params, macs, True)
+
+
+@pytest.mark.torch
+def test_a_frozen_encoder_in_evaluation_mode_is_counted() -> None:
+    """sovrasov/flops-counter.pytorch issue 101, allenai/olmoearth_pretrain pull request 605: 0 MACs.
+
+    64 tokens of 512: their queries, keys, values and results, the two products of attention, and two linear layers.
+    """
+    totals = import_module("FrozenEncoder", (64, 512)).totals
+    assert totals.macs == 64 * 512 * 4 * 512 + 2 * 64 * 64 * 512 + 64 * 2 * 512 * 512
+    assert (totals.params, totals.trainable_params) == (4 * 512 * 513 + 2 * 512 * 513 + 4 * 512, 0)
+
+
+@pytest.mark.torch
+def test_a_weight_normalised_convolution_is_a_convolution() -> None:
+    """nmhkahn/torchsummaryX issue 20: no kernel, and one MAC per param (5.02 K).
+
+    Its params are the direction 20·10·5·5, a length and a bias for each of 20 kernels. Its output is 8×8.
+    """
+    report = import_module("WeightNormalized", (1, 28, 28))
+    assert report.totals.params == (10 * 25 + 10) + (20 * 250 + 20 + 20) + 50 * (320 + 1) + 10 * (50 + 1)
+    assert [layer.macs for layer in report.layers if layer.kind == "conv"] == [10 * 25 * 24**2, 20 * 250 * 64]
+
+
+@pytest.mark.torch
+def test_a_factor_of_interpolation_applies_to_every_spatial_axis() -> None:
+    """sovrasov/flops-counter.pytorch issue 144: OverflowError for one scale factor of several axes."""
+    report = import_module("Enlarging", (3, 10, 10))
+    assert [shape.sizes for shape in report.outputs().values()] == [(3, 20, 20)]
+    assert (report.totals.params, report.totals.macs) == (0, 0)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
+from torch.nn.utils.parametrizations import weight_norm
 
 
 class PatchesApart(nn.Module):
@@ -164,3 +166,137 @@ class Small(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(torch.relu(self.bn(self.conv(x))).mean((2, 3)))
+
+
+class Described(nn.Module):
+    """Returns a dict with a text, as detection models do with the names of their maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return {"map": self.conv(x), "names": ["first"], "stride": 1, "mask": None}
+
+
+class WithLargestValue(nn.Module):
+    """Returns a number that depends on values beside its tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.conv(x), x.max().item()
+
+
+class ScaledByLargestValue(nn.Module):
+    """Multiplies by a Python number that depends on the values of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * x.max().item()
+
+
+class ScaledByRange(nn.Module):
+    """Computes with such numbers in Python before it multiplies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x) * (x.max().item() + 2 * x.min().item())
+
+
+class ReZero(nn.Sequential):
+    """Weights each of its blocks by one element of a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(2, 2), nn.Linear(2, 2))
+        self.weights = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for place, block in enumerate(self):
+            x = x + self.weights[place] * block(x)
+        return x
+
+
+class OneLinearInTwoModules(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Sequential(nn.Linear(10, 10)), nn.Sequential(nn.Linear(10, 10))
+        self.second[0] = self.first[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class OneWeightOfFourConvolutions(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(*(nn.Conv2d(3, 3, 3, padding=1, bias=False) for _ in range(4)))
+        for conv in self:
+            conv.weight = self[0].weight
+
+
+class WithoutInputSize(nn.Sequential):
+    """Learns the size of its input when it is first called."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.LazyLinear(32))
+
+
+class FrozenEncoder(nn.TransformerEncoder):
+    """Takes PyTorch's fused path, which counters of modules or operations do not see."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.TransformerEncoderLayer(512, 4, 512, batch_first=True), 1)
+        self.requires_grad_(False).eval()
+
+
+class WeightNormalized(nn.Module):
+    """The digit classifier of PyTorch's first examples, with a weight norm at its second convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(1, 10, 5), weight_norm(nn.Conv2d(10, 20, 5))
+        self.pool, self.drop = nn.MaxPool2d(2), nn.Dropout2d()
+        self.fc1, self.fc2 = nn.Linear(320, 50), nn.Linear(50, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.pool(self.conv1(x)))
+        x = torch.relu(self.pool(self.drop(self.conv2(x))))
+        x = torch.relu(self.fc1(x.view(-1, 320)))
+        return torch.log_softmax(self.fc2(x), dim=1)
+
+
+class Enlarging(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class FilteringByFrequency(nn.Module):
+    """The global filter of GFNet (Rao et al. 2021): learnt complex numbers, which take eight bytes each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(4, 4, 5, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(x) * self.weights)
+
+
+class HalfFrozenNormUsedTwice(nn.Module):
+    """A batch norm of which only the scale is frozen, and which two layers share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 6, 1), nn.Conv2d(6, 6, 1)
+        self.norm = nn.BatchNorm2d(6)
+        self.norm.weight.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.second(self.norm(self.first(x))))

@@ -21,12 +21,16 @@ _WEIGHT_CONVERSIONS = frozenset(
 _DATA_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Resize", "Upsample", "Clip", "Pad", "Slice", "Range", "Pow", "Max", "Min", "Where"), (0,)),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "NonMaxSuppression", "RoiAlign", "Tile"), (0,)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (0, 1, 2, 3, 5, 6, 7)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (0, 1)),
     "BatchNormalization": (0, 1, 2),
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3),
 }
+_START_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}  # learnt only if their values differ
+_INTEGER_WEIGHTS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 _STATISTICS = {"BatchNormalization": (3, 4)}
-_UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+_UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum"})
 _FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # replace the weights in files stored without them
 _WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
 _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
@@ -37,7 +41,8 @@ class _GraphFacts(NamedTuple):
 
     `elements` is the number of elements of each tensor that may be learnt. `roots` maps a weight that was cast,
     transposed or reshaped to the stored tensor from which it was made. Tensors in `filled` hold one repeated number:
-    they count as weights only as an input that must be a weight, such as the second input of Conv.
+    they count as weights only as an input that must be a weight, such as the second input of Conv. So do start states
+    of recurrent nodes that are not known to hold different values.
     """
 
     sizes: Mapping[str, Sizes]
@@ -68,8 +73,14 @@ def measure_file(path: str, network: Network) -> Model:
         None,
         sum(part.figures.buffers for part in parts),
         sum(count or 0 for count in macs) if known else None,
-        tuple(facts.sizes.get(output.name, ())[1:] for output in graph.output),
+        _list_outputs(graph, facts),
     )
+
+
+def _list_outputs(graph: Any, facts: _GraphFacts) -> tuple[Sizes, ...] | None:
+    """Return the output shapes without the batch; None if onnx did not infer one of them."""
+    names = [output.name for output in graph.output]
+    return tuple(facts.sizes[name][1:] for name in names) if set(names) <= set(facts.sizes) else None
 
 
 def _infer_shapes(model: Any, network: Network) -> Any:
@@ -129,21 +140,50 @@ def _collect_facts(graph: Any) -> _GraphFacts:
             tensor = node.attribute[0].t
             sizes[node.output[0]], types[node.output[0]] = tuple(tensor.dims), tensor.data_type
             roots[node.output[0]] = node.output[0]
+        if node.op_type in _INTEGER_WEIGHTS:
+            types |= {roots[node.input[place]]: 1 for place in _list_data_places(node) if node.input[place] in roots}
         if node.op_type in _WEIGHT_CONVERSIONS and node.input and node.input[0] in roots:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
                 types[root] = 1  # quantised weights are learnt too
     elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in _FLOATS}
-    return _GraphFacts(sizes, elements, roots, frozenset(filled))
+    return _GraphFacts(sizes, elements, roots, frozenset(filled | _find_uniform_states(graph)))
+
+
+def _list_data_places(node: Any) -> list[int]:
+    """Return the positions of the inputs of a node that may be data or weights."""
+    count = len(node.input)
+    return [place for place in _DATA_INPUTS.get(node.op_type, range(count)) if place < count]
+
+
+def _find_uniform_states(graph: Any) -> set[str]:
+    """Return the names of the stored start states that are not known to hold different values."""
+    to_array = import_onnx().numpy_helper.to_array
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    tensors |= {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value"
+    }
+    found = set()
+    for node in graph.node:
+        for place in _START_STATES.get(node.op_type, ()):
+            name = node.input[place] if place < len(node.input) else ""
+            if name in tensors:
+                try:
+                    uniform = len(set(to_array(tensors[name]).flat)) < 2
+                except ValueError:  # the file was read without the contents of large tensors
+                    uniform = True
+                found |= {name} if uniform else set()
+    return found
 
 
 def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> ModelPart | None:
     """Return the figures of a node; None if it has no params, buffers or MACs, or only converts a weight."""
     if not node.output or node.output[0] in facts.roots:
         return None
-    places = _DATA_INPUTS.get(node.op_type, range(len(node.input)))
-    learnt = [name for place, name in enumerate(node.input) if place in places]
+    learnt = [node.input[place] for place in _list_data_places(node)]
     if node.op_type not in _WITH_WEIGHTS:
         learnt = [name for name in learnt if facts.roots.get(name) not in facts.filled]
     kept = [node.input[place] for place in _STATISTICS.get(node.op_type, ()) if place < len(node.input)]
@@ -207,12 +247,11 @@ def _product_macs(node: Any, facts: _GraphFacts) -> int:
 
 
 def _weight_sizes(node: Any, facts: _GraphFacts) -> Sizes:
-    return facts.sizes[node.input[1]]
+    return facts.sizes[node.input[3 if node.op_type == "QLinearConv" else 1]]
 
 
 _MACS: dict[str, Callable[[Any, _GraphFacts], int]] = {
-    "Conv": _conv_macs,
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _conv_macs),
     "ConvTranspose": _transposed_macs,
-    "Gemm": _product_macs,
-    "MatMul": _product_macs,
+    **dict.fromkeys(("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"), _product_macs),
 }

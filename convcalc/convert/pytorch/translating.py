@@ -212,9 +212,12 @@ class Translator:
                 self.current[node] = found[place]
             return
         name = operator_name(node)
-        if name.startswith(_ASSERTIONS) or not list_output_sizes(node):
+        if name.startswith(_ASSERTIONS):
             return
         call = Call(self, node, name)
+        if not list_output_sizes(node):
+            self.add_number(call)
+            return
         if name in UNCHANGED and call.given_tensor() is not None:
             self.pass_on(call)
         elif name in CONSTANT:
@@ -238,6 +241,14 @@ class Translator:
             call.emit("Identity", [node.args[0]])
         else:
             call.emit("DropPath", [node.args[0]], ratio=kept[1].get("p", 0.5))
+
+    def add_number(self, call: "Call") -> None:
+        """Add a number that is computed from tensors, such as `x.max().item()`, as a tensor of one element."""
+        inputs = self.list_tensors((call.node.args, call.node.kwargs))
+        if call.name == "item" and inputs:
+            self.current[call.node] = inputs[0]
+        elif inputs:
+            [self.current[call.node]] = call.emit_inner(_name_unknown(call), inputs, ())
 
     def record_writes(self, node: Any) -> None:
         """Let later operations read the values that an in-place operation wrote.
@@ -302,7 +313,7 @@ class Translator:
         dtypes = list_dtypes(node)
         unknown = any(self.disputed.get(name) for name in names) or has_unknown_size(node)
         for place, (name, sizes) in enumerate(outputs):
-            dtype = dtypes[place] if place < len(dtypes) else dtypes[0]
+            dtype = next(iter(dtypes[place:] or dtypes), None)
             self.values[name] = Tensor(sizes, dtype, constant, None, roots)
             if unknown:
                 self.disputed[name] = _UNKNOWN_SIZE
@@ -406,7 +417,12 @@ class Call:
         return not name or self.translator.values[name].constant
 
     def emit(self, operator: str, inputs: Sequence[Any], **attributes: Any) -> None:
-        """Add the operation that produces the results of the node. `inputs` are nodes, numbers, names or None."""
+        """Add the operation that produces the results of the node. `inputs` are nodes, numbers, names or None.
+
+        No operator has an attribute that is computed from tensors, so then the operation keeps PyTorch's name.
+        """
+        if list_nodes(attributes):
+            operator, inputs, attributes = _name_unknown(self), self.translator.list_tensors(self.given), {}
         sizes = list_output_sizes(self.node)
         several = isinstance(self.node.meta.get("val"), list | tuple)
         names = [f"%{self.node.name}.{place}" for place in range(len(sizes))] if several else [f"%{self.node.name}"]
@@ -431,10 +447,15 @@ class Call:
 
 def _emit_unknown(call: Call) -> None:
     """Add an operation that no rule translates; its operator is named like PyTorch's operation: `aten.cdist`."""
+    inputs = call.translator.list_tensors((call.node.args, call.node.kwargs))
+    call.emit(_name_unknown(call), inputs)
+
+
+def _name_unknown(call: Call) -> str:
+    """Return the name of an operation with its namespace, such as `aten.cdist`; that of a Python function is `add`."""
     namespace = str(getattr(getattr(call.node.target, "_schema", None), "name", "")).partition("::")[0]
     name = call.name or getattr(call.node.target, "__name__", str(call.node.target))
-    inputs = call.translator.list_tensors((call.node.args, call.node.kwargs))
-    call.emit(f"{namespace}.{name}" if namespace else name, inputs)
+    return f"{namespace}.{name}" if namespace else name
 
 
 def _drop_unread(
