@@ -109,6 +109,14 @@ def test_layers_that_read_everything_depend_on_the_union(entries: list[Any], exp
     assert chain(*entries) == expected
 
 
+def test_pooling_of_padding_alone_depends_on_no_input() -> None:
+    """The rows that remain are zeros, so the columns do not matter either."""
+    rows = [{"pad": {"padding": [[4, 0], 0]}}, {"crop": {"amount": [[0, 4], 0]}}, "global_avgpool"]
+    columns = [{"pad": {"padding": [0, [0, 4]]}}, {"crop": {"amount": [0, [4, 0]]}}, "global_avgpool"]
+    for layers in (rows, columns):
+        assert last_field({"input": [1, 4, 4], "layers": layers})["size"] == [0, 0]
+
+
 @pytest.mark.parametrize("length", [10**6, 10**12])
 def test_coverage_of_a_long_input_needs_no_sets(length: int) -> None:
     layers = [conv(3, padding=1), conv(7, stride=2, padding=3), {"upsample": {"scale_factor": 2}}, "global_avgpool"]

@@ -322,6 +322,14 @@ def test_a_report_is_complete_if_what_has_no_jump_sees_everything() -> None:
     assert not report({"input": [1, 64], "layers": [beside_every(2)]})["complete"]
 
 
+@pytest.mark.parametrize("outputs", [["branches1", "conv1"], ["conv1", "branches1"]])
+def test_a_report_with_one_unknown_output_is_incomplete(outputs: list[str]) -> None:
+    """Without that output, the same network is complete."""
+    layers = [{**beside_every(2), "name": "branches1"}, {"conv": {**conv(3)["conv"], "from": "input"}}]
+    assert not report({"input": [1, 64], "layers": layers, "outputs": outputs})["complete"]
+    assert report({"input": [1, 64], "layers": layers, "outputs": ["conv1"]})["complete"]
+
+
 def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
     layers: Entries = [{"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8}}, "flatten"]
     found = last_field({"input": [1, 8], "layers": [*layers, {"reshape": {"shape": [2, 1]}}]})
