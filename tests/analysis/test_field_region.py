@@ -59,6 +59,15 @@ def test_a_position_may_depend_only_on_padding() -> None:
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
 
 
+@pytest.mark.parametrize(("padding", "region"), [([2, 0], ((-2, -2), (0, 0))), ([0, 2], ((0, 0), (-2, -2)))])
+def test_a_region_beyond_the_input_on_one_axis_is_outside_it(
+    padding: list[int], region: tuple[tuple[int, int], ...]
+) -> None:
+    layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": padding}}
+    seen = find_region(convcalc.summary({"input": [1, 4, 4], "layers": [layer]}), 0, (0, 0))
+    assert (seen.unclipped, seen.clipped, seen.outside) == (region, None, (1, 1))
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("conv3", "did you mean"), ("zzz", "convcalc rf NET --all lists the layers")]
 )
