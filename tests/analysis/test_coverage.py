@@ -126,6 +126,11 @@ def test_pooling_of_padding_alone_depends_on_no_input() -> None:
         assert last_field({"input": [1, 4, 4], "layers": layers})["size"] == [0, 0]
 
 
+def test_pooling_of_a_learnt_tensor_depends_on_no_input() -> None:
+    layers = [{"parameter": {"shape": [1, 4]}}, {"global_avgpool": {"from": "parameter1"}}]
+    assert last_field({"input": [1, 20], "layers": layers})["size"] == [0]
+
+
 @pytest.mark.parametrize("length", [10**6, 10**12])
 def test_coverage_of_a_long_input_needs_no_sets(length: int) -> None:
     layers = [conv(3, padding=1), conv(7, stride=2, padding=3), {"upsample": {"scale_factor": 2}}, "global_avgpool"]
@@ -249,6 +254,14 @@ def test_sets_read_by_windows(reads: Reads, outputs: set[int], size: int) -> Non
     assert find_read_positions(reads, bits(outputs), size) == bits(read(outputs))
     count = len(outputs) + 1
     assert reads_every_position(reads, count, size) == (read(range(count)) == set(range(size)))
+
+
+def test_a_single_gap_between_windows_leaves_a_position_unread() -> None:
+    """Of every three inputs, an interpolation to two thirds reads the first two."""
+    gaps = nearest_input((3, 2))
+    assert [gaps.at(output) for output in range(5)] == [(0, 0), (1, 1), (3, 3), (4, 4), (6, 6)]
+    assert not reads_every_position(gaps, 5, 7)
+    assert reads_every_position(gaps, 2, 2)
 
 
 def bits(positions: Iterable[int]) -> int:
