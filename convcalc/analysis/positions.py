@@ -94,7 +94,7 @@ def _repeat_positions(positions: int, step: int, count: int) -> int:
 @lru_cache(maxsize=10_000)
 def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
     """Whether all outputs together read every input; also False if the sets to compare would exceed MOST_BITS."""
-    if None not in reads.low and _is_gapless(reads, outputs):
+    if _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
             return True

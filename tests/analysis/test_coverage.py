@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convcalc.analysis.positions import find_read_positions, flatten_sets, reads_every_position, unflatten_features
+from convcalc.analysis import coverage
+from convcalc.analysis.positions import (
+    MOST_BITS,
+    TooLarge,
+    find_read_positions,
+    flatten_sets,
+    full_set,
+    reads_every_position,
+    unflatten_features,
+)
 from convcalc.intervals import (
     Reads,
     adaptive_window,
@@ -107,6 +116,19 @@ ALL = {"size": [20], "global": True, "aligned": True}
 )  # fmt: skip
 def test_layers_that_read_everything_depend_on_the_union(entries: list[Any], expected: Field) -> None:
     assert chain(*entries) == expected
+
+
+def test_pooling_of_padding_alone_depends_on_no_input() -> None:
+    """The rows that remain are zeros, so the columns do not matter either."""
+    rows = [{"pad": {"padding": [[4, 0], 0]}}, {"crop": {"amount": [[0, 4], 0]}}, "global_avgpool"]
+    columns = [{"pad": {"padding": [0, [0, 4]]}}, {"crop": {"amount": [0, [4, 0]]}}, "global_avgpool"]
+    for layers in (rows, columns):
+        assert last_field({"input": [1, 4, 4], "layers": layers})["size"] == [0, 0]
+
+
+def test_pooling_of_a_learnt_tensor_depends_on_no_input() -> None:
+    layers = [{"parameter": {"shape": [1, 4]}}, {"global_avgpool": {"from": "parameter1"}}]
+    assert last_field({"input": [1, 20], "layers": layers})["size"] == [0]
 
 
 @pytest.mark.parametrize("length", [10**6, 10**12])
@@ -234,6 +256,14 @@ def test_sets_read_by_windows(reads: Reads, outputs: set[int], size: int) -> Non
     assert reads_every_position(reads, count, size) == (read(range(count)) == set(range(size)))
 
 
+def test_a_single_gap_between_windows_leaves_a_position_unread() -> None:
+    """Of every three inputs, an interpolation to two thirds reads the first two."""
+    gaps = nearest_input((3, 2))
+    assert [gaps.at(output) for output in range(5)] == [(0, 0), (1, 1), (3, 3), (4, 4), (6, 6)]
+    assert not reads_every_position(gaps, 5, 7)
+    assert reads_every_position(gaps, 2, 2)
+
+
 def bits(positions: Iterable[int]) -> int:
     return sum(1 << position for position in positions)
 
@@ -254,3 +284,41 @@ def test_features_of_positions_and_positions_of_features(
     some = data.draw(st.sets(st.integers(0, len(places) - 1)))
     expected = [{places[number][axis + 1] for number in some} for axis in range(len(spatial))]
     assert unflatten_features(bits(some), tuple(spatial), channels) == tuple(map(bits, expected))
+
+
+# -- how large sets may be, on both sides of the limits
+
+
+def test_a_set_has_as_many_positions_as_the_limit_and_not_one_more() -> None:
+    """2^24 positions in all cases: 1,024 × 16,384 features, and a window over all of them."""
+    assert MOST_BITS == 1024 * 16_384
+    assert full_set(MOST_BITS).bit_count() == MOST_BITS
+    assert find_read_positions(sliding_window(MOST_BITS + 1, 1, 0, 1), 0b1, 4) == 0b1111
+    assert flatten_sets((0b1,), [1024], 16_383).bit_count() == 16_383
+    assert unflatten_features(0b10, (1024,), 16_384) == (0b10,)
+    with pytest.raises(TooLarge):
+        full_set(MOST_BITS + 1)
+    with pytest.raises(TooLarge):
+        find_read_positions(sliding_window(MOST_BITS + 2, 1, 0, 1), 0b1, 4)
+    with pytest.raises(TooLarge):
+        flatten_sets((0b1,), [1024], 16_384)
+    with pytest.raises(TooLarge):
+        unflatten_features(0b10, (1024,), 16_385)
+
+
+@pytest.mark.parametrize(("length", "known"), [(MOST_BITS, True), (MOST_BITS + 1, False)])
+def test_pooling_of_part_of_a_long_input_is_followed_up_to_the_limit(length: int, known: bool) -> None:
+    assert chain({"crop": {"amount": [[0, length - 4]]}}, "global_avgpool", length=length)["size"] == (
+        [4] if known else None
+    )
+
+
+@pytest.mark.parametrize(("length", "work"), [(21, 4), (2001, 4 * 2), (4001, 4 * 3)])
+def test_as_many_tensors_are_visited_as_the_limit_and_not_one_more(
+    length: int, work: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pooling depends on three convolutions and a crop; a tensor counts once more per 2,000 positions."""
+    layers = [{"crop": {"amount": [[1, 0]]}}, *[conv(1) for _ in range(3)], "global_avgpool"]
+    for limit, size in ((work, [length - 1]), (work - 1, None)):
+        monkeypatch.setattr(coverage, "_MOST_WORK", limit)
+        assert chain(*layers, length=length)["size"] == size

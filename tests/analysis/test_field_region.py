@@ -47,10 +47,25 @@ def test_a_gap_of_a_transposed_convolution_depends_on_nothing() -> None:
     assert (seen.unclipped, seen.clipped, seen.outside) == (None, None, (0, 1))
 
 
+def test_the_region_of_a_flattened_map_is_that_of_its_first_value() -> None:
+    """The first value comes from position 0, which depends on the inputs -1 to 1, both along the height and width."""
+    layers = [{"conv": {"out_channels": 2, "kernel_size": 3, "stride": 2, "padding": 1}}, "flatten"]
+    assert find_region(convcalc.summary({"input": [1, 8, 8], "layers": layers}), 1, ()).unclipped == ((-1, 1), (-1, 1))
+
+
 def test_a_position_may_depend_only_on_padding() -> None:
     layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": 2}}
     seen = find_region(convcalc.summary({"input": [1, 4], "layers": [layer]}), 0, (0,))
     assert (seen.unclipped, seen.clipped, seen.outside) == (((-2, -2),), None, (1, 1))
+
+
+@pytest.mark.parametrize(("padding", "region"), [([2, 0], ((-2, -2), (0, 0))), ([0, 2], ((0, 0), (-2, -2)))])
+def test_a_region_beyond_the_input_on_one_axis_is_outside_it(
+    padding: list[int], region: tuple[tuple[int, int], ...]
+) -> None:
+    layer = {"conv": {"out_channels": 1, "kernel_size": 1, "padding": padding}}
+    seen = find_region(convcalc.summary({"input": [1, 4, 4], "layers": [layer]}), 0, (0, 0))
+    assert (seen.unclipped, seen.clipped, seen.outside) == (region, None, (1, 1))
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,14 @@ def test_as_many_jumps_as_the_limit_are_followed_and_not_one_more() -> None:
         assert found["size"] == ([max(expected)] if jumps == MOST_PATHS else None)
 
 
+@pytest.mark.parametrize("jumps", [MOST_PATHS, MOST_PATHS + 1])
+def test_a_branch_that_covers_everything_makes_the_limit_on_jumps_irrelevant(jumps: int) -> None:
+    everywhere: Entries = ["global_avgpool", {"upsample": {"size": 12}}]
+    branches = [*pads(range(1, jumps + 1)), everywhere]
+    found = last_field({"input": [1, 12], "layers": [{"branches": branches, "merge": "add"}]})
+    assert (found["size"], found["global"]) == ([12], True)
+
+
 def test_a_period_as_long_as_the_limit_is_followed_and_not_one_more() -> None:
     """Position i depends on i and on i // 521: equal at 0, and growing apart up to 520."""
     for positions in (MOST_RESIDUES, MOST_RESIDUES + 1):
@@ -304,6 +312,14 @@ def test_a_tensor_scaled_by_a_pooled_value_has_positions(order: list[str]) -> No
     assert placed(conv(3), pooled, {"multiply": {"from": order}}) == GLOBAL
 
 
+@pytest.mark.parametrize("order", [["conv1", "pooled"], ["pooled", "conv1"]])
+def test_one_position_scaled_by_a_pooled_value_is_a_position(order: list[str]) -> None:
+    """A convolution as large as the input has one position, which a gate does not take away."""
+    pooled = {"global_avgpool": {"name": "pooled", "from": "input"}}
+    assert placed(conv(64))["jump"] == [1]
+    assert placed(conv(64), pooled, {"multiply": {"from": order}}) == GLOBAL
+
+
 @pytest.mark.parametrize("order", [["one", "other"], ["other", "one"]])
 def test_a_vector_of_several_positions_differs_from_that_of_one(order: list[str]) -> None:
     """A value that depends on 0 to 3 and a vector of all 8 positions: after a reshape, values may be anywhere."""
@@ -322,6 +338,14 @@ def test_a_report_is_complete_if_what_has_no_jump_sees_everything() -> None:
     assert not report({"input": [1, 64], "layers": [beside_every(2)]})["complete"]
 
 
+@pytest.mark.parametrize("outputs", [["branches1", "conv1"], ["conv1", "branches1"]])
+def test_a_report_with_one_unknown_output_is_incomplete(outputs: list[str]) -> None:
+    """Without that output, the same network is complete."""
+    layers = [{**beside_every(2), "name": "branches1"}, {"conv": {**conv(3)["conv"], "from": "input"}}]
+    assert not report({"input": [1, 64], "layers": layers, "outputs": outputs})["complete"]
+    assert report({"input": [1, 64], "layers": layers, "outputs": ["conv1"]})["complete"]
+
+
 def test_one_position_that_becomes_a_vector_keeps_its_field() -> None:
     layers: Entries = [{"conv": {"out_channels": 2, "kernel_size": 4, "stride": 8}}, "flatten"]
     found = last_field({"input": [1, 8], "layers": [*layers, {"reshape": {"shape": [2, 1]}}]})
@@ -336,6 +360,33 @@ def test_nothing_is_known_to_cover_everything_next_to_an_unknown_field(order: li
     found = fields(report({"input": [1, 64], "layers": layers}))
     assert [found[name]["size"] for name in ("opaque1", "add1", "global_avgpool1")] == [None] * 3
     assert "global" not in found["global_avgpool1"]
+
+
+@pytest.mark.parametrize("order", [["input", "pooled"], ["pooled", "input"], ["pooled", "pooled2"]])
+def test_an_opaque_layer_covers_everything_only_if_all_its_inputs_do(order: list[str]) -> None:
+    """It may ignore any of its inputs, and any of their positions."""
+    pools: Entries = [{"global_avgpool": {"name": name, "from": "input"}} for name in ("pooled", "pooled2")]
+    opaque = {"opaque": {"output_shape": [1, 4], "from": order}}
+    found = last_field({"input": [1, 64], "layers": [*pools, opaque]})
+    assert found["size"] == (None if "input" in order else [64])
+
+
+@pytest.mark.parametrize("order", [["opaque1", "everywhere"], ["everywhere", "opaque1"]])
+def test_a_merge_with_what_covers_everything_covers_everything_even_next_to_an_unknown_field(order: list[str]) -> None:
+    everywhere: Entries = [{"global_avgpool": {"from": "input"}}, {"upsample": {"size": 4, "name": "everywhere"}}]
+    assert placed({"opaque": {"output_shape": [1, 4]}}, *everywhere, {"add": {"from": order}}) == GLOBAL
+
+
+@pytest.mark.parametrize("order", [["before", "after"], ["after", "before"]])
+@pytest.mark.parametrize("kind", ["attention", "matmul"])
+def test_one_misaligned_input_makes_a_layer_that_reads_everything_misaligned(kind: str, order: list[str]) -> None:
+    arguments = {"heads": 1} if kind == "attention" else {"transpose_second": True}
+    after: Any = {"relu": {"name": "after", "from": "input"}}
+    layers = [BEFORE, after, {kind: {**arguments, "from": order}}]
+    found = last_field({"input": [1, 16], "layers": layers})
+    assert (found["size"], found["aligned"]) == ([16], False)
+    both = last_field({"input": [1, 16], "layers": [after, {kind: {**arguments, "from": ["after", "input"]}}]})
+    assert (both["size"], both["aligned"]) == ([16], True)
 
 
 def test_axes_on_which_inputs_are_aligned_are_independent_of_the_others() -> None:

@@ -198,6 +198,12 @@ def test_nothing_is_saved_if_no_earlier_layer_learns() -> None:
     assert kept(vector(frozen, "gelu", LINEAR)) == 8 * 4
 
 
+@pytest.mark.parametrize("order", [["linear1", "input"], ["input", "linear1"]])
+def test_a_merge_learns_if_one_of_its_inputs_does(order: list[str]) -> None:
+    """The linear layer saves the input, and sigmoid its own output, whose gradient reaches the linear layer."""
+    assert kept(vector(LINEAR, {"add": {"from": order}}, "sigmoid")) == (8 + 8) * 4
+
+
 def test_a_frozen_layer_after_one_that_learns_saves_its_input() -> None:
     assert kept(vector(LINEAR, {"linear": {"out_features": 8, "frozen": True}})) == (8 + 8) * 4
 
@@ -223,6 +229,13 @@ def test_shared_weights_have_one_gradient() -> None:
 def test_frozen_layers_have_neither_gradients_nor_states() -> None:
     frozen = {"linear": {"out_features": 8, "frozen": True}}
     assert training(vector(frozen, LINEAR), "adam", weight_memory=500) == (32, 256, 512, 500, 1300)
+
+
+@pytest.mark.parametrize("part", ["weights", "activations"])
+def test_a_single_integer_type_makes_training_unknown(part: str) -> None:
+    """PyTorch: only tensors of floating point can require gradients."""
+    found = training(vector(LINEAR), "adam", weight_memory=64, dtype={part: "int8", "bias": "float32"})
+    assert found == (None, None, None, 64, None)
 
 
 def test_weights_and_biases_have_gradients_of_their_own_types() -> None:

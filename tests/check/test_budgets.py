@@ -80,6 +80,15 @@ def test_a_violation_names_the_largest_layers() -> None:
     assert problem.hint == "largest: head 72,010, stem 224, flatten1 0"
 
 
+@pytest.mark.parametrize(
+    ("layers", "names"), [(2, "o1, o2"), (3, "o1, o2, o3"), (4, "o1, o2, o3 and 1 more"), (5, "o1, o2, o3 and 2 more")]
+)
+def test_of_the_layers_that_make_a_figure_unknown_three_are_named(layers: int, names: str) -> None:
+    opaque = "".join(f"  - opaque: {{output_shape: [4], name: o{number}}}\n" for number in range(1, layers + 1))
+    [problem] = found("macs: 100", f"input: [4]\nlayers:\n{opaque}")
+    assert problem.hint == f"unknown for: {names}"
+
+
 def test_each_output_has_its_own_receptive_field() -> None:
     net = NET + "outputs: [stem, deep]\n"
     net = net.replace("  - flatten", "  - conv: {out_channels: 8, kernel_size: 5, name: deep}\n  - flatten")

@@ -10,6 +10,7 @@ import pytest
 import convcalc
 from convcalc.analysis.field_region import find_region
 from convcalc.convert.to_torch import module_text
+from convcalc.intervals import MOST_POSITIONS
 from tests.support.specs import only_layer, problem, report
 
 
@@ -70,6 +71,47 @@ def test_cross_attention_reads_keys_and_values_from_its_second_input() -> None:
     assert layer["output_shape"] == [32, 128, 128]
     assert layer["params"] == 4 * 32 * 32 + 4 * 32
     assert layer["macs"] == 2 * queries * 32 * 32 + 2 * keys * 32 * 32 + 2 * queries * keys * 32
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_cross_attention_costs_its_linear_layers_and_products(bias: bool) -> None:
+    """9 queries of 4 features and 7 keys of 3, with values of another size than the keys."""
+    inputs = {"q": [4, 9], "kv": [3, 7]}
+    parts = [
+        {"linear": {"out_features": 6, "from": "q", "name": "queries", "bias": bias}},
+        {"linear": {"out_features": 6, "from": "kv", "name": "keys", "bias": bias}},
+        {"linear": {"out_features": 5, "from": "kv", "name": "values", "bias": bias}},
+        {"matmul": {"from": ["keys", "queries"], "transpose_first": True}},
+        "softmax",
+        {"matmul": {"from": ["values", "previous"]}},
+        {"linear": {"out_features": 10, "bias": bias}},
+    ]
+    arguments = {"heads": 1, "key_dim": 6, "value_dim": 5, "out_channels": 10, "bias": bias, "from": ["q", "kv"]}
+    written_out = report({"inputs": inputs, "layers": parts})["totals"]
+    whole = report({"inputs": inputs, "layers": [{"attention": arguments}]})["totals"]
+    for figure in ("params", "macs", "additions"):
+        assert whole[figure] == written_out[figure]
+    assert whole["multiplications"] == written_out["multiplications"] + 9 * 6  # the scale of the queries
+
+
+def test_attentions_share_weights_only_if_both_their_inputs_have_as_many_channels() -> None:
+    def spec(other: list[int]) -> dict[str, Any]:
+        first = {"attention": {"heads": 1, "from": ["q", "kv"], "name": "first"}}
+        second = {"attention": {"heads": 1, "from": ["q", "other"], "share": "first"}}
+        return {"inputs": {"q": [4, 9], "kv": [3, 7], "other": other}, "layers": [first, second]}
+
+    assert report(spec([3, 8]))["totals"]["params"] == 2 * (4 * 4 + 4) + 2 * (3 * 4 + 4)
+    assert problem(spec([5, 7])).path[:2] == ("layers", 1)
+
+
+def test_keys_from_a_vector_are_refused() -> None:
+    spec = {"inputs": {"q": [4, 9], "kv": [4]}, "layers": [{"attention": {"heads": 1, "from": ["q", "kv"]}}]}
+    assert problem(spec).message == "attention needs spatial axes, but its input kv is the vector 4"
+
+
+@pytest.mark.parametrize(("window", "hint"), [(5, "use pad before it and crop after it"), (9, "")])
+def test_padding_is_suggested_only_for_windows_that_fit(window: int, hint: str) -> None:
+    assert problem({"input": [4, 8, 8], "layers": [{"attention": {"heads": 1, "window": window}}]}).hint == hint
 
 
 @pytest.mark.parametrize(
@@ -151,6 +193,14 @@ def test_the_field_of_windows_and_grids_is_that_of_gradients(layers: list[Any]) 
         places = gradient[0].abs().sum(dim=0).nonzero()
         seen = tuple((int(axis.min()), int(axis.max())) for axis in places.T)
         assert find_region(found, last, (row, column)).clipped == seen
+
+
+@pytest.mark.parametrize("size", [MOST_POSITIONS, MOST_POSITIONS + 1])
+def test_windows_and_grids_are_followed_up_to_the_limit_and_not_further(size: int) -> None:
+    """A window spans its positions; two positions of a grid that are `size` apart span one more."""
+    for arguments, span in (({"window": size}, size), ({"grid": 2}, size + 1)):
+        field = only_layer([1, 2 * size], {"attention": {"heads": 1, **arguments}})["receptive_field"]
+        assert field["size"] == ([span] if size == MOST_POSITIONS else None)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,16 @@ def test_a_kernel_larger_than_its_input_is_refused_even_at_stride_2() -> None:
     assert "floor((4 + 0 + 0 - 1 × (5 - 1) - 1) / 2) + 1 = 0" in found.hint
 
 
+@pytest.mark.parametrize(
+    ("padding", "room"),
+    [([[0, 2]], "padded length of 3 + 0 + 2"), ([[2, 0]], "padded length of 3 + 2 + 0"), (0, "length of 3")],
+)
+def test_a_kernel_that_does_not_fit_is_reported_with_the_padding(padding: Any, room: str) -> None:
+    conv = {"conv": {"out_channels": 1, "kernel_size": 6, "padding": padding}}
+    found = problem({"input": [1, 3], "layers": [conv]})
+    assert found.message == f"kernel of 6 does not fit the input's {room} (input 1×3)"
+
+
 def test_flatten_keeps_all_values() -> None:
     assert only_layer([64, 4, 4], "flatten")["output_shape"] == [1_024]
 

@@ -148,6 +148,15 @@ def test_contradictory_figures_are_reported(arguments: dict[str, Any], expected:
     assert expected in said(problem(network(opaque(**arguments))))
 
 
+@pytest.mark.parametrize("order", [["vector", "input"], ["input", "vector"]])
+def test_a_vector_and_a_map_have_no_positions_in_common(order: list[str]) -> None:
+    entries = (
+        {"flatten": {"name": "vector"}},
+        opaque(output_shape=[3, 8, 8], receptive_field="same", **{"from": order}),
+    )
+    assert "receptive_field: same needs an output with the spatial sizes" in said(problem(network(*entries)))
+
+
 def test_a_single_position_is_not_the_same_as_many() -> None:
     pooled = ("global_avgpool", opaque(output_shape=[8, 4, 4], receptive_field="same"))
     assert "the output is 8×4×4, the input 3×1×1" in said(problem(network(*pooled)))

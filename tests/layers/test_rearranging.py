@@ -37,6 +37,11 @@ from tests.support.specs import only_layer, problem, report
             "",
         ),
         (
+            {"fold": {"kernel_size": 5, "output_size": 2}},
+            "output_size 2 has 0 windows, but the input's height is 8 (input 4×8×9)",
+            "",
+        ),
+        (
             {"fold": {"kernel_size": 3, "output_size": [10, 11]}},
             "kernel_size with 9 taps: 9 does not divide the 4 input channels",
             "",

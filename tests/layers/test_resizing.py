@@ -167,3 +167,10 @@ def test_a_size_is_given_in_one_way_only(entry: dict[str, Any]) -> None:
     found = problem({"input": [1, 8], "layers": [entry]})
     assert found.code == "CV012"
     assert found.message.endswith(f"; got {' and '.join(arguments) or 'none'}")
+
+
+def test_an_output_has_at_most_18_digits_per_size() -> None:
+    largest = 10**18 - 1
+    assert shape([1, largest - 1], pad={"padding": [[0, 1]]}) == [1, largest]
+    assert shape([largest, 4], softmax={}) == [largest, 4]
+    assert problem({"input": [1, largest], "layers": [{"pad": {"padding": [[0, 1]]}}]}).code == "CV004"

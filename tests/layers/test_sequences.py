@@ -41,6 +41,19 @@ def test_a_recurrent_layer_costs_its_formulas_at_every_step(kind: str, step: Any
     assert layer["macs"] == 9 * {"lstm": 4, "gru": 3}[kind] * 5 * (6 + 5)
 
 
+@pytest.mark.parametrize(("kind", "step"), [("lstm", lstm_step), ("gru", gru_step)])
+@pytest.mark.parametrize(("directions", "layers"), [(1, 3), (2, 1), (2, 3)])
+def test_recurrent_layers_cost_the_sum_of_all_layers_and_directions(
+    kind: str, step: Any, directions: int, layers: int
+) -> None:
+    """Every layer after the first reads the states of all directions."""
+    entry = {kind: {"hidden_size": 5, "num_layers": layers, "bidirectional": directions == 2}}
+    steps = [step(6, 5, True)] * directions + [step(5 * directions, 5, True)] * directions * (layers - 1)
+    found = only_layer([6, 9], entry)
+    assert found["multiplications"] == 9 * sum(multiplications for multiplications, _ in steps)
+    assert found["additions"] == 9 * sum(additions for _, additions in steps)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_convolutional_lstm_costs_a_convolution_at_every_step(bias: bool) -> None:
     arguments = {"out_channels": 4 * 5, "kernel_size": 3, "padding": 1, "bias": bias}

@@ -38,9 +38,19 @@ def test_a_map_that_cannot_be_made_is_refused(shape: list[int], entry: dict[str,
     assert said(problem({"input": shape, "layers": [entry]})).startswith(message)
 
 
-def test_a_class_token_must_be_removed_before_map() -> None:
-    found = problem({"input": [6, 17], "layers": [{"map": [4, 4]}]})
-    assert found.hint == "remove a class token with crop before map"
+@pytest.mark.parametrize(("tokens", "hint"), [(17, "remove a class token with crop before map"), (18, ""), (15, "")])
+def test_a_class_token_must_be_removed_before_map(tokens: int, hint: str) -> None:
+    """Only one token more than positions can be a class token."""
+    assert problem({"input": [6, tokens], "layers": [{"map": [4, 4]}]}).hint == hint
+
+
+@pytest.mark.parametrize(("entry", "argument"), [({"size": [4, 4]}, "size"), ({"like": "before"}, "like")])
+def test_a_map_of_the_wrong_size_is_reported_at_the_argument_that_gives_it(
+    entry: dict[str, Any], argument: str
+) -> None:
+    before = {"conv": {"out_channels": 6, "kernel_size": 1, "name": "before"}}
+    layers = [before, "tokens", {"crop": {"amount": [[1, 1]]}}, {"map": entry}]
+    assert problem({"input": [3, 4, 4], "layers": layers}).path == ("layers", 3, "map", argument)
 
 
 def test_a_token_has_the_receptive_field_of_its_position() -> None:

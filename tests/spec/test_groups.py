@@ -192,3 +192,8 @@ def test_a_name_may_have_200_characters(length: int, fits: bool) -> None:
     else:
         found = problem(spec(entry))
         assert (found.code, found.hint) == ("CV015", "use at most 200 characters")
+
+
+def test_a_wrong_name_of_200_characters_is_not_too_long() -> None:
+    found = problem({"input": [2], "layers": [{"relu": {"name": "1" * 200}}]})
+    assert (found.code, found.hint) == ("CV015", "use a letter, then letters, digits, _ and -")
