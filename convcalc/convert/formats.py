@@ -176,8 +176,9 @@ FORMATS = (
     Format(
         "a Caffe network",
         (".prototxt",),
-        _matches_all(rb"^\s*layers?\s*\{"),
-        advice=f"there is no importer for it; {_THROUGH_ONNX}",
+        _matches_all(rb"^\s*layers?\s*:?\s*\{"),
+        reader="convcalc.convert.caffe.reader",
+        lost="fillers, learning rates other than 0, losses and measures, the decoding of boxes",
     ),
     Format(
         "an OpenVINO model",
