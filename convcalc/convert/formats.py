@@ -182,9 +182,10 @@ FORMATS = (
     ),
     Format(
         "an OpenVINO model",
-        (),
+        (".xml",),
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
-        advice=f"there is no importer for it; {_THROUGH_ONNX}",
+        reader="convcalc.convert.openvino.reader",
+        lost="the values of weights, the ranges of quantised values",
     ),
     Format(
         "a Python file",

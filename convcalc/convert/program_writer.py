@@ -10,6 +10,7 @@ from typing import Any
 from convcalc.convert.graph import NotImported
 from convcalc.convert.operator_costs import Cost
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
+from convcalc.convert.unique_names import UniqueNames
 from convcalc.network import MOST_LAYERS
 from convcalc.problems import show
 
@@ -29,6 +30,7 @@ class ProgramWriter:
         self.statistics: dict[str, int] = {}
         self.frozen: set[str] = set()
         self.costs: dict[str, Cost] = {}
+        self.names = UniqueNames()  # of the operations
 
     def add_tensor(self, wanted: str, value: Tensor) -> str:
         """Record a tensor and return its name: `wanted`, with a number if another tensor has this name.
@@ -93,7 +95,8 @@ class ProgramWriter:
             self.add_tensor(names[place] if place < len(names) else name, Tensor(dims, FLOAT32, constant))
             for place, dims in enumerate(outputs)
         ]
-        self.operations.append(Operation(name, operator, dict(attributes or {}), tuple(inputs), tuple(made)))
+        unique = self.names.assign(name, operator, ())
+        self.operations.append(Operation(unique, operator, dict(attributes or {}), tuple(inputs), tuple(made)))
         return made
 
     def make_program(self, title: str, outputs: Sequence[str]) -> Program:

@@ -66,7 +66,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "an OpenVINO model": (
         "xml",
         b'<?xml version="1.0"?>\n<net name="m" version="11">\n<layers>\n</layers></net>',
-        "ONNX",
+        "",
     ),
     "a Git LFS pointer": ("bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
 }

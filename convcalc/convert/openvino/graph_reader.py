@@ -13,8 +13,9 @@ from convcalc.convert.openvino.constants import ConstantFile
 from convcalc.convert.openvino.integers import Integers, compute_integers
 from convcalc.convert.openvino.shapes import infer_sizes
 from convcalc.convert.openvino.xml_file import XmlLayer, XmlModel, describe_layer, read_size, sort_layers
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.operator_costs import Cost, count_operation
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
+from convcalc.convert.unique_names import UniqueNames
 from convcalc.problems import shorten, show
 
 _MOST_ELEMENTS = 10**11  # in one tensor
@@ -53,10 +54,11 @@ def read_numbers(layer: XmlLayer, name: str) -> list[float]:
 
 
 class GraphReader:
-    """The tensors and operations so far. Tensors are named by the ids of a layer and a port, or by their constants."""
+    """The tensors and operations so far. `rules` translate the layers by type."""
 
-    def __init__(self, model: XmlModel, constants: ConstantFile, shapes: Shapes) -> None:
+    def __init__(self, model: XmlModel, constants: ConstantFile, shapes: Shapes, rules: Mapping[str, "Rule"]) -> None:
         self.model = model
+        self.rules = rules
         self.constants = constants
         self.shapes = dict(shapes)
         self.tensors: dict[tuple[str, str], str] = {}  # by layer and output port
@@ -68,14 +70,15 @@ class GraphReader:
         self.outputs: list[str] = []
         self.operations: list[Operation] = []
         self.costs: dict[str, Cost] = {}
+        self.names = UniqueNames()  # of the operations
 
-    def read(self, rules: Mapping[str, "Rule"], follow: Follow | None) -> Program:
-        """Return the program of the model. `rules` translate the layers by type."""
+    def read(self, follow: Follow | None) -> Program:
+        """Return the program of the model."""
         layers = sort_layers(self.model)
         self.check_shapes([layer.name for layer in layers if layer.type == "Parameter"])
         for layer in follow(layers, len(layers)) if follow else layers:
             try:
-                self.read_layer(layer, rules)
+                self.read_layer(layer)
             except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise NotImported(f"{describe_layer(layer)} is malformed: {shorten(str(error))}") from None
         return Program(
@@ -95,7 +98,7 @@ class GraphReader:
         if any(name not in names for name in self.shapes if name is not None) or (None in self.shapes and names[1:]):
             raise NotImported(f"--input needs the name of an input; available: {', '.join(map(shorten, names))}")
 
-    def read_layer(self, layer: XmlLayer, rules: Mapping[str, "Rule"]) -> None:
+    def read_layer(self, layer: XmlLayer) -> None:
         """Record the outputs of a layer."""
         inputs = [self.tensors[self.model.edges[layer.id, port.id]] for port in layer.inputs]
         if layer.type == "Parameter":
@@ -108,8 +111,8 @@ class GraphReader:
             self.bind_constant(layer, self.dims(inputs[0]), ())
         elif inputs and all(self.values[name].constant for name in inputs):
             self.fold(layer, inputs)
-        elif layer.type in rules:
-            rules[layer.type](self, layer, inputs)
+        elif layer.type in self.rules:
+            self.rules[layer.type](self, layer, inputs)
         else:
             self.add_unknown(layer, inputs)
 
@@ -233,7 +236,14 @@ class GraphReader:
         quantised = any(self.values[root].dtype in _QUANTISED for root in self.values[inputs[0]].roots)
         sources = inputs[:1] if quantised or layer.type == "FakeQuantize" else inputs
         roots = tuple(dict.fromkeys(root for name in sources for root in self.values[name].roots))
-        self.bind_constant(layer, integers, roots)
+        is_open = any(min(port.dims, default=0) < 0 for port in layer.outputs)
+        if is_open and integers is None and layer.type in self.rules:
+            self.rules[layer.type](self, layer, inputs)
+            for port in layer.outputs:
+                made = self.tensors[layer.id, port.id]
+                self.values[made] = self.values[made]._replace(constant=True, roots=roots)
+        else:
+            self.bind_constant(layer, integers, roots)
         if layer.type in ("Convert", "Reshape", "Squeeze", "Unsqueeze"):
             self.pass_on_values(inputs[0], self.tensors[layer.id, layer.outputs[0].id])
 
@@ -303,7 +313,7 @@ class GraphReader:
         dtype = self.values[inputs[0]].dtype
         self.values[name] = Tensor(self.check_dims(layer, dims), dtype)
         operation = Operation(
-            f"{self.name_operation(layer)}_{part}", operator, dict(attributes or {}), tuple(inputs), (name,)
+            self.name_operation(layer, part), operator, dict(attributes or {}), tuple(inputs), (name,)
         )
         self.operations.append(operation)
         return name
@@ -320,20 +330,25 @@ class GraphReader:
             captured.append(root)
         self.operations[-1] = self.operations[-1]._replace(captured=tuple(captured))
 
-    def add_moving(self, layer: XmlLayer, inputs: Sequence[str]) -> None:
-        """Add an operation that only moves values, if it is unknown which ones."""
+    def add_undecided(self, layer: XmlLayer, operator: str, inputs: Sequence[str]) -> None:
+        """Add an operation with the cost of an operator of ONNX of which an attribute, such as its axes, is unknown."""
         self.add(layer, f"openvino.{layer.type}", inputs)
-        self.costs[self.operations[-1].name] = Cost()
+        made = self.operations[-1]
+        sizes = [[self.dims(name) for name in names] for names in (made.inputs, made.outputs)]
+        cost = count_operation(operator, {}, *sizes)
+        if cost is not None:
+            self.costs[made.name] = cost
 
-    def name_operation(self, layer: XmlLayer) -> str:
-        """Return the name of a layer as PyTorch's exporter to ONNX writes it, so that layers are named alike.
+    def name_operation(self, layer: XmlLayer, part: str = "") -> str:
+        """Return a unique name for an operation, like those that PyTorch's exporter to ONNX writes.
 
         `__module.layer1.0.conv1/aten::_convolution/Convolution` becomes `/layer1.0.conv1/Convolution`.
         """
-        if layer.name.startswith("__module."):
-            module, _, rest = layer.name.removeprefix("__module.").partition("/")
-            return f"/{module}/{rest.rpartition('/')[2]}"
-        return layer.name
+        name = layer.name
+        if name.startswith("__module."):
+            module, _, rest = name.removeprefix("__module.").partition("/")
+            name = f"/{module}/{rest.rpartition('/')[2]}"
+        return self.names.assign(f"{name}_{part}" if part else name, layer.type, ())
 
     # -- constants as operands
 

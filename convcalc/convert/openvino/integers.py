@@ -70,7 +70,8 @@ _RULES: dict[str, _Rule] = {
     "Subtract": _combine(lambda left, right: left - right),
     "Multiply": _combine(lambda left, right: left * right),
     "Divide": _combine(lambda left, right: left // right),
-    "FloorMod": _combine(lambda left, right: left % right),
+    **dict.fromkeys(("FloorMod", "Mod"), _combine(lambda left, right: left % right)),
+    "Greater": _combine(lambda left, right: int(left > right)),
     "Maximum": _combine(max),
     "Minimum": _combine(min),
 }

@@ -26,7 +26,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     model = read_xml(path)
     constants = ConstantFile(path)
     try:
-        program = GraphReader(model, constants, inputs or {}).read(RULES, follow)
+        program = GraphReader(model, constants, inputs or {}, RULES).read(follow)
     finally:
         constants.close()
     title = os.path.splitext(os.path.basename(path))[0]

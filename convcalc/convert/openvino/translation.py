@@ -217,7 +217,7 @@ def convert_fake_quantize(reader: GraphReader, layer: XmlLayer, inputs: list[str
 
 
 def convert_transpose(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
-    """Add a Transpose; of unknown cost if the order is unknown."""
+    """Add a Transpose."""
     dims, output = reader.dims(inputs[0]), reader.stated(layer)
     order = reader.integers(inputs[1])
     if order == ():
@@ -225,7 +225,7 @@ def convert_transpose(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -
     if order is None and output is not None:
         order = _find_order(dims, output)
     if order is None:
-        reader.add_moving(layer, inputs[:1])
+        reader.add_undecided(layer, "Transpose", inputs[:1])
     else:
         reader.add(layer, "Transpose", inputs[:1], {"perm": order})
 
@@ -249,7 +249,7 @@ def convert_reduction(operator: str) -> Rule:
         if axes is None and output is not None:
             axes = _find_reduced_axes(dims, output)
         if axes is None:
-            reader.add_unknown(layer, inputs[:1])
+            reader.add_undecided(layer, operator, inputs[:1])
         else:
             reader.add(layer, operator, inputs[:1], {"axes": axes, "keepdims": int(keeps)})
 
@@ -314,7 +314,7 @@ def convert_strided_slice(reader: GraphReader, layer: XmlLayer, inputs: list[str
     begins, ends = reader.integers(inputs[1]), reader.integers(inputs[2])
     steps = reader.integers(inputs[3]) if len(inputs) > 3 else (1,) * len(begins or ())
     if begins is None or ends is None or steps is None or any(read_numbers(layer, "ellipsis_mask")):
-        reader.add_moving(layer, inputs[:1])
+        reader.add_undecided(layer, "Slice", inputs[:1])
         return
     sizes = iter(dims)
     cuts = [
@@ -366,7 +366,7 @@ def convert_slice(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> No
     values = [reader.integers(name) for name in inputs[1:]]
     dims = reader.dims(inputs[0])
     if any(value is None for value in values) or len(values) < 3:
-        reader.add_moving(layer, inputs[:1])
+        reader.add_undecided(layer, "Slice", inputs[:1])
         return
     starts, stops, steps, *rest = [value for value in values if value is not None]
     axes = rest[0] if rest else tuple(range(len(starts)))
@@ -383,7 +383,7 @@ def convert_pad(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None
     """Add a Pad."""
     begin, end = (reader.integers(name) for name in inputs[1:3])
     if begin is None or end is None:
-        reader.add_moving(layer, inputs[:1])
+        reader.add_undecided(layer, "Pad", inputs[:1])
         return
     mode = layer.data.get("pad_mode", "constant")
     reader.add(layer, "Pad", inputs[:1], {"pads": (*begin, *end), "mode": mode})
@@ -396,7 +396,7 @@ def convert_interpolation(reader: GraphReader, layer: XmlLayer, inputs: list[str
     """Add a Resize to the sizes, or by the factors, in the second or third input."""
     dims = reader.dims(inputs[0])
     mode = layer.data.get("mode", "nearest")
-    attributes = {"mode": _MODES.get(mode, "cubic")}
+    attributes: dict[str, Any] = {"mode": _MODES.get(mode, "cubic")}
     if layer.data.get("antialias") == "true" or mode.endswith("pillow"):
         attributes["antialias"] = 1
     by_scale = layer.data.get("shape_calculation_mode") == "scales"
@@ -429,7 +429,7 @@ def convert_shuffle(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> 
     if (axis or [1])[0] % len(reader.dims(inputs[0])) == 1:
         reader.add(layer, "ChannelShuffle", inputs, {"groups": int((groups or [1])[0])})
     else:
-        reader.add_moving(layer, inputs)
+        reader.add_undecided(layer, "Gather", inputs)
 
 
 def convert_gather(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
@@ -473,14 +473,24 @@ def make_recurrent(operator: str) -> Rule:
     def rule(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
         data, *rest = inputs
         begin, lengths, weights = rest[:states], rest[states], rest[states + 1 :]
-        reader.add(layer, operator, [data, *weights[:3], lengths, *begin], {"layout": 1})
+        batch, length, _ = reader.dims(data)
+        directions, _, hidden = reader.dims(weights[1])
+        state = (batch, directions, hidden)
+        sizes = [(batch, directions, length, hidden), *([state] * states)]
+        reader.add(layer, operator, [data, *weights[:3], lengths, *begin], {"layout": 1}, sizes)
 
     return rule
 
 
 def convert_einsum(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
     """Add an Einsum."""
-    reader.add(layer, "Einsum", inputs, {"equation": layer.data.get("equation", "")})
+    equation = layer.data.get("equation", "")
+    terms, _, result = equation.replace(" ", "").partition("->")
+    sizes: dict[str, int] = {}
+    for term, name in zip(terms.split(","), inputs, strict=False):
+        sizes.update(zip(term, reader.dims(name), strict=False))
+    known = tuple(sizes[letter] for letter in result) if set(result) <= set(sizes) and result else None
+    reader.add(layer, "Einsum", inputs, {"equation": equation}, known)
 
 
 _SAME_UNARY = """Abs Acos Acosh Asin Asinh Atan Atanh Cos Cosh Erf Exp Floor Gelu Log Mish Round Selu Sigmoid Sign Sin
