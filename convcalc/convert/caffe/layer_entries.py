@@ -58,6 +58,11 @@ class LayerEntry:
         self.bottoms = fields.list_scalars("bottom")
         self.tops = fields.list_scalars("top")
 
+    def list_new_tops(self) -> list[str]:
+        """Return the tops that the layer does not write over a bottom."""
+        bottoms = {scalar.text for scalar in self.bottoms}
+        return [scalar.text for scalar in self.tops if scalar.text not in bottoms]
+
     def read_param(self, name: str) -> Fields:
         """Return the fields of a message such as `pooling_param`; a missing field is reported at the layer's type."""
         found = self.fields.read_fields(name)

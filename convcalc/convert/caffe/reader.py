@@ -162,7 +162,7 @@ class _Builder:
 
     def add_training_data(self, file: NetFile) -> None:
         """Add the data that only training reads as inputs, for files that have no other data."""
-        produced = {scalar.text for entry in file.entries if isinstance(entry, LayerEntry) for scalar in entry.tops}
+        produced = {top for entry in file.entries if isinstance(entry, LayerEntry) for top in entry.list_new_tops()}
         for entry in file.for_training:
             if not entry.bottoms and produced.isdisjoint(scalar.text for scalar in entry.tops):
                 produced |= {scalar.text for scalar in entry.tops}
