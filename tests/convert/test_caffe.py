@@ -20,7 +20,7 @@ from convcalc.analysis.report import Report
 from convcalc.convert.caffe import layer_entries, reader, text_format
 from convcalc.convert.caffe.windows import count_windows
 from convcalc.convert.graph import Graph, NotImported, plain_spec
-from convcalc.convert.text_files import MOST_BYTES
+from convcalc.convert.text_files import MOST_BYTES, Mistake
 from convcalc.problems import InvalidSpec
 from tests.support import caffe_networks as networks
 from tests.support.caffe_networks import INCEPTIONS, layer, net
@@ -542,7 +542,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
 def test_messages_are_nested_up_to_a_limit() -> None:
     most = text_format.MOST_NESTED
     assert text_format.parse_message("a { " * most + "} " * most).fields
-    with pytest.raises(text_format.Mistake, match="nested more than 32 deep"):
+    with pytest.raises(Mistake, match="nested more than 32 deep"):
         text_format.parse_message("a { " * (most + 1) + "} " * (most + 1))
 
 

@@ -344,7 +344,7 @@ class GraphReader:
 
         `__module.layer1.0.conv1/aten::_convolution/Convolution` becomes `/layer1.0.conv1/Convolution`.
         """
-        name = layer.name
+        name = layer.name.removesuffix("/WithoutBiases")  # added by OpenVINO's reader of ONNX
         if name.startswith("__module."):
             module, _, rest = name.removeprefix("__module.").partition("/")
             name = f"/{module}/{rest.rpartition('/')[2]}"

@@ -15,7 +15,7 @@ Attributes = Mapping[str, Any]
 
 def infer_sizes(operator: str, attributes: Attributes, inputs: Sequence[Sizes]) -> Sizes | None:
     """Return the sizes of the first output; None if they are unknown or the inputs do not fit."""
-    rule = _RULES.get(operator, _keep if operator[:1].islower() else None)
+    rule = _RULES.get(operator)
     try:
         return None if rule is None else rule(attributes, inputs)
     except (ArithmeticError, LookupError, TypeError, ValueError):
