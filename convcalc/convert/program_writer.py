@@ -100,7 +100,7 @@ class ProgramWriter:
         return made
 
     def make_program(self, title: str, outputs: Sequence[str]) -> Program:
-        """Return the program with these outputs. Inputs that no operation reads and that are no output are left out."""
+        """Return the program with these outputs. Inputs that are neither read nor an output are left out."""
         used = {name for operation in self.operations for name in operation.inputs} | set(outputs)
         return Program(
             title,

@@ -1,4 +1,4 @@
-"""Reads small constants of an OpenVINO model, such as the axes of a reduction, from the `.bin` file beside it.
+"""Reads small constants of an OpenVINO model, such as the axes of a reduction, from the `.bin` file next to it.
 
 The file is not needed: without it, these values are unknown. Weights are never read.
 """
