@@ -546,6 +546,13 @@ def test_messages_are_nested_up_to_a_limit() -> None:
         text_format.parse_message("a { " * (most + 1) + "} " * (most + 1))
 
 
+def test_too_many_fields_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_format, "MOST_FIELDS", 5)
+    assert text_format.parse_message("a: 1 b { c: [1, 2, 3] }").fields
+    with pytest.raises(Mistake, match="more than 5 fields"):
+        text_format.parse_message("a: 1 b { c: [1, 2, 3] } d: 1")
+
+
 def test_too_many_layers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer_entries, "MOST_LAYERS", 5)
     relu = layer("ReLU", "data", "data")

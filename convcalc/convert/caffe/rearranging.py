@@ -236,13 +236,13 @@ def add_prior_boxes(net: Net, entry: LayerEntry) -> None:
     """
     fields = entry.read_param("prior_box_param")
     dims = net.check_rank(entry, net.read_all(entry, 2)[0], 4)
-    ratios = {1.0}
+    ratios, flips = {1.0}, fields.read_boolean("flip", True)
     for scalar in fields.list_scalars("aspect_ratio"):
         ratio = round(read_number("aspect_ratio", scalar), 6)
         if ratio <= 0:
             raise Mistake(f"aspect_ratio must be positive; got {ratio:g}", scalar.extent)
         if ratio not in ratios:
-            ratios |= {ratio, round(1 / ratio, 6)} if fields.read_boolean("flip", True) else {ratio}
+            ratios |= {ratio, round(1 / ratio, 6)} if flips else {ratio}
     boxes = len(ratios) * len(fields.list_scalars("min_size")) + len(fields.list_scalars("max_size"))
     size = prod(dims[2:]) * boxes * 4
     net.write(entry, net.writer.add_tensor(entry.name, Tensor((1, 2, size), "float32", constant=True)))

@@ -13,6 +13,7 @@ from convcalc.problems import show
 from convcalc.spec.document import Extent
 
 MOST_NESTED = 32
+MOST_FIELDS = 500_000
 _TOKEN = re.compile(
     r"""(?P<blank>(?:\s+|\#[^\n]*)+)
     | (?P<name>[A-Za-z_]\w*)
@@ -57,7 +58,7 @@ class Field(NamedTuple):
 
 
 def parse_message(text: str) -> Message:
-    """Return the fields of a text. Raises Mistake if it is malformed or nested too deeply."""
+    """Return the fields of a text. Raises Mistake if it is malformed, nested too deeply or has too many fields."""
     parser = _Parser(text)
     fields = tuple(parser.read_fields("", (0, 0), 0))
     return Message(fields, (0, len(text)))
@@ -88,6 +89,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.tokens = _split_tokens(text)
         self.next = next(self.tokens)
+        self.fields = 0
 
     def take(self) -> Token:
         """Return the next token and go to the one after it."""
@@ -132,6 +134,9 @@ class _Parser:
         yield Field(name.text, name.extent, self.read_value(name, depth))
 
     def read_value(self, name: Token, depth: int) -> Scalar | Message:
+        self.fields += 1
+        if self.fields > MOST_FIELDS:
+            raise Mistake(f"more than {MOST_FIELDS:,} fields", name.extent, code="CV004")
         token = self.take()
         if token.kind == "mark" and token.text in _CLOSING:
             if depth == MOST_NESTED:

@@ -53,6 +53,11 @@ def read_numbers(layer: XmlLayer, name: str) -> list[float]:
         raise NotImported(f"{describe_layer(layer)} has the malformed {name} {show(text)}") from None
 
 
+def read_flag(layer: XmlLayer, name: str, default: bool = False) -> bool:
+    """Whether an attribute is true, which older versions write True or 1."""
+    return layer.data.get(name, str(default)).lower() in ("true", "1")
+
+
 class GraphReader:
     """The tensors and operations so far. `rules` translate the layers by type."""
 
@@ -70,6 +75,7 @@ class GraphReader:
         self.outputs: list[str] = []
         self.operations: list[Operation] = []
         self.costs: dict[str, Cost] = {}
+        self.macs: dict[str, int] = {}
         self.names = UniqueNames()  # of the operations
 
     def read(self, follow: Follow | None) -> Program:
@@ -88,6 +94,7 @@ class GraphReader:
             tuple(dict.fromkeys(self.outputs)),
             self.values,
             self.weights,
+            macs=self.macs,
             costs=self.costs,
         )
 
@@ -293,7 +300,8 @@ class GraphReader:
             known = infer_sizes(operator, attributes, [self.dims(name) for name in inputs])
         if known is None:
             what = f"the output shape of {describe_layer(layer)} is unknown with this input"
-            raise NotImported(f"{what}: save the model with fixed sizes (model.reshape)")
+            better = ", or put its .bin file next to it" if self.constants.stream is None else ""
+            raise NotImported(f"{what}: save the model with fixed sizes (model.reshape){better}")
         several = [dims for dims in known if isinstance(dims, tuple)]
         if not several:
             several = [tuple(size for size in known if isinstance(size, int))] * len(stated)
@@ -320,8 +328,9 @@ class GraphReader:
 
     def add_unknown(self, layer: XmlLayer, inputs: Sequence[str]) -> None:
         """Add an operation of unknown cost. The constants in the body of a loop or condition are its weights."""
-        name = f"openvino.{layer.type}"
-        self.add(layer, name, inputs)
+        self.add(layer, f"openvino.{layer.type}", inputs)
+        if layer.type in _WITHOUT_MACS:
+            self.macs[self.operations[-1].name] = 0
         captured = []
         for place, dims in enumerate(layer.inner):
             root = f"{layer.name}:{layer.id}:inner{place}"
@@ -378,5 +387,6 @@ class GraphReader:
         return made
 
 
+_WITHOUT_MACS = frozenset({"DetectionOutput", "Proposal", "CTCGreedyDecoder", "CTCGreedyDecoderSeqLen"})
 _QUANTISED = frozenset({"int8", "uint8", "int4", "uint4", "float8"})
 Rule = Callable[[GraphReader, XmlLayer, list[str]], None]

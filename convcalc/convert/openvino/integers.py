@@ -37,6 +37,13 @@ def _pick(data: Mapping[str, str], inputs: list[Integers]) -> Integers:
     return tuple(inputs[0][place] for place in inputs[1])
 
 
+def _replace(data: Mapping[str, str], inputs: list[Integers]) -> Integers:
+    values = list(inputs[0])
+    for place, value in zip(inputs[1], inputs[2], strict=True):
+        values[place] = value
+    return tuple(values)
+
+
 def _multiply_together(data: Mapping[str, str], inputs: list[Integers]) -> Integers:
     return (prod(inputs[0]),)
 
@@ -64,6 +71,7 @@ _RULES: dict[str, _Rule] = {
     **dict.fromkeys(("Convert", "Squeeze", "Unsqueeze", "Reshape"), _pass_on),
     "Concat": _join,
     "Gather": _pick,
+    "ScatterUpdate": _replace,
     "ReduceProd": _multiply_together,
     **dict.fromkeys(("StridedSlice", "Slice"), _cut),
     "Add": _combine(lambda left, right: left + right),

@@ -5,10 +5,10 @@ the layers: docs.openvino.ai, "Available Operation Sets".
 """
 
 from collections.abc import Iterator, Mapping
-from math import prod
+from math import ceil, prod
 from typing import Any, NamedTuple
 
-from convcalc.convert.openvino.graph_reader import GraphReader, Rule, read_numbers
+from convcalc.convert.openvino.graph_reader import GraphReader, Rule, read_flag, read_numbers
 from convcalc.convert.openvino.shapes import broadcast, resolve_target
 from convcalc.convert.openvino.xml_file import XmlLayer
 from convcalc.convert.operators import Sizes
@@ -112,7 +112,7 @@ def convert_pooling(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> 
     attributes = {**_read_window(layer), "kernel_shape": tuple(map(int, read_numbers(layer, "kernel")))}
     attributes["ceil_mode"] = int(layer.data.get("rounding_type", "floor").startswith("ceil"))
     if operator == "AveragePool":
-        attributes["count_include_pad"] = int(layer.data.get("exclude-pad", "true") == "false")
+        attributes["count_include_pad"] = int(not read_flag(layer, "exclude-pad", True))
     reader.add(layer, operator, inputs, attributes)
 
 
@@ -128,7 +128,7 @@ def convert_matmul(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> N
     operands = []
     for name, option in zip(inputs, ("transpose_a", "transpose_b"), strict=True):
         dims = reader.dims(name)
-        if layer.data.get(option, "false") == "true" and len(dims) > 1:
+        if read_flag(layer, option) and len(dims) > 1:
             order = (*range(len(dims) - 2), len(dims) - 1, len(dims) - 2)
             name = reader.transpose(layer, name, order)
         operands.append(name)
@@ -170,7 +170,7 @@ def convert_mean_variance_norm(reader: GraphReader, layer: XmlLayer, inputs: lis
     if axes is None and len(inputs) > 1 and reader.dims(inputs[1]) == (1,):
         axes = (rank - 1,)  # without the file of constants: nearly always a norm of tokens
     if axes is None:
-        axes = tuple(range(1 if layer.data.get("across_channels") == "true" else 2, rank))
+        axes = tuple(range(1 if read_flag(layer, "across_channels") else 2, rank))
     places = sorted(axis % rank for axis in axes)
     if places == list(range(places[0], rank)) and (places[0] == rank - 1 or places[0] == 1):
         reader.add(layer, "LayerNormalization", inputs[:1], {"axis": places[0], "merged": True})
@@ -244,7 +244,7 @@ def convert_reduction(operator: str) -> Rule:
 
     def rule(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
         dims, output = reader.dims(inputs[0]), reader.stated(layer)
-        keeps = layer.data.get("keep_dims", "false") == "true"
+        keeps = read_flag(layer, "keep_dims")
         axes = reader.integers(inputs[1])
         if axes is None and output is not None:
             axes = _find_reduced_axes(dims, output)
@@ -268,22 +268,24 @@ def _find_reduced_axes(dims: Sizes, output: Sizes) -> Sizes | None:
 
 def convert_reshape(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
     """Add a Reshape, also for Squeeze and Unsqueeze."""
-    dims = reader.dims(inputs[0])
     values = reader.integers(inputs[1]) if len(inputs) > 1 else None
-    known: Sizes | None = None
-    if layer.type == "Reshape" and values is not None:
-        known = resolve_target(dims, values, layer.data.get("special_zero", "false") == "true")
-    elif layer.type == "Squeeze":
-        axes = None if values is None else {axis % len(dims) for axis in values}
-        if axes is not None or len(inputs) == 1:
-            known = tuple(
-                size for axis, size in enumerate(dims) if size != 1 or (axes is not None and axis not in axes)
-            )
-    elif layer.type == "Unsqueeze" and values is not None:
-        rank = len(dims) + len(values)
-        axes, rest = {axis % rank for axis in values}, iter(dims)
-        known = tuple(1 if axis in axes else next(rest) for axis in range(rank))
+    known = None if reader.stated(layer) is not None else _find_new_sizes(layer, reader.dims(inputs[0]), values)
     reader.add(layer, "Reshape", inputs[:1], {}, known)
+
+
+def _find_new_sizes(layer: XmlLayer, dims: Sizes, values: Sizes | None) -> Sizes | None:
+    """Return the sizes after a Reshape, Squeeze or Unsqueeze; `values` are its target or its axes, None if unknown."""
+    if layer.type == "Reshape":
+        target = layer.outputs[0].dims if values is None else values
+        return resolve_target(dims, target, read_flag(layer, "special_zero"))
+    if layer.type == "Squeeze" and (values is not None or len(layer.inputs) == 1):
+        axes = None if values is None else {axis % len(dims) for axis in values}
+        return tuple(size for axis, size in enumerate(dims) if size != 1 or (axes is not None and axis not in axes))
+    if layer.type == "Unsqueeze" and values is not None:
+        rank, rest = len(dims) + len(values), iter(dims)
+        new = {axis % rank for axis in values}
+        return tuple(1 if axis in new else next(rest) for axis in range(rank))
+    return None
 
 
 def convert_concat(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
@@ -295,17 +297,22 @@ def convert_concat(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> N
 def convert_split(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
     """Add a Split into equal parts, or of VariadicSplit into parts of given lengths."""
     dims = reader.dims(inputs[0])
-    axes = reader.integers(inputs[1])
     stated = [port.dims for port in layer.outputs]
-    if axes is None:
-        axes = tuple(axis for axis, size in enumerate(dims) if stated[0][axis : axis + 1] != (size,)) or (0,)
+    axes = reader.integers(inputs[1]) or _find_divided_axes(dims, stated[0])
     axis, parts = axes[0] % len(dims), len(stated)
     lengths = reader.integers(inputs[2]) if len(inputs) > 2 else (dims[axis] // parts,) * parts
-    sizes = None
-    if lengths is not None:
-        rest = dims[axis] - sum(length for length in lengths if length >= 0)
-        sizes = [(*dims[:axis], rest if length < 0 else length, *dims[axis + 1 :]) for length in lengths]
+    lengths = lengths or tuple(port_dims[axis] for port_dims in stated)
+    if lengths.count(-1) > 1:
+        reader.add(layer, "Split", inputs[:1], {"axis": axis})
+        return
+    rest = dims[axis] - sum(length for length in lengths if length >= 0)
+    sizes = [(*dims[:axis], rest if length < 0 else length, *dims[axis + 1 :]) for length in lengths]
     reader.add(layer, "Split", inputs[:1], {"axis": axis}, sizes)
+
+
+def _find_divided_axes(dims: Sizes, part: Sizes) -> Sizes:
+    """Return the axes along which a part is smaller than the whole; axis 0 if none is known. Sizes may be open."""
+    return tuple(axis for axis, (whole, size) in enumerate(zip(dims, part, strict=True)) if 0 <= size != whole) or (0,)
 
 
 def convert_strided_slice(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
@@ -397,7 +404,7 @@ def convert_interpolation(reader: GraphReader, layer: XmlLayer, inputs: list[str
     dims = reader.dims(inputs[0])
     mode = layer.data.get("mode", "nearest")
     attributes: dict[str, Any] = {"mode": _MODES.get(mode, "cubic")}
-    if layer.data.get("antialias") == "true" or mode.endswith("pillow"):
+    if read_flag(layer, "antialias") or mode.endswith("pillow"):
         attributes["antialias"] = 1
     by_scale = layer.data.get("shape_calculation_mode") == "scales"
     last = 2 if layer.version == "opset11" else 3
@@ -441,6 +448,25 @@ def convert_gather(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> N
         axis = axes[0] % len(dims)
         known = (*dims[:axis], *reader.dims(inputs[1]), *dims[axis + 1 :])
     reader.add(layer, "Gather", inputs[:2], {"axis": 0 if axes is None else axes[0]}, known)
+
+
+def convert_range(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
+    """Add a Range from a start to a stop with a step."""
+    values = [reader.number(name) for name in inputs]
+    start, stop, step = (0.0 if value is None else value for value in values)
+    known = None if None in values else (max(ceil((stop - start) / step), 0),)
+    reader.add(layer, "Range", inputs, {}, known)
+
+
+def convert_tile(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
+    """Add a Tile."""
+    repeats = reader.integers(inputs[1])
+    known = None
+    if repeats is not None:
+        dims = (*(1 for _ in range(len(repeats) - len(reader.dims(inputs[0])))), *reader.dims(inputs[0]))
+        padded = (*(1 for _ in range(len(dims) - len(repeats))), *repeats)
+        known = tuple(size * count for size, count in zip(dims, padded, strict=True))
+    reader.add(layer, "Tile", inputs[:1], {}, known)
 
 
 def convert_broadcast(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
@@ -528,8 +554,8 @@ _BINARY: Mapping[str, str] = {
     "LogicalOr": "Or",
     "LogicalXor": "Xor",
 }
-_SAME = """CumSum GatherElements GatherND GridSample NonMaxSuppression NonZero OneHot Range ReverseSequence ScatterND
-ScatterElements TopK Tile Unique"""
+_SAME = """CumSum GatherElements GatherND GridSample NonMaxSuppression NonZero OneHot ReverseSequence ScatterND
+ScatterElements TopK Unique"""
 RULES: dict[str, Rule] = {
     **{name: make_same(operator) for name, operator in _UNARY.items()},
     **{name: make_elementwise(operator) for name, operator in _BINARY.items()},
@@ -574,6 +600,8 @@ RULES: dict[str, Rule] = {
     "ShuffleChannels": convert_shuffle,
     "Gather": convert_gather,
     "Broadcast": convert_broadcast,
+    "Range": convert_range,
+    "Tile": convert_tile,
     "ScaledDotProductAttention": convert_attention,
     "LSTMSequence": make_recurrent("LSTM"),
     "GRUSequence": make_recurrent("GRU"),
