@@ -335,6 +335,23 @@ def test_edges_must_lead_from_existing_outputs_and_make_no_cycle(tmp_path: Path)
             read_text(tmp_path, text.replace(edge, changed))
 
 
+@pytest.mark.parametrize(
+    ("convolution", "names"),
+    [
+        ("__module.features.0/aten::_convolution/Convolution", ["features.0", "features.1"]),
+        ("Multiply_5491", ["conv1", "relu1"]),  # OpenVINO merged a batch norm into it, and lost its name
+    ],
+)
+def test_layers_have_the_names_of_modules_if_the_convolutions_do(
+    convolution: str, names: list[str], tmp_path: Path
+) -> None:
+    model = Ir()
+    inputs = [model.input(1, 3, 8, 8), model.weight(4, 3, 3, 3)]
+    [conv] = model.add("Convolution", inputs, [(1, 4, 8, 8)], convolution, **WINDOW)
+    [out] = model.add("ReLU", [conv], [(1, 4, 8, 8)], "__module.features.1/aten::relu/Relu")
+    assert [step.name for step in imported(tmp_path, model, out).steps] == names
+
+
 def test_layers_may_be_in_any_order(tmp_path: Path) -> None:
     model, out = small_network()
     in_order = imported(tmp_path, model, out)

@@ -76,11 +76,14 @@ class GraphReader:
         self.operations: list[Operation] = []
         self.costs: dict[str, Cost] = {}
         self.macs: dict[str, int] = {}
+        self.has_module_names = True
         self.names = UniqueNames()  # of the operations
 
     def read(self, follow: Follow | None) -> Program:
         """Return the program of the model."""
         layers = sort_layers(self.model)
+        multiplying = [layer.name for layer in layers if layer.type in _MULTIPLYING]
+        self.has_module_names = all(name.startswith(_MODULE) for name in multiplying)
         self.check_shapes([layer.name for layer in layers if layer.type == "Parameter"])
         for layer in follow(layers, len(layers)) if follow else layers:
             try:
@@ -112,11 +115,13 @@ class GraphReader:
             self.add_input(layer)
         elif layer.type == "Const":
             self.add_constant(layer)
+        elif not inputs:
+            raise NotImported(f"{describe_layer(layer)} has no input")
         elif layer.type == "Result":
             self.outputs += inputs
         elif layer.type == "ShapeOf":
             self.bind_constant(layer, self.dims(inputs[0]), ())
-        elif inputs and all(self.values[name].constant for name in inputs):
+        elif all(self.values[name].constant for name in inputs):
             self.fold(layer, inputs)
         elif layer.type in self.rules:
             self.rules[layer.type](self, layer, inputs)
@@ -351,12 +356,13 @@ class GraphReader:
     def name_operation(self, layer: XmlLayer, part: str = "") -> str:
         """Return a unique name for an operation, like those that PyTorch's exporter to ONNX writes.
 
-        `__module.layer1.0.conv1/aten::_convolution/Convolution` becomes `/layer1.0.conv1/Convolution`.
+        `__module.layer1.0.conv1/aten::_convolution/Convolution` becomes `/layer1.0.conv1/Convolution`. If OpenVINO has
+        replaced the names of convolutions, the others are not used either, so that repeated parts have like names.
         """
         name = layer.name.removesuffix("/WithoutBiases")  # added by OpenVINO's reader of ONNX
-        if name.startswith("__module."):
-            module, _, rest = name.removeprefix("__module.").partition("/")
-            name = f"/{module}/{rest.rpartition('/')[2]}"
+        if name.startswith(_MODULE):
+            module, _, rest = name.removeprefix(_MODULE).partition("/")
+            name = f"/{module}/{rest.rpartition('/')[2]}" if self.has_module_names else f"{layer.type}_{layer.id}"
         return self.names.assign(f"{name}_{part}" if part else name, layer.type, ())
 
     # -- constants as operands
@@ -387,6 +393,8 @@ class GraphReader:
         return made
 
 
+_MODULE = "__module."  # begins the names that OpenVINO makes of PyTorch's modules
+_MULTIPLYING = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 _WITHOUT_MACS = frozenset({"DetectionOutput", "Proposal", "CTCGreedyDecoder", "CTCGreedyDecoderSeqLen"})
 _QUANTISED = frozenset({"int8", "uint8", "int4", "uint4", "float8"})
 Rule = Callable[[GraphReader, XmlLayer, list[str]], None]
