@@ -63,7 +63,7 @@ def workplace(text: str) -> Iterator[None]:
     before, here = dict(os.environ), os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         for language, name, content in BLOCK.findall(text):
-            if language in ("yaml", "toml") and name:
+            if language in ("yaml", "toml", "text") and name:
                 Path(folder, name).write_text(content, encoding="utf-8")
         os.chdir(folder)
         os.environ.update(COLUMNS="80", NO_COLOR="1")

@@ -176,14 +176,16 @@ FORMATS = (
     Format(
         "a Caffe network",
         (".prototxt",),
-        _matches_all(rb"^\s*layers?\s*\{"),
-        advice=f"there is no importer for it; {_THROUGH_ONNX}",
+        _matches_all(rb"^\s*layers?\s*:?\s*\{"),
+        reader="convcalc.convert.caffe.reader",
+        lost="fillers, learning rates other than 0, losses and measures, the decoding of boxes",
     ),
     Format(
         "an OpenVINO model",
-        (),
+        (".xml",),
         _matches_all(rb"<net\b[^>]*>", rb"<layers>"),
-        advice=f"there is no importer for it; {_THROUGH_ONNX}",
+        reader="convcalc.convert.openvino.reader",
+        lost="the values of weights, the ranges of quantised values",
     ),
     Format(
         "a Python file",

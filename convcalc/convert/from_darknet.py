@@ -6,17 +6,28 @@ of src/parser.c and of the files per layer in github.com/pjreddie/darknet and gi
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.convert.graph import Follow, Graph, NotImported, Shapes, Step, check_number_of_sizes, use_pointwise_kind
+from convcalc.convert.graph import (
+    Follow,
+    Graph,
+    NotImported,
+    Shapes,
+    Step,
+    check_number_of_sizes,
+    drop_defaults,
+    use_pointwise_kind,
+)
 from convcalc.convert.loading_check import make_loadable
+from convcalc.convert.text_files import Mistake, read_text_file, report
 from convcalc.layers.make import make_written_layer
 from convcalc.network import MOST_LAYERS
 from convcalc.problems import Flaw, did_you_mean, shorten, show
 from convcalc.shape import Shape
+from convcalc.spec.document import Document, Extent
 
-MOST_BYTES = 4 * 2**20
 _MOST_DIGITS = 9  # of an integer in the file
 _INPUT = "data"
 _NETWORK = ("net", "network")
@@ -41,36 +52,57 @@ _ACTIVATIONS: dict[str, tuple[str, dict[str, Any]] | None] = {
 }
 
 
+class _Option(NamedTuple):
+    """The value of an option, and its place in the file."""
+
+    text: str
+    extent: Extent
+
+
 class _Section(NamedTuple):
-    """A section of the file: its name, the line number of its heading, and its options with their line numbers."""
+    """A section of the file: its name, the place and line of its heading, and its options."""
 
     name: str
+    extent: Extent
     line: int
-    options: dict[str, tuple[str, int]]
+    options: dict[str, _Option]
+
+    def find(self, key: str) -> Extent:
+        """Return the place of an option's value; that of the heading if the option is not given."""
+        return self.options[key].extent if key in self.options else self.extent
 
     def read(self, key: str, default: int | None = None, least: int = 0) -> int:
-        """Return an option as an integer. Raises NotImported if it is missing or smaller than `least`."""
+        """Return an option as an integer. Raises Mistake if it is missing or smaller than `least`."""
         if key not in self.options:
             if default is None:
-                raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
+                raise self.report_missing(key)
             return default
-        text, line = self.options[key]
+        text = self.options[key].text
         if not text.removeprefix("-").isdecimal() or len(text) > _MOST_DIGITS or int(text) < least:
             expected = f"an integer of at least {least} with at most {_MOST_DIGITS} digits"
-            raise NotImported(f"line {line}: {key} must be {expected}; got {show(text)}")
+            raise Mistake(f"{key} must be {expected}; got {show(text)}", self.find(key))
         return int(text)
 
+    def report_missing(self, key: str) -> Mistake:
+        """Return the mistake that a required option is missing."""
+        return Mistake(f"[{shorten(self.name)}] has no {key}", self.extent, code="CV012")
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether the layer has a batch norm in place of a bias."""
+        return bool(self.read("batch_normalize", 0))
+
     def read_text(self, key: str, default: str) -> str:
-        return self.options.get(key, (default, 0))[0]
+        return self.options[key].text if key in self.options else default
 
     def read_list(self, key: str) -> list[int]:
-        """Return an option as a list of integers. Raises NotImported if it is missing or malformed."""
+        """Return an option as a list of integers. Raises Mistake if it is missing or malformed."""
         if key not in self.options:
-            raise NotImported(f"line {self.line}: [{shorten(self.name)}] has no {key}")
-        text, line = self.options[key]
+            raise self.report_missing(key)
+        text = self.options[key].text
         parts = [part for part in text.split(",") if part]
         if not parts or any(not part.removeprefix("-").isdecimal() or len(part) > _MOST_DIGITS for part in parts):
-            raise NotImported(f"line {line}: {key} must be a list of integers; got {show(text)}")
+            raise Mistake(f"{key} must be a list of integers; got {show(text)}", self.find(key))
         return [int(part) for part in parts]
 
 
@@ -86,39 +118,59 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
     `inputs` maps `data` or None to a shape, channels first, that replaces the one in the file. `follow` takes the
     sections and their number and returns an iterable over them, for progress bars. Raises OSError if the file cannot be
-    read; NotImported if it is malformed, exceeds a limit or has a section that is not supported.
+    read; InvalidSpec with the place of the first mistake in it; NotImported if it exceeds a limit or has no layers.
     """
-    network, *sections = _read_sections(path)
+    document = read_text_file(path)
+    try:
+        graph = _read_graph(document, path, inputs or {}, follow)
+    except Mistake as mistake:
+        raise report(document, [mistake]) from None
+    return make_loadable(use_pointwise_kind(graph))
+
+
+def _read_graph(document: Document, path: str, inputs: Shapes, follow: Follow | None) -> Graph:
+    network, *sections = _read_sections(document)
     if network.name not in _NETWORK:
-        raise NotImported(f"line {network.line}: the first section must be [net]; got [{shorten(network.name)}]")
-    builder = _Builder(_find_input_shape(network, inputs or {}))
+        raise Mistake(f"the first section must be [net]; got [{shorten(network.name)}]", network.extent)
+    builder = _Builder(_find_input_shape(network, inputs))
     for number, section in enumerate(follow(sections, len(sections)) if follow else sections):
         builder.add_section(number, section)
     title = os.path.splitext(os.path.basename(path))[0]
-    return make_loadable(use_pointwise_kind(builder.make_graph(title, f"{os.path.basename(path)} (Darknet)")))
+    return builder.make_graph(title, f"{os.path.basename(path)} (Darknet)")
 
 
-def _read_sections(path: str) -> list[_Section]:
-    """Return the sections of a file. Raises NotImported if it is too large, is not text or has no sections."""
-    with open(path, "rb") as stream:
-        content = stream.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise NotImported(f"larger than {MOST_BYTES // 2**20} MiB")
+def _read_sections(document: Document) -> list[_Section]:
+    """Return the sections of a file. Raises Mistake if it is malformed, and NotImported if it has no or many sections.
+
+    As in Darknet, blanks count nowhere, and the first of several options with one name is used.
+    """
     sections: list[_Section] = []
-    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), start=1):
-        text = "".join(line.split("#")[0].split(";")[0].split())
+    start = 0
+    for number, line in enumerate((document.text or "").splitlines(keepends=True), start=1):
+        content = re.split("[#;]", line, maxsplit=1)[0]
+        text = "".join(content.split())
+        extent = _find_extent(content, start)
         if text.startswith("["):
-            sections.append(_Section(text.strip("[]"), number, {}))
+            sections.append(_Section(text.strip("[]"), extent, number, {}))
         elif text:
             key, equals, value = text.partition("=")
             if not equals or not sections:
-                raise NotImported(f"line {number}: expected a section such as [net] or an option such as width=416")
-            sections[-1].options.setdefault(key, (value, number))  # Darknet uses the first of several
+                raise Mistake("expected a section such as [net] or an option such as width=416", extent, code="CV002")
+            _, _, right = content.partition("=")
+            option = _Option(value, _find_extent(right, start + len(content) - len(right)) if value else extent)
+            sections[-1].options.setdefault(key, option)
         if len(sections) > MOST_LAYERS:
             raise NotImported(f"more than {MOST_LAYERS:,} sections")
+        start += len(line)
     if len(sections) < 2:
         raise NotImported("it has no layers: expected a section [net] and then one section per layer")
     return sections
+
+
+def _find_extent(text: str, start: int) -> Extent:
+    """Return the extent of a text without the blanks around it; the text begins at `start`."""
+    first = start + len(text) - len(text.lstrip())
+    return first, max(start + len(text.rstrip()), first)
 
 
 def _find_input_shape(network: _Section, inputs: Shapes) -> Shape:
@@ -133,9 +185,7 @@ def _find_input_shape(network: _Section, inputs: Shapes) -> Shape:
         check_number_of_sizes(_INPUT if _INPUT in inputs else None, given, sizes)
         sizes = list(given)
     if not all(sizes):
-        raise NotImported(
-            f"line {network.line}: [{network.name}] states no width, height and channels: give --input 3,416,416"
-        )
+        raise NotImported(f"[{network.name}] states no width, height and channels: give --input 3,416,416")
     return Shape(sizes[0], tuple(sizes[1:]))
 
 
@@ -161,21 +211,21 @@ class _Builder:
         return Graph(title, origin, {_INPUT: self.shape.sizes}, tuple(self.steps), outputs, tuple(self.notes))
 
     def add_section(self, number: int, section: _Section) -> None:
-        """Add the layers of a section. Raises NotImported if it is not supported or does not fit its input."""
+        """Add the layers of a section. Raises Mistake if it is not supported or does not fit its input."""
         rule = _RULES.get(section.name)
         if rule is None:
             hint = "" if section.name in _UNSUPPORTED_SECTIONS else did_you_mean(section.name, _RULES)
-            message = f"line {section.line}: the section [{shorten(section.name)}] is not supported"
-            raise NotImported(f"{message}; {hint}" if hint else message)
-        for key in _UNSUPPORTED_OPTIONS & section.options.keys():
-            text, line = section.options[key]
+            message = f"the section [{shorten(section.name)}] is not supported"
+            raise Mistake(message, section.extent, hint, "CV011")
+        for key in sorted(_UNSUPPORTED_OPTIONS & section.options.keys()):
+            text, extent = section.options[key]
             if text not in ("0", "none"):
-                raise NotImported(f"line {line}: {key}={shorten(text)} is not supported")
+                raise Mistake(f"{key}={shorten(text)} is not supported", extent)
         self.scope = f"layer{number}"
         try:
             rule(self, section)
         except Flaw as flaw:
-            raise NotImported(f"line {section.line}: [{section.name}]: {flaw.message}") from None
+            raise Mistake(f"[{section.name}]: {flaw.message}", section.extent, flaw.hint, flaw.code) from None
         self.outputs.append(self.last)
 
     def add(self, kind: str, arguments: dict[str, Any], *reads: _Output, part: str = "") -> None:
@@ -189,30 +239,30 @@ class _Builder:
     def add_activation(self, section: _Section, default: str) -> None:
         name = section.read_text("activation", default)
         if name not in _ACTIVATIONS:
-            line = section.options.get("activation", ("", section.line))[1]
-            raise NotImported(f"line {line}: unsupported activation {show(name)}; supported: {', '.join(_ACTIVATIONS)}")
+            hint = did_you_mean(name, _ACTIVATIONS) or f"supported: {', '.join(_ACTIVATIONS)}"
+            raise Mistake(f"unsupported activation {show(name)}", section.find("activation"), hint)
         found = _ACTIVATIONS[name]
         if found is not None:
             self.add(found[0], dict(found[1]))
+
+    def add_norm_and_activation(self, section: _Section) -> None:
+        """Add the batch norm and the activation that end a section with weights."""
+        if section.is_normalised:
+            self.add("batchnorm", {})
+        self.add_activation(section, "logistic")
 
     def find_output(self, section: _Section, key: str, place: int) -> _Output:
         """Return the output of section number `place`. Counts from 0, or backwards from this section if negative."""
         absolute = len(self.outputs) + place if place < 0 else place
         if not 0 <= absolute < len(self.outputs):
-            line = section.options.get(key, ("", section.line))[1]
             earlier = (
                 f"the earlier ones are 0 to {len(self.outputs) - 1}" if self.outputs else "there is no earlier one"
             )
-            raise NotImported(f"line {line}: {key} refers to section {absolute}, but {earlier}")
+            raise Mistake(f"{key} refers to section {absolute}, but {earlier}", section.find(key))
         return self.outputs[absolute]
 
 
 _Rule = Callable[[_Builder, _Section], None]
-
-
-def _drop_defaults(**arguments: Any) -> dict[str, Any]:
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True}
-    return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
 
 
 def _read_window(section: _Section, default_size: int) -> tuple[int, int, int]:
@@ -227,39 +277,33 @@ def _add_convolution(builder: _Builder, section: _Section) -> None:
     stride_x, stride_y = section.read("stride_x", stride, least=1), section.read("stride_y", stride, least=1)
     dilation = 1 if size == 1 else section.read("dilation", 1, least=1)
     groups, filters = section.read("groups", 1, least=1), section.read("filters", 1, least=1)
-    normalised = bool(section.read("batch_normalize", 0))
-    arguments = _drop_defaults(
+    arguments = drop_defaults(
         kernel_size=size,
         stride=stride_x if stride_x == stride_y else [stride_y, stride_x],
         padding=padding * dilation,
         dilation=dilation,
-        bias=not normalised,
+        bias=not section.is_normalised,
     )
     channels = builder.last.shape.channels
     if 1 < groups == channels:
         multiplier = {} if filters == groups else {"multiplier": filters // groups}
         builder.add("depthwise_conv", {**arguments, **multiplier}, part="conv")
     else:
-        builder.add("conv", {"out_channels": filters, **arguments, **_drop_defaults(groups=groups)})
-    if normalised:
-        builder.add("batchnorm", {})
-    builder.add_activation(section, "logistic")
+        builder.add("conv", {"out_channels": filters, **arguments, **drop_defaults(groups=groups)})
+    builder.add_norm_and_activation(section)
 
 
 def _add_transposed_convolution(builder: _Builder, section: _Section) -> None:
     size, stride, padding = _read_window(section, 1)
-    normalised = bool(section.read("batch_normalize", 0))
-    arguments = _drop_defaults(kernel_size=size, stride=stride, padding=padding, bias=not normalised)
+    arguments = drop_defaults(kernel_size=size, stride=stride, padding=padding, bias=not section.is_normalised)
     builder.add("conv_transpose", {"out_channels": section.read("filters", 1, least=1), **arguments})
-    if normalised:
-        builder.add("batchnorm", {})
-    builder.add_activation(section, "logistic")
+    builder.add_norm_and_activation(section)
 
 
 def _add_local_convolution(builder: _Builder, section: _Section) -> None:
     """Add a convolution without weight sharing. Its option `pad` is the padding itself, 0 or 1."""
     size, stride = section.read("size", 1, least=1), section.read("stride", 1, least=1)
-    arguments = _drop_defaults(kernel_size=size, stride=stride, padding=section.read("pad", 0))
+    arguments = drop_defaults(kernel_size=size, stride=stride, padding=section.read("pad", 0))
     builder.add("locally_connected", {"out_channels": section.read("filters", 1, least=1), **arguments})
     builder.add_activation(section, "logistic")
 
@@ -267,11 +311,10 @@ def _add_local_convolution(builder: _Builder, section: _Section) -> None:
 def _add_connected(builder: _Builder, section: _Section) -> None:
     if builder.last.shape.spatial:
         builder.add("flatten", {})
-    normalised = bool(section.read("batch_normalize", 0))
-    builder.add("linear", {"out_features": section.read("output", 1, least=1), **_drop_defaults(bias=not normalised)})
-    if normalised:
-        builder.add("batchnorm", {})
-    builder.add_activation(section, "logistic")
+    builder.add(
+        "linear", {"out_features": section.read("output", 1, least=1), **drop_defaults(bias=not section.is_normalised)}
+    )
+    builder.add_norm_and_activation(section)
 
 
 def _add_max_pool(builder: _Builder, section: _Section) -> None:
@@ -286,7 +329,7 @@ def _add_max_pool(builder: _Builder, section: _Section) -> None:
     needed = any((n + total - size) // stride != (n - size) // stride or before for n in builder.last.shape.spatial)
     padding: Any = 0 if not needed else before if before == after else [[before, after]] * builder.last.shape.axes
     given = {} if stride == size else {"stride": stride}
-    builder.add("maxpool", {"kernel_size": size, **given, **_drop_defaults(padding=padding)})
+    builder.add("maxpool", {"kernel_size": size, **given, **drop_defaults(padding=padding)})
 
 
 def _add_local_average(builder: _Builder, section: _Section) -> None:
@@ -295,9 +338,10 @@ def _add_local_average(builder: _Builder, section: _Section) -> None:
     size = section.read("size", stride, least=1)
     total = section.read("padding", size - 1)
     if total % 2:
-        raise NotImported(f"line {section.line}: [{section.name}] with an odd padding of {total} is not supported")
+        message = f"[{section.name}] with an odd padding of {total} is not supported"
+        raise Mistake(message, section.find("padding"))
     given = {} if stride == size else {"stride": stride}
-    builder.add("avgpool", {"kernel_size": size, **given, **_drop_defaults(padding=total // 2)})
+    builder.add("avgpool", {"kernel_size": size, **given, **drop_defaults(padding=total // 2)})
 
 
 def _add_route(builder: _Builder, section: _Section) -> None:
@@ -334,7 +378,7 @@ def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Ou
     """Add an opaque layer that sums the output of the section before and those of `sources`, of other shapes.
 
     Only the channels that both outputs have are added. If one output is k times as wide as the other, only every k-th
-    of its positions is used. All other values stay as they are. Raises NotImported unless the sizes are multiples of
+    of its positions is used. All other values stay as they are. Raises Mistake unless the sizes are multiples of
     each other. Source: shortcut_cpu in src/blas.c.
     """
     own = builder.last.shape
@@ -344,7 +388,7 @@ def _add_partial_sum(builder: _Builder, section: _Section, sources: Sequence[_Ou
         pairs = list(zip(own.spatial, source.shape.spatial, strict=False))
         factors = {(one // other, other // one) for one, other in pairs}
         if any(one % other and other % one for one, other in pairs) or len(factors) > 1:
-            raise NotImported(f"line {section.line}: [shortcut] cannot add {shapes} to {own}")
+            raise Mistake(f"[shortcut] cannot add {shapes} to {own}", section.find("from"), code="CV016")
         additions += min(own.channels, source.shape.channels) * min(own.positions, source.shape.positions)
     builder.notes.append(f"line {section.line}: [shortcut] adds {shapes} to {own}")
     known = {"receptive_field": "same"} if all(source.shape.spatial == own.spatial for source in sources) else {}
@@ -362,7 +406,7 @@ def _add_product(builder: _Builder, section: _Section) -> None:
 def _add_upsample(builder: _Builder, section: _Section) -> None:
     stride = section.read("stride", 2)
     if stride < 0:
-        raise NotImported(f"line {section.line}: [upsample] with a negative stride is not supported")
+        raise Mistake("[upsample] with a negative stride is not supported", section.find("stride"))
     builder.add("upsample", {"scale_factor": stride})
 
 
@@ -378,7 +422,8 @@ def _add_crop(builder: _Builder, section: _Section) -> None:
     sizes = [section.read(key, 1, least=1) for key in ("crop_height", "crop_width")]
     amounts = [before - after for before, after in zip(builder.last.shape.spatial, sizes, strict=True)]
     if any(amount < 0 for amount in amounts):
-        raise NotImported(f"line {section.line}: [crop] is larger than its input {builder.last.shape}")
+        message = f"[crop] is larger than its input {builder.last.shape}"
+        raise Mistake(message, section.find("crop_height"), code="CV016")
     if any(amounts):
         builder.add("crop", {"amount": [[amount // 2, amount - amount // 2] for amount in amounts]})
 
@@ -388,7 +433,7 @@ def _add_dropout(builder: _Builder, section: _Section) -> None:
     try:
         share = float(text)
     except ValueError:
-        raise NotImported(f"line {section.line}: probability must be a number; got {show(text)}") from None
+        raise Mistake(f"probability must be a number; got {show(text)}", section.find("probability")) from None
     builder.add("dropout", {} if share == 0.5 else {"p": share})
 
 

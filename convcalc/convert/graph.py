@@ -206,6 +206,12 @@ def _rename_to_pointwise(step: Step) -> Step:
     return step._replace(kind="pointwise_conv", arguments=arguments)
 
 
+def drop_defaults(**arguments: Any) -> dict[str, Any]:
+    """Return the arguments of a layer without those that have the default value of every kind."""
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "output_padding": 0}
+    return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
+
+
 def collect_values(value: Any) -> set[Any]:
     """Return the distinct values in an argument, which may be a value or nested lists: {1, 2} for [[1, 2], [1, 1]]."""
     if isinstance(value, list | tuple):

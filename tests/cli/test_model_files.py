@@ -20,7 +20,9 @@ from convcalc.cli.main import commands, run
 from convcalc.convert import formats
 from convcalc.convert.graph import Graph, Step
 from convcalc.convert.to_onnx import model_bytes
+from tests.support import caffe_networks as caffe
 from tests.support.onnx_models import made
+from tests.support.openvino_models import Ir
 from tests.support.places import DATA
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
@@ -285,6 +287,84 @@ def test_check_uses_several_processes_for_model_files(biased: str, capsys: pytes
     out, err = capsys.readouterr()
     assert "broken.onnx: error: not an ONNX model" in out
     assert "made.onnx: unsupported: Exp 'Exp_0'" in err
+
+
+# -- other formats, which need no package
+
+DARKNET = "[net]\nwidth=32\nheight=32\nchannels=3\n[convolutional]\nfilters=8\nsize=3\nactivation=leaky\n"
+
+
+def write_without_packages(name: str) -> str:
+    """Write a model of a convolution and an activation, in the format of the ending, and return its name."""
+    if name.endswith(".xml"):
+        model = Ir()
+        x = model.input(1, 3, 32, 32)
+        options = {"strides": "1, 1", "dilations": "1, 1", "pads_begin": "0, 0", "pads_end": "0, 0"}
+        [conv] = model.add("Convolution", [x, model.weight(8, 3, 3, 3)], [(1, 8, 30, 30)], **options)
+        [biased] = model.add("Add", [conv, model.weight(1, 8, 1, 1)], [(1, 8, 30, 30)])
+        return model.save(Path(), *model.add("ReLU", [biased], [(1, 8, 30, 30)]))
+    window = "convolution_param { num_output: 8 kernel_size: 3 }"
+    layers = [caffe.layer("Convolution", "data", "conv", window), caffe.layer("ReLU", "conv", "conv")]
+    text = DARKNET if name.endswith(".cfg") else caffe.net(*layers, shape=(3, 32, 32))
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+@pytest.mark.parametrize("name", ["net.prototxt", "net.cfg", "net.xml"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["summary"],
+        ["check"],
+        ["compare"],
+        ["rf"],
+        ["memory"],
+        ["explain"],
+        ["alternatives"],
+        ["export", "--to", "torch"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_reads_models_that_need_no_package(
+    command: list[str], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_without_packages(name)
+    assert run([command[0], file, *command[1:]]) == 0
+    assert capsys.readouterr().err == ""
+    assert run(["import", file, "-o", "net.yaml"]) == 0
+    assert run(["diff", file, "net.yaml", "--exit-code"]) == 0
+    assert convcalc.summary(file).totals.params == 8 * (3 * 9 + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "place", "message"),
+    [
+        (
+            "net.cfg",
+            DARKNET.replace("filters=8", "filters=many"),
+            "line=6,endLine=6,col=9,endColumn=13",
+            "filters must be an integer of at least 1 with at most 9 digits; got 'many'",
+        ),
+        ("net.cfg", f"{DARKNET}[gru]\n", "line=9,endLine=9,col=1,endColumn=6", "the section [gru] is not supported"),
+        (
+            "net.prototxt",
+            caffe.net(caffe.layer("ReLU", "dat", "out")),
+            "line=10,endLine=10,col=11,endColumn=16",
+            "no earlier layer produces 'dat' (did you mean data?)",
+        ),
+    ],
+)
+def test_a_mistake_in_a_model_file_is_annotated_at_its_line(
+    name: str, text: str, place: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(name).write_text(text, encoding="utf-8")
+    assert run(["check", name, "-f", "github"]) == 1
+    annotation, *_ = capsys.readouterr().out.splitlines()
+    assert annotation.startswith(f"::error file={name},{place},")
+    assert annotation.endswith(f"::{message}")
+    for command in (["summary", name], ["import", name, "-o", "net.yaml"]):
+        assert run(command) == 1
+        assert f"{name}:{place.partition('line=')[2].partition(',')[0]}:" in capsys.readouterr().err
 
 
 # -- what is said

@@ -5,6 +5,7 @@ weights that `darknet partial NAME.cfg` writes, without the header of 20 bytes, 
 running statistics. The operations are published at pjreddie.com/darknet/yolo and pjreddie.com/darknet/imagenet.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import convcalc
 from convcalc.analysis.report import Report
 from convcalc.convert import from_darknet
 from convcalc.convert.graph import Graph, NotImported, plain_spec
+from convcalc.convert.text_files import MOST_BYTES
+from convcalc.problems import InvalidSpec
 
 NET = "[net]\nwidth=32\nheight=24\nchannels=3\n"
 
@@ -175,44 +178,59 @@ def test_a_given_shape_replaces_the_one_in_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "place", "message"),
     [
-        ("", "it has no layers"),
-        ("width=3\n", "line 1: expected a section such as [net]"),
-        ("[net]\nnonsense\n", "line 2: expected a section"),
-        (convolution(8, 3) * 2, "line 1: the first section must be [net]"),
+        ("width=3\n", "1:1", "expected a section such as [net]"),
+        ("[net]\n nonsense\n", "2:2", "expected a section"),
+        (convolution(8, 3) * 2, "1:1", "the first section must be [net]"),
         (
             f"{NET}[convolutoinal]\n",
-            "line 5: the section [convolutoinal] is not supported; did you mean convolutional?",
+            "5:1",
+            "the section [convolutoinal] is not supported (did you mean convolutional?)",
         ),
-        (f"{NET}[gru]\n", "line 5: the section [gru] is not supported"),
+        (f"{NET}[gru]\n", "5:1", "the section [gru] is not supported"),
         (
-            f"{NET}[conv]\nfilters=many\n",
-            "line 6: filters must be an integer of at least 1 with at most 9 digits; got 'many'",
+            f"{NET}[conv]\nfilters = many # filters\n",
+            "6:11",
+            "filters must be an integer of at least 1 with at most 9 digits; got 'many'",
         ),
-        (f"{NET}[conv]\nfilters=0\n", "line 6: filters must be an integer of at least 1"),
-        (f"{NET}[conv]\nfilters={'9' * 5000}\n", "line 6: filters must be an integer"),
-        (f"{NET}[conv]\nsize=99\n", "line 5: [conv]: kernel of 99 does not fit"),
-        (f"{NET}[conv]\nactivation=rulu\n", "line 6: unsupported activation 'rulu'"),
-        (f"{NET}[conv]\nantialiasing=1\n", "line 6: antialiasing=1 is not supported"),
-        (f"{NET}[route]\nlayers=-1\n", "line 6: layers refers to section -1, but there is no earlier one"),
-        (f"{NET}[route]\n", "line 5: [route] has no layers"),
-        (f"{NET}[route]\nlayers=a\n", "line 6: layers must be a list of integers"),
-        (f"{NET}[dropout]\nprobability=x\n", "line 5: probability must be a number"),
-        (f"{NET}[crop]\ncrop_height=99\ncrop_width=9\n", "line 5: [crop] is larger than its input 3×24×32"),
-        (f"{NET}[yolo]\n", "it has no layers between its input and its output"),
-        (f"{NET}[batchnorm]\n[maxpool]\nsize=5\nstride=5\n[shortcut]\nfrom=-2\n", "cannot add"),
-        ("[net]\n[batchnorm]\n", "states no width, height and channels"),
+        (f"{NET}[conv]\nfilters=0\n", "6:9", "filters must be an integer of at least 1"),
+        (f"{NET}[conv]\nfilters=\n", "6:1", "filters must be an integer of at least 1"),
+        (f"{NET}[conv]\nfilters={'9' * 5000}\n", "6:9", "filters must be an integer"),
+        (f"{NET}[conv]\nsize=99\n", "5:1", "[conv]: kernel of 99 does not fit"),
+        (f"{NET}[conv]\nactivation=rulu\n", "6:12", "unsupported activation 'rulu' (did you mean relu?)"),
+        (f"{NET}[conv]\nactivation=plse\n", "6:12", "unsupported activation 'plse' (supported: linear, leaky, relu"),
+        (f"{NET}[conv]\nantialiasing=1\n", "6:14", "antialiasing=1 is not supported"),
+        (f"{NET}[route]\nlayers=-1\n", "6:8", "layers refers to section -1, but there is no earlier one"),
+        (f"{NET}[route]\n", "5:1", "[route] has no layers"),
+        (f"{NET}[route]\nlayers=a\n", "6:8", "layers must be a list of integers"),
+        (f"{NET}[dropout]\nprobability=x\n", "6:13", "probability must be a number"),
+        (f"{NET}[crop]\ncrop_height=99\ncrop_width=9\n", "6:13", "[crop] is larger than its input 3×24×32"),
+        (f"{NET}[batchnorm]\n[maxpool]\nsize=5\nstride=5\n[shortcut]\nfrom=-2\n", "10:6", "cannot add"),
     ],
 )
-def test_a_malformed_file_is_refused_with_its_line(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(NotImported) as caught:
+def test_a_mistake_is_reported_at_its_line_and_column(text: str, place: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec) as caught:
         imported(tmp_path, text)
+    assert str(caught.value).startswith(f"{tmp_path / 'net.cfg'}:{place}: ")
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it has no layers"),
+        (f"{NET}[yolo]\n", "it has no layers between its input and its output"),
+        ("[net]\n[batchnorm]\n", "states no width, height and channels"),
+    ],
+)
+def test_a_file_without_layers_or_sizes_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(NotImported, match=re.escape(message)):
+        imported(tmp_path, text)
+
+
 def test_a_file_that_is_too_large_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
-    padding = "#" * from_darknet.MOST_BYTES
+    padding = "#" * MOST_BYTES
     with pytest.raises(NotImported, match="larger than 4 MiB"):
         imported(tmp_path, f"{NET}{convolution(8, 3)}{padding}")
     assert imported(tmp_path, f"{NET}{convolution(8, 3)}{padding[:-1000]}").steps

@@ -62,11 +62,11 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
         b"[net]\nbatch=64\nwidth=416\n\n[convolutional]\nfilters=32\nsize=3\n",
         "",
     ),
-    "a Caffe network": ("prototxt", b'name: "LeNet"\nlayer {\n  name: "data"\n  type: "Input"\n}\n', "ONNX"),
+    "a Caffe network": ("prototxt", b'name: "LeNet"\nlayer {\n  name: "data"\n  type: "Input"\n}\n', ""),
     "an OpenVINO model": (
         "xml",
         b'<?xml version="1.0"?>\n<net name="m" version="11">\n<layers>\n</layers></net>',
-        "ONNX",
+        "",
     ),
     "a Git LFS pointer": ("bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
 }
