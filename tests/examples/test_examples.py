@@ -150,9 +150,10 @@ def shapes_of(name: str, kind: str) -> list[list[int]]:
 
 
 def test_every_example_is_in_one_of_the_tables() -> None:
-    from tests.examples import test_zoo, test_zoo_dense
+    from tests.examples import test_zoo, test_zoo_dense, test_zoo_hybrids
 
-    assert Counter(path.stem for path in EXAMPLES.iterdir()) == Counter([*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE])
+    tables = [*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE, *test_zoo_hybrids.TABLE]
+    assert Counter(path.stem for path in EXAMPLES.iterdir()) == Counter(tables)
 
 
 @pytest.mark.parametrize("name", TABLE)

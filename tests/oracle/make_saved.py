@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
-from tests.oracle import make_cases, reference_dense, reference_models, reference_zoo
+from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_zoo
 
 TABLE = Path(__file__).parent / "saved.jsonl"
 BATCHES = (2, 5)
@@ -359,10 +359,11 @@ BEFORE_THE_LAST_LINEAR = {
 }
 """The dropout of networks whose hand-written form has none, because it was written for inference."""
 
-NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
+NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_models.NETWORKS,
     **reference_zoo.MODELS,
     **reference_dense.MODELS,
+    **reference_hybrids.MODELS,
 }
 
 
@@ -390,11 +391,12 @@ def drop_paths(network: nn.Module) -> None:
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
-    """Return the bytes that a network saves for backward. Its input needs no gradient."""
+    """Return the bytes that a network saves for backward. Its inputs need no gradients."""
     with torch.device(device):
         network, shape = NETWORKS[name]()
         network = in_training(name, network)
-        found, _ = saved_storages(network, [torch.zeros(batch, *shape)])
+        shapes = [shape] if isinstance(shape[0], int) else shape
+        found, _ = saved_storages(network, [torch.zeros(batch, *each) for each in shapes])
     return sum(found.values())
 
 

@@ -1,0 +1,104 @@
+"""The examples that mix convolutions with attention, or follow those, compared with PyTorch, timm and the papers."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+import convcalc
+from tests.convert.test_timm import build
+from tests.support.places import EXAMPLES
+
+
+class Figures(NamedTuple):
+    """The cost of a network for one sample."""
+
+    params: int
+    buffers: int
+    macs: int
+    output_shape: list[int]
+
+
+class Row(NamedTuple):
+    """The exact figures, from PyTorch in oracle/reference_hybrids.py, and who else reports them."""
+
+    figures: Figures
+    source: str
+    timm: str = ""
+    """The name of the same network in timm."""
+
+
+TABLE = {
+    "convnext_v2_tiny": Row(
+        Figures(28_635_496, 0, 4_455_531_264, [1000]),
+        "the authors' table of weights: 28.6 M params, 4.47 G FLOPs (multiply-adds, with those of the norms)",
+        "convnextv2_tiny",
+    ),
+}
+
+Setting = tuple[str, dict[str, Any], Figures]
+
+# Other values for the examples' spec parameters, and published figures for them
+VARIANTS: list[Setting] = [
+    # Woo et al. 2023, table of the authors' weights: 3.7 M params; timm, convnextv2_atto: 3,708,400
+    (
+        "convnext_v2_tiny",
+        {"width": 40, "depths": [2, 2, 6, 2]},
+        Figures(3_708_400, 0, 547_332_480, [1000]),
+    ),
+    # 15.6 M; timm, convnextv2_nano: 15,623,800
+    (
+        "convnext_v2_tiny",
+        {"width": 80, "depths": [2, 2, 8, 2]},
+        Figures(15_623_800, 0, 2_445_528_320, [1000]),
+    ),
+]
+
+
+def report(name: str, **params: Any) -> dict[str, Any]:
+    return convcalc.analyse(convcalc.load(EXAMPLES / f"{name}.yaml", params=params)).to_dict()
+
+
+def reported(name: str, **params: Any) -> Figures:
+    found = report(name, **params)
+    totals = found["totals"]
+    [output_shape] = found["outputs"].values()
+    return Figures(totals["params"], totals["buffers"], totals["macs"], output_shape)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_costs_are_those_in_the_table(name: str) -> None:
+    assert reported(name) == TABLE[name].figures
+
+
+@pytest.mark.parametrize(("name", "params", "expected"), VARIANTS)
+def test_params_of_an_example_change_its_costs(name: str, params: dict[str, Any], expected: Figures) -> None:
+    assert reported(name, **params) == expected
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_comment_of_a_spec_states_its_params(name: str) -> None:
+    text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
+    assert f"{TABLE[name].figures.params:,}" in text[: text.index("description:")]
+
+
+DEFAULTS: list[Setting] = [(name, {}, row.figures) for name, row in TABLE.items()]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("name", "params", "expected"), DEFAULTS + VARIANTS)
+def test_the_table_is_what_pytorch_counts(name: str, params: dict[str, Any], expected: Figures) -> None:
+    from tests.oracle.reference_hybrids import figures
+
+    assert Figures(**figures(name, **params)) == expected
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.timm])
+def test_the_table_is_what_pytorch_counts_for_the_network_of_timm(name: str) -> None:
+    from tests.oracle.reference_hybrids import MODELS, count
+
+    network = build(TABLE[name].timm)
+    _, shapes = MODELS[name]()
+    assert Figures(**count(network, shapes)) == TABLE[name].figures

@@ -1,0 +1,133 @@
+"""Networks of examples/ that mix convolutions with attention, or follow those, written by hand in PyTorch.
+
+They share nothing with the YAML: every number of channels is stated, and attention works on tokens N×C, into which a
+map is unfolded. The architectures are those of the papers and of timm, as each function states.
+"""
+
+# PyTorch is not a test requirement: without it, mypy does not know its classes.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+
+Shape = tuple[int, ...]
+Built = tuple[nn.Module, tuple[Shape, ...]]  # a network, and the shape of each of its inputs
+
+
+class Residual(nn.Module):
+    """The sum of its body and its input."""
+
+    def __init__(self, *body: nn.Module) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*body)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total: Tensor = self.body(x) + x
+        return total
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm of the channels of a map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved: Tensor = super().forward(x.movedim(1, -1)).movedim(-1, 1)
+        return moved
+
+
+class SelfAttention(nn.Module):
+    """As in timm: one linear layer for queries, keys and values of tokens N×C."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
+        return result
+
+
+# --- ConvNeXt V2 -----------------------------------------------------------------------------------------------------
+
+
+class ResponseNorm(nn.Module):
+    """Woo et al. 2023, algorithm 1, channels last, in timm's operations."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norms = x.norm(p=2, dim=(1, 2), keepdim=True)
+        return x + torch.addcmul(self.bias, self.scale, x * (norms / (norms.mean(dim=-1, keepdim=True) + 1e-6)))
+
+
+class ConvNeXtBlock(nn.Module):
+    """As the authors of ConvNeXt V2 write it, with linear layers over the channels moved to the end."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(channels, channels, 7, padding=3, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.wide = nn.Linear(channels, 4 * channels)
+        self.response = ResponseNorm(4 * channels)
+        self.narrow = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        moved = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        moved = self.narrow(self.response(functional.gelu(self.wide(moved))))
+        return x + moved.permute(0, 3, 1, 2)
+
+
+def convnext_v2_tiny(width: int = 96, depths: Sequence[int] = (3, 3, 9, 3)) -> Built:
+    """Return ConvNeXt V2 of Woo et al. 2023."""
+    widths = [width * 2**stage for stage in range(4)]
+    modules: list[nn.Module] = [nn.Conv2d(3, width, 4, 4), ChannelNorm(width)]
+    for stage, (channels, depth) in enumerate(zip(widths, depths, strict=True)):
+        if stage:
+            modules += [ChannelNorm(channels // 2), nn.Conv2d(channels // 2, channels, 2, 2)]
+        modules += [ConvNeXtBlock(channels) for _ in range(depth)]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], 1000)]
+    return nn.Sequential(*modules, *head), ((3, 224, 224),)
+
+
+# --- PyTorch's counts ------------------------------------------------------------------------------------------------
+
+MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny,)}
+
+
+def running_statistics(module: nn.Module) -> int:
+    """Count the elements of running means and variances, without PyTorch's number of batches seen."""
+    return sum(
+        buffer.numel() for name, buffer in module.named_buffers() if name.endswith(("running_mean", "running_var"))
+    )
+
+
+def count(module: nn.Module, shapes: Sequence[Shape]) -> dict[str, Any]:
+    """Return PyTorch's counts of a network on the meta device for one sample."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        output = module.eval()(*(torch.empty(1, *shape) for shape in shapes))
+    return {
+        "params": sum(parameter.numel() for parameter in module.parameters()),
+        "buffers": running_statistics(module),
+        "macs": counter.get_total_flops() // 2,
+        "output_shape": list(output.shape[1:]),
+    }
+
+
+def figures(name: str, **options: Any) -> dict[str, Any]:
+    """Return PyTorch's counts of the network written by hand."""
+    with torch.device("meta"):
+        module, shapes = MODELS[name](**options)
+    return count(module, shapes)
