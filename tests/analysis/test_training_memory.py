@@ -30,6 +30,11 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = {
+    "tcn": Difference(
+        -(784 + 6 + 25 * 6 + 7 * 25 * 784 + 2 * 25 * 6 * (2 + 4 + 8 + 16 + 32 + 64 + 128)) * 2 * 4,
+        "the one by hand pads before its convolutions, which then keep the padded inputs: 6 zeros times the dilation; the "
+        "first convolution of a level keeps them in addition to the input, which the shortcut or the activation keeps",
+    ),
     "convnext_tiny": Difference(
         17 * 2 * 4, "the one by hand has no stochastic depth: 17 of 18 blocks keep a factor of each of 2 samples"
     ),

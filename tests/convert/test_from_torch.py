@@ -56,7 +56,7 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
 # opaque layers
 READ_AS_OPERATIONS = {"convnext_v2_tiny", "crnn", "vit_tiny"}
 # PyTorch adds two tensors at a time, so that a sum of many becomes several layers
-LONG_SUMS = {"wavenet": ("add",)}
+LONG_SUMS = {"tcn": ("add",), "wavenet": ("add",)}
 
 
 def layers(report: convcalc.Report, leaving_out: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:

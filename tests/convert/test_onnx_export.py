@@ -78,7 +78,8 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
         assert sizes == list(node.layer.output.sizes)
 
 
-IMPORTED_AS_OTHERS = {"convnext_v2_tiny", "crnn", "vit_tiny"}  # global_response_norm, lstm and attention
+# with global_response_norm, lstm or attention
+IMPORTED_AS_OTHERS = {"convnext_v2_tiny", "crnn", "vit_tiny"}
 
 
 @pytest.mark.parametrize("name", sorted({*list_names()} - IMPORTED_AS_OTHERS))

@@ -9,7 +9,6 @@ map is unfolded. The architectures are those of the papers and of timm, as each 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -104,7 +103,7 @@ def convnext_v2_tiny(width: int = 96, depths: Sequence[int] = (3, 3, 9, 3)) -> B
 
 # --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
-MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny,)}
+MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny)}
 
 
 def running_statistics(module: nn.Module) -> int:
