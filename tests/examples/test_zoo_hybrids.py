@@ -35,6 +35,11 @@ TABLE = {
         "the authors' table of weights: 28.6 M params, 4.47 G FLOPs (multiply-adds, with those of the norms)",
         "convnextv2_tiny",
     ),
+    "mobilevit_s": Row(
+        Figures(5_578_632, 12_256, 2_000_831_488, [1000]),
+        "Mehta and Rastegari 2021: 5.6 M params, 2.0 G FLOPs (multiply-adds)",
+        "mobilevit_s",
+    ),
 }
 
 Setting = tuple[str, dict[str, Any], Figures]
@@ -53,6 +58,7 @@ VARIANTS: list[Setting] = [
         {"width": 80, "depths": [2, 2, 8, 2]},
         Figures(15_623_800, 0, 2_445_528_320, [1000]),
     ),
+    ("mobilevit_s", {"size": 320}, Figures(5_578_632, 12_256, 3_282_064_000, [1000])),
 ]
 
 

@@ -101,9 +101,72 @@ def convnext_v2_tiny(width: int = 96, depths: Sequence[int] = (3, 3, 9, 3)) -> B
     return nn.Sequential(*modules, *head), ((3, 224, 224),)
 
 
+# --- MobileViT -------------------------------------------------------------------------------------------------------
+
+
+def unit(channels: int, out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+    """Return a convolution without a bias, its batch norm, and SiLU."""
+    convolution = nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [convolution, nn.BatchNorm2d(out), nn.SiLU()]
+
+
+def inverted_residual(channels: int, out: int, stride: int) -> nn.Module:
+    wide = 4 * channels
+    body = [*unit(channels, wide), *unit(wide, wide, 3, stride, groups=wide), *unit(wide, out)[:2]]
+    return Residual(*body) if stride == 1 and channels == out else nn.Sequential(*body)
+
+
+class PatchTransformer(nn.Module):
+    """Convolutions around a transformer whose tokens are the pixels of the same place in all patches of 2×2."""
+
+    def __init__(self, channels: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.local = nn.Sequential(*unit(channels, channels, 3), nn.Conv2d(channels, width, 1, bias=False))
+        self.bodies = nn.Sequential()
+        for _ in range(depth):
+            self.bodies.append(Residual(nn.LayerNorm(width), SelfAttention(width, 4)))
+            wide = [nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width)]
+            self.bodies.append(Residual(nn.LayerNorm(width), *wide))
+        self.bodies.append(nn.LayerNorm(width))
+        self.back = nn.Sequential(*unit(width, channels))
+        self.fuse = nn.Sequential(*unit(2 * channels, channels, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        local = self.local(x)
+        height, width = local.shape[2] // 2, local.shape[3] // 2
+        patches = local.unflatten(3, (width, 2)).unflatten(2, (height, 2))  # B, C, rows, 2, columns, 2
+        tokens = patches.permute(0, 3, 5, 2, 4, 1).flatten(3, 4).flatten(0, 2)
+        attended = self.bodies(tokens).unflatten(1, (height, width)).unflatten(0, (len(x), 2, 2))
+        folded = attended.permute(0, 5, 3, 1, 4, 2).flatten(4, 5).flatten(2, 3)
+        result: Tensor = self.fuse(torch.cat([x, self.back(folded)], dim=1))
+        return result
+
+
+def mobilevit_s(size: int = 256) -> Built:
+    """Return MobileViT-S of Mehta and Rastegari 2021, table 4."""
+    module = nn.Sequential(
+        *unit(3, 16, 3, 2),
+        inverted_residual(16, 32, 1),
+        inverted_residual(32, 64, 2),
+        inverted_residual(64, 64, 1),
+        inverted_residual(64, 64, 1),
+        inverted_residual(64, 96, 2),
+        PatchTransformer(96, 144, 2),
+        inverted_residual(96, 128, 2),
+        PatchTransformer(128, 192, 4),
+        inverted_residual(128, 160, 2),
+        PatchTransformer(160, 240, 3),
+        *unit(160, 640),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(640, 1000),
+    )
+    return module, ((3, size, size),)
+
+
 # --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
-MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny)}
+MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny, mobilevit_s)}
 
 
 def running_statistics(module: nn.Module) -> int:
