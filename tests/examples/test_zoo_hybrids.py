@@ -40,6 +40,10 @@ TABLE = {
         "Mehta and Rastegari 2021: 5.6 M params, 2.0 G FLOPs (multiply-adds)",
         "mobilevit_s",
     ),
+    "segformer_b0": Row(
+        Figures(3_752_694, 512, 8_387_821_568, [150, 128, 128]),
+        "Xie et al. 2021, table 1: 3.8 M params, 8.4 G FLOPs (multiply-adds); transformers: 3,752,694 params",
+    ),
 }
 
 Setting = tuple[str, dict[str, Any], Figures]
@@ -59,6 +63,18 @@ VARIANTS: list[Setting] = [
         Figures(15_623_800, 0, 2_445_528_320, [1000]),
     ),
     ("mobilevit_s", {"size": 320}, Figures(5_578_632, 12_256, 3_282_064_000, [1000])),
+    ("segformer_b0", {"classes": 19, "size": 1024}, Figures(3_719_027, 512, 43_835_719_680, [19, 256, 256])),
+]
+
+# Xie et al. 2021, table 1: the spec parameters of SegFormer-B1 to B5, millions of params, and billions of multiply-adds,
+# which include norms and activations; B5 reads images of 640×640
+WIDE = {"widths": [64, 128, 320, 512]}
+LARGER_SEGFORMERS = [
+    (WIDE, 13.7, 15.9),
+    (WIDE | {"decoder": 768, "depths": [3, 4, 6, 3]}, 27.5, 62.4),
+    (WIDE | {"decoder": 768, "depths": [3, 4, 18, 3]}, 47.3, 79.0),
+    (WIDE | {"decoder": 768, "depths": [3, 8, 27, 3]}, 64.1, 95.7),
+    (WIDE | {"decoder": 768, "depths": [3, 6, 40, 3], "size": 640}, 84.7, 183.3),
 ]
 
 
@@ -87,6 +103,15 @@ def test_params_of_an_example_change_its_costs(name: str, params: dict[str, Any]
 def test_the_comment_of_a_spec_states_its_params(name: str) -> None:
     text = (EXAMPLES / f"{name}.yaml").read_text(encoding="utf-8")
     assert f"{TABLE[name].figures.params:,}" in text[: text.index("description:")]
+
+
+@pytest.mark.parametrize(("params", "millions", "billions"), LARGER_SEGFORMERS)
+def test_the_larger_segformers_have_their_published_costs(
+    params: dict[str, Any], millions: float, billions: float
+) -> None:
+    found = reported("segformer_b0", **params)
+    assert round(found.params / 1e6, 1) == millions
+    assert found.macs / 1e9 == pytest.approx(billions, rel=0.002)
 
 
 DEFAULTS: list[Setting] = [(name, {}, row.figures) for name, row in TABLE.items()]

@@ -164,9 +164,116 @@ def mobilevit_s(size: int = 256) -> Built:
     return module, ((3, size, size),)
 
 
+# --- SegFormer -------------------------------------------------------------------------------------------------------
+
+
+class ReducedAttention(nn.Module):
+    """Attention of tokens to a map that a convolution with equal kernel and stride has reduced, as in PVT."""
+
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.pair = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.reduce = nn.Conv2d(width, width, reduction, reduction) if reduction > 1 else None
+        self.norm = nn.LayerNorm(width) if reduction > 1 else None
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        given = tokens
+        if self.reduce is not None and self.norm is not None:
+            given = self.norm(self.reduce(tokens.transpose(1, 2).unflatten(2, size)).flatten(2).transpose(1, 2))
+        query = self.query(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        key, value = self.pair(given).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value)
+        result: Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return result
+
+
+class MixTransformerLayer(nn.Module):
+    """Attention, then two linear layers with a depthwise convolution between them."""
+
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attend = ReducedAttention(width, heads, reduction)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.depthwise = nn.Conv2d(4 * width, 4 * width, 3, 1, 1, groups=4 * width)
+
+    def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        tokens = tokens + self.attend(self.first(tokens), size)
+        wide = self.depthwise(self.wide(self.second(tokens)).transpose(1, 2).unflatten(2, size))
+        result: Tensor = tokens + self.narrow(functional.gelu(wide.flatten(2).transpose(1, 2)))
+        return result
+
+
+class MixTransformerStage(nn.Module):
+    """Overlapping patches, layers, and a norm."""
+
+    def __init__(self, convolution: nn.Conv2d, heads: int, reduction: int, depth: int) -> None:
+        super().__init__()
+        width = convolution.out_channels
+        self.patches, self.first, self.last = convolution, nn.LayerNorm(width), nn.LayerNorm(width)
+        self.layers = nn.ModuleList(MixTransformerLayer(width, heads, reduction) for _ in range(depth))
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patches(x)
+        size = (patches.shape[2], patches.shape[3])
+        tokens = self.first(patches.flatten(2).transpose(1, 2))
+        for layer in self.layers:
+            tokens = layer(tokens, size)
+        result: Tensor = self.last(tokens).transpose(1, 2).unflatten(2, size)
+        return result
+
+
+class SegFormer(nn.Module):
+    """A hierarchical transformer, and a decoder that only mixes channels."""
+
+    def __init__(self, widths: Sequence[int], depths: Sequence[int], decoder: int, classes: int) -> None:
+        super().__init__()
+        read = [3, *widths[:-1]]
+        convolutions = [nn.Conv2d(read[0], widths[0], 7, 4, 3)]
+        convolutions += [nn.Conv2d(read[stage], widths[stage], 3, 2, 1) for stage in (1, 2, 3)]
+        self.stages = nn.ModuleList(
+            MixTransformerStage(convolution, heads, reduction, depth)
+            for convolution, heads, reduction, depth in zip(
+                convolutions, (1, 2, 5, 8), (8, 4, 2, 1), depths, strict=True
+            )
+        )
+        self.projections = nn.ModuleList(nn.Linear(width, decoder) for width in widths)
+        self.fuse = nn.Sequential(
+            nn.Conv2d(4 * decoder, decoder, 1, bias=False), nn.BatchNorm2d(decoder), nn.ReLU(),
+            nn.Dropout(0.1), nn.Conv2d(decoder, classes, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores: list[Tensor] = []
+        for stage, project in zip(self.stages, self.projections, strict=True):
+            x = stage(x)
+            made = project(x.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+            if scores:
+                made = functional.interpolate(made, scores[0].shape[2:], mode="bilinear", align_corners=False)
+            scores.append(made)
+        result: Tensor = self.fuse(torch.cat(scores[::-1], dim=1))
+        return result
+
+
+def segformer_b0(
+    widths: Sequence[int] = (32, 64, 160, 256),
+    depths: Sequence[int] = (2, 2, 2, 2),
+    decoder: int = 256,
+    classes: int = 150,
+    size: int = 512,
+) -> Built:
+    """Return SegFormer of Xie et al. 2021, as in transformers."""
+    return SegFormer(widths, depths, decoder, classes), ((3, size, size),)
+
+
 # --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
-MODELS: dict[str, Callable[..., Built]] = {build.__name__: build for build in (convnext_v2_tiny, mobilevit_s)}
+MODELS: dict[str, Callable[..., Built]] = {
+    build.__name__: build for build in (convnext_v2_tiny, mobilevit_s, segformer_b0)
+}
 
 
 def running_statistics(module: nn.Module) -> int:
