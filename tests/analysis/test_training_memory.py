@@ -30,6 +30,10 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = {
+    "ddpm_unet": Difference(
+        -((33**2 - 32**2) * 128 + (17**2 - 16**2 + 9**2 - 8**2) * 256) * 2 * 4,
+        "the one by hand pads before its strided convolutions, which then keep the padded inputs",
+    ),
     "tcn": Difference(
         -(784 + 6 + 25 * 6 + 7 * 25 * 784 + 2 * 25 * 6 * (2 + 4 + 8 + 16 + 32 + 64 + 128)) * 2 * 4,
         "the one by hand pads before its convolutions, which then keep the padded inputs: 6 zeros times the dilation; the "

@@ -54,7 +54,7 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
 
 # the importer has no rule yet that makes an attention, an lstm or a global_response_norm of operations: they become
 # opaque layers
-READ_AS_OPERATIONS = {"convnext_v2_tiny", "crnn", "mobilevit_s", "segformer_b0", "vit_tiny"}
+READ_AS_OPERATIONS = {"convnext_v2_tiny", "crnn", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
 # PyTorch adds two tensors at a time, so that a sum of many becomes several layers
 LONG_SUMS = {"tcn": ("add",), "wavenet": ("add",)}
 

@@ -79,7 +79,7 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
 
 
 # with global_response_norm, lstm or attention
-IMPORTED_AS_OTHERS = {"convnext_v2_tiny", "crnn", "mobilevit_s", "segformer_b0", "vit_tiny"}
+IMPORTED_AS_OTHERS = {"convnext_v2_tiny", "crnn", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
 
 
 @pytest.mark.parametrize("name", sorted({*list_names()} - IMPORTED_AS_OTHERS))

@@ -35,6 +35,10 @@ TABLE = {
         "the authors' table of weights: 28.6 M params, 4.47 G FLOPs (multiply-adds, with those of the norms)",
         "convnextv2_tiny",
     ),
+    "ddpm_unet": Row(
+        Figures(35_746_307, 0, 6_221_856_768, [3, 32, 32]),
+        "Ho et al. 2020, appendix B: 35.7 M params; diffusers, google/ddpm-cifar10-32: 35,746,307",
+    ),
     "mobilevit_s": Row(
         Figures(5_578_632, 12_256, 2_000_831_488, [1000]),
         "Mehta and Rastegari 2021: 5.6 M params, 2.0 G FLOPs (multiply-adds)",
@@ -63,6 +67,7 @@ VARIANTS: list[Setting] = [
         Figures(15_623_800, 0, 2_445_528_320, [1000]),
     ),
     ("mobilevit_s", {"size": 320}, Figures(5_578_632, 12_256, 3_282_064_000, [1000])),
+    ("ddpm_unet", {"width": 64, "size": 64}, Figures(8_952_067, 0, 7_402_094_592, [3, 64, 64])),
     ("segformer_b0", {"classes": 19, "size": 1024}, Figures(3_719_027, 512, 43_835_719_680, [19, 256, 256])),
 ]
 

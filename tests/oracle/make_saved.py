@@ -402,7 +402,7 @@ def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH)
 
 UNKNOWN = {"crnn"}
 """Networks with recurrent layers, for which convcalc reports nothing."""
-ON_CPU = {"mobilevit_s", "segformer_b0", "vit_tiny"}
+ON_CPU = {"ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
 """Networks with attention, which is fused only on real devices."""
 
 

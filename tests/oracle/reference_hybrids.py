@@ -269,10 +269,101 @@ def segformer_b0(
     return SegFormer(widths, depths, decoder, classes), ((3, size, size),)
 
 
+# --- The U-Net of DDPM -----------------------------------------------------------------------------------------------
+
+
+class TimedResidual(nn.Module):
+    """Two convolutions with a shortcut; the first output is moved by an amount computed from the time."""
+
+    def __init__(self, channels: int, out: int, time: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(32, channels), nn.GroupNorm(32, out)
+        self.conv1, self.conv2 = nn.Conv2d(channels, out, 3, 1, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.moved = nn.Linear(time, out)
+        self.dropout = nn.Dropout(0.1)
+        self.shortcut = nn.Identity() if channels == out else nn.Conv2d(channels, out, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        inner = self.conv1(functional.silu(self.norm1(x)))
+        inner = inner + self.moved(functional.silu(time))[:, :, None, None]
+        inner = self.conv2(self.dropout(functional.silu(self.norm2(inner))))
+        result: Tensor = inner + self.shortcut(x)
+        return result
+
+
+class MapAttention(nn.Module):
+    """Attention of one head between the positions of a map, after a group norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(32, channels)
+        self.attend = SelfAttention(channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(x).flatten(2).transpose(1, 2)
+        result: Tensor = x + self.attend(tokens).transpose(1, 2).unflatten(2, x.shape[2:])
+        return result
+
+
+class TimedUNet(nn.Module):
+    """Four resolutions, each with two residual blocks down and three up; every output on the way down is a skip."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        widths, time = [width, 2 * width, 2 * width, 2 * width], 4 * width
+        self.time = nn.Sequential(nn.Linear(width, time), nn.SiLU(), nn.Linear(time, time))
+        self.entry = nn.Conv2d(3, width, 3, 1, 1)
+        self.down, self.up, skips, read = nn.ModuleList(), nn.ModuleList(), [width], width
+        for level, channels in enumerate(widths):
+            for _ in range(2):
+                self.down.append(nn.ModuleList([TimedResidual(read, channels, time)]))
+                if level == 1:
+                    self.down[-1].append(MapAttention(channels))
+                read = channels
+                skips.append(read)
+            if level < 3:
+                self.down.append(nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(read, read, 3, 2)))
+                skips.append(read)
+        self.middle = nn.ModuleList([TimedResidual(read, read, time), MapAttention(read)])
+        self.last_middle = TimedResidual(read, read, time)
+        for level in (3, 2, 1, 0):
+            for _ in range(3):
+                self.up.append(nn.ModuleList([TimedResidual(read + skips.pop(), widths[level], time)]))
+                if level == 1:
+                    self.up[-1].append(MapAttention(widths[level]))
+                read = widths[level]
+            if level:
+                self.up.append(nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(read, read, 3, 1, 1)))
+        self.exit = nn.Sequential(nn.GroupNorm(32, width), nn.SiLU(), nn.Conv2d(width, 3, 3, 1, 1))
+
+    def forward(self, image: Tensor, time: Tensor) -> Tensor:
+        time = self.time(time)
+        x = self.entry(image)
+        skips = [x]
+        for part in self.down:
+            x = part(x) if isinstance(part, nn.Sequential) else self.run(part, x, time)
+            skips.append(x)
+        x = self.last_middle(self.run(self.middle, x, time), time)
+        for part in self.up:
+            joined = isinstance(part, nn.ModuleList)
+            x = self.run(part, torch.cat([x, skips.pop()], dim=1), time) if joined else part(x)
+        result: Tensor = self.exit(x)
+        return result
+
+    def run(self, part: Any, x: Tensor, time: Tensor) -> Tensor:
+        x = part[0](x, time)
+        return part[1](x) if len(part) > 1 else x
+
+
+def ddpm_unet(width: int = 128, size: int = 32) -> Built:
+    """Return the network of Ho et al. 2020 for CIFAR-10; its second input is the embedding of the time."""
+    return TimedUNet(width), ((3, size, size), (width,))
+
+
 # --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
 MODELS: dict[str, Callable[..., Built]] = {
-    build.__name__: build for build in (convnext_v2_tiny, mobilevit_s, segformer_b0)
+    build.__name__: build for build in (convnext_v2_tiny, mobilevit_s, segformer_b0, ddpm_unet)
 }
 
 
