@@ -58,8 +58,8 @@ TABLE = {
     ),
     "tcn": Example(
         Figures(66_510, 0, 51_607_050, [10]),
-        "about 70 K params in Bai et al. 2018, table 1, with 16 × 25 for weight norms; by hand: params 200 + 15 × 4,400 + "
-        "50 + 260, MACs 784 × (7 × 25 + 15 × 7 × 625 + 25) + 250",
+        "about 70 K params in Bai et al. 2018, table 1, with 16 × 25 for weight norms; by hand: params 200 "
+        "+ 15 × 4,400 + 50 + 260, MACs 784 × (7 × 25 + 15 × 7 × 625 + 25) + 250",
     ),
     "vit_tiny": Example(
         Figures(5_717_416, 0, 1_253_683_200, [1000]),

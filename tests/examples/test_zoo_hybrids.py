@@ -71,8 +71,8 @@ VARIANTS: list[Setting] = [
     ("segformer_b0", {"classes": 19, "size": 1024}, Figures(3_719_027, 512, 43_835_719_680, [19, 256, 256])),
 ]
 
-# Xie et al. 2021, table 1: the spec parameters of SegFormer-B1 to B5, millions of params, and billions of multiply-adds,
-# which include norms and activations; B5 reads images of 640×640
+# Xie et al. 2021, table 1: the spec parameters of SegFormer-B1 to B5, millions of params, and billions of
+# multiply-adds; B5 reads images of 640×640
 WIDE = {"widths": [64, 128, 320, 512]}
 LARGER_SEGFORMERS = [
     (WIDE, 13.7, 15.9),
