@@ -21,7 +21,7 @@ from tests.support.torch_networks import random_spec, specs
 
 PICTURE = (3, 32, 32)
 # kinds that mean the same: a person may write either
-SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool"}
+SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool", "slice": "crop"}
 NO_ARITHMETIC = ("dropout", "drop_path", "identity", "flatten", "reshape", "pad")
 
 
@@ -54,7 +54,9 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
 
 # the importer has no rule yet that makes an attention, an lstm or a global_response_norm of operations: they become
 # opaque layers
-READ_AS_OPERATIONS = {"convnext_v2_tiny", "crnn", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
+READ_AS_OPERATIONS = {
+    "coatnet_0", "convnext_v2_tiny", "crnn", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny",
+}  # fmt: skip
 # PyTorch adds two tensors at a time, so that a sum of many becomes several layers
 LONG_SUMS = {"tcn": ("add",), "wavenet": ("add",)}
 

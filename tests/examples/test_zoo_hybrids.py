@@ -30,6 +30,11 @@ class Row(NamedTuple):
 
 
 TABLE = {
+    "coatnet_0": Row(
+        Figures(25_036_820, 13_696, 4_546_507_776, [1000]),
+        "Dai et al. 2021, table 3: 25 M params, 4.2 G FLOPs (multiply-adds); timm, coatnet_0_224: 25,036,820 params",
+        "coatnet_0_224",
+    ),
     "convnext_v2_tiny": Row(
         Figures(28_635_496, 0, 4_455_531_264, [1000]),
         "the authors' table of weights: 28.6 M params, 4.47 G FLOPs (multiply-adds, with those of the norms)",
@@ -54,6 +59,9 @@ Setting = tuple[str, dict[str, Any], Figures]
 
 # Other values for the examples' spec parameters, and published figures for them
 VARIANTS: list[Setting] = [
+    # Dai et al. 2021, table 3: 42 M params, 8.4 G FLOPs; timm, coatnet_1_224: 42,225,776 params
+    ("coatnet_0", {"depths": [2, 6, 14, 2]}, Figures(42_225_776, 24_064, 8_643_499_008, [1000])),
+    ("coatnet_0", {"size": 256}, Figures(25_053_428, 13_696, 5_999_732_736, [1000])),
     # Woo et al. 2023, table of the authors' weights: 3.7 M params; timm, convnextv2_atto: 3,708,400
     (
         "convnext_v2_tiny",

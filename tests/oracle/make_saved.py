@@ -174,17 +174,19 @@ OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "concat": lambda _shapes, _: Call(lambda *values: torch.cat(values, dim=1)),
     "matmul": lambda _shapes, _: Call(torch.matmul),
     "embedding": lambda _, arguments: Embedding(arguments["num_embeddings"], arguments["embedding_dim"]),
-    "attention": lambda shapes, arguments: Attention(shapes[0][0], arguments["heads"]),
+    "attention": lambda shapes, arguments: Attention(shapes[0], arguments),
 }
 
 
 class Attention(nn.Module):
-    """Four linear layers and PyTorch's fused attention."""
+    """Four linear layers and PyTorch's attention, which is fused unless there is a relative position bias."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, shape: Shape, arguments: Case) -> None:
         super().__init__()
-        self.heads = heads
+        channels, self.heads = shape[0], arguments["heads"]
         self.parts = nn.ModuleList(nn.Linear(channels, channels) for _ in range(4))
+        has_bias = arguments.get("relative_position_bias", False)
+        self.bias = make_cases.RelativeBias(self.heads, shape[1:]) if has_bias else None
 
     def forward(self, values: Tensor, other: Tensor | None = None) -> Tensor:
         tokens = values.flatten(2).mT
@@ -194,7 +196,8 @@ class Attention(nn.Module):
             part(read).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part, read in ((query, tokens), (key, given), (value, given))
         ]
-        attended = functional.scaled_dot_product_attention(*split)
+        bias = None if self.bias is None else self.bias()
+        attended = functional.scaled_dot_product_attention(*split, attn_mask=bias)
         result: Tensor = out(attended.transpose(1, 2).flatten(2))
         return result.mT.unflatten(2, values.shape[2:])
 
@@ -327,6 +330,8 @@ def requests() -> Iterator[tuple[str, list[Shape], Case]]:
                 yield kind, shapes, arguments
     for shape, arguments in UPSAMPLINGS:
         yield "upsample", [shape], arguments
+    for shape in ([8, 6], [8, 6, 4]):
+        yield "attention", [shape], {"heads": 2, "relative_position_bias": True}
 
 
 def built(kind: str, shapes: list[Shape], arguments: Case) -> nn.Module:
@@ -402,7 +407,7 @@ def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH)
 
 UNKNOWN = {"crnn"}
 """Networks with recurrent layers, for which convcalc reports nothing."""
-ON_CPU = {"ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
+ON_CPU = {"coatnet_0", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
 """Networks with attention, which is fused only on real devices."""
 
 

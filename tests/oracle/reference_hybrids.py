@@ -360,10 +360,107 @@ def ddpm_unet(width: int = 128, size: int = 32) -> Built:
     return TimedUNet(width), ((3, size, size), (width,))
 
 
+# --- CoAtNet ---------------------------------------------------------------------------------------------------------
+
+
+class Excited(nn.Module):
+    """A map times a factor per channel, computed from its means."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.factors = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, squeezed, 1), nn.SiLU(),
+            nn.Conv2d(squeezed, channels, 1), nn.Sigmoid(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x * self.factors(x)
+        return result
+
+
+def halved(channels: int, out: int) -> nn.Module:
+    """Return CoAtNet's shortcut of a block with stride 2."""
+    return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, out, 1))
+
+
+class InvertedConvolution(nn.Module):
+    """A pre-normalised inverted residual, 4 times as wide as its output."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        wide = 4 * out
+        self.shortcut = halved(channels, out) if stride == 2 else nn.Identity()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.Conv2d(channels, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.GELU(),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.GELU(),
+            Excited(wide, out // 4), nn.Conv2d(wide, out, 1),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.shortcut(x) + self.body(x)
+        return result
+
+
+class BiasedAttention(nn.Module):
+    """Attention with heads of 32 between the positions of a square map, with a bias per head and distance."""
+
+    def __init__(self, channels: int, out: int, side: int) -> None:
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(channels, 3 * out), nn.Linear(out, out)
+        rows, columns = torch.arange(side * side) // side, torch.arange(side * side) % side
+        distances = (rows[:, None] - rows + side - 1) * (2 * side - 1) + columns[:, None] - columns + side - 1
+        self.register_buffer("distances", distances, persistent=False)
+        self.table = nn.Parameter(torch.zeros((2 * side - 1) ** 2, out // 32))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        query, key, value = self.qkv(tokens).unflatten(2, (3, -1, 32)).permute(2, 0, 3, 1, 4)
+        bias = self.table[self.distances].permute(2, 0, 1)
+        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
+        return result
+
+
+class BiasedTransformer(nn.Module):
+    """Attention, then two linear layers; with stride 2, only the attention reads the halved map."""
+
+    def __init__(self, channels: int, out: int, stride: int, side: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(channels)
+        self.pool = nn.AvgPool2d(2) if stride == 2 else nn.Identity()
+        self.attend = BiasedAttention(channels, out, side)
+        self.shortcut = halved(channels, out) if stride == 2 else nn.Identity()
+        self.wide = Residual(ChannelNorm(out), nn.Conv2d(out, 4 * out, 1), nn.GELU(), nn.Conv2d(4 * out, out, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = self.pool(self.norm(x))
+        attended = self.attend(pooled.flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, pooled.shape[2:])
+        result: Tensor = self.wide(self.shortcut(x) + attended)
+        return result
+
+
+def coatnet_0(depths: Sequence[int] = (2, 3, 5, 2), size: int = 224) -> Built:
+    """Return CoAtNet of Dai et al. 2021, as timm builds coatnet_0_224."""
+    modules: list[nn.Module] = [
+        nn.Conv2d(3, 64, 3, 2, 1, bias=False), nn.BatchNorm2d(64), nn.GELU(), nn.Conv2d(64, 64, 3, 1, 1, bias=False)
+    ]  # fmt: skip
+    channels = 64
+    for stage, (out, depth) in enumerate(zip((96, 192, 384, 768), depths, strict=True)):
+        for number in range(depth):
+            stride = 1 if number else 2
+            if stage < 2:
+                modules.append(InvertedConvolution(channels, out, stride))
+            else:
+                modules.append(BiasedTransformer(channels, out, stride, size // 2 ** (stage + 2)))
+            channels = out
+    head = [nn.LayerNorm(768), nn.Linear(768, 768), nn.Tanh(), nn.Linear(768, 1000)]
+    return nn.Sequential(*modules, nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head), ((3, size, size),)
+
+
 # --- PyTorch's counts ------------------------------------------------------------------------------------------------
 
 MODELS: dict[str, Callable[..., Built]] = {
-    build.__name__: build for build in (convnext_v2_tiny, mobilevit_s, segformer_b0, ddpm_unet)
+    build.__name__: build for build in (coatnet_0, convnext_v2_tiny, mobilevit_s, segformer_b0, ddpm_unet)
 }
 
 

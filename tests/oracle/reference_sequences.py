@@ -117,7 +117,7 @@ class Tcn(nn.Module):
             if not self.sums or len(skips) < len(self.levels):
                 x = functional.relu(skips[-1] + level.shortcut(x))
         summed = sum(skips[1:], skips[0]) if self.sums else x
-        result: Tensor = self.classes(summed[:, :, -1])
+        result: Tensor = self.classes(summed[:, :, -1:].flatten(1))
         return result
 
 
