@@ -244,12 +244,15 @@ def _broadcast_paths(field: Field, shape: Shape, output: Shape) -> tuple[Paths, 
 
 
 def moving_paths(paths: Paths) -> Paths:
-    """Return the paths whose input interval depends on the output position; only these can be misaligned."""
-    return tuple([path for path in paths if not path.is_fixed])
+    """Return the paths whose input interval moves along with the output position; only these can be misaligned.
+
+    The interval of a fixed path is always the same, and that of attention in grids is one of a few.
+    """
+    return tuple([path for path in paths if path.shift])
 
 
 def _are_aligned(inputs: list[Paths]) -> bool:
-    """Whether all paths have the same jump and centre, except paths that read the same interval at every position."""
+    """Whether all paths that move along with the output position have the same jump and centre."""
     return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
 
 

@@ -19,14 +19,16 @@ class Attention(NoBuffers):
     as in PVT and SegFormer, reads its own reduced input as kv.
 
     Here h is heads, d_k key_dim, d_v value_dim, N_q the number of queries and N_k that of keys; each query has n keys:
-    N_k, or the positions of one window or grid.
+    N_k, or the positions of one window or grid. Its sizes, or else those of the input, are s.
     Output: out_channels, with the sizes of the first input.
-    Params: C_q × h d_k + C_kv × h (d_k + d_v) + h d_v × out_channels, + h (2 d_k + d_v) + out_channels with bias.
+    Params: C_q × h d_k + C_kv × h (d_k + d_v) + h d_v × out_channels, + h (2 d_k + d_v) + out_channels with bias, + h
+    times the product of 2 s - 1 over all axes with relative_position_bias.
     Counted: the MACs are h N_q n (d_k + d_v) and those of the four linear layers; multiplications are the MACs, h d_k
-    per query for the scale, and one per weight for softmax. What is saved for backward is that of PyTorch's fused
-    scaled_dot_product_attention, which does not save the N_q × n weights.
-    Source: Vaswani et al. 2017, "Attention is all you need"; Liu et al. 2021, "Swin transformer", for window; Tu et al.
-    2022, "MaxViT", for grid.
+    per query for the scale, and one per weight for softmax; relative_position_bias is one addition per weight. What is
+    saved for backward is that of PyTorch's scaled_dot_product_attention on the CPU. It saves the h N_q n weights only
+    with relative_position_bias, because it is not fused then.
+    Source: Vaswani et al. 2017, "Attention is all you need"; Liu et al. 2021, "Swin transformer", for window and
+    relative_position_bias; Tu et al. 2022, "MaxViT", for grid.
     Example on [192, 197]: attention: {heads: 3}
     """
 
@@ -41,6 +43,12 @@ class Attention(NoBuffers):
     window = PerAxis("size of the windows: positions attend only to their window", None, sign="w")
     grid = PerAxis("size of the grids: positions attend only to those that are size / grid apart", None, sign="grid ")
     bias = Flag("add a learnt bias to queries, keys, values and output", True)
+    relative_position_bias = Flag(
+        "add a learnt number per head and distance, along each axis, to every score before softmax",
+        False,
+        sign="rel. bias",
+        sign_meaning="relative position bias",
+    )
 
     d_k: int  # key_dim, or its default
     d_v: int  # value_dim, or its default
@@ -63,6 +71,8 @@ class Attention(NoBuffers):
         d_k = self.input.channels // self.heads if self.key_dim is None else self.key_dim
         self.fill(d_k=d_k, d_v=d_k if self.value_dim is None else self.value_dim)
         self._check_window()
+        if self.relative_position_bias and len(self.inputs) > 1:
+            raise Flaw("cross attention has no relative_position_bias", key="relative_position_bias", code="CV016")
 
     def _check_heads(self) -> None:
         if self.input.channels % self.heads:
@@ -95,16 +105,27 @@ class Attention(NoBuffers):
     def _find_region(self) -> tuple[int, ...] | None:
         return self.grid if self.window is None else self.window
 
+    def bias_sizes(self) -> tuple[int, ...]:
+        """Return the sizes s of a window or grid, or of the input, for which the relative position bias is learnt."""
+        return self._find_region() or self.input.spatial
+
+    def _list_projections(self) -> tuple[int, int, int, int]:
+        # sizes of the weights of queries, keys, values and output
+        keys, values = self.heads * self.d_k, self.heads * self.d_v
+        channels, given = self.input.channels, self.source.channels
+        return channels * keys, given * keys, given * values, values * self.output.channels
+
     def inferred_shape(self) -> Shape:
         """Return the output shape: out_channels at every position of the first input."""
         channels = self.input.channels if self.out_channels is None else self.out_channels
         return Shape(channels, self.input.spatial)
 
     def weight_tensors(self) -> Tensors:
-        """Return the sizes of four weight tensors: of queries, keys, values and output."""
-        keys, values = self.heads * self.d_k, self.heads * self.d_v
-        channels, given = self.input.channels, self.source.channels
-        return channels * keys, given * keys, given * values, values * self.output.channels
+        """Return the sizes of the weights of queries, keys, values and output, and of the relative position bias."""
+        projections = self._list_projections()
+        if not self.relative_position_bias:
+            return projections
+        return (*projections, self.heads * prod(2 * size - 1 for size in self.bias_sizes()))
 
     def bias_tensors(self) -> Tensors:
         """Return the sizes of the biases of queries, keys, values and output; an empty tuple if `bias` is false."""
@@ -112,8 +133,9 @@ class Attention(NoBuffers):
         return (keys, keys, values, self.output.channels) if self.bias else ()
 
     def weight_input(self) -> object:
-        """Return the channels of the inputs of queries and of keys, which determine the sizes of the weights."""
-        return self.input.channels, self.source.channels
+        """Return the channels of both inputs and, with a relative position bias, its sizes; no others are needed."""
+        sizes = self.bias_sizes() if self.relative_position_bias else ()
+        return self.input.channels, self.source.channels, sizes
 
     def count_keys(self) -> int:
         """Return the number of keys of each query: all, or those in its window or grid."""
@@ -122,7 +144,7 @@ class Attention(NoBuffers):
 
     def count_macs(self) -> int:
         """Return the MACs of the scores, of the weighted means, and of the four linear layers."""
-        queries, keys, values, output = self.weight_tensors()
+        queries, keys, values, output = self._list_projections()
         pairs = self.heads * self.input.positions * self.count_keys()
         projections = self.input.positions * (queries + output) + self.source.positions * (keys + values)
         return projections + pairs * (self.d_k + self.d_v)
@@ -133,13 +155,14 @@ class Attention(NoBuffers):
         return self.count_macs() + scaled + self.heads * self.input.positions * self.count_keys()
 
     def count_additions(self) -> int:
-        """Return the additions of the four linear layers, the scores, softmax and the weighted means."""
+        """Return the additions of the four linear layers, the scores, their bias, softmax and the weighted means."""
         keys, values = self.heads * self.d_k, self.heads * self.d_v
         queries, count = self.input.positions, self.count_keys()
         linear = queries * keys * (self.input.channels - 1 + self.bias)
         linear += self.source.positions * (keys + values) * (self.source.channels - 1 + self.bias)
         linear += queries * self.output.channels * (values - 1 + self.bias)
-        return linear + self.heads * queries * (count * self.d_k + self.d_v * (count - 1))
+        score = self.d_k + 1 if self.relative_position_bias else self.d_k
+        return linear + self.heads * queries * (count * score + self.d_v * (count - 1))
 
     def reach(self) -> Reach:
         """Return `everything`, or per axis the interval of the positions in a window or grid.
@@ -154,9 +177,13 @@ class Attention(NoBuffers):
         return tuple(_grid_reads(part, size // part) for part, size in zip(region, sizes, strict=True))
 
     def saved_for_backward(self) -> SavedForBackward:
-        """The inputs, queries, keys, values, weighted means, and one normaliser per head and query are saved."""
+        """The inputs, queries, keys, values, weighted means, and one normaliser per head and query are saved.
+
+        With a relative position bias, the weights are saved instead of the normalisers.
+        """
         keys, values = self.heads * self.d_k, self.heads * self.d_v
-        of_queries = self.input.positions * (keys + values + self.heads)
+        weights = self.heads * (self.count_keys() if self.relative_position_bias else 1)
+        of_queries = self.input.positions * (keys + values + weights)
         return SavedForBackward(inputs=True, values=of_queries + self.source.positions * (keys + values))
 
 

@@ -30,6 +30,15 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = {
+    "ddpm_unet": Difference(
+        -((33**2 - 32**2) * 128 + (17**2 - 16**2 + 9**2 - 8**2) * 256) * 2 * 4,
+        "the one by hand pads before its strided convolutions, which then keep the padded inputs",
+    ),
+    "tcn": Difference(
+        -(784 + 6 + 25 * 6 + 7 * 25 * 784 + 2 * 25 * 6 * (2 + 4 + 8 + 16 + 32 + 64 + 128)) * 2 * 4,
+        "the one by hand pads before its convolutions, which then keep the padded inputs: 6 zeros times the dilation; "
+        "the first convolution of a level keeps them in addition to its input, kept by the shortcut or the activation",
+    ),
     "convnext_tiny": Difference(
         17 * 2 * 4, "the one by hand has no stochastic depth: 17 of 18 blocks keep a factor of each of 2 samples"
     ),

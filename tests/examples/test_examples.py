@@ -56,6 +56,11 @@ TABLE = {
         Figures(26_915, 384, 1_880_256, [35]),
         "params: 'Number of parameters' of the PyTorch tutorial on speech commands; MACs: PyTorch",
     ),
+    "tcn": Example(
+        Figures(66_510, 0, 51_607_050, [10]),
+        "about 70 K params in Bai et al. 2018, table 1, with 16 × 25 for weight norms; by hand: params 200 "
+        "+ 15 × 4,400 + 50 + 260, MACs 784 × (7 × 25 + 15 × 7 × 625 + 25) + 250",
+    ),
     "vit_tiny": Example(
         Figures(5_717_416, 0, 1_253_683_200, [1000]),
         "params: timm, vit_tiny_patch16_224; MACs: PyTorch",
@@ -127,6 +132,8 @@ VARIANTS: list[Setting] = [
     # pytorch-video-recognition's C3D for UCF101: 78,409,573 params
     ("c3d", {"classes": 101}, Figures(78_409_573, 0, 38_547_378_176, [101])),
     ("wavenet", {"stacks": 2}, Figures(420_224, 0, 6_602_752_000, [256, 16_000])),
+    # the network of the paper, whose last level is added to its input
+    ("tcn", {"sum_levels": False}, Figures(66_510, 0, 51_607_050, [10])),
     ("unet_padded", {"size": 512}, Figures(31_037_698, 11_776, 192_686_325_760, [2, 512, 512])),
     ("mobilenet_v2", {"width": 1.4}, Figures(6_108_776, 47_936, 582_195_824, [1000])),
     ("mobilenet_v2", {"width": 0.35}, Figures(1_677_128, 14_080, 59_285_808, [1000])),
@@ -150,9 +157,10 @@ def shapes_of(name: str, kind: str) -> list[list[int]]:
 
 
 def test_every_example_is_in_one_of_the_tables() -> None:
-    from tests.examples import test_zoo, test_zoo_dense
+    from tests.examples import test_zoo, test_zoo_dense, test_zoo_hybrids
 
-    assert Counter(path.stem for path in EXAMPLES.iterdir()) == Counter([*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE])
+    tables = [*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE, *test_zoo_hybrids.TABLE]
+    assert Counter(path.stem for path in EXAMPLES.iterdir()) == Counter(tables)
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -209,6 +217,13 @@ def test_the_receptive_field_of_wavenet_grows_with_the_dilations(stacks: int, le
     """Two samples, and one more per unit of dilation: 2 + stacks × (1 + 2 + … + 2^(levels - 1))."""
     last = report("wavenet", ("stacks", stacks), ("levels", levels))["layers"][-1]
     assert last["receptive_field"]["size"] == [2 + stacks * (2**levels - 1)]
+
+
+@pytest.mark.parametrize("sum_levels", [False, True])
+def test_the_last_step_of_the_tcn_sees_the_whole_sequence(sum_levels: bool) -> None:
+    """One step, and per level two kernels of 7 with its dilation: 1 + 2 × 6 × (1 + 2 + … + 128) of 784 steps."""
+    [last] = [layer for layer in report("tcn", ("sum_levels", sum_levels))["layers"] if layer["kind"] == "slice"]
+    assert last["receptive_field"]["size"] == [1 + 2 * 6 * 255]
 
 
 def test_dcgan_doubles_height_and_width_four_times() -> None:

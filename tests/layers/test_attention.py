@@ -21,7 +21,9 @@ def test_an_attention_of_a_small_vision_transformer_has_its_published_size() -> 
     assert layer["macs"] == 4 * 197 * 192 * 192 + 2 * 197 * 197 * 192
 
 
-def count_operations(shape: list[int], heads: int, key_dim: int, value_dim: int, keys: int) -> tuple[int, int, int]:
+def count_operations(
+    shape: list[int], heads: int, key_dim: int, value_dim: int, keys: int, relative_bias: bool = False
+) -> tuple[int, int, int]:
     """Multiplications, additions and MACs, counted value by value."""
     channels, queries = shape
     macs = scale = softmax = additions = 0
@@ -33,7 +35,7 @@ def count_operations(shape: list[int], heads: int, key_dim: int, value_dim: int,
         scale += key_dim
         for _ in range(keys):
             macs += key_dim
-            additions += key_dim - 1
+            additions += key_dim - 1 + relative_bias
             softmax += 1
             additions += 1  # the sum of the exponentials, as in softmax
         for _ in range(value_dim):
@@ -58,6 +60,39 @@ def test_a_window_limits_the_keys_of_each_query(argument: str) -> None:
     layer = only_layer([6, 4, 6], {"attention": {"heads": 2, argument: [2, 3]}})
     found = layer["multiplications"], layer["additions"], layer["macs"]
     assert found == count_operations([6, 24], 2, 3, 3, 6)
+
+
+@pytest.mark.parametrize(("region", "keys"), [({}, 24), ({"window": [2, 3]}, 6), ({"grid": [2, 3]}, 6)])
+def test_a_relative_position_bias_is_one_addition_per_weight(region: dict[str, Any], keys: int) -> None:
+    layer = only_layer([6, 4, 6], {"attention": {"heads": 2, "relative_position_bias": True, **region}})
+    found = layer["multiplications"], layer["additions"], layer["macs"]
+    assert found == count_operations([6, 24], 2, 3, 3, keys, relative_bias=True)
+
+
+def test_a_relative_position_bias_has_a_number_per_head_and_distance() -> None:
+    """Swin-T's first attention: windows of 7×7, 3 heads, 13 × 13 distances; CoAtNet-0 at 14×14: 27 × 27, 12 heads."""
+    bias = {"relative_position_bias": True}
+    swin = only_layer([96, 56, 56], {"attention": {"heads": 3, "window": 7, **bias}})
+    coatnet = only_layer([384, 14, 14], {"attention": {"heads": 12, **bias}})
+    assert swin["params"] == 4 * 96 * 96 + 4 * 96 + 3 * 169
+    assert coatnet["params"] == 4 * 384 * 384 + 4 * 384 + 12 * 729
+
+
+def test_weights_with_a_relative_position_bias_are_shared_only_at_the_same_size() -> None:
+    arguments = {"heads": 2, "relative_position_bias": True}
+    layers: list[dict[str, Any]] = [
+        {"attention": arguments | {"name": "first"}},
+        {"maxpool": 2},
+        {"attention": arguments | {"share": "first"}},
+    ]
+    message = problem({"input": [8, 4, 4], "layers": layers}).message
+    assert "first" in message
+    without = [
+        {"attention": {"heads": 2, "name": "first"}},
+        {"maxpool": 2},
+        {"attention": {"heads": 2, "share": "first"}},
+    ]
+    assert report({"input": [8, 4, 4], "layers": without})["totals"]["params"] == 4 * 8 * 8 + 4 * 8
 
 
 def test_cross_attention_reads_keys_and_values_from_its_second_input() -> None:
@@ -122,6 +157,11 @@ def test_padding_is_suggested_only_for_windows_that_fit(window: int, hint: str) 
         ([8, 9], {"heads": 2, "grid": 2}, "grid 2 does not divide the input's length of 9 (input 8×9)"),
         ([8, 4, 4], {"heads": 2, "grid": 2, "window": 2}, "attention has either a window or a grid; got both"),
         ([8, 4], {"heads": 2, "window": 2, "from": ["input", "input"]}, "cross attention has no window"),
+        (
+            [8, 4],
+            {"heads": 2, "relative_position_bias": True, "from": ["input", "input"]},
+            "cross attention has no relative_position_bias",
+        ),
         ([8, 4], {"heads": 2, "from": ["input"] * 3}, "attention needs one or two inputs; got 3"),
         ([8], {"heads": 2}, "attention needs spatial axes, but its input is a vector of 8 features"),
     ],
@@ -159,6 +199,20 @@ def test_a_matrix_product_of_scores_and_values_is_an_attention_written_out() -> 
 def test_matrices_that_do_not_fit_are_refused(shape: list[int], arguments: dict[str, Any], message: str) -> None:
     entry = {"matmul": {"from": ["input", "input"], **arguments}}
     assert problem({"input": shape, "layers": [entry]}).message == message
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("sizes", [[5], [3, 4], [2, 4, 3]])
+def test_the_exported_relative_position_bias_is_that_of_swin(sizes: list[int]) -> None:
+    import torch
+
+    from convcalc.convert.pytorch.extra_modules import Attention
+    from tests.oracle.make_cases import RelativeBias
+
+    module, swin = Attention(6, 3, 2, 2, 6, bias_sizes=tuple(sizes)), RelativeBias(3, sizes)
+    torch.nn.init.normal_(module.position_bias)
+    swin.table.data = module.position_bias.data.flatten(1).T
+    assert torch.equal(module.spread_bias(tuple(sizes)), swin())
 
 
 # -- the receptive field

@@ -17,6 +17,7 @@ dilation, kernels and dilations of 0, negative padding). The table leaves out wh
 from __future__ import annotations
 
 import json
+import math
 import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -617,14 +618,31 @@ class ResponseNorm(nn.Module):
         return values + torch.addcmul(self.bias.view(sizes), self.weight.view(sizes), values * quotients)
 
 
+class RelativeBias(nn.Module):
+    """As in Swin: a table with a number per head and pair of distances, and the row of each pair of positions."""
+
+    def __init__(self, heads: int, sizes: list[int]) -> None:
+        super().__init__()
+        places = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij")).flatten(1)
+        distances = places[:, :, None] - places[:, None, :]
+        rows = torch.zeros_like(distances[0])
+        for distance, size in zip(distances, sizes, strict=True):
+            rows = rows * (2 * size - 1) + distance + size - 1
+        self.register_buffer("rows", rows, persistent=False)
+        self.table = nn.Parameter(torch.zeros(math.prod(2 * size - 1 for size in sizes), heads))
+
+    def forward(self) -> Tensor:
+        return self.table[self.rows].permute(2, 0, 1)
+
+
 class Attention(nn.Module):
     """Attention of tokens N×C: nn.MultiheadAttention if it has the sizes, else four linear layers and its function."""
 
-    def __init__(self, channels: int, arguments: Arguments) -> None:
+    def __init__(self, channels: int, arguments: Arguments, sizes: list[int]) -> None:
         super().__init__()
         self.heads = arguments["heads"]
-        sizes, bias = {"key_dim", "value_dim", "out_channels"}, arguments.get("bias", True)
-        if not sizes & arguments.keys():
+        own, bias = {"key_dim", "value_dim", "out_channels", "relative_position_bias"}, arguments.get("bias", True)
+        if not own & arguments.keys():
             self.whole = nn.MultiheadAttention(channels, self.heads, bias=bias, batch_first=True)
             return
         self.whole = None
@@ -634,6 +652,7 @@ class Attention(nn.Module):
             nn.Linear(channels, size * self.heads, bias=bias) for size in (key_dim, key_dim, value_dim)
         )
         self.out = nn.Linear(value_dim * self.heads, arguments.get("out_channels", channels), bias=bias)
+        self.relative = RelativeBias(self.heads, sizes) if arguments.get("relative_position_bias") else None
 
     def forward(self, tokens: Tensor) -> Tensor:
         if self.whole is not None:
@@ -645,7 +664,8 @@ class Attention(nn.Module):
             part(tokens).view(count, tokens.shape[1], self.heads, -1).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        weights = (query @ key.transpose(2, 3) / query.shape[3] ** 0.5).softmax(dim=3)
+        scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
+        weights = (scores if self.relative is None else scores + self.relative()).softmax(dim=3)
         result: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
         return result
 
@@ -664,8 +684,9 @@ def cut_windows(values: Tensor, region: list[int], grid: bool) -> Tensor:
 
 
 def attention(shape: Shape, arguments: Arguments) -> nn.Module:
-    layer, axes = Attention(shape[0], arguments), len(shape) - 1
+    axes = len(shape) - 1
     region, grid = arguments.get("window", arguments.get("grid")), "grid" in arguments
+    layer = Attention(shape[0], arguments, shape[1:] if region is None else each_axis(region, axes))
     if "window" in arguments and grid:
         raise ValueError(arguments)
 
@@ -1322,9 +1343,14 @@ def attention_boundaries() -> Iterator[Request]:
     yield [12, 10], {"heads": 2, "from": ["input", "input"]}
     for name, size in product(("window", "grid"), (1, 2, 3, 4, 6, [2, 3], [4, 6], [3, 2], 12)):
         yield [6, 4, 6], {"heads": 2, name: size}
+        yield [6, 4, 6], {"heads": 3, name: size, "relative_position_bias": True}
         if not isinstance(size, list):
             yield [6, 12], {"heads": 3, name: size, "key_dim": 4}
             yield [6, 4, 4, 4], {"heads": 1, name: size}
+            yield [6, 4, 4, 4], {"heads": 2, name: size, "relative_position_bias": True}
+    for shape, bias in product(([6, 5], [6, 3, 4], [6, 2, 3, 4]), (True, False)):
+        yield shape, {"heads": 3, "relative_position_bias": bias, "bias": not bias}
+        yield shape, {"heads": 2, "relative_position_bias": True, "key_dim": 5, "out_channels": 4}
     yield [6, 4, 4], {"heads": 1, "window": 2, "grid": 2}
 
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
-from tests.oracle import make_cases, reference_dense, reference_models, reference_zoo
+from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_zoo
 
 TABLE = Path(__file__).parent / "saved.jsonl"
 BATCHES = (2, 5)
@@ -174,17 +174,19 @@ OWN: dict[str, Callable[[list[Shape], Case], nn.Module]] = {
     "concat": lambda _shapes, _: Call(lambda *values: torch.cat(values, dim=1)),
     "matmul": lambda _shapes, _: Call(torch.matmul),
     "embedding": lambda _, arguments: Embedding(arguments["num_embeddings"], arguments["embedding_dim"]),
-    "attention": lambda shapes, arguments: Attention(shapes[0][0], arguments["heads"]),
+    "attention": lambda shapes, arguments: Attention(shapes[0], arguments),
 }
 
 
 class Attention(nn.Module):
-    """Four linear layers and PyTorch's fused attention."""
+    """Four linear layers and PyTorch's attention, which is fused unless there is a relative position bias."""
 
-    def __init__(self, channels: int, heads: int) -> None:
+    def __init__(self, shape: Shape, arguments: Case) -> None:
         super().__init__()
-        self.heads = heads
+        channels, self.heads = shape[0], arguments["heads"]
         self.parts = nn.ModuleList(nn.Linear(channels, channels) for _ in range(4))
+        has_bias = arguments.get("relative_position_bias", False)
+        self.bias = make_cases.RelativeBias(self.heads, shape[1:]) if has_bias else None
 
     def forward(self, values: Tensor, other: Tensor | None = None) -> Tensor:
         tokens = values.flatten(2).mT
@@ -194,7 +196,8 @@ class Attention(nn.Module):
             part(read).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part, read in ((query, tokens), (key, given), (value, given))
         ]
-        attended = functional.scaled_dot_product_attention(*split)
+        bias = None if self.bias is None else self.bias()
+        attended = functional.scaled_dot_product_attention(*split, attn_mask=bias)
         result: Tensor = out(attended.transpose(1, 2).flatten(2))
         return result.mT.unflatten(2, values.shape[2:])
 
@@ -327,6 +330,8 @@ def requests() -> Iterator[tuple[str, list[Shape], Case]]:
                 yield kind, shapes, arguments
     for shape, arguments in UPSAMPLINGS:
         yield "upsample", [shape], arguments
+    for shape in ([8, 6], [8, 6, 4]):
+        yield "attention", [shape], {"heads": 2, "relative_position_bias": True}
 
 
 def built(kind: str, shapes: list[Shape], arguments: Case) -> nn.Module:
@@ -359,10 +364,11 @@ BEFORE_THE_LAST_LINEAR = {
 }
 """The dropout of networks whose hand-written form has none, because it was written for inference."""
 
-NETWORKS: dict[str, Callable[..., tuple[nn.Module, tuple[int, ...]]]] = {
+NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_models.NETWORKS,
     **reference_zoo.MODELS,
     **reference_dense.MODELS,
+    **reference_hybrids.MODELS,
 }
 
 
@@ -390,17 +396,18 @@ def drop_paths(network: nn.Module) -> None:
 
 
 def kept_by_network(name: str, device: str = "meta", batch: int = NETWORK_BATCH) -> int:
-    """Return the bytes that a network saves for backward. Its input needs no gradient."""
+    """Return the bytes that a network saves for backward. Its inputs need no gradients."""
     with torch.device(device):
         network, shape = NETWORKS[name]()
         network = in_training(name, network)
-        found, _ = saved_storages(network, [torch.zeros(batch, *shape)])
+        shapes = [shape] if isinstance(shape[0], int) else shape
+        found, _ = saved_storages(network, [torch.zeros(batch, *each) for each in shapes])
     return sum(found.values())
 
 
 UNKNOWN = {"crnn"}
 """Networks with recurrent layers, for which convcalc reports nothing."""
-ON_CPU = {"vit_tiny"}
+ON_CPU = {"coatnet_0", "ddpm_unet", "mobilevit_s", "segformer_b0", "vit_tiny"}
 """Networks with attention, which is fused only on real devices."""
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.oracle.reference_sequences import crnn, vit_tiny
+from tests.oracle.reference_sequences import crnn, tcn, vit_tiny
 
 Shape = tuple[int, ...]
 Built = tuple[nn.Module, Shape]
@@ -374,7 +374,7 @@ NETWORKS: dict[str, Callable[..., Built]] = {
     build.__name__: build
     for build in (
         alexnet, c3d, crnn, dcgan_generator, lenet5, m5, mobilenet_v1, mobilenet_v2, resnet18, resnet50,
-        squeezenet1_0, squeezenet1_1, unet, unet_padded, vgg16, vit_tiny, wavenet,
+        squeezenet1_0, squeezenet1_1, tcn, unet, unet_padded, vgg16, vit_tiny, wavenet,
     )
 }  # fmt: skip
 

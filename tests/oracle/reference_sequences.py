@@ -1,4 +1,4 @@
-"""Networks over sequences in PyTorch, in its order N×C: a vision transformer and a recurrent text recogniser."""
+"""Networks over sequences in PyTorch: a vision transformer, a recurrent text recogniser, causal convolutions."""
 
 # PyTorch is not a test requirement: without it, mypy does not know its classes.
 
@@ -84,3 +84,42 @@ class Crnn(nn.Module):
 
 def crnn() -> Built:
     return Crnn(), (1, 32, 100)
+
+
+class CausalLevel(nn.Module):
+    """Two dilated convolutions that see only earlier steps, and a shortcut."""
+
+    def __init__(self, channels: int, out: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        before = nn.ConstantPad1d(((kernel - 1) * dilation, 0), 0.0)
+        self.body = nn.Sequential(
+            *(before, nn.Conv1d(channels, out, kernel, dilation=dilation), nn.ReLU(), nn.Dropout(0.05)),
+            *(before, nn.Conv1d(out, out, kernel, dilation=dilation), nn.ReLU(), nn.Dropout(0.05)),
+        )
+        self.shortcut = nn.Identity() if channels == out else nn.Conv1d(channels, out, 1)
+
+
+class Tcn(nn.Module):
+    """Bai, Kolter and Koltun 2018, optionally with the sum of the levels that keras-tcn adds."""
+
+    def __init__(self, channels: int, kernel: int, levels: int, sums: bool) -> None:
+        super().__init__()
+        self.sums = sums
+        self.levels = nn.ModuleList(
+            CausalLevel(channels if level else 1, channels, kernel, 2**level) for level in range(levels)
+        )
+        self.classes = nn.Linear(channels, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips: list[Tensor] = []
+        for level in self.levels:
+            skips.append(level.body(x))
+            if not self.sums or len(skips) < len(self.levels):
+                x = functional.relu(skips[-1] + level.shortcut(x))
+        summed = sum(skips[1:], skips[0]) if self.sums else x
+        result: Tensor = self.classes(summed[:, :, -1:].flatten(1))
+        return result
+
+
+def tcn(channels: int = 25, kernel_size: int = 7, levels: int = 8, sum_levels: bool = True) -> Built:
+    return Tcn(channels, kernel_size, levels, sum_levels), (1, 784)

@@ -54,6 +54,12 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("channel_shuffle", [4, 8, 8], {"groups": 2}, "g2 groups"),
     ("attention", [4, 8, 8], {"heads": 2}, "h2 heads"),
     ("attention", [4, 8, 8], {"heads": 2, "window": 4}, "h2 heads · w4 window"),
+    (
+        "attention",
+        [4, 8],
+        {"heads": 2, "relative_position_bias": True},
+        "h2 heads · rel. bias relative position bias",
+    ),
     ("attention", [4, 8], {"heads": 2, "key_dim": 3, "value_dim": 5}, "h2 heads · dk3 key dim · dv5 value dim"),
     ("lstm", [4, 8], {"hidden_size": 2, "bidirectional": True}, "bi bidirectional"),
 ]

@@ -178,12 +178,33 @@ def _write_attention(writer: OnnxWriter, layer: Any) -> None:
     writer.reads = [queries]
     writer.add("MatMul", keys, last=False)
     writer.add("Mul", writer.number(layer.d_k**-0.5), last=False)
+    if layer.relative_position_bias:
+        scores = writer.reads[0]
+        bias = _write_position_bias(writer, layer)
+        writer.reads = [scores]
+        writer.add("Add", bias, last=False)
     writer.add("Softmax", last=False, axis=-1)
     writer.add("MatMul", values, last=False)
     writer.add("Transpose", last=False, perm=[0, 2, 1, 3])
     writer.add("Reshape", writer.integers([-1, count_queries, heads * layer.d_v]), last=False)
     _write_projection(writer, layer, "output", heads * layer.d_v, layer.output.channels)
     _write_map_of_tokens(writer, layer, region)
+
+
+def _write_position_bias(writer: OnnxWriter, layer: Any) -> str:
+    """Write the bias of every pair of positions (heads, positions, positions), and return its name."""
+    sizes = layer.bias_sizes()
+    axes, count = range(1, 2 * len(sizes), 2), prod(sizes)
+    writer.reads = [writer.weight("position_bias", (layer.heads, *(2 * size - 1 for size in sizes)), ZERO)]
+    for axis, size in zip(axes, sizes, strict=True):
+        distances = [place - other + size - 1 for place in range(size) for other in range(size)]
+        kind = writer.onnx.TensorProto.INT64
+        writer.add(
+            "Gather", writer.initializer(f"distances_{size}", kind, [size, size], distances), last=False, axis=axis
+        )
+    writer.add("Transpose", last=False, perm=[0, *axes, *(axis + 1 for axis in axes)])
+    writer.add("Reshape", writer.integers([layer.heads, count, count]), last=False)
+    return writer.reads[0]
 
 
 def _write_projection(writer: OnnxWriter, layer: Any, part: str, features: int, out_features: int) -> None:

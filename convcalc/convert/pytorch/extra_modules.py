@@ -157,6 +157,7 @@ class Attention(nn.Module):
         window: tuple[int, ...] | None = None,
         grid: tuple[int, ...] | None = None,
         bias: bool = True,
+        bias_sizes: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         kv_channels = kv_channels or channels
@@ -165,6 +166,9 @@ class Attention(nn.Module):
         self.key = nn.Linear(kv_channels, heads * key_dim, bias)
         self.value = nn.Linear(kv_channels, heads * value_dim, bias)
         self.output = nn.Linear(heads * value_dim, out_channels, bias)
+        self.bias_sizes = bias_sizes
+        if bias_sizes is not None:
+            self.position_bias = nn.Parameter(torch.zeros(heads, *(2 * size - 1 for size in bias_sizes)))
 
     def forward(self, x: Tensor, kv: Tensor | None = None) -> Tensor:
         if self.region is not None:
@@ -178,8 +182,19 @@ class Attention(nn.Module):
             made.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for made in (self.query(tokens), self.key(kv), self.value(kv))
         )
-        attended = functional.scaled_dot_product_attention(queries, keys, values)
+        bias = None if self.bias_sizes is None else self.spread_bias(self.bias_sizes)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
         return self.output(attended.transpose(1, 2).flatten(2))
+
+    def spread_bias(self, sizes: tuple[int, ...]) -> Tensor:
+        """Return the bias of every pair of positions, (heads, positions, positions), by their distance on each axis."""
+        bias, axes = self.position_bias, range(1, 2 * len(sizes), 2)
+        for axis, size in zip(axes, sizes, strict=True):
+            places = torch.arange(size, device=bias.device)
+            distances = places[:, None] - places + size - 1
+            bias = bias.index_select(axis, distances.flatten()).unflatten(axis, (size, size))
+        count = torch.Size(sizes).numel()
+        return bias.permute(0, *axes, *(axis + 1 for axis in axes)).reshape(-1, count, count)
 
     def attend_to_regions(self, x: Tensor, region: tuple[int, ...]) -> Tensor:
         axes, sizes = len(region), zip(x.shape[2:], region, strict=True)

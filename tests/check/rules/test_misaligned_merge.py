@@ -112,6 +112,14 @@ layers:
       - []
     merge: multiply
 """,
+    "a grid that covers the map": """\
+input: [8, 32, 32]
+layers:
+  - branches:
+      - - attention: {heads: 2, grid: 8}
+      - []
+    merge: add
+""",
 }
 
 
