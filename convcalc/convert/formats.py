@@ -94,7 +94,13 @@ FORMATS = (
         _begins_with(b"version https://git-lfs."),
         advice="run git lfs pull to fetch the file itself",
     ),
-    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", advice=_TF2ONNX),
+    Format(
+        "a TFLite model",
+        (".tflite",),
+        lambda head: head[4:8] == b"TFL3",
+        reader="convcalc.convert.tflite.reader",
+        lost="the values of weights, the scales of quantised tensors, metadata",
+    ),
     Format(
         "a GGUF file",
         (".gguf",),
