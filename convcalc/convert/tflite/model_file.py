@@ -6,7 +6,7 @@ tensorflow/compiler/mlir/lite/schema/schema.fbs.
 
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import prod
@@ -23,6 +23,7 @@ MOST_TENSORS = 1_000_000
 MOST_VALUES = 4096  # the values of larger constants are not read
 MOST_AXES = 64
 MOST_ELEMENTS = 10**11  # in one tensor
+_RUNS_SUBGRAPHS = frozenset(("CALL", "IF", "WHILE"))
 
 
 class ElementType(NamedTuple):
@@ -82,6 +83,11 @@ class FileTensor(NamedTuple):
     contents: Span | None
     packed: bool
 
+    def may_be_learnt(self) -> bool:
+        """Whether the tensor may be a weight: its values are real or quantised numbers."""
+        whole = self.type.code in ("i", "q", "h", "I", "Q", "H")
+        return (self.type.dtype is not None and not (whole and self.scale is None)) or self.scale is not None
+
 
 class FileOperator(NamedTuple):
     """An operator of the file.
@@ -124,6 +130,25 @@ class Model:
             for code in self.root.tables(1, MOST_OPERATORS, "operator codes")
         ]
 
+    def list_constants(self, numbers: Sequence[int]) -> list[FileTensor]:
+        """Return the constants with several elements that may be learnt, in these subgraphs and those that they run."""
+        subgraphs = self.root.tables(2, MOST_OPERATORS, "subgraphs")
+        found: dict[int, FileTensor] = {}  # by position of the contents, because subgraphs may share them
+        pending, seen = list(numbers), {0}
+        while pending:
+            number = pending.pop()
+            if number in seen or not 0 < number < len(subgraphs):
+                continue
+            seen.add(number)
+            for tensor in map(self.read_tensor, subgraphs[number].tables(0, MOST_TENSORS, "tensors")):
+                if tensor.contents is not None and tensor.may_be_learnt() and prod(tensor.dims) > 1:
+                    found.setdefault(tensor.contents.start, tensor)
+            for table in subgraphs[number].tables(3, MOST_OPERATORS, "operators"):
+                options = table.table(4)
+                if self.name_of(table) in _RUNS_SUBGRAPHS and options is not None:
+                    pending += [options.number(0, "i"), options.number(1, "i")]
+        return list(found.values())
+
     def check_numbers(self, numbers: tuple[int, ...], least: int) -> tuple[int, ...]:
         """Return the numbers of tensors. Raises NotImported if one is smaller than `least` or has no tensor."""
         for number in numbers:
@@ -133,13 +158,17 @@ class Model:
 
     def read_operator(self, table: Table) -> FileOperator:
         """Return an operator. Raises NotImported if it refers to anything that the file does not have."""
-        code = table.number(0, "I")
-        if code >= len(self.operator_names):
-            raise NotImported(f"malformed: there is no operator code {code}")
         inputs = self.check_numbers(table.numbers(1, "i"), -1)
         outputs = self.check_numbers(table.numbers(2, "i"), 0)
         options = table.table(4) if table.number(3, "B") else None
-        return FileOperator(self.operator_names[code], inputs, outputs, options)
+        return FileOperator(self.name_of(table), inputs, outputs, options)
+
+    def name_of(self, table: Table) -> str:
+        """Return the name of an operator."""
+        code = table.number(0, "I")
+        if code >= len(self.operator_names):
+            raise NotImported(f"malformed: there is no operator code {code}")
+        return self.operator_names[code]
 
     def read_tensor(self, table: Table) -> FileTensor:
         """Return a tensor. Raises NotImported if its shape is malformed, or does not fit the size of its contents."""

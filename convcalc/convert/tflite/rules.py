@@ -186,12 +186,16 @@ def _multiply_by_weights(call: Call) -> str:
 
     The weights are (outputs, inputs).
     """
+    data, bias = call.data(0), call.weight(2)
     dims, (features, width) = call.dims(0), call.dims(1)
     keeps = bool(call.option(2, "?"))
     rows = prod(dims) // width
     if prod(dims) % width:
         raise ValueError(f"its weights have {width} columns, but its input has the shape {list(dims)}")
-    data, bias = call.data(0), call.weight(2)
+    flat = call.follow_back("RESHAPE")
+    if flat and dims == (rows, width) and len(flat.dims(0)) > 2 and flat.dims(0)[-1] == width:
+        data, dims = flat.data(0), flat.dims(0)  # positions that were made rows keep their axes
+        flat.drop()
     if len(dims) > 2 and dims[-1] == width:
         result = call.emit("MatMul", [data, call.weight(1, (1, 0)), bias], (*dims[:-1], features))
         result = call.activate(result, 0)
@@ -619,6 +623,19 @@ def _filter_in_time(call: Call) -> list[str]:
     return call.emit_several("SVDF", call.all_inputs(), call.list_declared(), Cost(macs, macs - outputs + biased, macs))
 
 
+def _run_subgraphs(*fields: int) -> Rule:
+    """Return the rule for an operator that runs the subgraphs whose numbers are in these attributes.
+
+    Its cost is unknown, because it depends on values, but the weights in the subgraphs are counted.
+    """
+
+    def rule(call: Call) -> list[str]:
+        weights = call.list_weights_of_subgraphs([call.option(field, "i") for field in fields])
+        return call.emit_several(call.operator.name, [*call.all_inputs(), *weights], call.list_declared())
+
+    return rule
+
+
 _UNARY = {
     "ABS": "Abs",
     "CEIL": "Ceil",
@@ -753,4 +770,7 @@ RULES: dict[str, Rule] = {
     "UNIDIRECTIONAL_SEQUENCE_RNN": _recur(1),
     "BIDIRECTIONAL_SEQUENCE_RNN": _recur(1, 5),
     "SVDF": _filter_in_time,
+    "CALL": _run_subgraphs(0),
+    "IF": _run_subgraphs(0, 1),
+    "WHILE": _run_subgraphs(0, 1),
 }

@@ -69,6 +69,7 @@ class Translator:
         self.producers: dict[int, FileOperator] = {}  # by number of a tensor
         self.emitted: dict[int, list[str]] = {}  # by number of an operator's first output, the names of its operations
         self.dropped: set[str] = set()  # the names of operations that were merged into others
+        self.merged: set[int] = set()  # the first outputs of the operators with these operations
         self.counts: Counter[str] = Counter()  # of inputs by the name in the file
         self.operation_names = layer_names.OperationNames(model)
 
@@ -187,12 +188,24 @@ class Translator:
     def add_constant(self, number: int, tensor: FileTensor) -> str:
         """Add a constant of the file. It may be learnt unless it holds integers that are not quantised."""
         name = f"{_CONSTANT}{number}"
-        numeric = tensor.type.dtype is not None or tensor.scale is not None
-        learnt = numeric and (tensor.scale is not None or tensor.type.bits <= 8 or tensor.type.code in ("", *"fed"))
-        if learnt and tensor.contents is not None:
+        roots: tuple[str, ...] = ()
+        if tensor.may_be_learnt() and tensor.contents is not None:
             self.weights[name] = prod(tensor.dims)
-        self.values[name] = Tensor(tensor.dims, tensor.type.dtype, True, None, (name,) if name in self.weights else ())
+            roots = (name,)
+        self.values[name] = Tensor(tensor.dims, tensor.type.dtype, True, None, roots)
         return name
+
+    def add_weight(self, tensor: FileTensor) -> str:
+        """Add a weight that is not in the first subgraph."""
+        name = self.new_name()
+        self.weights[name] = prod(tensor.dims)
+        self.values[name] = Tensor(tensor.dims, tensor.type.dtype, True, None, (name,))
+        return name
+
+    def is_merged(self, number: int) -> bool:
+        """Whether the operations of the operator that produces a tensor are dropped."""
+        maker = self.producers.get(number)
+        return maker is not None and maker.outputs[0] in self.merged
 
     def read_integers(self, number: int) -> tuple[int, ...] | None:
         """Return the values of a small constant of integers; None if they are unknown."""
@@ -215,7 +228,7 @@ class Translator:
         operator: str,
         inputs: Sequence[str],
         outputs: Iterable[tuple[str, Sizes]],
-        dtype: str | None,
+        dtypes: Sequence[str | None],
         name: str,
         attributes: dict[str, Any],
     ) -> None:
@@ -226,7 +239,7 @@ class Translator:
         constant = all(value.constant for value in read)
         roots = tuple(dict.fromkeys(root for value in read for root in value.roots)) if constant else ()
         made = []
-        for output, dims in outputs:
+        for (output, dims), dtype in zip(outputs, dtypes, strict=False):
             if min(dims, default=0) < 0 or prod(dims) > MOST_ELEMENTS:
                 shape = " × ".join(map(str, dims))
                 raise NotImported(f"{shorten(operator)} {show(name)} gives {shape} elements, which is not supported")
@@ -239,7 +252,7 @@ class Translator:
         value, output = self.values[name], self.new_name()
         outputs = [(output, permute(value.dims, order))]
         called = self.operation_names.make_distinct(path)
-        self.add_operation("Transpose", [name], outputs, value.dtype, called, {"perm": order})
+        self.add_operation("Transpose", [name], outputs, [value.dtype], called, {"perm": order})
         return output
 
     def new_name(self) -> str:
@@ -314,7 +327,7 @@ class Call:
         self.translator = translator
         self.operator = operator
         self.name = translator.operation_names.choose(operator)
-        self.dtype = translator.model.tensors[operator.outputs[0]].type.dtype
+        self.dtypes = [translator.model.tensors[number].type.dtype for number in operator.outputs]
 
     # -- inputs and attributes
 
@@ -419,12 +432,20 @@ class Call:
         maker = self.translator.producers.get(number)
         if maker is None or maker.name != name or len(maker.outputs) != 1:
             return None
+        if maker.inputs and self.translator.is_merged(maker.inputs[0]):
+            return None
         alone = len(self.translator.readers[number]) == 1 and number not in self.translator.model.outputs
         return Call(self.translator, maker) if alone else None
 
     def drop(self) -> None:
         """Drop the operations of this operator, because a later one does its work."""
-        self.translator.dropped.update(self.translator.emitted[self.operator.outputs[0]])
+        number = self.operator.outputs[0]
+        self.translator.dropped.update(self.translator.emitted[number])
+        self.translator.merged.add(number)
+
+    def list_weights_of_subgraphs(self, numbers: Sequence[int]) -> list[str]:
+        """Return new tensors with the weights of these subgraphs, and of those that they run."""
+        return [self.translator.add_weight(tensor) for tensor in self.translator.model.list_constants(numbers)]
 
     # -- operations
 
@@ -442,7 +463,7 @@ class Call:
         translator = self.translator
         outputs = [(translator.new_name(), tuple(sizes)) for sizes in dims]
         name = translator.operation_names.make_distinct(self.name)
-        translator.add_operation(operator, inputs, outputs, self.dtype, name, attributes)
+        translator.add_operation(operator, inputs, outputs, self.dtypes, name, attributes)
         if cost is not None:
             translator.costs[name] = cost
         return [output for output, _ in outputs]
@@ -456,7 +477,7 @@ class Call:
     def constant(self, dims: Sizes) -> str:
         """Return the name of a constant that is not learnt, whose values do not matter."""
         name = self.translator.new_name()
-        self.translator.values[name] = Tensor(dims, self.dtype, True)
+        self.translator.values[name] = Tensor(dims, self.dtypes[0], True)
         return name
 
     def move(self, dims: Sizes) -> str:
