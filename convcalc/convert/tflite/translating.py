@@ -269,11 +269,11 @@ class Translator:
                 tensor = self.model.tensors[number]
                 raise NotImported(f"{operator.name} produces {show(tensor.name)}, which already exists")
         call = Call(self, operator)
-        folded = shape_values.evaluate(operator.name, call)
-        if folded is not None:
-            self.record_known(operator.outputs[0], *folded)
-            return
         try:
+            folded = shape_values.evaluate(operator.name, call)
+            if folded is not None:
+                self.record_known(operator.outputs[0], *folded)
+                return
             made = self.apply_rule(call)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute or input may be missing or have another value than the operator expects
