@@ -129,8 +129,15 @@ FORMATS = (
         lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
+        "a PyTorch exported program",
+        (".pt2",),
+        _is_zip_with(rb"data/weights/|models/[^/]+\.json|serialized_exported_program\.json"),
+        reader="convcalc.convert.exported_program.reader",
+        lost="the values of weights, other shapes than the exported ones",
+    ),
+    Format(
         "a PyTorch file",
-        (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
+        (".pt", ".pth", ".ckpt", ".pkl"),
         lambda head: _is_zip_with(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
         advice=f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),

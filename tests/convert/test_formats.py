@@ -48,7 +48,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), ""),
     "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), ""),
     "a PyTorch file": ("pt", archive("archive/data.pkl", "archive/version", "archive/data/0"), "--torch"),
-    "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), "tf2onnx"),
+    "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), ""),
     "a TensorFlow graph": ("pb", b"\x08\x01\x12\x02\x0a\x00" + bytes(40), "tf2onnx"),
     "a safetensors file": ("safetensors", struct.pack("<Q", 2) + b"{}", "--torch"),
     "a GGUF file": ("gguf", b"GGUF\x03\x00\x00\x00" + bytes(40), "weights"),
