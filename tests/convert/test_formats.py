@@ -47,6 +47,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
     "a Keras model": ("keras", archive("metadata.json", "config.json", "model.weights.h5"), ""),
     "a Keras model in JSON": ("json", json.dumps({"module": "keras", "class_name": "Functional"}).encode(), ""),
     "a Keras HDF5 model": ("h5", b"\x89HDF\r\n\x1a\n" + bytes(50), ""),
+    "a PyTorch exported program": ("pt2", archive("net/data/weights/weight_0", "net/models/model.json"), ""),
     "a PyTorch file": ("pt", archive("archive/data.pkl", "archive/version", "archive/data/0"), "--torch"),
     "a TFLite model": ("tflite", struct.pack("<I", 28) + b"TFL3" + bytes(40), ""),
     "a TensorFlow graph": ("pb", b"\x08\x01\x12\x02\x0a\x00" + bytes(40), "tf2onnx"),
