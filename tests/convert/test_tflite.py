@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import convcalc
+from convcalc.cli.main import run
 from convcalc.convert.graph import Graph, NotImported, WrongNumberOfSizes, plain_spec
 from convcalc.convert.tflite import reader
 from tests.support.tflite_files import (
@@ -330,7 +331,7 @@ def test_another_shape_replaces_the_one_in_the_file(tmp_path: Path) -> None:
 
 def test_a_reshape_to_other_sizes_than_the_given_shape_is_refused(tmp_path: Path) -> None:
     content = tflite([X, integers(1, 192), T((1, 192))], [Op("RESHAPE", [0, 1], [2])])
-    with pytest.raises(NotImported, match="its input has 96 elements, but its output 192"):
+    with pytest.raises(NotImported, match=r"RESHAPE .* does not fit the given shape: its input has 96 elements, but"):
         imported(tmp_path, content, {None: (4, 4, 6)})
 
 
@@ -405,6 +406,16 @@ def test_two_outputs_of_one_operator_are_two_layers(tmp_path: Path) -> None:
     operators = [Op("SPLIT", [1, 0], [2, 3], {0: i(2)}), Op("CONCATENATION", [3, 2], [4], {0: i(-1)})]
     graph = imported(tmp_path, tflite(tensors, operators))
     assert [dict(step.arguments) for step in graph.steps] == [{"channels": [0, 2]}, {"channels": [2, 4]}, {}]
+
+
+@pytest.mark.parametrize(
+    "command", ["summary", "check", "compare", "rf", "memory", "explain", "alternatives", "import"]
+)
+def test_every_command_reads_a_tflite_file(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(residual_block())
+    assert run([command, str(path)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_progress_bar_follows_the_operators(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ def count(path: Path) -> Counted:
     resolver = tensorflow.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tensorflow.lite.Interpreter(str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
+    interpreter.invoke()  # some shapes are known only then
     shapes = {each["index"]: tuple(map(int, each["shape"])) for each in interpreter.get_tensor_details()}
     operators = interpreter._get_ops_details()
     made = {number for operator in operators for number in operator["outputs"]}
@@ -94,6 +95,7 @@ def make_u_net() -> Any:
 def make_sequence_network() -> Any:
     layers = keras.layers
     given = keras.Input((64, 8))
+    # the sizes are such that no position is computed and then cut off, which the interpreter would count
     x = layers.Conv1D(16, 3, dilation_rate=2, padding="causal", activation="relu")(given)
     x = layers.MaxPooling1D(2)(layers.Conv1D(16, 3, dilation_rate=4, padding="same")(x))
     x = layers.SeparableConv1D(8, 3)(x)

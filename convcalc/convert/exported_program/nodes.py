@@ -1,7 +1,7 @@
 """Turns the graph of an archive into nodes with the attributes that a torch.fx node has.
 
 `pytorch.translating` reads either. A node of the graph names its operation (`torch.ops.aten.relu.default`), its
-arguments and results; the shapes of all tensors are listed apart from the nodes. An open size has a hint: the size that it
+arguments and results; the shapes of all tensors are in a list of their own. An open size has a hint: the size that it
 had when the module was exported. Source: torch/_export/serde/schema.py in github.com/pytorch/pytorch.
 """
 

@@ -13,7 +13,6 @@ from convcalc.convert.exported_program.archive import read_archive
 from convcalc.convert.exported_program.nodes import NodeGraph, describe_sizes, list_leaves
 from convcalc.convert.from_operators import build_graph
 from convcalc.convert.graph import Follow, Graph, NotImported, Shapes
-from convcalc.convert.keras_config import WRONG_SORT
 from convcalc.convert.pytorch.fidelity import list_unused
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import STATISTICS
@@ -22,6 +21,9 @@ from convcalc.convert.pytorch.tracing import TracedConstant, TracedModule, Trace
 from convcalc.convert.pytorch.translating import translate_trace
 from convcalc.problems import printable, shorten
 from convcalc.units import BITS, is_integer_type
+
+# what Python raises if a value in the file has a type that PyTorch never writes
+_WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) -> Graph:
@@ -39,7 +41,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
         trace = _make_trace(graph, archive.weight_files)
         _check_shapes(graph, inputs or {})
         translation = translate_trace(trace)
-    except WRONG_SORT as error:
+    except _WRONG_SORT as error:
         raise NotImported(f"malformed graph of torch.export: {shorten(f'{type(error).__name__}: {error}')}") from None
     names = ModuleNames(translation.places)
     title = os.path.splitext(os.path.basename(path))[0]

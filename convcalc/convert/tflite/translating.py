@@ -277,7 +277,8 @@ class Translator:
             made = self.apply_rule(call)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # any attribute or input may be missing or have another value than the operator expects
-            raise NotImported(f"{operator.name} {show(call.name)} is malformed: {shorten(str(error))}") from None
+            wrong = "does not fit the given shape" if self.changed else "is malformed"
+            raise NotImported(f"{operator.name} {show(call.name)} {wrong}: {shorten(str(error))}") from None
         for number, name in zip(operator.outputs, made, strict=False):
             self.names[number] = name
             self.compare_shape(number, name)
