@@ -94,7 +94,13 @@ FORMATS = (
         _begins_with(b"version https://git-lfs."),
         advice="run git lfs pull to fetch the file itself",
     ),
-    Format("a TFLite model", (".tflite",), lambda head: head[4:8] == b"TFL3", advice=_TF2ONNX),
+    Format(
+        "a TFLite model",
+        (".tflite",),
+        lambda head: head[4:8] == b"TFL3",
+        reader="convcalc.convert.tflite.reader",
+        lost="the values of weights, the scales of quantised tensors, metadata",
+    ),
     Format(
         "a GGUF file",
         (".gguf",),
@@ -123,8 +129,15 @@ FORMATS = (
         lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
+        "a PyTorch exported program",
+        (".pt2",),
+        _is_zip_with(rb"data/weights/|models/[^/]+\.json|serialized_exported_program\.json"),
+        reader="convcalc.convert.exported_program.reader",
+        lost="the values of weights, other shapes than the exported ones",
+    ),
+    Format(
         "a PyTorch file",
-        (".pt", ".pth", ".ckpt", ".pkl", ".pt2"),
+        (".pt", ".pth", ".ckpt", ".pkl"),
         lambda head: _is_zip_with(rb"data\.pkl|/version|archive_format")(head) or re.match(rb"\x80[\x02-\x05]", head),
         advice=f"it is or contains a pickle, which is not read because that could run code; {_CODE}",
     ),

@@ -28,6 +28,12 @@ def operator_name(node: Any) -> str:
     return "" if schema is None else str(schema.name).partition("::")[2].rstrip("_")
 
 
+def operator_namespace(node: Any) -> str:
+    """Return the library that a node's operation is from, such as `aten`; empty if it has no operation."""
+    schema = getattr(getattr(node, "target", None), "_schema", None)
+    return "" if schema is None else str(schema.name).partition("::")[0]
+
+
 def find_view_base(node: Any) -> Any:
     """Return the node whose memory this node's output is a view of; None if the output is not a view."""
     if node.target is getitem:

@@ -29,12 +29,14 @@ from convcalc.convert.pytorch.nodes import (
     list_written,
     name_arguments,
     operator_name,
+    operator_namespace,
     output_sizes,
 )
 from convcalc.convert.pytorch.tracing import TracedModule
 from convcalc.convert.pytorch.whole_modules import OPAQUE, WHOLE, whole_attributes
 
 _UNKNOWN_SIZE = "its size depends on the values of a tensor"
+_NAMESPACES = ("aten", "torchvision")  # whose operations `aten_to_onnx` translates; others may have the same names
 _ASSERTIONS = ("_assert", "sym_constrain")
 
 
@@ -218,12 +220,14 @@ class Translator:
         if not list_output_sizes(node):
             self.add_number(call)
             return
-        if name in UNCHANGED and call.given_tensor() is not None:
+        own = operator_namespace(node) in _NAMESPACES
+        if own and name in UNCHANGED and call.given_tensor() is not None:
             self.pass_on(call)
-        elif name in CONSTANT:
+        elif own and name in CONSTANT:
             call.emit("Constant", [])
         else:
-            RULES.get(name, _emit_unknown)(call)
+            rule = RULES.get(name, _emit_unknown) if own else _emit_unknown
+            rule(call)
         self.record_writes(node)
 
     def pass_on(self, call: "Call") -> None:
@@ -453,7 +457,7 @@ def _emit_unknown(call: Call) -> None:
 
 def _name_unknown(call: Call) -> str:
     """Return the name of an operation with its namespace, such as `aten.cdist`; that of a Python function is `add`."""
-    namespace = str(getattr(getattr(call.node.target, "_schema", None), "name", "")).partition("::")[0]
+    namespace = operator_namespace(call.node)
     name = call.name or getattr(call.node.target, "__name__", str(call.node.target))
     return f"{namespace}.{name}" if namespace else name
 

@@ -1,0 +1,1 @@
+"""Imports programs of torch.export (`.pt2`) without PyTorch."""

@@ -1,0 +1,1 @@
+"""Imports TFLite models (LiteRT)."""
