@@ -375,6 +375,39 @@ def test_a_malformed_attribute_is_named(tmp_path: Path) -> None:
             assert "malformed" in str(error)  # noqa: PT017 - either outcome is right
 
 
+def test_a_layer_with_too_few_inputs_is_named(tmp_path: Path) -> None:
+    for type, least in (("Convolution", 2), ("Add", 2), ("ScaledDotProductAttention", 3)):
+        model = Ir()
+        [out] = model.add(type, [model.input(1, 3, 8, 8)], [(1, 3, 8, 8)], name="c", **WINDOW)
+        with pytest.raises(NotImported, match=f"{type} 'c' needs at least {least} inputs; got 1"):
+            imported(tmp_path, model, out)
+
+
+def test_the_largest_tensor_has_10_to_the_11_elements(tmp_path: Path) -> None:
+    for features in (10**8, 10**8 + 1):
+        model = Ir()
+        weights = model.weight(1000, features)
+        [out] = model.add("MatMul", [model.input(1, 1000), weights], [(1, features)])
+        if features == 10**8:
+            assert convcalc.summary(plain_spec(imported(tmp_path, model, out))).totals.params == 10**11
+        else:
+            with pytest.raises(NotImported, match="at most 100,000,000,000 are supported"):
+                imported(tmp_path, model, out)
+
+
+def test_a_port_has_at_most_64_axes(tmp_path: Path) -> None:
+    for axes in (64, 65):
+        model = Ir()
+        dims = (1, 3, *[1] * (axes - 2))
+        [sigmoid] = model.add("Mystery", [model.input(1, 3)], [dims])
+        [out] = model.add("Reshape", [sigmoid, model.integers(1, 3)], [(1, 3)])
+        if axes == 64:
+            assert imported(tmp_path, model, out).steps
+        else:
+            with pytest.raises(NotImported, match="has a port with more than 64 axes"):
+                imported(tmp_path, model, out)
+
+
 def test_limits_on_size_nesting_and_elements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, out = small_network()
     text = model.text(out)

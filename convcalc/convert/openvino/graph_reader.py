@@ -279,8 +279,12 @@ class GraphReader:
         """Add the operation of a layer.
 
         `known` are the sizes of the output, or of each output, if the inputs have other sizes than in the file; by
-        default they are inferred. `dtype` is the data type of the output, by default that in the file.
+        default they are inferred. `dtype` is the data type of the output, by default that in the file. Raises
+        NotImported if they are unknown, or if there are too few inputs.
         """
+        least = _LEAST_INPUTS.get(operator, 1)
+        if len(inputs) < least:
+            raise NotImported(f"{describe_layer(layer)} needs at least {least} inputs; got {len(inputs)}")
         attributes = dict(attributes or {})
         sizes = self.find_output_sizes(layer, operator, inputs, attributes, known)
         made = [
@@ -393,6 +397,13 @@ class GraphReader:
         return made
 
 
+_LEAST_INPUTS = {
+    **dict.fromkeys(("Add", "Div", "Gather", "Max", "Min", "Mod", "Mul", "Pow", "PRelu", "Sub"), 2),
+    **dict.fromkeys(("Conv", "ConvTranspose", "MatMul"), 2),
+    **dict.fromkeys(("Attention", "GroupNormalization", "Where"), 3),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), 4),
+    "BatchNormalization": 5,
+}
 _MODULE = "__module."  # begins the names that OpenVINO makes of PyTorch's modules
 _MULTIPLYING = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 _WITHOUT_MACS = frozenset({"DetectionOutput", "Proposal", "CTCGreedyDecoder", "CTCGreedyDecoderSeqLen"})
