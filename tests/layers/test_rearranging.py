@@ -104,6 +104,13 @@ def test_a_part_of_a_permuted_map_depends_on_an_unknown_part_of_the_input() -> N
     assert report({"input": [4, 8, 9], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
 
 
+def test_the_axis_that_a_mean_keeps_still_has_positions() -> None:
+    """The mean of a column depends on all 8 rows; a convolution over the columns depends on 3 of them."""
+    layers: list[Any] = [{"mean": {"axes": "height"}}, {"conv": {"out_channels": 4, "kernel_size": [1, 3]}}]
+    found = report({"input": [4, 8, 9], "layers": layers})["layers"]
+    assert [layer["receptive_field"]["size"] for layer in found] == [[8, 1], [8, 3]]
+
+
 def test_a_permutation_that_moves_nothing_keeps_the_receptive_field() -> None:
     layers = [CONV, {"permute": ["channels", "height", "width"]}]
     assert report({"input": [4, 8, 9], "layers": layers})["layers"][1]["receptive_field"]["size"] == [3, 3]
