@@ -37,6 +37,12 @@ from tests.support.specs import only_layer, problem, report
             "",
         ),
         (
+            {"reshape": {"shape": [5, -1]}},
+            "shape needs a multiple of 5 elements, but the input 4×8×9 has 288",
+            "",
+        ),
+        ({"reshape": {"shape": [5, 7]}}, "shape needs 5 × 7 = 35 elements, but the input 4×8×9 has 288", ""),
+        (
             {"fold": {"kernel_size": 5, "output_size": 2}},
             "output_size 2 has 0 windows, but the input's height is 8 (input 4×8×9)",
             "",
