@@ -105,6 +105,12 @@ def test_the_receptive_field_is_unknown_where_positions_mean_something_else(entr
     assert whole[-1]["receptive_field"]["global"]
 
 
+def test_a_part_of_a_flattened_map_that_becomes_a_map_again_has_an_unknown_field() -> None:
+    """Features 4 to 11 of 2×8 are the last positions of one channel and the first of the other."""
+    layers: list[Any] = ["flatten", {"slice": {"channels": [4, 12]}}, {"reshape": {"shape": [1, 8]}}]
+    assert report({"input": [2, 8], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
+
+
 def test_a_part_of_a_permuted_map_depends_on_an_unknown_part_of_the_input() -> None:
     layers = [{"permute": ["channels", "width", "height"]}, {"crop": [2, 0]}, "global_avgpool"]
     assert report({"input": [4, 8, 9], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
