@@ -158,7 +158,7 @@ class Expander:
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
         word = self.resolver.find_variable(expansion.scope, entry.word[1:])
-        if word is UNKNOWN or word is None:
+        if word is UNKNOWN:
             raise UnknownValue
         block = entry.find_block_above(word)
         if block is not None:

@@ -126,6 +126,17 @@ def test_pooling_of_padding_alone_depends_on_no_input() -> None:
         assert last_field({"input": [1, 4, 4], "layers": layers})["size"] == [0, 0]
 
 
+def test_pooling_of_a_gated_part_depends_on_that_part_whatever_vector_opens_the_gate() -> None:
+    layers: list[Any] = [
+        {"crop": {"amount": [[0, 12]], "from": "image", "name": "part"}},
+        {"linear": {"out_features": 1, "from": "vector"}},
+        {"reshape": {"shape": [1, 1], "name": "gate"}},
+        {"multiply": {"from": ["part", "gate"]}},
+        "global_avgpool",
+    ]
+    assert last_field({"inputs": {"image": [1, 16], "vector": [4]}, "layers": layers})["size"] == [4]
+
+
 def test_pooling_of_a_learnt_tensor_depends_on_no_input() -> None:
     layers = [{"parameter": {"shape": [1, 4]}}, {"global_avgpool": {"from": "parameter1"}}]
     assert last_field({"input": [1, 20], "layers": layers})["size"] == [0]

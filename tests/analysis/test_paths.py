@@ -374,7 +374,8 @@ def test_an_opaque_layer_covers_everything_only_if_all_its_inputs_do(order: list
 @pytest.mark.parametrize("order", [["opaque1", "everywhere"], ["everywhere", "opaque1"]])
 def test_a_merge_with_what_covers_everything_covers_everything_even_next_to_an_unknown_field(order: list[str]) -> None:
     everywhere: Entries = [{"global_avgpool": {"from": "input"}}, {"upsample": {"size": 4, "name": "everywhere"}}]
-    assert placed({"opaque": {"output_shape": [1, 4]}}, *everywhere, {"add": {"from": order}}) == GLOBAL
+    for reading in ({"add": {"from": order}}, {"attention": {"heads": 1, "from": order}}):
+        assert placed({"opaque": {"output_shape": [1, 4]}}, *everywhere, reading) == GLOBAL
 
 
 @pytest.mark.parametrize("order", [["before", "after"], ["after", "before"]])

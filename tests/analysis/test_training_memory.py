@@ -243,7 +243,7 @@ def test_frozen_layers_have_neither_gradients_nor_states() -> None:
 @pytest.mark.parametrize("part", ["weights", "activations"])
 def test_a_single_integer_type_makes_training_unknown(part: str) -> None:
     """PyTorch: only tensors of floating point can require gradients."""
-    found = training(vector(LINEAR), "adam", weight_memory=64, dtype={part: "int8", "bias": "float32"})
+    found = training(vector(LINEAR, "relu"), "adam", weight_memory=64, dtype={part: "int8", "bias": "float32"})
     assert found == (None, None, None, 64, None)
 
 

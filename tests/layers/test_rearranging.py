@@ -37,6 +37,12 @@ from tests.support.specs import only_layer, problem, report
             "",
         ),
         (
+            {"reshape": {"shape": [5, -1]}},
+            "shape needs a multiple of 5 elements, but the input 4×8×9 has 288",
+            "",
+        ),
+        ({"reshape": {"shape": [5, 7]}}, "shape needs 5 × 7 = 35 elements, but the input 4×8×9 has 288", ""),
+        (
             {"fold": {"kernel_size": 5, "output_size": 2}},
             "output_size 2 has 0 windows, but the input's height is 8 (input 4×8×9)",
             "",
@@ -99,9 +105,22 @@ def test_the_receptive_field_is_unknown_where_positions_mean_something_else(entr
     assert whole[-1]["receptive_field"]["global"]
 
 
+def test_a_part_of_a_flattened_map_that_becomes_a_map_again_has_an_unknown_field() -> None:
+    """Features 4 to 11 of 2×8 are the last positions of one channel and the first of the other."""
+    layers: list[Any] = ["flatten", {"slice": {"channels": [4, 12]}}, {"reshape": {"shape": [1, 8]}}]
+    assert report({"input": [2, 8], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
+
+
 def test_a_part_of_a_permuted_map_depends_on_an_unknown_part_of_the_input() -> None:
     layers = [{"permute": ["channels", "width", "height"]}, {"crop": [2, 0]}, "global_avgpool"]
     assert report({"input": [4, 8, 9], "layers": layers})["layers"][-1]["receptive_field"]["size"] is None
+
+
+def test_the_axis_that_a_mean_keeps_still_has_positions() -> None:
+    """The mean of a column depends on all 8 rows; a convolution over the columns depends on 3 of them."""
+    layers: list[Any] = [{"mean": {"axes": "height"}}, {"conv": {"out_channels": 4, "kernel_size": [1, 3]}}]
+    found = report({"input": [4, 8, 9], "layers": layers})["layers"]
+    assert [layer["receptive_field"]["size"] for layer in found] == [[8, 1], [8, 3]]
 
 
 def test_a_permutation_that_moves_nothing_keeps_the_receptive_field() -> None:

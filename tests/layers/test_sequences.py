@@ -86,6 +86,11 @@ def test_what_recurrent_layers_save_is_unknown() -> None:
             {"embedding": {"num_embeddings": 5, "embedding_dim": 2}},
             "embedding needs an input of one channel, an integer per position; this one is 9×1",
         ),
+        (
+            [8],
+            {"parameter": {"shape": []}},
+            "shape must be a list of 1 to 4 positive integers, channels first; got an empty list",
+        ),
         ([8, 4, 4], {"linear": 5}, "linear needs a vector or tokens (C×N), but its input is 8×4×4"),
         (
             [8],

@@ -8,7 +8,7 @@ import pytest
 
 import convcalc
 from convcalc.analysis.field_region import find_region
-from tests.support.specs import only_layer, problem, report, said
+from tests.support.specs import memory, only_layer, problem, report, said
 
 PATCHES: dict[str, Any] = {"conv": {"out_channels": 6, "kernel_size": 4, "stride": 4}}
 
@@ -76,6 +76,11 @@ def test_a_map_of_tokens_has_the_receptive_fields_of_the_map_before() -> None:
 def test_the_receptive_field_of_rearranged_tokens_is_unknown(layers: list[Any]) -> None:
     fields = report({"input": [3, 32, 24], "layers": [PATCHES, *layers]})["layers"]
     assert fields[-1]["receptive_field"] is None or fields[-1]["receptive_field"]["size"] is None
+
+
+@pytest.mark.parametrize(("shape", "entry"), [([2, 4, 4], "tokens"), ([2, 16], {"map": [4, 4]})])
+def test_tokens_and_maps_are_views_without_memory_of_their_own(shape: list[int], entry: Any) -> None:
+    assert memory(only_layer(shape, entry))["live"] == 2 * 16 * 4
 
 
 def test_a_pooling_of_tokens_depends_on_the_positions_that_they_come_from() -> None:

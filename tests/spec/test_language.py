@@ -1445,3 +1445,8 @@ def test_a_calculated_size_may_have_18_digits() -> None:
 )
 def test_a_calculated_size_of_more_digits_is_refused(entry: Any) -> None:
     assert problem({"input": [6 * 10**17, 6 * 10**17], "layers": [entry]}).code == "CV004"
+
+
+def test_a_kind_from_a_parameter_without_value_is_reported_once() -> None:
+    found = problem({"params": {"act": None}, "input": [4], "layers": ["$act"]})
+    assert (found.path, found.message) == (("params", "act"), "spec parameter act needs a value")
