@@ -189,7 +189,7 @@ FORMATS = (
     Format(
         "a Caffe network",
         (".prototxt",),
-        _matches_all(rb"^\s*layers?\s*:?\s*\{"),
+        _matches_all(rb"^\s*layers?\s*\{"),
         reader="convcalc.convert.caffe.reader",
         lost="fillers, learning rates other than 0, losses and measures, the decoding of boxes",
     ),

@@ -598,3 +598,8 @@ def test_a_progress_bar_follows_the_layers(tmp_path: Path) -> None:
 
     imported(tmp_path, networks.lenet(), follow=follow)
     assert totals == [9]
+
+
+def test_a_file_of_labels_is_no_network(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpec, match="unknown field item of the network"):
+        imported(tmp_path, 'item { name: "none" label: 0 }')

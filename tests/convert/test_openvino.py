@@ -200,6 +200,16 @@ def test_a_norm_over_tokens_gets_the_scale_and_bias_that_follow(tmp_path: Path) 
     assert totals.params == 2 * 16
 
 
+@pytest.mark.parametrize(("axes", "kinds"), [((2, 3), ["instancenorm"]), ((1, 2, 3), ["layernorm"])])
+def test_a_norm_is_over_the_last_axes_if_only_their_number_is_known(
+    axes: tuple[int, ...], kinds: list[str], tmp_path: Path
+) -> None:
+    for constants in (True, False):
+        model = Ir()
+        [out] = model.add("MVN", [model.input(1, 4, 8, 6), model.integers(*axes)], [(1, 4, 8, 6)])
+        assert [step.kind for step in imported(tmp_path, model, out, constants=constants).steps] == kinds
+
+
 def test_the_scale_of_quantised_weights_is_not_learnt(tmp_path: Path) -> None:
     model = Ir()
     x = model.input(1, 3, 8, 8)

@@ -166,11 +166,11 @@ def convert_clamp(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> No
 def convert_mean_variance_norm(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -> None:
     """Add a LayerNormalization if the last axes are normalised, otherwise a MeanVarianceNormalization."""
     rank = len(reader.dims(inputs[0]))
-    axes = reader.integers(inputs[1]) if len(inputs) > 1 else None
-    if axes is None and len(inputs) > 1 and reader.dims(inputs[1]) == (1,):
-        axes = (rank - 1,)  # without the file of constants: nearly always a norm of tokens
-    if axes is None:
+    if len(inputs) == 1:  # the first operation set
         axes = tuple(range(1 if read_flag(layer, "across_channels") else 2, rank))
+    else:
+        count = prod(reader.dims(inputs[1]))  # without the file of constants, only the number of axes is known
+        axes = reader.integers(inputs[1]) or tuple(range(rank - count, rank))
     places = sorted(axis % rank for axis in axes)
     if places == list(range(places[0], rank)) and (places[0] == rank - 1 or places[0] == 1):
         reader.add(layer, "LayerNormalization", inputs[:1], {"axis": places[0], "merged": True})
