@@ -329,6 +329,17 @@ def test_another_shape_replaces_the_one_in_the_file(tmp_path: Path) -> None:
         imported(tmp_path, fixed, {None: (4, 8, 8)})
 
 
+def test_a_shape_needs_the_name_of_an_input(tmp_path: Path) -> None:
+    both = tflite(
+        [T((1, 4, 4, 3), name="a"), T((1, 4, 4, 3), name="b"), T((1, 4, 4, 3))], [Op("ADD", [0, 1], [2], {})], [0, 1]
+    )
+    shapes = {"a": (3, 8, 6), "b": (3, 8, 6)}
+    assert imported(tmp_path, both, shapes).inputs == shapes
+    for given in ({None: (3, 8, 6)}, {"c": (3, 8, 6)}):
+        with pytest.raises(NotImported, match="--input needs the name of an input; available: a, b"):
+            imported(tmp_path, both, given)
+
+
 def test_a_reshape_to_other_sizes_than_the_given_shape_is_refused(tmp_path: Path) -> None:
     content = tflite([X, integers(1, 192), T((1, 192))], [Op("RESHAPE", [0, 1], [2])])
     with pytest.raises(NotImported, match=r"RESHAPE .* does not fit the given shape: its input has 96 elements, but"):
