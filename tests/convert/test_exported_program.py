@@ -184,6 +184,13 @@ def test_the_shape_cannot_be_changed(tmp_path: Path) -> None:
     refuse(tmp_path, program(), "cannot be changed; it has x=3,8,8", inputs={"y": (3, 8, 8)})
 
 
+def test_a_batch_in_front_of_the_shape_is_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.pt2"
+    path.write_bytes(packed(program()))
+    assert run(["summary", str(path), "--input", "1,3,8,8"]) == 0
+    assert "the leading 1 is taken as the batch size" in capsys.readouterr().err
+
+
 def test_unused_params_are_left_out_and_counted(tmp_path: Path) -> None:
     content = program(2, {"p_other": tensor(7, trained=True)})
     specs = content["graph_module"]["signature"]["input_specs"]

@@ -158,6 +158,55 @@ def test_an_operator_becomes_its_layers(
     assert last_shape(graph) == (dims[-1], *dims[1:-1])
 
 
+VALUES = 8 * 6 * 4
+COSTS: list[tuple[str, tuple[int, ...], list[T], dict[int, Any] | None, tuple[int, int, int, int]]] = [
+    # params, multiplications, additions and MACs, by the rules in the page of `opaque`
+    ("BATCH_MATMUL", (1, 8, 6, 5), [weight(1, 8, 4, 5)], {}, (160, 960, 960 - 240, 960)),
+    ("BATCH_MATMUL", (1, 8, 6, 5), [weight(1, 8, 5, 4)], {1: flag(True)}, (160, 960, 960 - 240, 960)),
+    ("SUM", (1, 6, 4), [integers(1)], {}, (0, 0, 7 * 24, 0)),
+    ("MEAN", (1, 8, 6), [integers(3)], {}, (0, 48, 3 * 48, 0)),
+    ("ARG_MAX", (1, 8, 6), [integers(-1, dims=())], {}, (0, 0, 0, 0)),
+    ("GATHER", (1, 8, 6, 2), [integers(0, 2)], {0: i(3)}, (0, 0, 0, 0)),
+    ("RSQRT", (1, 8, 6, 4), [], None, (0, VALUES, 0, 0)),
+    ("L2_NORMALIZATION", (1, 8, 6, 4), [], {}, (0, 2 * VALUES, VALUES, 0)),
+    ("SQUARED_DIFFERENCE", (1, 8, 6, 4), [T((), data=struct.pack("<f", 3.0))], None, (0, VALUES, VALUES, 0)),
+    ("DIV", (1, 8, 6, 4), [T((1,), data=struct.pack("<f", 4.0))], {}, (0, VALUES, 0, 0)),
+    ("TILE", (1, 16, 6, 4), [integers(1, 2, 1, 1)], None, (0, 0, 0, 0)),
+    ("TRANSPOSE", (1, 4, 8, 6), [integers(0, 3, 1, 2)], None, (0, 0, 0, 0)),
+    ("EXPAND_DIMS", (1, 8, 6, 4, 1), [integers(4, dims=())], None, (0, 0, 0, 0)),
+    ("CAST", (1, 8, 6, 4), [], {}, (0, 0, 0, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "dims", "constants", "options", "figures"), COSTS, ids=lambda value: str(value)[:40])
+def test_an_operator_without_a_layer_has_its_shape_and_cost(
+    name: str, dims: tuple[int, ...], constants: list[T], options: Any, figures: tuple[int, ...], tmp_path: Path
+) -> None:
+    totals = convcalc.summary(plain_spec(one(tmp_path, name, dims, constants, options))).totals
+    assert (totals.params, totals.multiplications, totals.additions, totals.macs) == figures
+
+
+def test_parts_of_a_tensor_have_their_shapes(tmp_path: Path) -> None:
+    parts = [T((1, 2, 6, 4)), T((1, 5, 6, 4)), T((1, 1, 6, 4))]
+    tensors = [X, integers(2, -1, 1), integers(1, dims=()), *parts]
+    content = tflite(tensors, [Op("SPLIT_V", [0, 1, 2], [3, 4, 5], {0: i(3)})], [0], [3, 4, 5])
+    graph = imported(tmp_path, content)
+    assert [dict(step.arguments) for step in graph.steps] == [
+        {"amount": [[0, 6], [0, 0]]},
+        {"amount": [[2, 1], [0, 0]]},
+        {"amount": [[7, 0], [0, 0]]},
+    ]
+
+
+def test_a_convolution_of_a_volume_moves_its_channels(tmp_path: Path) -> None:
+    tensors = [T((1, 8, 6, 5, 3)), weight(3, 3, 3, 3, 4), weight(4), T((1, 4, 6, 5, 4))]
+    options = {0: byte(0), 1: i(2), 2: i(1), 3: i(1), 4: byte(1)}
+    graph = imported(tmp_path, tflite(tensors, [Op("CONV_3D", [0, 1, 2], [3], options)]))
+    assert kinds(graph) == ["conv", "relu"]
+    assert last_shape(graph) == (4, 4, 6, 5)
+    assert convcalc.summary(plain_spec(graph)).totals.macs == 4 * 6 * 5 * 4 * 27 * 3
+
+
 def test_a_transposed_convolution_has_the_output_size_in_the_file(tmp_path: Path) -> None:
     tensors = [T((1, 4, 4, 8)), T((1, 8, 8, 3)), integers(1, 8, 8, 3), weight(3, 3, 3, 8), weight(3)]
     options = {0: byte(0), 1: i(2), 2: i(2)}
@@ -329,6 +378,17 @@ def test_another_shape_replaces_the_one_in_the_file(tmp_path: Path) -> None:
         imported(tmp_path, fixed, {None: (4, 8, 8)})
 
 
+def test_a_shape_needs_the_name_of_an_input(tmp_path: Path) -> None:
+    both = tflite(
+        [T((1, 4, 4, 3), name="a"), T((1, 4, 4, 3), name="b"), T((1, 4, 4, 3))], [Op("ADD", [0, 1], [2], {})], [0, 1]
+    )
+    shapes = {"a": (3, 8, 6), "b": (3, 8, 6)}
+    assert imported(tmp_path, both, shapes).inputs == shapes
+    for given in ({None: (3, 8, 6)}, {"c": (3, 8, 6)}):
+        with pytest.raises(NotImported, match="--input needs the name of an input; available: a, b"):
+            imported(tmp_path, both, given)
+
+
 def test_a_reshape_to_other_sizes_than_the_given_shape_is_refused(tmp_path: Path) -> None:
     content = tflite([X, integers(1, 192), T((1, 192))], [Op("RESHAPE", [0, 1], [2])])
     with pytest.raises(NotImported, match=r"RESHAPE .* does not fit the given shape: its input has 96 elements, but"):
@@ -362,12 +422,6 @@ def test_a_filter_over_time_has_its_cost(tmp_path: Path) -> None:
     assert step.arguments["multiplications"] == 54
     # 3 sums per filter of 4 features, 4 per filter of 5 steps, one to join two filters, one for the bias
     assert step.arguments["additions"] == 6 * 3 + 6 * 4 + 3 + 3
-
-
-def test_an_operator_without_a_layer_has_the_cost_of_its_onnx_operator(tmp_path: Path) -> None:
-    graph = one(tmp_path, "SUM", (1, 6, 4), [integers(1)])
-    assert graph.steps[0].arguments["additions"] == 7 * 6 * 4
-    assert graph.steps[0].arguments["macs"] == 0
 
 
 def test_a_custom_operator_has_an_unknown_cost(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from convcalc.convert.dtypes import FLOAT32, DataTypes
 from convcalc.convert.exported_program.archive import read_archive
 from convcalc.convert.exported_program.nodes import NodeGraph, describe_sizes, list_leaves
 from convcalc.convert.from_operators import build_graph
-from convcalc.convert.graph import Follow, Graph, NotImported, Shapes
+from convcalc.convert.graph import Follow, Graph, NotImported, Shapes, check_number_of_sizes
 from convcalc.convert.pytorch.fidelity import list_unused
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import STATISTICS
@@ -94,6 +94,8 @@ def _check_shapes(graph: NodeGraph, shapes: Shapes) -> None:
     own = {node.name: describe_sizes(node)[1:] for node in graph.list_inputs()}
     for name, given in shapes.items():
         known = [own[name]] if name in own else list(own.values()) if name is None and len(own) == 1 else []
+        for sizes in known:
+            check_number_of_sizes(name, given, sizes)
         if tuple(given) not in known:
             listed = " and ".join(f"{shorten(key)}={','.join(map(str, sizes))}" for key, sizes in own.items())
             raise NotImported(f"the shapes in an archive of torch.export cannot be changed; it has {listed}")

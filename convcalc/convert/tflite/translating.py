@@ -81,6 +81,7 @@ class Translator:
             self.producers.update(dict.fromkeys(operator.outputs, operator))
         for number in sorted(self.model.inputs, key=self.is_number):
             self.add_input(number)
+        self.check_given_names()
         for operator in follow(self.model.operators, len(self.model.operators)):
             self.translate_operator(operator)
         outputs = []
@@ -117,6 +118,13 @@ class Translator:
             moved = self.transpose(name, channels_first(len(dims)), name)
             self.names[number] = self.transpose(moved, channels_last(len(dims)), name)
 
+    def check_given_names(self) -> None:
+        """Raise NotImported if the user gave a shape for an input that the model does not have."""
+        wrong = any(name not in self.inputs for name in self.shapes if name is not None)
+        if wrong or (None in self.shapes and len(self.inputs) != 1):
+            listed = ", ".join(map(shorten, self.inputs)) or "none"
+            raise NotImported(f"--input needs the name of an input; available: {listed}")
+
     def is_number(self, number: int) -> bool:
         """Whether an input cannot have a batch, so that it does not say how large the batch is."""
         return len(self.model.tensors[number].dims) < 2
@@ -152,7 +160,8 @@ class Translator:
         order = tuple(range(len(tensor.dims))) if standard else channels_first(len(tensor.dims))
         if len(tensor.dims) < 2:
             return tensor.dims
-        given = self.shapes.get(name, self.shapes.get(None))
+        alone = len(self.model.inputs) == 1
+        given = self.shapes.get(name, self.shapes.get(None) if alone else None)
         sizes = permute(tensor.signature, order)[1:]
         known = [None if size < 0 else size for size in sizes]
         if given is None:
