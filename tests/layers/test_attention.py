@@ -107,6 +107,28 @@ def test_cross_attention_reads_keys_and_values_from_its_second_input() -> None:
     assert layer["macs"] == 2 * queries * 32 * 32 + 2 * keys * 32 * 32 + 2 * queries * keys * 32
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "stride"), [([8, 11], 2), ([8, 6, 9], 3), ([8, 6, 9], [2, 4]), ([8, 4, 4, 6], 2)])
+def test_a_kv_stride_costs_what_a_convolution_and_a_norm_before_cross_attention_cost(
+    shape: list[int], stride: int | list[int], bias: bool
+) -> None:
+    whole = only_layer(shape, {"attention": {"heads": 2, "kv_stride": stride, "bias": bias}})
+    layers = [
+        {"conv": {"out_channels": 8, "kernel_size": stride, "stride": stride, "bias": bias}},
+        {"layernorm": {"axes": "channels"}},
+        {"attention": {"heads": 2, "from": ["input", "previous"], "bias": bias}},
+    ]
+    parts = report({"input": shape, "layers": layers})
+    figures = ("params", "macs", "multiplications", "additions")
+    assert {name: whole[name] for name in figures} == {name: parts["totals"][name] for name in figures}
+    assert whole["output_shape"] == parts["layers"][-1]["output_shape"] == shape
+
+
+def test_a_kv_stride_of_one_changes_nothing() -> None:
+    one, plain = (only_layer([8, 6, 6], {"attention": {"heads": 2, **more}}) for more in ({"kv_stride": 1}, {}))
+    assert {**one, "arguments": {}} == {**plain, "arguments": {}}
+
+
 @pytest.mark.parametrize(
     ("shape", "arguments", "message"),
     [
@@ -115,6 +137,18 @@ def test_cross_attention_reads_keys_and_values_from_its_second_input() -> None:
         ([8, 9], {"heads": 2, "grid": 2}, "grid 2 does not divide the input's length of 9 (input 8×9)"),
         ([8, 4, 4], {"heads": 2, "grid": 2, "window": 2}, "attention has either a window or a grid; got both"),
         ([8, 4], {"heads": 2, "window": 2, "from": ["input", "input"]}, "cross attention has no window"),
+        ([8, 4], {"heads": 2, "kv_stride": 2, "from": ["input", "input"]}, "cross attention has no kv_stride"),
+        ([8, 4, 3], {"heads": 2, "kv_stride": 4}, "kv_stride 4 exceeds the input's width of 3 (input 8×4×3)"),
+        (
+            [8, 4],
+            {"heads": 2, "kv_stride": 2, "window": 2},
+            "attention has either a window or grid or a kv_stride; got both",
+        ),
+        (
+            [8, 4],
+            {"heads": 2, "kv_stride": 2, "relative_position_bias": True},
+            "attention with a kv_stride has no relative_position_bias",
+        ),
         (
             [8, 4],
             {"heads": 2, "relative_position_bias": True, "from": ["input", "input"]},
