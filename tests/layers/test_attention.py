@@ -218,6 +218,8 @@ WINDOWS: list[list[dict[str, Any]]] = [
     [STEM, {"attention": {"heads": 2, "grid": [2, 3]}}, CONV],
     [STEM, {"attention": {"heads": 2, "window": 2}}, {"attention": {"heads": 1, "grid": 3}}, CONV],
     [STEM, {"attention": {"heads": 2, "window": 6}}],
+    [STEM, {"attention": {"heads": 2, "kv_stride": 2}}],
+    [STEM, {"attention": {"heads": 2, "window": 3, "relative_position_bias": True}}],
 ]
 
 
