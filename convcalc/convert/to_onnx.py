@@ -44,8 +44,17 @@ def model_bytes(network: Network) -> bytes:
         tensor: _make_value_info(onnx, names[tensor], network.tensor_shape(tensor))
         for tensor in network.outputs.values()
     }
+    # onnx cannot infer the output shape of GroupNormalization
+    unknown = {node.output[0] for node in writer.nodes if node.op_type == "GroupNormalization"}
+    unknown -= {names[tensor] for tensor in network.outputs.values()}
+    layers = zip(names[len(network.inputs) :], network.nodes, strict=True)
     graph = onnx.helper.make_graph(
-        writer.nodes, legal_names([network.name])[network.name], inputs, list(outputs.values()), writer.initializers
+        writer.nodes,
+        legal_names([network.name])[network.name],
+        inputs,
+        list(outputs.values()),
+        writer.initializers,
+        value_info=[_make_value_info(onnx, name, node.layer.output) for name, node in layers if name in unknown],
     )
     graph.doc_string = network.description
     model = onnx.helper.make_model(

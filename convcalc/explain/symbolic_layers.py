@@ -34,6 +34,7 @@ _LETTERS = {
     "heads": "h",
     "window": "w",
     "grid": "g",
+    "kv_stride": "s",
     "hidden_size": "h",
     "num_layers": "layers",
     "num_embeddings": "V",

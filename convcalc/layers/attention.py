@@ -15,20 +15,26 @@ class Attention(NoBuffers):
 
     The input is a sequence of tokens C×N or a map, whose positions are its tokens. Four linear layers, without weight
     sharing, compute queries, keys and values for every head, and the output from all heads. With `from: [q, kv]`, the
-    queries come from q, and keys and values from kv (cross attention); an attention whose keys have a lower resolution,
-    as in PVT and SegFormer, reads its own reduced input as kv.
+    queries come from q, and keys and values from kv (cross attention).
+
+    With kv_stride, keys and values are computed from a smaller map, as in PVT and SegFormer: a convolution with that
+    kernel size and stride and C_q channels, and a layer norm over the channels. With a stride of 1, there is neither.
+    To reduce the map in another way, name it in `from: [q, kv]`.
 
     Here h is heads, d_k key_dim, d_v value_dim, N_q the number of queries and N_k that of keys; each query has n keys:
     N_k, or the positions of one window or grid. Its sizes, or else those of the input, are s.
     Output: out_channels, with the sizes of the first input.
     Params: C_q × h d_k + C_kv × h (d_k + d_v) + h d_v × out_channels, + h (2 d_k + d_v) + out_channels with bias, + h
-    times the product of 2 s - 1 over all axes with relative_position_bias.
+    times the product of 2 s - 1 over all axes with relative_position_bias; those of the convolution and the norm with
+    kv_stride.
     Counted: the MACs are h N_q n (d_k + d_v) and those of the four linear layers; multiplications are the MACs, h d_k
-    per query for the scale, and one per weight for softmax; relative_position_bias is one addition per weight. What is
-    saved for backward is that of PyTorch's scaled_dot_product_attention on the CPU. It saves the h N_q n weights only
-    with relative_position_bias, because it is not fused then.
+    per query for the scale, and one per weight for softmax; relative_position_bias is one addition per weight; a
+    convolution and a layer norm are added with kv_stride. What is saved for backward is that of PyTorch's
+    scaled_dot_product_attention on the CPU. It saves the h N_q n weights only with relative_position_bias, because it
+    is not fused then.
     Source: Vaswani et al. 2017, "Attention is all you need"; Liu et al. 2021, "Swin transformer", for window and
-    relative_position_bias; Tu et al. 2022, "MaxViT", for grid.
+    relative_position_bias; Tu et al. 2022, "MaxViT", for grid; Wang et al. 2021, "Pyramid vision transformer", for
+    kv_stride.
     Example on [192, 197]: attention: {heads: 3}
     """
 
@@ -42,6 +48,9 @@ class Attention(NoBuffers):
     out_channels = Integer("output channels", default_text="channels of the first input")
     window = PerAxis("size of the windows: positions attend only to their window", None, sign="w")
     grid = PerAxis("size of the grids: positions attend only to those that are size / grid apart", None, sign="grid ")
+    kv_stride = PerAxis(
+        "kernel size and stride of a convolution that reduces the map of keys and values", 1, sign="kv/"
+    )
     bias = Flag("add a learnt bias to queries, keys, values and output", True)
     relative_position_bias = Flag(
         "add a learnt number per head and distance, along each axis, to every score before softmax",
@@ -55,8 +64,16 @@ class Attention(NoBuffers):
 
     @property
     def source(self) -> Shape:
-        """The shape of the input from which keys and values are computed: the second one, or the only one."""
-        return self.inputs[-1]
+        """The shape from which keys and values are computed: that of the last input, reduced by kv_stride."""
+        given = self.inputs[-1]
+        if not self.is_reduced:
+            return given
+        return Shape(given.channels, tuple(size // by for size, by in zip(given.spatial, self.kv_stride, strict=True)))
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether a convolution reduces the map from which keys and values are computed."""
+        return any(by > 1 for by in self.kv_stride)
 
     def normalise(self) -> None:
         """Set d_k and d_v from the arguments or their defaults; raises `Flaw` if inputs and arguments do not fit."""
@@ -64,15 +81,14 @@ class Attention(NoBuffers):
             raise Flaw(
                 f"attention needs one or two inputs; got {len(self.inputs)}", "write from: [q, kv]", code="CV016"
             )
-        if not self.source.axes:
-            raise Flaw(f"attention needs spatial axes, but its input kv is the vector {self.source}", code="CV016")
+        if not self.inputs[-1].axes:
+            raise Flaw(f"attention needs spatial axes, but its input kv is the vector {self.inputs[-1]}", code="CV016")
         if self.key_dim is None:
             self._check_heads()
         d_k = self.input.channels // self.heads if self.key_dim is None else self.key_dim
         self.fill(d_k=d_k, d_v=d_k if self.value_dim is None else self.value_dim)
         self._check_window()
-        if self.relative_position_bias and len(self.inputs) > 1:
-            raise Flaw("cross attention has no relative_position_bias", key="relative_position_bias", code="CV016")
+        self._check_pairs()
 
     def _check_heads(self) -> None:
         if self.input.channels % self.heads:
@@ -83,6 +99,29 @@ class Attention(NoBuffers):
                 key="heads",
                 code="CV016",
             )
+
+    def _check_pairs(self) -> None:
+        """Raise `Flaw` for arguments that exclude each other."""
+        if self.relative_position_bias and (len(self.inputs) > 1 or self.is_reduced):
+            which = "cross attention" if len(self.inputs) > 1 else "attention with a kv_stride"
+            key = "relative_position_bias"
+            raise Flaw(f"{which} has no {key}", f"remove {key}", key=key, code="CV016")
+        if not self.is_reduced:
+            return
+        if len(self.inputs) > 1:
+            raise Flaw(
+                "cross attention has no kv_stride", "reduce the second input with a conv", key="kv_stride", code="CV016"
+            )
+        if self._find_region() is not None:
+            raise Flaw("attention has either a window or grid or a kv_stride; got both", key="kv_stride", code="CV012")
+        for axis, (size, by) in enumerate(zip(self.input.spatial, self.kv_stride, strict=True)):
+            if by > size:
+                raise Flaw(
+                    f"kv_stride {by} exceeds the input's {axis_name(axis, self.input.axes)} of {size} "
+                    f"(input {self.input})",
+                    key="kv_stride",
+                    code="CV016",
+                )
 
     def _check_window(self) -> None:
         if self.window is None and self.grid is None:
@@ -121,16 +160,27 @@ class Attention(NoBuffers):
         return Shape(channels, self.input.spatial)
 
     def weight_tensors(self) -> Tensors:
-        """Return the sizes of the weights of queries, keys, values and output, and of the relative position bias."""
-        projections = self._list_projections()
-        if not self.relative_position_bias:
-            return projections
-        return (*projections, self.heads * prod(2 * size - 1 for size in self.bias_sizes()))
+        """Return the sizes of the weights of queries, keys, values and output, and of those of two options.
+
+        These are the relative position bias, and the convolution and norm of kv_stride.
+        """
+        found = self._list_projections()
+        if self.relative_position_bias:
+            return (*found, self.heads * prod(2 * size - 1 for size in self.bias_sizes()))
+        channels = self.input.channels
+        return (*found, channels * channels * prod(self.kv_stride), channels) if self.is_reduced else found
 
     def bias_tensors(self) -> Tensors:
-        """Return the sizes of the biases of queries, keys, values and output; an empty tuple if `bias` is false."""
+        """Return the sizes of the biases of queries, keys, values and output, if there are biases.
+
+        With kv_stride, the norm has a bias in any case, and the convolution has one if `bias` is true.
+        """
         keys, values = self.heads * self.d_k, self.heads * self.d_v
-        return (keys, keys, values, self.output.channels) if self.bias else ()
+        found = (keys, keys, values, self.output.channels) if self.bias else ()
+        if not self.is_reduced:
+            return found
+        channels = self.input.channels
+        return (*found, channels, channels) if self.bias else (channels,)
 
     def weight_input(self) -> object:
         """Return the channels of both inputs and, with a relative position bias, its sizes; no others are needed."""
@@ -143,24 +193,35 @@ class Attention(NoBuffers):
         return self.source.positions if region is None else prod(region)
 
     def count_macs(self) -> int:
-        """Return the MACs of the scores, of the weighted means, and of the four linear layers."""
+        """Return the MACs of the scores, the weighted means, the four linear layers and the convolution, if any."""
         queries, keys, values, output = self._list_projections()
         pairs = self.heads * self.input.positions * self.count_keys()
         projections = self.input.positions * (queries + output) + self.source.positions * (keys + values)
+        if self.is_reduced:
+            projections += self.source.elements * self.input.channels * prod(self.kv_stride)
         return projections + pairs * (self.d_k + self.d_v)
 
     def count_multiplications(self) -> int:
-        """Return the MACs, one multiplication per query value for the scale, and one per weight for softmax."""
+        """Return the MACs, one multiplication per query value for the scale, and one per weight for softmax.
+
+        A layer norm has three per value of the reduced map.
+        """
         scaled = self.heads * self.input.positions * self.d_k
-        return self.count_macs() + scaled + self.heads * self.input.positions * self.count_keys()
+        found = self.count_macs() + scaled + self.heads * self.input.positions * self.count_keys()
+        return found + 3 * self.source.elements if self.is_reduced else found
 
     def count_additions(self) -> int:
-        """Return the additions of the four linear layers, the scores, their bias, softmax and the weighted means."""
+        """Return the additions of the four linear layers, the scores, their bias, softmax and the weighted means.
+
+        With kv_stride, those of the convolution, and four per value for the layer norm, are included.
+        """
         keys, values = self.heads * self.d_k, self.heads * self.d_v
         queries, count = self.input.positions, self.count_keys()
         linear = queries * keys * (self.input.channels - 1 + self.bias)
         linear += self.source.positions * (keys + values) * (self.source.channels - 1 + self.bias)
         linear += queries * self.output.channels * (values - 1 + self.bias)
+        if self.is_reduced:
+            linear += self.source.elements * (self.input.channels * prod(self.kv_stride) - 1 + self.bias + 4)
         score = self.d_k + 1 if self.relative_position_bias else self.d_k
         return linear + self.heads * queries * (count * score + self.d_v * (count - 1))
 
@@ -179,12 +240,16 @@ class Attention(NoBuffers):
     def saved_for_backward(self) -> SavedForBackward:
         """The inputs, queries, keys, values, weighted means, and one normaliser per head and query are saved.
 
-        With a relative position bias, the weights are saved instead of the normalisers.
+        With a relative position bias, the weights are saved instead of the normalisers. With kv_stride, the input and
+        output of the layer norm and its statistics, two per position, are saved.
         """
         keys, values = self.heads * self.d_k, self.heads * self.d_v
         weights = self.heads * (self.count_keys() if self.relative_position_bias else 1)
         of_queries = self.input.positions * (keys + values + weights)
-        return SavedForBackward(inputs=True, values=of_queries + self.source.positions * (keys + values))
+        of_keys = self.source.positions * (keys + values)
+        if self.is_reduced:
+            of_keys += self.source.positions * (2 * self.source.channels + 2)
+        return SavedForBackward(inputs=True, values=of_queries + of_keys)
 
 
 def _window_reads(size: int) -> Reads:

@@ -71,9 +71,7 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
     network = convcalc.load(find_file(name))
     model = onnx.load_from_string(model_bytes(network))
     onnx.checker.check_model(model, full_check=True)
-    # onnx loses the type of the output of a GroupNormalization in its strict mode
-    strict = all(node.layer.kind != "groupnorm" for node in network.nodes)
-    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=strict, data_prop=True)
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     known = {info.name: info.type.tensor_type for info in (*inferred.graph.value_info, *inferred.graph.output)}
     for node in network.nodes:
         sizes = [size.dim_value for size in known[node.name].shape.dim][1:]
@@ -244,6 +242,8 @@ VALUES: list[tuple[list[int], Any]] = [
     ([6, 4, 6], {"attention": {"heads": 3, "relative_position_bias": True}}),
     ([6, 4, 6], {"attention": {"heads": 2, "window": [2, 3], "relative_position_bias": True}}),
     ([6, 4, 6], {"attention": {"heads": 2, "grid": [2, 3], "relative_position_bias": True}}),
+    ([6, 5], {"attention": {"heads": 2, "kv_stride": 2}}),
+    ([6, 4, 7], {"attention": {"heads": 3, "kv_stride": [2, 3], "bias": False}}),
     ([6, 5], {"linear": 3}),
     ([6, 5], {"matmul": {"from": ["input", "input"], "transpose_first": True}}),
     ([6, 5, 4], {"softmax": {"axes": "positions"}}),

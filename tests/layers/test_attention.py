@@ -149,6 +149,28 @@ def test_padding_is_suggested_only_for_windows_that_fit(window: int, hint: str) 
     assert problem({"input": [4, 8, 8], "layers": [{"attention": {"heads": 1, "window": window}}]}).hint == hint
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("shape", "stride"), [([8, 11], 2), ([8, 6, 9], 3), ([8, 6, 9], [2, 4]), ([8, 4, 4, 6], 2)])
+def test_a_kv_stride_costs_what_a_convolution_and_a_norm_before_cross_attention_cost(
+    shape: list[int], stride: int | list[int], bias: bool
+) -> None:
+    whole = only_layer(shape, {"attention": {"heads": 2, "kv_stride": stride, "bias": bias}})
+    layers = [
+        {"conv": {"out_channels": 8, "kernel_size": stride, "stride": stride, "bias": bias}},
+        {"layernorm": {"axes": "channels"}},
+        {"attention": {"heads": 2, "from": ["input", "previous"], "bias": bias}},
+    ]
+    parts = report({"input": shape, "layers": layers})
+    figures = ("params", "macs", "multiplications", "additions")
+    assert {name: whole[name] for name in figures} == {name: parts["totals"][name] for name in figures}
+    assert whole["output_shape"] == parts["layers"][-1]["output_shape"] == shape
+
+
+def test_a_kv_stride_of_one_changes_nothing() -> None:
+    one, plain = (only_layer([8, 6, 6], {"attention": {"heads": 2, **more}}) for more in ({"kv_stride": 1}, {}))
+    assert {**one, "arguments": {}} == {**plain, "arguments": {}}
+
+
 @pytest.mark.parametrize(
     ("shape", "arguments", "message"),
     [
@@ -157,6 +179,18 @@ def test_padding_is_suggested_only_for_windows_that_fit(window: int, hint: str) 
         ([8, 9], {"heads": 2, "grid": 2}, "grid 2 does not divide the input's length of 9 (input 8×9)"),
         ([8, 4, 4], {"heads": 2, "grid": 2, "window": 2}, "attention has either a window or a grid; got both"),
         ([8, 4], {"heads": 2, "window": 2, "from": ["input", "input"]}, "cross attention has no window"),
+        ([8, 4], {"heads": 2, "kv_stride": 2, "from": ["input", "input"]}, "cross attention has no kv_stride"),
+        ([8, 4, 3], {"heads": 2, "kv_stride": 4}, "kv_stride 4 exceeds the input's width of 3 (input 8×4×3)"),
+        (
+            [8, 4],
+            {"heads": 2, "kv_stride": 2, "window": 2},
+            "attention has either a window or grid or a kv_stride; got both",
+        ),
+        (
+            [8, 4],
+            {"heads": 2, "kv_stride": 2, "relative_position_bias": True},
+            "attention with a kv_stride has no relative_position_bias",
+        ),
         (
             [8, 4],
             {"heads": 2, "relative_position_bias": True, "from": ["input", "input"]},
@@ -226,6 +260,8 @@ WINDOWS: list[list[dict[str, Any]]] = [
     [STEM, {"attention": {"heads": 2, "grid": [2, 3]}}, CONV],
     [STEM, {"attention": {"heads": 2, "window": 2}}, {"attention": {"heads": 1, "grid": 3}}, CONV],
     [STEM, {"attention": {"heads": 2, "window": 6}}],
+    [STEM, {"attention": {"heads": 2, "kv_stride": 2}}],
+    [STEM, {"attention": {"heads": 2, "window": 3, "relative_position_bias": True}}],
 ]
 
 

@@ -641,7 +641,10 @@ class Attention(nn.Module):
     def __init__(self, channels: int, arguments: Arguments, sizes: list[int]) -> None:
         super().__init__()
         self.heads = arguments["heads"]
-        own, bias = {"key_dim", "value_dim", "out_channels", "relative_position_bias"}, arguments.get("bias", True)
+        own, bias = (
+            {"key_dim", "value_dim", "out_channels", "relative_position_bias", "kv_stride"},
+            arguments.get("bias", True),
+        )
         if not own & arguments.keys():
             self.whole = nn.MultiheadAttention(channels, self.heads, bias=bias, batch_first=True)
             return
@@ -654,15 +657,15 @@ class Attention(nn.Module):
         self.out = nn.Linear(value_dim * self.heads, arguments.get("out_channels", channels), bias=bias)
         self.relative = RelativeBias(self.heads, sizes) if arguments.get("relative_position_bias") else None
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, given: Tensor | None = None) -> Tensor:
         if self.whole is not None:
             torch.backends.mha.set_fastpath_enabled(False)  # its operator is not counted
             attended: Tensor = self.whole(tokens, tokens, tokens)[0]
             return attended
-        count = len(tokens)
+        count, given = len(tokens), tokens if given is None else given
         query, key, value = (
-            part(tokens).view(count, tokens.shape[1], self.heads, -1).transpose(1, 2)
-            for part in (self.query, self.key, self.value)
+            part(read).view(count, read.shape[1], self.heads, -1).transpose(1, 2)
+            for part, read in ((self.query, tokens), (self.key, given), (self.value, given))
         )
         scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
         weights = (scores if self.relative is None else scores + self.relative()).softmax(dim=3)
@@ -689,6 +692,8 @@ def attention(shape: Shape, arguments: Arguments) -> nn.Module:
     layer = Attention(shape[0], arguments, shape[1:] if region is None else each_axis(region, axes))
     if "window" in arguments and grid:
         raise ValueError(arguments)
+    if set(each_axis(arguments.get("kv_stride", 1), axes)) != {1}:
+        return reduced_attention(layer, shape, arguments)
 
     def attend(values: Tensor) -> Tensor:
         if region is None:
@@ -700,6 +705,22 @@ def attention(shape: Shape, arguments: Arguments) -> nn.Module:
         first = [1 + axis for axis in range(axes)]
         pairs = [place for axis in first for place in ((axis + axes, axis) if grid else (axis, axis + axes))]
         return groups.permute(0, 2 * axes + 1, *pairs).reshape(1, channels, *shape[1:])
+
+    return WithWeights(attend, layer)
+
+
+def reduced_attention(layer: Attention, shape: Shape, arguments: Arguments) -> nn.Module:
+    """As in SegFormer: keys and values of a map that a convolution with equal kernel and stride has reduced."""
+    if "window" in arguments or "grid" in arguments or "relative_position_bias" in arguments:
+        raise ValueError(arguments)
+    stride = tuple(each_axis(arguments["kv_stride"], len(shape) - 1))
+    convolution = torch_layer("Conv", len(stride))(shape[0], shape[0], stride, stride, bias=arguments.get("bias", True))
+    layer.reduction = nn.Sequential(convolution, nn.Flatten(2))
+    layer.norm = nn.LayerNorm(shape[0])
+
+    def attend(values: Tensor) -> Tensor:
+        given = layer.norm(layer.reduction(values).mT)
+        return layer(values.flatten(2).mT, given).mT.reshape(1, -1, *shape[1:])
 
     return WithWeights(attend, layer)
 
@@ -1352,6 +1373,13 @@ def attention_boundaries() -> Iterator[Request]:
         yield shape, {"heads": 3, "relative_position_bias": bias, "bias": not bias}
         yield shape, {"heads": 2, "relative_position_bias": True, "key_dim": 5, "out_channels": 4}
     yield [6, 4, 4], {"heads": 1, "window": 2, "grid": 2}
+    for stride, bias in product((1, 2, 3, 4, 5, [1, 2], [4, 3]), (True, False)):
+        yield [6, 4, 6], {"heads": 2, "kv_stride": stride, "bias": bias}
+        if not isinstance(stride, list):
+            yield [6, 11], {"heads": 3, "kv_stride": stride, "key_dim": 4, "bias": bias}
+            yield [6, 4, 4, 4], {"heads": 1, "kv_stride": stride}
+    for other in ({"window": 2}, {"grid": 2}, {"relative_position_bias": True}):
+        yield [6, 4, 4], {"heads": 1, "kv_stride": 2} | other
 
 
 def matmul_boundaries() -> Iterator[Request]:

@@ -187,10 +187,16 @@ class Attention(nn.Module):
         self.parts = nn.ModuleList(nn.Linear(channels, channels) for _ in range(4))
         has_bias = arguments.get("relative_position_bias", False)
         self.bias = make_cases.RelativeBias(self.heads, shape[1:]) if has_bias else None
+        self.reduce, self.norm = None, nn.LayerNorm(channels)
+        if "kv_stride" in arguments:
+            stride = (arguments["kv_stride"],) * (len(shape) - 1)
+            self.reduce = make_cases.torch_layer("Conv", len(stride))(channels, channels, stride, stride)
 
     def forward(self, values: Tensor, other: Tensor | None = None) -> Tensor:
         tokens = values.flatten(2).mT
         given = tokens if other is None else other.flatten(2).mT
+        if self.reduce is not None:
+            given = self.norm(self.reduce(values).flatten(2).mT)
         query, key, value, out = self.parts
         split = [
             part(read).unflatten(2, (self.heads, -1)).transpose(1, 2)
@@ -332,6 +338,7 @@ def requests() -> Iterator[tuple[str, list[Shape], Case]]:
         yield "upsample", [shape], arguments
     for shape in ([8, 6], [8, 6, 4]):
         yield "attention", [shape], {"heads": 2, "relative_position_bias": True}
+        yield "attention", [shape], {"heads": 2, "kv_stride": 2}
 
 
 def built(kind: str, shapes: list[Shape], arguments: Case) -> nn.Module:

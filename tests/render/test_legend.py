@@ -54,6 +54,7 @@ SIGNED: list[tuple[str, list[int], dict[str, Any], str]] = [
     ("channel_shuffle", [4, 8, 8], {"groups": 2}, "g2 groups"),
     ("attention", [4, 8, 8], {"heads": 2}, "h2 heads"),
     ("attention", [4, 8, 8], {"heads": 2, "window": 4}, "h2 heads · w4 window"),
+    ("attention", [4, 8, 8], {"heads": 2, "kv_stride": 4}, "h2 heads · kv/4 kv stride"),
     (
         "attention",
         [4, 8],

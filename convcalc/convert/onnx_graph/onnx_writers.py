@@ -161,6 +161,8 @@ def _write_attention(writer: OnnxWriter, layer: Any) -> None:
     tokens = [
         _write_tokens(writer, source, shape, region, layer) for source, shape in zip(sources, layer.inputs, strict=True)
     ]
+    if layer.is_reduced:
+        tokens.append(_write_reduced_tokens(writer, sources[0], layer))
     count_queries = count if region else layer.input.positions
     made = []
     for part, source, size, features, order in (
@@ -189,6 +191,20 @@ def _write_attention(writer: OnnxWriter, layer: Any) -> None:
     writer.add("Reshape", writer.integers([-1, count_queries, heads * layer.d_v]), last=False)
     _write_projection(writer, layer, "output", heads * layer.d_v, layer.output.channels)
     _write_map_of_tokens(writer, layer, region)
+
+
+def _write_reduced_tokens(writer: OnnxWriter, source: str, layer: Any) -> str:
+    """Write the convolution and the layer norm of kv_stride, and return the name of the tokens."""
+    channels, stride = layer.input.channels, list(layer.kv_stride)
+    writer.reads = [source]
+    weights = [writer.weight("reduce.weight", (channels, channels, *stride), RANDOM)]
+    if layer.bias:
+        weights.append(writer.weight("reduce.bias", (channels,), ZERO))
+    writer.add("Conv", *weights, last=False, kernel_shape=stride, strides=stride)
+    _write_tokens(writer, writer.reads[0], layer.source, None, layer)
+    affine = writer.weight("norm.weight", (channels,), ONE), writer.weight("norm.bias", (channels,), ZERO)
+    writer.add("LayerNormalization", *affine, last=False, axis=-1)
+    return writer.reads[0]
 
 
 def _write_position_bias(writer: OnnxWriter, layer: Any) -> str:

@@ -157,6 +157,7 @@ class Attention(nn.Module):
         window: tuple[int, ...] | None = None,
         grid: tuple[int, ...] | None = None,
         bias: bool = True,
+        kv_stride: tuple[int, ...] | None = None,
         bias_sizes: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
@@ -166,6 +167,11 @@ class Attention(nn.Module):
         self.key = nn.Linear(kv_channels, heads * key_dim, bias)
         self.value = nn.Linear(kv_channels, heads * value_dim, bias)
         self.output = nn.Linear(heads * value_dim, out_channels, bias)
+        self.reduce = None
+        if kv_stride is not None:
+            convolution = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[len(kv_stride) - 1]
+            self.reduce = convolution(channels, channels, kv_stride, kv_stride, bias=bias)
+            self.norm = nn.LayerNorm(channels)
         self.bias_sizes = bias_sizes
         if bias_sizes is not None:
             self.position_bias = nn.Parameter(torch.zeros(heads, *(2 * size - 1 for size in bias_sizes)))
@@ -174,7 +180,11 @@ class Attention(nn.Module):
         if self.region is not None:
             return self.attend_to_regions(x, self.region)
         tokens = x.flatten(2).mT
-        attended = self.attend(tokens, tokens if kv is None else kv.flatten(2).mT)
+        if self.reduce is not None:
+            given = self.norm(self.reduce(x).flatten(2).mT)
+        else:
+            given = tokens if kv is None else kv.flatten(2).mT
+        attended = self.attend(tokens, given)
         return attended.mT.unflatten(2, x.shape[2:])
 
     def attend(self, tokens: Tensor, kv: Tensor) -> Tensor:

@@ -302,6 +302,7 @@ def _make_attention(layer: Any) -> LayerModules:
                 CallArgument("kv_channels", layer.source.channels, layer.input.channels),
                 CallArgument(region, getattr(layer, region), None),
                 CallArgument("bias", layer.bias, True),
+                CallArgument("kv_stride", layer.kv_stride if layer.is_reduced else None, None),
                 CallArgument("bias_sizes", layer.bias_sizes() if layer.relative_position_bias else None, None),
             ),
         )
