@@ -175,7 +175,6 @@ class LocalResponseNorm(KeepsShape, NoWeights, NoMacs):
 
     kind = "local_response_norm"
     main = "size"
-    in_place = True
     needs_axes = True
     size = Integer("number of neighbouring channels", 5)
 

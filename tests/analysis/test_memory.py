@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Report
+from convcalc.layers import KINDS
 from tests.support.places import EXAMPLES
 from tests.support.specs import load
 
@@ -153,7 +154,7 @@ def test_activations_have_their_own_data_type() -> None:
 
 
 BITS = {"float32": 32, "float16": 16, "int8": 8, "int4": 4, "int1": 1}
-IN_PLACE = ["relu", "gelu", "batchnorm", "layernorm", "prelu", "local_response_norm", "scale", "add", "multiply"]
+IN_PLACE = ["relu", "gelu", "batchnorm", "layernorm", "prelu", "scale", "add", "multiply"]
 VIEWS = ["identity", "dropout", "drop_path"]
 
 
@@ -229,6 +230,17 @@ def pair_of(draw: st.DrawFn, kind: str, recent: int, tensors: list[Tensor]) -> T
     (one, length), (two, other_length) = shape, tensors[other].shape
     result = (one + two, length) if kind == "concat" else (max(one, two), max(length, other_length))
     return Tensor(kind, tuple(reads), result)
+
+
+def test_only_layers_that_read_each_value_once_overwrite_their_input() -> None:
+    """Norms compute their statistics first. A local response norm reads values that it would have overwritten."""
+    once = (
+        "celu drop_path dropout elu gelu hardsigmoid hardswish hardtanh identity leaky_relu mish prelu relu relu6 selu"
+    )
+    once += " sigmoid silu softplus softsign tanh scale shift add multiply batchnorm groupnorm instancenorm layernorm"
+    assert {name for name, kind in KINDS.items() if kind.in_place} == set(once.split())
+    report = analysed(["local_response_norm"], shape=(4, 8, 8))
+    assert report.totals.peak_memory == 2 * 4 * 64 * 4
 
 
 def fits(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
