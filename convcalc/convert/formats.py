@@ -31,7 +31,8 @@ class Format(NamedTuple):
     do instead.
 
     `import_option` is `--torch` for Python files, which `convcalc import --torch` runs; it is empty for all other
-    formats. `writer` is the value of `export --to` that writes the format. `extra` is the extra of convcalc that
+    formats. `writer` is the value of `export --to` that writes the format, or Python code that builds such
+    a model. `extra` is the extra of convcalc that
     importing needs (`convcalc[onnx]`). `lost` says what a spec does not keep of such a file.
     """
 
@@ -120,6 +121,7 @@ FORMATS = (
         (".keras",),
         _is_zip_with(rb"config\.json"),
         reader="convcalc.convert.from_keras",
+        writer="keras",
         lost="the values of weights, losses, optimizers, the code of custom layers",
     ),
     Format(
