@@ -329,8 +329,22 @@ def _convert_upsampling(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piece
 
 
 def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    _check_channel_axis(config, inputs)
-    return [Piece("concat", {})]
+    axis = name_axis(config.get("axis", -1), inputs[0], config)
+    return [Piece("concat", {} if axis == "channels" else {"axis": axis})]
+
+
+def _number_axis(axis: Any, shape: Shape) -> int:
+    """Return an axis as a number from 1 for the first axis of a sample; raises UnsupportedArgument for the batch."""
+    if type(axis) is not int or axis % (shape.axes + 2) == 0:
+        raise UnsupportedArgument(f"axis {show(axis)}")
+    return axis % (shape.axes + 2)
+
+
+def name_axis(axis: Any, shape: Shape, config: KerasConfig) -> str:
+    """Return the name of an axis, such as `channels`, from its number in Keras; 0 is the batch."""
+    own, *spatial = [name for name, _ in name_sizes(shape)]
+    names = [own, *spatial] if has_channels_first(config) else [*spatial, own]
+    return names[_number_axis(axis, shape) - 1]
 
 
 def _convert_permute(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, has_channels_first, read_flag
-from convcalc.convert.keras_layers import CLASSES, convert_softmax, permute_axes
+from convcalc.convert.keras_layers import CLASSES, convert_softmax, name_axis, permute_axes
 from convcalc.convert.keras_pieces import Piece, Pieces, Translate, make_elementwise, make_move
-from convcalc.layers.base import name_sizes
 from convcalc.problems import show
 from convcalc.shape import Shape
 
@@ -56,24 +55,11 @@ def describe_function(name: str, inputs: tuple[Shape, ...], output: Shape) -> Pi
     return None if counts is None else make_elementwise(output, name, 0, *counts)
 
 
-def _number_axis(axis: Any, shape: Shape) -> int:
-    """Return an axis as a number from 1 for the first axis of a sample; raises UnsupportedArgument for the batch."""
-    if type(axis) is not int or axis % (shape.axes + 2) == 0:
-        raise UnsupportedArgument(f"axis {show(axis)}")
-    return axis % (shape.axes + 2)
-
-
-def _name_axis(axis: Any, shape: Shape, config: KerasConfig) -> str:
-    own, *spatial = [name for name, _ in name_sizes(shape)]
-    names = [own, *spatial] if has_channels_first(config) else [*spatial, own]
-    return names[_number_axis(axis, shape) - 1]
-
-
 def _reduction_rule(kind: str, **arguments: Any) -> Translate:
     def translate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         given = config.get("axis")
         axes = given if isinstance(given, list) else [given]
-        names = [_name_axis(axis, inputs[0], config) for axis in axes]
+        names = [name_axis(axis, inputs[0], config) for axis in axes]
         keep = read_flag(config, "keepdims")
         if not keep and "channels" in names and len(names) <= inputs[0].axes:
             raise UnsupportedArgument("the channels removed")  # the spatial axis that remains last then becomes them
@@ -110,7 +96,7 @@ def _convert_get_item(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
         raise UnsupportedArgument("an index that is not one range")
     [(place, bounds)] = chosen
     start, stop, step = (bounds.get(name) for name in _BOUNDS)
-    axis = _name_axis(place, inputs[0], config)
+    axis = name_axis(place, inputs[0], config)
     return [Piece("slice", {axis: [start or 0] + ([] if stop is None else [stop]), "step": step or 1})]
 
 
@@ -135,11 +121,6 @@ def _convert_reshape(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
     if batch not in (-1, None) and target.count(-1):
         raise UnsupportedArgument(f"newshape {show(config['newshape'])}")
     return CLASSES["Reshape"]({**config, "target_shape": target}, inputs)
-
-
-def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    axis = _name_axis(config.get("axis", 0), inputs[0], config)
-    return [Piece("concat", {} if axis == "channels" else {"axis": axis})]
 
 
 def _convert_matmul(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
@@ -171,7 +152,7 @@ OPERATIONS: dict[str, Translate] = {
     "Subtract": _convert_with_number("shift", "amount", lambda number: -number),
     "TrueDivide": _convert_with_number("scale", "factor", lambda number: 1 / number),
     "Divide": _convert_with_number("scale", "factor", lambda number: 1 / number),
-    "Concatenate": _convert_concatenate,
+    "Concatenate": CLASSES["Concatenate"],
     "Matmul": _convert_matmul,
     "Mean": _reduction_rule("mean"),
     "Sum": _reduction_rule("sum"),

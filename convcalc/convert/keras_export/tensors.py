@@ -30,12 +30,14 @@ class TensorFacts(NamedTuple):
     - `reads_learnt_order`: learnt weights determine the order of the channels of its input, and nothing else reads them
     - `feeds_linear`: only linear layers read its output, possibly after layers that treat all values alike
     - `reads_integers`: it reads an input of the network that only embeddings read
+    - `shares`: another layer has the same weights
     """
 
     reads_nonnegative: bool
     reads_learnt_order: bool
     feeds_linear: bool
     reads_integers: bool
+    shares: bool
 
 
 def find_facts(network: Network) -> list[TensorFacts]:
@@ -54,6 +56,7 @@ def find_facts(network: Network) -> list[TensorFacts]:
             all(learnt[tensor] for tensor in node.reads),
             feeding[count + index],
             bool(node.reads) and set(node.reads) <= integers,
+            not alone[index],
         )
         for index, node in enumerate(network.nodes)
     ]

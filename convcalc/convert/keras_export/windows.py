@@ -33,14 +33,19 @@ _MINUS_INFINITY = float("-inf")
 # -- convolutions
 
 
-def _pad_window(layer: Any, causal: bool = False) -> tuple[KerasCalls, str]:
-    """Return the calls that pad the input of a convolution, and the argument `padding` of the convolution itself."""
+def _pad_window(layer: Any, facts: TensorFacts, causal: bool = False) -> tuple[KerasCalls, str]:
+    """Return the calls that pad the input of a convolution, and the argument `padding` of the convolution itself.
+
+    With a stride, the padding `same` depends on the size of the input, so that calls on inputs of different sizes
+    could not share a layer.
+    """
     padding: PerAxisPadding = layer.padding
     if not any(map(any, padding)):
         return [], "valid"
     if layer.padding_mode == "zeros":
         window = (layer.kernel_size, layer.stride, layer.dilation)
-        if padding == tuple(map(same_padding, layer.input.spatial, *window)):
+        fixed = not facts.shares or max(layer.stride) == 1
+        if fixed and padding == tuple(map(same_padding, layer.input.spatial, *window)):
             return [], "same"
         if causal and padding == tuple(map(causal_padding, layer.kernel_size, layer.dilation)):
             return [], "causal"
@@ -65,9 +70,9 @@ def _window_arguments(layer: Any, padding: str) -> list[CallArgument]:
     ]
 
 
-def _convolve(layer: Any, filters: int, groups: int, bias: CallArgument) -> KerasCalls:
+def _convolve(layer: Any, facts: TensorFacts, filters: int, groups: int) -> KerasCalls:
     _check_strides(layer)
-    before, padding = _pad_window(layer, causal=layer.input.axes == 1)
+    before, padding = _pad_window(layer, facts, causal=layer.input.axes == 1)
     call = call_for_axes(
         "Conv#",
         layer.input.axes,
@@ -75,7 +80,7 @@ def _convolve(layer: Any, filters: int, groups: int, bias: CallArgument) -> Kera
         positional("kernel_size", collapse_equal(layer.kernel_size)),
         *_window_arguments(layer, padding),
         CallArgument("groups", groups, 1),
-        bias,
+        bias_argument(layer),
     )
     return [*before, KerasCall(call, learns=True)]
 
@@ -83,7 +88,7 @@ def _convolve(layer: Any, filters: int, groups: int, bias: CallArgument) -> Kera
 def _make_conv(layer: Any, facts: TensorFacts) -> KerasCalls:
     if layer.weight_standardized:
         raise Inexpressible("conv with weight_standardized")
-    return _convolve(layer, layer.out_channels, layer.groups, bias_argument(layer))
+    return _convolve(layer, facts, layer.out_channels, layer.groups)
 
 
 def _make_pointwise_conv(layer: Any, facts: TensorFacts) -> KerasCalls:
@@ -106,9 +111,9 @@ def _has_depthwise_layer(layer: Any) -> bool:
 
 def _make_depthwise_conv(layer: Any, facts: TensorFacts) -> KerasCalls:
     if not _has_depthwise_layer(layer):
-        return _convolve(layer, layer.output.channels, layer.input.channels, bias_argument(layer))
+        return _convolve(layer, facts, layer.output.channels, layer.input.channels)
     _check_strides(layer)
-    before, padding = _pad_window(layer)
+    before, padding = _pad_window(layer, facts)
     call = call_for_axes(
         "DepthwiseConv#",
         layer.input.axes,
@@ -124,7 +129,7 @@ def _make_separable_conv(layer: Any, facts: TensorFacts) -> KerasCalls:
     if not _has_depthwise_layer(layer):
         raise Inexpressible("separable_conv with three axes or with different strides")
     _check_strides(layer)
-    before, padding = _pad_window(layer)
+    before, padding = _pad_window(layer, facts)
     call = call_for_axes(
         "SeparableConv#",
         layer.input.axes,
