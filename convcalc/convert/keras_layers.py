@@ -334,7 +334,7 @@ def _convert_concatenate(config: KerasConfig, inputs: tuple[Shape, ...]) -> Piec
 
 
 def _number_axis(axis: Any, shape: Shape) -> int:
-    """Return an axis as a number from 1 for the first axis of a sample; raises UnsupportedArgument for the batch."""
+    """Return an axis as a number, 1 for the first axis of a sample; raises UnsupportedArgument for the batch."""
     if type(axis) is not int or axis % (shape.axes + 2) == 0:
         raise UnsupportedArgument(f"axis {show(axis)}")
     return axis % (shape.axes + 2)
@@ -373,7 +373,7 @@ def _convert_resizing(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
 
 
 def _convert_center_crop(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
-    """Convert CenterCrop, which enlarges images that are too small: then it is unsupported."""
+    """Convert CenterCrop, and RandomCrop, which is the same at inference. Both enlarge an image that is too small."""
     amounts = [
         size - wanted for size, wanted in zip(inputs[0].spatial, (config["height"], config["width"]), strict=True)
     ]
@@ -496,7 +496,12 @@ def _merge_rule(kind: str) -> Translate:
     return translate
 
 
-_AUGMENTATIONS = ("Brightness", "Contrast", "Flip", "Rotation", "Translation", "Zoom")  # active only in training
+AUGMENTATIONS = (  # layers that do nothing at inference
+    *("AugMix", "CutMix", "GaussianNoise", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration"),
+    *("RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing", "RandomFlip"),
+    *("RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization"),
+    *("RandomRotation", "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom"),
+)
 _DIMENSIONS = ("1D", "2D", "3D")
 
 
@@ -540,8 +545,8 @@ CLASSES: dict[str, Translate] = {
     "Dropout": _convert_dropout,
     "AlphaDropout": _convert_dropout,
     "GaussianDropout": _convert_dropout,
-    "GaussianNoise": _rule_without_arguments("identity"),
-    **{f"Random{change}": _rule_without_arguments("identity") for change in _AUGMENTATIONS},
+    **{name: _rule_without_arguments("identity") for name in AUGMENTATIONS},
+    "RandomCrop": _convert_center_crop,
     "ActivityRegularization": _rule_without_arguments("identity"),
     "Flatten": lambda config, inputs: [Piece("flatten" if inputs[0].axes else "identity", {})],
     "Reshape": _convert_reshape,

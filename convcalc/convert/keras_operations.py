@@ -10,7 +10,7 @@ from typing import Any
 
 from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, has_channels_first, read_flag
 from convcalc.convert.keras_layers import CLASSES, convert_softmax, name_axis, permute_axes
-from convcalc.convert.keras_pieces import Piece, Pieces, Translate, make_elementwise, make_move
+from convcalc.convert.keras_pieces import Piece, Pieces, Translate, make_elementwise, make_move, make_opaque
 from convcalc.problems import show
 from convcalc.shape import Shape
 
@@ -35,6 +35,11 @@ _FREE = frozenset(
     {"Abs", "Absolute", "Ceil", "Clip", "Cos", "Erf", "Exp", "Expm1", "Floor", "Log", "Log1p", "Maximum", "Minimum"}
     | {"Negative", "Round", "Rsqrt", "Sign", "Sin", "Sqrt", "Cast", "StopGradient", "Where", "Greater", "Less", "Equal"}
 )
+_REDUCTIONS = frozenset({"All", "Any", "Argmax", "Argmin", "Max", "Mean", "Min", "Sum"})
+_COUNTED = {  # multiplications and additions per value
+    **dict.fromkeys(("Divide", "Multiply", "Power", "Square", "TrueDivide"), (1, 0)),
+    **dict.fromkeys(("Add", "Subtract"), (0, 1)),
+}
 _BOUNDS = ("start", "stop", "step")  # of a slice
 _MOVES = frozenset(
     {"BroadcastTo", "Concatenate", "ExpandDims", "Flip", "GetItem", "Moveaxis", "Repeat", "Reshape", "Roll", "Slice"}
@@ -46,13 +51,18 @@ def describe_function(name: str, inputs: tuple[Shape, ...], output: Shape) -> Pi
     """Return an opaque layer with the cost of a function that has no rule; None if its cost is not known."""
     if name in _MOVES:
         return make_move(output, name)
+    if name in _REDUCTIONS:
+        additions = sum(shape.elements for shape in inputs) - output.elements
+        counts = {"Mean": (output.elements, additions), "Sum": (0, additions)}.get(name, (0, 0))
+        cost = {"multiplications": counts[0], "additions": counts[1], "macs": 0, "receptive_field": "all"}
+        return make_opaque(output, name, cost=cost)
     if any(shape.spatial != output.spatial for shape in inputs):
         return None
     if name in _FREE:
         return make_elementwise(output, name)
-    counts = {"Subtract": (0, 1), "Add": (0, 1), "Square": (1, 0)}.get(name)
-    counts = (1, 0) if name in ("TrueDivide", "Divide", "Multiply", "Power") else counts
-    return None if counts is None else make_elementwise(output, name, 0, *counts)
+    if name in _COUNTED:
+        return make_elementwise(output, name, 0, *_COUNTED[name])
+    return None
 
 
 def _reduction_rule(kind: str, **arguments: Any) -> Translate:

@@ -212,8 +212,8 @@ def _make_upsample(layer: Any, facts: TensorFacts) -> KerasCalls:
         factors = collapse_equal([after // before for before, after in sizes])
         interpolation = (mode,) if layer.input.axes == 2 else ()
         return [KerasCall(call_for_axes("UpSampling#", layer.input.axes, positional("size", factors), *interpolation))]
-    sizes = (positional(name, size) for name, size in zip(("height", "width"), layer.output.spatial, strict=True))
-    return [KerasCall(call_layer("Resizing", *sizes, mode._replace(default="bilinear")))]
+    given = (positional(name, size) for name, size in zip(("height", "width"), layer.output.spatial, strict=True))
+    return [KerasCall(call_layer("Resizing", *given, mode._replace(default="bilinear")))]
 
 
 def _make_pad(layer: Any, facts: TensorFacts) -> KerasCalls:
