@@ -4,7 +4,7 @@ Keras is not needed, and nothing in the file is executed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from heapq import heapify, heappop, heappush
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ from convcalc.convert.keras_weights import count_stored_weights
 from convcalc.convert.loading_check import make_loadable
 from convcalc.layers.make import make_written_layer
 from convcalc.network import MOST_LAYERS
-from convcalc.problems import Flaw, printable, show
+from convcalc.problems import Flaw, printable, shorten, show
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
 from convcalc.spec.reader import read_network
@@ -106,21 +106,28 @@ class _ModelReader:
         for name, _, _ in whole.inputs:
             if name not in inputs:
                 raise NotImported(f"the input {show(name)} is not a layer of the model")
-            given.append(self.add_input(inputs[name], len(whole.inputs)))
+            read_by = {layer.class_name for layer in whole.layers for call in layer.calls if (name, 0, 0) in call.reads}
+            given.append(self.add_input(inputs[name], len(whole.inputs), "Embedding" in read_by))
         outputs = self.add_model(whole, given, "", None, 0)
         origin = f"Keras model {printable(whole.name)}"
         unique = tuple(dict.fromkeys(outputs))
         graph = Graph(whole.name, origin, self.inputs, tuple(self.steps), unique, tuple(self.notes))
         return self.types.apply_to(graph)
 
-    def add_input(self, layer: LayerConfig, number_of_inputs: int) -> str:
-        """Add an input of the network and return its name. Raises NotImported if its shape is not known."""
+    def add_input(self, layer: LayerConfig, number_of_inputs: int, is_embedded: bool) -> str:
+        """Add an input of the network and return its name.
+
+        Raises NotImported if its shape is not known, or if the shape that the user gave has other channels than the
+        file. An input that an Embedding reads (`is_embedded`) may have another length.
+        """
         written = layer.config.get("batch_shape") or layer.config.get("batch_input_shape") or []
         sizes = self.given_shapes.get(layer.name) or (self.given_shapes.get(None) if number_of_inputs == 1 else None)
         if sizes is not None and written:
-            check_number_of_sizes(
-                layer.name if layer.name in self.given_shapes else None, sizes, self.sample_shape(tuple(written)).sizes
-            )
+            own = self.sample_shape(tuple(written)).sizes
+            key = layer.name if layer.name in self.given_shapes else None
+            check_number_of_sizes(key, sizes, own)
+            if own[0] and own[0] != sizes[0] and not is_embedded:
+                raise NotImported(_describe_wrong_channels(key, sizes, own))
         if sizes is None:
             if None in written[1:] or len(written) < 2:
                 known = self.sample_shape(tuple(written)).sizes if len(written) > 1 else ()
@@ -353,6 +360,16 @@ class _ModelReader:
                 raise NotImported(
                     f"{name} was built for an input of {self.sample_shape(stated)}, but its input here is {shape}"
                 )
+
+
+def _describe_wrong_channels(name: str | None, given: Sequence[int], own: Sequence[int]) -> str:
+    """Return an error message for a shape whose number of channels is not that of the file, `own[0]`."""
+    what = "channel" if len(own) > 1 else "feature"
+    count = f"{given[0]} {what}{'' if given[0] == 1 else 's'}"
+    last_first = (given[-1], *given[:-1])
+    advice = last_first if last_first[0] == own[0] else (own[0], *given[1:])
+    option = "--input" if name is None else f"--input {shorten(name)}"
+    return f"{option} has {count}, but the file's input has {own[0]}: give {format_input_option(name, advice)}"
 
 
 def _drop_repeated_keys(reads: tuple[str, ...]) -> tuple[str, ...]:

@@ -216,6 +216,29 @@ def test_an_open_size_can_be_given(tmp_path: Path) -> None:
         assert str(output) == "16×32×32"
 
 
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({None: (5, 64, 64)}, "--input has 5 channels, but the file's input has 3: give --input 3,64,64"),
+        ({"image": (1, 8, 8)}, "--input image has 1 channel, but the file's input has 3: give --input image=3,8,8"),
+        ({None: (64, 48, 3)}, "--input has 64 channels, but the file's input has 3: give --input 3,64,48"),
+    ],
+)
+def test_an_input_with_other_channels_than_the_file_is_refused(
+    tmp_path: Path, inputs: dict[str | None, tuple[int, ...]], message: str
+) -> None:
+    with pytest.raises(NotImported, match=f"^{message}$"):
+        imported(tmp_path, KERAS_2, inputs=inputs)
+
+
+def test_the_number_of_features_is_fixed_but_a_sequence_of_integers_may_be_longer(tmp_path: Path) -> None:
+    with pytest.raises(NotImported, match="has 20 features, but the file's input has 12: give --input 12"):
+        imported(tmp_path, sequential(("Dense", {"units": 3}), shape=(12,)), inputs={None: (20,)})
+    embedded = sequential(("Embedding", {"input_dim": 9, "output_dim": 4}), shape=(12,))
+    [output] = report(imported(tmp_path, embedded, inputs={None: (20,)})).outputs().values()
+    assert output.sizes == (4, 20)
+
+
 def test_a_shape_that_contradicts_the_file_is_refused(tmp_path: Path) -> None:
     model = said("MobileNet")["keras"]
     layer = next(layer for layer in model["config"]["layers"] if layer["class_name"] == "DepthwiseConv2D")

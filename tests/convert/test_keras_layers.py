@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from convcalc.cli.main import run
 from convcalc.convert.from_keras import read
 from convcalc.convert.graph import NotImported
 from convcalc.convert.keras_layers import AUGMENTATIONS
@@ -105,12 +106,11 @@ def test_attention_to_another_sequence_reads_the_query_first(tmp_path: Path) -> 
 # -- unknown layers
 
 
-CUSTOM = ("Gate", {"rate": 3})
+CUSTOM: tuple[str, dict[str, Any]] = ("Gate", {"rate": 3})
 
 
 def test_a_custom_layer_is_opaque_and_its_params_are_said_to_be_unknown(tmp_path: Path) -> None:
-    layers = [("Conv2D", {"filters": 6, "kernel_size": [1, 1]}), CUSTOM, ("Flatten", {})]
-    model = sequential(*layers)
+    model = sequential(("Conv2D", {"filters": 6, "kernel_size": [1, 1]}), CUSTOM, ("Flatten", {}))
     model["config"]["layers"][3]["build_config"] = {"input_shape": [None, 6, 5, 2]}
     graph = imported(tmp_path, model)
     assert kinds(graph) == ["conv", "opaque", "flatten"]
@@ -218,6 +218,27 @@ def test_augmentation_does_nothing_at_inference_in_keras(name: str) -> None:
 def test_a_random_crop_is_a_crop_of_the_centre_at_inference(tmp_path: Path) -> None:
     graph = imported(tmp_path, sequential(("RandomCrop", {"height": 9, "width": 10})))
     assert [(step.kind, step.arguments) for step in graph.steps] == [("crop", {"amount": [[1, 2], [0, 0]]})]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense"}]}}',
+            "the key 'config' is missing",
+        ),
+        (json.dumps(sequential(CUSTOM)), "the output shape of the unsupported layer 'layer1'"),
+    ],
+)
+def test_a_mistake_in_a_file_is_an_annotation_of_the_file(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.json").write_text(text, encoding="utf-8")
+    assert run(["check", "net.json", "-f", "github"]) == 2
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith("::error file=net.json,title=convcalc CV000::")
+    assert message in first
 
 
 # -- functions of keras.ops
