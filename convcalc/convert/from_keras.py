@@ -87,7 +87,7 @@ class _ModelReader:
     """Turns the calls of a model's layers into steps, in an order of execution.
 
     `shapes` maps inputs and steps to their output shapes. `stored_weights` returns the number of stored elements of
-    each layer, as far as the file has them.
+    each layer, as far as the file has them. `resized` is true if the user gave an input another shape than the file.
     """
 
     def __init__(self, whole: ModelConfig, inputs: Shapes, stored_weights: Callable[[], Mapping[str, int]]) -> None:
@@ -99,6 +99,7 @@ class _ModelReader:
         self.types = DataTypes()
         self.channels_first = _is_channels_first(whole)
         self.stored_weights = stored_weights
+        self.resized = False
 
     def read_graph(self, whole: ModelConfig) -> Graph:
         given = []
@@ -126,6 +127,7 @@ class _ModelReader:
             own = self.sample_shape(tuple(written)).sizes
             key = layer.name if layer.name in self.given_shapes else None
             check_number_of_sizes(key, sizes, own)
+            self.resized = self.resized or (0 not in own and own != tuple(sizes))
             if own[0] and own[0] != sizes[0] and not is_embedded:
                 raise NotImported(_describe_wrong_channels(key, sizes, own))
         if sizes is None:
@@ -305,7 +307,12 @@ class _ModelReader:
         """
         layer = use.layer
         kept = shapes[0] if layer.class_name in _KEEP_SHAPE else self.read_lambda_shape(layer)
-        output = stated.get((layer.name, use.number, 0), kept)
+        output = kept if self.resized else stated.get((layer.name, use.number, 0), kept)
+        if output is None and self.resized:
+            raise NotImported(
+                f"the output shape of the unsupported layer {show(layer.name)} ({printable(why)}) is recorded only for "
+                "the input shape in the file: leave out --input"
+            )
         if output is None:
             raise NotImported(
                 f"the output shape of the unsupported layer {show(layer.name)} ({printable(why)}) is not recorded in "

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from convcalc.cli.main import run
+from convcalc.convert import keras_weights
 from convcalc.convert.from_keras import read
 from convcalc.convert.graph import NotImported
 from convcalc.convert.keras_layers import AUGMENTATIONS
@@ -162,6 +163,48 @@ def test_the_params_of_a_custom_layer_are_those_that_an_hdf5_file_stores(tmp_pat
         stored.attrs["model_config"] = json.dumps(model)
         stored["model_weights/layer1/layer1/kernel"] = [[1.0] * 4] * 3
     assert report(read(str(tmp_path / "net.h5"))).totals.params == 12
+
+
+def test_the_output_shape_in_the_file_is_only_that_for_the_input_in_the_file(tmp_path: Path) -> None:
+    model = sequential(CUSTOM, ("Flatten", {}))
+    model["config"]["layers"][2]["build_config"] = {"input_shape": [None, 12, 10, 4]}
+    assert imported(tmp_path, model, inputs={None: (4, 12, 10)}).steps
+    with pytest.raises(NotImported, match=r"'layer1' \(Gate\) is recorded only for the input shape in the"):
+        imported(tmp_path, model, inputs={None: (4, 24, 20)})
+
+
+@pytest.mark.parametrize("limit", ["_MOST_BYTES", "_MOST_GROUPS", "_MOST_NESTING"])
+def test_stored_weights_beyond_a_limit_are_not_counted(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h5py = pytest.importorskip("h5py", reason="the package h5py is not installed")
+    with h5py.File(tmp_path / "weights.h5", "w") as stored:
+        stored.create_group("layers/gate/vars").attrs["name"] = "gate"
+        stored["layers/gate/vars/0"] = [1.0] * 5
+    with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+        archive.write(tmp_path / "weights.h5", "model.weights.h5")
+    size = (tmp_path / "weights.h5").stat().st_size
+    enough = {"_MOST_BYTES": size, "_MOST_GROUPS": 10, "_MOST_NESTING": 3}[limit]
+    too_few = {"_MOST_BYTES": size - 1, "_MOST_GROUPS": 2, "_MOST_NESTING": 1}[limit]
+    monkeypatch.setattr(keras_weights, limit, enough)
+    assert keras_weights.count_stored_weights(str(tmp_path / "net.keras")) == {"gate": 5}
+    monkeypatch.setattr(keras_weights, limit, too_few)
+    assert keras_weights.count_stored_weights(str(tmp_path / "net.keras")).get("gate", 0) == 0
+
+
+def test_a_cycle_of_stored_groups_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    h5py = pytest.importorskip("h5py", reason="the package h5py is not installed")
+    with h5py.File(tmp_path / "net.h5", "w") as stored:
+        stored["model_weights/gate/kernel"] = [1.0] * 5
+        for name in ("one", "two"):
+            stored[f"model_weights/gate/{name}"] = stored["model_weights/gate"]
+    monkeypatch.setattr(keras_weights, "_MOST_GROUPS", 2_000)
+    assert set(keras_weights.count_stored_weights(str(tmp_path / "net.h5"))) == {"gate"}
+
+
+def test_damaged_weights_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    assert keras_weights.count_stored_weights(str(tmp_path / "net.h5")) == {}
 
 
 def test_a_further_output_of_a_layer_is_a_step_of_its_own(tmp_path: Path) -> None:
