@@ -295,6 +295,48 @@ def test_the_model_computes_what_the_module_does(shape: list[int], entry: dict[s
 
 
 @pytest.mark.keras
+def test_attention_reads_keys_and_values_from_its_second_input() -> None:
+    import torch
+
+    layer = {"attention": {"heads": 2, "from": ["q", "kv"], "out_channels": 5}}
+    network = convcalc.load({"name": "net", "inputs": {"q": [6, 3], "kv": [4, 7]}, "layers": [layer]})
+    torch.manual_seed(1)
+    module, model = module_of(network), built(network, "cpu")
+    model.set_weights([weight.detach().numpy() for weight in weights_for_keras("attention", model, module)])
+    query, source = torch.randn(2, 6, 3), torch.randn(2, 4, 7)
+    with torch.no_grad():
+        expected = moved_last(module(query, source))
+        assert torch.allclose(model([moved_last(query), moved_last(source)]), expected, atol=1e-5)
+
+
+HIDING = """
+input: [4, 16, 16]
+blocks:
+  filters:
+    params: {width: }
+    layers:
+      - conv: {out_channels: $width, kernel_size: 3, padding: 1}
+  unit:
+    params: {filters2: , inputs1: }
+    layers:
+      - filters: {width: $filters2}
+      - filters: {width: $inputs1, from: input, name: other}
+      - add: {from: [filters1, other]}
+layers:
+  - unit: {filters2: 4, inputs1: 4}
+  - unit: {filters2: 8, inputs1: 8}
+  - concat: {from: [unit1, unit2]}
+"""
+
+
+@pytest.mark.keras
+def test_parameters_of_a_block_do_not_hide_functions(tmp_path: Path) -> None:
+    (tmp_path / "net.yaml").write_text(HIDING, encoding="utf-8")
+    network = convcalc.load(tmp_path / "net.yaml")
+    assert figures_of_model(built(network), network) == figures_of_report(network)
+
+
+@pytest.mark.keras
 @pytest.mark.parametrize(
     "layers",
     [

@@ -77,7 +77,7 @@ def _name_variables(function: KerasFunction, network: Network | None, functions:
     elif network is not None:
         inputs = make_distinct(network.inputs, {*used, "input"})
     else:
-        inputs = [f"inputs{number}" for number in range(1, len(function.inputs) + 1)]
+        inputs = [first_free_name(f"inputs{number}", used) for number in range(1, len(function.inputs) + 1)]
     names = dict(zip(function.inputs, inputs, strict=True))
     used |= set(inputs)
     readers: dict[Token, list[int]] = {}

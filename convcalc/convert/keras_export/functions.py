@@ -78,7 +78,7 @@ def list_functions(network: Network, taken: frozenset[str]) -> list[KerasFunctio
     """
     drafter = _Drafter(network)
     found = []
-    used = {*RESERVED, *taken}
+    used = drafter.list_taken_names() | taken
     for level in drafter.list_levels():
         groups: dict[object, list[_Draft]] = {}
         for draft in map(drafter.draft, level):
@@ -135,6 +135,11 @@ class _Drafter:
         _check_all_used(network)
         _check_sharing(network, self.made)
 
+    def list_taken_names(self) -> set[str]:
+        """Return the names that no function may have, because a parameter or variable could hide it."""
+        arguments = {argument.name for made in self.made for call in made for argument in call.call.arguments}
+        return {*RESERVED, *arguments}
+
     def list_levels(self) -> list[list[ModuleScope]]:
         """Return the scopes that become functions, in groups: the inner scopes of each scope are in earlier groups."""
         levels: list[list[ModuleScope]] = []
@@ -175,7 +180,10 @@ class _Drafter:
             tokens[self.wiring.input_count + index] = ("output", index - scope.start)
         pairs = [pair for unit in self.list_units(scope) for pair in self.list_statements(unit, scope, tokens)]
         items = tuple((make_identifier(statement.name), call) for statement, call in pairs)
-        parameters = {name: value for name, value in scope.parameters.items() if name not in RESERVED}
+        hiding = RESERVED | {call.target for call in self.calls.values()}
+        parameters = {
+            name: value for name, value in scope.parameters.items() if make_identifier(name, ()) not in hiding
+        }
         statements = tuple(statement for statement, _ in pairs)
         outputs = tuple(tokens[tensor] for tensor in final)
         return _Draft(scope._replace(parameters=parameters), inputs, statements, items, outputs)
