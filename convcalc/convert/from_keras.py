@@ -50,7 +50,8 @@ from convcalc.spec.document import Document
 from convcalc.spec.reader import read_network
 
 _KEEP_SHAPE = frozenset({"Activation", "Masking", "ReLU", "UnitNormalization"})  # output like input; no weights
-_WITHOUT_ELEMENTS = "its params are not in the file and count as 0"
+_PARAMS_UNKNOWN = "; its params are not in the file and count as 0"
+_RECORD_SHAPES = "keras.Model(model.inputs, [keras.layers.Identity()(x) for x in model.outputs])"
 _WITHOUT_WEIGHTS = _KEEP_SHAPE | frozenset(
     {"CenterCrop", "Concatenate", "Dot", "Lambda", "Permute", "RepeatVector", "Reshape", "Resizing"}
     | {"SlicingOpLambda", "TFOpLambda", "UpSampling1D", "UpSampling2D", "UpSampling3D"}
@@ -161,10 +162,11 @@ class _ModelReader:
         stated = self.read_stated_shapes(config)
         uses = _sort_calls(config, set(tensors))
         skipped, whole = _find_hard_sigmoids(uses, config.outputs)
+        needed = _find_needed(uses, config.outputs)
         for use in uses:
             place = (use.layer.name, use.number)
-            if place in skipped:
-                continue
+            if place in skipped or (use.layer.computes and place not in needed):
+                continue  # such as a function that computes a mask
             if place in whole:
                 use = whole[place]
             if use.layer.class_name in MODELS:
@@ -238,7 +240,7 @@ class _ModelReader:
             frozen = learns and layer.config.get("trainable") is False
             add_types(self.types, layer.config.get("dtype"), made, owns_weights=share is None)
             if piece.kind == "opaque":
-                self.notes.append(f"{own}: {piece.arguments['what']}")
+                self.notes.append(f"{own}: {piece.arguments['what']}{piece.remark}")
             read = () if piece.kind == "parameter" else reads
             self.add_step(Step(own + suffix, piece.kind, piece.arguments, read, share, frozen), made.output)
             reads = (own + suffix,)
@@ -316,7 +318,7 @@ class _ModelReader:
         if output is None:
             raise NotImported(
                 f"the output shape of the unsupported layer {show(layer.name)} ({printable(why)}) is not recorded in "
-                "the file: add a layer after it, such as Activation('linear'), and save the built model again"
+                f"the file: save {_RECORD_SHAPES}, which records it"
             )
         if layer.computes:
             return describe_function(layer.class_name, shapes, output) or make_opaque(output, why)
@@ -324,7 +326,7 @@ class _ModelReader:
             return make_opaque(output, why)
         params = self.stored_weights().get(layer.name)
         if params is None:
-            return make_opaque(output, f"{why}; {_WITHOUT_ELEMENTS}")
+            return make_opaque(output, why)._replace(remark=_PARAMS_UNKNOWN)
         return make_opaque(output, why, params)
 
     def read_lambda_shape(self, layer: LayerConfig) -> Shape | None:
@@ -412,6 +414,15 @@ def _find_hard_sigmoids(
             layer = LayerConfig(use.layer.name, "Activation", {"activation": "hard_sigmoid"}, (), ())
             whole[place] = _KerasUse(layer, use.number, shift.call)
     return skipped, whole
+
+
+def _find_needed(uses: list[_KerasUse], outputs: tuple[Reference, ...]) -> set[tuple[str, int]]:
+    """Return the calls that outputs depend on, each by its layer's name and its number. `uses` are sorted."""
+    needed = {reference[:2] for reference in outputs}
+    for use in reversed(uses):
+        if (use.layer.name, use.number) in needed or not use.layer.computes:
+            needed |= {reference[:2] for reference in use.call.reads}
+    return needed
 
 
 def _is_relu6(layer: LayerConfig) -> bool:

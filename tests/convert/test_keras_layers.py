@@ -120,6 +120,14 @@ def test_a_custom_layer_is_opaque_and_its_params_are_said_to_be_unknown(tmp_path
     assert report(graph).totals.macs is None
 
 
+def test_functions_that_compute_only_a_mask_are_left_out(tmp_path: Path) -> None:
+    model = applying("NotEqual", {}, "x", 0, shape=(6, 4, 8))
+    tensor = model["config"]["layers"][1]["inbound_nodes"][0]["args"][0]
+    mask = model["config"]["layers"][2]["inbound_nodes"][0]["args"][0]
+    model["config"]["layers"][2]["inbound_nodes"] = [{"args": [tensor], "kwargs": {"mask": mask}}]
+    assert [step.name for step in imported(tmp_path, model).steps] == ["y"]
+
+
 def test_an_unknown_class_of_shape_keeping_layers_keeps_the_shape(tmp_path: Path) -> None:
     graph = imported(tmp_path, sequential(("Activation", {"activation": {"class_name": "function", "config": "my"}})))
     assert graph.steps[0].arguments["output_shape"] == [4, 12, 10]
@@ -133,7 +141,7 @@ def test_a_lambda_states_its_output_shape(tmp_path: Path) -> None:
 
 
 def test_without_an_output_shape_the_error_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NotImported, match=r"'layer1' \(Gate\) is not recorded in the file: add a layer after it"):
+    with pytest.raises(NotImported, match=r"'layer1' \(Gate\) is not recorded in the file: save keras.Model"):
         imported(tmp_path, sequential(CUSTOM))
 
 
