@@ -73,8 +73,7 @@ class _Draft(NamedTuple):
 def list_functions(network: Network, taken: frozenset[str]) -> list[KerasFunction]:
     """Return the functions of a network, each after the functions that it calls. The last one is `build`.
 
-    No function has a name in `taken`.
-    Raises NotExported if Keras cannot express a layer exactly.
+    No function has a name in `taken`. Raises NotExported if Keras cannot express a layer exactly.
     """
     drafter = _Drafter(network)
     found = []
@@ -132,6 +131,8 @@ class _Drafter:
         self.names = {name.replace(".", self.separator) for name in _list_names(network)}
         self.suffixes = {"": ""}
         self.calls: dict[str, ModuleCall] = {}
+        self.ties = [(index, node.owner) for index, node in enumerate(network.nodes) if node.owner is not None]
+        self.functions: dict[str, bool] = {"": True}  # whether each scope becomes a function
         _check_all_used(network)
         _check_sharing(network, self.made)
 
@@ -157,18 +158,15 @@ class _Drafter:
 
     def is_function(self, scope: ModuleScope) -> bool:
         """Whether a scope becomes a function: the network, or a block that shares no weights with layers outside."""
-        if not scope.name:
-            return True
-        inside = range(scope.start, scope.stop)
-        ties = ((index, node.owner) for index, node in enumerate(self.network.nodes) if node.owner is not None)
-        named = all(self.network.nodes[index].name.startswith(f"{scope.name}.") for index in inside)
-        reads = self.wiring.list_inputs(scope)
-        return (
-            scope.block is not None
-            and named
-            and bool(reads)
-            and all((one in inside) == (other in inside) for one, other in ties)
-        )
+        if scope.name not in self.functions:
+            inside = range(scope.start, scope.stop)
+            self.functions[scope.name] = (
+                scope.block is not None
+                and all(self.network.nodes[index].name.startswith(f"{scope.name}.") for index in inside)
+                and bool(self.wiring.list_inputs(scope))
+                and all((one in inside) == (other in inside) for one, other in self.ties)
+            )
+        return self.functions[scope.name]
 
     def draft(self, scope: ModuleScope) -> _Draft:
         """Return the draft of a scope's function; `calls` must already contain the inner functions."""
