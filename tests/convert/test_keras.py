@@ -326,6 +326,7 @@ def test_an_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path: Path, mo
         (b'{"class_name": "Functional", "config": {}}', "malformed Keras model: the key 'layers' is missing"),
         (b'{"class_name": "Functional", "config": {"layers": 3}}', "a value is not of the type that Keras writes"),
         (b'{"class_name": NaN}', "NaN is not a number in JSON"),
+        (b'{"class_name": -Infinity}', "not a Keras model"),
         (b'{"class_name": "Sequential", "config": {"layers": []}}', "the model has no layers"),
         (b'{"class_name": "Model", "config": {"layers": [], "input_layers": [["a",0,0]], "output_layers": []}}', "'a'"),
     ],

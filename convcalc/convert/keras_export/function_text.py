@@ -34,10 +34,10 @@ def function_lines(function: KerasFunction, network: Network, functions: frozens
     prefix = "" if whole else f"{{name}}{function.separator}"
     for statement, call in zip(function.statements, function.calls, strict=True):
         yield from _statement_lines(statement, call, names, prefix)
-    if not whole:
+    if whole:
+        yield from _return_lines(network, [names[token] for token in function.inputs], values)
+    else:
         yield f"{INDENT}return {', '.join(values)}"
-        return
-    yield from expression_lines(_call_model(function, network, names), 1, "return ")
 
 
 def _write_parameter(parameter: Any) -> str:
@@ -46,15 +46,19 @@ def _write_parameter(parameter: Any) -> str:
     return f"{parameter.name}={write_value(parameter.default)}"
 
 
-def _call_model(function: KerasFunction, network: Network, names: dict[Token, str]) -> ModuleCall:
-    inputs, outputs = ([names[token] for token in tokens] for tokens in (function.inputs, function.outputs))
-    several = "{" + ", ".join(f'"{name}": {value}' for name, value in zip(network.outputs, outputs, strict=True)) + "}"
+def _return_lines(network: Network, inputs: list[str], outputs: list[str]) -> Iterator[str]:
+    """Yield the statements that return the model. Several outputs are a dict from names to values."""
+    output = outputs[0]
+    if len(outputs) > 1:
+        output = "outputs"
+        items = [f'"{name}": {value}' for name, value in zip(network.outputs, outputs, strict=True)]
+        yield from wrap_items(f"{INDENT}outputs = {{", items, "}", 1)
     arguments = (
         CallArgument("inputs", ParameterReference(inputs[0] if len(inputs) == 1 else f"[{', '.join(inputs)}]")),
-        CallArgument("outputs", ParameterReference(outputs[0] if len(outputs) == 1 else several)),
+        CallArgument("outputs", ParameterReference(output)),
         CallArgument("name", re.sub(r"[^A-Za-z0-9_-]+", "_", network.name), None),
     )
-    return ModuleCall("keras.Model", arguments)
+    yield from expression_lines(ModuleCall("keras.Model", arguments), 1, "return ")
 
 
 def _input_lines(network: Network, variables: list[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from convcalc.convert.pytorch.module_scopes import ModuleScope, ScopeChild, Scop
 from convcalc.convert.pytorch.names import make_identifier
 from convcalc.network import Network
 
-RESERVED = frozenset({"keras", "layers", "ops", "build", "inputs", "name", "x"})
+RESERVED = frozenset({"keras", "layers", "ops", "build", "inputs", "name", "outputs", "x"})
 _MOST_NAMED = 10  # layers in an error message
 
 Token = tuple[str | int, ...]
