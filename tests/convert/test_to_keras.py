@@ -21,7 +21,6 @@ from convcalc.convert.graph import NotImported, plain_spec
 from convcalc.convert.keras_export.makers import MAKERS
 from convcalc.convert.to_keras import model_text
 from convcalc.layers import KINDS
-from tests.convert.test_exported_values import module_of
 from tests.support.keras_models import build_text, built, figures_of_model, figures_of_report
 from tests.support.places import EXAMPLES, ORACLE
 from tests.support.torch_networks import HOSTILE, random_spec, specs
@@ -270,6 +269,13 @@ def arranged(kind: str, weight: Any, value: Any) -> Any:
         return last
     *_, channels, multiplier = weight.shape  # of a depthwise convolution
     return value.reshape(channels, multiplier, *value.shape[2:]).permute(*range(2, value.dim()), 0, 1)
+
+
+def module_of(network: convcalc.Network) -> Any:
+    """The PyTorch module that the exported file of a network defines."""
+    from tests.convert import test_exported_values  # which is skipped without PyTorch
+
+    return test_exported_values.module_of(network)
 
 
 def moved_last(value: Any) -> Any:
