@@ -21,13 +21,13 @@ def lines() -> Iterator[str]:
     """The table of formats that are read or written, and the table of those that are only recognised."""
     yield "| format | file | | needs | not kept by an import |\n|---|---|---|---|---|"
     for kind in FORMATS:
-        if kind.reader or kind.writer:
+        if kind.reader or kind.writers:
             needs = f"`convcalc[{kind.extra}]`" if kind.extra else ""
             yield row(title(kind), endings(kind), direction(kind), needs, kind.lost)
     yield "\nThese are recognised, and the message says what to do instead:\n"
     yield "| format | file | instead |\n|---|---|---|"
     for kind in FORMATS:
-        if not kind.reader and not kind.writer:
+        if not kind.reader and not kind.writers:
             yield row(title(kind), endings(kind), kind.advice)
 
 
@@ -47,5 +47,5 @@ def endings(kind: Format) -> str:
 def direction(kind: Format) -> str:
     """What convcalc does with files of a format: `read by every command, written with export --to onnx`."""
     imported = [f"run by `import {kind.import_option}`"] if kind.import_option else []
-    written = [f"written by `export --to {kind.writer}`"] if kind.writer else []
+    written = [f"written by {' and '.join(f'`export --to {name}`' for name in kind.writers)}"] if kind.writers else []
     return ", ".join(["read by every command"] * bool(kind.reader) + imported + written)

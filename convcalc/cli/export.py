@@ -1,4 +1,4 @@
-"""`convcalc export`: writes a network as a PyTorch module or an ONNX graph."""
+"""`convcalc export`: writes a network as a PyTorch module, a Keras model or an ONNX graph."""
 
 import sys
 
@@ -11,19 +11,23 @@ _EXAMPLES = """\b
 Examples:
   convcalc export example:resnet18 --to torch -o resnet18.py
   convcalc export example:mobilenet_v1 --to torch --set width=0.5
+  convcalc export example:resnet50 --to keras -o resnet50.py
   convcalc export example:resnet18 --to onnx -o resnet18.onnx"""
 
 
 @click.command("export", epilog=_EXAMPLES)
 @common.network_options
-@click.option("--to", "to", type=click.Choice(["torch", "onnx"]), required=True, help="Output format.")
+@click.option("--to", "to", type=click.Choice(["torch", "keras", "onnx"]), required=True, help="Output format.")
 @common.output_options
 @common.quiet_option()
 def command(net: str, overrides: Overrides, to: str, where: writing.Output) -> int:
-    """Write a network as a PyTorch module, or as an ONNX graph without weights.
+    """Write a network as a PyTorch module, a Keras model, or an ONNX graph without weights.
 
     --to torch writes a Python file with an nn.Module, in which blocks are classes and names are preserved. This does
     not need PyTorch.
+
+    --to keras writes a Python file whose function build() returns a functional model of Keras 3, with the channels
+    last. Blocks are functions. This does not need Keras.
 
     --to onnx writes a graph whose weights have shapes but no values. This needs the extra convcalc[onnx].
     """
@@ -35,6 +39,10 @@ def command(net: str, overrides: Overrides, to: str, where: writing.Output) -> i
             from convcalc.convert.to_torch import module_text
 
             writing.write_text(module_text(network), where, [net])
+        elif to == "keras":
+            from convcalc.convert.to_keras import model_text
+
+            writing.write_text(model_text(network), where, [net])
         else:
             from convcalc.convert.to_onnx import model_bytes
 

@@ -31,7 +31,7 @@ class Format(NamedTuple):
     do instead.
 
     `import_option` is `--torch` for Python files, which `convcalc import --torch` runs; it is empty for all other
-    formats. `writer` is the value of `export --to` that writes the format. `extra` is the extra of convcalc that
+    formats. `writers` are the values of `export --to` that write the format. `extra` is the extra of convcalc that
     importing needs (`convcalc[onnx]`). `lost` says what a spec does not keep of such a file.
     """
 
@@ -40,7 +40,7 @@ class Format(NamedTuple):
     holds: Callable[[bytes], object]
     reader: str = ""
     import_option: str = ""
-    writer: str = ""
+    writers: tuple[str, ...] = ()
     extra: str = ""
     lost: str = ""
     advice: str = ""
@@ -82,7 +82,7 @@ ONNX = Format(
     (".onnx",),
     lambda head: re.match(rb"\x08[\x01-\x1f][\x12\x1a\x22\x28\x32\x3a\x42]", head),
     reader="convcalc.convert.from_onnx",
-    writer="onnx",
+    writers=("onnx",),
     extra="onnx",
     lost="the values of weights, metadata",
 )
@@ -205,7 +205,7 @@ FORMATS = (
         (".py",),
         _never,
         import_option="--torch",
-        writer="torch",
+        writers=("torch", "keras"),
         extra="torch",
         lost="the values of weights, and which branch of the code other inputs would take",
         advice=_CODE,

@@ -16,6 +16,9 @@ from convcalc.problems import shorten, show
 MOST_BYTES = 256 * 1024 * 1024
 MOST_NESTING = 32  # levels of nested models
 MODELS = ("Functional", "Model", "Sequential")
+OWN_PACKAGE = "convcalc>"  # begins the registered names of the layers that `export --to keras` defines
+_ORDER = ("query", "value", "key")  # of the inputs of an attention, which may be given by name in any order
+_MASKS = frozenset({"mask", "attention_mask", "query_mask", "value_mask", "key_mask"})
 WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """The exceptions that Python raises if a value in the file has a type that Keras never writes."""
 
@@ -28,11 +31,16 @@ Reference = tuple[str, int, int]  # a tensor: the layer's name, the number of th
 
 
 class KerasCall(NamedTuple):
-    """One call of a layer: its input tensors (`reads`), their shapes (None: unknown), and its numeric arguments."""
+    """One call of a layer: its input tensors (`reads`), their shapes (None: unknown), and its other arguments.
+
+    `constants` are the arguments that are numbers, and `arguments` all positional arguments as in the file.
+    """
 
     reads: tuple[Reference, ...]
     shapes: tuple[tuple[int | None, ...] | None, ...] = ()
     constants: tuple[float, ...] = ()
+    arguments: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = {}
 
 
 class LayerConfig(NamedTuple):
@@ -65,7 +73,7 @@ def read_model(path: str) -> ModelConfig:
     Keras never writes, raises one of WRONG_SORT.
     """
     try:
-        found = json.loads(_read_text(path), parse_constant=_refuse_constant)
+        found = json.loads(_read_text(path), parse_constant=_read_constant)
     except (ValueError, RecursionError) as error:
         raise NotImported(f"not the JSON of a Keras model: {_describe_json_error(error)}") from None
     if not isinstance(found, dict) or found.get("class_name") not in MODELS:
@@ -73,9 +81,11 @@ def read_model(path: str) -> ModelConfig:
     return parse_model(found)
 
 
-def _refuse_constant(word: str) -> None:
-    """Raise MalformedValue for NaN or Infinity. Python's parser accepts them, although JSON has neither."""
-    raise MalformedValue(f"{word} is not a number in JSON")
+def _read_constant(word: str) -> float:
+    """Return Infinity or -Infinity, which Keras writes although JSON has neither; raise MalformedValue for NaN."""
+    if word == "NaN":
+        raise MalformedValue("NaN is not a number in JSON")
+    return float(word)
 
 
 def _describe_json_error(error: ValueError | RecursionError) -> str:
@@ -197,7 +207,8 @@ def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
     name = item.get("name") or (config.get("name") if isinstance(config, Mapping) else None) or item["class_name"]
     built = (item.get("build_config") or {}).get("input_shape")
     calls = tuple(_parse_call(node) for node in item.get("inbound_nodes", ()))
-    class_name = str(item["class_name"])
+    class_name, registered = str(item["class_name"]), str(item.get("registered_name"))
+    class_name = registered if registered.startswith(OWN_PACKAGE) else class_name
     known = config if class_name in MODELS else dict(config)
     computes = str(item.get("module")).startswith("keras.src.ops.")
     return LayerConfig(str(name), class_name, known, calls or (KerasCall(()),), _parse_shapes(built), computes)
@@ -206,10 +217,14 @@ def _parse_layer(item: Mapping[str, Any]) -> LayerConfig:
 def _parse_call(node: Any) -> KerasCall:
     """Return one call of a layer. Keras 3 writes its `args` and `kwargs`, and Keras 2 writes a list of tensors."""
     if isinstance(node, Mapping):
-        tensors = list(_find_tensors([node.get("args", []), node.get("kwargs", {})]))
-        constants = [item for item in node.get("args", []) if type(item) in (int, float)]
+        arguments, options = node.get("args", []), node.get("kwargs", {})
+        inputs = {name: value for name, value in options.items() if name not in _MASKS}
+        ordered = [inputs.pop(name) for name in _ORDER if name in inputs]
+        tensors = list(_find_tensors([arguments, ordered, inputs]))
+        constants = tuple(item for item in arguments if type(item) in (int, float))
         reads = tuple(_parse_reference(tensor["keras_history"]) for tensor in tensors)
-        return KerasCall(reads, tuple(_parse_shape(tensor.get("shape")) for tensor in tensors), tuple(constants))
+        shapes = tuple(_parse_shape(tensor.get("shape")) for tensor in tensors)
+        return KerasCall(reads, shapes, constants, tuple(arguments), options)
     if node and isinstance(node[0], str):
         node = [node]  # a single tensor need not be in a list
     named = [_parse_reference(part) for part in node]

@@ -1,8 +1,9 @@
-"""Converts Keras layers over sequences: recurrent layers, embeddings, attention, and wrappers of other layers.
+"""Converts Keras layers over sequences: recurrent layers, embeddings and attention.
 
-No layer kind has their params, so each becomes an opaque layer with its exact params and operations. A sequence of N
-positions with C features is a map C×N. Source of the formulas: the weights that keras.layers.LSTM and the other layers
-create in `build`; the operations are counted as those of the ONNX operators of the same name.
+A layer whose params no kind has, such as an LSTM with Keras's single bias per gate, becomes an opaque layer with its
+exact params and operations. A sequence of N positions with C features is a map C×N. Source of the formulas: the weights
+that keras.layers.LSTM and the other layers create in `build`; the operations are counted as those of the ONNX operators
+of the same name.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,87 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, read_flag
+from convcalc.convert.keras_pieces import Piece, Pieces
 from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.problems import show
 from convcalc.shape import Shape
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 _OPERATORS = {"LSTM": "LSTM", "GRU": "GRU", "SimpleRNN": "RNN"}
+
+
+def convert_recurrent(name: str, config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert an LSTM, GRU or SimpleRNN (`name`), to `lstm` or `gru` if these have the same biases.
+
+    If only the last step is returned, a slice and a flatten select it.
+    """
+    arguments = describe_recurrent(name, config, inputs)
+    if len(inputs) > 1 or not _has_biases_of_kind(name, config):
+        return [Piece("opaque", arguments)]
+    kind = Piece(name.lower(), {"hidden_size": config["units"], "bias": read_flag(config, "use_bias", True)})
+    if read_flag(config, "return_sequences"):
+        return [kind]
+    return [kind, Piece("slice", {"length": [-1]}), Piece("flatten", {})]
+
+
+def _has_biases_of_kind(name: str, config: KerasConfig) -> bool:
+    """Whether the kind `lstm` or `gru` has the biases of a layer: two per gate, or none."""
+    if not read_flag(config, "use_bias", True):
+        return name in ("LSTM", "GRU")
+    return name == "GRU" and read_flag(config, "reset_after", True)
+
+
+def convert_bidirectional(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a Bidirectional wrapper of a recurrent layer, whose two directions have the same sizes."""
+    inner = config.get("layer")
+    if not isinstance(inner, Mapping) or inner.get("class_name") not in _GATES:
+        raise UnsupportedArgument("a layer that is not an LSTM, GRU or SimpleRNN")
+    name, own = inner["class_name"], inner["config"]
+    described = describe_bidirectional(describe_recurrent(name, own, inputs), config)
+    concatenated = config.get("merge_mode", "concat") == "concat" and read_flag(own, "return_sequences")
+    if concatenated and len(inputs) == 1 and _has_biases_of_kind(name, own):
+        bias = read_flag(own, "use_bias", True)
+        return [Piece(name.lower(), {"hidden_size": own["units"], "bias": bias, "bidirectional": True})]
+    return [Piece("opaque", described)]
+
+
+def convert_embedding(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert an Embedding of a sequence of integers, which is a vector, to a reshape and an `embedding`."""
+    rows, features = _read_size(config, "input_dim"), _read_size(config, "output_dim")
+    if inputs[0].spatial:
+        output = Shape(features, inputs[0].sizes)
+        return [Piece("opaque", _state_opaque(output, "Embedding", rows * features, Cost()))]
+    table = Piece("embedding", {"num_embeddings": rows, "embedding_dim": features})
+    return [Piece("reshape", {"shape": [1, inputs[0].channels]}, helps=True), table]
+
+
+def convert_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> Pieces:
+    """Convert a MultiHeadAttention over all positions, whose inputs are the query, the value, and another key if any.
+
+    Repeated inputs must have been left out.
+    """
+    if len(inputs) > 2:
+        return [Piece("opaque", describe_attention(config, inputs))]
+    _check_attention(config, inputs)
+    size = config.get("output_shape")
+    size = size[0] if isinstance(size, list) and len(size) == 1 else size
+    arguments = {
+        "heads": _read_size(config, "num_heads"),
+        "key_dim": _read_size(config, "key_dim"),
+        "value_dim": _read_size(config, "key_dim" if config.get("value_dim") is None else "value_dim"),
+        "bias": read_flag(config, "use_bias", True),
+    }
+    if size is not None:
+        arguments["out_channels"] = _read_size({"output_shape": size}, "output_shape")
+    return [Piece("attention", arguments)]
+
+
+def _check_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> None:
+    axes = config.get("attention_axes")
+    if axes is not None and axes != list(range(1, inputs[0].axes + 1)):
+        raise UnsupportedArgument(f"attention_axes {show(axes)}")
+    if read_flag(config, "use_gate") or config.get("sliding_window") is not None:
+        raise UnsupportedArgument("use_gate or sliding_window")
 
 
 def describe_recurrent(name: str, config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
@@ -37,22 +114,16 @@ def describe_recurrent(name: str, config: KerasConfig, inputs: tuple[Shape, ...]
     return _state_opaque(output, name, rows * (features + units) + biases, cost)
 
 
-def describe_embedding(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
-    """Return the arguments of the opaque layer for an Embedding: a table, from which every position takes a row."""
-    features, positions = _read_size(config, "output_dim"), inputs[0].sizes
-    params = _read_size(config, "input_dim") * features
-    return _state_opaque(Shape(features, positions), "Embedding", params, Cost())
-
-
 def describe_attention(config: KerasConfig, inputs: tuple[Shape, ...]) -> dict[str, Any]:
     """Return the arguments of the opaque layer for a MultiHeadAttention over all positions.
 
-    `inputs` are the query, the value and optionally the key. The query, the keys, the values and the output are each
+    `inputs` are the query, the value and the key. The query, the keys, the values and the output are each
     projected by a matrix with biases.
     """
+    _check_attention(config, inputs)
     if config.get("output_shape") is not None:
         raise UnsupportedArgument("output_shape")
-    query, value, key = inputs[0], inputs[min(1, len(inputs) - 1)], inputs[min(2, len(inputs) - 1)]
+    query, value, key, *_ = inputs
     heads, size = _read_size(config, "num_heads"), _read_size(config, "key_dim")
     size_of_values = _read_size(config, "value_dim") if config.get("value_dim") is not None else size
     bias = read_flag(config, "use_bias", True)

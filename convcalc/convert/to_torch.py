@@ -1,11 +1,11 @@
 """Writes a network as a Python file that defines it as a PyTorch module, with one class for each block of the spec."""
 
-import ast
 import os
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+from convcalc.convert.class_sources import read_class_sources
 from convcalc.convert.pytorch.classes import list_classes
 from convcalc.convert.pytorch.makers import check_known
 from convcalc.convert.pytorch.names import quote_for_docstring
@@ -23,7 +23,7 @@ def module_text(network: Network) -> str:
     NotExported if PyTorch has no module for a layer.
     """
     check_known(network)
-    sources = _read_extra_module_sources()
+    sources = read_class_sources(_EXTRA_MODULES)
     classes = list_classes(network, set(sources))
     body = "\n\n\n".join("\n".join(class_lines(made)) for made in classes)
     helpers = [source for name, source in sources.items() if f"{name}(" in body]
@@ -54,14 +54,3 @@ def _import_lines(code: str) -> Iterator[str]:
     yield f"from torch import {'Tensor, ' if 'Tensor' in code else ''}nn"
     if "functional." in code:
         yield "from torch.nn import functional"
-
-
-def _read_extra_module_sources() -> dict[str, str]:
-    """Return the source of each class in extra_modules.py, by the name of the class."""
-    text = _EXTRA_MODULES.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    return {
-        node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno])
-        for node in ast.parse(text).body
-        if isinstance(node, ast.ClassDef)
-    }

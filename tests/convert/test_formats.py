@@ -199,7 +199,7 @@ def test_a_format_is_read_or_comes_with_advice() -> None:
 def test_export_writes_the_formats_that_the_list_says_it_writes() -> None:
     [option] = [parameter for parameter in export.params if parameter.name == "to"]
     assert isinstance(option.type, click.Choice)
-    assert set(option.type.choices) == {kind.writer for kind in FORMATS if kind.writer}
+    assert set(option.type.choices) == {name for kind in FORMATS for name in kind.writers}
 
 
 def test_a_large_model_is_recognised_before_its_size_is_checked(capsys: pytest.CaptureFixture[str]) -> None:

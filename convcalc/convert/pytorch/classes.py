@@ -34,7 +34,7 @@ from convcalc.network import Network
 
 ALWAYS_NAMED = object()  # the default of an argument that is always written with its name
 _FEATURES = frozenset({"in_channels", "num_features", "in_features", "channels", "normalized_shape", "num_channels"})
-_SIZES = _FEATURES | {"out_channels", "out_features"}
+_SIZES = _FEATURES | {"out_channels", "out_features", "filters", "units"}  # the last two are Keras's names
 
 
 class ParameterReference(NamedTuple):
@@ -73,6 +73,7 @@ class ModuleClass(NamedTuple):
     forward: Forward | None
 
 
+Items = tuple[tuple[str, ModuleExpression], ...]
 _Column = tuple[CallArgument, ...]  # the same argument in each use of a class
 
 
@@ -156,21 +157,46 @@ def _reserve_class_name(name: str, used: set[str]) -> str:
 
 def _join_drafts(name: str, word: str, drafts: Sequence[ClassDraft]) -> tuple[ModuleClass, list[ModuleCall]]:
     """Return the class for a group of drafts, and the calls that create its instances, one for each draft."""
-    uses_arguments = [[found for _, item in draft.items for found in list_arguments(item)] for draft in drafts]
+    joined = join_items([draft.items for draft in drafts], [draft.scope for draft in drafts], name)
+    uses = tuple(draft.scope.name for draft in drafts)
+    made = ModuleClass(name, word, uses, joined.parameters, joined.items, drafts[0].ties, drafts[0].forward)
+    return made, joined.calls
+
+
+class JoinedItems(NamedTuple):
+    """The code that several uses of a block have in common.
+
+    `items` are the inner modules by key, in which arguments that differ between the uses are ParameterReferences.
+    `calls` has one call per use, with the values of `parameters`.
+    """
+
+    items: Items
+    parameters: tuple[ClassParameter, ...]
+    calls: list[ModuleCall]
+
+
+def join_items(items_of_uses: Sequence[Items], scopes: Sequence[ModuleScope], name: str) -> JoinedItems:
+    """Return what uses of a block have in common. Their items may differ only in the values of arguments.
+
+    `scopes` are the scopes of the uses, whose block parameters give names to parameters; `name` is the target of the
+    calls.
+    """
+    uses_arguments = [[found for _, item in items for found in list_arguments(item)] for items in items_of_uses]
     columns: list[_Column] = list(zip(*uses_arguments, strict=True))
-    parameter_names = _choose_parameter_names(columns, _list_module_paths(drafts[0]), _collect_block_parameters(drafts))
+    parameter_names = _choose_parameter_names(
+        columns, _list_module_paths(items_of_uses[0]), _collect_block_parameters(scopes)
+    )
     values = iter([_write_argument(column, parameter_names[place]) for place, column in enumerate(columns)])
-    items = tuple((key, replace_arguments(item, values)) for key, item in drafts[0].items)
+    items = tuple((key, replace_arguments(item, values)) for key, item in items_of_uses[0])
     parameters = _list_parameters(columns, parameter_names)
     calls = [
         ModuleCall(
             name,
             tuple(CallArgument(parameter_name, values[use], default) for parameter_name, default, values in parameters),
         )
-        for use in range(len(drafts))
+        for use in range(len(items_of_uses))
     ]
-    uses = tuple(draft.scope.name for draft in drafts)
-    return ModuleClass(name, word, uses, parameters, items, drafts[0].ties, drafts[0].forward), calls
+    return JoinedItems(items, parameters, calls)
 
 
 def _list_parameters(columns: list[_Column], parameter_names: list[str | None]) -> tuple[ClassParameter, ...]:
@@ -214,22 +240,21 @@ def is_same_value(one: Any, other: Any) -> bool:
     return one == other and type(one) is type(other)
 
 
-def _list_module_paths(draft: ClassDraft) -> list[tuple[str, ...]]:
-    """Return the module path of each argument in a draft, such as ("branch", "conv1").
+def _list_module_paths(items: Items) -> list[tuple[str, ...]]:
+    """Return the module path of each argument in a class, such as ("branch", "conv1").
 
     The arguments are in the order of `list_arguments`.
     """
-    return [where for key, item in draft.items for where in list_argument_owners(item, (key,))]
+    return [where for key, item in items for where in list_argument_owners(item, (key,))]
 
 
-def _collect_block_parameters(drafts: Sequence[ClassDraft]) -> dict[str, list[Any]]:
-    """Map each block parameter, as a Python identifier, to its value in each draft.
+def _collect_block_parameters(scopes: Sequence[ModuleScope]) -> dict[str, list[Any]]:
+    """Map each block parameter, as a Python identifier, to its value in each scope.
 
     Parameters with names such as `Conv` or `super` are left out, because they could hide a class or function that the
     constructor uses.
     """
-    first = drafts[0].scope.parameters
-    values = {name: [draft.scope.parameters.get(name) for draft in drafts] for name in first}
+    values = {name: [scope.parameters.get(name) for scope in scopes] for name in scopes[0].parameters}
     named = {make_identifier(name, VARIABLES_TAKEN): given for name, given in values.items()}
     return {name: given for name, given in named.items() if name[0].islower() and name != "super"}
 

@@ -1,6 +1,6 @@
 """Writes the classes of an exported module as Python code, with line breaks like those of common formatters."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,48 +16,50 @@ from convcalc.convert.pytorch.drafts import FrozenModule, ModuleAlias, ModuleCon
 from convcalc.convert.pytorch.forward import Forward
 
 WIDTH = 100
-_INDENT = "    "
+INDENT = "    "
 
 
 def class_lines(module_class: ModuleClass) -> Iterator[str]:
     """Yield the lines of a class, without line ends."""
     base = "nn.Sequential" if module_class.forward is None else "nn.Module"
     yield f"class {module_class.name}({base}):"
-    yield f'{_INDENT}"""{_write_class_docstring(module_class)}"""'
+    yield f'{INDENT}"""{_write_class_docstring(module_class)}"""'
     yield ""
     parameters = [_write_parameter(parameter) for parameter in module_class.parameters]
-    yield from _wrap_items(f"{_INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
-    yield f"{_INDENT * 2}super().__init__()"
+    yield from wrap_items(f"{INDENT}def __init__(", ["self", *parameters], ") -> None:", 1)
+    yield f"{INDENT * 2}super().__init__()"
     for name, item in module_class.items:
-        yield from _expression_lines(item, 2, f"self.{name} = ")
+        yield from expression_lines(item, 2, f"self.{name} = ")
     for target, source in module_class.ties:
-        yield f"{_INDENT * 2}{target} = {source}"
+        yield f"{INDENT * 2}{target} = {source}"
     if module_class.forward is not None:
         yield ""
         yield from _forward_lines(module_class.forward)
 
 
 def _write_class_docstring(module_class: ModuleClass) -> str:
-    """Return the docstring of an exported class: its block and its uses, such as `basic: stage1 and 3 more.`."""
-    if module_class.uses == ("",):
-        return "The network."
-    first, others = module_class.uses[0], len(module_class.uses) - 1
-    text = f"{module_class.word}: {first} and {others} more." if others else f"{module_class.word}: {first}."
-    return text if len(text) < WIDTH - 10 else f"{module_class.word}."
+    return "The network." if module_class.uses == ("",) else describe_uses(module_class.word, module_class.uses)
+
+
+def describe_uses(word: str, uses: Sequence[str]) -> str:
+    """Return a docstring that names a block and where it is used, such as `basic: stage1 and 3 more.`."""
+    first, others = uses[0], len(uses) - 1
+    text = f"{word}: {first} and {others} more." if others else f"{word}: {first}."
+    return text if len(text) < WIDTH - 10 else f"{word}."
 
 
 def _write_parameter(parameter: ClassParameter) -> str:
     """Return the declaration of a parameter, such as `stride: int = 1`."""
     types = dict.fromkeys(type(value).__name__ for value in parameter.values)
-    default = "" if parameter.default is ALWAYS_NAMED else f" = {_write_value(parameter.default)}"
+    default = "" if parameter.default is ALWAYS_NAMED else f" = {write_value(parameter.default)}"
     return f"{parameter.name}: {' | '.join(types)}{default}"
 
 
 def _forward_lines(forward: Forward) -> Iterator[str]:
     inputs = [f"{name}: Tensor" for name in forward.inputs]
-    yield from _wrap_items(f"{_INDENT}def forward(", ["self", *inputs], f") -> {forward.returns}:", 1)
+    yield from wrap_items(f"{INDENT}def forward(", ["self", *inputs], f") -> {forward.returns}:", 1)
     for statement in [*forward.statements, f"return {forward.returned}"]:
-        yield from _break_statement(f"{_INDENT * 2}{statement}")
+        yield from _break_statement(f"{INDENT * 2}{statement}")
 
 
 def _break_statement(line: str) -> Iterator[str]:
@@ -68,10 +70,10 @@ def _break_statement(line: str) -> Iterator[str]:
         return
     start = opening + 1 + (line[opening] == "(")
     stop = line.rindex("]" if line[opening] == "(" else "}")
-    yield from _wrap_items(line[:start], line[start:stop].split(", "), line[stop:], 2)
+    yield from wrap_items(line[:start], line[start:stop].split(", "), line[stop:], 2)
 
 
-def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
+def wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> Iterator[str]:
     """Yield items between brackets: on a single line if they fit, else on one line for each item.
 
     `before` ends with the opening bracket, `after` begins with the closing one. `depth` is the indentation level.
@@ -83,30 +85,30 @@ def _wrap_items(before: str, items: Iterable[str], after: str, depth: int) -> It
         return
     yield before
     for item in items:
-        yield f"{_INDENT * (depth + 1)}{item},"
-    yield f"{_INDENT * depth}{after}"
+        yield f"{INDENT * (depth + 1)}{item},"
+    yield f"{INDENT * depth}{after}"
 
 
-def _expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
+def expression_lines(expression: Any, depth: int, before: str = "", after: str = "") -> Iterator[str]:
     """Yield the lines of `before`, an expression and `after`, indented `depth` levels."""
     if isinstance(expression, FrozenModule):
-        yield from _expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
+        yield from expression_lines(expression.module, depth, before, f".requires_grad_(False){after}")
         return
     if isinstance(expression, _Copies):
-        yield from _expression_lines(
+        yield from expression_lines(
             expression.module, depth, f"{before}*(", f" for _ in range({expression.count})){after}"
         )
         return
-    line = f"{_INDENT * depth}{before}{_write_on_one_line(expression)}{after}"
+    line = f"{INDENT * depth}{before}{_write_on_one_line(expression)}{after}"
     parts = list(_list_items(expression))
     if len(line) <= WIDTH or not parts:
         yield line
         return
     opening, closing = _find_brackets(expression)
-    yield f"{_INDENT * depth}{before}{opening}"
+    yield f"{INDENT * depth}{before}{opening}"
     for name, value in parts:
-        yield from _expression_lines(value, depth + 1, name, ",")
-    yield f"{_INDENT * depth}{closing}{after}"
+        yield from expression_lines(value, depth + 1, name, ",")
+    yield f"{INDENT * depth}{closing}{after}"
 
 
 def _write_on_one_line(expression: Any) -> str:
@@ -115,7 +117,7 @@ def _write_on_one_line(expression: Any) -> str:
     if isinstance(expression, _Copies):
         return f"*({_write_on_one_line(expression.module)} for _ in range({expression.count}))"
     if not isinstance(expression, ModuleCall | ModuleContainer):
-        return _write_value(expression)
+        return write_value(expression)
     opening, closing = _find_brackets(expression)
     return (
         opening + ", ".join(f"{name}{_write_on_one_line(value)}" for name, value in _list_items(expression)) + closing
@@ -163,7 +165,7 @@ def _is_numbered(container: ModuleContainer) -> bool:
     return all(key.isdigit() for key, _ in container.items)
 
 
-def _write_value(value: Any) -> str:
+def write_value(value: Any) -> str:
     """Return the text of a plain value, a class parameter, or a reference to another module."""
     if isinstance(value, ParameterReference):
         return value.name
