@@ -1,7 +1,8 @@
 """Contains the text of `convcalc explain --conventions` on how convcalc counts, and warnings about other tools."""
 
 from convcalc.analysis.report import Report
-from convcalc.explain.counters import COMPOSED, MODULELESS, count_untraced_macs
+from convcalc.explain.counters import count_untraced_macs
+from convcalc.explain.tools import COMPOSED, MODULELESS
 
 PAGE: tuple[tuple[str, str], ...] = (
     (

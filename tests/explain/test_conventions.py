@@ -1,4 +1,4 @@
-"""The totals attributed to other tools, compared with real runs; explain/counters.py states the tools' versions."""
+"""The totals attributed to other tools, compared with real runs; explain/tools.py states the tools' versions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 import convcalc
 from convcalc.analysis.report import Report, analyse
 from convcalc.explain.conventions import list_cautions
-from convcalc.explain.counters import COMPOSED, KERAS, TOOLS, Reconciled, reconcile_tools
+from convcalc.explain.counters import Reconciled, reconcile_tools
+from convcalc.explain.tools import COMPOSED, KERAS, TOOLS
 from convcalc.layers import KINDS
 from tests.documented import printed
 from tests.support.places import EXAMPLES

@@ -1,0 +1,198 @@
+"""Lists the tools that count operations, and the terms by which their totals differ from convcalc's.
+
+The terms follow from the source code of the tools. The totals are for one sample in evaluation mode. The network is
+assumed to be written in PyTorch with one module per layer (`nn.Conv2d`, `nn.ReLU`, …), numeric padding, the sum of
+branches as `+`, their product as `*`, and global average pooling as `nn.AdaptiveAvgPool2d(1)`. A separable convolution
+is two modules. Layers without a module in PyTorch (locally connected layers, blur pooling, layer scale) are not counted
+by tools that attach hooks to modules.
+"""
+
+from typing import NamedTuple
+
+from convcalc.explain.amounts import (
+    Amount,
+    count_bias_additions,
+    count_biases,
+    count_by_mode,
+    count_extra_macs_per_output,
+    count_inputs,
+    count_macs,
+    count_operations_of_adaptive_means,
+    count_operations_of_lppool,
+    count_operations_of_response_norm,
+    count_operations_of_softmax,
+    count_outputs,
+    count_outputs_of_interpolate,
+    count_params,
+    count_statistics,
+    multiply_amount,
+    only_for_axes,
+    scale_by_affine,
+    subtract_macs,
+)
+
+CONVOLUTIONS = ("conv", "pointwise_conv", "depthwise_conv", "separable_conv")
+TRANSPOSED = ("conv_transpose",)
+BATCH_NORM = ("batchnorm",)
+OTHER_NORMS = ("layernorm", "groupnorm", "instancenorm")
+MAX_POOLING = ("maxpool", "adaptive_maxpool", "global_maxpool")
+SLIDING_MEANS = ("avgpool",)
+ADAPTIVE_MEANS = ("adaptive_avgpool", "global_avgpool")
+MODULELESS = ("locally_connected", "blurpool")
+# kinds that people write in different ways, such as with nn.MultiheadAttention or with linear layers
+COMPOSED = ("attention", "matmul", "lstm", "gru", "conv_lstm", "embedding", "global_response_norm")
+
+
+class Term(NamedTuple):
+    """One difference between a tool's total and convcalc's MACs (or params): its description, layer kinds and amount.
+
+    `amount` is a function that returns the difference for one layer of these kinds.
+    """
+
+    what: str
+    kinds: tuple[str, ...]
+    amount: Amount
+
+
+class Tool(NamedTuple):
+    """A tool that counts operations or params.
+
+    `call` shows how to run the tool, `prints` is the tool's name for its total, and `terms` are the differences of that
+    total from convcalc's MACs (or params).
+    """
+
+    name: str
+    version: str
+    call: str
+    prints: str
+    terms: tuple[Term, ...]
+
+
+_NO_MODULE = Term("layers without a module are not counted", MODULELESS, subtract_macs)
+_BY_OUTPUT = Term(
+    "transposed convolution: counted by output instead of input positions", TRANSPOSED, count_extra_macs_per_output
+)
+
+_TORCHINFO = Tool(
+    "torchinfo",
+    "1.8.0",
+    "torchinfo.summary(model, input_size)",
+    "Total mult-adds",
+    (
+        _NO_MODULE,
+        _BY_OUTPUT,
+        Term("bias of convolutions: 1 per output value", CONVOLUTIONS + TRANSPOSED, count_bias_additions),
+        Term("bias of linear layers: 1 per output", ("linear",), count_biases),
+        Term("batch norms: their params", BATCH_NORM, count_params),
+        Term("other norms: their params", OTHER_NORMS, count_params),
+        Term("prelu: its params", ("prelu",), count_params),
+    ),
+)
+_FVCORE = Tool(
+    "fvcore",
+    "0.1.5.post20221221",
+    "fvcore.nn.FlopCountAnalysis(model, input).total()",
+    "flops",
+    (
+        Term("locally connected layers are not counted", ("locally_connected",), subtract_macs),
+        Term("batch norm: 2 per value, 1 if not affine", BATCH_NORM, scale_by_affine(2, 1)),
+        Term("other norms: 5 per value, 4 if not affine", OTHER_NORMS, scale_by_affine(5, 4)),
+        Term("adaptive average pooling, 2-D: 1 per input value", ADAPTIVE_MEANS, only_for_axes(2, count_inputs)),
+        Term(
+            "upsampling, 2-D, per output value: nearest 1, bilinear 4",
+            ("upsample",),
+            only_for_axes(2, count_by_mode({"nearest": 1, "bilinear": 4})),
+        ),
+    ),
+)
+_PTFLOPS = Tool(
+    "ptflops",
+    "0.7.5",
+    "ptflops.get_model_complexity_info(model, input_size)",
+    "MACs",
+    (
+        _NO_MODULE,
+        Term("bias: 1 per output value", (*CONVOLUTIONS, *TRANSPOSED, "linear"), count_bias_additions),
+        Term("batch norm: 2 per value, 1 if not affine", BATCH_NORM, scale_by_affine(2, 1)),
+        Term(
+            "group and instance norm: 2 per value, 1 if not affine",
+            ("groupnorm", "instancenorm"),
+            scale_by_affine(2, 1),
+        ),
+        Term("layer norm: 1 per value", ("layernorm",), count_inputs),
+        Term(
+            "local response norm: its products, sums and mean",
+            ("local_response_norm",),
+            count_operations_of_response_norm,
+        ),
+        Term(
+            "pooling: 1 per input value, counted twice (module and function)",
+            MAX_POOLING + SLIDING_MEANS + ADAPTIVE_MEANS,
+            multiply_amount(2),
+        ),
+        Term("lppool: its mean, relu and product", ("lppool",), count_operations_of_lppool),
+        Term(
+            "relu, prelu, elu, gelu: 1 per value, counted twice (module and function)",
+            ("relu", "prelu", "elu", "gelu"),
+            multiply_amount(2),
+        ),
+        Term("relu6, leaky_relu, silu, softmax: 1 per value", ("relu6", "leaky_relu", "silu", "softmax"), count_inputs),
+        Term("upsampling: 1 per output value, counted for the module", ("upsample",), count_outputs),
+        Term(
+            "upsampling: 1 per output value, counted again for the function",
+            ("upsample",),
+            count_outputs_of_interpolate,
+        ),
+    ),
+)
+_THOP = Tool(
+    "thop",
+    "0.1.1.post2209072238",
+    "thop.profile(model, (input,))",
+    "total_ops",
+    (
+        _NO_MODULE,
+        _BY_OUTPUT,
+        Term("batch norm: 4 per value, 2 if not affine", BATCH_NORM, scale_by_affine(4, 2)),
+        Term(
+            "layer and instance norm: 4 per value, 2 if not affine",
+            ("layernorm", "instancenorm"),
+            scale_by_affine(4, 2),
+        ),
+        Term("average pooling: 1 per output value", SLIDING_MEANS, count_outputs),
+        Term(
+            "adaptive average pooling: window size + 1 per output value",
+            ADAPTIVE_MEANS,
+            count_operations_of_adaptive_means,
+        ),
+        Term("prelu: 1 per value", ("prelu",), count_inputs),
+        Term("softmax: 3 per value, minus 1 per position", ("softmax",), count_operations_of_softmax),
+        Term(
+            "upsampling, per output value: nearest 1, linear 5, bilinear 11, bicubic 259",
+            ("upsample",),
+            count_by_mode({"nearest": 1, "linear": 5, "bilinear": 11, "bicubic": 259}),
+        ),
+    ),
+)
+_FLOP_COUNTER_MODE = Tool(
+    "FlopCounterMode",
+    "torch 2.13.0",
+    "torch.utils.flop_counter.FlopCounterMode().get_total_flops()",
+    "FLOPs",
+    (
+        Term("locally connected layers are not counted", ("locally_connected",), subtract_macs),
+        Term(
+            "a MAC counts as two FLOPs, so the MACs are added again",
+            (*CONVOLUTIONS, *TRANSPOSED, "linear", "blurpool", *COMPOSED),
+            count_macs,
+        ),
+    ),
+)
+KERAS = Tool(
+    "Keras",
+    "3",
+    "model.summary(), which does not count operations",
+    "Total params",
+    (Term("running statistics of batch norms, not trainable", BATCH_NORM, count_statistics),),
+)
+TOOLS = (_TORCHINFO, _FVCORE, _PTFLOPS, _THOP, _FLOP_COUNTER_MODE)
