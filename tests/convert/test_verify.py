@@ -95,7 +95,32 @@ def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsy
 def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(spec).write_text(f"{SPEC}  - opaque: {{output_shape: [10]}}\n  - linear: {{out_features: 2}}\n")
     assert run(["verify", spec]) == 0
-    assert "agrees, 1 unknown" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "agrees, 1 unknown" in told
+    assert "net: not compared: opaque1 (opaque)\n" in told
+    assert run(["verify", spec, "-f", "json"]) == 0
+    [network] = json.loads(capsys.readouterr().out)["networks"]
+    assert [layer["name"] for layer in network["layers"] if not layer["compared"]] == ["opaque1"]
+
+
+@pytest.mark.torch
+def test_of_many_opaque_layers_the_first_ones_are_named(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(spec).write_text(SPEC + "  - opaque: {output_shape: [10]}\n" * 13)
+    assert run(["verify", spec]) == 0
+    told = capsys.readouterr().out
+    assert "opaque10 (opaque) and 3 more: -f json lists all\n" in told
+    assert "opaque11" not in told
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("arguments", [[], ["--input-dtype", "int32"], ["--batch", "3"]])
+def test_an_embedding_gets_integers_without_an_axis_of_channels(
+    arguments: list[str], spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedding, conv = "embedding: {num_embeddings: 100, embedding_dim: 16}", "conv: {out_channels: 8, kernel_size: 3}"
+    Path(spec).write_text(f"input: [1, 12]\nlayers:\n  - {embedding}\n  - {conv}\n")
+    assert run(["verify", spec, "--torch", "tests.support.reported_modules:Words", *arguments]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("agrees")
 
 
 @pytest.mark.torch
@@ -209,6 +234,19 @@ def test_a_recurrent_layer_is_counted_without_its_zero_states(
     )
     file.write_bytes(model.SerializeToString())
     assert measure_file(str(file), network).params == due + 3  # learnt, and the same for both states
+
+
+def test_an_embedding_of_a_file_gets_integers_without_an_axis_of_channels(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    from tests.support.onnx_models import made
+
+    model = made("y = Gather(table, x)", {"x": ("batch", 12)}, {"table": (100, 16)})
+    model.graph.input[0].type.tensor_type.elem_type = 7
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    entry = {"embedding": {"num_embeddings": 100, "embedding_dim": 16}}
+    network = load({"input": [1, 12], "layers": [entry]})
+    assert compare_with(network, measure_file(str(file), network)).agrees
 
 
 def test_a_file_is_counted_without_the_importer(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
+_INTEGERS = frozenset({6, 7})  # TensorProto's int32 and int64
 # operators whose output is still the same weight as their input
 _WEIGHT_CONVERSIONS = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
@@ -126,6 +127,8 @@ def _set_input_shape(value: Any, shape: Sizes) -> None:
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
     orders = [(1, *shape), (1, *shape[1:], shape[0])]
+    if value.type.tensor_type.elem_type in _INTEGERS and shape[0] == 1:
+        orders.append((1, *shape[1:]))  # the integers of an embedding have no axis of channels
     fitting = [
         order
         for order in orders
