@@ -180,7 +180,8 @@ def count_bias_additions_of_convolution(layer: Layer) -> int:
         layer.input.spatial, given["kernel_size"], given["stride"], given["padding"], given["dilation"], strict=True
     )
     positions: int = prod((size + sum(p) - effective_kernel_size(k, d)) // s + 1 for size, k, s, p, d in windows)
-    return layer.output.channels // given["groups"] * positions
+    channels: int = layer.output.channels // given["groups"]
+    return channels * positions
 
 
 # -- TensorFlow's profiler, which counts the operations that Keras writes
@@ -196,8 +197,8 @@ def count_extra_operations_of_strides(layer: Layer) -> int:
     """Return what is added if a transposed convolution multiplies at every output position, divided by all strides."""
     if layer.input.axes > 2:
         return 0
-    products = sum(layer.weight_tensors()) * layer.output.positions
-    return 2 * products // prod(layer.arguments()["stride"]) - 2 * count_macs(layer)
+    strides: int = prod(layer.arguments()["stride"])
+    return 2 * sum(layer.weight_tensors()) * layer.output.positions // strides - 2 * count_macs(layer)
 
 
 def count_extra_operations_of_dilation(layer: Layer) -> int:
@@ -208,7 +209,9 @@ def count_extra_operations_of_dilation(layer: Layer) -> int:
     given = layer.arguments()
     if given.get("groups", 1) > 1:
         return 0
-    rounded = prod(-(-size // step) * step for size, step in zip(layer.output.spatial, given["dilation"], strict=True))
+    rounded: int = prod(
+        -(-size // step) * step for size, step in zip(layer.output.spatial, given["dilation"], strict=True)
+    )
     return 2 * (rounded - layer.output.positions) * layer.weight_tensors()[0]
 
 
@@ -232,7 +235,8 @@ def count_operations_of_groupnorm(layer: Layer) -> int:
 
 def count_taps_of_pooling(layer: Layer) -> int:
     """Return the taps of a pooling: output values × kernel size; 0 on three axes."""
-    return layer.output.elements * prod(layer.arguments()["kernel_size"]) if layer.input.axes < 3 else 0
+    taps: int = prod(layer.arguments()["kernel_size"])
+    return layer.output.elements * taps if layer.input.axes < 3 else 0
 
 
 def count_operations_of_prelu(layer: Layer) -> int:

@@ -66,7 +66,9 @@ def list_cautions(report: Report) -> list[str]:
     if names:
         found.append(f"{names}: calflops cannot run upsampling by factors that differ between the axes")
     unclear = (*MODULELESS, *COMPOSED, "scale", "shift", "deform_conv")
-    kinds = sorted({layer.kind for layer in report.layers if layer.kind in unclear})
+    kinds = sorted(
+        {layer.kind for layer in report.layers if layer.kind in unclear or (layer.kind == "opaque" and layer.macs)}
+    )
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     names = ", ".join(layer.name for layer in report.layers if layer.macs is None)

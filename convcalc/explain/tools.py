@@ -58,7 +58,7 @@ ADAPTIVE_MEANS = ("adaptive_avgpool", "global_avgpool")
 MODULELESS = ("locally_connected", "blurpool")
 # kinds that people write in different ways, such as with nn.MultiheadAttention or with linear layers
 COMPOSED = ("attention", "matmul", "lstm", "gru", "conv_lstm", "embedding", "global_response_norm")
-PRODUCTS = (*CONVOLUTIONS, *TRANSPOSED, "linear", *COMPOSED)
+PRODUCTS = (*CONVOLUTIONS, *TRANSPOSED, "linear", *COMPOSED, "opaque")
 
 
 class Term(NamedTuple):

@@ -442,15 +442,13 @@ def test_tools_print_what_the_terms_add_up_to_for_one_module_per_layer(name: str
 @pytest.mark.torch
 def test_mmengine_reports_the_total_of_its_analyzer() -> None:
     installed("mmengine")
-    from mmengine.analysis import get_model_complexity_info
-
     from tests.oracle.layerwise import built
-    from tests.oracle.other_counters import counted
+    from tests.oracle.other_counters import counted, mmengine_complexity
 
     module, shape = built(
         load({"input": [3, 8, 8], "layers": [{"conv": {"out_channels": 4, "kernel_size": 3}}, "relu"]})
     )
-    assert get_model_complexity_info(module, shape)["flops"] == counted("mmengine", module, shape) == 3_888
+    assert mmengine_complexity(module, shape) == counted("mmengine", module, shape) == 3_888
 
 
 def test_what_calflops_cannot_run_is_warned_about() -> None:
@@ -465,6 +463,21 @@ def test_fvcore_misses_convolutions_with_padding_given_as_a_word() -> None:
     from tests.oracle.other_counters import counted
 
     assert counted("fvcore", padded_in_words(), (4, 10, 10)) == 0
+
+
+@pytest.mark.torch
+@pytest.mark.ultralytics
+@pytest.mark.parametrize("family", ["v8/yolov8", "11/yolo11"])
+def test_ultralytics_states_for_its_models_what_the_terms_add_up_to(family: str, tmp_path: Path) -> None:
+    """For images of 640×640, the package extrapolates from smaller ones, to the same total."""
+    installed("Ultralytics")
+    from convcalc.convert.ultralytics.reader import read
+    from tests.oracle import ultralytics_package as package
+
+    tasks = package.load_package(tmp_path)
+    [file] = [file for file in package.list_files(tasks) if str(file).endswith(f"{family}.yaml")]
+    report = convcalc.summary(plain_spec(read(str(file), scale="n")))
+    assert of_tool(report, "Ultralytics").total == package.count_flops(tasks, file, "n", 640)
 
 
 @pytest.mark.torch
