@@ -67,9 +67,9 @@ def scale_by_affine(with_scale: int, without: int) -> Amount:
     return lambda layer: (with_scale if layer.weight_tensors() else without) * layer.input.elements
 
 
-def only_for_axes(axes: int, amount: Amount) -> Amount:
-    """Return a function that gives `amount` if the input has `axes` spatial axes, otherwise 0."""
-    return lambda layer: amount(layer) if layer.input.axes == axes else 0
+def only_for_axes(amount: Amount, *axes: int) -> Amount:
+    """Return a function that gives `amount` if the number of the input's spatial axes is one of `axes`, otherwise 0."""
+    return lambda layer: amount(layer) if layer.input.axes in axes else 0
 
 
 def count_by_mode(taps: dict[str, int]) -> Amount:

@@ -115,11 +115,11 @@ _FVCORE = Tool(
         Term("locally connected layers are not counted", ("locally_connected",), subtract_macs),
         Term("batch norm: 2 per value, 1 if not affine", BATCH_NORM, scale_by_affine(2, 1)),
         Term("other norms: 5 per value, 4 if not affine", OTHER_NORMS, scale_by_affine(5, 4)),
-        Term("adaptive average pooling, 2-D: 1 per input value", ADAPTIVE_MEANS, only_for_axes(2, count_inputs)),
+        Term("adaptive average pooling, 2-D: 1 per input value", ADAPTIVE_MEANS, only_for_axes(count_inputs, 2)),
         Term(
             "upsampling, 2-D, per output value: nearest 1, bilinear 4",
             ("upsample",),
-            only_for_axes(2, count_by_mode({"nearest": 1, "bilinear": 4})),
+            only_for_axes(count_by_mode({"nearest": 1, "bilinear": 4}), 2),
         ),
     ),
 )
@@ -213,6 +213,34 @@ _FUNCTIONS_TWICE = Term(
     "a MAC counts as two FLOPs, so the MACs are added again",
     (*CONVOLUTIONS, *TRANSPOSED, "linear", *COMPOSED),
     count_macs,
+)
+_MMCV = Tool(
+    "mmcv",
+    "2.2.0",
+    "mmcv.cnn.get_model_complexity_info(model, input_size)",
+    "Flops",
+    (
+        _NO_MODULE,
+        Term(
+            "transposed convolutions in 1-D and 3-D are not counted",
+            TRANSPOSED,
+            only_for_axes(subtract_macs, 1, 3),
+        ),
+        Term("bias of convolutions: 1 per output value", CONVOLUTIONS, count_bias_additions),
+        Term(
+            "bias of transposed convolutions: 1 per output value",
+            TRANSPOSED,
+            only_for_axes(count_bias_additions, 2),
+        ),
+        Term("all norms: 2 per value, 1 if not affine", BATCH_NORM + OTHER_NORMS, scale_by_affine(2, 1)),
+        Term("pooling: 1 per input value", MAX_POOLING + SLIDING_MEANS + ADAPTIVE_MEANS, count_inputs),
+        Term(
+            "relu, relu6, leaky_relu, prelu, elu: 1 per value",
+            ("relu", "relu6", "leaky_relu", "prelu", "elu"),
+            count_inputs,
+        ),
+        Term("upsampling: 1 per output value", ("upsample",), count_outputs),
+    ),
 )
 _PATCHED_FUNCTIONS = (
     Term("locally connected layers are not counted", ("locally_connected",), subtract_macs),
@@ -362,6 +390,7 @@ TOOLS = (
     _THOP,
     _FLOP_COUNTER_MODE,
     _MMENGINE,
+    _MMCV,
     _CALFLOPS,
     _DEEPSPEED,
     _ULTRALYTICS,

@@ -69,6 +69,14 @@ def mmengine_complexity(module: nn.Module, shape: tuple[int, ...]) -> int:
     return int(get_model_complexity_info(module, shape, show_table=False, show_arch=False)["flops"])
 
 
+def mmcv(module: nn.Module, shape: tuple[int, ...]) -> int:
+    from mmcv.cnn import get_model_complexity_info
+
+    with given_params(module):
+        found, _ = get_model_complexity_info(module, shape, print_per_layer_stat=False, as_strings=False)
+    return int(found)
+
+
 def calflops(module: nn.Module, shape: tuple[int, ...]) -> int:
     from calflops import calculate_flops
 
@@ -94,7 +102,7 @@ def ultralytics(module: nn.Module, shape: tuple[int, ...]) -> int:
 
 @contextmanager
 def given_params(module: nn.Module) -> Iterator[None]:
-    """Give a module a parameter while the context lasts: calflops needs at least one."""
+    """Give a module a parameter while the context lasts: calflops and mmcv need at least one."""
     module.register_parameter("unused", nn.Parameter(torch.zeros(1)))
     yield
     del module.unused
@@ -107,6 +115,7 @@ COUNTERS: dict[str, Callable[[nn.Module, tuple[int, ...]], int]] = {
     "thop": thop,
     "FlopCounterMode": flop_counter_mode,
     "mmengine": mmengine,
+    "mmcv": mmcv,
     "calflops": calflops,
     "DeepSpeed": deepspeed,
     "Ultralytics": ultralytics,
