@@ -1,7 +1,9 @@
 """Contains the text of `convcalc explain --conventions` on how convcalc counts, and warnings about other tools."""
 
 from convcalc.analysis.report import Report
-from convcalc.explain.counters import COMPOSED, MODULELESS, count_untraced_macs
+from convcalc.explain.counters import count_untraced_macs
+from convcalc.explain.tools import COMPOSED, MODULELESS
+from convcalc.layers.base import Layer
 
 PAGE: tuple[tuple[str, str], ...] = (
     (
@@ -46,7 +48,8 @@ PAGE: tuple[tuple[str, str], ...] = (
 ASSUMPTIONS = (
     "The totals of other tools are those for one sample in evaluation mode, if the network is written in PyTorch with "
     "one module per layer, numeric padding, sums as +, products as *, and global average pooling as adaptive pooling "
-    "to 1. If functions are used instead of modules, ptflops, thop and torchinfo count differently."
+    "to 1. If functions are used instead of modules, ptflops, thop and torchinfo count differently. The total of the "
+    "TF profiler is that of the same network in Keras."
 )
 
 
@@ -56,13 +59,23 @@ def list_cautions(report: Report) -> list[str]:
     hidden = count_untraced_macs(report)
     if hidden:
         found.append(
-            f'fvcore prints {hidden:,} less if convolutions are written with padding="same", which it does not count'
+            f'fvcore and mmengine print {hidden:,} less if convolutions are written with padding="same", which they do '
+            "not count"
         )
+    names = ", ".join(layer.name for layer in report.layers if _has_uneven_factors(layer.layer))
+    if names:
+        found.append(f"{names}: calflops cannot run upsampling by factors that differ between the axes")
     unclear = (*MODULELESS, *COMPOSED, "scale", "shift", "deform_conv")
-    kinds = sorted({layer.kind for layer in report.layers if layer.kind in unclear})
+    kinds = sorted(
+        {layer.kind for layer in report.layers if layer.kind in unclear or (layer.kind == "opaque" and layer.macs)}
+    )
     if kinds:
         found.append(f"{' and '.join(kinds)}: the count depends on how the layer is written")
     names = ", ".join(layer.name for layer in report.layers if layer.macs is None)
     if names:
         found.append(f"{names}: the cost is unknown and not included in any total")
     return found
+
+
+def _has_uneven_factors(layer: Layer) -> bool:
+    return layer.kind == "upsample" and len(set(layer.arguments().get("scale_factor") or ())) > 1

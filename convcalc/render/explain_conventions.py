@@ -9,7 +9,8 @@ from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
-from convcalc.explain.counters import KERAS, TOOLS, Reconciled, Tool, reconcile_tools
+from convcalc.explain.counters import Reconciled, reconcile_tools
+from convcalc.explain.tools import KERAS, TOOLS, Tool
 from convcalc.render.layers import hang_text
 from convcalc.render.lines import GAP, Line
 from convcalc.render.markdown import escape

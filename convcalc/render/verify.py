@@ -11,6 +11,7 @@ _SCHEMA = "convcalc/verify/1"
 _TITLES = ("network", "layers", "params", "MACs")
 _LEAST_NAME = 12
 _MOST_LAYERS = 20  # at most this many differing layers are listed
+_MOST_UNKNOWN = 10  # at most this many layers that could not be compared are named
 _WORDS = {
     "output_shape": "output shape",
     "macs": "MACs",
@@ -21,7 +22,7 @@ _FIRST_TO_GO = (1, 2, 3)
 
 
 def verification_lines(found: list[Verification], width: int | None) -> list[Block]:
-    """Return a table with one row per network, followed by one line per difference with both values."""
+    """Return a table with one row per network, then the differences and the layers that could not be compared."""
     titles = (*_TITLES, found[0].source)
     rows = [titles, *(_cell_texts(network) for network in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
@@ -85,7 +86,16 @@ def _difference_lines(network: Verification) -> list[Line]:
         lines += [[*place, (f": {text}", "")] for text in _difference_texts(layer, network.source)]
     if len(network.differences) > _MOST_LAYERS:
         lines.append([(f"and {len(network.differences) - _MOST_LAYERS} more layers: -f json lists all", "dim")])
+    if network.unknown:
+        lines.append([(name, "place"), (f": not compared: {_name_unknown(network.unknown)}", "")])
     return [[], *lines] if lines else []
+
+
+def _name_unknown(layers: list[ComparedLayer]) -> str:
+    """Return the names of layers that could not be compared, such as `stem.mix (opaque), head (opaque) and 3 more`."""
+    named = ", ".join(f"{printable(layer.name)} ({printable(layer.kind)})" for layer in layers[:_MOST_UNKNOWN])
+    more = len(layers) - _MOST_UNKNOWN
+    return f"{named} and {more:,} more: -f json lists all" if more > 0 else named
 
 
 def _difference_texts(layer: ComparedLayer, source: str) -> list[str]:
@@ -145,4 +155,5 @@ def _layer_dict(layer: ComparedLayer, source: str) -> dict[str, Any]:
     """Return a layer as JSON data; figures are None if convcalc or `source` does not have the layer."""
     ours, theirs = (None if each is None else _figures_dict(each) for each in (layer.ours, layer.theirs))
     why = {"refusal": layer.refusal} if layer.refusal else {}
-    return {"name": layer.name, "kind": layer.kind, "ours": ours, source.lower(): theirs, **why}
+    found = {"name": layer.name, "kind": layer.kind, "compared": layer.known, "ours": ours, source.lower(): theirs}
+    return {**found, **why}

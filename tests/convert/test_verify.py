@@ -11,13 +11,20 @@ from typing import Any
 import jsonschema
 import pytest
 
+import convcalc
 from convcalc import examples
 from convcalc.analysis.cost import cost
 from convcalc.cli.main import run
+from convcalc.convert.comparison import compare_with
+from convcalc.convert.onnx_graph.measure_file import measure_file
+from convcalc.convert.onnx_graph.onnx_writers import WRITERS
 from convcalc.json_schemas import document_schema
+from convcalc.layers import KINDS
 from convcalc.layers.conv import Conv
 from convcalc.layers.make import make_layer
+from convcalc.render.layers import parse_page
 from convcalc.shape import Shape
+from tests.support.specs import load
 
 SPEC = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3, name: first}\n  - relu\n"
 
@@ -90,7 +97,32 @@ def test_a_layer_refused_by_pytorch_is_a_difference(spec: str, wrong: Any, capsy
 def test_an_opaque_layer_is_unknown_and_not_a_difference(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(spec).write_text(f"{SPEC}  - opaque: {{output_shape: [10]}}\n  - linear: {{out_features: 2}}\n")
     assert run(["verify", spec]) == 0
-    assert "agrees, 1 unknown" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "agrees, 1 unknown" in told
+    assert "net: not compared: opaque1 (opaque)\n" in told
+    assert run(["verify", spec, "-f", "json"]) == 0
+    [network] = json.loads(capsys.readouterr().out)["networks"]
+    assert [layer["name"] for layer in network["layers"] if not layer["compared"]] == ["opaque1"]
+
+
+@pytest.mark.torch
+def test_of_many_opaque_layers_the_first_ones_are_named(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(spec).write_text(SPEC + "  - opaque: {output_shape: [10]}\n" * 13)
+    assert run(["verify", spec]) == 0
+    told = capsys.readouterr().out
+    assert "opaque10 (opaque) and 3 more: -f json lists all\n" in told
+    assert "opaque11" not in told
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("arguments", [[], ["--input-dtype", "int32"], ["--batch", "3"]])
+def test_an_embedding_gets_integers_without_an_axis_of_channels(
+    arguments: list[str], spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    embedding, conv = "embedding: {num_embeddings: 100, embedding_dim: 16}", "conv: {out_channels: 8, kernel_size: 3}"
+    Path(spec).write_text(f"input: [1, 12]\nlayers:\n  - {embedding}\n  - {conv}\n")
+    assert run(["verify", spec, "--torch", "tests.support.reported_modules:Words", *arguments]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("agrees")
 
 
 @pytest.mark.torch
@@ -153,13 +185,70 @@ def test_the_figures_of_a_whole_comparison_are_in_the_json(spec: str, capsys: py
     assert only == {"conv": 224, "bn": 16, "fc": 90}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "unet", "mobilenet_v2", "dcgan_generator"])
+@pytest.mark.parametrize("name", examples.list_names())
 def test_an_exported_file_agrees_with_its_spec(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
     file = str(tmp_path / "net.onnx")
     assert run(["export", f"example:{name}", "--to", "onnx", "-o", file]) == 0
     assert run(["verify", f"example:{name}", "--onnx", file]) == 0
     assert "agrees" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", sorted(WRITERS))
+def test_an_exported_kind_agrees_with_its_spec(kind: str, tmp_path: Path) -> None:
+    """The manual's example of every kind that ONNX can express, with inputs of a size that adaptive pooling divides."""
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    about = parse_page(KINDS[kind])
+    shape = "[256, 12, 12]" if kind.startswith("adaptive") else about.example_input
+    spec, file = tmp_path / "net.yaml", str(tmp_path / "net.onnx")
+    spec.write_text(f"input: {shape}\nlayers:\n  - {about.example}\n", encoding="utf-8")
+    assert run(["export", str(spec), "--to", "onnx", "-o", file]) == 0
+    network = convcalc.load(str(spec))
+    found = compare_with(network, measure_file(file, network))
+    totals = {total.name: (total.ours, total.theirs) for total in found.totals if total.name != "trainable_params"}
+    assert all(ours == theirs for ours, theirs in totals.values()), totals
+
+
+@pytest.mark.parametrize(("operator", "gates", "states"), [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)])
+def test_a_recurrent_layer_is_counted_without_its_zero_states(
+    operator: str, gates: int, states: int, tmp_path: Path
+) -> None:
+    """A step of 7 features to 3: gates × 3 × (7 + 3) MACs. Biases that another program fills are weights."""
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    import numpy
+    from onnx import numpy_helper
+
+    from tests.support.onnx_models import made
+
+    states_read = ", h" * states
+    text = f"b = ConstantOfShape(size)\ny = {operator}<hidden_size=3>(x, w, r, b, {states_read})"
+    weights = {"w": (1, gates * 3, 7), "r": (1, gates * 3, 3)}
+    model = made(text, {"x": (1, 1, 7)}, weights, integers={"size": [1, gates * 6]})
+    model.graph.initializer.append(numpy_helper.from_array(numpy.zeros((1, 1, 3), "float32"), "h"))
+    file = tmp_path / "net.onnx"
+    network = load({"input": [1, 7], "layers": ["identity"]})
+    due = gates * 3 * (7 + 3 + 2)
+    file.write_bytes(model.SerializeToString())
+    found = measure_file(str(file), network)
+    assert (found.params, found.macs) == (due, gates * 3 * (7 + 3))
+    model.graph.initializer[-1].CopyFrom(
+        numpy_helper.from_array(numpy.arange(3, dtype="float32").reshape(1, 1, 3), "h")
+    )
+    file.write_bytes(model.SerializeToString())
+    assert measure_file(str(file), network).params == due + 3  # learnt, and the same for both states
+
+
+def test_an_embedding_of_a_file_gets_integers_without_an_axis_of_channels(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="verify --onnx reads ONNX files")
+    from tests.support.onnx_models import made
+
+    model = made("y = Gather(table, x)", {"x": ("batch", 12)}, {"table": (100, 16)})
+    model.graph.input[0].type.tensor_type.elem_type = 7
+    file = tmp_path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    entry = {"embedding": {"num_embeddings": 100, "embedding_dim": 16}}
+    network = load({"input": [1, 12], "layers": [entry]})
+    assert compare_with(network, measure_file(str(file), network)).agrees
 
 
 def test_a_file_is_counted_without_the_importer(spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

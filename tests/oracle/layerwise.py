@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from convcalc import Network
 from convcalc.layers.base import Layer
 from tests.oracle.make_cases import ACTIVATIONS, BUILDERS
+from tests.support.activations import OVER_CHANNELS
 
 PLAIN = {"dropout": nn.Dropout, "drop_path": nn.Identity, "identity": nn.Identity, "flatten": nn.Flatten}
 
@@ -79,7 +80,8 @@ def module_of(layer: Layer) -> nn.Module:
         module: nn.Module = PLAIN[kind]()
         return module
     if kind in ACTIVATIONS:
-        return ACTIVATIONS[kind](list(layer.input.sizes), {})
+        arguments = {"axes": given["axes"]} if kind in OVER_CHANNELS else {}
+        return ACTIVATIONS[kind](list(layer.input.sizes), arguments)
     if kind in ("add", "multiply", "concat", "slice", "crop", "reshape"):
         return Operation(layer)
     if kind == "linear":
@@ -116,7 +118,7 @@ def other(layer: Layer, kind: str, given: dict[str, Any]) -> nn.Module:
         "scale": lambda: Scaled(channels, axes),
         "upsample": lambda: nn.Upsample(
             size=None if given.get("scale_factor") else layer.output.spatial,
-            scale_factor=tuple(map(float, given["scale_factor"])) if given.get("scale_factor") else None,
+            scale_factor=factor(given.get("scale_factor")),
             mode=given["mode"],
         ),
     }
@@ -133,6 +135,13 @@ def of_axes(word: str, axes: int) -> Any:
 def window(sizes: list[int]) -> Any:
     """Return a window size in the form that every pooling accepts: a plain number if there is one axis."""
     return tuple(sizes) if len(sizes) > 1 else sizes[0]
+
+
+def factor(factors: list[float] | None) -> Any:
+    """Return scale factors as people write them: as one number if they are the same on every axis."""
+    if factors is None:
+        return None
+    return float(factors[0]) if len(set(factors)) == 1 else tuple(map(float, factors))
 
 
 def turned(padding: list[list[int]]) -> list[int]:

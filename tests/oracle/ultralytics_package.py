@@ -65,3 +65,19 @@ def measure(tasks: Any, description: dict[str, Any], scale: str) -> Measured:
     params = {name: param.numel() for name, param in model.named_parameters()}
     frozen = [name for name, param in model.named_parameters() if not param.requires_grad]
     return Measured(params, frozen, counter.get_total_flops() // 2)
+
+
+def count_flops(tasks: Any, file: Path, scale: str, size: int) -> int:
+    """Return the FLOPs that the package states for a detection model, and check that they are twice those of thop."""
+    import thop
+    import torch
+    import yaml
+    from ultralytics.utils.torch_utils import get_flops
+
+    values = {**yaml.safe_load(file.read_text(encoding="utf-8")), "scale": scale, "yaml_file": file.name}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = tasks.DetectionModel(values, verbose=False).eval()
+        total = round(get_flops(model, size) * 1e9)
+        assert total == 2 * thop.profile(model, (torch.zeros(1, 3, size, size),), verbose=False)[0]
+    return total

@@ -155,6 +155,18 @@ class Misfit(nn.Module):
         return self.conv(x)  # the line of the misfit
 
 
+class Words(nn.Module):
+    """An embedding of integers, and a convolution over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(100, 16)
+        self.conv = nn.Conv1d(16, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.embedding(x).transpose(1, 2))
+
+
 class Small(nn.Module):
     """A convolution, a batch norm and a classifier."""
 

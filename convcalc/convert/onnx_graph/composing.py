@@ -3,7 +3,7 @@
 `to_onnx` creates one OnnxWriter per model; the rules in `onnx_writers` add the nodes of each layer to it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -99,3 +99,7 @@ def scale_and_bias(writer: OnnxWriter, layer: Any, sizes: Sequence[int]) -> list
     if layer.affine:
         return [writer.weight("weight", sizes, ONE), writer.weight("bias", sizes, ZERO)]
     return [writer.constant([value] * prod(sizes), sizes) for value in (ONE, ZERO)]
+
+
+WriteRule = Callable[[OnnxWriter, Any], None]  # adds the nodes of a layer
+PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # ONNX's names of the modes of a Pad

@@ -3,7 +3,7 @@
 Shapes come from onnx's own inference, and no code is shared with the importer, so that import errors are found.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from convcalc.convert.onnx_graph.file import import_onnx, read_model
 from convcalc.network import Network
 
 _FLOATS = frozenset({1, 10, 11, 16})  # TensorProto's float, float16, double and bfloat16
+_INTEGERS = frozenset({6, 7})  # TensorProto's int32 and int64
 # operators whose output is still the same weight as their input
 _WEIGHT_CONVERSIONS = frozenset(
     {"Identity", "Cast", "DequantizeLinear", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Flatten"}
@@ -21,18 +22,25 @@ _WEIGHT_CONVERSIONS = frozenset(
 _DATA_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Resize", "Upsample", "Clip", "Pad", "Slice", "Range", "Pow", "Max", "Min", "Where"), (0,)),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "NonMaxSuppression", "RoiAlign", "Tile"), (0,)),
-    **dict.fromkeys(("LSTM", "GRU", "RNN"), (0, 1, 2, 3, 5, 6, 7)),
-    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (0, 1)),
     "BatchNormalization": (0, 1, 2),
     "QLinearConv": (0, 3, 8),
     "QLinearMatMul": (0, 3),
+    "DeformConv": (0, 1, 3),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (0, 1, 2, 3, 5, 6, 7)),
+    **dict.fromkeys(("ConvInteger", "MatMulInteger"), (0, 1)),
 }
 _START_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}  # learnt only if their values differ
 _INTEGER_WEIGHTS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
 _STATISTICS = {"BatchNormalization": (3, 4)}
-_UNCOUNTED = frozenset({"LSTM", "GRU", "RNN", "Einsum"})
+_UNCOUNTED = frozenset({"Einsum"})
 _FILLED = frozenset({"ConstantOfShape", "ConstantFill"})  # replace the weights in files stored without them
-_WITH_WEIGHTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "PRelu", "BatchNormalization"})
+_WITH_WEIGHTS = frozenset(
+    {"Conv", "ConvTranspose", "DeformConv", "Gemm", "MatMul", "PRelu", "LSTM", "GRU", "RNN"}
+    | {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
+)
+# convcalc fills all weights and statistics by nodes NAME.filled, and its other constants are not learnt; the last node
+# of each layer has the layer's name, and an Identity of a weight is a layer of kind parameter
+_PRODUCER = "convcalc"
 _UNCOUNTED_WITH_BODY = frozenset({"If", "Loop", "Scan"})
 
 
@@ -41,14 +49,15 @@ class _GraphFacts(NamedTuple):
 
     `elements` is the number of elements of each tensor that may be learnt. `roots` maps a weight that was cast,
     transposed or reshaped to the stored tensor from which it was made. Tensors in `filled` hold one repeated number:
-    they count as weights only as an input that must be a weight, such as the second input of Conv. So do start states
-    of recurrent nodes that are not known to hold different values.
+    they count as weights only as an input that must be a weight, such as the second input of Conv. If convcalc wrote
+    the file (`is_own`), `filled` is empty, and the weights are exactly the tensors that it fills.
     """
 
     sizes: Mapping[str, Sizes]
     elements: Mapping[str, int]
     roots: Mapping[str, str]
     filled: frozenset[str]
+    is_own: bool
 
 
 def measure_file(path: str, network: Network) -> Model:
@@ -57,13 +66,14 @@ def measure_file(path: str, network: Network) -> Model:
     Raises OSError if the file cannot be read; NotImported if it is not an ONNX model, if its inputs are not those of
     `network`, or if onnx cannot infer its shapes.
     """
-    graph = _infer_shapes(read_model(path), network).graph
-    facts = _collect_facts(graph)
+    model = _infer_shapes(read_model(path), network)
+    graph, facts = model.graph, _collect_facts(model.graph, model.producer_name == _PRODUCER)
     seen: set[str] = set()
-    parts = [
-        part for node in graph.node for part in [_measure_node(node, facts, seen, network.batch)] if part is not None
-    ]
-    parts = _merge_biases(parts)
+    measured = [_measure_node(node, facts, seen, network.batch) for node in graph.node]
+    if facts.is_own:
+        parts = _join_layers(graph.node, measured, facts, {node.name for node in network.nodes})
+    else:
+        parts = _merge_biases([part for part in measured if part is not None])
     macs = [part.figures.macs for part in parts]
     known = None if None in macs or any(node.op_type in _UNCOUNTED_WITH_BODY for node in graph.node) else True
     return Model(
@@ -98,9 +108,23 @@ def _infer_shapes(model: Any, network: Network) -> Any:
     try:
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
-        return onnx.shape_inference.infer_shapes(model, data_prop=True)
+        return _infer_with_group_norms(onnx, model)
     except Exception as error:  # the checker's own errors, which differ between its versions
         raise NotImported(f"onnx cannot infer its shapes: {str(error) or type(error).__name__}") from None
+
+
+def _infer_with_group_norms(onnx: Any, model: Any) -> Any:
+    """Return the model with inferred shapes. onnx infers none for GroupNormalization, which keeps its input's shape.
+
+    These nodes are therefore renamed to InstanceNormalization while shapes are inferred.
+    """
+    places = [place for place, node in enumerate(model.graph.node) if node.op_type == "GroupNormalization"]
+    for place in places:
+        model.graph.node[place].op_type = "InstanceNormalization"
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    for place in places:
+        inferred.graph.node[place].op_type = "GroupNormalization"
+    return inferred
 
 
 def _set_input_shape(value: Any, shape: Sizes) -> None:
@@ -111,6 +135,8 @@ def _set_input_shape(value: Any, shape: Sizes) -> None:
     dims = value.type.tensor_type.shape.dim
     stated = [dim.dim_value or None for dim in dims]
     orders = [(1, *shape), (1, *shape[1:], shape[0])]
+    if value.type.tensor_type.elem_type in _INTEGERS and shape[0] == 1:
+        orders.append((1, *shape[1:]))  # the integers of an embedding have no axis of channels
     fitting = [
         order
         for order in orders
@@ -124,7 +150,8 @@ def _set_input_shape(value: Any, shape: Sizes) -> None:
         dim.dim_value = size
 
 
-def _collect_facts(graph: Any) -> _GraphFacts:
+def _collect_facts(graph: Any, is_own: bool) -> _GraphFacts:
+    """Return the facts about a graph; `is_own` says that convcalc wrote the file."""
     sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -132,7 +159,12 @@ def _collect_facts(graph: Any) -> _GraphFacts:
         if kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
             sizes.setdefault(value.name, tuple(dim.dim_value for dim in kind.shape.dim))
     roots = {name: name for name in types}
-    filled = {node.output[0] for node in graph.node if node.op_type in _FILLED and node.output[0] in sizes}
+    filled = {
+        node.output[0]
+        for node in graph.node
+        if node.op_type in _FILLED and node.output[0] in sizes and (node.name.endswith(".filled") or not is_own)
+    }
+    conversions = _WEIGHT_CONVERSIONS - {"Identity"} if is_own else _WEIGHT_CONVERSIONS
     for node in graph.node:
         if node.output and node.output[0] in filled:
             types[node.output[0]], roots[node.output[0]] = 1, node.output[0]
@@ -142,13 +174,19 @@ def _collect_facts(graph: Any) -> _GraphFacts:
             roots[node.output[0]] = node.output[0]
         if node.op_type in _INTEGER_WEIGHTS:
             types |= {roots[node.input[place]]: 1 for place in _list_data_places(node) if node.input[place] in roots}
-        if node.op_type in _WEIGHT_CONVERSIONS and node.input and node.input[0] in roots:
+        if node.op_type in conversions and node.input and node.input[0] in roots:
             root = roots[node.input[0]]
             roots[node.output[0]] = root
             if node.op_type == "DequantizeLinear":
                 types[root] = 1  # quantised weights are learnt too
-    elements = {name: prod(sizes[name]) for name, kind in types.items() if kind in _FLOATS}
-    return _GraphFacts(sizes, elements, roots, frozenset(filled | _find_uniform_states(graph)))
+    uniform = _find_uniform_states(graph)
+    learnt = [
+        name
+        for name, kind in types.items()
+        if kind in _FLOATS and (name in filled or not is_own) and name not in uniform
+    ]
+    elements = {name: prod(sizes[name]) for name in learnt}
+    return _GraphFacts(sizes, elements, roots, frozenset(() if is_own else filled), is_own)
 
 
 def _list_data_places(node: Any) -> list[int]:
@@ -187,7 +225,8 @@ def _measure_node(node: Any, facts: _GraphFacts, seen: set[str], batch: int) -> 
     if node.op_type not in _WITH_WEIGHTS:
         learnt = [name for name in learnt if facts.roots.get(name) not in facts.filled]
     kept = [node.input[place] for place in _STATISTICS.get(node.op_type, ()) if place < len(node.input)]
-    params = _count_unseen_elements(learnt, facts, seen, 1 if node.op_type in _MACS or node.op_type == "PRelu" else 2)
+    least = 1 if facts.is_own or node.op_type in _MACS or node.op_type == "PRelu" else 2
+    params = _count_unseen_elements(learnt, facts, seen, least)
     buffers = _count_unseen_elements(kept, facts, seen, 1)
     rule = _MACS.get(node.op_type)
     macs: int | None = None if node.op_type in _UNCOUNTED else 0
@@ -214,6 +253,26 @@ def _count_unseen_elements(names: Iterable[str], facts: _GraphFacts, seen: set[s
     new = [root for root in roots if facts.elements.get(root, 0) >= least and root not in seen]
     seen.update(new)
     return sum(facts.elements[root] for root in new)
+
+
+def _join_layers(
+    nodes: Iterable[Any], measured: Iterable[ModelPart | None], facts: _GraphFacts, names: Collection[str]
+) -> list[ModelPart]:
+    """Return one part per layer of a file that convcalc wrote; `names` are the names of its layers."""
+    found, figures = [], list[MeasuredFigures]()
+    for node, part in zip(nodes, measured, strict=True):
+        figures += [part.figures] if part else []
+        if figures and node.name in names:
+            macs = [each.macs for each in figures]
+            total = MeasuredFigures(
+                facts.sizes.get(node.output[0], ())[1:],
+                sum(each.params for each in figures),
+                sum(each.buffers for each in figures),
+                None if None in macs else sum(count or 0 for count in macs),
+            )
+            found.append(ModelPart(node.name, node.op_type, total))
+            figures = []
+    return found + [ModelPart("", "", each) for each in figures]
 
 
 def _merge_biases(parts: list[ModelPart]) -> list[ModelPart]:
@@ -246,12 +305,19 @@ def _product_macs(node: Any, facts: _GraphFacts) -> int:
     return prod(facts.sizes[node.output[0]]) * facts.sizes[node.input[0]][0 if transposed else -1]
 
 
+def _recurrent_macs(node: Any, facts: _GraphFacts) -> int:
+    """Return the MACs of an LSTM, GRU or RNN: each step multiplies by both matrices of each direction."""
+    steps = prod(facts.sizes[node.input[0]][:2])
+    return steps * sum(prod(facts.sizes[name]) for name in node.input[1:3])
+
+
 def _weight_sizes(node: Any, facts: _GraphFacts) -> Sizes:
     return facts.sizes[node.input[3 if node.op_type == "QLinearConv" else 1]]
 
 
 _MACS: dict[str, Callable[[Any, _GraphFacts], int]] = {
-    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), _conv_macs),
+    **dict.fromkeys(("Conv", "ConvInteger", "DeformConv", "QLinearConv"), _conv_macs),
     "ConvTranspose": _transposed_macs,
     **dict.fromkeys(("Gemm", "MatMul", "MatMulInteger", "QLinearMatMul"), _product_macs),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent_macs),
 }

@@ -137,22 +137,37 @@ def _list_modules_not_run(module: Any, watch: _ModuleWatch) -> list[ModelPart]:
     return found
 
 
+def _choose_inputs(module: Any, network: Network, input_dtype: InputTypes) -> ModuleInputs:
+    """Return the inputs for the module. Those of embeddings have no axis of channels, as nn.Embedding expects."""
+    parameters = list(signature(module.forward).parameters)
+    named = [name for name in parameters if name in network.inputs]
+    names = named if len(named) == len(network.inputs) else list(network.inputs)
+    shapes = tuple(order_input_shapes(network, parameters))
+    tokens = _list_token_inputs(network)
+    if input_dtype is None and tokens:
+        input_dtype = dict.fromkeys(tokens, "int64")
+    dtypes = choose_types(module, input_dtype, names, len(shapes))
+    bare = tuple(shape[1:] if name in tokens else shape for name, shape in zip(names, shapes, strict=True))
+    return ModuleInputs(bare, (), dtypes, network.batch)
+
+
+def _list_token_inputs(network: Network) -> list[str]:
+    """Return the names of the inputs that only `embedding` layers read."""
+    readers = [(tensor, node.layer.kind) for node in network.nodes for tensor in node.reads]
+    kinds = [{kind for tensor, kind in readers if tensor == place} for place in range(len(network.inputs))]
+    return [name for name, read in zip(network.inputs, kinds, strict=True) if read == {"embedding"}]
+
+
 def measure_module(module: Any, network: Network, input_dtype: InputTypes = None) -> Model:
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
     The module is run with the network's batch and input shapes. `input_dtype` has the data types of the inputs, as in
-    `read_module`. Raises NotImported if the module does not run.
+    `read_module`; by default, what only `embedding` layers read are integers. Raises NotImported if the module does not
+    run.
     """
     module = copy_to_meta(module)
-    parameters = list(signature(module.forward).parameters)
-    shapes = tuple(order_input_shapes(network, parameters))
-    names = [name for name in parameters if name in network.inputs]
-    dtypes = choose_types(
-        module, input_dtype, names if len(names) == len(shapes) else list(network.inputs), len(shapes)
-    )
-    inputs = ModuleInputs(shapes, (), dtypes, network.batch)
     watch = _ModuleWatch(module)
-    ran = run_whole(module, inputs, watch)
+    ran = run_whole(module, _choose_inputs(module, network, input_dtype), watch)
     learnt = list(module.parameters())
     return Model(
         "PyTorch",

@@ -29,10 +29,10 @@ def convolve(
     """Add a convolution. If `p` is None, the padding keeps the size of the input at stride 1."""
     padding = _keep_size(k, d) if p is None else p
     window: dict[str, Any] = {
-        "kernel_size": _list(k),
-        "stride": _list(s),
-        "padding": _list(padding),
-        "dilation": _list(d),
+        "kernel_size": list_sizes(k),
+        "stride": list_sizes(s),
+        "padding": list_sizes(padding),
+        "dilation": list_sizes(d),
     }
     if g > 1 and g == x.shape.channels and c2 % g == 0 and c2:
         return at.add(name, "depthwise_conv", x, multiplier=c2 // g, bias=bias, **window)
@@ -48,7 +48,8 @@ def _keep_size(k: Sizes, d: Sizes) -> Sizes:
     return tuple((dilation * (kernel - 1) + 1) // 2 for kernel, dilation in zip(kernels, dilations, strict=False))
 
 
-def _list(sizes: Sizes) -> int | list[int]:
+def list_sizes(sizes: Sizes) -> int | list[int]:
+    """Return sizes as an argument of a layer: an integer, or a list with one per axis."""
     return sizes if isinstance(sizes, int) else list(sizes)
 
 
@@ -84,7 +85,7 @@ def add_conv_transpose(
     at: Scope, x: Tensor, c2: int, k: Sizes = 2, s: Sizes = 2, p: Sizes = 0, bn: bool = True, act: bool = True
 ) -> Tensor:
     """Add a transposed convolution, a batch norm if `bn` is set, and the activation if `act` is set."""
-    window: dict[str, Any] = {"kernel_size": _list(k), "stride": _list(s), "padding": _list(p)}
+    window: dict[str, Any] = {"kernel_size": list_sizes(k), "stride": list_sizes(s), "padding": list_sizes(p)}
     x = at.add("conv_transpose", "conv_transpose", x, out_channels=c2, bias=not bn, **window)
     x = at.add("bn", "batchnorm", x) if bn else x
     return at.activate(x) if act else x
@@ -98,10 +99,10 @@ def add_dw_conv_transpose(
     Its number of groups is the greatest common divisor of the input and output channels.
     """
     window: dict[str, Any] = {
-        "kernel_size": _list(k),
-        "stride": _list(s),
-        "padding": _list(p1),
-        "output_padding": _list(p2),
+        "kernel_size": list_sizes(k),
+        "stride": list_sizes(s),
+        "padding": list_sizes(p1),
+        "output_padding": list_sizes(p2),
     }
     return at.add("", "conv_transpose", x, out_channels=c2, groups=gcd(x.shape.channels, c2), bias=True, **window)
 

@@ -6,7 +6,7 @@ torch.nn.
 
 from typing import Any
 
-from convcalc.convert.ultralytics.convolutions import Sizes
+from convcalc.convert.ultralytics.convolutions import Sizes, list_sizes
 from convcalc.convert.ultralytics.scope import Scope, Tensor
 from convcalc.problems import Flaw
 
@@ -24,12 +24,8 @@ def add_upsample(
     if scale_factor is not None:
         target["scale_factor"] = int(scale_factor) if float(scale_factor).is_integer() else scale_factor
     if size is not None:
-        target["size"] = _list(size)
+        target["size"] = list_sizes(size)
     return at.add("", "upsample", x, mode=mode, **target)
-
-
-def _list(sizes: Sizes) -> int | list[int]:
-    return sizes if isinstance(sizes, int) else list(sizes)
 
 
 def add_max_pool(
@@ -44,7 +40,7 @@ def add_max_pool(
 ) -> Tensor:
     """Add a max pooling."""
     window = _make_window(kernel_size, stride, padding, ceil_mode)
-    return at.add("", "maxpool", x, dilation=_list(dilation), **window)
+    return at.add("", "maxpool", x, dilation=list_sizes(dilation), **window)
 
 
 def add_avg_pool(
@@ -63,16 +59,16 @@ def add_avg_pool(
 def _make_window(kernel_size: Sizes, stride: Sizes | None, padding: Sizes, ceil_mode: bool) -> dict[str, Any]:
     steps = kernel_size if stride is None else stride
     return {
-        "kernel_size": _list(kernel_size),
-        "stride": _list(steps),
-        "padding": _list(padding),
+        "kernel_size": list_sizes(kernel_size),
+        "stride": list_sizes(steps),
+        "padding": list_sizes(padding),
         "ceil_mode": ceil_mode,
     }
 
 
 def add_adaptive_avg_pool(at: Scope, x: Tensor, output_size: Sizes) -> Tensor:
     """Add an adaptive average pooling."""
-    return at.add("", "adaptive_avgpool", x, output_size=_list(output_size))
+    return at.add("", "adaptive_avgpool", x, output_size=list_sizes(output_size))
 
 
 def add_zero_pad(at: Scope, x: Tensor, padding: Sizes) -> Tensor:
@@ -104,7 +100,7 @@ def add_conv_transpose2d(
         "output_padding": output_padding,
         "dilation": dilation,
     }
-    sizes: dict[str, Any] = {name: _list(value) for name, value in window.items()}
+    sizes: dict[str, Any] = {name: list_sizes(value) for name, value in window.items()}
     return at.add("", "conv_transpose", x, out_channels=out_channels, groups=groups, bias=bias, **sizes)
 
 
