@@ -177,6 +177,27 @@ def test_an_operation_of_another_library_has_an_unknown_cost(tmp_path: Path) -> 
     assert convcalc.summary(plain_spec(graph)).totals.macs is None
 
 
+def test_the_work_on_weights_alone_counts_once_per_batch(tmp_path: Path) -> None:
+    """A convolution of a learnt map, whose result is added: 36 positions × 8 × 27 MACs, as many as the other one."""
+    read = [argument("input", as_tensor={"name": "p_map"}), argument("weight", as_tensor={"name": "p_kernel"})]
+    made = node("torch.ops.aten.conv2d.default", read, "made")
+    both = [argument("self", as_tensor={"name": "relu_"}), argument("other", as_tensor={"name": "made"})]
+    added = node("torch.ops.aten.add.Tensor", both, "sum")
+    values = {
+        "p_map": tensor(1, 3, 8, 8, trained=True),
+        "p_kernel": tensor(8, 3, 3, 3, trained=True),
+        "made": tensor(1, 8, 6, 6),
+        "sum": tensor(2, 8, 6, 6),
+    }
+    content = program(2, values, [made, added])
+    for name in ("map", "kernel"):
+        spec = {"parameter": {"arg": {"name": f"p_{name}"}, "parameter_name": name}}
+        content["graph_module"]["signature"]["input_specs"].insert(0, spec)
+    totals = convcalc.summary(plain_spec(imported(tmp_path, content))).totals
+    assert totals.macs == 2 * 36 * 8 * 27
+    assert totals.params == 8 * 27 + 8 + 3 * 64 + 8 * 27
+
+
 def test_the_shape_cannot_be_changed(tmp_path: Path) -> None:
     assert imported(tmp_path, program(), inputs={None: (3, 8, 8)}).inputs == {"x": (3, 8, 8)}
     assert imported(tmp_path, program(), inputs={"x": (3, 8, 8)}).inputs == {"x": (3, 8, 8)}

@@ -13,6 +13,8 @@ from convcalc.convert.exported_program.archive import read_archive
 from convcalc.convert.exported_program.nodes import NodeGraph, describe_sizes, list_leaves
 from convcalc.convert.from_operators import build_graph
 from convcalc.convert.graph import Follow, Graph, NotImported, Shapes, check_number_of_sizes
+from convcalc.convert.operator_costs import count_operation
+from convcalc.convert.operators import Program
 from convcalc.convert.pytorch.fidelity import list_unused
 from convcalc.convert.pytorch.joining import join_padding
 from convcalc.convert.pytorch.layerwise import STATISTICS
@@ -43,6 +45,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
         translation = translate_trace(trace)
     except _WRONG_SORT as error:
         raise NotImported(f"malformed graph of torch.export: {shorten(f'{type(error).__name__}: {error}')}") from None
+    program = translation.program._replace(macs=_count_preparation(translation.program, trace.batch))
     names = ModuleNames(translation.places)
     title = os.path.splitext(os.path.basename(path))[0]
     left = sum(trace.elements.get(name, 0) for name in list_unused(trace))
@@ -50,7 +53,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
     written = f", written by PyTorch {printable(version)}" if isinstance(version, str) else ""
     origin = f"{os.path.basename(path)} (torch.export{written})"
     origin += f" without the {left:,} params that its forward does not use" if left else ""
-    return join_padding(build_graph(translation.program, title, origin, lambda _: names, _collect_types(graph)))
+    return join_padding(build_graph(program, title, origin, lambda _: names, _collect_types(graph)))
 
 
 def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModule:
@@ -81,6 +84,26 @@ def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModu
     return TracedModule(
         tuple(graph.nodes), placeholders, elements, frozenset(frozen), statistics, {}, leaves, None, batch
     )
+
+
+def _count_preparation(program: Program, batch: int) -> dict[str, int]:
+    """Return the MACs of the operations on weights alone, which run once per batch, by the name of the operation.
+
+    Those that repeat their work for each sample count for one of them.
+    """
+    found = {}
+    for operation in program.operations:
+        tensors = [
+            [program.values[name].dims if name else None for name in names]
+            for names in (operation.inputs, operation.outputs)
+        ]
+        if all(program.values[name].constant for name in operation.outputs if name):
+            cost = count_operation(operation.operator, operation.attributes, *tensors)
+            first = (tensors[1][0] or (0,))[0]
+            repeated = first > 0 and first % batch == 0
+            if cost is not None and cost.macs:
+                found[operation.name] = cost.macs // batch if repeated else cost.macs
+    return found
 
 
 def _find_batch(graph: NodeGraph) -> int:
