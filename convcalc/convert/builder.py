@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any, NamedTuple, Protocol
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import Step
 from convcalc.convert.learnt import list_learnt_roots
-from convcalc.convert.operator_costs import Cost, count_operation, find_field
+from convcalc.convert.operator_costs import count_operation, find_field
 from convcalc.convert.operators import Operation, Program, Sizes, Tensor, describe_operation
 from convcalc.convert.positions import Axes, find_positions, refine_field
 from convcalc.layers.base import Layer

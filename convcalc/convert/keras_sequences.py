@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, read_flag
-from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.convert.operator_costs import count_operation
 from convcalc.shape import Shape
 
 _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}

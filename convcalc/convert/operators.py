@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.costs.cost import Cost
+from convcalc.layers.base import Sizes as Sizes  # every importer of operators reads it from here
 from convcalc.problems import shorten, show
 
-Sizes = tuple[int, ...]
 NEWEST = 25  # the version of the ONNX operator set whose attributes an operation has by default
 
 
@@ -91,6 +91,14 @@ class Number(float):
     def item(self) -> float:
         """Return the number."""
         return float(self)
+
+
+def read_scalar(tensor: Tensor) -> float | None:
+    """Return the value of a numeric constant with one element; None for any other tensor."""
+    contents = tensor.contents
+    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
+        return None
+    return float(contents.ravel()[0])
 
 
 def describe_operation(operation: Operation) -> str:
