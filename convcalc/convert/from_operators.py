@@ -5,14 +5,16 @@ Every importer of operators ends here, so that the same operators become the sam
 
 from collections.abc import Callable, Iterable
 
-from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation, channels_last
+from convcalc.convert.builder import Builder
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.fusions import merge_patterns
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.layer_data import channels_last
 from convcalc.convert.learnt import is_uniform
 from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.lowering import LOWERINGS
-from convcalc.convert.operators import Operation, Program, Sizes
+from convcalc.convert.naming import LayerNames
+from convcalc.convert.operators import Operation, Program, Sizes, UnsupportedOperation
 from convcalc.convert.tensor_types import count_data_types
 from convcalc.network import MOST_LAYERS
 from convcalc.problems import shorten
@@ -57,7 +59,7 @@ def _describe_merged_weights(builder: Builder) -> list[str]:
 
     Exporters store equal tensors once. An untrained network then has fewer params in the file than in its layers.
     """
-    roots = {owner.name: names for (_, names), owner in builder.owners.items()}
+    roots = {owner.name: names for (_, names), owner in builder.weights.owners.items()}
     # convcalc itself writes weights as nodes that fill them with one value
     made = {name for operation in builder.program.operations for name in operation.outputs}
     sharing = [

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from struct import pack
 from typing import Any
 
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder
+from convcalc.convert.layer_data import Data
 from convcalc.convert.learnt import is_learnt
-from convcalc.convert.operators import Operation, Sizes
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation
 
 Rule = Callable[[Builder, Operation], None]
 _LARGEST_SINGLE = 3.4e38
@@ -43,8 +44,8 @@ def convert_swish(builder: Builder, operation: Operation) -> None:
 def convert_clip(builder: Builder, operation: Operation) -> None:
     """Convert Clip to relu for [0, inf), to relu6 for [0, 6], and to hardtanh for any other two finite limits."""
     data = builder.read_any_order(operation.inputs[0])
-    low = (builder.numbers(operation, 1, "min") or [-1e38])[0]
-    high = (builder.numbers(operation, 2, "max") or [1e38])[0]
+    low = (builder.program.read_numbers(operation, 1, "min") or [-1e38])[0]
+    high = (builder.program.read_numbers(operation, 2, "max") or [1e38])[0]
     if low <= -1e30 or high >= 1e30:
         kind = "relu" if low == 0 else ""
     else:
@@ -73,12 +74,12 @@ def convert_softmax(builder: Builder, operation: Operation) -> None:
 def convert_prelu(builder: Builder, operation: Operation) -> None:
     """Convert PRelu with a single slope or one slope per channel."""
     data = builder.read_any_order(operation.inputs[0])
-    slopes = builder.constant(operation, 1, "slopes").dims
+    slopes = builder.program.find_constant(operation, 1, "slopes").dims
     each = operation.version < 7 and slopes == (data.shape.channels,)  # before operator set 7, slopes did not broadcast
     if max(slopes, default=1) > 1 and not each:
         _check_one_value_per_channel(slopes, data, "slopes")
     arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
-    builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)
+    builder.add(operation, "prelu", arguments, [data], builder.program.find_roots(operation, 1), data.order)
 
 
 def _check_one_value_per_channel(sizes: Sizes, data: Data, what: str) -> None:
@@ -93,7 +94,7 @@ def dropout_rule(kind: str) -> Rule:
 
     def rule(builder: Builder, operation: Operation) -> None:
         data = builder.read_any_order(operation.inputs[0])
-        share = _shorten_number((builder.numbers(operation, 1, "ratio") or [0.5])[0])
+        share = _shorten_number((builder.program.read_numbers(operation, 1, "ratio") or [0.5])[0])
         builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], order=data.order)
 
     return rule
@@ -112,11 +113,11 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
     """
     data = builder.read(operation.inputs[0])
     for place in range(1, 5):
-        if has_input(operation, place) and builder.constant(operation, place, "parameters").dims != (
+        if has_input(operation, place) and builder.program.find_constant(operation, place, "parameters").dims != (
             data.shape.channels,
         ):
             raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
-    roots = builder.roots(operation, 1, 2, 3, 4)
+    roots = builder.program.find_roots(operation, 1, 2, 3, 4)
     # exporters may merge equal constants, so norms with only some tensors in common are separate layers
     scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
     arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
@@ -150,10 +151,12 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
     """Convert InstanceNormalization."""
     data = builder.read(operation.inputs[0])
     if has_input(operation, 1):
-        builder.constant(operation, 1, "scales")
+        builder.program.find_constant(operation, 1, "scales")
     plain = _has_constant_scale_and_bias(builder, operation)
     arguments = {} if plain else {"affine": True}
-    builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
+    builder.add(
+        operation, "instancenorm", arguments, [data], () if plain else builder.program.find_roots(operation, 1, 2)
+    )
 
 
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
@@ -164,11 +167,14 @@ def convert_group_norm(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
     for place in range(1, len(operation.inputs)):
-        if max(builder.constant(operation, place, "scale and bias").dims, default=1) != data.shape.channels:
+        if (
+            max(builder.program.find_constant(operation, place, "scale and bias").dims, default=1)
+            != data.shape.channels
+        ):
             raise UnsupportedOperation("it does not have one scale and bias per channel")
     if len(operation.inputs) == 1:
         arguments["affine"] = False
-    builder.add(operation, "groupnorm", arguments, [data], builder.roots(operation, 1, 2))
+    builder.add(operation, "groupnorm", arguments, [data], builder.program.find_roots(operation, 1, 2))
 
 
 def convert_layer_norm(builder: Builder, operation: Operation) -> None:
@@ -192,9 +198,9 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
             raise UnsupportedOperation("it has a scale but no bias")
         norm = builder.make(operation, "layernorm", {**arguments, "affine": False}, [data])
         scaling = operation._replace(name=f"{operation.name}_scale")
-        builder.add(scaling, "scale", {}, [norm], builder.roots(operation, 1), data.order)
+        builder.add(scaling, "scale", {}, [norm], builder.program.find_roots(operation, 1), data.order)
         return
-    builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
+    builder.add(operation, "layernorm", arguments, [data], builder.program.find_roots(operation, 1, 2), data.order)
 
 
 def _layernorm_arguments(data: Data, axes: Sizes) -> dict[str, Any]:
@@ -293,7 +299,7 @@ def _convert_constant_operand(builder: Builder, operation: Operation, kind: str,
         builder.add(operation, layer, {argument: number}, data, order=data[0].order)
         return
     _check_one_value_per_channel(value.dims, data[0], what)
-    roots = builder.roots(operation, places[0])
+    roots = builder.program.find_roots(operation, places[0])
     if not is_learnt(builder.program, roots):
         raise UnsupportedOperation(f"it {'adds' if kind == 'add' else 'multiplies by'} a constant that is not learnt")
     builder.add(operation, layer, {}, data, roots, data[0].order)

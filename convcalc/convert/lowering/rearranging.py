@@ -6,9 +6,10 @@ Each `convert_…` function is a rule: it adds the layers of an operation to the
 from math import prod
 from typing import Any
 
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation, channels_last
+from convcalc.convert.builder import Builder
+from convcalc.convert.layer_data import Data, channels_last
 from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
-from convcalc.convert.operators import Operation, Sizes
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation
 from convcalc.shape import AXIS_NAMES
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
@@ -51,15 +52,15 @@ def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, start
         crop = {"amount": spec_padding(amount)}
         builder.add(operation, "crop", crop, [data], order=data.order, output=output)
     elif not sliced:
-        builder.data[operation.outputs[output]] = data
+        builder.set_data(operation.outputs[output], data)
 
 
 def convert_slice(builder: Builder, operation: Operation) -> None:
     """Convert Slice with positive steps."""
     data = builder.read_any_order(operation.inputs[0])
-    starts = builder.integers(operation, 1, "starts") or []
-    axes = builder.integers(operation, 3, "axes")
-    steps = builder.integers(operation, 4, "steps")
+    starts = builder.program.read_integers(operation, 1, "starts") or []
+    axes = builder.program.read_integers(operation, 3, "axes")
+    steps = builder.program.read_integers(operation, 4, "steps")
     if steps is not None and min(steps, default=1) < 1:
         raise UnsupportedOperation(f"its steps are {steps}; only positive steps are supported")
     rank = len(data.order)
@@ -115,8 +116,8 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
     """Convert Pad on the spatial axes to a pad, or to a crop if the amounts are negative."""
     data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
-    pads = builder.integers(operation, 1, "pads")
-    axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
+    pads = builder.program.read_integers(operation, 1, "pads")
+    axes = builder.program.read_integers(operation, 3, "axes") or list(range(len(data.order)))
     if pads is None or len(pads) != 2 * len(axes) or (mode != "constant" and mode not in PADDING_MODES):
         raise UnsupportedOperation(f"it pads with mode {mode}; only known amounts in a known mode are supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcalc.arithmetic import Pair, effective_kernel_size, same_padding
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder
 from convcalc.convert.graph import NotImported
-from convcalc.convert.operators import Operation, Sizes, describe_operation
+from convcalc.convert.layer_data import Data
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation, describe_operation
 
 PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}  # by the mode of ONNX's Pad
 
@@ -77,7 +78,7 @@ def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
     """Whether an operation has a bias. Raises UnsupportedOperation unless it is one value per output channel."""
     if len(operation.inputs) < 3 or not operation.inputs[2]:
         return False
-    value = builder.constant(operation, 2, "biases")
+    value = builder.program.find_constant(operation, 2, "biases")
     if max(value.dims, default=1) != channels:
         raise UnsupportedOperation(
             f"its bias has shape {list(value.dims)}; expected one value per output channel ({channels})"
@@ -94,7 +95,7 @@ def _check_weights_fit(operation: Operation, data: Data, channels: int, kernel: 
 def convert_conv(builder: Builder, operation: Operation) -> None:
     """Convert Conv to a conv, or to a depthwise_conv if it has one group per input channel and several channels."""
     data = builder.read(operation.inputs[0])
-    out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
+    out_channels, per_group, *kernel = builder.program.find_constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
     _check_weights_fit(operation, data, per_group * groups, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
@@ -107,7 +108,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
     if operation.attributes.get("padding_mode"):  # from a Pad that `fusions` merged into the Conv
         window["padding_mode"] = operation.attributes["padding_mode"]
     bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
-    roots = builder.roots(operation, 1, 2)
+    roots = builder.program.find_roots(operation, 1, 2)
     if 1 < groups == data.shape.channels:
         multiplier = {} if out_channels == groups else {"multiplier": out_channels // groups}
         builder.add(operation, "depthwise_conv", {**window, **multiplier, **bias}, [data], roots)
@@ -122,7 +123,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
     If the file has an output size instead of the padding, the padding is computed from it.
     """
     data = builder.read(operation.inputs[0])
-    channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
+    channels, per_group, *kernel = builder.program.find_constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
     _check_weights_fit(operation, data, channels, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
@@ -142,7 +143,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
         groups=groups,
         bias=_has_bias(builder, operation, per_group * groups),
     )
-    builder.add(operation, "conv_transpose", arguments, [data], builder.roots(operation, 1, 2))
+    builder.add(operation, "conv_transpose", arguments, [data], builder.program.find_roots(operation, 1, 2))
 
 
 def _transposed_padding(
@@ -225,7 +226,7 @@ def convert_adaptive_pool(builder: Builder, operation: Operation) -> None:
 def convert_reduction(builder: Builder, operation: Operation) -> None:
     """Convert ReduceMean and ReduceMax over all spatial axes to global_avgpool and global_maxpool."""
     data = builder.read_any_order(operation.inputs[0])
-    axes = builder.integers(operation, 1, "axes")
+    axes = builder.program.read_integers(operation, 1, "axes")
     rank = len(data.order)
     reduced = {data.order[axis % rank] for axis in axes or range(rank)}
     if reduced != set(range(2, rank)) or not data.shape.axes:
@@ -238,12 +239,12 @@ def convert_reduction(builder: Builder, operation: Operation) -> None:
 def convert_gemm(builder: Builder, operation: Operation) -> None:
     """Convert Gemm, whose second input must be a weight matrix, to a linear layer."""
     data = builder.read(operation.inputs[0])
-    sizes = builder.constant(operation, 1, "weights").dims
+    sizes = builder.program.find_constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
     features = sizes[0] if operation.attributes.get("transB") else sizes[1]
     arguments = {"out_features": features, **_drop_defaults(bias=_has_bias(builder, operation, features))}
-    builder.add(operation, "linear", arguments, [data], builder.roots(operation, 1, 2))
+    builder.add(operation, "linear", arguments, [data], builder.program.find_roots(operation, 1, 2))
 
 
 def convert_matmul(builder: Builder, operation: Operation) -> None:
@@ -251,11 +252,11 @@ def convert_matmul(builder: Builder, operation: Operation) -> None:
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
     data = builder.read_channels_last(operation.inputs[0])
-    sizes = builder.constant(operation, 1, "weights").dims
+    sizes = builder.program.find_constant(operation, 1, "weights").dims
     if len(sizes) != 2 or data.order[-1] != 1:
         raise UnsupportedOperation("it does not multiply the channels by a weight matrix")
     bias = _drop_defaults(bias=_has_bias(builder, operation, sizes[1]))
-    roots = builder.roots(operation, 1, 2)
+    roots = builder.program.find_roots(operation, 1, 2)
     if not data.shape.spatial:
         builder.add(operation, "linear", {"out_features": sizes[1], **bias}, [data], roots)
     else:
