@@ -36,19 +36,19 @@ def build_graph(
     or the graph cannot be written as a spec.
     """
     operations = merge_patterns(program)
-    builder = Builder(program, make_names(operation.name for operation in operations))
+    builder = Builder(program, make_names(operation.name for operation in operations), LOWERINGS)
     try:
         for name in program.inputs:
             builder.add_input(name, _find_axis_order(program, operations, name))
+        shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
         for operation in operations:
-            builder.run(operation, LOWERINGS.get(operation.operator))
+            builder.run(operation)
         outputs = _list_output_steps(builder, program)
     except UnsupportedOperation as error:
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
     builder.notes += _describe_merged_weights(builder)
-    shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
     types = count_data_types(builder, operations) if types is None else types
     return make_loadable(use_pointwise_kind(types.apply_to(graph)))
@@ -102,9 +102,11 @@ def _list_output_steps(builder: Builder, program: Program) -> tuple[str, ...]:
     """Return the steps that produce the outputs. An output that is also an input gets an identity step."""
     steps: dict[str, None] = {}
     for name in program.outputs:
-        data = builder.data.get(name)
-        if data is None:
+        if name not in builder.data:
             continue
+        if builder.data[name].divided:
+            builder.arrange(name)
+        data = builder.data[name]
         if data.step in program.inputs:
             identity = Operation(name, "Identity", {}, (), ())
             data = builder.make(identity, "identity", {}, [data])

@@ -1,5 +1,6 @@
 """Keeps account of learnt tensors: which step has them as weights, which are counted, and what computing them costs."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from convcalc.convert.graph import Step
@@ -29,6 +30,7 @@ class Weights:
         self.owners: dict[tuple[str, tuple[str, ...]], Step] = {}
         self.before: list[tuple[tuple[str, tuple[str, ...]], Step | None]] = []  # changes by the current operation
         self.counted: set[str] = set()
+        self.added: set[str] = set()  # those of `counted` that the current operation added
         self.preparing = {
             name: operation
             for operation in program.operations
@@ -38,15 +40,23 @@ class Weights:
 
     def begin_operation(self) -> None:
         """Begin to record what `take_back` undoes."""
-        self.before = []
+        self.before, self.added = [], set()
+
+    def count(self, roots: Iterable[str]) -> None:
+        """Record that these learnt tensors are counted in the params of a step."""
+        self.added.update(root for root in roots if root not in self.counted)
+        self.counted.update(roots)
 
     def take_back(self) -> None:
-        """Restore the owners before the current operation."""
+        """Restore what was recorded before the current operation."""
+        self.counted -= self.added
+        self.added = set()
         for key, owner in reversed(self.before):
             if owner is None:
                 del self.owners[key]
             else:
                 self.owners[key] = owner
+        self.before = []
 
     def add_owner(self, step: Step, roots: tuple[str, ...]) -> None:
         """Record that the weights of a step are the learnt tensors `roots`."""

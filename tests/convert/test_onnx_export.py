@@ -78,10 +78,7 @@ def test_an_example_is_a_valid_graph_with_the_same_shapes(name: str) -> None:
         assert sizes == list(node.layer.output.sizes)
 
 
-IMPORTED_AS_OTHERS = {"vit_tiny", "crnn"}  # attention and lstm
-
-
-@pytest.mark.parametrize("name", sorted({*list_names()} - IMPORTED_AS_OTHERS))
+@pytest.mark.parametrize("name", list_names())
 def test_an_example_round_trips_with_the_same_report(name: str, tmp_path: Path) -> None:
     network = convcalc.load(find_file(name))
     # ONNX does not say which weights are trained

@@ -10,7 +10,7 @@ pattern. If so, it replaces the pattern by one operation and returns True.
 
 from collections.abc import Callable
 
-from convcalc.convert.fusions import activations, neighbours, norms, rearranging
+from convcalc.convert.fusions import activations, attention, neighbours, norms, rearranging
 from convcalc.convert.fusions.merger import PatternMerger
 from convcalc.convert.operators import Operation, Program
 
@@ -31,6 +31,9 @@ def merge_patterns(program: Program) -> list[Operation]:
             for pattern in _PATTERNS.get(operation.operator, ()):
                 if pattern(merger, place, operation):
                     break
+    for place, operation in enumerate(merger.operations):
+        if operation is not None and operation.operator in attention.PROJECTIONS:
+            attention.merge_attention(merger, place, operation)
     return [operation for operation in merger.operations if operation is not None]
 
 

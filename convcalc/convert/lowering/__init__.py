@@ -1,8 +1,9 @@
 """Maps each operator that has a layer kind to the rule that converts it. All others become opaque layers."""
 
 from convcalc.convert.activation_values import ACTIVATIONS
-from convcalc.convert.lowering import elementwise, rearranging, windows
-from convcalc.convert.lowering.elementwise import Rule
+from convcalc.convert.builder import Rule
+from convcalc.convert.fusions.attention import ATTENTION
+from convcalc.convert.lowering import elementwise, rearranging, sequences, windows
 
 LOWERINGS: dict[str, Rule] = {
     "Conv": windows.convert_conv,
@@ -17,8 +18,16 @@ LOWERINGS: dict[str, Rule] = {
     "AdaptiveMaxPool": windows.convert_adaptive_pool,
     "ReduceMean": windows.convert_reduction,
     "ReduceMax": windows.convert_reduction,
+    "ReduceSum": windows.convert_reduction,
+    "aten.std": windows.convert_reduction,
     "Gemm": windows.convert_gemm,
     "MatMul": windows.convert_matmul,
+    ATTENTION: sequences.convert_attention,
+    "Gather": sequences.convert_embedding,
+    "LSTM": sequences.convert_recurrent,
+    "GRU": sequences.convert_recurrent,
+    "aten.lstm": sequences.convert_torch_recurrent,
+    "aten.gru": sequences.convert_torch_recurrent,
     "BatchNormalization": elementwise.convert_batch_norm,
     "InstanceNormalization": elementwise.convert_instance_norm,
     "GroupNormalization": elementwise.convert_group_norm,
@@ -41,6 +50,8 @@ LOWERINGS: dict[str, Rule] = {
     "Squeeze": rearranging.convert_reshape,
     "Unsqueeze": rearranging.convert_reshape,
     "Transpose": rearranging.convert_transpose,
+    "aten.select": rearranging.convert_select,
+    "aten.unbind": rearranging.convert_select,
     "DepthToSpace": rearranging.convert_space_and_depth,
     "SpaceToDepth": rearranging.convert_space_and_depth,
     "ChannelShuffle": rearranging.convert_channel_shuffle,

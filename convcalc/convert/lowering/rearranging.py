@@ -7,26 +7,38 @@ from math import prod
 from typing import Any
 
 from convcalc.convert.builder import Builder
-from convcalc.convert.layer_data import Data, channels_last
+from convcalc.convert.layer_data import Data, channels_last, view_data
+from convcalc.convert.lowering.elementwise import align_inputs, find_channel_axis
 from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
 from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation
-from convcalc.shape import AXIS_NAMES
+from convcalc.convert.views import reshape_view
+from convcalc.shape import AXIS_NAMES, MOST_AXES
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
 
 def convert_concat(builder: Builder, operation: Operation) -> None:
-    """Convert Concat along the channels."""
-    data = [builder.read_any_order(name) for name in operation.inputs]
-    order = data[0].order
-    axis = operation.attributes.get("axis", 1) % len(order)
-    if order[axis] != 1 or any(other.order != order for other in data):
-        only = "only the channels of inputs with the same axis order can be concatenated"
-        raise UnsupportedOperation(f"it concatenates along axis {axis}; {only}")
-    if len(data) == 1:
+    """Convert Concat along the channels or a spatial axis. A learnt tensor, such as a class token, is a parameter."""
+    names = [name for name in operation.inputs if not builder.value(name).constant]
+    data = align_inputs(builder, names)
+    axis = operation.attributes.get("axis", 1) % len(builder.value(names[0]).dims)
+    if len(operation.inputs) == 1:
         builder.alias(operation, data[0])
-    else:
-        builder.add(operation, "concat", {}, data, order=order)
+        return
+    if find_channel_axis(data[0]) == axis and len(names) == len(operation.inputs):
+        builder.add(operation, "concat", {}, data, like=data[0])
+        return
+    like = builder.read_any_order(names[0])
+    found = iter(data)
+    data = [
+        builder.make_parameter(operation, name, like.order) if builder.value(name).constant else next(found)
+        for name in operation.inputs
+    ]
+    place = like.order[axis]
+    if place == 0:
+        raise UnsupportedOperation("it concatenates along the batch")
+    arguments = {} if place == 1 else {"axis": AXIS_NAMES[like.shape.axes][place - 2]}
+    builder.add(operation, "concat", arguments, data, like=like)
 
 
 def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
@@ -163,34 +175,109 @@ def convert_resize(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reshape(builder: Builder, operation: Operation) -> None:
-    """Convert Reshape, Flatten, Squeeze and Unsqueeze, which must keep the batch axis."""
-    data = builder.read_any_order(operation.inputs[0])
-    dims = builder.value(operation.outputs[0]).dims
-    if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze.
+
+    If the output has axes that no layer has, such as the heads of an attention, no layer is added: the output is a view
+    of its input, from which later operations may restore the axes of a layer.
+    """
+    data = builder.read_view(operation.inputs[0])
+    undecided = builder.is_undecided(operation.inputs[0])
+    reshape_to(builder, operation, data, builder.value(operation.outputs[0]).dims, undecided)
+
+
+def reshape_to(
+    builder: Builder, operation: Operation, data: Data, dims: Sizes, undecided: bool = False, output: int = 0
+) -> None:
+    """Give `data` the sizes `dims`, as the output number `output` of an operation.
+
+    `undecided` says whether the axes of the data may still be put into any order.
+    """
+    name = operation.outputs[output]
+    if dims == data.list_dims(builder.batch):
+        builder.alias(operation, data, output)
+        return
+    view = reshape_view(data.make_view(builder.batch), dims)
+    if view is not None and (not data.plain or _drops_only_channel(data, dims)):
+        builder.set_data(name, view_data(data.step, data.shape, view, builder.batch))
+        return
+    known = 1 < len(dims) <= MOST_AXES + 2
+    whole = known and dims[0] == builder.batch and prod(dims[1:]) == data.shape.elements
+    if whole and data.plain and len(dims) == 2:
+        builder.add(operation, "flatten", {}, [data], output=output)
+    elif whole and data.plain and data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
+        _regroup_positions(builder, operation, data, dims[1:-1], channels_last(len(dims)), output)
+    elif whole and data.standard and dims[1] == data.shape.channels:
+        _regroup_positions(builder, operation, data, dims[2:], tuple(range(len(dims))), output)
+    elif whole and (data.standard or undecided):
+        read = builder.read(operation.inputs[0]) if undecided else data
+        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [read], output=output)
+    elif view is not None:
+        builder.set_data(name, view_data(data.step, data.shape, view, builder.batch))
+    else:
         expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
         raise UnsupportedOperation(f"its output has shape {list(dims)}; expected {expected}")
-    if dims == builder.value(operation.inputs[0]).dims:
-        builder.alias(operation, data)
-    elif len(dims) == 2:
-        builder.add(operation, "flatten", {}, [data])
-    elif data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
-        shape = [dims[-1], *dims[1:-1]]
-        builder.add(operation, "reshape", {"shape": shape}, [data], order=channels_last(len(dims)))
+
+
+def _drops_only_channel(data: Data, dims: Sizes) -> bool:
+    """Whether `dims` are the sizes of a sequence of single values, such as words, without its one channel."""
+    return data.standard and data.shape.channels == 1 and data.shape.axes == 1 and len(dims) == 2
+
+
+def _regroup_positions(
+    builder: Builder, operation: Operation, data: Data, sizes: Sizes, order: Sizes, output: int
+) -> None:
+    """Give the positions of `data` the sizes `sizes`: by a tokens, a map, or otherwise a reshape."""
+    if len(sizes) == 1 and data.shape.axes > 1:
+        builder.add(operation, "tokens", {}, [data], order=order, output=output)
+    elif len(sizes) > 1 and data.shape.axes == 1 and len(sizes) <= MOST_AXES:
+        builder.add(operation, "map", {"size": list(sizes)}, [data], order=order, output=output)
     else:
-        if not data.standard and not builder.is_undecided(operation.inputs[0]):
-            raise UnsupportedOperation("it divides or joins axes that are not in the order of a layer's")
-        data = builder.read(operation.inputs[0])
-        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
+        shape = [data.shape.channels, *sizes]
+        builder.add(operation, "reshape", {"shape": shape}, [data], order=order, output=output)
 
 
 def convert_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert Transpose without adding a layer: only the recorded order of the axes changes."""
-    data = builder.read_any_order(operation.inputs[0])
-    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
-    moved = tuple(data.order[axis] for axis in order)
-    if moved[0] != 0:
-        raise UnsupportedOperation("it moves the batch axis")
-    builder.alias(operation, data._replace(order=moved))
+    """Convert Transpose without adding a layer: only the recorded arrangement of the axes changes."""
+    data = builder.read_view(operation.inputs[0])
+    rank = len(builder.value(operation.inputs[0]).dims)
+    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(rank)))
+    if data.view is None:
+        builder.alias(operation, data._replace(order=tuple(data.order[axis] for axis in order)))
+    else:
+        view = tuple(data.view[axis] for axis in order)
+        builder.alias(operation, view_data(data.step, data.shape, view, builder.batch))
+
+
+def convert_select(builder: Builder, operation: Operation) -> None:
+    """Convert the selection of one index on an axis, or with `aten.unbind` of each index, to slices."""
+    data = builder.read_view(operation.inputs[0])
+    dims = builder.value(operation.inputs[0]).dims
+    axis = operation.attributes["axis"] % len(dims)
+    index = operation.attributes.get("index")
+    for output, name in enumerate(operation.outputs):
+        if name:
+            place = output if index is None else index % dims[axis]
+            taken = _take_index(builder, operation, data, axis, place)
+            left = (*dims[:axis], *dims[axis + 1 :])
+            reshape_to(builder, operation, taken, left, output=output)
+
+
+def _take_index(builder: Builder, operation: Operation, data: Data, axis: int, place: int) -> Data:
+    """Add a slice of one index on an axis of a tensor, and return its output, which still has the axis.
+
+    Raises UnsupportedOperation unless the axis is one of the layer's, or the outermost part of its channels.
+    """
+    view = data.make_view(builder.batch)
+    if not view[axis]:
+        return data
+    [part, *others] = view[axis]
+    sizes = (builder.batch, *data.shape.sizes)
+    if others or part.axis == 0 or part.stride * part.size != sizes[part.axis] or (part.axis > 1 and part.stride > 1):
+        raise UnsupportedOperation(f"it selects index {place} of axis {axis}, which is not an axis of a layer")
+    name = ("batch", "channels", *AXIS_NAMES[data.shape.axes])[part.axis]
+    taken = builder.make_beside(operation, "slice", {name: [place * part.stride, (place + 1) * part.stride]}, [data])
+    kept = tuple(() if number == axis else parts for number, parts in enumerate(view))
+    return view_data(taken.step, taken.shape, kept, builder.batch)
 
 
 def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
@@ -213,9 +300,9 @@ def convert_quantise(builder: Builder, operation: Operation) -> None:
     """Convert QuantizeLinear and DequantizeLinear without adding a layer: only the data type changes."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
         raise UnsupportedOperation("its scale is not a constant")
-    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+    builder.alias(operation, builder.read_view(operation.inputs[0]))
 
 
 def pass_on(builder: Builder, operation: Operation) -> None:
     """Convert an operator that leaves shapes unchanged, such as Cast, without adding a layer."""
-    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+    builder.alias(operation, builder.read_view(operation.inputs[0]))
