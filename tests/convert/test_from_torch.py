@@ -21,7 +21,7 @@ from tests.support.torch_networks import random_spec, specs
 
 PICTURE = (3, 32, 32)
 # kinds that mean the same: a person may write either
-SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool"}
+SAME = {"pointwise_conv": "conv", "depthwise_conv": "conv", "adaptive_avgpool": "global_avgpool", "slice": "crop"}
 NO_ARITHMETIC = ("dropout", "drop_path", "identity", "flatten", "reshape", "pad")
 
 
@@ -146,8 +146,8 @@ def test_names_are_the_paths_of_modules() -> None:
 @pytest.mark.parametrize(
     ("name", "shape", "opaque", "noted"),
     [
-        ("Attending", PICTURE, {"attention": 1088}, ["attention"]),
-        ("Recurrent", (1, 20), {"lstm": 3840, "lstm_2": 0, "opaque1": 0}, ["lstm", "opaque1"]),
+        ("Recurrent", (1, 20), {"lstm_2": 0}, ["lstm_2"]),
+        ("Projecting", (20, 8), {"lstm": 960, "lstm_2": 0, "lstm_3": 0}, ["lstm"]),
         ("Einsum", PICTURE, {"opaque1": 64}, ["opaque1"]),
         ("HalfTied", (8,), {"second": 8}, ["second"]),
     ],
@@ -177,14 +177,15 @@ def counted_macs(module: Any, *shapes: tuple[int, ...]) -> int:
 
 
 @pytest.mark.torch
-def test_a_transformer_is_imported_except_for_its_attention() -> None:
-    """A linear layer at every position is a pointwise convolution, although PyTorch has the channels last."""
+def test_a_transformer_is_imported_with_its_attention() -> None:
+    """The positions become tokens, which PyTorch has before the channels."""
     graph = read_module(modules().Attending(), PICTURE)
     assert kinds(graph) == [
-        "conv", "reshape", "layernorm", "opaque", "add", "layernorm", "pointwise_conv", "gelu", "pointwise_conv", "add",
+        "conv", "tokens", "layernorm", "attention", "add", "layernorm", "linear", "gelu", "linear", "add",
         "global_avgpool", "linear",
     ]  # fmt: skip
     assert graph.steps[5].share == "norm"
+    assert graph.notes == ()
 
 
 @pytest.mark.torch

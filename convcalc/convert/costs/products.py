@@ -146,7 +146,9 @@ def recur_in_steps(gates: int, products: int, sums: int) -> CostRule:
         matrices = attributes["matrices"]
         steps = prod(shapes.input(0)) // matrices[0][1]
         macs = steps * sum(rows * columns for rows, columns in matrices)
-        hidden = [rows // gates for rows, _ in matrices[::2]]
+        first = matrices[0][0] // gates
+        projects = len(matrices) > 2 and matrices[2][0] < first  # the projection makes a state smaller
+        hidden = [rows // gates for rows, _ in matrices[:: 3 if projects else 2]]
         biases = 2 if attributes["biased"] else 0
         return make_macs(
             macs,

@@ -19,7 +19,6 @@ def merge_activation(merger: PatternMerger, place: int, operation: Operation) ->
         others = inside - {place}
         named = [merger.operations[other] for other in sorted(others)]
         name = next((found.name for found in named if found is not None), operation.name)
-        merger.readers[root] = [reader for reader in merger.readers[root] if reader not in inside] + [place]
         return merger.replace(place, made._replace(name=name), *others)
     return False
 

@@ -93,8 +93,6 @@ def merge_attention(merger: PatternMerger, place: int, operation: Operation) -> 
     name = merger.operations[product.place]
     merged = operation._replace(operator=ATTENTION, attributes=attributes, inputs=inputs)
     merged = merged if name is None else merged._replace(name=name.name)
-    for source in {queries, keys}:
-        merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     return merger.replace(place, merged, *(inside - {place}))
 
 

@@ -93,10 +93,18 @@ class PatternMerger:
 
     # -- merging
 
+    def _forget_reader(self, place: int) -> None:
+        operation = self.operations[place]
+        for name in (*operation.inputs, *operation.captured) if operation else ():
+            self.readers[name] = [reader for reader in self.readers[name] if reader != place]
+
     def replace(self, place: int, operation: Operation, *removed: int) -> bool:
         """Put an operation at position `place`, remove those at the positions `removed`, and return True."""
-        for other in removed:
+        for other in {place, *removed}:
+            self._forget_reader(other)
             self.operations[other] = None
+        for name in (*operation.inputs, *operation.captured):
+            self.readers.setdefault(name, []).append(place)
         self.operations[place] = operation
         self.producers.update({name: place for name in operation.outputs if name})
         return True

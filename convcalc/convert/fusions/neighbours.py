@@ -84,7 +84,5 @@ def skip_expansions(merger: PatternMerger, place: int, operation: Operation) -> 
         if len({len(dims) for dims in sizes}) > 1 or tuple(map(max, *sizes)) != merger.dims(operation.outputs[0]):
             continue
         gone = (made[0],) if len(merger.readers.get(name, ())) == 1 else ()
-        merger.readers[source] = [*(reader for reader in merger.readers[source] if reader not in gone), place]
-        merger.readers[name] = [reader for reader in merger.readers[name] if reader != place]
         operation = operation._replace(inputs=inputs)
         merger.replace(place, operation, *gone)

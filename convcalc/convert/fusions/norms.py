@@ -77,7 +77,6 @@ def merge_layer_norm(merger: PatternMerger, place: int, operation: Operation) ->
     if not merger.has_no_outside_readers(inside, place):
         return False
     attributes = {"axis": axis, "merged": True}
-    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     norm = operation._replace(operator="LayerNormalization", attributes=attributes, inputs=(source,))
     return merger.replace(place, norm, *(inside - {place}))
 

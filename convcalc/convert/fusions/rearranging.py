@@ -13,7 +13,6 @@ def merge_reshapes(merger: PatternMerger, place: int, operation: Operation) -> b
     if made is None:
         return False
     source = made[1].inputs[0]
-    merger.readers[source] = [place if reader == made[0] else reader for reader in merger.readers[source]]
     return merger.replace(place, operation._replace(inputs=(source, *operation.inputs[1:])), made[0])
 
 
@@ -109,7 +108,6 @@ def merge_space_to_depth(merger: PatternMerger, place: int, operation: Operation
         return False
     if not merger.has_no_outside_readers(inside | {place}, place):
         return False
-    merger.readers[source] = [reader for reader in merger.readers[source] if reader not in inside] + [place]
     made = operation._replace(operator="SpaceToDepth", attributes={"blocksize": step}, inputs=(source,))
     return merger.replace(place, made, *inside)
 
