@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from convcalc.layers.base import Sizes
 
+FEATURES = 1000  # an axis that stands for the channels of a result, in a view of an operand
+
 
 class Part(NamedTuple):
     """A part of the index on axis `axis` of the other tensor: index // stride modulo `size`."""

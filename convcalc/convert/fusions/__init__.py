@@ -10,7 +10,7 @@ pattern. If so, it replaces the pattern by one operation and returns True.
 
 from collections.abc import Callable
 
-from convcalc.convert.fusions import activations, attention, neighbours, norms, rearranging
+from convcalc.convert.fusions import activations, attention, gates, neighbours, norms, rearranging
 from convcalc.convert.fusions.merger import PatternMerger
 from convcalc.convert.operators import Operation, Program
 
@@ -43,6 +43,7 @@ _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
     "Conv": (neighbours.merge_padding_mode,),
     "Slice": (rearranging.merge_slices,),
     "Mul": (
+        gates.merge_glu,
         activations.merge_activation,
         norms.merge_affine_norm,
         neighbours.merge_stochastic_depth,
@@ -53,6 +54,11 @@ _PATTERNS: dict[str, tuple[_Pattern, ...]] = {
     "Min": (activations.merge_activation,),
     "Reciprocal": (activations.merge_activation,),
     "Max": (activations.merge_activation,),
-    "Add": (neighbours.merge_bias, norms.merge_affine_batch_norm, norms.merge_affine_norm),
+    "Add": (
+        neighbours.merge_bias,
+        norms.merge_affine_batch_norm,
+        norms.merge_affine_norm,
+        gates.merge_response_norm,
+    ),
     "Reshape": (rearranging.merge_shuffle, norms.merge_group_norm, rearranging.merge_reshapes),
 }

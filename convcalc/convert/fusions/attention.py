@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 from convcalc.convert.fusions.merger import PatternMerger
 from convcalc.convert.fusions.tracking import UNCHANGED, Chain, follow_back, track_chain
 from convcalc.convert.operators import Operation
-from convcalc.convert.views import Part, Parts, View, compose_views, count_parts
+from convcalc.convert.views import FEATURES, Part, Parts, View, compose_views, count_parts
 
-ATTENTION = "attention"  # the merged operator, see `merge_attention`
 PROJECTIONS = frozenset(("Conv", "Gemm", "MatMul"))
-_HEADS, FEATURES = 1000, 1001  # axes that stand for the heads and the features of a head
+_HEADS = FEATURES + 1  # an axis that stands for the heads
 
 
 class _Projection(NamedTuple):
@@ -57,7 +56,7 @@ class _Heads(NamedTuple):
 
 
 def merge_attention(merger: PatternMerger, place: int, operation: Operation) -> bool:
-    """Merge an attention, whose last operator is its output projection, into one operator ATTENTION.
+    """Merge an attention, whose last operator is its output projection, into one MultiHeadAttention.
 
     Its inputs are the tensor of the queries, that of keys and values if it is another one, weights and biases, and the
     constants that are added to the scores. Its attributes are `heads`, `key_dim`, `value_dim`, `out_channels` and
@@ -91,7 +90,7 @@ def merge_attention(merger: PatternMerger, place: int, operation: Operation) -> 
     parts = [part for other in sorted(inside) if (part := merger.operations[other]) is not None]
     attributes["operations"] = parts
     name = merger.operations[product.place]
-    merged = operation._replace(operator=ATTENTION, attributes=attributes, inputs=inputs)
+    merged = operation._replace(operator="MultiHeadAttention", attributes=attributes, inputs=inputs)
     merged = merged if name is None else merged._replace(name=name.name)
     return merger.replace(place, merged, *(inside - {place}))
 

@@ -60,7 +60,7 @@ def merge_slices(merger: PatternMerger, place: int, operation: Operation) -> boo
     made = merger.find_producer_with_one_reader(operation.inputs[0], "Slice")
     if made is None:
         return False
-    one, other = (_read_slice(merger, each) for each in (made[1], operation))
+    one, other = (read_slice(merger, each) for each in (made[1], operation))
     if one is None or other is None or not one.keys().isdisjoint(other):
         return False
     ranges = one | other
@@ -71,7 +71,7 @@ def merge_slices(merger: PatternMerger, place: int, operation: Operation) -> boo
     return merger.replace(place, merged, made[0])
 
 
-def _read_slice(merger: PatternMerger, operation: Operation) -> dict[int, tuple[int, int]] | None:
+def read_slice(merger: PatternMerger, operation: Operation) -> dict[int, tuple[int, int]] | None:
     """Map each axis that a Slice cuts to its start, counted from 0, and step; None if one of them is unknown."""
     sizes = merger.dims(operation.inputs[0])
     starts, axes, steps = (
@@ -122,7 +122,7 @@ def _follow_strided_slices(
     parts: dict[int, tuple[int, int]] = {}
     while (made := merger.find_producer(name, "Slice")) is not None:
         at, operation = made
-        ranges = _read_slice(merger, operation)
+        ranges = read_slice(merger, operation)
         if ranges is None:
             break
         inside.add(at)

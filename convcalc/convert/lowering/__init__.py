@@ -2,7 +2,6 @@
 
 from convcalc.convert.activation_values import ACTIVATIONS
 from convcalc.convert.builder import Rule
-from convcalc.convert.fusions.attention import ATTENTION
 from convcalc.convert.lowering import elementwise, rearranging, sequences, windows
 
 LOWERINGS: dict[str, Rule] = {
@@ -22,7 +21,7 @@ LOWERINGS: dict[str, Rule] = {
     "aten.std": windows.convert_reduction,
     "Gemm": windows.convert_gemm,
     "MatMul": windows.convert_matmul,
-    ATTENTION: sequences.convert_attention,
+    "MultiHeadAttention": sequences.convert_attention,
     "Gather": sequences.convert_embedding,
     "LSTM": sequences.convert_recurrent,
     "GRU": sequences.convert_recurrent,
@@ -33,6 +32,8 @@ LOWERINGS: dict[str, Rule] = {
     "GroupNormalization": elementwise.convert_group_norm,
     "LayerNormalization": elementwise.convert_layer_norm,
     "MeanVarianceNormalization": elementwise.convert_mean_variance_norm,
+    "GlobalResponseNorm": elementwise.convert_global_response_norm,
+    "GLU": elementwise.convert_glu,
     "LRN": elementwise.convert_response_norm,
     "Add": elementwise.merge_rule("add"),
     "Sum": elementwise.merge_rule("add"),

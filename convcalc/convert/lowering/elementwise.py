@@ -254,6 +254,24 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
     builder.add(operation, "local_response_norm", {} if size == 5 else {"size": size}, [data])
 
 
+def convert_glu(builder: Builder, operation: Operation) -> None:
+    """Convert a GLU, which `fusions` merged from several nodes, to a glu."""
+    data = builder.read_view(operation.inputs[0])
+    if find_channel_axis(data) != operation.attributes["axis"]:
+        raise UnsupportedOperation("it halves another axis than the channels")
+    builder.add(operation, "glu", {}, [data], like=data)
+
+
+def convert_global_response_norm(builder: Builder, operation: Operation) -> None:
+    """Convert a GlobalResponseNorm, which `fusions` merged from several nodes, to a global_response_norm."""
+    data = builder.read_any_order(operation.inputs[0])
+    axes = {data.order[axis % len(data.order)] for axis in operation.attributes["axes"]}
+    if axes != set(range(2, len(data.order))):
+        raise UnsupportedOperation("its norm is not taken over all spatial axes")
+    roots = builder.program.find_roots(operation, 1, 2)
+    builder.add(operation, "global_response_norm", {}, [data], roots, like=data)
+
+
 def merge_rule(kind: str) -> Rule:
     """Return a rule for Add, Sum and Sub (`kind` is `add`), or for Mul and Div (`kind` is `multiply`).
 

@@ -3,15 +3,15 @@
 Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from convcalc.convert.builder import Builder
-from convcalc.convert.fusions.attention import FEATURES
 from convcalc.convert.layer_data import Data, make_unordered, view_data
 from convcalc.convert.learnt import is_learnt, is_varied
 from convcalc.convert.lowering.windows import collapse_axes
 from convcalc.convert.operators import Operation, UnsupportedOperation
-from convcalc.convert.views import Parts, View, compose_views, count_parts, view_whole
+from convcalc.convert.views import FEATURES, Parts, View, compose_views, count_parts, view_whole
 
 
 def convert_embedding(builder: Builder, operation: Operation) -> None:
@@ -194,9 +194,9 @@ def convert_attention(builder: Builder, operation: Operation) -> None:
     arguments |= region
     arguments |= {} if given["biased"] else {"bias": False}
     unmasked = len(operation.inputs) - given["masks"]
-    for name in operation.inputs[unmasked:]:
+    if given["masks"]:
         seen = count_parts(given["positions"]) if region else reads[-1].shape.positions
-        reads[0] = _add_mask(builder, operation, name, reads[0], seen)
+        reads[0] = _add_masks(builder, operation, operation.inputs[unmasked:], reads[0], seen)
     roots = builder.program.find_roots(operation, *range(2, unmasked))
     made = builder.make(operation, "attention", arguments, reads, roots)
     features = view_whole((builder.batch, *made.shape.sizes))[1]
@@ -240,19 +240,19 @@ def _find_region(builder: Builder, data: Data, positions: Parts) -> dict[str, An
     raise UnsupportedOperation("the positions that attend to each other are neither a window nor a grid")
 
 
-def _add_mask(builder: Builder, operation: Operation, name: str, queries: Data, seen: int) -> Data:
-    """Add an opaque step with the params and the additions of a constant that is added to the scores.
+def _add_masks(builder: Builder, operation: Operation, names: Sequence[str], queries: Data, seen: int) -> Data:
+    """Add an opaque step with the params and the additions of the constants that are added to the scores.
 
     `seen` is the number of keys of each query.
     """
-    roots = set(builder.value(name).roots)
-    learnt = roots if is_learnt(builder.program, roots) else set()
+    roots = {root for name in names for root in builder.value(name).roots}
+    learnt = {root for root in roots if is_learnt(builder.program, [root])}
     counts = builder.weights.count_roots(learnt - builder.weights.counted)
     if 0 < counts.frozen < counts.params:
         raise UnsupportedOperation("only a part of the constant that is added to its scores is frozen")
     builder.weights.count(learnt)
     stated = {"params": counts.params, "multiplications": 0, "macs": 0}
-    stated["additions"] = operation.attributes["heads"] * queries.shape.positions * seen
+    stated["additions"] = len(names) * operation.attributes["heads"] * queries.shape.positions * seen
     what = operation._replace(name=f"{operation.name}_bias", operator="bias added to the scores of an attention")
     made = builder.add_opaque_step(what, queries, stated, [queries], counts.frozen > 0, "same")
     builder.note(made.step, what, "no layer kind has it")
