@@ -123,7 +123,9 @@ def find_block_factor(data: Data, batch: int) -> Blocks | None:
     order = []
     blocks = set()
     for parts in view:
-        if len(parts) == 1 and parts[0].axis != 1:
+        if not parts and not order and batch == 1:
+            order.append(0)
+        elif len(parts) == 1 and parts[0].axis != 1:
             [part] = parts
             order.append(part.axis)
             blocks.add(part.stride if part.axis else 0)

@@ -22,22 +22,12 @@ OTHERWISE = {
     "separable_conv",
     "adaptive_avgpool",
     "adaptive_maxpool",
-    "tokens",
-    "global_response_norm",
-    "attention",
-    "matmul",
-    "embedding",
-    "lstm",
-    "gru",
     "parameter",
     "permute",
     "deform_conv",
     "unfold",
     "fold",
-    "mean",
-    "sum",
     "std",
-    "glu",
 }  # exported as several nodes, or without an identical kind
 
 

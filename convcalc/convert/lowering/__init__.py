@@ -22,7 +22,7 @@ LOWERINGS: dict[str, Rule] = {
     "Gemm": windows.convert_gemm,
     "MatMul": windows.convert_matmul,
     "MultiHeadAttention": sequences.convert_attention,
-    "Gather": sequences.convert_embedding,
+    "Gather": rearranging.convert_gather,
     "LSTM": sequences.convert_recurrent,
     "GRU": sequences.convert_recurrent,
     "aten.lstm": sequences.convert_torch_recurrent,

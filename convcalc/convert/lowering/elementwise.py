@@ -122,7 +122,9 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 
     Two norms share weights only if they have the same scale, bias, mean and variance.
     """
-    data = builder.read(operation.inputs[0])
+    data = builder.read_view(operation.inputs[0])
+    if data.view is None or find_channel_axis(data) != 1:
+        data = builder.read(operation.inputs[0])
     for place in range(1, 5):
         if has_input(operation, place) and builder.program.find_constant(operation, place, "parameters").dims != (
             data.shape.channels,
@@ -134,7 +136,8 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
     arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
     arguments |= {"center": False} if scale and not center else {}
     arguments |= {} if has_input(operation, 3) else {"track_running_stats": False}
-    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 or builder.program.exact else ())
+    roots = roots if len(roots) == 4 or builder.program.exact else ()
+    builder.add(operation, "batchnorm", arguments, [data], roots, like=data)
 
 
 def has_input(operation: Operation, place: int) -> bool:

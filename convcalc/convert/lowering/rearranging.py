@@ -9,8 +9,9 @@ from typing import Any
 from convcalc.convert.builder import Builder
 from convcalc.convert.layer_data import Data, channels_last, view_data
 from convcalc.convert.lowering.elementwise import align_inputs, find_channel_axis
+from convcalc.convert.lowering.sequences import convert_embedding
 from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
-from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation, read_scalar
 from convcalc.convert.views import reshape_view
 from convcalc.shape import AXIS_NAMES, MOST_AXES
 
@@ -250,16 +251,31 @@ def convert_transpose(builder: Builder, operation: Operation) -> None:
 
 def convert_select(builder: Builder, operation: Operation) -> None:
     """Convert the selection of one index on an axis, or with `aten.unbind` of each index, to slices."""
-    data = builder.read_view(operation.inputs[0])
-    dims = builder.value(operation.inputs[0]).dims
-    axis = operation.attributes["axis"] % len(dims)
     index = operation.attributes.get("index")
     for output, name in enumerate(operation.outputs):
         if name:
-            place = output if index is None else index % dims[axis]
-            taken = _take_index(builder, operation, data, axis, place)
-            left = (*dims[:axis], *dims[axis + 1 :])
-            reshape_to(builder, operation, taken, left, output=output)
+            _select(builder, operation, operation.attributes["axis"], output if index is None else index, output)
+
+
+def convert_gather(builder: Builder, operation: Operation) -> None:
+    """Convert a Gather of one fixed index to a slice, and one of rows of a learnt table to an embedding."""
+    index = builder.value(operation.inputs[1])
+    number = read_scalar(index)
+    if not index.constant:
+        convert_embedding(builder, operation)
+    elif number is None or index.dims != ():
+        raise UnsupportedOperation("it takes several fixed indices")
+    else:
+        _select(builder, operation, operation.attributes.get("axis", 0), int(number), 0)
+
+
+def _select(builder: Builder, operation: Operation, axis: int, index: int, output: int) -> None:
+    """Add a slice of one index on an axis, and remove the axis."""
+    data = builder.read_view(operation.inputs[0])
+    dims = builder.value(operation.inputs[0]).dims
+    axis %= len(dims)
+    taken = _take_index(builder, operation, data, axis, index % dims[axis])
+    reshape_to(builder, operation, taken, (*dims[:axis], *dims[axis + 1 :]), output=output)
 
 
 def _take_index(builder: Builder, operation: Operation, data: Data, axis: int, place: int) -> Data:

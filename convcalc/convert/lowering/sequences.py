@@ -17,8 +17,6 @@ from convcalc.convert.views import FEATURES, Parts, View, compose_views, count_p
 def convert_embedding(builder: Builder, operation: Operation) -> None:
     """Convert a Gather of rows of a learnt table to an embedding. The input may be a vector of integers."""
     table = builder.value(operation.inputs[0])
-    if builder.value(operation.inputs[1]).constant:
-        raise UnsupportedOperation("it takes fixed indices")
     sizes = builder.program.find_constant(operation, 0, "rows").dims
     if len(sizes) != 2 or operation.attributes.get("axis", 0) % 2 or not is_learnt(builder.program, table.roots):
         raise UnsupportedOperation("it does not take rows of a learnt table")

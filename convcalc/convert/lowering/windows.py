@@ -262,7 +262,8 @@ def convert_reduction(builder: Builder, operation: Operation) -> None:
 def convert_gemm(builder: Builder, operation: Operation) -> None:
     """Convert Gemm, whose second input must be a weight matrix, to a linear layer."""
     data = builder.read_view(operation.inputs[0])
-    data = builder.read(operation.inputs[0]) if data.plain else builder.read_channels_last(operation.inputs[0])
+    vector = data.plain or (data.shape.axes > 0 and data.shape.positions == 1)
+    data = builder.read(operation.inputs[0]) if vector else builder.read_channels_last(operation.inputs[0])
     sizes = builder.program.find_constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
