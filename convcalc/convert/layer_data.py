@@ -120,7 +120,7 @@ class Blocks(NamedTuple):
 def find_block_factor(data: Data, batch: int) -> Blocks | None:
     """Return the blocks of positions that a view has in its channels; None if it has other axes than these."""
     view, sizes = data.make_view(batch), data.shape.spatial
-    order = []
+    order: list[int] = []
     blocks = set()
     for parts in view:
         if not parts and not order and batch == 1:
