@@ -72,6 +72,7 @@ class Builder:
         self.steps: list[Step] = []
         self.opaque: set[str] = set()  # the names of the opaque steps
         self.notes: list[str] = []
+        self.remarks: list[str] = []
         self.data: dict[str, Data] = {}
         self.places: dict[str, int] = {}
         self.uses: Counter[str] = Counter()

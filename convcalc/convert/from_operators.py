@@ -50,6 +50,7 @@ def build_graph(
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
     builder.notes += _describe_merged_weights(builder)
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
+    graph = graph._replace(remarks=tuple(builder.remarks))
     types = count_data_types(builder, operations) if types is None else types
     return make_loadable(use_pointwise_kind(types.apply_to(graph)))
 

@@ -125,12 +125,12 @@ def test_words_become_an_embedding_and_the_last_state_a_slice() -> None:
 
 
 @pytest.mark.torch
-def test_a_sequence_that_is_read_along_the_batch_is_noted() -> None:
+def test_a_recurrent_layer_that_runs_over_the_batch_is_remarked_on() -> None:
     from torch import nn
 
     graph = read_module(nn.LSTM(5, 6), (9, 5))
-    assert [note for note in graph.notes if "batch_first=True" in note]
-    assert not [note for note in read_module(nn.LSTM(5, 6, batch_first=True), (9, 5)).notes if "batch" in note]
+    assert [remark.partition(":")[0] for remark in graph.remarks if "batch_first=True" in remark] == ["lstm1"]
+    assert read_module(nn.LSTM(5, 6, batch_first=True), (9, 5)).remarks == ()
 
 
 @pytest.mark.torch

@@ -1,7 +1,7 @@
 """Merges operators that together form one layer: `Sigmoid` and `Mul` become a `silu`.
 
-`merge_patterns` takes a program and returns its operations. It merges activations, norms, channel shuffles and
-stochastic depth that an exporter wrote as several nodes. It also merges biases and scales that follow a layer as
+`merge_patterns` takes a program and returns its operations. It merges activations, norms, attention, channel shuffles
+and stochastic depth that an exporter wrote as several nodes. It also merges biases and scales that follow a layer as
 separate nodes.
 
 Each `merge_…` function takes an operation and its position, and checks whether the operation is the last of a certain

@@ -56,7 +56,7 @@ def convert_torch_recurrent(builder: Builder, operation: Operation) -> None:
     plain = attributes["layers"] == 1 and not attributes["bidirectional"]
     if _runs_over_batch(builder, operation, 1 if attributes["batch_first"] else 0):
         found = "it reads the first axis of its input, the batch, as the length of the sequence"
-        builder.notes.append(f"{made.step}: {found}; with batch_first=True it would read the second axis")
+        builder.remarks.append(f"{made.step}: {found}; with batch_first=True it would read the second axis")
         plain = False
     _add_last_states(builder, operation, made, plain)
 
