@@ -1,4 +1,4 @@
-"""Counts operators that compute each value by itself, reductions, and norms."""
+"""Counts elementwise operators, reductions and norms."""
 
 from convcalc.convert.costs.cost import Attributes, Cost, CostRule, Shapes
 
