@@ -5,14 +5,16 @@ Every importer of operators ends here, so that the same operators become the sam
 
 from collections.abc import Callable, Iterable
 
-from convcalc.convert.builder import Builder, LayerNames, UnsupportedOperation, channels_last
+from convcalc.convert.builder import Builder
 from convcalc.convert.dtypes import DataTypes
 from convcalc.convert.fusions import merge_patterns
 from convcalc.convert.graph import Graph, NotImported, use_pointwise_kind
+from convcalc.convert.layer_data import channels_last
 from convcalc.convert.learnt import is_uniform
 from convcalc.convert.loading_check import make_loadable
 from convcalc.convert.lowering import LOWERINGS
-from convcalc.convert.operators import Operation, Program, Sizes
+from convcalc.convert.naming import LayerNames
+from convcalc.convert.operators import Operation, Program, Sizes, UnsupportedOperation
 from convcalc.convert.tensor_types import count_data_types
 from convcalc.network import MOST_LAYERS
 from convcalc.problems import shorten
@@ -34,20 +36,21 @@ def build_graph(
     or the graph cannot be written as a spec.
     """
     operations = merge_patterns(program)
-    builder = Builder(program, make_names(operation.name for operation in operations))
+    builder = Builder(program, make_names(operation.name for operation in operations), LOWERINGS)
     try:
         for name in program.inputs:
             builder.add_input(name, _find_axis_order(program, operations, name))
+        shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
         for operation in operations:
-            builder.run(operation, LOWERINGS.get(operation.operator))
+            builder.run(operation)
         outputs = _list_output_steps(builder, program)
     except UnsupportedOperation as error:
         raise NotImported(str(error)) from None
     if len(builder.steps) > MOST_LAYERS:
         raise NotImported(f"more than {MOST_LAYERS:,} layers")
     builder.notes += _describe_merged_weights(builder)
-    shapes = {name: builder.data[name].shape.sizes for name in program.inputs}
     graph = Graph(title, origin, shapes, tuple(builder.steps), outputs, tuple(builder.notes))
+    graph = graph._replace(remarks=tuple(builder.remarks))
     types = count_data_types(builder, operations) if types is None else types
     return make_loadable(use_pointwise_kind(types.apply_to(graph)))
 
@@ -57,7 +60,7 @@ def _describe_merged_weights(builder: Builder) -> list[str]:
 
     Exporters store equal tensors once. An untrained network then has fewer params in the file than in its layers.
     """
-    roots = {owner.name: names for (_, names), owner in builder.owners.items()}
+    roots = {owner.name: names for (_, names), owner in builder.weights.owners.items()}
     # convcalc itself writes weights as nodes that fill them with one value
     made = {name for operation in builder.program.operations for name in operation.outputs}
     sharing = [
@@ -100,9 +103,11 @@ def _list_output_steps(builder: Builder, program: Program) -> tuple[str, ...]:
     """Return the steps that produce the outputs. An output that is also an input gets an identity step."""
     steps: dict[str, None] = {}
     for name in program.outputs:
-        data = builder.data.get(name)
-        if data is None:
+        if name not in builder.data:
             continue
+        if builder.data[name].divided:
+            builder.arrange(name)
+        data = builder.data[name]
         if data.step in program.inputs:
             identity = Operation(name, "Identity", {}, (), ())
             data = builder.make(identity, "identity", {}, [data])

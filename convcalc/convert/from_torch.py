@@ -57,7 +57,7 @@ def read_module(
     origin = origin or f"the PyTorch module {class_name}"
     origin += f" without the {left:,} params that its forward does not use" if left else ""
     graph = build_graph(translation.program, name or class_name, origin, lambda _: layer_names, types)
-    graph = graph._replace(remarks=_describe_inputs(all_shapes, inputs))
+    graph = graph._replace(remarks=(*_describe_inputs(all_shapes, inputs), *graph.remarks))
     facts = TraceFacts(unused, translation.correction, translation.outputs, list_shapes(graph))
     return account_for(join_padding(graph), whole, facts)
 

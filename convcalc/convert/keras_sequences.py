@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.keras_arguments import KerasConfig, UnsupportedArgument, read_flag
 from convcalc.convert.keras_pieces import Piece, Pieces
-from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.convert.operator_costs import count_operation
 from convcalc.problems import show
 from convcalc.shape import Shape
 

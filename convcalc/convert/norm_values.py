@@ -8,7 +8,7 @@ norm of the array.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from convcalc.convert.operators import Operation, Program
+from convcalc.convert.operators import Operation, Program, read_scalar
 
 _TOLERANCE = 1e-2  # more than the effect of epsilon on the values below
 _MOST_AXES = 6
@@ -55,7 +55,7 @@ def _evaluate(
         source = arrays.get(operation.inputs[0])
         return None if source is None else source.mean(axes, keepdims=True)
     rule = _RULES.get(operation.operator)
-    given = [arrays.get(name, _read_number(program, name)) for name in operation.inputs if name]
+    given = [arrays.get(name, read_scalar(program.values[name])) for name in operation.inputs if name]
     if rule is None or any(value is None for value in given):
         return None
     try:
@@ -63,13 +63,6 @@ def _evaluate(
             return rule(numpy, *given)
     except (ArithmeticError, TypeError, ValueError):
         return None
-
-
-def _read_number(program: Program, name: str) -> float | None:
-    contents = program.values[name].contents
-    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
-        return None
-    return float(contents.ravel()[0])
 
 
 _RULES: dict[str, Callable[..., Any]] = {

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.costs.cost import Cost
+from convcalc.layers.base import Sizes as Sizes  # every importer of operators reads it from here
 from convcalc.problems import shorten, show
 
-Sizes = tuple[int, ...]
 NEWEST = 25  # the version of the ONNX operator set whose attributes an operation has by default
 
 
@@ -48,6 +48,10 @@ class Operation(NamedTuple):
     captured: tuple[str, ...] = ()
 
 
+class UnsupportedOperation(Exception):
+    """Raised if no layer of convcalc can express an operation; the message is the reason."""
+
+
 class Program(NamedTuple):
     """A network as a list of operations in an order of execution, with the facts known about its tensors.
 
@@ -77,6 +81,44 @@ class Program(NamedTuple):
     macs: Mapping[str, int] = {}
     costs: Mapping[str, Cost] = {}
 
+    def find_constant(self, operation: Operation, place: int, what: str) -> Tensor:
+        """Return the constant at position `place` of an operation's inputs. Messages call it `what`, such as "scales".
+
+        Raises UnsupportedOperation if the input is missing, not a constant or not learnt.
+        """
+        name = operation.inputs[place] if place < len(operation.inputs) else ""
+        if not name or not self.values[name].constant:
+            raise UnsupportedOperation(f"its {what} are not constants" if name else f"it has no {what}")
+        if not self.values[name].roots:
+            raise UnsupportedOperation(f"its {what} are computed by the graph, not learnt")
+        return self.values[name]
+
+    def read_numbers(self, operation: Operation, place: int, attribute: str) -> list[float] | None:
+        """Return the numbers in an attribute or, if the operation does not have it, in its input at position `place`.
+
+        None if both are absent. Many operators have an attribute in old versions and an input in new ones. Raises
+        UnsupportedOperation if the input is not a constant with known values.
+        """
+        if attribute in operation.attributes:
+            given = operation.attributes[attribute]
+            return list(given) if isinstance(given, tuple) else [given]
+        if place >= len(operation.inputs) or not operation.inputs[place]:
+            return None
+        contents = self.values[operation.inputs[place]].contents
+        if contents is None or contents.dtype.kind not in "fiub":
+            raise UnsupportedOperation(f"its {attribute} is not a constant with known values")
+        return [item.item() for item in contents.ravel()]
+
+    def read_integers(self, operation: Operation, place: int, attribute: str) -> list[int] | None:
+        """Return the same as `read_numbers`, converted to integers."""
+        found = self.read_numbers(operation, place, attribute)
+        return None if found is None else [int(number) for number in found]
+
+    def find_roots(self, operation: Operation, *places: int) -> tuple[str, ...]:
+        """Return the names of the learnt tensors from which the inputs at the positions `places` are computed."""
+        names = [operation.inputs[place] for place in places if place < len(operation.inputs)]
+        return tuple(dict.fromkeys(root for name in names if name for root in self.values[name].roots))
+
 
 class Number(float):
     """A number with the methods and attributes of a NumPy array of one element that are used here."""
@@ -91,6 +133,14 @@ class Number(float):
     def item(self) -> float:
         """Return the number."""
         return float(self)
+
+
+def read_scalar(tensor: Tensor) -> float | None:
+    """Return the value of a numeric constant with one element; None for any other tensor."""
+    contents = tensor.contents
+    if contents is None or contents.size != 1 or contents.dtype.kind not in "fiub":
+        return None
+    return float(contents.ravel()[0])
 
 
 def describe_operation(operation: Operation) -> str:

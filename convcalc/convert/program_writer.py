@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import NotImported
-from convcalc.convert.operator_costs import Cost
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
 from convcalc.convert.unique_names import UniqueNames
 from convcalc.network import MOST_LAYERS

@@ -17,7 +17,7 @@ def count_data_types(builder: Builder, operations: Iterable[Operation]) -> DataT
     found = DataTypes()
     values = builder.program.values
     biases = {root for operation in operations for root in _bias_roots(builder, operation)}
-    for root in sorted(builder.counted & set(builder.program.weights)):
+    for root in sorted(builder.weights.counted & set(builder.program.weights)):
         use = "bias" if root in biases else "weights"
         found.add(use, values[root].dtype, builder.program.weights[root])
     types: dict[str, str] = {}
@@ -34,4 +34,4 @@ def count_data_types(builder: Builder, operations: Iterable[Operation]) -> DataT
 
 
 def _bias_roots(builder: Builder, operation: Operation) -> tuple[str, ...]:
-    return builder.roots(operation, 2) if operation.operator in _BIASED_OPERATORS else ()
+    return builder.program.find_roots(operation, 2) if operation.operator in _BIASED_OPERATORS else ()

@@ -28,6 +28,6 @@ def make_written_layer(word: str, arguments: Mapping[str, Any], shapes: tuple[Sh
 
     Arguments that are left out have their defaults. Raises Flaw if an argument is wrong or the shapes do not fit.
     """
-    kind, axes = KINDS[word], shapes[0].axes
+    kind, axes = KINDS[word], shapes[0].axes if shapes else 0
     read = {name: kind.keys[name].read(value, axes) for name, value in arguments.items()}
     return make_layer(kind, shapes, tuple({**kind.defaults(axes), **read}.values()))

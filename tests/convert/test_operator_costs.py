@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from convcalc.convert import activation_values
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import plain_spec
-from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.convert.operator_costs import count_operation
 from convcalc.layers.make import make_written_layer
 from convcalc.shape import Shape
 from convcalc.spec.document import Document

@@ -46,6 +46,17 @@ class Recurrent(nn.Module):
         return self.head(y[:, -1]), hidden
 
 
+class Projecting(nn.Module):
+    """An LSTM that projects its state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 16, proj_size=4, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.lstm(x)
+
+
 class Einsum(nn.Module):
     """Mixes the channels by a learnt matrix, written as einsum, between two convolutions."""
 

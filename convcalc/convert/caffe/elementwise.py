@@ -10,7 +10,7 @@ from typing import Any
 from convcalc.convert.caffe.fields import Fields, read_number
 from convcalc.convert.caffe.layer_entries import LayerEntry
 from convcalc.convert.caffe.net import Net, Rule, find_axis, format_sizes
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.operators import Sizes
 from convcalc.convert.text_files import Mistake
 

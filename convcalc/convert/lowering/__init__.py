@@ -1,8 +1,8 @@
 """Maps each operator that has a layer kind to the rule that converts it. All others become opaque layers."""
 
 from convcalc.convert.activation_values import ACTIVATIONS
-from convcalc.convert.lowering import elementwise, rearranging, windows
-from convcalc.convert.lowering.elementwise import Rule
+from convcalc.convert.builder import Rule
+from convcalc.convert.lowering import elementwise, rearranging, sequences, windows
 
 LOWERINGS: dict[str, Rule] = {
     "Conv": windows.convert_conv,
@@ -17,13 +17,23 @@ LOWERINGS: dict[str, Rule] = {
     "AdaptiveMaxPool": windows.convert_adaptive_pool,
     "ReduceMean": windows.convert_reduction,
     "ReduceMax": windows.convert_reduction,
+    "ReduceSum": windows.convert_reduction,
+    "aten.std": windows.convert_reduction,
     "Gemm": windows.convert_gemm,
     "MatMul": windows.convert_matmul,
+    "MultiHeadAttention": sequences.convert_attention,
+    "Gather": rearranging.convert_gather,
+    "LSTM": sequences.convert_recurrent,
+    "GRU": sequences.convert_recurrent,
+    "aten.lstm": sequences.convert_torch_recurrent,
+    "aten.gru": sequences.convert_torch_recurrent,
     "BatchNormalization": elementwise.convert_batch_norm,
     "InstanceNormalization": elementwise.convert_instance_norm,
     "GroupNormalization": elementwise.convert_group_norm,
     "LayerNormalization": elementwise.convert_layer_norm,
     "MeanVarianceNormalization": elementwise.convert_mean_variance_norm,
+    "GlobalResponseNorm": elementwise.convert_global_response_norm,
+    "GLU": elementwise.convert_glu,
     "LRN": elementwise.convert_response_norm,
     "Add": elementwise.merge_rule("add"),
     "Sum": elementwise.merge_rule("add"),
@@ -41,6 +51,8 @@ LOWERINGS: dict[str, Rule] = {
     "Squeeze": rearranging.convert_reshape,
     "Unsqueeze": rearranging.convert_reshape,
     "Transpose": rearranging.convert_transpose,
+    "aten.select": rearranging.convert_select,
+    "aten.unbind": rearranging.convert_select,
     "DepthToSpace": rearranging.convert_space_and_depth,
     "SpaceToDepth": rearranging.convert_space_and_depth,
     "ChannelShuffle": rearranging.convert_channel_shuffle,

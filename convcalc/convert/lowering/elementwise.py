@@ -3,15 +3,16 @@
 Each `convert_…` function is a rule: it adds the layers of an operation to the builder, or raises UnsupportedOperation.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from struct import pack
 from typing import Any
 
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder, Rule
+from convcalc.convert.layer_data import Data
 from convcalc.convert.learnt import is_learnt
-from convcalc.convert.operators import Operation, Sizes
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation
+from convcalc.convert.views import Part, join_parts
 
-Rule = Callable[[Builder, Operation], None]
 _LARGEST_SINGLE = 3.4e38
 
 
@@ -19,18 +20,18 @@ def activation_rule(kind: str) -> Rule:
     """Return a rule that converts an operator to a layer of kind `kind`, which has no arguments."""
 
     def rule(builder: Builder, operation: Operation) -> None:
-        data = builder.read_any_order(operation.inputs[0])
-        builder.add(operation, kind, {}, [data], order=data.order)
+        data = builder.read_view(operation.inputs[0])
+        builder.add(operation, kind, {}, [data], like=data)
 
     return rule
 
 
 def convert_leaky_relu(builder: Builder, operation: Operation) -> None:
     """Convert LeakyRelu. The slope is written with the fewest digits that give the same single-precision number."""
-    data = builder.read_any_order(operation.inputs[0])
+    data = builder.read_view(operation.inputs[0])
     slope = _shorten_number(operation.attributes.get("alpha", 0.01))
     arguments = {} if slope == 0.01 else {"negative_slope": slope}
-    builder.add(operation, "leaky_relu", arguments, [data], order=data.order)
+    builder.add(operation, "leaky_relu", arguments, [data], like=data)
 
 
 def convert_swish(builder: Builder, operation: Operation) -> None:
@@ -42,59 +43,70 @@ def convert_swish(builder: Builder, operation: Operation) -> None:
 
 def convert_clip(builder: Builder, operation: Operation) -> None:
     """Convert Clip to relu for [0, inf), to relu6 for [0, 6], and to hardtanh for any other two finite limits."""
-    data = builder.read_any_order(operation.inputs[0])
-    low = (builder.numbers(operation, 1, "min") or [-1e38])[0]
-    high = (builder.numbers(operation, 2, "max") or [1e38])[0]
+    data = builder.read_view(operation.inputs[0])
+    low = (builder.program.read_numbers(operation, 1, "min") or [-1e38])[0]
+    high = (builder.program.read_numbers(operation, 2, "max") or [1e38])[0]
     if low <= -1e30 or high >= 1e30:
         kind = "relu" if low == 0 else ""
     else:
         kind = "relu6" if (low, high) == (0, 6) else "hardtanh"
     if not kind:
         raise UnsupportedOperation(f"it clips to [{low:g}, {high:g}]; only [0, inf) or two finite limits are supported")
-    builder.add(operation, kind, {}, [data], order=data.order)
+    builder.add(operation, kind, {}, [data], like=data)
 
 
 def convert_softmax(builder: Builder, operation: Operation) -> None:
-    """Convert Softmax and LogSoftmax over the channels.
+    """Convert Softmax and LogSoftmax over the channels, or over the positions of a sequence.
 
     Before operator set 13, these operators normalise over `axis` and all later axes together.
     """
     old = operation.version < 13
     rank = len(builder.value(operation.inputs[0]).dims)
     axis = operation.attributes.get("axis", 1 if old else -1) % rank
-    read = builder.read_channels_last if axis == rank - 1 else builder.read_any_order
-    data = read(operation.inputs[0])
-    if data.order[axis] != 1 or (old and axis != rank - 1 and data.shape.positions > 1):
-        raise UnsupportedOperation(f"it is computed over axis {axis}; only softmax over the channels is supported")
     kind = "softmax" if operation.operator == "Softmax" else "log_softmax"
-    builder.add(operation, kind, {}, [data], order=data.order)
+    data = builder.read_view(operation.inputs[0])
+    if data.plain and data.shape.axes == 1 and data.order[axis] == 2 and not builder.is_undecided(operation.inputs[0]):
+        builder.add(operation, kind, {"axes": "positions"}, [data], like=data)
+        return
+    read = builder.read_channels_last if axis == rank - 1 else builder.read_view
+    data = read(operation.inputs[0])
+    if find_channel_axis(data) != axis or (old and axis != rank - 1 and data.shape.positions > 1):
+        raise UnsupportedOperation(f"it is computed over axis {axis}; only softmax over the channels is supported")
+    builder.add(operation, kind, {}, [data], like=data)
+
+
+def find_channel_axis(data: Data) -> int | None:
+    """Return the axis in the file that has all channels and nothing else; None if there is none."""
+    if data.view is None:
+        return data.order.index(1)
+    channels = join_parts([Part(1, 1, data.shape.channels)])
+    return data.view.index(channels) if channels and channels in data.view else None
 
 
 def convert_prelu(builder: Builder, operation: Operation) -> None:
     """Convert PRelu with a single slope or one slope per channel."""
-    data = builder.read_any_order(operation.inputs[0])
-    slopes = builder.constant(operation, 1, "slopes").dims
+    data = builder.read_view(operation.inputs[0])
+    slopes = builder.program.find_constant(operation, 1, "slopes").dims
     each = operation.version < 7 and slopes == (data.shape.channels,)  # before operator set 7, slopes did not broadcast
-    if max(slopes, default=1) > 1 and not each:
-        _check_one_value_per_channel(slopes, data, "slopes")
+    if max(slopes, default=1) > 1 and not each and not _has_one_value_per_channel(builder, slopes, data):
+        raise UnsupportedOperation(f"its slopes have shape {list(slopes)}; expected one value per channel")
     arguments = {"num_parameters": data.shape.channels} if max(slopes, default=1) > 1 else {}
-    builder.add(operation, "prelu", arguments, [data], builder.roots(operation, 1), data.order)
+    builder.add(operation, "prelu", arguments, [data], builder.program.find_roots(operation, 1), like=data)
 
 
-def _check_one_value_per_channel(sizes: Sizes, data: Data, what: str) -> None:
-    padded = (1,) * (len(data.order) - len(sizes)) + sizes
-    due = tuple(data.shape.channels if axis == 1 else 1 for axis in data.order)
-    if padded != due:
-        raise UnsupportedOperation(f"its {what} have shape {list(sizes)}; expected one value per channel, {list(due)}")
+def _has_one_value_per_channel(builder: Builder, sizes: Sizes, data: Data) -> bool:
+    dims, axis = data.list_dims(builder.batch), find_channel_axis(data)
+    padded = (1,) * (len(dims) - len(sizes)) + sizes
+    return padded == tuple(size if place == axis else 1 for place, size in enumerate(dims))
 
 
 def dropout_rule(kind: str) -> Rule:
     """Return a rule for dropout or stochastic depth. Before operator set 12, the ratio is an attribute."""
 
     def rule(builder: Builder, operation: Operation) -> None:
-        data = builder.read_any_order(operation.inputs[0])
-        share = _shorten_number((builder.numbers(operation, 1, "ratio") or [0.5])[0])
-        builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], order=data.order)
+        data = builder.read_view(operation.inputs[0])
+        share = _shorten_number((builder.program.read_numbers(operation, 1, "ratio") or [0.5])[0])
+        builder.add(operation, kind, {} if share == 0.5 else {"p": share}, [data], like=data)
 
     return rule
 
@@ -110,19 +122,22 @@ def convert_batch_norm(builder: Builder, operation: Operation) -> None:
 
     Two norms share weights only if they have the same scale, bias, mean and variance.
     """
-    data = builder.read(operation.inputs[0])
+    data = builder.read_view(operation.inputs[0])
+    if data.view is None or find_channel_axis(data) != 1:
+        data = builder.read(operation.inputs[0])
     for place in range(1, 5):
-        if has_input(operation, place) and builder.constant(operation, place, "parameters").dims != (
+        if has_input(operation, place) and builder.program.find_constant(operation, place, "parameters").dims != (
             data.shape.channels,
         ):
             raise UnsupportedOperation("it does not have one scale, bias, mean and variance per channel")
-    roots = builder.roots(operation, 1, 2, 3, 4)
+    roots = builder.program.find_roots(operation, 1, 2, 3, 4)
     # exporters may merge equal constants, so norms with only some tensors in common are separate layers
     scale, center = (not _is_default_constant(builder, operation, place) for place in (1, 2))
     arguments = {"affine": False} if not (scale or center) else {"scale": False} if not scale else {}
     arguments |= {"center": False} if scale and not center else {}
     arguments |= {} if has_input(operation, 3) else {"track_running_stats": False}
-    builder.add(operation, "batchnorm", arguments, [data], roots if len(roots) == 4 or builder.program.exact else ())
+    roots = roots if len(roots) == 4 or builder.program.exact else ()
+    builder.add(operation, "batchnorm", arguments, [data], roots, like=data)
 
 
 def has_input(operation: Operation, place: int) -> bool:
@@ -150,10 +165,12 @@ def convert_instance_norm(builder: Builder, operation: Operation) -> None:
     """Convert InstanceNormalization."""
     data = builder.read(operation.inputs[0])
     if has_input(operation, 1):
-        builder.constant(operation, 1, "scales")
+        builder.program.find_constant(operation, 1, "scales")
     plain = _has_constant_scale_and_bias(builder, operation)
     arguments = {} if plain else {"affine": True}
-    builder.add(operation, "instancenorm", arguments, [data], () if plain else builder.roots(operation, 1, 2))
+    builder.add(
+        operation, "instancenorm", arguments, [data], () if plain else builder.program.find_roots(operation, 1, 2)
+    )
 
 
 def convert_group_norm(builder: Builder, operation: Operation) -> None:
@@ -164,11 +181,14 @@ def convert_group_norm(builder: Builder, operation: Operation) -> None:
     data = builder.read(operation.inputs[0])
     arguments: dict[str, Any] = {"num_groups": operation.attributes["num_groups"]}
     for place in range(1, len(operation.inputs)):
-        if max(builder.constant(operation, place, "scale and bias").dims, default=1) != data.shape.channels:
+        if (
+            max(builder.program.find_constant(operation, place, "scale and bias").dims, default=1)
+            != data.shape.channels
+        ):
             raise UnsupportedOperation("it does not have one scale and bias per channel")
     if len(operation.inputs) == 1:
         arguments["affine"] = False
-    builder.add(operation, "groupnorm", arguments, [data], builder.roots(operation, 1, 2))
+    builder.add(operation, "groupnorm", arguments, [data], builder.program.find_roots(operation, 1, 2))
 
 
 def convert_layer_norm(builder: Builder, operation: Operation) -> None:
@@ -177,14 +197,20 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
     Without a scale and bias, it may also be over all spatial axes: it then becomes an instancenorm. Only `fusions`
     makes such norms.
     """
-    data = builder.read_any_order(operation.inputs[0])
-    axis = operation.attributes.get("axis", -1) % len(data.order)
-    if len(operation.inputs) == 1 and data.shape.axes and set(data.order[axis:]) == set(range(2, len(data.order))):
+    data = builder.read_view(operation.inputs[0])
+    rank = len(builder.value(operation.inputs[0]).dims)
+    axis = operation.attributes.get("axis", -1) % rank
+    spatial = data.plain and data.shape.axes > 0 and set(data.order[axis:]) == set(range(2, rank))
+    if len(operation.inputs) == 1 and spatial:
         builder.add(operation, "instancenorm", {}, [data], order=data.order)
         return
-    data = builder.read_channels_last(operation.inputs[0])
-    axis = operation.attributes.get("axis", -1) % len(data.order)
-    arguments = _layernorm_arguments(data, data.order[axis:])
+    if axis == rank - 1 or builder.is_undecided(operation.inputs[0]):
+        data = builder.read_channels_last(operation.inputs[0])
+    if axis < rank - 1:
+        data = builder.read_any_order(operation.inputs[0])
+        arguments = _layernorm_arguments(data, data.order[axis:])
+    else:
+        arguments = {"axes": "channels"} if data.shape.axes else {}
     if len(operation.inputs) == 1:
         arguments["affine"] = False
     elif len(operation.inputs) < 3:
@@ -192,9 +218,9 @@ def convert_layer_norm(builder: Builder, operation: Operation) -> None:
             raise UnsupportedOperation("it has a scale but no bias")
         norm = builder.make(operation, "layernorm", {**arguments, "affine": False}, [data])
         scaling = operation._replace(name=f"{operation.name}_scale")
-        builder.add(scaling, "scale", {}, [norm], builder.roots(operation, 1), data.order)
+        builder.add(scaling, "scale", {}, [norm], builder.program.find_roots(operation, 1), like=data)
         return
-    builder.add(operation, "layernorm", arguments, [data], builder.roots(operation, 1, 2), data.order)
+    builder.add(operation, "layernorm", arguments, [data], builder.program.find_roots(operation, 1, 2), like=data)
 
 
 def _layernorm_arguments(data: Data, axes: Sizes) -> dict[str, Any]:
@@ -231,6 +257,24 @@ def convert_response_norm(builder: Builder, operation: Operation) -> None:
     builder.add(operation, "local_response_norm", {} if size == 5 else {"size": size}, [data])
 
 
+def convert_glu(builder: Builder, operation: Operation) -> None:
+    """Convert a GLU, which `fusions` merged from several nodes, to a glu."""
+    data = builder.read_view(operation.inputs[0])
+    if find_channel_axis(data) != operation.attributes["axis"]:
+        raise UnsupportedOperation("it halves another axis than the channels")
+    builder.add(operation, "glu", {}, [data], like=data)
+
+
+def convert_global_response_norm(builder: Builder, operation: Operation) -> None:
+    """Convert a GlobalResponseNorm, which `fusions` merged from several nodes, to a global_response_norm."""
+    data = builder.read_any_order(operation.inputs[0])
+    axes = {data.order[axis % len(data.order)] for axis in operation.attributes["axes"]}
+    if axes != set(range(2, len(data.order))):
+        raise UnsupportedOperation("its norm is not taken over all spatial axes")
+    roots = builder.program.find_roots(operation, 1, 2)
+    builder.add(operation, "global_response_norm", {}, [data], roots, like=data)
+
+
 def merge_rule(kind: str) -> Rule:
     """Return a rule for Add, Sum and Sub (`kind` is `add`), or for Mul and Div (`kind` is `multiply`).
 
@@ -240,20 +284,33 @@ def merge_rule(kind: str) -> Rule:
 
     def rule(builder: Builder, operation: Operation) -> None:
         if _changes_nothing(builder, operation, kind):
-            builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+            builder.alias(operation, builder.read_view(operation.inputs[0]))
             return
         names = [name for name in operation.inputs if not builder.value(name).constant]
-        data = [builder.read_any_order(name) for name in names]
-        if len(names) == 1 == len(operation.inputs):
-            builder.alias(operation, data[0])
-        elif len(names) == len(operation.inputs):
-            if len({other.order for other in data}) > 1:
-                raise UnsupportedOperation("its inputs have their axes in different orders")
-            builder.add(operation, kind, {}, data, order=data[0].order)
+        if len(names) == len(operation.inputs) > 1:
+            data = align_inputs(builder, names)
+            builder.add(operation, kind, {}, data, like=data[0])
+        elif len(operation.inputs) == 1:
+            builder.alias(operation, builder.read_view(names[0]))
         else:
-            _convert_constant_operand(builder, operation, kind, data)
+            _convert_constant_operand(builder, operation, kind, [builder.read_view(name) for name in names])
 
     return rule
+
+
+def align_inputs(builder: Builder, names: Sequence[str]) -> list[Data]:
+    """Return several tensors as data in the same arrangement, that of the tensor which was computed first.
+
+    Raises the errors of `Builder.read_ordered`, and UnsupportedOperation if the numbers of axes differ.
+    """
+    data = [builder.read_view(name) for name in names]
+    if len({(other.order, other.view) for other in data}) == 1:
+        return data
+    plain = [builder.read_any_order(name) for name in names]
+    first = min(plain, key=lambda other: builder.places.get(other.step, -1))
+    if len({len(other.order) for other in plain}) > 1:
+        raise UnsupportedOperation("its inputs have different numbers of axes")
+    return [builder.read_ordered(name, first.order) for name in names]
 
 
 def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
@@ -273,9 +330,10 @@ def _changes_nothing(builder: Builder, operation: Operation, kind: str) -> bool:
 
 
 def _convert_constant_operand(builder: Builder, operation: Operation, kind: str, data: list[Data]) -> None:
-    """Convert a product or sum of data and a number, or one learnt value per channel, to a `scale` or `shift`.
+    """Convert a product or sum of data and a constant.
 
-    Raises UnsupportedOperation for any other constant.
+    A number, or one learnt value per channel, becomes a `scale` or `shift`; any other learnt tensor a `parameter`,
+    which is added or multiplied. Raises UnsupportedOperation for any other constant.
     """
     places = [place for place, name in enumerate(operation.inputs) if builder.value(name).constant]
     value = builder.value(operation.inputs[places[0]])
@@ -284,19 +342,25 @@ def _convert_constant_operand(builder: Builder, operation: Operation, kind: str,
     reversed_order = operation.operator in ("Sub", "Div") and places == [0]
     if len(places) + len(data) > 2 or (single and number is None) or reversed_order:
         verb = "adds" if kind == "add" else "multiplies by"
-        only = "only numbers and one learnt value per channel are supported"
+        only = "only numbers and learnt tensors are supported"
         raise UnsupportedOperation(f"it {verb} a constant of shape {list(value.dims)}; {only}")
     layer, argument, what = ("shift", "amount", "biases") if kind == "add" else ("scale", "factor", "factors")
     if number is not None:
         if operation.operator in ("Sub", "Div"):
             number = -number if operation.operator == "Sub" else 1 / number
-        builder.add(operation, layer, {argument: number}, data, order=data[0].order)
+        builder.add(operation, layer, {argument: number}, data, like=data[0])
         return
-    _check_one_value_per_channel(value.dims, data[0], what)
-    roots = builder.roots(operation, places[0])
+    roots = builder.program.find_roots(operation, places[0])
     if not is_learnt(builder.program, roots):
         raise UnsupportedOperation(f"it {'adds' if kind == 'add' else 'multiplies by'} a constant that is not learnt")
-    builder.add(operation, layer, {}, data, roots, data[0].order)
+    if _has_one_value_per_channel(builder, value.dims, data[0]):
+        builder.add(operation, layer, {}, data, roots, like=data[0])
+    elif operation.operator in ("Add", "Mul"):
+        plain = builder.read_any_order(operation.inputs[1 - places[0]])
+        parameter = builder.make_parameter(operation, operation.inputs[places[0]], plain.order)
+        builder.add(operation, kind, {}, [plain, parameter], like=plain)
+    else:
+        raise UnsupportedOperation(f"its {what} have shape {list(value.dims)}; expected one value per channel")
 
 
 def _read_number(contents: Any) -> float | None:

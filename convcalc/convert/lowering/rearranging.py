@@ -6,26 +6,40 @@ Each `convert_…` function is a rule: it adds the layers of an operation to the
 from math import prod
 from typing import Any
 
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation, channels_last
+from convcalc.convert.builder import Builder
+from convcalc.convert.layer_data import Data, channels_last, view_data
+from convcalc.convert.lowering.elementwise import align_inputs, find_channel_axis
+from convcalc.convert.lowering.sequences import convert_embedding
 from convcalc.convert.lowering.windows import PADDING_MODES, collapse_axes, spec_padding
-from convcalc.convert.operators import Operation, Sizes
-from convcalc.shape import AXIS_NAMES
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation, read_scalar
+from convcalc.convert.views import reshape_view
+from convcalc.shape import AXIS_NAMES, MOST_AXES
 
 _MODES = {"linear": ("linear", "bilinear", "trilinear"), "cubic": ("", "bicubic", "")}
 
 
 def convert_concat(builder: Builder, operation: Operation) -> None:
-    """Convert Concat along the channels."""
-    data = [builder.read_any_order(name) for name in operation.inputs]
-    order = data[0].order
-    axis = operation.attributes.get("axis", 1) % len(order)
-    if order[axis] != 1 or any(other.order != order for other in data):
-        only = "only the channels of inputs with the same axis order can be concatenated"
-        raise UnsupportedOperation(f"it concatenates along axis {axis}; {only}")
-    if len(data) == 1:
+    """Convert Concat along the channels or a spatial axis. A learnt tensor, such as a class token, is a parameter."""
+    names = [name for name in operation.inputs if not builder.value(name).constant]
+    data = align_inputs(builder, names)
+    axis = operation.attributes.get("axis", 1) % len(builder.value(names[0]).dims)
+    if len(operation.inputs) == 1:
         builder.alias(operation, data[0])
-    else:
-        builder.add(operation, "concat", {}, data, order=order)
+        return
+    if find_channel_axis(data[0]) == axis and len(names) == len(operation.inputs):
+        builder.add(operation, "concat", {}, data, like=data[0])
+        return
+    like = builder.read_any_order(names[0])
+    found = iter(data)
+    data = [
+        builder.make_parameter(operation, name, like.order) if builder.value(name).constant else next(found)
+        for name in operation.inputs
+    ]
+    place = like.order[axis]
+    if place == 0:
+        raise UnsupportedOperation("it concatenates along the batch")
+    arguments = {} if place == 1 else {"axis": AXIS_NAMES[like.shape.axes][place - 2]}
+    builder.add(operation, "concat", arguments, data, like=like)
 
 
 def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, starts: dict[int, int], output: int) -> None:
@@ -51,15 +65,15 @@ def _add_slice_or_crop(builder: Builder, operation: Operation, data: Data, start
         crop = {"amount": spec_padding(amount)}
         builder.add(operation, "crop", crop, [data], order=data.order, output=output)
     elif not sliced:
-        builder.data[operation.outputs[output]] = data
+        builder.set_data(operation.outputs[output], data)
 
 
 def convert_slice(builder: Builder, operation: Operation) -> None:
     """Convert Slice with positive steps."""
     data = builder.read_any_order(operation.inputs[0])
-    starts = builder.integers(operation, 1, "starts") or []
-    axes = builder.integers(operation, 3, "axes")
-    steps = builder.integers(operation, 4, "steps")
+    starts = builder.program.read_integers(operation, 1, "starts") or []
+    axes = builder.program.read_integers(operation, 3, "axes")
+    steps = builder.program.read_integers(operation, 4, "steps")
     if steps is not None and min(steps, default=1) < 1:
         raise UnsupportedOperation(f"its steps are {steps}; only positive steps are supported")
     rank = len(data.order)
@@ -115,8 +129,8 @@ def convert_pad(builder: Builder, operation: Operation) -> None:
     """Convert Pad on the spatial axes to a pad, or to a crop if the amounts are negative."""
     data = builder.read_any_order(operation.inputs[0])
     mode = operation.attributes.get("mode") or "constant"
-    pads = builder.integers(operation, 1, "pads")
-    axes = builder.integers(operation, 3, "axes") or list(range(len(data.order)))
+    pads = builder.program.read_integers(operation, 1, "pads")
+    axes = builder.program.read_integers(operation, 3, "axes") or list(range(len(data.order)))
     if pads is None or len(pads) != 2 * len(axes) or (mode != "constant" and mode not in PADDING_MODES):
         raise UnsupportedOperation(f"it pads with mode {mode}; only known amounts in a known mode are supported")
     sides = {data.order[axis % len(data.order)]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
@@ -162,34 +176,124 @@ def convert_resize(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reshape(builder: Builder, operation: Operation) -> None:
-    """Convert Reshape, Flatten, Squeeze and Unsqueeze, which must keep the batch axis."""
-    data = builder.read_any_order(operation.inputs[0])
-    dims = builder.value(operation.outputs[0]).dims
-    if len(dims) < 2 or dims[0] != builder.batch or prod(dims[1:]) != data.shape.elements:
+    """Convert Reshape, Flatten, Squeeze and Unsqueeze.
+
+    If the output has axes that no layer has, such as the heads of an attention, no layer is added: the output is a view
+    of its input, from which later operations may restore the axes of a layer.
+    """
+    data = builder.read_view(operation.inputs[0])
+    undecided = builder.is_undecided(operation.inputs[0])
+    reshape_to(builder, operation, data, builder.value(operation.outputs[0]).dims, undecided)
+
+
+def reshape_to(
+    builder: Builder, operation: Operation, data: Data, dims: Sizes, undecided: bool = False, output: int = 0
+) -> None:
+    """Give `data` the sizes `dims`, as the output number `output` of an operation.
+
+    `undecided` says whether the axes of the data may still be put into any order.
+    """
+    name = operation.outputs[output]
+    if dims == data.list_dims(builder.batch):
+        builder.alias(operation, data, output)
+        return
+    view = reshape_view(data.make_view(builder.batch), dims)
+    if view is not None and (not data.plain or _drops_only_channel(data, dims)):
+        builder.set_data(name, view_data(data.step, data.shape, view, builder.batch))
+        return
+    known = 1 < len(dims) <= MOST_AXES + 2
+    whole = known and dims[0] == builder.batch and prod(dims[1:]) == data.shape.elements
+    if whole and data.plain and len(dims) == 2:
+        builder.add(operation, "flatten", {}, [data], output=output)
+    elif whole and data.plain and data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
+        _regroup_positions(builder, operation, data, dims[1:-1], channels_last(len(dims)), output)
+    elif whole and data.standard and dims[1] == data.shape.channels:
+        _regroup_positions(builder, operation, data, dims[2:], tuple(range(len(dims))), output)
+    elif whole and (data.standard or undecided):
+        read = builder.read(operation.inputs[0]) if undecided else data
+        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [read], output=output)
+    elif view is not None:
+        builder.set_data(name, view_data(data.step, data.shape, view, builder.batch))
+    else:
         expected = f"the batch of {builder.batch} first, then {data.shape.elements} elements per sample"
         raise UnsupportedOperation(f"its output has shape {list(dims)}; expected {expected}")
-    if dims == builder.value(operation.inputs[0]).dims:
-        builder.alias(operation, data)
-    elif len(dims) == 2:
-        builder.add(operation, "flatten", {}, [data])
-    elif data.order == channels_last(len(data.order)) and dims[-1] == data.shape.channels:
-        shape = [dims[-1], *dims[1:-1]]
-        builder.add(operation, "reshape", {"shape": shape}, [data], order=channels_last(len(dims)))
+
+
+def _drops_only_channel(data: Data, dims: Sizes) -> bool:
+    """Whether `dims` are the sizes of a sequence of single values, such as words, without its one channel."""
+    return data.standard and data.shape.channels == 1 and data.shape.axes == 1 and len(dims) == 2
+
+
+def _regroup_positions(
+    builder: Builder, operation: Operation, data: Data, sizes: Sizes, order: Sizes, output: int
+) -> None:
+    """Give the positions of `data` the sizes `sizes`: by a tokens, a map, or otherwise a reshape."""
+    if len(sizes) == 1 and data.shape.axes > 1:
+        builder.add(operation, "tokens", {}, [data], order=order, output=output)
+    elif len(sizes) > 1 and data.shape.axes == 1 and len(sizes) <= MOST_AXES:
+        builder.add(operation, "map", {"size": list(sizes)}, [data], order=order, output=output)
     else:
-        if not data.standard and not builder.is_undecided(operation.inputs[0]):
-            raise UnsupportedOperation("it divides or joins axes that are not in the order of a layer's")
-        data = builder.read(operation.inputs[0])
-        builder.add(operation, "reshape", {"shape": list(dims[1:])}, [data])
+        shape = [data.shape.channels, *sizes]
+        builder.add(operation, "reshape", {"shape": shape}, [data], order=order, output=output)
 
 
 def convert_transpose(builder: Builder, operation: Operation) -> None:
-    """Convert Transpose without adding a layer: only the recorded order of the axes changes."""
-    data = builder.read_any_order(operation.inputs[0])
-    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(len(data.order))))
-    moved = tuple(data.order[axis] for axis in order)
-    if moved[0] != 0:
-        raise UnsupportedOperation("it moves the batch axis")
-    builder.alias(operation, data._replace(order=moved))
+    """Convert Transpose without adding a layer: only the recorded arrangement of the axes changes."""
+    data = builder.read_view(operation.inputs[0])
+    rank = len(builder.value(operation.inputs[0]).dims)
+    order: Sizes = tuple(operation.attributes.get("perm") or reversed(range(rank)))
+    if data.view is None:
+        builder.alias(operation, data._replace(order=tuple(data.order[axis] for axis in order)))
+    else:
+        view = tuple(data.view[axis] for axis in order)
+        builder.alias(operation, view_data(data.step, data.shape, view, builder.batch))
+
+
+def convert_select(builder: Builder, operation: Operation) -> None:
+    """Convert the selection of one index on an axis, or with `aten.unbind` of each index, to slices."""
+    index = operation.attributes.get("index")
+    for output, name in enumerate(operation.outputs):
+        if name:
+            _select(builder, operation, operation.attributes["axis"], output if index is None else index, output)
+
+
+def convert_gather(builder: Builder, operation: Operation) -> None:
+    """Convert a Gather of one fixed index to a slice, and one of rows of a learnt table to an embedding."""
+    index = builder.value(operation.inputs[1])
+    number = read_scalar(index)
+    if not index.constant:
+        convert_embedding(builder, operation)
+    elif number is None or index.dims != ():
+        raise UnsupportedOperation("it takes several fixed indices")
+    else:
+        _select(builder, operation, operation.attributes.get("axis", 0), int(number), 0)
+
+
+def _select(builder: Builder, operation: Operation, axis: int, index: int, output: int) -> None:
+    """Add a slice of one index on an axis, and remove the axis."""
+    data = builder.read_view(operation.inputs[0])
+    dims = builder.value(operation.inputs[0]).dims
+    axis %= len(dims)
+    taken = _take_index(builder, operation, data, axis, index % dims[axis])
+    reshape_to(builder, operation, taken, (*dims[:axis], *dims[axis + 1 :]), output=output)
+
+
+def _take_index(builder: Builder, operation: Operation, data: Data, axis: int, place: int) -> Data:
+    """Add a slice of one index on an axis of a tensor, and return its output, which still has the axis.
+
+    Raises UnsupportedOperation unless the axis is one of the layer's, or the outermost part of its channels.
+    """
+    view = data.make_view(builder.batch)
+    if not view[axis]:
+        return data
+    [part, *others] = view[axis]
+    sizes = (builder.batch, *data.shape.sizes)
+    if others or part.axis == 0 or part.stride * part.size != sizes[part.axis] or (part.axis > 1 and part.stride > 1):
+        raise UnsupportedOperation(f"it selects index {place} of axis {axis}, which is not an axis of a layer")
+    name = ("batch", "channels", *AXIS_NAMES[data.shape.axes])[part.axis]
+    taken = builder.make_beside(operation, "slice", {name: [place * part.stride, (place + 1) * part.stride]}, [data])
+    kept = tuple(() if number == axis else parts for number, parts in enumerate(view))
+    return view_data(taken.step, taken.shape, kept, builder.batch)
 
 
 def convert_space_and_depth(builder: Builder, operation: Operation) -> None:
@@ -212,9 +316,9 @@ def convert_quantise(builder: Builder, operation: Operation) -> None:
     """Convert QuantizeLinear and DequantizeLinear without adding a layer: only the data type changes."""
     if not all(builder.value(name).constant for name in operation.inputs[1:] if name):
         raise UnsupportedOperation("its scale is not a constant")
-    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+    builder.alias(operation, builder.read_view(operation.inputs[0]))
 
 
 def pass_on(builder: Builder, operation: Operation) -> None:
     """Convert an operator that leaves shapes unchanged, such as Cast, without adding a layer."""
-    builder.alias(operation, builder.read_any_order(operation.inputs[0]))
+    builder.alias(operation, builder.read_view(operation.inputs[0]))

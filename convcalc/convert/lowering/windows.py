@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from convcalc.arithmetic import Pair, effective_kernel_size, same_padding
-from convcalc.convert.builder import Builder, Data, UnsupportedOperation
+from convcalc.convert.builder import Builder
 from convcalc.convert.graph import NotImported
-from convcalc.convert.operators import Operation, Sizes, describe_operation
+from convcalc.convert.layer_data import Data, view_data
+from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation, describe_operation
+from convcalc.convert.views import view_whole
+from convcalc.layers.base import name_sizes
 
 PADDING_MODES = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}  # by the mode of ONNX's Pad
 
@@ -77,7 +80,7 @@ def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
     """Whether an operation has a bias. Raises UnsupportedOperation unless it is one value per output channel."""
     if len(operation.inputs) < 3 or not operation.inputs[2]:
         return False
-    value = builder.constant(operation, 2, "biases")
+    value = builder.program.find_constant(operation, 2, "biases")
     if max(value.dims, default=1) != channels:
         raise UnsupportedOperation(
             f"its bias has shape {list(value.dims)}; expected one value per output channel ({channels})"
@@ -94,7 +97,7 @@ def _check_weights_fit(operation: Operation, data: Data, channels: int, kernel: 
 def convert_conv(builder: Builder, operation: Operation) -> None:
     """Convert Conv to a conv, or to a depthwise_conv if it has one group per input channel and several channels."""
     data = builder.read(operation.inputs[0])
-    out_channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
+    out_channels, per_group, *kernel = builder.program.find_constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
     _check_weights_fit(operation, data, per_group * groups, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
@@ -107,7 +110,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
     if operation.attributes.get("padding_mode"):  # from a Pad that `fusions` merged into the Conv
         window["padding_mode"] = operation.attributes["padding_mode"]
     bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
-    roots = builder.roots(operation, 1, 2)
+    roots = builder.program.find_roots(operation, 1, 2)
     if 1 < groups == data.shape.channels:
         multiplier = {} if out_channels == groups else {"multiplier": out_channels // groups}
         builder.add(operation, "depthwise_conv", {**window, **multiplier, **bias}, [data], roots)
@@ -122,7 +125,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
     If the file has an output size instead of the padding, the padding is computed from it.
     """
     data = builder.read(operation.inputs[0])
-    channels, per_group, *kernel = builder.constant(operation, 1, "weights").dims
+    channels, per_group, *kernel = builder.program.find_constant(operation, 1, "weights").dims
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
     _check_weights_fit(operation, data, channels, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
@@ -142,7 +145,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
         groups=groups,
         bias=_has_bias(builder, operation, per_group * groups),
     )
-    builder.add(operation, "conv_transpose", arguments, [data], builder.roots(operation, 1, 2))
+    builder.add(operation, "conv_transpose", arguments, [data], builder.program.find_roots(operation, 1, 2))
 
 
 def _transposed_padding(
@@ -223,40 +226,81 @@ def convert_adaptive_pool(builder: Builder, operation: Operation) -> None:
 
 
 def convert_reduction(builder: Builder, operation: Operation) -> None:
-    """Convert ReduceMean and ReduceMax over all spatial axes to global_avgpool and global_maxpool."""
+    """Convert a reduction over all spatial axes to a global pooling, and other means and sums to `mean` and `sum`."""
     data = builder.read_any_order(operation.inputs[0])
-    axes = builder.integers(operation, 1, "axes")
+    axes = builder.program.read_integers(operation, 1, "axes")
     rank = len(data.order)
     reduced = {data.order[axis % rank] for axis in axes or range(rank)}
-    if reduced != set(range(2, rank)) or not data.shape.axes:
-        raise UnsupportedOperation(f"it reduces the axes {axes}; only a reduction over all spatial axes is supported")
     keeps = bool(operation.attributes.get("keepdims", 1))
-    kind = "global_avgpool" if operation.operator == "ReduceMean" else "global_maxpool"
-    builder.add(operation, kind, {} if keeps else {"keepdims": False}, [data], order=data.order if keeps else (0, 1))
+    pooled = {"ReduceMean": "global_avgpool", "ReduceMax": "global_maxpool"}
+    if reduced == set(range(2, rank)) and data.shape.axes and operation.operator in pooled:
+        pooling = {} if keeps else {"keepdims": False}
+        order = data.order if keeps else (0, 1)
+        builder.add(operation, pooled[operation.operator], pooling, [data], order=order)
+        return
+    kind = {"ReduceMean": "mean", "ReduceSum": "sum", "aten.std": "std"}.get(operation.operator)
+    if 0 in reduced or kind is None:
+        raise UnsupportedOperation(f"it reduces the axes {axes}; only a reduction over all spatial axes is supported")
+    arguments: dict[str, Any] = {
+        "axes": [name for place, (name, _) in enumerate(name_sizes(data.shape), 1) if place in reduced]
+    }
+    if kind == "std" and operation.attributes.get("correction", 1) != 1:
+        arguments["correction"] = operation.attributes["correction"]
+    if keeps:
+        builder.add(operation, kind, arguments, [data], order=data.order)
+        return
+    if max(reduced) > 1:
+        arguments["keepdims"] = False
+    left = [place for place in range(2, rank) if place not in reduced]
+    places = {0: 0, 1: 1, **{place: number for number, place in enumerate(left, 2)}}
+    made = builder.make(operation, kind, arguments, [data])
+    whole = view_whole((builder.batch, *made.shape.sizes))
+    view = tuple(whole[places[place]] for place in data.order if place not in reduced)
+    builder.alias(operation, view_data(made.step, made.shape, view, builder.batch))
 
 
 def convert_gemm(builder: Builder, operation: Operation) -> None:
     """Convert Gemm, whose second input must be a weight matrix, to a linear layer."""
-    data = builder.read(operation.inputs[0])
-    sizes = builder.constant(operation, 1, "weights").dims
+    data = builder.read_view(operation.inputs[0])
+    vector = data.plain or (data.shape.axes > 0 and data.shape.positions == 1)
+    data = builder.read(operation.inputs[0]) if vector else builder.read_channels_last(operation.inputs[0])
+    sizes = builder.program.find_constant(operation, 1, "weights").dims
     if operation.attributes.get("transA") or len(sizes) != 2:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
     features = sizes[0] if operation.attributes.get("transB") else sizes[1]
-    arguments = {"out_features": features, **_drop_defaults(bias=_has_bias(builder, operation, features))}
-    builder.add(operation, "linear", arguments, [data], builder.roots(operation, 1, 2))
+    _add_linear(builder, operation, data, features)
 
 
 def convert_matmul(builder: Builder, operation: Operation) -> None:
-    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise_conv if the data has spatial axes."""
+    """Convert MatMul with a weight matrix to a linear layer, or to a pointwise_conv if the data has several axes.
+
+    The product of two sequences becomes a `matmul`.
+    """
     if builder.value(operation.inputs[0]).constant:
         raise UnsupportedOperation("it is not a product of data and a weight matrix")
-    data = builder.read_channels_last(operation.inputs[0])
-    sizes = builder.constant(operation, 1, "weights").dims
-    if len(sizes) != 2 or data.order[-1] != 1:
+    if not builder.value(operation.inputs[1]).constant:
+        _convert_product(builder, operation)
+        return
+    sizes = builder.program.find_constant(operation, 1, "weights").dims
+    if len(sizes) != 2:
         raise UnsupportedOperation("it does not multiply the channels by a weight matrix")
-    bias = _drop_defaults(bias=_has_bias(builder, operation, sizes[1]))
-    roots = builder.roots(operation, 1, 2)
-    if not data.shape.spatial:
-        builder.add(operation, "linear", {"out_features": sizes[1], **bias}, [data], roots)
+    _add_linear(builder, operation, builder.read_channels_last(operation.inputs[0]), sizes[1])
+
+
+def _add_linear(builder: Builder, operation: Operation, data: Data, features: int) -> None:
+    """Add a linear layer for every vector of channels, which is a pointwise_conv if there are several spatial axes."""
+    bias = _drop_defaults(bias=_has_bias(builder, operation, features))
+    roots = builder.program.find_roots(operation, 1, 2)
+    if data.shape.axes > 1:
+        builder.add(operation, "pointwise_conv", {"out_channels": features, **bias}, [data], roots, like=data)
     else:
-        builder.add(operation, "pointwise_conv", {"out_channels": sizes[1], **bias}, [data], roots, data.order)
+        builder.add(operation, "linear", {"out_features": features, **bias}, [data], roots, like=data)
+
+
+def _convert_product(builder: Builder, operation: Operation) -> None:
+    """Convert the product of two matrices that are sequences C×N, or N×C, to a `matmul`."""
+    data = [builder.read_any_order(name) for name in operation.inputs]
+    if len(data) != 2 or any(other.shape.axes != 1 for other in data):
+        raise UnsupportedOperation("it multiplies tensors that are not sequences")
+    flags = {"transpose_first": data[0].order == (0, 2, 1), "transpose_second": data[1].order == (0, 2, 1)}
+    builder.add(operation, "matmul", {name: True for name, given in flags.items() if given}, data)

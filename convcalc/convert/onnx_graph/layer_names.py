@@ -35,7 +35,8 @@ class OnnxNames:
 
         It is made from the names of its learnt tensors (`roots`), or else of its node, or else of its kind.
         """
-        given = [name for name in (self.name_from_weights(roots), self.name_from_node(node, kind)) if name]
+        own = roots[0] if kind == "parameter" and not _GIVEN_BY_EXPORTER.match(roots[0]) else ""
+        given = [name for name in (own, self.name_from_weights(roots), self.name_from_node(node, kind)) if name]
         found = next((name for name in given if name not in self.taken), "") or next(iter(given), "")
         if not found:
             self.numbers[kind] = self.numbers.get(kind, 0) + 1

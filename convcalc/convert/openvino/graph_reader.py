@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import Follow, NotImported, Shapes, check_number_of_sizes, format_input_option
 from convcalc.convert.openvino.constants import ConstantFile
 from convcalc.convert.openvino.integers import Integers, compute_integers
 from convcalc.convert.openvino.shapes import infer_sizes
 from convcalc.convert.openvino.xml_file import XmlLayer, XmlModel, describe_layer, read_size, sort_layers
-from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.convert.operator_costs import count_operation
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
 from convcalc.convert.unique_names import UniqueNames
 from convcalc.problems import shorten, show

@@ -116,7 +116,15 @@ def _recurrent_rule(operator: str) -> Rule:
         state = given.get("hx")
         states = state if isinstance(state, list | tuple) else [state]
         biased = any(len(dims) == 1 for dims in sizes)
-        call.emit(operator, [data, *states, *weights], matrices=matrices, biased=biased)
+        shape = {"layers": given.get("num_layers", 1), "bidirectional": given.get("bidirectional", False)}
+        call.emit(
+            operator,
+            [data, *states, *weights],
+            matrices=matrices,
+            biased=biased,
+            batch_first=given.get("batch_first", False),
+            **shape,
+        )
 
     return rule
 
@@ -159,6 +167,14 @@ def _reduction_rule(operator: str) -> Rule:
         call.emit(operator, [given["self"]], axes=axes, keepdims=int(bool(given.get("keepdim"))))
 
     return rule
+
+
+def _translate_std(call: "Call") -> None:
+    given = call.given
+    axes = _axes(given.get("dim"), len(call.dims(given["self"])))
+    correction = given["correction"] if "correction" in given else int(given.get("unbiased", True))
+    correction = 1 if correction is None else correction
+    call.emit("aten.std", [given["self"]], axes=axes, keepdims=int(bool(given.get("keepdim"))), correction=correction)
 
 
 def _resize_rule(mode: str) -> Rule:
@@ -355,7 +371,8 @@ def _translate_stack(call: "Call") -> None:
 
 def _translate_select(call: "Call") -> None:
     """Translate `select` and `unbind`, which take one or all indices of an axis and remove the axis."""
-    call.emit(f"aten.{call.name}", call.node.args[:1], axis=call.given["dim"])
+    index = {} if call.name == "unbind" else {"index": call.given["index"]}
+    call.emit(f"aten.{call.name}", call.node.args[:1], axis=call.given["dim"], **index)
 
 
 def _translate_slice(call: "Call") -> None:
@@ -450,6 +467,7 @@ RULES: dict[str, Rule] = {
     "amin": _reduction_rule("ReduceMin"),
     **_by_axes("sum nansum", _reduction_rule("ReduceSum")),
     "prod": _reduction_rule("ReduceProd"),
+    "std": _translate_std,
     "logsumexp": _reduction_rule("ReduceLogSumExp"),
     **_by_axes("norm linalg_vector_norm frobenius_norm", _reduction_rule("ReduceL2")),
     **_by_axes("max min", _translate_max),

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from convcalc.convert.comparison import MeasuredFigures, Model, ModelPart, order_input_shapes
 from convcalc.convert.graph import NotImported
-from convcalc.convert.pytorch.copying import copy_module
+from convcalc.convert.pytorch.copying import copy_module, copy_to_meta
 from convcalc.convert.pytorch.failures import describe_failure
 from convcalc.convert.pytorch.inputs import InputTypes, ModuleInputs, call_module, choose_types, run_blank
 from convcalc.convert.pytorch.tensors import list_tensors
-from convcalc.convert.pytorch.tracing import copy_to_meta, statistic_sizes
+from convcalc.convert.pytorch.tracing import statistic_sizes
 from convcalc.network import Network
 
 

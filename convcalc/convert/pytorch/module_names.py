@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from convcalc.convert.pytorch.names import first_free_name
 
-_SUFFIXES = ("_transpose", "_weights", "_scale")  # of steps that the builder adds before the layer of an operation
+# of steps that the builder adds before or after the layer of an operation
+_SUFFIXES = ("_permute", "_reshape", "_slice", "_weights", "_scale", "_bias")
 
 
 class ModulePlace(NamedTuple):
@@ -22,7 +23,7 @@ class ModuleNames:
     """Assigns each layer a unique name. `places` maps the name of each operation to its module.
 
     If the module becomes a single layer, its path is the name of the layer, such as `stage1.conv`. Otherwise the name
-    is the path with the layer's kind and a number, such as `stage1.add1`.
+    is the path with the layer's kind and a number, such as `stage1.add1`. A parameter has its own path.
     """
 
     def __init__(self, places: Mapping[str, ModulePlace]) -> None:
@@ -44,6 +45,10 @@ class ModuleNames:
 
     def assign(self, node: str, kind: str, roots: tuple[str, ...]) -> str:
         """Return an unused name for a layer of the kind `kind`; `node` is the name of its operation."""
+        if kind == "parameter":
+            name = first_free_name(roots[0], self.taken)
+            self.taken.add(name)
+            return name
         suffix = next((suffix for suffix in _SUFFIXES if node.endswith(suffix)), "")
         place = self.places.get(node.removesuffix(suffix), ModulePlace("", False))
         if place.alone and place.path:

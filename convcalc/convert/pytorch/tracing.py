@@ -6,14 +6,9 @@ On the meta device, tensors have shapes but no values.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from convcalc.convert.pytorch.copying import copy_to_meta
 from convcalc.convert.pytorch.exporting import Exported, export_module
-from convcalc.convert.pytorch.inputs import BATCHES, ModuleInputs, run_blank
+from convcalc.convert.pytorch.inputs import ModuleInputs, run_blank
 from convcalc.convert.pytorch.layerwise import STATISTICS
-
-__all__ = ["BATCH", "TracedConstant", "TracedModule", "TracedWeight", "copy_to_meta", "statistic_sizes", "trace_module"]
-
-BATCH = BATCHES[0]
 
 
 class TracedWeight(NamedTuple):
@@ -56,7 +51,7 @@ class TracedModule(NamedTuple):
     marked: Mapping[str, tuple[str, Mapping[str, Any]]]
     leaves: frozenset[str]
     flops: Mapping[Any, int] | None
-    batch: int = BATCH
+    batch: int
 
 
 def trace_module(module: Any, inputs: ModuleInputs) -> TracedModule:

@@ -10,8 +10,9 @@ from fractions import Fraction
 from operator import getitem
 from typing import Any, NamedTuple
 
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import NotImported
-from convcalc.convert.operator_costs import Cost, count_operation
+from convcalc.convert.operator_costs import count_operation
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
 from convcalc.convert.pytorch.aten_to_onnx import CONSTANT, RULES, UNCHANGED
 from convcalc.convert.pytorch.failures import node_location

@@ -14,10 +14,7 @@ WHOLE = {
     "LocalResponseNorm": "LRN",
     **{f"LPPool{axes}d": "LpPool" for axes in (1, 2, 3)},
 }
-OPAQUE = frozenset(
-    {"MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerEncoderLayer", "TransformerDecoder"}
-    | {"TransformerDecoderLayer", "LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell", "CrossMapLRN2d"}
-)
+OPAQUE = frozenset({"RNN", "LSTMCell", "GRUCell", "RNNCell", "CrossMapLRN2d"})
 
 
 def whole_attributes(place: CallPlace, nodes: Sequence[Any]) -> tuple[str, dict[str, Any]]:

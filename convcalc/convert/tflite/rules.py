@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convcalc.arithmetic import effective_kernel_size
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.operators import Sizes
 from convcalc.convert.tflite.translating import Call, CannotTranslate, Rule
 

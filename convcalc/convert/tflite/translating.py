@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
-from convcalc.convert.builder import channels_last
+from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import Follow, NotImported, Shapes, check_number_of_sizes, format_input_option
-from convcalc.convert.operator_costs import Cost
+from convcalc.convert.layer_data import channels_last
 from convcalc.convert.operators import Number, Operation, Program, Sizes, Tensor
 from convcalc.convert.tflite import layer_names, shape_values
 from convcalc.convert.tflite.model_file import MOST_ELEMENTS, FileOperator, FileTensor, Model
