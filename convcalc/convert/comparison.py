@@ -150,8 +150,13 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
         yield ComparedTotal("outputs", outputs, None)
         return
     theirs = list(dict.fromkeys(model.outputs))
-    same = sorted(map(sorted, dict.fromkeys(outputs))) == sorted(map(sorted, theirs))
+    same = _describe_outputs(outputs) == _describe_outputs(theirs)
     yield ComparedTotal("outputs", theirs if same else outputs, theirs)
+
+
+def _describe_outputs(shapes: Iterable[Sizes]) -> list[list[int]]:
+    """Return what two sets of outputs have in common if only the order of axes and axes of size 1 differ."""
+    return sorted(sorted(size for size in sizes if size > 1) for sizes in dict.fromkeys(shapes))
 
 
 def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Iterator[ComparedLayer]:

@@ -1,6 +1,7 @@
 """Defines multi-head attention over the positions of tokens or maps, and the product of two matrices."""
 
 from math import prod
+from typing import Any
 
 from convcalc.arguments import Flag, Integer, PerAxis
 from convcalc.intervals import MOST_POSITIONS, Reads, TooVaried
@@ -181,6 +182,10 @@ class Attention(NoBuffers):
             return found
         channels = self.input.channels
         return (*found, channels, channels) if self.bias else (channels,)
+
+    def weight_arguments(self) -> dict[str, Any]:
+        """Return the arguments, in which a kv_stride of 1 is the same for maps and tokens."""
+        return {**self.given, "kv_stride": self.kv_stride if self.is_reduced else None}
 
     def weight_input(self) -> object:
         """Return the channels of both inputs and, with a relative position bias, its sizes; no others are needed."""

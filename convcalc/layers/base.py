@@ -207,6 +207,10 @@ class Layer(ABC):
     def saved_for_backward(self) -> SavedForBackward | None:
         """Return the tensors that are saved for the backward pass; None if unknown."""
 
+    def weight_arguments(self) -> dict[str, Any]:
+        """Return the arguments in which layers must agree to share weights: all, unless a kind says otherwise."""
+        return self.given
+
     def weight_input(self) -> object:
         """Return the part of the input shape that determines the sizes of the weights.
 

@@ -56,7 +56,7 @@ class WeightSharing:
             self._refuse(expansion, "layers of the same kind")
         node = self.nodes[twin.node]
         other = node.layer
-        same = other.kind == layer.kind and other.given == layer.given
+        same = other.kind == layer.kind and other.weight_arguments() == layer.weight_arguments()
         if not same or other.weight_input() != layer.weight_input():
             due = "with the same input channels" if same else "of the same kind and arguments"
             self._report_unequal_layers(expansion, layer, node, due)

@@ -167,8 +167,8 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
         (["flops", "net.yaml"], "did you mean summary?"),
         (["macs"], "did you mean summary?"),
         (["show"], "did you mean summary?"),
-        (["draw"], "did you mean export?"),
-        (["plot"], "did you mean export?"),
+        (["visualize"], "did you mean draw?"),
+        (["plot"], "did you mean draw?"),
         (["receptive"], "did you mean rf?"),
         (["receptive-field"], "did you mean rf?"),
         (["convert", "net.onnx"], "did you mean import or export?"),
@@ -403,7 +403,7 @@ def test_the_choices_of_a_missing_option_are_on_separate_lines(
     assert run(["export", "example:lenet5"]) == 2
     said = capsys.readouterr().err
     assert "\\x09" not in said
-    assert said.split()[-2:] == ["torch,", "onnx"]
+    assert said.split()[-3:] == ["torch,", "keras,", "onnx"]
 
 
 @pytest.mark.parametrize(

@@ -529,13 +529,12 @@ def test_many_unsupported_operations_are_grouped_by_reason(
     monkeypatch.chdir(tmp_path)
     operators = ["Exp"] * 30 + ["Erf"] * 10
     lines = [f"a{place + 1} = {operator}(a{place})" for place, operator in enumerate(operators)]
-    lines += ["b = Transpose<perm=[0, 1, 3, 2]>(a40)", "y = Conv(b, w)"]
+    lines += ["y = Conv(a40, w)"]
     Path("made.onnx").write_bytes(made("\n".join(lines), {"a0": (1, 3, 8, 8)}, {"w": (4, 3, 3, 3)}).SerializeToString())
     assert run(["summary", "made.onnx"]) == 0
-    first, second, last = capsys.readouterr().err.splitlines()
+    first, last = capsys.readouterr().err.splitlines()
     assert first == "made.onnx: unsupported: 40 × unsupported operator (30 Exp, 10 Erf)"
-    assert second == "made.onnx: unsupported: Transpose before Conv 'Conv_41': no layer kind reorders axes"
-    assert last.startswith("made.onnx: 41 unsupported: 41 opaque layers")
+    assert last.startswith("made.onnx: 40 unsupported: 40 opaque layers")
     assert last.endswith("; convcalc import made.onnx lists all")
     assert run(["import", "made.onnx"]) == 0
-    assert capsys.readouterr().out.count("# unsupported: ") == 41
+    assert capsys.readouterr().out.count("# unsupported: ") == 40

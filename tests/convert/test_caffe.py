@@ -146,7 +146,7 @@ def test_params_of_caffenet_and_googlenet_are_the_known_ones() -> None:
         ("BN", "bn_param { bn_mode: INFERENCE }", ["batchnorm"], "3×8×10"),
         ("Softmax", "", ["softmax"], "3×8×10"),
         ("Flatten", "", ["flatten"], "240"),
-        ("Flatten", "flatten_param { axis: 2 }", ["reshape"], "3×80"),
+        ("Flatten", "flatten_param { axis: 2 }", ["tokens"], "3×80"),
         ("Reshape", "reshape_param { shape { dim: 0 dim: -1 dim: 5 } }", ["reshape"], "48×5"),
         ("Reshape", "reshape_param { shape { dim: 4 dim: -1 } axis: 2 }", ["reshape"], "3×4×20"),
         ("Interp", "interp_param { zoom_factor: 2 }", ["upsample"], "3×15×19"),

@@ -201,7 +201,7 @@ ADDED: dict[str, tuple[list[str], int, int]] = {  # nodes, layers, params, MACs
     'y = com.microsoft.FusedConv<activation="Relu">(x, f, , x)': (["conv", "add", "relu"], 16, 16 * 120),
     'y = com.microsoft.FusedGemm<activation="Tanh">(h, v)': (["linear", "tanh"], 60, 60),
     "y = com.microsoft.FusedMatMul(h, v)": (["linear"], 60, 60),
-    "y = com.microsoft.FusedMatMul<transB=1>(t, t)": (["opaque"], 0, 6 * 6 * 10),
+    "y = com.microsoft.FusedMatMul<transB=1>(t, t)": (["matmul"], 0, 6 * 6 * 10),
     "y = com.microsoft.Gelu(x)": (["gelu"], 0, 0),
     "y = com.microsoft.FastGelu(x)": (["gelu"], 0, 0),
     "y = com.microsoft.QuickGelu(x)": (["opaque"], 0, 0),
@@ -212,13 +212,13 @@ ADDED: dict[str, tuple[list[str], int, int]] = {  # nodes, layers, params, MACs
     "y = SimplifiedLayerNormalization<axis=-1>(h, g)": (["opaque"], 10, 0),
     # batch 1, 6 positions, 2 heads of 5: a projection to 30, then 2 · 6 · 6 · (5 + 5)
     "y = com.microsoft.Attention<num_heads=2>(t, p, o)": (
-        ["opaque", "crop", "crop", "crop", "opaque"],
+        ["permute", "linear", "slice", "slice", "slice", "opaque"],
         330,
         6 * 300 + 2 * 36 * 10,
     ),
-    "y = com.microsoft.MultiHeadAttention<num_heads=2>(t, t, t, o)": (["opaque"] * 4, 30, 2 * 36 * 10),
+    "y = com.microsoft.MultiHeadAttention<num_heads=2>(t, t, t, o)": (["parameter", "add"] * 3 + ["opaque"], 30, 2 * 36 * 10),
     "y = com.microsoft.DynamicQuantizeLSTM<hidden_size=5>(t, k, l, d, , , , , s, z, s, z)": (
-        ["opaque"],
+        ["permute", "lstm"],
         200 + 100 + 40,
         1 * 6 * 20 * 15,
     ),

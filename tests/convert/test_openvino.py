@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Callable[[Ir], Output], list[str], int]] = {
     ),
     "norm": (with_constants("MVN", (2, 3), out=(1, 4, 8, 6)), ["instancenorm"], 0),
     "transpose": (with_constants("Transpose", (0, 2, 3, 1), out=(1, 8, 6, 4)), ["identity"], 0),
-    "squeezed": (with_constants("Reshape", (1, 4, 48), out=(1, 4, 48)), ["reshape"], 0),
+    "squeezed": (with_constants("Reshape", (1, 4, 48), out=(1, 4, 48)), ["tokens"], 0),
     "pad": (with_constants("Pad", (0, 0, 1, 2), (0, 0, 1, 2), out=(1, 4, 10, 10), pad_mode="constant"), ["pad"], 0),
     "crop": (
         with_constants(

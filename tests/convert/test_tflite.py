@@ -127,7 +127,7 @@ CASES: list[tuple[str, tuple[int, ...], list[T], dict[int, Any] | None, list[dic
     ("SPACE_TO_DEPTH", (1, 4, 3, 16), [], {0: i(2)}, [{"pixel_unshuffle": {"downscale_factor": 2}}]),
     ("DEPTH_TO_SPACE", (1, 16, 12, 1), [], {0: i(2)}, [{"pixel_shuffle": {"upscale_factor": 2}}]),
     ("RESHAPE", (1, 192), [integers(-1, 192)], {}, [{"flatten": {}}]),
-    ("RESHAPE", (1, 48, 4), [integers(1, -1, 4)], {}, [{"reshape": {"shape": [4, 48]}}]),
+    ("RESHAPE", (1, 48, 4), [integers(1, -1, 4)], {}, [{"tokens": {}}]),
     ("MUL", (1, 8, 6, 4), [T((), data=struct.pack("<f", 0.5))], {}, [{"scale": {"factor": 0.5}}]),
     ("ADD", (1, 8, 6, 4), [weight(4)], {0: byte(1)}, [{"shift": {}}, {"relu": {}}]),
     ("PRELU", (1, 8, 6, 4), [weight(1, 1, 4)], {}, [{"prelu": {"num_parameters": 4}}]),
@@ -339,7 +339,8 @@ def test_shapes_that_the_graph_computes_are_known(tmp_path: Path) -> None:
         Op("LOGISTIC", [9], [11]),
     ]
     graph = imported(tmp_path, tflite(tensors, operators))
-    assert kinds(graph) == ["opaque", "sigmoid"]  # the channels 4 become 8, which no layer can say
+    # the channels 4 become 8, which no layer can say; it moves no values, so the sigmoid may come first
+    assert sorted(kinds(graph)) == ["opaque", "sigmoid"]
     assert convcalc.summary(plain_spec(graph)).totals.macs == 0
 
 

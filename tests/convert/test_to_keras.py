@@ -26,7 +26,12 @@ from tests.support.places import EXAMPLES, ORACLE
 from tests.support.torch_networks import HOSTILE, random_spec, specs
 
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
-INEXPRESSIBLE = {"crnn": "lstm with two biases per gate"}
+INEXPRESSIBLE = {
+    "coatnet_0": "attention with a relative position bias",
+    "crnn": "lstm with two biases per gate",
+    "mobilevit_s": "attention with a window or grid",
+    "segformer_b0": "attention with a kv_stride",
+}
 WITHOUT_LAYER = {"opaque", "blurpool", "deform_conv", "fold", "locally_connected", "lppool", "max_unpool", "unfold"}
 
 

@@ -52,7 +52,10 @@ class Learnt(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="convcalc")
 class GlobalResponseNorm(layers.Layer):
-    """Global response normalisation, Woo et al. 2023: x + bias + scale × x × g / (mean of g over the channels)."""
+    """Global response normalisation, Woo et al. 2023.
+
+    x + bias + scale × x × g / (mean of g over the channels)
+    """
 
     def build(self, input_shape):
         shape = (input_shape[-1],)

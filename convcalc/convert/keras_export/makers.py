@@ -53,6 +53,10 @@ def _make_parameter(layer: Any, facts: TensorFacts) -> KerasCalls:
 def _make_attention(layer: Any, facts: TensorFacts) -> KerasCalls:
     if layer.window is not None or layer.grid is not None:
         raise Inexpressible("attention with a window or grid")
+    if layer.is_reduced:
+        raise Inexpressible("attention with a kv_stride")
+    if layer.relative_position_bias:
+        raise Inexpressible("attention with a relative position bias")
     if len({shape.axes for shape in layer.inputs}) > 1:
         raise Inexpressible("attention between inputs with different numbers of axes")
     own = layer.output.channels == layer.input.channels

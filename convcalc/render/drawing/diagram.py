@@ -15,7 +15,7 @@ from convcalc.render.rows import Leaf, Row, count_levels, leaf_rows, list_leaves
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count
 
-MOST_BOXES = 30  # by default, a network is folded to at most so many boxes, if folding can do that
+MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
 METRICS = ("macs", "params", "flops", "activation_memory", "weight_memory")
 _TITLES = {
     "macs": "MACs",

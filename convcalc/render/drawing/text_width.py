@@ -31,7 +31,7 @@ _WIDTHS = {
 }
 _WIDTH_OF = {character: width for width, characters in _WIDTHS.items() for character in characters}
 _OTHER, _WIDE = 700, 1000  # of other characters, and of those of East Asian scripts
-_BOLD = 1.08  # the bold font is at most so much wider, measured over words of lower-case letters
+_BOLD = 1.08  # ratio of the widths of the bold and the regular font, measured over words of lower-case letters
 
 
 def measure_text(text: str, size: float, bold: bool = False) -> float:
