@@ -216,7 +216,11 @@ ADDED: dict[str, tuple[list[str], int, int]] = {  # nodes, layers, params, MACs
         330,
         6 * 300 + 2 * 36 * 10,
     ),
-    "y = com.microsoft.MultiHeadAttention<num_heads=2>(t, t, t, o)": (["parameter", "add"] * 3 + ["opaque"], 30, 2 * 36 * 10),
+    "y = com.microsoft.MultiHeadAttention<num_heads=2>(t, t, t, o)": (
+        [*["parameter", "add"] * 3, "opaque"],
+        30,
+        2 * 36 * 10,
+    ),
     "y = com.microsoft.DynamicQuantizeLSTM<hidden_size=5>(t, k, l, d, , , , , s, z, s, z)": (
         ["permute", "lstm"],
         200 + 100 + 40,
