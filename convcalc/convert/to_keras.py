@@ -1,17 +1,12 @@
 """Writes a network as a Python file that builds it as a functional Keras model, with one function per block."""
 
-import os
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from convcalc.convert.class_sources import read_class_sources
 from convcalc.convert.keras_export.function_text import function_lines
 from convcalc.convert.keras_export.functions import list_functions
-from convcalc.convert.pytorch.names import quote_for_docstring
-from convcalc.convert.pytorch.python_text import WIDTH
+from convcalc.convert.python_files import module_docstring_lines, read_class_sources
 from convcalc.network import Network
-from convcalc.version import __version__
 
 _EXTRA_LAYERS = Path(__file__).parent / "keras_export" / "extra_layers.py"
 
@@ -28,19 +23,17 @@ def model_text(network: Network) -> str:
     helpers = [source for name, source in sources.items() if f"{name}(" in body]
     start = 'if __name__ == "__main__":\n    build().summary()'
     code = "\n\n\n".join([*helpers, body, start])
-    return "\n".join([*_module_docstring_lines(network), "", *_import_lines(code), "", "", code, ""])
-
-
-def _module_docstring_lines(network: Network) -> Iterator[str]:
-    title = f"{network.name}: {network.description}" if network.description else network.name
-    source = f" from {quote_for_docstring(os.path.basename(network.file))}" if network.file else ""
-    facts = f"A functional Keras 3 model, channels last. Written by convcalc {__version__}{source}."
-    first, *others = textwrap.wrap(quote_for_docstring(title), WIDTH - 3, break_long_words=False) or [""]
-    yield f'"""{first}'
-    yield from others
-    yield ""
-    yield from textwrap.wrap(facts, WIDTH, break_long_words=False)
-    yield '"""'
+    return "\n".join(
+        [
+            *module_docstring_lines(network, "A functional Keras 3 model, channels last."),
+            "",
+            *_import_lines(code),
+            "",
+            "",
+            code,
+            "",
+        ]
+    )
 
 
 def _import_lines(code: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from convcalc.arithmetic import Pair, effective_kernel_size, same_padding
 from convcalc.convert.builder import Builder
-from convcalc.convert.graph import NotImported
+from convcalc.convert.graph import NotImported, drop_defaults
 from convcalc.convert.layer_data import Data, view_data
 from convcalc.convert.operators import Operation, Sizes, UnsupportedOperation, describe_operation
 from convcalc.convert.views import view_whole
@@ -71,11 +71,6 @@ def _read_padding(operation: Operation, spatial: Sizes, kernel: Sizes, stride: S
     return spec_padding(pairs)
 
 
-def _drop_defaults(**arguments: Any) -> dict[str, Any]:
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "output_padding": 0}
-    return {name: value for name, value in arguments.items() if name not in defaults or value != defaults[name]}
-
-
 def _has_bias(builder: Builder, operation: Operation, channels: int) -> bool:
     """Whether an operation has a bias. Raises UnsupportedOperation unless it is one value per output channel."""
     if len(operation.inputs) < 3 or not operation.inputs[2]:
@@ -101,7 +96,7 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
     axes, groups = data.shape.axes, operation.attributes.get("group", 1)
     _check_weights_fit(operation, data, per_group * groups, kernel)
     stride, dilation = _read_per_axis(operation, "strides", axes), _read_per_axis(operation, "dilations", axes)
-    window = _drop_defaults(
+    window = drop_defaults(
         kernel_size=collapse_axes(kernel),
         stride=collapse_axes(stride),
         padding=_read_padding(operation, data.shape.spatial, tuple(kernel), stride, dilation),
@@ -109,13 +104,13 @@ def convert_conv(builder: Builder, operation: Operation) -> None:
     )
     if operation.attributes.get("padding_mode"):  # from a Pad that `fusions` merged into the Conv
         window["padding_mode"] = operation.attributes["padding_mode"]
-    bias = _drop_defaults(bias=_has_bias(builder, operation, out_channels))
+    bias = drop_defaults(bias=_has_bias(builder, operation, out_channels))
     roots = builder.program.find_roots(operation, 1, 2)
     if 1 < groups == data.shape.channels:
         multiplier = {} if out_channels == groups else {"multiplier": out_channels // groups}
         builder.add(operation, "depthwise_conv", {**window, **multiplier, **bias}, [data], roots)
     else:
-        arguments = {"out_channels": out_channels, **window, **_drop_defaults(groups=groups), **bias}
+        arguments = {"out_channels": out_channels, **window, **drop_defaults(groups=groups), **bias}
         builder.add(operation, "conv", arguments, [data], roots)
 
 
@@ -135,7 +130,7 @@ def convert_conv_transpose(builder: Builder, operation: Operation) -> None:
         for *axis, whole in zip(data.shape.spatial, kernel, stride, dilation, extra, range(axes), strict=True)
         for cut in [_transposed_padding(operation, whole, axes, *axis)]
     ]
-    arguments = _drop_defaults(
+    arguments = drop_defaults(
         out_channels=per_group * groups,
         kernel_size=collapse_axes(kernel),
         stride=collapse_axes(stride),
@@ -178,7 +173,7 @@ def convert_pool(builder: Builder, operation: Operation) -> None:
     arguments: dict[str, Any] = {"kernel_size": collapse_axes(kernel)}
     if stride != kernel:
         arguments["stride"] = collapse_axes(stride)
-    arguments |= _drop_defaults(
+    arguments |= drop_defaults(
         padding=_read_padding(operation, data.shape.spatial, kernel, stride, dilation), dilation=collapse_axes(dilation)
     )
     if operation.attributes.get("ceil_mode"):
@@ -204,7 +199,7 @@ def convert_max_unpool(builder: Builder, operation: Operation) -> None:
         "kernel_size": collapse_axes(kernel),
         **({} if stride == kernel else {"stride": collapse_axes(stride)}),
     }
-    arguments |= _drop_defaults(padding=spec_padding(_read_pads(operation, axes)))
+    arguments |= drop_defaults(padding=spec_padding(_read_pads(operation, axes)))
     builder.add(operation, "max_unpool", arguments, [data])
 
 
@@ -289,7 +284,7 @@ def convert_matmul(builder: Builder, operation: Operation) -> None:
 
 def _add_linear(builder: Builder, operation: Operation, data: Data, features: int) -> None:
     """Add a linear layer for every vector of channels, which is a pointwise_conv if there are several spatial axes."""
-    bias = _drop_defaults(bias=_has_bias(builder, operation, features))
+    bias = drop_defaults(bias=_has_bias(builder, operation, features))
     roots = builder.program.find_roots(operation, 1, 2)
     if data.shape.axes > 1:
         builder.add(operation, "pointwise_conv", {"out_channels": features, **bias}, [data], roots, like=data)
