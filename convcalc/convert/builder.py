@@ -351,7 +351,8 @@ class Builder:
 
     def make_beside(self, operation: Operation, kind: str, arguments: dict[str, Any], reads: Sequence[Data]) -> Data:
         """Add a step besides the one that has the MACs of the operation, and return its output as `make` does."""
-        return self.make(operation._replace(name=f"{operation.name}_{kind}"), kind, arguments, reads)
+        beside = operation._replace(name=f"{operation.name}_{kind}", attributes={})
+        return self.make(beside, kind, arguments, reads)
 
     def make_parameter(self, operation: Operation, name: str, order: Sizes) -> Data:
         """Add a parameter step for the learnt tensor `name` that an operation reads, and return its output.
@@ -368,6 +369,7 @@ class Builder:
         if (
             len(padded) != len(order)
             or not is_learnt(self.program, roots)
+            or not self.weights.holds_all(roots, dims)
             or padded[order.index(0)] not in (1, self.batch)
         ):
             raise UnsupportedOperation("it reads a constant that is not a learnt tensor of the shape of the data")

