@@ -12,7 +12,7 @@ class Piece(NamedTuple):
 
     The first of these layers reads the inputs of the Keras layer, and each later one the output of the layer before.
     The first one that is not marked with `helps` has the name of the Keras layer. `reverses` exchanges the two inputs.
-    `remark` is what else the note on an opaque layer says.
+    `remark` is appended to the note on an opaque layer.
     """
 
     kind: str

@@ -216,7 +216,7 @@ def count_extra_operations_of_dilation(layer: Layer) -> int:
 
 
 def count_operations_of_batchnorm(layer: Layer) -> int:
-    """Return 2 per value, and per channel those that compute its factor and its summand from four constants."""
+    """Return 2 per value, and per channel those that compute its scale and offset from four constants."""
     scaled = layer.arguments()["affine"] and layer.arguments()["scale"]
     return 2 * layer.input.elements + (6 if scaled else 5) * layer.input.channels
 

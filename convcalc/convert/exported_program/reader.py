@@ -89,7 +89,7 @@ def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModu
 def _count_preparation(program: Program, batch: int) -> dict[str, int]:
     """Return the MACs of the operations on weights alone, which run once per batch, by the name of the operation.
 
-    Those that repeat their work for each sample count for one of them.
+    An operation that repeats its work for every sample is counted for one sample.
     """
     found = {}
     for operation in program.operations:
