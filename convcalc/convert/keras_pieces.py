@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 Pieces = list[Piece]
 Translate = Callable[[KerasConfig, tuple[Shape, ...]], Pieces]
-"""A rule: takes a Keras layer's configuration and input shapes, channels first, and returns what expresses it."""
+"""A rule: takes a Keras layer's configuration and input shapes, channels first, and returns its pieces."""
 
 
 def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, Any] | None = None) -> Piece:

@@ -20,7 +20,7 @@ class Attention(NoBuffers):
 
     With kv_stride, keys and values are computed from a smaller map, as in PVT and SegFormer: a convolution with that
     kernel size and stride and C_q channels, and a layer norm over the channels. With a stride of 1, there is neither.
-    To reduce the map in another way, name it in `from: [q, kv]`.
+    For another reduction, name the reduced map in `from: [q, kv]`.
 
     Here h is heads, d_k key_dim, d_v value_dim, N_q the number of queries and N_k that of keys; each query has n keys:
     N_k, or the positions of one window or grid. The sizes of the window or grid, or else of the input, are s.

@@ -42,7 +42,7 @@ _REGIONS = frozenset({"wrap_with_autocast", "wrap_with_set_grad_enabled", "tag_a
 
 
 class TensorValue:
-    """What is known of a tensor: its sizes and data type. A size that depends on values is text."""
+    """The known facts about a tensor: its sizes and data type. A size that depends on values is text."""
 
     def __init__(self, shape: tuple[int | str, ...], dtype: str) -> None:
         self.shape = shape

@@ -24,7 +24,7 @@ from convcalc.convert.pytorch.translating import translate_trace
 from convcalc.problems import printable, shorten
 from convcalc.units import BITS, is_integer_type
 
-# what Python raises if a value in the file has a type that PyTorch never writes
+# raised by Python if a value in the file has a type that PyTorch never writes
 _WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -57,7 +57,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
 
 def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModule:
-    """Return the nodes of a graph with what is known of its weights; those stored in one file are the same weight."""
+    """Return the nodes of a graph and the facts about its weights; those stored in one file are the same weight."""
     placeholders: dict[str, TracedWeight | TracedConstant] = {name: TracedConstant() for name in graph.others}
     first: dict[str, str] = {}
     elements, statistics, frozen = {}, {}, set()

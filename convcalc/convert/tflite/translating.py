@@ -74,7 +74,7 @@ class Translator:
         self.operation_names = layer_names.OperationNames(model)
 
     def translate(self, follow: Follow) -> Program:
-        """Translate all operators. Raises NotImported if one of them is malformed, or reads what is not produced."""
+        """Translate all operators. Raises NotImported if one is malformed, or reads a tensor that is not produced."""
         for operator in self.model.operators:
             for number in set(operator.inputs):
                 self.readers.setdefault(number, []).append(operator)
@@ -130,7 +130,7 @@ class Translator:
         return len(self.model.tensors[number].dims) < 2
 
     def choose_input_name(self, name: str) -> str:
-        """Return a unique name for an input, without what converters add: `x` for `serving_default_x:0`."""
+        """Return a unique name for an input, without the parts that converters add: `x` for `serving_default_x:0`."""
         plain = name.removeprefix("serving_default_").removesuffix(":0").lstrip("%") or "input"
         found = plain
         while found in self.inputs:
