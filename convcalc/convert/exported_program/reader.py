@@ -121,7 +121,7 @@ def _check_shapes(graph: NodeGraph, shapes: Shapes) -> None:
             check_number_of_sizes(name, given, sizes)
         if tuple(given) not in known:
             listed = " and ".join(f"{shorten(key)}={','.join(map(str, sizes))}" for key, sizes in own.items())
-            raise NotImported(f"the shapes in an archive of torch.export cannot be changed; it has {listed}")
+            raise NotImported(f"the shapes in an archive of torch.export cannot be changed; its inputs are {listed}")
 
 
 def _collect_types(graph: NodeGraph) -> DataTypes:
