@@ -1,4 +1,4 @@
-"""`convcalc draw`: draws a network as a graph or as feature maps, the receptive field of a layer, or the memory."""
+"""`convcalc draw`: draws a network as a graph or as feature maps, a layer's receptive field, or memory use."""
 
 import sys
 
@@ -38,8 +38,8 @@ _FOLDED = ("graph", "stack")
     default="macs",
     help="Metric that colours the boxes of graph and stack (default: macs).",
 )
-@common.depth_option("graph and stack: as many as needed for about 30 boxes")
-@click.option("--position", metavar="3,5", help="Position in LAYER's output, for field (default: its middle).")
+@common.depth_option("as many as needed for about 30 boxes; only for graph and stack")
+@click.option("--position", metavar="3,5", help="Position in LAYER's output, for field (default: the middle).")
 @click.option("--image", metavar="FILE", help="PNG or JPEG image to show as the input of field.")
 @common.inference_options
 @common.format_option("svg", "png", "tikz", "dot", "mermaid")
@@ -59,7 +59,7 @@ def command(
     format: str,
     where: writing.Output,
 ) -> int:
-    """Draw a network, a receptive field, or the use of memory.
+    """Draw a network, a receptive field, or memory use.
 
     graph draws layers and folded blocks as boxes, with their kinds, shapes and shares. stack draws feature maps, whose
     sides stand for spatial sizes and channels: a U-Net looks like a U. field draws the input region on which one
@@ -70,7 +70,7 @@ def command(
     """
     _check_options(kind, format, layer, position, image, depth)
     if format in ("svg", "png") and where.file is None and sys.stdout.isatty():
-        raise writing.Failure("a picture is not shown in a terminal: add -o FILE.svg or -o FILE.png")
+        raise writing.Failure("a picture cannot be shown in a terminal: add -o FILE.svg or -o FILE.png")
     data_url = None if image is None else _read_image(image)
     report = analyse(common.load(net, overrides, where), inplace=inplace, fold_batchnorm=fold_batchnorm)
     picture = _draw(report, kind, metric, depth, layer, position, data_url, format)

@@ -31,7 +31,7 @@ def _list_columns() -> Iterable[str]:
 @common.memory_options
 @common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, kind, what, output, params, macs, flops, …")
-@common.depth_option("as many as needed for about 60 rows of the text table; other formats list all layers")
+@common.depth_option("as many as needed for about 60 rows of text and 30 of LaTeX; other formats list all layers")
 @common.sort_option(_list_columns, "List layers and folded groups sorted by a column, largest first.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.pager_option

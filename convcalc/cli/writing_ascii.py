@@ -7,7 +7,7 @@ import codecs
 
 NAME = "convcalc-ascii"
 _REPLACEMENTS = {
-    **dict.fromkeys("█▉▊▋▌▍▎▏━", "#"),  # a bar is rounded up: what is not 0 must be seen
+    **dict.fromkeys("█▉▊▋▌▍▎▏━", "#"),  # bars are rounded up, so that every value but 0 is visible
     **dict.fromkeys("▁▂▃▄", "."),
     **dict.fromkeys("▅▆▇", ":"),
     **dict.fromkeys("▸▹", ">"),
@@ -32,7 +32,7 @@ _REPLACEMENTS = {
 
 
 def register() -> None:
-    """Make NAME known as a way to handle the encoding errors of a stream."""
+    """Register NAME as a handler of encoding errors, which a stream can name."""
     codecs.register_error(NAME, _replace_characters)
 
 

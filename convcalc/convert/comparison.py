@@ -155,7 +155,7 @@ def _compare_totals(report: Report, model: Model) -> Iterator[ComparedTotal]:
 
 
 def _describe_outputs(shapes: Iterable[Sizes]) -> list[list[int]]:
-    """Return what two sets of outputs have in common if only the order of axes and axes of size 1 differ."""
+    """Return a form of output shapes that ignores the order of axes, axes of size 1, and duplicates."""
     return sorted(sorted(size for size in sizes if size > 1) for sizes in dict.fromkeys(shapes))
 
 

@@ -191,7 +191,7 @@ FORMATS = (
         (".prototxt",),
         _matches_all(rb"^\s*layers?\s*\{"),
         reader="convcalc.convert.caffe.reader",
-        lost="fillers, learning rates other than 0, losses and measures, the decoding of boxes",
+        lost="fillers, learning rates other than 0, losses and metrics, the decoding of boxes",
     ),
     Format(
         "an OpenVINO model",

@@ -142,7 +142,7 @@ def _read_graph(document: Document, path: str, inputs: Shapes, follow: Follow | 
 def _read_sections(document: Document) -> list[_Section]:
     """Return the sections of a file. Raises Mistake if it is malformed, and NotImported if it has no or many sections.
 
-    As in Darknet, blanks count nowhere, and the first of several options with one name is used.
+    As in Darknet, blanks are ignored, and the first of several options with one name is used.
     """
     sections: list[_Section] = []
     start = 0

@@ -12,7 +12,7 @@ class Piece(NamedTuple):
 
     The first of these layers reads the inputs of the Keras layer, and each later one the output of the layer before.
     The first one that is not marked with `helps` has the name of the Keras layer. `reverses` exchanges the two inputs.
-    `remark` is what else the note on an opaque layer says.
+    `remark` is appended to the note on an opaque layer.
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
 Pieces = list[Piece]
 Translate = Callable[[KerasConfig, tuple[Shape, ...]], Pieces]
-"""A rule: takes a Keras layer's configuration and input shapes, channels first, and returns what expresses it."""
+"""A rule: takes a Keras layer's configuration and input shapes, channels first, and returns its pieces."""
 
 
 def make_opaque(output: Shape, what: str, params: int = 0, cost: Mapping[str, Any] | None = None) -> Piece:

@@ -1,4 +1,4 @@
-"""Defines what the builder of layers needs from the rules by which a format names layers."""
+"""Defines the interface of the rules by which a format names layers, as the builder of layers uses it."""
 
 from typing import Protocol
 

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from convcalc.layers.base import Sizes
 
-FEATURES = 1000  # an axis that stands for the channels of a result, in a view of an operand
+FEATURES = 1000  # number of an additional axis: the channels of a result that is described by axes of an operand
 
 
 class Part(NamedTuple):
-    """A part of the index on axis `axis` of the other tensor: index // stride modulo `size`."""
+    """A part of the index on axis `axis` of the other tensor: `(index // stride) % size`."""
 
     axis: int
     stride: int
@@ -51,7 +51,7 @@ def count_parts(parts: Iterable[Part]) -> int:
 
 
 def reshape_view(view: Sequence[Parts], dims: Sequence[int]) -> View | None:
-    """Return the view of a reshaped tensor; None if the new axes do not consist of parts."""
+    """Return the view of a reshaped tensor; None if the new axes do not consist of whole parts."""
     pending = [part for parts in reversed(view) for part in reversed(parts)]
     found: list[Parts] = []
     for size in dims:
@@ -75,7 +75,10 @@ def reshape_view(view: Sequence[Parts], dims: Sequence[int]) -> View | None:
 
 
 def compose_views(view: Sequence[Parts], inner: Sequence[Parts] | Mapping[int, Parts]) -> View | None:
-    """Return the view of a tensor of a third one, if `view` is of a second one whose view of the third is `inner`."""
+    """Return the view that `view` makes of a tensor that is itself the view `inner` of another one.
+
+    None if an axis of the result does not consist of whole parts.
+    """
     found: list[Parts] = []
     for parts in view:
         picked: list[Part] = []
@@ -95,9 +98,9 @@ def _pick_part(parts: Parts, part: Part) -> Parts | None:
 
 
 def find_order(view: Sequence[Parts], dims: Sizes) -> Sizes | None:
-    """Return the axis of the other tensor, whose sizes are `dims`, that is each axis of the view; None if not possible.
+    """Return, for each axis of a view, the equal axis of the other tensor, whose sizes are `dims`.
 
-    An axis of size 1 is taken for the first axis of size 1 that is left.
+    An axis of size 1 equals the first unused axis of size 1. None if the axes do not correspond one to one.
     """
     whole = view_whole(dims)
     if len(view) != len(dims) or any(parts and parts not in whole for parts in view):

@@ -159,7 +159,7 @@ def count_inputs_of_interpolate(layer: Layer) -> int:
 
 
 def count_missing_group_operations(layer: Layer) -> int:
-    """Return minus what calflops leaves out of a transposed convolution with groups.
+    """Return minus the operations that calflops leaves out of a transposed convolution with groups.
 
     It divides the output channels of a group by the number of groups once more, rounded down.
     """
@@ -194,7 +194,7 @@ def subtract_macs_unknown_to_tensorflow(layer: Layer) -> int:
 
 
 def count_extra_operations_of_strides(layer: Layer) -> int:
-    """Return what is added if a transposed convolution multiplies at every output position, divided by all strides."""
+    """Return the operations added if a transposed convolution multiplies at all output positions / all strides."""
     if layer.input.axes > 2:
         return 0
     strides: int = prod(layer.arguments()["stride"])
@@ -202,7 +202,7 @@ def count_extra_operations_of_strides(layer: Layer) -> int:
 
 
 def count_extra_operations_of_dilation(layer: Layer) -> int:
-    """Return what a dilated convolution costs more if TensorFlow rounds its output sizes up to multiples of dilation.
+    """Return the extra cost of a dilated convolution: TensorFlow rounds its output sizes up to multiples of dilation.
 
     Of a separable convolution, only the depthwise one is dilated. With groups, nothing is counted.
     """
@@ -216,7 +216,7 @@ def count_extra_operations_of_dilation(layer: Layer) -> int:
 
 
 def count_operations_of_batchnorm(layer: Layer) -> int:
-    """Return 2 per value, and per channel those that compute its factor and its summand from four constants."""
+    """Return 2 per value, and per channel those that compute its scale and offset from four constants."""
     scaled = layer.arguments()["affine"] and layer.arguments()["scale"]
     return 2 * layer.input.elements + (6 if scaled else 5) * layer.input.channels
 

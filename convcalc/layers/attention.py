@@ -20,19 +20,19 @@ class Attention(NoBuffers):
 
     With kv_stride, keys and values are computed from a smaller map, as in PVT and SegFormer: a convolution with that
     kernel size and stride and C_q channels, and a layer norm over the channels. With a stride of 1, there is neither.
-    To reduce the map in another way, name it in `from: [q, kv]`.
+    For another reduction, name the reduced map in `from: [q, kv]`.
 
     Here h is heads, d_k key_dim, d_v value_dim, N_q the number of queries and N_k that of keys; each query has n keys:
-    N_k, or the positions of one window or grid. Its sizes, or else those of the input, are s.
+    N_k, or the positions of one window or grid. The sizes of the window or grid, or else of the input, are s.
     Output: out_channels, with the sizes of the first input.
     Params: C_q × h d_k + C_kv × h (d_k + d_v) + h d_v × out_channels, + h (2 d_k + d_v) + out_channels with bias, + h
-    times the product of 2 s - 1 over all axes with relative_position_bias; those of the convolution and the norm with
-    kv_stride.
+    times the product of 2 s - 1 over all axes with relative_position_bias, + those of the convolution and the norm
+    with kv_stride.
     Counted: the MACs are h N_q n (d_k + d_v) and those of the four linear layers; multiplications are the MACs, h d_k
     per query for the scale, and one per weight for softmax; relative_position_bias is one addition per weight; a
-    convolution and a layer norm are added with kv_stride. What is saved for backward is that of PyTorch's
-    scaled_dot_product_attention on the CPU. It saves the h N_q n weights only with relative_position_bias, because it
-    is not fused then.
+    convolution and a layer norm are added with kv_stride. Saved for backward are the tensors that PyTorch's
+    scaled_dot_product_attention saves on the CPU. They include the h N_q n weights only with relative_position_bias,
+    because the attention is then not fused.
     Source: Vaswani et al. 2017, "Attention is all you need"; Liu et al. 2021, "Swin transformer", for window and
     relative_position_bias; Tu et al. 2022, "MaxViT", for grid; Wang et al. 2021, "Pyramid vision transformer", for
     kv_stride.
@@ -114,7 +114,7 @@ class Attention(NoBuffers):
                 "cross attention has no kv_stride", "reduce the second input with a conv", key="kv_stride", code="CV016"
             )
         if self._find_region() is not None:
-            raise Flaw("attention has either a window or grid or a kv_stride; got both", key="kv_stride", code="CV012")
+            raise Flaw("attention takes either kv_stride or a window or grid; got both", key="kv_stride", code="CV012")
         for axis, (size, by) in enumerate(zip(self.input.spatial, self.kv_stride, strict=True)):
             if by > size:
                 raise Flaw(

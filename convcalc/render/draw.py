@@ -20,9 +20,9 @@ from convcalc.render.drawing.stack import draw_stack
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.drawing.tikz import write_tikz
 
-MOST_BOXES = 2_000  # a graph of more boxes cannot be read, and takes long to place
+MOST_BOXES = 2_000  # a larger graph is unreadable, and placing its boxes takes long
 _FOLDED: dict[str, Callable[[Report, Diagram, str], Scene]] = {"graph": draw_graph, "stack": draw_stack}
-_PIXELS = 2  # of a PNG picture, per unit of length of the scene, for screens of high resolution
+_PIXELS = 2  # pixels of a PNG picture per unit of the scene, for screens of high resolution
 
 
 _FORMATS = {".svg": "svg", ".png": "png", ".tex": "tikz"}
@@ -96,7 +96,7 @@ def plot_field(report: Report, layer: str, position: tuple[int, ...] | None, ima
 
 
 def fold_report(report: Report, depth: int | None, fold: bool) -> Diagram:
-    """Return the diagram of a network, folded to `depth` (None: all layers), or, with `fold`, as is best to read.
+    """Return the diagram of a network, folded to `depth` (None: all layers), or, with `fold`, to about 30 boxes.
 
     Raises NotDrawn if it has more than 2,000 boxes.
     """

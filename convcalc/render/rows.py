@@ -140,7 +140,7 @@ def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
 
 
 def list_leaves(report: Report, depth: int | None = None) -> list[Leaf]:
-    """Return what each row of `leaf_rows` stands for, in the same order."""
+    """Return the leaf that each row of `leaf_rows` stands for, in the same order."""
     return [
         Leaf(item, item + 1, None) if isinstance(item, int) else Leaf(item.start, item.stop, item)
         for item in _list_tree_items(report, depth)

@@ -201,8 +201,8 @@ def test_the_work_on_weights_alone_counts_once_per_batch(tmp_path: Path) -> None
 def test_the_shape_cannot_be_changed(tmp_path: Path) -> None:
     assert imported(tmp_path, program(), inputs={None: (3, 8, 8)}).inputs == {"x": (3, 8, 8)}
     assert imported(tmp_path, program(), inputs={"x": (3, 8, 8)}).inputs == {"x": (3, 8, 8)}
-    refuse(tmp_path, program(), "cannot be changed; it has x=3,8,8", inputs={None: (3, 16, 16)})
-    refuse(tmp_path, program(), "cannot be changed; it has x=3,8,8", inputs={"y": (3, 8, 8)})
+    refuse(tmp_path, program(), "cannot be changed; its inputs are x=3,8,8", inputs={None: (3, 16, 16)})
+    refuse(tmp_path, program(), "cannot be changed; its inputs are x=3,8,8", inputs={"y": (3, 8, 8)})
 
 
 def test_a_batch_in_front_of_the_shape_is_understood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

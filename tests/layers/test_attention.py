@@ -184,7 +184,7 @@ def test_a_kv_stride_of_one_changes_nothing() -> None:
         (
             [8, 4],
             {"heads": 2, "kv_stride": 2, "window": 2},
-            "attention has either a window or grid or a kv_stride; got both",
+            "attention takes either kv_stride or a window or grid; got both",
         ),
         (
             [8, 4],

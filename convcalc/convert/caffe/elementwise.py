@@ -217,7 +217,7 @@ def _read_learnt_sizes(fields: Fields, dims: Sizes, axis: int) -> Sizes:
 
 
 def _align(net: Net, entry: LayerEntry, tensor: str, dims: Sizes, axis: int) -> str:
-    """Return a tensor with axes of size 1 after its own, so that it is broadcast from an axis of `dims` on."""
+    """Return a tensor with axes of size 1 before and after its own, which then match those of `dims` from `axis` on."""
     own = net.dims(tensor)
     stop = axis + len(own)
     whole = len(own) == len(dims)
@@ -247,7 +247,7 @@ def add_elementwise(net: Net, entry: LayerEntry) -> None:
     operation = fields.choose("operation", ("PROD", "SUM", "MAX")) if fields.has("operation") else "SUM"
     factors = [read_number("coeff", scalar) for scalar in fields.list_scalars("coeff")]
     if factors and (operation != "SUM" or len(factors) != len(sources)):
-        message = f"coeff needs the operation SUM and one value per bottom, so {len(sources)}"
+        message = f"coeff needs operation: SUM and one value per bottom, {len(sources)} in total"
         raise Mistake(message, fields.find("coeff"))
     if operation == "SUM":
         made = _add_sum(net, entry, sources, factors or [1.0] * len(sources))

@@ -65,7 +65,7 @@ _TRUE, _FALSE = frozenset({"true", "t", "1", "True"}), frozenset({"false", "f", 
 
 
 class Fields:
-    """The fields of a message. Of several fields with one name, the last counts, except where a list is read."""
+    """The fields of a message. Of several fields with one name, the last counts, unless a list is read."""
 
     def __init__(self, message: Message, name: str, extent: Extent) -> None:
         self.message = message

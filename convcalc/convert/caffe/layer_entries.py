@@ -150,11 +150,11 @@ def list_inputs(net: Fields) -> list[tuple[Scalar, tuple[int, ...] | None]]:
     if not shapes:
         dims = net.list_integers("input_dim", least=1)
         if dims and len(dims) != 4 * len(names):
-            message = f"there must be 4 values of input_dim per input, so {4 * len(names)}; got {len(dims)}"
+            message = f"input_dim needs 4 values per input, {4 * len(names)} in total; got {len(dims)}"
             raise Mistake(message, net.find("input_dim"))
         shapes = [tuple(dims[4 * place : 4 * place + 4]) for place in range(len(dims) // 4)]
     if names and shapes and len(names) != len(shapes):
-        message = f"there must be one input_shape per input, so {len(names)}; got {len(shapes)}"
+        message = f"there must be one input_shape per input, {len(names)} in total; got {len(shapes)}"
         raise Mistake(message, net.find("input_shape"))
     return list(zip_longest(names, shapes))
 

@@ -62,7 +62,7 @@ _RULES: dict[str, Rule] = {
     "Tile": rearranging.add_tiling,
     "Parameter": rearranging.add_learnt_tensor,
 }
-_DROPPED = frozenset(  # measures of training, and the decoding of boxes, whose number depends on their values
+_DROPPED = frozenset(  # metrics, and the decoding of boxes, whose number depends on their values
     {"Accuracy", "SegAccuracy", "Silence", "HDF5Output", "DetectionOutput", "DetectionEvaluate", "BoxAnnotatorOHEM"}
 )
 _LOSS_ENDINGS = ("loss", "lossohem")
@@ -101,7 +101,7 @@ class _Builder:
         self.shapes = dict(shapes)
         self.mistakes: list[Mistake] = []
         self.unknown: dict[str, Sizes] = {}  # inputs without a shape in the file, with the sizes that are known
-        self.missing = ""  # the first input that a layer reads although its shape is unknown, as a message
+        self.missing = ""  # a message about the first input of unknown shape that a layer reads
 
     def make_graph(self, path: str) -> Graph:
         """Return the graph of all layers. Raises NotImported if there are none, or if an input shape is unknown."""
@@ -130,7 +130,7 @@ class _Builder:
             self.add_input(scalar, dims)
 
     def add_input(self, scalar: Scalar, dims: Sizes | None, known: Sizes = ()) -> None:
-        """Add an input with the blob `scalar`. If its shape is unknown, `known` has its sizes, 0 for an unknown one.
+        """Add an input with the blob `scalar`. If its shape is unknown, `known` has the known sizes, and 0 for others.
 
         An input of unknown shape is an error only if a layer needs it: a file for training also has labels.
         """
@@ -207,7 +207,7 @@ class _Builder:
     def add_unknown(self, entry: LayerEntry) -> None:
         """Add an operation of unknown cost, if the layer writes its output over its input and so keeps the size.
 
-        Raises Mistake for a type that resembles a known one, and for another layer, whose output size is unknown.
+        Raises Mistake for a type that resembles a known one, and for any other layer: its output size is unknown.
         """
         bottoms, tops = ([scalar.text for scalar in scalars] for scalars in (entry.bottoms, entry.tops))
         hint = did_you_mean(entry.type, _RULES)

@@ -16,7 +16,7 @@ _AXES = ("h", "w")
 
 
 def _read_per_axis(fields: Fields, name: str, short: str, axes: int, default: int | None, least: int) -> Sizes:
-    """Return an option with one value per spatial axis: one for all, one each, or `short` with `_h` and `_w`."""
+    """Return an option with one value per spatial axis: given once, per axis, or as `short` with `_h` and `_w`."""
     if any(fields.has(f"{short}_{axis}") for axis in _AXES):
         if axes != len(_AXES):
             raise Mistake(f"{short}_h and {short}_w need an image with 2 axes", fields.find(f"{short}_h"))
@@ -102,7 +102,7 @@ _DEPTHWISE = frozenset({"ConvolutionDepthwise", "DepthwiseConvolution"})
 def _check_same_channels(net: Net, entry: LayerEntry, source: str, dims: Sizes) -> None:
     own = net.dims(source)
     if len(own) != len(dims) or own[1] != dims[1]:
-        message = f"the bottoms have the sizes {format_sizes(dims)} and {format_sizes(own)}"
+        message = f"the bottoms must have equal axes and channels; got {format_sizes(dims)} and {format_sizes(own)}"
         raise Mistake(message, entry.extent, code="CV016")
 
 

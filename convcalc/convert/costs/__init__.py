@@ -1,1 +1,1 @@
-"""The rules by which `operator_costs` counts the operations of operators, one module per sort of operator."""
+"""Holds the rules by which `operator_costs` counts operations, one module per group of operators."""

@@ -45,7 +45,7 @@ def read_archive(path: str) -> Archive:
 
 
 def _check_directory(stream: IO[bytes]) -> None:
-    """Raise NotImported if the list of members is too long. It is read as a whole, whatever is needed of it."""
+    """Raise NotImported if the list of members is too long. Even to find one member, it is read as a whole."""
     size = stream.seek(0, 2)
     start = max(size - _END - _MOST_COMMENT, 0)
     stream.seek(start)

@@ -42,7 +42,7 @@ _REGIONS = frozenset({"wrap_with_autocast", "wrap_with_set_grad_enabled", "tag_a
 
 
 class TensorValue:
-    """What is known of a tensor: its sizes and data type. A size that depends on values is a text."""
+    """The known facts about a tensor: its sizes and data type. A size that depends on values is text."""
 
     def __init__(self, shape: tuple[int | str, ...], dtype: str) -> None:
         self.shape = shape
@@ -277,9 +277,10 @@ def _list_results(outputs: Sequence[Mapping[str, Any]]) -> tuple[list[str], bool
 
 
 def _find_target(text: str, names: Sequence[str]) -> Target:
-    """Return the operation with a name such as `torch.ops.aten.mean.dim`, and arguments with these names.
+    """Return the operation with a name such as `torch.ops.aten.mean.dim`; `names` are those of its arguments.
 
-    If its signature is not in aten_schemas.txt, it overwrites its first argument if its name ends with an underscore.
+    If its signature is not in aten_schemas.txt, it is assumed to overwrite its first argument if its name ends with an
+    underscore.
     """
     parts = text.removeprefix("torch.ops.").split(".")
     namespace, name, overload = (parts[0], ".".join(parts[1:-1]), parts[-1]) if len(parts) > 2 else ("", text, "")

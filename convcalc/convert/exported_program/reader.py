@@ -24,7 +24,7 @@ from convcalc.convert.pytorch.translating import translate_trace
 from convcalc.problems import printable, shorten
 from convcalc.units import BITS, is_integer_type
 
-# what Python raises if a value in the file has a type that PyTorch never writes
+# raised by Python if a value in the file has a type that PyTorch never writes
 _WRONG_SORT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
@@ -57,7 +57,7 @@ def read(path: str, inputs: Shapes | None = None, follow: Follow | None = None) 
 
 
 def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModule:
-    """Return the nodes of a graph with what is known of its weights; those stored in one file are the same weight."""
+    """Return the nodes of a graph and the facts about its weights; those stored in one file are the same weight."""
     placeholders: dict[str, TracedWeight | TracedConstant] = {name: TracedConstant() for name in graph.others}
     first: dict[str, str] = {}
     elements, statistics, frozen = {}, {}, set()
@@ -89,7 +89,7 @@ def _make_trace(graph: NodeGraph, weight_files: Mapping[str, str]) -> TracedModu
 def _count_preparation(program: Program, batch: int) -> dict[str, int]:
     """Return the MACs of the operations on weights alone, which run once per batch, by the name of the operation.
 
-    Those that repeat their work for each sample count for one of them.
+    An operation that repeats its work for every sample is counted for one sample.
     """
     found = {}
     for operation in program.operations:
@@ -121,7 +121,7 @@ def _check_shapes(graph: NodeGraph, shapes: Shapes) -> None:
             check_number_of_sizes(name, given, sizes)
         if tuple(given) not in known:
             listed = " and ".join(f"{shorten(key)}={','.join(map(str, sizes))}" for key, sizes in own.items())
-            raise NotImported(f"the shapes in an archive of torch.export cannot be changed; it has {listed}")
+            raise NotImported(f"the shapes in an archive of torch.export cannot be changed; its inputs are {listed}")
 
 
 def _collect_types(graph: NodeGraph) -> DataTypes:

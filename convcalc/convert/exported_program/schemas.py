@@ -16,7 +16,7 @@ _CONSTANTS = re.compile(r"[A-Za-z_]\w*")
 
 
 class Alias(NamedTuple):
-    """That an argument shares its memory with the result, and whether the operation overwrites it."""
+    """Marks an argument that shares its memory with the result; `is_write` if the operation overwrites it."""
 
     is_write: bool
 

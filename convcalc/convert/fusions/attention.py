@@ -13,7 +13,7 @@ from convcalc.convert.operators import Operation
 from convcalc.convert.views import FEATURES, Part, Parts, View, compose_views, count_parts
 
 PROJECTIONS = frozenset(("Conv", "Gemm", "MatMul"))
-_HEADS = FEATURES + 1  # an axis that stands for the heads
+_HEADS = FEATURES + 1  # number of an additional axis: the heads
 
 
 class _Projection(NamedTuple):
@@ -44,8 +44,8 @@ class _Product(NamedTuple):
 class _Heads(NamedTuple):
     """Queries, keys or values, split into heads.
 
-    `groups` has, for each axis before the last two, its parts, where the heads are one part of the axis _HEADS;
-    `positions` are the parts of the positions. `size` is the number of features per head.
+    `groups` has the parts of each axis before the last two; the heads are one part, of the axis _HEADS. `positions` are
+    the parts of the positions. `size` is the number of features per head.
     """
 
     groups: tuple[Parts, ...]
@@ -137,7 +137,7 @@ def _find_product(merger: PatternMerger, name: str) -> _Product | None:
 
 
 def _find_scores(merger: PatternMerger, name: str) -> _Product | None:
-    """Return the attention whose weights are the tensor `name`, as far as it is known from them."""
+    """Return the attention whose softmax weights are the tensor `name`; its values are still empty."""
     places: set[int] = set()
     masks: list[str] = []
     softmax = False

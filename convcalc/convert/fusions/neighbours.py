@@ -70,7 +70,7 @@ def merge_stochastic_depth(merger: PatternMerger, place: int, operation: Operati
 
 
 def skip_expansions(merger: PatternMerger, place: int, operation: Operation) -> None:
-    """Let an operation read the input of an Expand instead of the Expand, if the operation's output shape stays.
+    """Let an operation read the input of an Expand instead of its output, if this changes no output shape.
 
     Arithmetic operations broadcast axes of size 1 anyway, so that the Expand is not needed.
     """

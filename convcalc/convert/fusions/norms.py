@@ -13,7 +13,7 @@ def merge_affine_batch_norm(merger: PatternMerger, place: int, operation: Operat
 
     Caffe writes a batch norm as BatchNorm and Scale, so models converted from Caffe have these nodes.
     """
-    if merger.program.exact:  # the factors are learnt in addition to those of the norm
+    if merger.program.exact:  # they are learnt in addition to those of the norm
         return False
     shifted = split_data_and_constant(merger, operation)
     factor = None if shifted is None else merger.find_producer_with_one_reader(shifted[0], "Mul")

@@ -51,7 +51,7 @@ class Tracked(NamedTuple):
 
 
 def track_chain(merger: PatternMerger, chain: Chain, channels: int = -1) -> Tracked | None:
-    """Return the last tensor of a chain as a view of its first; None if it is not one.
+    """Return the last tensor of a chain as a view of its first; None if it is not a view.
 
     A part of the values may be selected on the axis `channels` of the first tensor only.
     """
@@ -76,7 +76,7 @@ def track_chain(merger: PatternMerger, chain: Chain, channels: int = -1) -> Trac
 
 
 def _select(merger: PatternMerger, operation: Operation, output: str, found: Tracked, channels: int) -> Tracked | None:
-    """Return a tensor after a selection; None if it is not one of neighbouring indices of one part of the channels."""
+    """Return a tensor after a selection; None unless it takes consecutive indices of one part of the channels."""
     sizes, after = merger.dims(operation.inputs[0]), merger.dims(output)
     given = _find_selection(merger, operation, output)
     if given is None:

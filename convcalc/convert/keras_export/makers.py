@@ -241,9 +241,9 @@ def _move_channels_first(axes: int, suffix: str) -> KerasCalls:
 
 
 def _make_flatten(layer: Any, facts: TensorFacts) -> KerasCalls:
-    """Use Flatten, after a Permute if the order of the values matters: Keras has the channels of a position together.
+    """Use Flatten, after a Permute if the order of values matters: Keras has the channels of a position together.
 
-    Before a linear layer, whose weights can be in any order, it does not.
+    It does not matter before a linear layer, whose weights can be in any order.
     """
     first = layer.input.positions == 1 or layer.input.channels == 1 or facts.feeds_linear
     before = [] if first else _move_channels_first(layer.input.axes, "_permute")
@@ -253,7 +253,7 @@ def _make_flatten(layer: Any, facts: TensorFacts) -> KerasCalls:
 def _make_reshape(layer: Any, facts: TensorFacts) -> KerasCalls:
     """Use Reshape, between Permutes if the order of the values matters: Keras has the channels of a position together.
 
-    It does not if either shape has only one position or channel, or if a linear layer computes the input.
+    It does not matter if either shape has only one position or channel, or if a linear layer computes the input.
     """
     output = layer.output
     same_order = _has_one_order(layer.input) and (_has_one_order(output) or facts.reads_learnt_order)

@@ -1,4 +1,4 @@
-"""Finds what the export to Keras needs to know about the tensors around each layer.
+"""Finds the facts about the tensors around each layer that the export to Keras needs.
 
 Keras has the channels last, so that a flattened map has its values in another order. This does not matter if a layer
 with learnt weights reads or computes them, because its weights can be in that order too.
@@ -24,7 +24,7 @@ _LEARN_ORDER = frozenset({"linear", "conv", "pointwise_conv", "conv_transpose"})
 
 
 class TensorFacts(NamedTuple):
-    """What is known about the tensors that a layer reads and computes.
+    """Facts about the tensors that a layer reads and computes.
 
     - `reads_nonnegative`: no value of its inputs can be negative
     - `reads_learnt_order`: learnt weights determine the order of the channels of its input, and nothing else reads them
@@ -41,7 +41,7 @@ class TensorFacts(NamedTuple):
 
 
 def find_facts(network: Network) -> list[TensorFacts]:
-    """Return what is known about the tensors around each layer of a network, in the order of its layers."""
+    """Return the facts about the tensors around each layer of a network, in the order of its layers."""
     count = len(network.inputs)
     readers = _list_readers(network)
     owners = {node.owner for node in network.nodes}

@@ -261,7 +261,7 @@ def convert_glu(builder: Builder, operation: Operation) -> None:
     """Convert a GLU, which `fusions` merged from several nodes, to a glu."""
     data = builder.read_view(operation.inputs[0])
     if find_channel_axis(data) != operation.attributes["axis"]:
-        raise UnsupportedOperation("it halves another axis than the channels")
+        raise UnsupportedOperation("it halves an axis other than the channels")
     builder.add(operation, "glu", {}, [data], like=data)
 
 

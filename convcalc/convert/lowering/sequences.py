@@ -72,7 +72,7 @@ def convert_recurrent(builder: Builder, operation: Operation) -> None:
     kind = operation.operator.lower()
     attributes = operation.attributes
     if attributes.get("activations") or "clip" in attributes or attributes.get("input_forget"):
-        raise UnsupportedOperation("it has its own activations, clips its state or couples its gates")
+        raise UnsupportedOperation("it has unusual activations, clips its state or couples its gates")
     states = (5, 6) if kind == "lstm" else (5,)
     _check_states(builder, operation, states)
     if any(_has_input(operation, place) for place in (4, 7)):
@@ -139,7 +139,7 @@ def _read_sequence(builder: Builder, operation: Operation) -> Data:
 
 
 def _runs_over_batch(builder: Builder, operation: Operation, time: int) -> bool:
-    """Whether a recurrent layer takes the batch for its sequence. `time` is the axis of its input that it runs over."""
+    """Whether a recurrent layer treats the batch as its sequence. `time` is the axis of its input that it runs over."""
     batch = view_whole((builder.batch,))[0]
     return bool(batch) and builder.data[operation.inputs[0]].make_view(builder.batch)[time] == batch
 
@@ -162,7 +162,7 @@ def _add_last_states(builder: Builder, operation: Operation, made: Data, simple:
             free = {"params": 0, "multiplications": 0, "additions": 0, "macs": 0}
             unordered = make_unordered(dims, builder.batch)
             builder.set_data(name, builder.add_opaque_step(operation, unordered, free, [made]))
-            builder.note(builder.data[name].step, operation, "its last states are not those of one position")
+            builder.note(builder.data[name].step, operation, "its last states are not at one position of its output")
 
 
 # -- attention
@@ -253,5 +253,5 @@ def _add_masks(builder: Builder, operation: Operation, names: Sequence[str], que
     stated["additions"] = len(names) * operation.attributes["heads"] * queries.shape.positions * seen
     what = operation._replace(name=f"{operation.name}_bias", operator="bias added to the scores of an attention")
     made = builder.add_opaque_step(what, queries, stated, [queries], counts.frozen > 0, "same")
-    builder.note(made.step, what, "no layer kind has it")
+    builder.note(made.step, what, "it is not imported as part of the attention")
     return made

@@ -350,7 +350,7 @@ class GraphReader:
         self.operations[-1] = self.operations[-1]._replace(captured=tuple(captured))
 
     def add_undecided(self, layer: XmlLayer, operator: str, inputs: Sequence[str]) -> None:
-        """Add an operation with the cost of an operator of ONNX of which an attribute, such as its axes, is unknown."""
+        """Add an operation with the cost of an ONNX operator; one of its attributes, such as its axes, is unknown."""
         self.add(layer, f"openvino.{layer.type}", inputs)
         made = self.operations[-1]
         sizes = [[self.dims(name) for name in names] for names in (made.inputs, made.outputs)]
@@ -362,7 +362,7 @@ class GraphReader:
         """Return a unique name for an operation, like those that PyTorch's exporter to ONNX writes.
 
         `__module.layer1.0.conv1/aten::_convolution/Convolution` becomes `/layer1.0.conv1/Convolution`. If OpenVINO has
-        replaced the names of convolutions, the others are not used either, so that repeated parts have like names.
+        replaced the names of convolutions, other names are not used either, so that repeated parts are named alike.
         """
         name = layer.name.removesuffix("/WithoutBiases")  # added by OpenVINO's reader of ONNX
         if name.startswith(_MODULE):
@@ -392,7 +392,7 @@ class GraphReader:
         return self.view(name, dims[first:]) if self.values[name].constant and first and first < len(dims) else name
 
     def view(self, name: str, dims: Sizes) -> str:
-        """Return a constant with the roots of another and other sizes."""
+        """Return a constant with the roots of another one, but other sizes."""
         made = f"{name}:{'x'.join(map(str, dims))}"
         self.values[made] = self.values[name]._replace(dims=dims)
         return made

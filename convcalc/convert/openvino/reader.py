@@ -1,7 +1,7 @@
 """Imports OpenVINO models (IR, `.xml`), from the file alone: neither OpenVINO nor the weights are needed.
 
 If the `.bin` file is next to the `.xml`, small constants are read from it, such as the axes of a reduction. Without it
-they follow from the shapes, where these leave no choice.
+they follow from the shapes, if these leave no choice.
 """
 
 import os

@@ -231,7 +231,7 @@ def convert_transpose(reader: GraphReader, layer: XmlLayer, inputs: list[str]) -
 
 
 def _find_order(dims: Sizes, output: Sizes) -> Sizes | None:
-    """Return the order of axes that gives the sizes `output`; None if several do."""
+    """Return the order of axes that produces the sizes `output`; None if several do."""
     large = [size for size in dims if size > 1]
     if len(set(dims)) < len(dims) and (len(set(large)) < len(large) or dims[0] != 1 or output[0] != 1):
         return None
@@ -257,7 +257,7 @@ def convert_reduction(operator: str) -> Rule:
 
 
 def _find_reduced_axes(dims: Sizes, output: Sizes) -> Sizes | None:
-    """Return the axes whose reduction gives the sizes `output`; None if several do."""
+    """Return the axes whose reduction produces the sizes `output`; None if several do."""
     if len(dims) == len(output):
         return tuple(axis for axis, sizes in enumerate(zip(dims, output, strict=True)) if sizes[0] != sizes[1])
     first = len(output)

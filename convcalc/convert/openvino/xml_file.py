@@ -229,7 +229,7 @@ def sort_layers(model: XmlModel) -> list[XmlLayer]:
     ready = [(places[id], id) for id, count in waiting.items() if not count]
     found: list[XmlLayer] = []
     while ready:
-        _, id = heappop(ready)  # the first in the file, so that the order of a sorted file stays
+        _, id = heappop(ready)  # the first in the file, so that a sorted file keeps its order
         found.append(model.layers[id])
         for reader in readers.get(id, ()):
             waiting[reader] -= 1
@@ -237,5 +237,5 @@ def sort_layers(model: XmlModel) -> list[XmlLayer]:
                 heappush(ready, (places[reader], reader))
     if len(found) < len(model.layers):
         stuck = next(layer for layer in model.layers.values() if waiting[layer.id])
-        raise NotImported(f"{describe_layer(stuck)} is part of a cycle, or reads one")
+        raise NotImported(f"{describe_layer(stuck)} is part of a cycle, or depends on one")
     return found

@@ -176,7 +176,7 @@ class JoinedItems(NamedTuple):
 
 
 def join_items(items_of_uses: Sequence[Items], scopes: Sequence[ModuleScope], name: str) -> JoinedItems:
-    """Return what uses of a block have in common. Their items may differ only in the values of arguments.
+    """Return the code that uses of a block share. Their items may differ only in the values of arguments.
 
     `scopes` are the scopes of the uses, whose block parameters give names to parameters; `name` is the target of the
     calls.

@@ -162,8 +162,8 @@ def measure_module(module: Any, network: Network, input_dtype: InputTypes = None
     """Return the params, running statistics and MACs of a module, in total and for each inner module.
 
     The module is run with the network's batch and input shapes. `input_dtype` has the data types of the inputs, as in
-    `read_module`; by default, what only `embedding` layers read are integers. Raises NotImported if the module does not
-    run.
+    `read_module`; by default, inputs that only `embedding` layers read are integers. Raises NotImported if the
+    module does not run.
     """
     module = copy_to_meta(module)
     watch = _ModuleWatch(module)

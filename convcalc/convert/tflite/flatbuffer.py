@@ -12,7 +12,7 @@ from typing import NamedTuple
 from convcalc.convert.graph import NotImported
 
 MOST_BYTES_READ = 32 * 2**20  # of tables, vectors and texts; the contents of weights are not read
-_TABLE_BYTES = 64  # what one table counts for: more than its content, because it takes memory
+_TABLE_BYTES = 64  # the size at which a table is counted, above that of its content, because it takes memory
 _STRUCTS = {code: Struct(f"<{code}") for code in "?bBhHiIqQf"}
 
 

@@ -1,4 +1,4 @@
-"""Says which ONNX operators each builtin operator of TFLite becomes: one rule per operator, listed in RULES.
+"""Translates each builtin operator of TFLite to ONNX operators: one rule per operator, listed in RULES.
 
 A rule takes a `translating.Call`, emits operations and returns the names of the operator's outputs. It raises
 CannotTranslate if the operator cannot be expressed; `translating` then keeps it under its own name. The fields of
@@ -130,7 +130,7 @@ def _dilate(call: Call, blocks: Sizes, crops: Sizes, dims: Sizes) -> str:
 
 
 def _convolve_transposed(call: Call, order: Sizes, strides: Sizes, activation: int) -> str:
-    """Translate a transposed convolution: its inputs are the output shape, the weights, the data and maybe a bias."""
+    """Translate a transposed convolution: its inputs are the output shape, the weights, the data, and a bias if any."""
     dims = call.find_integers(0) or call.list_declared()[0]
     data = call.move_channels_first(call.data(2))
     result = call.emit(
@@ -363,9 +363,9 @@ def _reshape(call: Call) -> str:
 
 
 def _repeat_positions(call: Call, dims: Sizes) -> str:
-    """Emit a Resize in place of EXPAND_DIMS, TILE and RESHAPE, which repeat each position along an axis; else empty.
+    """Emit a Resize in place of EXPAND_DIMS, TILE and RESHAPE, which repeat each position along an axis.
 
-    Keras writes nearest-neighbour upsampling in this way.
+    Return an empty name if there are no such operators. Keras writes nearest-neighbour upsampling in this way.
     """
     tile = call.follow_back("TILE")
     added = tile.follow_back("EXPAND_DIMS") if tile else None
@@ -386,8 +386,8 @@ def _repeat_positions(call: Call, dims: Sizes) -> str:
 def _change_shape(call: Call, operator: str, dims: Sizes) -> str:
     """Emit an operator that keeps the order of the values in memory.
 
-    A map made of a vector, or with one channel only, is made with its channels first and then turned: its axes are then
-    in the order of a layer's.
+    A map that is made from a vector, or that gets a single channel, is made with its channels first and then
+    transposed, so that its axes have the order of a layer's.
     """
     before = call.dims(0)
     if prod(before) != prod(dims):

@@ -1,8 +1,8 @@
 """Translates the operators of a TFLite model to a `Program` of ONNX operators.
 
 TFLite has the channels last, ONNX has them first. An operator that needs them first, such as CONV_2D, therefore becomes
-a Transpose, a Conv and a Transpose back; `builder` follows the order of the axes, so that no layer comes of it. `rules`
-says what each operator becomes; this module follows the tensors.
+a Transpose, a Conv and a Transpose back; `builder` follows the order of the axes, so that the Transposes add no layers.
+`rules` says what each operator becomes; this module follows the tensors.
 """
 
 from collections import Counter
@@ -74,7 +74,7 @@ class Translator:
         self.operation_names = layer_names.OperationNames(model)
 
     def translate(self, follow: Follow) -> Program:
-        """Translate all operators. Raises NotImported if one of them is malformed, or reads what is not produced."""
+        """Translate all operators. Raises NotImported if one is malformed, or reads a tensor that is not produced."""
         for operator in self.model.operators:
             for number in set(operator.inputs):
                 self.readers.setdefault(number, []).append(operator)
@@ -130,7 +130,7 @@ class Translator:
         return len(self.model.tensors[number].dims) < 2
 
     def choose_input_name(self, name: str) -> str:
-        """Return a unique name for an input, without what converters add: `x` for `serving_default_x:0`."""
+        """Return a unique name for an input, without the parts that converters add: `x` for `serving_default_x:0`."""
         plain = name.removeprefix("serving_default_").removesuffix(":0").lstrip("%") or "input"
         found = plain
         while found in self.inputs:
@@ -181,8 +181,8 @@ class Translator:
     def tensor(self, number: int, scratch: bool = False) -> str:
         """Return the name of a tensor in the program; empty for -1.
 
-        Raises NotImported if neither the file nor an earlier operator has its values. With `scratch`, no operator needs
-        to have them: it may be memory in which the operator that reads it works.
+        Raises NotImported if its values are neither in the file nor produced by an earlier operator. With `scratch`,
+        this is allowed: the tensor may be working memory of the operator that reads it.
         """
         if number < 0:
             return ""
@@ -251,7 +251,9 @@ class Translator:
         for (output, dims), dtype in zip(outputs, dtypes, strict=False):
             if min(dims, default=0) < 0 or prod(dims) > MOST_ELEMENTS:
                 shape = " × ".join(map(str, dims))
-                raise NotImported(f"{shorten(operator)} {show(name)} gives {shape} elements, which is not supported")
+                raise NotImported(
+                    f"{shorten(operator)} {show(name)} has an output of {shape} elements, which is not supported"
+                )
             self.values[output] = Tensor(dims, dtype, constant, None, roots)
             made.append(output)
         self.operations.append(Operation(name, operator, attributes, tuple(inputs), tuple(made)))
@@ -307,7 +309,7 @@ class Translator:
         return made
 
     def list_outputs(self, call: "Call") -> Sequence[str]:
-        """Return the same as `apply_rule`."""
+        """Return the names of the outputs of an operator; without a rule that applies, it is added as it is."""
         before = len(self.operations)
         rule = self.rules.get(call.operator.name)
         if rule is not None:

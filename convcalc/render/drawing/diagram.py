@@ -120,7 +120,7 @@ def choose_fold(report: Report, most: int = MOST_BOXES) -> Diagram:
 
 
 def _find_runs(report: Report, leaves: Sequence[Leaf], rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return the ranges of leaves that become one box: layers with what is applied to them, or equal copies."""
+    """Return the ranges of leaves that become one box: a layer and those that are applied to it, or equal copies."""
     readers = count_readers(report.network)
     first = len(report.network.inputs)
     runs: list[tuple[int, int]] = []
@@ -138,7 +138,7 @@ def _find_runs(report: Report, leaves: Sequence[Leaf], rows: Sequence[Row]) -> l
 
 
 def _continues(report: Report, before: Leaf, leaf: Leaf, readers: int) -> bool:
-    """Whether a leaf reads the last tensor of the leaf before and nothing else from outside, and is alone in that."""
+    """Whether a leaf reads only the output of the leaf before it, and nothing else reads that output."""
     first = len(report.network.inputs)
     inside = range(first + leaf.start, first + leaf.stop)
     outside = [
@@ -176,7 +176,7 @@ def _ends_with_number(group: Group) -> bool:
 
 
 def _make_box(groups: Mapping[tuple[int, int], str], leaves: Sequence[Leaf], rows: Sequence[Row]) -> Box:
-    """Return the box of a run of leaves. `groups` are the names of scopes by their first layer and the one after."""
+    """Return the box of a run of leaves. `groups` names scopes by their first layer and the one after them."""
     copies = len(leaves) if leaves[0].group is not None else 1
     name = groups.get((leaves[0].start, leaves[-1].stop), rows[0].name)
     if copies > 1:
@@ -194,7 +194,7 @@ def _make_box(groups: Mapping[tuple[int, int], str], leaves: Sequence[Leaf], row
 
 
 def _list_words(name: str, leaves: Sequence[Leaf], rows: Sequence[Row]) -> list[str]:
-    """Return the lines that describe a box: its first layer, and on the next line what is applied to that."""
+    """Return the lines that describe a box: its first layer, and on the next line the layers that are applied to it."""
     first, *others = rows
     group = leaves[0].group
     if others and group is not None:

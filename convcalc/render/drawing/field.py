@@ -12,7 +12,7 @@ from convcalc.render.drawing.heading import frame_picture, picture_origin
 from convcalc.render.drawing.scene import Image, Part, Polygon, Scene, Shape, Text, make_box
 from convcalc.render.drawing.text_width import measure_text
 
-_LONGEST = 480  # of a side, in pixels
+_LONGEST = 480  # the longest side, in pixels
 _STRIP = 40  # height of the input of a network with one axis
 _LEFT, _TOP, _BELOW = 40, 20, 34  # space for the numbers and the legend
 _FONT = 11
@@ -40,7 +40,7 @@ class _Axis(NamedTuple):
 
 
 def draw_field(report: Report, index: int, region: Region, image: str | None = None) -> Scene:
-    """Return the drawing of a region over the last two axes of the input; `index` is that of the layer.
+    """Return the drawing of a region over the last two axes of the input; `index` is the index of the layer.
 
     `image` is a `data:` URL of a picture that is drawn over the whole input. Raises NoRegion if the input is a vector.
     """

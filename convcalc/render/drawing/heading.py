@@ -1,4 +1,4 @@
-"""Draws what all pictures have in common: the title and totals at the top, and the margins around the picture."""
+"""Draws the parts that all pictures have: the title and totals at the top, and the margins around the picture."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def frame_picture(
 ) -> Scene:
     """Return a scene with a title, a line of facts, and a picture of the given size.
 
-    The picture's shapes must have been made for the place of `picture_origin`.
+    The shapes in `parts` must already have their final coordinates, with the picture's corner at `picture_origin`.
     """
     heading = [
         Text(MARGIN, MARGIN + 14, printable(title), _TITLE, bold=True),

@@ -15,7 +15,7 @@ from convcalc.render.drawing.scene import Point
 
 _ROW_GAP, _LANE_GAP, _TRACK_GAP, _COLUMN_GAP = 30, 24, 12, 56
 _SIDE = 20  # distance from the spine to the first track
-_BEST_RATIO = 1.5  # of width to height
+_BEST_RATIO = 1.5  # width / height of the drawing
 _MOST_COLUMNS = 12
 _LATEST = 3  # a box that could be more rows lower is placed as low as possible
 
@@ -108,7 +108,7 @@ class Tracks:
         self.used: list[list[tuple[int, int]]] = []
 
     def assign(self, start: int, stop: int) -> int:
-        """Return the first track in which the rows from `start` to `stop` are free, and take them."""
+        """Occupy the rows from `start` to `stop` in the first track in which they are free, and return the track."""
         for number, ranges in enumerate(self.used):
             if all(stop < low or high < start for low, high in ranges):
                 ranges.append((start, stop))
@@ -138,7 +138,7 @@ def place_graph(sizes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
 
 
 def _rate_geometry(geometry: "_Geometry") -> float:
-    """Return how far a drawing is from the best ratio of its sides, times how uneven its columns are."""
+    """Rate a drawing, 1 at best: its distance from the best ratio of width to height, times its columns' unevenness."""
     ratio = geometry.width / geometry.height
     unevenness = geometry.measure_unevenness()
     return max(ratio / _BEST_RATIO, _BEST_RATIO / ratio) * unevenness * unevenness

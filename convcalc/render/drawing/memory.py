@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 760, 260  # of the plot
 _LEFT, _TOP = 72, 16  # space for the numbers
 _FONT, _LEADING = 11, 16
 _MOST_TENSORS = 12
-_MOST_STEPS = _WIDTH  # at least a pixel wide; more layers than that share steps, of which each shows the maximum
+_MOST_STEPS = _WIDTH  # each is at least a pixel wide; if there are more layers, several share one
 _NAME, _BAR = 300, 300  # widths of the columns of the list
 
 
@@ -48,7 +48,7 @@ def _draw_axes(report: Report, x: float, y: float) -> list[Shape]:
 
 
 def _draw_steps(report: Report, x: float, y: float) -> list[Part]:
-    """Return a bar per layer; if there are too many layers, per group of consecutive layers, of their maximum."""
+    """Return one bar per layer or, if there are too many, one per group of layers in a row, with their maximum."""
     live, top = report.liveness.live, max(report.totals.peak_memory, 1)
     count = min(len(live), _MOST_STEPS)
     parts = []

@@ -26,7 +26,7 @@ def make_data_url(content: bytes) -> str:
     else:
         raise NoImage("it is neither a PNG nor a JPEG image")
     if size is None or 0 in size:
-        raise NoImage(f"it is not a whole {kind.upper()} image")
+        raise NoImage(f"it is an incomplete or damaged {kind.upper()} image")
     if size[0] * size[1] > MOST_PIXELS:
         raise NoImage(f"it has {size[0]:,}×{size[1]:,} pixels, and at most {MOST_PIXELS:,} are shown: shrink the image")
     return f"data:image/{kind};base64,{b64encode(content).decode()}"

@@ -1,7 +1,7 @@
 """Defines a `Scene`: a drawing as shapes with positions, which `svg` and `tikz` write.
 
-Lengths are in pixels, y grows downwards. A shape has a tone, not a colour: every form of the drawing, light or dark,
-has a colour of its own for the tone.
+Lengths are in pixels, y grows downwards. A shape has a tone, not a colour: the light and
+the dark form of a drawing have different colours for the same tone.
 """
 
 from collections.abc import Sequence

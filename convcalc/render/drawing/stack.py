@@ -99,7 +99,7 @@ class _Stack:
         return [*(cut_text(name, _FONT, _WIDEST, bold=True) for name in ends), str(one.shape)]
 
     def _assign_tracks(self) -> dict[Arrow, int]:
-        """Return the track of each arrow that does not lead to the next map; tracks are above the higher band."""
+        """Return the track of each arrow that does not lead to the next map; it is above the higher of two bands."""
         taken: dict[int, Tracks] = {}
         found = {}
         skipping = [arrow for arrow in self.arrows if arrow.target != arrow.source + 1]

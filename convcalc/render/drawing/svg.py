@@ -33,7 +33,7 @@ def write_svg(scene: Scene, standalone: bool = True) -> str:
 
 
 def _write_style() -> str:
-    """Return one fill and one stroke per tone. Explicit colours, because many converters know no CSS variables."""
+    """Return one fill and one stroke per tone. No CSS variables: many converters do not support them."""
     light = "".join(_write_rules(tone, colors[0]) for tone, colors in TONES.items())
     dark = "".join(_write_rules(tone, colors[1]) for tone, colors in TONES.items())
     return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
@@ -64,7 +64,7 @@ def _write_shape(shape: Shape) -> str:
 
 
 def _write_text(text: Text) -> str:
-    """Return a text that is as wide as computed, whatever font is at hand."""
+    """Return a text that is as wide as computed, whatever font is available."""
     place = f'x="{_number(text.x)}" y="{_number(text.y)}"'
     turn = f' transform="rotate(-90 {_number(text.x)} {_number(text.y)})"' if text.turned else ""
     anchor = "" if text.anchor == "start" else f' text-anchor="{text.anchor}"'

@@ -1,4 +1,4 @@
-"""Measures text in Helvetica, so that a drawing can leave room for a text without a browser or a font file.
+"""Measures text in Helvetica, so that a drawing can leave room for it without a browser or a font file.
 
 Arial, Liberation Sans and Nimbus Sans have the same widths. Source: Adobe's font metrics of Helvetica (phvr8a.afm).
 """

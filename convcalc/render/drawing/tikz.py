@@ -39,7 +39,7 @@ def _write_shape(shape: Shape) -> list[str]:
     if isinstance(shape, Polygon):
         return [_write_polygon(shape)]
     if isinstance(shape, Image):
-        return []  # the box of the input, which is drawn below the image, stays
+        return []  # only the box of the input, drawn below the image, remains
     return [_write_line(shape)]
 
 
