@@ -25,7 +25,7 @@ _ESCAPES = {
     "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
-    '"': r"\textquotedbl{}",
+    '"': "{''}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
@@ -39,6 +39,7 @@ _ESCAPES = {
     "…": r"\dots{}",
     "–": "--",
 }
+_LETTERS = "".join(chr(code) for code in range(0xC0, 0x100) if chr(code) not in "ÐÞðþ×÷")  # in every font encoding
 _UNKNOWN = "?"
 _COMPARED = tuple(
     COLUMNS[name] for name in ("name", "params", "macs", "weight_memory", "peak_memory", "receptive_field")
@@ -46,9 +47,9 @@ _COMPARED = tuple(
 
 
 def escape(text: str) -> str:
-    """Return text for LaTeX. Only ASCII and the characters of `_ESCAPES` are kept, which every font has."""
+    """Return text for LaTeX. Only ASCII, accented Latin letters and the characters of `_ESCAPES` are kept."""
     found = "".join(_ESCAPES.get(character, character) for character in printable(text))
-    return re.sub(r"[^\x20-\x7e]", _UNKNOWN, found)
+    return re.sub(rf"[^\x20-\x7e{_LETTERS}]", _UNKNOWN, found)
 
 
 def architecture_latex(report: Report, depth: int | None, fold: bool, exact: bool) -> str:

@@ -256,3 +256,25 @@ def test_an_image_is_embedded(content: bytes, start: str) -> None:
 def test_what_is_no_image_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(NoImage, match=re.escape(message)):
         make_data_url(content)
+
+
+def test_tooltips_have_a_line_per_figure() -> None:
+    report = analyse("alexnet")
+    root = ElementTree.fromstring(write_svg(draw_graph(report, choose_fold(report), "macs")))
+    titles = [title.text or "" for title in root.iter(f"{SVG}title")]
+    assert any(title.splitlines()[:2] == ["conv1, relu1", "70.28 M MACs"] for title in titles)
+
+
+def test_outputs_are_marked_with_their_names() -> None:
+    spec = {"input": [3, 8, 8], "layers": [{"conv": {"out_channels": 4, "kernel_size": 3, "name": "one"}}, "relu"]}
+    one = convcalc.analyse(convcalc.load(spec))
+    both = convcalc.analyse(convcalc.load({**spec, "outputs": ["one", "relu1"]}))
+    for report, texts in ((one, ["→ output"]), (both, ["→ output one", "→ output relu1"])):
+        drawn = list_texts(draw_graph(report, choose_fold(report), "macs"))
+        assert [text.text for text in drawn if text.text.startswith("→")] == texts
+
+
+def test_small_graphs_are_not_wrapped() -> None:
+    report = analyse("lenet5")
+    boxes = [part for part in draw_graph(report, choose_fold(report), "macs").parts if part.name]
+    assert len({round(part.shapes[-1].x) for part in boxes if isinstance(part.shapes[-1], Text)}) <= 2

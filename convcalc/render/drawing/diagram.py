@@ -9,13 +9,14 @@ from typing import NamedTuple
 from convcalc.analysis.liveness import count_readers
 from convcalc.analysis.report import Report, sum_known
 from convcalc.intervals import Ratio
-from convcalc.network import Group
+from convcalc.network import Group, Network
 from convcalc.problems import normalise_word, printable
 from convcalc.render.rows import Leaf, Row, count_levels, leaf_rows, list_leaves
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
+_FEW, _MANY = 6, 120  # a network of fewer boxes, such as one scope with all layers, is unfolded to at most _MANY
 METRICS = ("macs", "params", "flops", "activation_memory", "weight_memory")
 _TITLES = {
     "macs": "MACs",
@@ -30,6 +31,7 @@ class Box(NamedTuple):
     """A layer, a scope, or an input of the network. `words` describe it, one text per line.
 
     `jump` is the distance in the input, along its last axis, between neighbouring positions; None if unknown.
+    `output` says which output of the network it has, such as `output logits`; it is empty if it has none.
     `leaves` are the names of the layers and scopes that it stands for. `copies` is the number of equal copies; the sums
     of `figures`, by metric, are over all copies, and None if unknown. An input has no figures.
     """
@@ -41,6 +43,7 @@ class Box(NamedTuple):
     jump: Ratio | None = (1, 1)
     copies: int = 1
     leaves: tuple[str, ...] = ()
+    output: str = ""
 
     @property
     def is_input(self) -> bool:
@@ -58,13 +61,11 @@ class Arrow(NamedTuple):
 class Diagram(NamedTuple):
     """The boxes of a network in an order of execution, and the arrows between them.
 
-    `outputs` are the indexes of the boxes with an output of the network. `depth` is the depth to which scopes are
-    folded, None if all are open.
+    `depth` is the depth to which scopes are folded, None if all are open.
     """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
-    outputs: frozenset[int]
     depth: int | None
 
 
@@ -99,12 +100,18 @@ def fold_network(report: Report, depth: int | None) -> Diagram:
         for index, node in enumerate(network.nodes)
         for tensor in node.reads
     }
-    return Diagram(
-        tuple(boxes),
-        tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target)),
-        frozenset(box_of_tensor[tensor] for tensor in network.outputs.values()),
-        depth,
-    )
+    for index, output in _describe_outputs(network, box_of_tensor).items():
+        boxes[index] = boxes[index]._replace(output=output)
+    return Diagram(tuple(boxes), tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target)), depth)
+
+
+def _describe_outputs(network: Network, box_of_tensor: Sequence[int]) -> dict[int, str]:
+    """Return the text for the outputs of each box: `output`, with names if the network has several outputs."""
+    names: dict[int, list[str]] = {}
+    for name, tensor in network.outputs.items():
+        names.setdefault(box_of_tensor[tensor], []).append(printable(name))
+    several = len(network.outputs) > 1
+    return {index: f"output {', '.join(found)}" if several else "output" for index, found in names.items()}
 
 
 def choose_fold(report: Report, most: int = MOST_BOXES) -> Diagram:
@@ -113,7 +120,7 @@ def choose_fold(report: Report, most: int = MOST_BOXES) -> Diagram:
     chosen = fold_network(report, 1 if levels > 1 else None)
     for depth in range(2, levels + 1):
         deeper = fold_network(report, depth if depth < levels else None)
-        if len(deeper.boxes) > most:
+        if len(deeper.boxes) > most and not (len(chosen.boxes) < _FEW and len(deeper.boxes) <= _MANY):
             break
         chosen = deeper
     return chosen

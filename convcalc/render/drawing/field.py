@@ -60,7 +60,7 @@ def draw_field(report: Report, index: int, region: Region, image: str | None = N
         seen = _draw_rectangle(x, y, (x.seen[0], x.seen[1] + 1), (y.seen[0], y.seen[1] + 1), "region", "region")
         shapes.append(seen._replace(clear=True))
     numbers = _draw_numbers(x, y, with_rows=len(size) > 1)
-    legend, across = _draw_legend(x.start, y.end + 22)
+    legend, across = _draw_legend(x.start, y.end + 22, bool(region.outside[0]))
     facts = _describe_region(report, index, region)
     return frame_picture(
         f"{printable(report.network.name)}: receptive field of {layer.name}",
@@ -112,15 +112,14 @@ def _draw_numbers(x: _Axis, y: _Axis, with_rows: bool) -> list[Shape]:
     return found
 
 
-def _draw_legend(x: float, y: float) -> tuple[list[Shape], float]:
-    """Return the legend and its width."""
+def _draw_legend(x: float, y: float, reaches_beyond: bool) -> tuple[list[Shape], float]:
+    """Return the legend and its width; `reaches_beyond` says that part of the field is beyond the input."""
     shapes: list[Shape] = []
     start = x
-    for fill, edge, text in (
-        ("input", "line", "input"),
-        ("region", "region", "receptive field"),
-        ("panel", "grid", "beyond the input (padding)"),
-    ):
+    entries = [("input", "line", "input"), ("region", "region", "receptive field")]
+    if reaches_beyond:
+        entries.append(("panel", "grid", "beyond the input (padding)"))
+    for fill, edge, text in entries:
         box = make_box(x, y - 9, 16, 10, fill, edge)
         shapes += [box._replace(clear=fill == "region"), Text(x + 22, y, text, _FONT, tone="faint")]
         x += 22 + measure_text(text, _FONT) + 24

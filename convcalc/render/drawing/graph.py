@@ -48,6 +48,7 @@ def _list_texts(box: Box, metric: str, total: int | None) -> list[str]:
     words = [*box.words, str(box.output_shape)]
     if not box.is_input and figure != 0:
         words.append(format_figure(metric, figure) + _format_share(figure, total))
+    words += [f"→ {box.output}"] if box.output else []
     return [
         cut_text(box.name, _NAME, _WIDEST, bold=True),
         *(cut_text(word, _SMALL, _WIDEST) for word in words),

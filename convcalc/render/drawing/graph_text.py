@@ -4,18 +4,25 @@ import re
 
 from convcalc.problems import printable
 from convcalc.render.drawing.diagram import Box, Diagram, format_figure
+from convcalc.render.drawing.palette import TONES
+from convcalc.render.drawing.scale import choose_tone
 
 # Mermaid refuses larger texts by default: mermaid.js.org/config/schema-docs/config.html, maxTextSize and maxEdges
 MOST_MERMAID_CHARACTERS, MOST_MERMAID_ARROWS = 50_000, 500
 
 
 def write_dot(name: str, diagram: Diagram, metric: str) -> str:
-    """Return the diagram as a directed graph in the DOT language."""
+    """Return the diagram as a directed graph in the DOT language, with the colours of the graph for light mode."""
+    most = max((box.figures.get(metric) or 0 for box in diagram.boxes), default=0)
     lines = [
         f"digraph {_quote_dot([name])} {{",
         '  graph [rankdir=TB, fontname="Helvetica"];',
-        '  node [shape=box, style="rounded,filled", fillcolor="#f4f8fd", fontname="Helvetica", fontsize=11];',
-        *(f"  n{number} [label={_quote_dot(_list_lines(box, metric))}];" for number, box in enumerate(diagram.boxes)),
+        '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11];',
+        *(
+            f"  n{number} [label={_quote_dot(_list_lines(box, metric))}, "
+            f'fillcolor="{_choose_color(box, metric, most)}"];'
+            for number, box in enumerate(diagram.boxes)
+        ),
         *(f"  n{arrow.source} -> n{arrow.target};" for arrow in diagram.arrows),
         "}",
     ]
@@ -40,10 +47,15 @@ def fits_mermaid(text: str, diagram: Diagram) -> bool:
     return len(text) <= MOST_MERMAID_CHARACTERS and len(diagram.arrows) <= MOST_MERMAID_ARROWS
 
 
+def _choose_color(box: Box, metric: str, most: int) -> str:
+    return TONES["input" if box.is_input else choose_tone(box.figures[metric], most)][0]
+
+
 def _list_lines(box: Box, metric: str) -> list[str]:
     figure = box.figures.get(metric, 0)
     figures = [] if figure == 0 else [format_figure(metric, figure)]
-    return [box.name, *box.words, str(box.output_shape), *figures]
+    output = [f"→ {box.output}"] if box.output else []
+    return [box.name, *box.words, str(box.output_shape), *figures, *output]
 
 
 def _quote_dot(lines: list[str]) -> str:
@@ -54,4 +66,4 @@ def _quote_dot(lines: list[str]) -> str:
 
 def _escape_mermaid(text: str) -> str:
     """Return text in which every character with a meaning in Mermaid, HTML or Markdown is a character reference."""
-    return re.sub(r"[^\w .,:/()×·…–+=-]", lambda found: f"#{ord(found[0])};", printable(text))
+    return re.sub(r"[^\w .,:/()×·…–→+=-]", lambda found: f"#{ord(found[0])};", printable(text))

@@ -14,7 +14,8 @@ _HEIGHT = 58  # of the title and the facts, with the space below them
 
 def describe_totals(report: Report) -> str:
     """Return the line below the title: the input, params, MACs and peak memory of the network."""
-    inputs = ", ".join(str(shape) for shape in report.network.inputs.values())
+    named = report.network.inputs.items()
+    inputs = ", ".join(f"{printable(name)} {shape}" if len(named) > 1 else str(shape) for name, shape in named)
     totals = report.totals
     return (
         f"input {inputs} · {format_count(totals.params)} params · {format_count(totals.macs)} MACs · "

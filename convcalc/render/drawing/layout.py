@@ -17,6 +17,7 @@ _ROW_GAP, _LANE_GAP, _TRACK_GAP, _COLUMN_GAP = 30, 24, 12, 56
 _SIDE = 20  # distance from the spine to the first track
 _BEST_RATIO = 1.5  # width / height of the drawing
 _MOST_COLUMNS = 12
+_LEAST_HEIGHT = 330  # a graph is not wrapped into columns that are lower on average
 _LATEST = 3  # a box that could be more rows lower is placed as low as possible
 
 
@@ -193,7 +194,8 @@ def _list_divisions(graph: _Graph, sizes: Sequence[Size]) -> list[list[int]]:
     for box, size in enumerate(sizes):
         heights[graph.rows[box]] = max(heights[graph.rows[box]], size.height + _ROW_GAP)
     cuts = graph.find_cuts()
-    found = [_divide_rows(heights, cuts, sum(heights) / count) for count in range(1, _MOST_COLUMNS + 1)]
+    most = max(min(_MOST_COLUMNS, int(sum(heights) / _LEAST_HEIGHT)), 1)
+    found = [_divide_rows(heights, cuts, sum(heights) / count) for count in range(1, most + 1)]
     return [list(columns) for columns in dict.fromkeys(found)]
 
 

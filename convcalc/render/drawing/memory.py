@@ -20,8 +20,8 @@ def draw_memory(report: Report) -> Scene:
     """Return the drawing of the live bytes from the first layer to the last, and a list of the tensors at the peak."""
     left, top = picture_origin()
     x, y = left + _LEFT, top + _TOP
-    tensors = _list_peak_tensors(report, left, y + _HEIGHT + 62)
-    height = _TOP + _HEIGHT + 62 + _LEADING * min(len(report.liveness.peak_tensors), _MOST_TENSORS + 1)
+    tensors = _list_peak_tensors(report, left, y + _HEIGHT + 66)
+    height = _TOP + _HEIGHT + 66 + _LEADING * min(len(report.liveness.peak_tensors), _MOST_TENSORS + 1)
     total = report.totals
     facts = f"peak {total.peak_memory:,} B ({format_bytes(total.peak_memory)}) at {total.peak_at}"
     facts += f" · sum of all outputs {format_bytes(total.activation_memory)}"
@@ -42,8 +42,8 @@ def _draw_axes(report: Report, x: float, y: float) -> list[Shape]:
         ]
     for tick in choose_ticks(1, count, 10):
         place = x + (tick - 0.5) / count * _WIDTH
-        shapes.append(Text(place, y + _HEIGHT + 16, f"{tick:,}", _FONT, "middle", "faint"))
-    shapes.append(Text(x + _WIDTH / 2, y + _HEIGHT + 32, "layer, in order of execution", _FONT, "middle", "faint"))
+        shapes.append(Text(place, y + _HEIGHT + 20, f"{tick:,}", _FONT, "middle", "faint"))
+    shapes.append(Text(x + _WIDTH / 2, y + _HEIGHT + 36, "layer, in order of execution", _FONT, "middle", "faint"))
     return shapes
 
 

@@ -26,9 +26,15 @@ _SLANT_X, _SLANT_Y = 0.35, 0.25  # of the edges that lead away from the viewer, 
 _FONT, _LEADING = 11, 14
 _WIDEST = 120  # of a text below a map
 _GAP = 26  # between maps, for the arrow
+_STRAIGHT = 14  # an arrow whose ends differ less in height has no corners, for which there is no room
 _TRACK = 10  # between arrows above a band
 _BAND_GAP = 20
+_MOST_WIDTH = 16_000  # TeX and some converters have a limit of about that size
 _MEANING = "height: square root of the spatial size · width: logarithm of the channels"
+
+
+class TooWide(ValueError):
+    """Raised if the picture would be wider than many programs can show."""
 
 
 class _Map(NamedTuple):
@@ -47,8 +53,13 @@ class _Solid(NamedTuple):
 
 
 def draw_stack(report: Report, diagram: Diagram, metric: str) -> Scene:
-    """Return the drawing of a network as feature maps. `metric` chooses the colours, such as `macs`."""
+    """Return the drawing of a network as feature maps. `metric` chooses the colours, such as `macs`.
+
+    Raises TooWide if there are too many feature maps.
+    """
     stack = _Stack(diagram)
+    if stack.width > _MOST_WIDTH:
+        raise TooWide(f"the picture of {len(stack.maps):,} feature maps would be {stack.width:,.0f} pixels wide")
     left, top = picture_origin()
     figures = [stack.sum_figures(one, metric) for one in stack.maps]
     most = max((figure or 0 for figure in figures), default=0)
@@ -96,7 +107,9 @@ class _Stack:
     def _list_texts(self, one: _Map) -> list[str]:
         names = [self.diagram.boxes[box].name for box in one.boxes]
         ends = names if len(names) < 4 else [names[0], "…", names[-1]]
-        return [*(cut_text(name, _FONT, _WIDEST, bold=True) for name in ends), str(one.shape)]
+        output = self.diagram.boxes[one.boxes[-1]].output
+        marked = [f"→ {output}"] if output else []
+        return [cut_text(text, _FONT, _WIDEST, bold=True) for text in (*ends, *marked)] + [str(one.shape)]
 
     def _assign_tracks(self) -> dict[Arrow, int]:
         """Return the track of each arrow that does not lead to the next map; it is above the higher of two bands."""
@@ -165,9 +178,9 @@ class _Stack:
             from_x = start[0] + solid.width + solid.back[0]
             middle = from_x + (end[0] - from_x) / 2
             points = [(from_x, start[1]), (middle, start[1]), (middle, end[1]), end]
-            return points if start[1] != end[1] else [points[0], end]
-        from_x, from_y = self._find_roof(source, left, top)
-        to_x, to_y = self._find_roof(target, left, top)
+            return points if abs(start[1] - end[1]) > _STRAIGHT else [points[0], end]
+        from_x, from_y = self._find_roof(source, left, top, 0.75)  # apart from arrows that arrive
+        to_x, to_y = self._find_roof(target, left, top, 0.25)
         band = self._upper_band(arrow)
         y = top + self._find_ceiling(band) - (track + 1) * _TRACK
         return [(from_x, from_y), (from_x, y), (to_x, y), (to_x, to_y)]
@@ -177,12 +190,12 @@ class _Stack:
         bottom = top + self.bottoms[self.bands[index]]
         return left + self.fronts[index], bottom - self.solids[index].height / 2
 
-    def _find_roof(self, index: int, left: float, top: float) -> Point:
-        """Return the middle of the upper edge of a map's back."""
+    def _find_roof(self, index: int, left: float, top: float, part: float) -> Point:
+        """Return the point at `part` of the upper edge of a map's back."""
         solid = self.solids[index]
         across, up = solid.back
         bottom = top + self.bottoms[self.bands[index]]
-        return left + self.fronts[index] + across + solid.width / 2, bottom - solid.height + up
+        return left + self.fronts[index] + across + solid.width * part, bottom - solid.height + up
 
     def _find_ceiling(self, band: int) -> float:
         """Return the y of the top of the highest map in a band, in the picture."""

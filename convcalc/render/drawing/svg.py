@@ -45,7 +45,7 @@ def _write_rules(tone: str, color: str) -> str:
 
 def _write_part(part: Part) -> str:
     name = f' data-name="{_escape(part.name)}"' if part.name else ""
-    title = f"<title>{_escape(part.title)}</title>" if part.title else ""
+    title = f"<title>{chr(10).join(map(_escape, part.title.splitlines()))}</title>" if part.title else ""
     shapes = "".join(map(_write_shape, part.shapes))
     return f"<g{name}>{title}{shapes}</g>" if name or title else shapes
 
