@@ -33,6 +33,11 @@ _INPUT = "data"
 _NETWORK = ("net", "network")
 _DETECTORS = frozenset({"yolo", "region", "detection", "Gaussian_yolo", "cost", "iseg"})
 _UNSUPPORTED_SECTIONS = ("conv_lstm", "crnn", "gru", "history", "implicit", "lstm", "rnn")  # no misspelt others
+# options that change the shapes or costs of layers
+_SHAPING_OPTIONS = frozenset(
+    {"activation", "batch_normalize", "dilation", "filters", "from", "groups", "layers", "output", "pad", "padding"}
+    | {"size", "stride"}
+)
 _UNSUPPORTED_OPTIONS = frozenset(  # options that change params or the computation in other ways than a spec can say
     {"antialiasing", "coordconv", "maxpool_depth", "rotate", "share_index", "stretch", "stretch_sway", "sway"}
     | {"weights_type"}
@@ -189,6 +194,16 @@ def _find_input_shape(network: _Section, inputs: Shapes) -> Shape:
     return Shape(sizes[0], tuple(sizes[1:]))
 
 
+def _check_spelling(section: _Section) -> None:
+    """Raise Mistake for an option that Darknet would ignore, and whose name is nearly that of one that it reads."""
+    missing = sorted(_SHAPING_OPTIONS - section.options.keys())
+    for key, option in section.options.items():
+        near = [name for name in missing if abs(len(name) - len(key)) <= 1]
+        hint = did_you_mean(key, near) if key not in _SHAPING_OPTIONS else ""
+        if hint:
+            raise Mistake(f"unknown option {shorten(key)} of [{section.name}]", option.extent, hint, "CV011")
+
+
 class _Builder:
     """Turns sections into steps. `outputs` holds the output of each section so far."""
 
@@ -221,6 +236,7 @@ class _Builder:
             text, extent = section.options[key]
             if text not in ("0", "none"):
                 raise Mistake(f"{key}={shorten(text)} is not supported", extent)
+        _check_spelling(section)
         self.scope = f"layer{number}"
         try:
             rule(self, section)

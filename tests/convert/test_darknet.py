@@ -252,3 +252,14 @@ def test_a_progress_bar_follows_the_sections(tmp_path: Path) -> None:
 
     imported(tmp_path, yolov3_tiny(), follow=follow)
     assert totals == [24]
+
+
+def test_a_misspelt_option_is_an_error(tmp_path: Path) -> None:
+    text = "[net]\nwidth=32\nheight=32\nchannels=3\n[convolutional]\nfiltres=32\nsize=3\nactivation=relu\n"
+    (tmp_path / "net.cfg").write_text(text, encoding="utf-8")
+    with pytest.raises(convcalc.InvalidSpec) as caught:
+        convcalc.load(tmp_path / "net.cfg")
+    [problem] = caught.value.problems
+    assert (problem.message, problem.hint) == ("unknown option filtres of [convolutional]", "did you mean filters?")
+    assert problem.span
+    assert (problem.span.line, problem.span.column) == (6, 9)
