@@ -86,7 +86,8 @@ class Difference(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether the metrics, receptive fields, settings and layers of both networks are the same."""
-        same_field = self.old.totals.receptive_field.size == self.new.totals.receptive_field.size
+        fields = self.old.totals.receptive_field, self.new.totals.receptive_field
+        same_field = fields[0].size == fields[1].size or (fields[0].whole and fields[1].whole)
         same_figures = all(figure.old == figure.new for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
 
@@ -96,6 +97,8 @@ def compare_reports(old: Report, new: Report) -> Difference:
     before, after = figures_of(old), figures_of(new)
     pairs = match_layers(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
+    if old.totals.receptive_field.whole and new.totals.receptive_field.whole:
+        before["receptive_field"] = after["receptive_field"]  # the whole input, whatever its size
     return Difference(
         old,
         new,

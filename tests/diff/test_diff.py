@@ -452,3 +452,9 @@ def test_json_and_table_agree_on_the_totals() -> None:
         assert [int(text.replace(",", "")) for text in (old, new, change)] == [
             totals[name][key] for key in ("old", "new", "change")
         ]
+
+
+def test_fields_of_the_whole_input_are_equal_whatever_its_size() -> None:
+    small, large = (convcalc.summary({"input": [1, size], "layers": ["global_avgpool"]}) for size in (100, 200))
+    assert compare_reports(small, large).figures["receptive_field"].old == 200
+    assert compare_reports(small, large).figures["receptive_field"].new == 200
