@@ -166,7 +166,8 @@ def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Ite
     figures, or else the part with the same name.
 
     If the totals agree, unmatched layers and parts do not count as differences: one separable convolution in convcalc
-    is two modules in PyTorch, and a custom module may be several layers. An unmatched layer without params, running
+    is two modules in PyTorch, and a custom module may be several layers. Nor does a part match a layer of its name that
+    may contain it. An unmatched layer without params, running
     statistics and MACs is omitted.
     """
     free = dict(enumerate(parts))
@@ -177,7 +178,9 @@ def _pair_layers(report: Report, parts: Sequence[ModelPart], agree: bool) -> Ite
             _normalise_name(layer.name) == _normalise_name(part.name) and _have_same_figures(layer, part)
         ),
         lambda layer, part: _has_any_figure(layer) and _have_same_figures(layer, part),
-        lambda layer, part: _normalise_name(layer.name) == _normalise_name(part.name),
+        lambda layer, part: (
+            _normalise_name(layer.name) == _normalise_name(part.name) and not (agree and _may_contain(layer, part))
+        ),
     )
     for rule in rules:
         for layer in layers:
@@ -208,6 +211,14 @@ def _has_any_figure(layer: LayerReport) -> bool:
 def measure_layer(layer: LayerReport) -> MeasuredFigures:
     """Return the output shape, params, buffers and MACs that a report states for a layer."""
     return MeasuredFigures(layer.output_shape.sizes, layer.params, layer.buffers, layer.macs)
+
+
+def _may_contain(layer: LayerReport, part: ModelPart) -> bool:
+    """Whether a part may be one of several that are one layer, such as the first matrix product of an attention."""
+    figures = part.figures
+    if figures.macs is None or layer.macs is None:
+        return False
+    return figures.params <= layer.params and figures.buffers <= layer.buffers and figures.macs < layer.macs
 
 
 def _have_same_figures(layer: LayerReport, part: ModelPart) -> bool:

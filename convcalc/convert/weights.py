@@ -1,10 +1,11 @@
 """Keeps account of learnt tensors: which step has them as weights, which are counted, and what computing them costs."""
 
 from collections.abc import Iterable
+from math import prod
 from typing import NamedTuple
 
 from convcalc.convert.graph import Step
-from convcalc.convert.operators import Operation, Program, UnsupportedOperation
+from convcalc.convert.operators import Operation, Program, Sizes, UnsupportedOperation
 from convcalc.layers.base import Layer
 
 _MULTIPLYING_KINDS = frozenset({"conv", "conv_transpose", "depthwise_conv", "linear", "pointwise_conv"})

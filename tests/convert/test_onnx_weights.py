@@ -142,3 +142,12 @@ def test_equal_weights_of_an_untrained_network_are_noted(tmp_path: Path) -> None
     )
     assert imported(tmp_path, hold(two_norms("s", "b", "s", "b"), s=varied, b=zeros)).notes == ()
     assert imported(tmp_path, hold(two_norms("s", "b", "t", "b"), s=ones, t=varied, b=zeros)).notes == ()
+
+
+def test_a_tensor_computed_from_numbers_is_not_learnt(tmp_path: Path) -> None:
+    """The positions of anchors: stored numbers that Range and Expand make longer, added to data. 3·8·27 params."""
+    nodes = "y0 = Conv(x, w)\nr = Range(zero, ten, one)\nr4 = Reshape(r, s)\ny = Add(y0, r4)"
+    model = made(nodes, {"x": (1, 3, 12, 12)}, {"w": (8, 3, 3, 3)}, integers={"s": [1, 1, 1, 10]})
+    for name, value in (("zero", 0.0), ("ten", 10.0), ("one", 1.0)):
+        model.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, (), [value]))
+    assert convcalc.summary(plain_spec(imported(tmp_path, model))).totals.params == 8 * 27

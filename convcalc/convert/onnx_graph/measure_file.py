@@ -70,8 +70,9 @@ def measure_file(path: str, network: Network) -> Model:
     graph, facts = model.graph, _collect_facts(model.graph, model.producer_name == _PRODUCER)
     seen: set[str] = set()
     measured = [_measure_node(node, facts, seen, network.batch) for node in graph.node]
-    if facts.is_own:
-        parts = _join_layers(graph.node, measured, facts, {node.name for node in network.nodes})
+    names = {node.name for node in network.nodes}
+    if facts.is_own and names <= {node.name for node in graph.node}:
+        parts = _join_layers(graph.node, measured, facts, names)
     else:
         parts = _merge_biases([part for part in measured if part is not None])
     macs = [part.figures.macs for part in parts]
