@@ -97,12 +97,12 @@ class Weights:
         )
 
     def holds_all(self, roots: Iterable[str], dims: Sizes) -> bool:
-        """Whether the stored tensors `roots` have as many elements as a tensor of the sizes `dims` computed from them.
+        """Whether the stored tensors `roots` have the elements of a tensor of the sizes `dims` that is made of them.
 
         A tensor with more elements, such as the positions of the anchors of a detector, is computed from numbers and is
         not learnt. Always true if the format says which tensors are learnt (`Program.exact`).
         """
-        return self.program.exact or sum(self.program.weights.get(root, 0) for root in roots) == prod(dims)
+        return self.program.exact or sum(self.program.weights.get(root, 0) for root in roots) >= prod(dims)
 
     def find_statistics(self, operation: Operation) -> set[str]:
         """Return the names of the running statistics that an operation reads; empty if the format does not name any."""
