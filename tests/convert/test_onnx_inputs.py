@@ -89,6 +89,23 @@ def test_a_branch_that_values_decide_is_refused_with_the_reason(tmp_path: Path) 
         imported(tmp_path, model)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(16_000, 8), (8_000, 4)])
+def test_the_value_of_a_number_decides_which_branch_is_read(rate: int, channels: int, tmp_path: Path) -> None:
+    model = made(
+        "d = Equal(sr, k)\ny = If(d) <then_branch = g () => (float[N] t) { t = Conv(x, w) },"
+        " else_branch = h () => (float[N] e) { e = Conv(x, v) }>",
+        {"x": (1, 3, 12, 12), "sr": ()},
+        {"w": (8, 3, 3, 3), "v": (4, 3, 3, 3)},
+    )
+    model.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    model.graph.initializer.append(onnx.helper.make_tensor("k", onnx.TensorProto.INT64, (), [16_000]))
+    with pytest.raises(NotImported, match=r"which branch runs; give the value of sr, such as --input sr=1$"):
+        imported(tmp_path, model)
+    graph = imported(tmp_path, model, inputs={"sr": (rate,)})
+    assert graph.inputs == {"x": (3, 12, 12)}
+    assert convcalc.summary(plain_spec(graph)).totals.macs == channels * 10 * 10 * 27
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_a_state_is_an_input(batch: int, batch_first: bool, tmp_path: Path) -> None:

@@ -168,10 +168,28 @@ class _OnnxReader:
         found = {}
         self.batch_names = _list_batch_names(infos)
         for info in infos:
+            if self.is_number_given(info):
+                self.add_number(info)
+                continue
             dims = self.find_input_sizes(info)
             self.add(info.name, info.type.tensor_type.elem_type, Tensor(self.check_sizes(dims, info.name)))
             found[info.name] = dims
         return found
+
+    def is_number_given(self, info: Any) -> bool:
+        """Whether the user gave the value of an input that is a single integer, such as a sampling rate."""
+        kind = info.type.tensor_type
+        integers = (self.onnx.TensorProto.INT32, self.onnx.TensorProto.INT64)
+        given = self.shapes.get(info.name)
+        return kind.HasField("shape") and not kind.shape.dim and kind.elem_type in integers and len(given or ()) == 1
+
+    def add_number(self, info: Any) -> None:
+        """Record an input as the constant that the user gave. It decides which branch of an If runs."""
+        import numpy
+
+        kind = info.type.tensor_type.elem_type
+        value = numpy.asarray(self.shapes[info.name][0], self.onnx.helper.tensor_dtype_to_np_dtype(kind))
+        self.add(info.name, kind, Tensor((), None, True, value))
 
     def find_input_sizes(self, info: Any) -> Sizes:
         """Return the sizes of an input, batch first: those that the user gave, or else those in the file.
@@ -292,7 +310,7 @@ class _OnnxReader:
             if name not in inferred:
                 failure = self.failure
                 if operation.operator == "If" and not failure:
-                    failure = "the values of the inputs decide which branch runs"
+                    failure = self.explain_undecided_branch()
                 why = f": {failure}" if failure else ""
                 self.unknown[name] = f"the output shape of {describe_operation(operation)} is unknown{why}"
                 continue
@@ -301,6 +319,14 @@ class _OnnxReader:
             roots = self.find_roots(operation, name, dims, kind, reads) if constant else ()
             sizes = self.check_sizes(dims, name)
             self.add(name, kind, Tensor(sizes, None, constant, contents, roots, constant and measured))
+
+    def explain_undecided_branch(self) -> str:
+        """Return why it is unknown which branch of an If runs, and how to give the number that may decide that."""
+        numbers = [info.name for info in self.model.graph.input if not info.type.tensor_type.shape.dim]
+        known = {*self.shapes, *(tensor.name for tensor in self.model.graph.initializer)}
+        wanted = next((name for name in numbers if name not in known), None)
+        advice = "" if wanted is None else f"; give the value of {shorten(wanted)}, such as --input {shorten(wanted)}=1"
+        return f"the values of the inputs decide which branch runs{advice}"
 
     def find_roots(
         self, operation: Operation, name: str, dims: Sizes, kind: int, reads: list[Tensor]
