@@ -89,9 +89,9 @@ def _check_options(
     if format in _GRAPH_ONLY and kind != "graph":
         raise click.UsageError(f"-f {format} draws only --as graph; {kind} can be svg, png or tikz")
     if kind == "field" and layer is None:
-        raise click.UsageError("--as field needs a LAYER: convcalc draw NET LAYER --as field")
+        raise click.UsageError("--as field needs a LAYER: draw NET LAYER --as field; convcalc rf NET lists the layers")
     if kind != "field" and (layer, position, image) != (None, None, None):
-        raise click.UsageError("LAYER, --position and --image are for --as field")
+        raise click.UsageError("only --as field takes a LAYER, --position or --image; draw takes one NET")
     if kind not in _FOLDED and depth is not None:
         raise click.UsageError(f"--depth is for --as graph and stack, not {kind}")
     if image is not None and format == "tikz":

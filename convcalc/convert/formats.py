@@ -201,6 +201,12 @@ FORMATS = (
         lost="the values of weights, the ranges of quantised values",
     ),
     Format(
+        "a Python file that uses Keras",
+        (".py",),
+        _matches_all(rb"^(?:import|from) keras\b"),
+        advice="run it, save its model as a .keras file, and import that",
+    ),
+    Format(
         "a Python file",
         (".py",),
         _never,

@@ -60,12 +60,18 @@ def architecture_latex(report: Report, depth: int | None, fold: bool, exact: boo
     boxes = (choose_fold(report) if fold else fold_network(report, depth)).boxes
     columns = [
         Cells("layer", [*(escape(box.name) for box in boxes), "total"], right=False),
-        Cells("type", [*(escape(", ".join(box.words)) for box in boxes), ""], right=False),
+        Cells("type", [*(escape(_describe_type(box)) for box in boxes), ""], right=False),
         Cells("output", [*(escape(str(box.output_shape)) for box in boxes), ""]),
         _count_column("params", "params", boxes, report.totals.params, exact),
         _count_column("MACs", "macs", boxes, report.totals.macs, exact),
     ]
     return _write_table(report.network.name, columns, totals=True)
+
+
+def _describe_type(box: Box) -> str:
+    """Return the words of a box; without words, its name without the number, which is its kind."""
+    kind = "" if box.is_input else box.name.rpartition(".")[2].rstrip("0123456789_")
+    return ", ".join(box.words) or kind
 
 
 def _count_column(title: str, metric: str, boxes: Sequence[Box], total: int | None, exact: bool) -> Cells:

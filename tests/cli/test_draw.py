@@ -58,8 +58,8 @@ def test_a_picture_does_not_go_to_a_terminal(
     ("arguments", "message"),
     [
         (("--as", "field"), "--as field needs a LAYER"),
-        (("conv1",), "LAYER, --position and --image are for --as field"),
-        (("--image", "a.png"), "LAYER, --position and --image are for --as field"),
+        (("conv1",), "only --as field takes a LAYER, --position or --image"),
+        (("--image", "a.png"), "only --as field takes a LAYER, --position or --image"),
         (("--as", "memory", "--depth", "1"), "--depth is for --as graph and stack, not memory"),
         (("--as", "stack", "-f", "dot"), "-f dot draws only --as graph"),
         (("--as", "stack", "-o", "a.mmd"), "-f mermaid draws only --as graph"),

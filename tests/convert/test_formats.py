@@ -69,6 +69,7 @@ CONTENTS = {  # name of the format: ending, content, text in the suggested way f
         b'<?xml version="1.0"?>\n<net name="m" version="11">\n<layers>\n</layers></net>',
         "",
     ),
+    "a Python file that uses Keras": ("py", b"import keras\n\nmodel = keras.Sequential()\n", ".keras file"),
     "a Git LFS pointer": ("bin", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n", "git lfs pull"),
 }
 BY_NAME = {"a Core ML model": "mlmodel", "a Python file": "py"}

@@ -239,11 +239,13 @@ def _measure_map(shape: Sizes, largest: int) -> _Solid:
 
 
 def _choose_bands(diagram: Diagram, maps: list[_Map]) -> list[int]:
-    """Return the band of each map: 0, unless the network upsamples; vectors are in the band of the map before.
+    """Return the band of each map: 0, unless the network upsamples.
+
+    Vectors, and maps of one position such as those of squeeze-and-excite, are in the band of the map before.
 
     A band has the maps of one resolution: of one jump, or if a jump is unknown, of about the same spatial size.
     """
-    sizes = [one.shape.spatial[-1] if one.shape.spatial else 0 for one in maps]
+    sizes = [one.shape.spatial[-1] if one.shape.positions > 1 else 0 for one in maps]
     known = [size for size in sizes if size]
     if not any(later > earlier for earlier, later in pairwise(known)):
         return [0] * len(maps)
