@@ -23,9 +23,7 @@ from convcalc.render.drawing.tikz import write_tikz
 MOST_BOXES = 2_000  # a larger graph is unreadable, and placing its boxes takes long
 _FOLDED: dict[str, Callable[[Report, Diagram, str], Scene]] = {"graph": draw_graph, "stack": draw_stack}
 _PIXELS = 2  # pixels of a PNG picture per unit of the scene, for screens of high resolution
-
-
-_FORMATS = {".svg": "svg", ".png": "png", ".tex": "tikz"}
+_FORMATS = {".svg": "svg", ".png": "png", ".tex": "tikz"}  # by suffix
 
 
 class NotDrawn(ValueError):

@@ -42,11 +42,6 @@ def write_mermaid(diagram: Diagram, metric: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fits_mermaid(text: str, diagram: Diagram) -> bool:
-    """Whether Mermaid draws the text with its default limits."""
-    return len(text) <= MOST_MERMAID_CHARACTERS and len(diagram.arrows) <= MOST_MERMAID_ARROWS
-
-
 def _choose_color(box: Box, metric: str, most: int) -> str:
     return TONES["input" if box.is_input else choose_tone(box.figures[metric], most)][0]
 

@@ -12,7 +12,6 @@ TONES = {
     "grid": ("#d1d9e0", "#30363d"),
     "panel": ("#f6f8fa", "#161b22"),
     "input": ("#eef1f4", "#21262d"),
-    "accent": ("#0b62c4", "#58a6ff"),
     "region": ("#d1690f", "#f0883e"),
     "unknown": ("#ffffff", "#0d1117"),
     "step0": ("#f4f8fd", "#101a27"),

@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 
 class Text(NamedTuple):
-    """A line of text. `y` is its base line; `anchor` is `start`, `middle` or `end`; `turned` text reads upwards."""
+    """A line of text. `y` is its base line; `anchor` is `start`, `middle` or `end`."""
 
     x: float
     y: float
@@ -23,7 +23,6 @@ class Text(NamedTuple):
     anchor: str = "start"
     tone: str = "text"
     bold: bool = False
-    turned: bool = False
 
     @property
     def width(self) -> float:
@@ -48,7 +47,6 @@ class Line(NamedTuple):
     tone: str = "line"
     width: float = 1.2
     arrow: bool = False
-    dashed: bool = False
 
 
 class Image(NamedTuple):

@@ -66,12 +66,11 @@ def _write_shape(shape: Shape) -> str:
 def _write_text(text: Text) -> str:
     """Return a text that is as wide as computed, whatever font is available."""
     place = f'x="{_number(text.x)}" y="{_number(text.y)}"'
-    turn = f' transform="rotate(-90 {_number(text.x)} {_number(text.y)})"' if text.turned else ""
     anchor = "" if text.anchor == "start" else f' text-anchor="{text.anchor}"'
     bold = ' font-weight="bold"' if text.bold else ""
     fit = f' textLength="{_number(text.width)}" lengthAdjust="spacingAndGlyphs"' if len(text.text) > 1 else ""
     size = f'font-size="{_number(text.size)}"'
-    return f'<text class="cc-{text.tone}" {place} {size}{anchor}{bold}{turn}{fit}>{_escape(text.text)}</text>'
+    return f'<text class="cc-{text.tone}" {place} {size}{anchor}{bold}{fit}>{_escape(text.text)}</text>'
 
 
 def _write_polygon(polygon: Polygon) -> str:
@@ -86,9 +85,8 @@ def _write_polygon(polygon: Polygon) -> str:
 
 
 def _write_line(line: Line) -> str:
-    dashed = ' stroke-dasharray="5 4"' if line.dashed else ""
     path = f'<path class="cc-{line.tone}-line" d="{_round_corners(line.points)}" fill="none"'
-    path += f' stroke-width="{_number(line.width)}"{dashed}/>'
+    path += f' stroke-width="{_number(line.width)}"/>'
     if not line.arrow:
         return path
     head = " ".join(f"{_number(x)},{_number(y)}" for x, y in make_arrow_head(line.points[-2], line.points[-1]))

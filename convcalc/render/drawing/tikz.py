@@ -47,8 +47,7 @@ def _write_text(text: Text) -> str:
     size = text.size * _PIXEL
     series = r"\bfseries" if text.bold else ""
     font = rf"\fontfamily{{phv}}{series}\fontsize{{{_number(size)}bp}}{{{_number(size)}bp}}"
-    turn = ", rotate=90" if text.turned else ""
-    options = f"anchor={_ANCHORS[text.anchor]}, text={text.tone}{turn}"
+    options = f"anchor={_ANCHORS[text.anchor]}, text={text.tone}"
     return rf"\node[{options}] at ({_number(text.x)},{_number(text.y)}) {{{font}\selectfont {escape(text.text)}}};"
 
 
@@ -64,7 +63,6 @@ def _write_polygon(polygon: Polygon) -> str:
 def _write_line(line: Line) -> str:
     options = [f"draw={line.tone}", f"line width={_number(line.width * _PIXEL)}bp", "rounded corners=3bp"]
     options += ["-{Latex[length=5bp, width=4bp]}"] if line.arrow else []
-    options += ["dashed"] if line.dashed else []
     points = " -- ".join(f"({_number(x)},{_number(y)})" for x, y in line.points)
     return rf"\path[{', '.join(options)}] {points};"
 
