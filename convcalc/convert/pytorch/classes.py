@@ -92,9 +92,7 @@ def list_classes(network: Network, taken: set[str]) -> list[ModuleClass]:
     for level in _list_scopes_by_height(root, wiring, shared):
         for drafts in _group_drafts([drafter.draft(scope) for scope in level], places):
             base = _choose_base_name(drafts[0].scope, places)
-            name = (
-                make_class_name(base) if not drafts[0].scope.name else _reserve_class_name(make_class_name(base), used)
-            )
+            name = make_class_name(base) if not drafts[0].scope.name else reserve_name(make_class_name(base), used)
             made, calls = _join_drafts(name, base, drafts)
             found.append(made)
             drafter.calls.update(zip(made.uses, calls, strict=True))
@@ -145,7 +143,7 @@ def _choose_base_name(scope: ModuleScope, places: ModulePlaces) -> str:
     return f"{block}_{scope.word}" if block else scope.word
 
 
-def _reserve_class_name(name: str, used: set[str]) -> str:
+def reserve_name(name: str, used: set[str]) -> str:
     """Return the name, with a number appended if it is in `used`, and add the result to `used`."""
     candidate, number = name, 1
     while candidate in used:
