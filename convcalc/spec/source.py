@@ -9,23 +9,25 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
-
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.problems import InvalidSpec, Problem, Span, printable
 from convcalc.spec.document import UNKNOWN, Document, Extent, Mapping, Sequence
+from convcalc.spec.lazy_patterns import postpone_patterns
 from convcalc.spec.problem_list import TooDeep, TooMuch
 from convcalc.spec.tree import MOST_NESTING, TreeBuilder
+
+with postpone_patterns():
+    import yaml
+    from yaml.events import (
+        AliasEvent,
+        DocumentStartEvent,
+        Event,
+        MappingEndEvent,
+        MappingStartEvent,
+        ScalarEvent,
+        SequenceEndEvent,
+        SequenceStartEvent,
+    )
 
 if TYPE_CHECKING:
     from convcalc.spec.malformed import Stopped
