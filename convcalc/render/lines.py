@@ -1,7 +1,8 @@
-"""Writes lines and tables of styled text: as plain text, or in colour with rich.
+"""Writes lines and tables of styled text: as plain text, with escape sequences for colours, or for a console of rich.
 
-rich is imported only for coloured output, in which tables are written as `rich.table.Table`. Tables of more than 200
-rows, for which rich would take too long, are aligned by this module, and so are all tables in plain text.
+rich is imported only to print a result with `rich.print` or in a console, where tables are written as
+`rich.table.Table`. Tables of more than 200 rows, for which rich would take too long, are aligned by this module, and so
+are all other tables.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +38,9 @@ _STYLES = {
     "caret": "red",
     "hint": "cyan",
 }
+_GRAPHIC_RENDITIONS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_FIRST_COMBINING = "\u0300"  # all printable characters before it are one column wide
+_OWN_SIGNS = frozenset("–—…→−√≈≤≥∞─━│├└▁▂▃▄▅▆▇█▉▊▋▌▍▎▏░▒▓▲▸▾◀")  # further ones: rich need not be imported for them
 
 
 def wrap_facts(facts: Sequence[str], width: int | None, style: str = "") -> list[Line]:
@@ -61,11 +65,7 @@ class Table(NamedTuple):
     def lines(self) -> list[Line]:
         """Return the table as lines with aligned columns: the titles, then one line per row."""
         texts = [[title, *(row[index][0] for row in self.rows)] for index, title in enumerate(self.titles)]
-        widths = [max(map(len, column)) for column in texts]
-        aligned = [
-            [text.rjust(width) if right else text.ljust(width) for text in column]
-            for column, width, right in zip(texts, widths, self.right, strict=True)
-        ]
+        aligned = [_align_texts(column, right) for column, right in zip(texts, self.right, strict=True)]
         titles, *others = zip(*aligned, strict=True)
         lines: list[Line] = [[(GAP.join(titles), "head")]]
         for row, cells in zip(self.rows, others, strict=True):
@@ -79,6 +79,23 @@ class Table(NamedTuple):
     def width(self) -> int:
         """The number of characters in the longest line."""
         return max(sum(len(text) for text, _ in line) for line in self.lines())
+
+
+def _align_texts(texts: Sequence[str], right: bool) -> list[str]:
+    """Pad the texts to the width of the widest, in columns of a terminal, on their left side if `right` is true."""
+    widths = [_measure_width(text) for text in texts]
+    widest = max(widths)
+    padded = zip(texts, (" " * (widest - width) for width in widths), strict=True)
+    return [blanks + text if right else text + blanks for text, blanks in padded]
+
+
+def _measure_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes: two for each Chinese character, for example."""
+    if text.isascii() or all(sign < _FIRST_COMBINING or sign in _OWN_SIGNS for sign in text):
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 Block = Line | Table
@@ -99,17 +116,27 @@ def plain_text(blocks: Iterable[Block], cut: bool = True) -> str:
     return "".join((text.rstrip() if cut else text) + "\n" for text in texts)
 
 
-def styled_text(blocks: Sequence[Block]) -> str:
-    """Return the blocks as text with ANSI escape sequences for their styles."""
-    from io import StringIO
+def styled_text(blocks: Iterable[Block]) -> str:
+    """Return the blocks as text with ANSI escape sequences for their styles.
 
-    from rich.console import Console
+    A console of rich would write the same, but importing it takes as long as the rest of a short run.
+    """
+    starts = {name: _start_style(style) for name, style in _STYLES.items()}
+    lines = ("".join(_style_text(text, starts[style]) for text, style in line) for line in split_tables(blocks))
+    return "".join(f"{line}\n" for line in lines)
 
-    # rich itself obeys the environment variables NO_COLOR and TERM when it chooses colours
-    console = Console(file=StringIO(), force_terminal=True, width=10_000, legacy_windows=False)
-    with console.capture() as capture:
-        console.print(RichBlocks(lambda width: blocks), end="", crop=False)
-    return capture.get()
+
+def _start_style(style: str) -> str:
+    """Return the escape sequence that starts a style such as `bold red`; empty for no style.
+
+    Source: ECMA-48, "Select graphic rendition".
+    """
+    codes = ";".join(_GRAPHIC_RENDITIONS[word] for word in style.split())
+    return f"\x1b[{codes}m" if codes else ""
+
+
+def _style_text(text: str, start: str) -> str:
+    return f"{start}{text}\x1b[0m" if start and text else text
 
 
 class RichBlocks:
