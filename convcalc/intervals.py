@@ -244,6 +244,12 @@ def unite_reads(one: Reads, other: Reads) -> Reads:
     if one == other:
         return one
     period = lcm(one.period, other.period)
+    if period == 1:  # the usual case, for which the loop below is slow
+        interval, other_interval = one.at(0), other.at(0)
+        if interval is None or other_interval is None:
+            return one if other_interval is None else other
+        (start, stop), (other_start, other_stop) = interval, other_interval
+        return Reads(1, one.shift, (min(start, other_start),), (max(stop, other_stop),))
     if period > MOST_POSITIONS:
         raise TooVaried
     low: list[int | None] = []
