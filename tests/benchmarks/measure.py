@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ Action = Callable[[], object]
 Clock = Callable[[], float]
 WALL: Clock = perf_counter
 IN_PROCESS: Clock = process_time  # processor time, which is less affected by other work on the machine
+
+
+def of_children() -> float:
+    """The processor time of all child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Goal(NamedTuple):
