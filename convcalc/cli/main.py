@@ -1,6 +1,5 @@
 """The `convcalc` command: runs the subcommands, and turns errors into messages and exit statuses."""
 
-import gc
 import os
 import sys
 from contextlib import suppress
@@ -149,18 +148,15 @@ def _suggest_command(word: str, known: list[str]) -> str:
     return hint or "convcalc --help lists the commands"
 
 
-def main() -> None:
-    """Run the command line and exit with its status.
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line with these arguments (None: those of the process) and return the exit status.
 
     The status is 0 for success, 1 for an invalid or failing network, 2 if the command could not run, and 130 after
     Ctrl-C.
     """
-    gc.disable()  # the process ends soon, and collecting garbage would take a third of the time for a large file
-    sys.exit(run())
-
-
-def run(arguments: list[str] | None = None) -> int:
-    """Run the command line with these arguments (None: those of the process) and return the exit status."""
+    if sys.stdout is None:  # the process was started with the stream closed
+        click.echo("convcalc: standard output is closed", err=True)
+        return NOT_DONE
     writing_ascii.register()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)

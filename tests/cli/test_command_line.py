@@ -281,6 +281,12 @@ def test_a_full_disk_is_reported_in_words() -> None:
     assert (done.returncode, done.stderr) == (2, "convcalc: no space left on device\n")
 
 
+def test_a_closed_standard_output_is_reported() -> None:
+    command = f"{shlex.quote(sys.executable)} -m convcalc summary example:lenet5 >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "convcalc: standard output is closed\n")
+
+
 def test_a_closed_pipe_ends_quietly() -> None:
     command = f"{shlex.quote(sys.executable)} -m convcalc summary example:resnet50 -f csv | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=True)
@@ -387,7 +393,7 @@ def test_an_interrupt_during_imports_exits_with_130(module: str, start: str) -> 
 def test_little_is_imported_before_interrupts_are_handled(module: str) -> None:
     code = f"import sys; before = set(sys.modules); import {module}; print(*sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__"}
+    assert set(done.stdout.split()) <= {"convcalc", "convcalc.version", "convcalc.__main__", "gc"}
 
 
 def test_quiet_prints_only_the_totals(net: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,10 +55,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("model.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}', encoding="utf-8")
 
 
-def said_by(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+def said_by(arguments: list[str], capsysbinary: pytest.CaptureFixture[bytes]) -> str:
     """What a command prints for some arguments; its exit status is one of the documented ones."""
     assert run(arguments) in (0, 1, 2), arguments
-    said = "".join(capsys.readouterr())
+    said = b"".join(capsysbinary.readouterr()).decode(errors="replace")  # a picture is not text
     assert "internal error" not in said, (arguments, said)
     return said
 
@@ -74,31 +74,31 @@ def test_every_command_is_tried() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_value_of_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_value_of_every_option(command: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     for option, form in itertools.product(options_of(command), FORMS):
-        said_by([command, *NEEDS[command], option, form.format(BROKEN)], capsys)
+        said_by([command, *NEEDS[command], option, form.format(BROKEN)], capsysbinary)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_argument(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_argument(command: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     needs = NEEDS[command]
     for place, form in itertools.product(range(len(needs) + 1), ("{}", "example:{}", "/{}/net.yaml", "-{}", "--{}=1")):
-        said_by([command, *needs[:place], form.format(BROKEN), *needs[place + 1 :]], capsys)
+        said_by([command, *needs[:place], form.format(BROKEN), *needs[place + 1 :]], capsysbinary)
 
 
-def test_the_name_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no command '\\xff'" in said_by([BROKEN], capsys)
-    assert "no layer kind '\\xff'" in said_by(["layers", BROKEN], capsys)
+def test_the_name_of_a_command(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert "no command '\\xff'" in said_by([BROKEN], capsysbinary)
+    assert "no layer kind '\\xff'" in said_by(["layers", BROKEN], capsysbinary)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere refuse such names")
 @pytest.mark.parametrize("command", [command for command, needs in NEEDS.items() if "net.yaml" in needs])
 @pytest.mark.parametrize("text", [NET, NET.replace("kernel_size", "kernel_sze")], ids=["right", "wrong"])
-def test_the_name_of_a_spec(command: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_name_of_a_spec(command: str, text: str, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     file = f"{BROKEN}.yaml"
     Path(file).write_text(text, encoding="utf-8")
     needs = [file if word == "net.yaml" else word for word in NEEDS[command]]
-    said_by([command, *needs], capsys)
+    said_by([command, *needs], capsysbinary)
     for form in (
         "json",
         "csv",
@@ -113,12 +113,15 @@ def test_the_name_of_a_spec(command: str, text: str, capsys: pytest.CaptureFixtu
         "dot",
         "mermaid",
     ):
-        said_by([command, *needs, "-f", form], capsys)
-        said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsys)
+        said_by([command, *needs, "-f", form], capsysbinary)
+        said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsysbinary)
 
 
-def test_a_value_that_is_not_utf_8_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert said_by(["summary", "net.yaml", "--set", f"width={BROKEN}"], capsys) == "convcalc: --set: not UTF-8: \\xff\n"
+def test_a_value_that_is_not_utf_8_is_named(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert (
+        said_by(["summary", "net.yaml", "--set", f"width={BROKEN}"], capsysbinary)
+        == "convcalc: --set: not UTF-8: \\xff\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_the_environment(variable: str, value: bytes) -> None:
 )
 def test_words_that_a_shell_wants_completed(words: bytes) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import sys; from convcalc.cli.main import main; sys.argv = ['convcalc']; main()"],
+        [sys.executable, "-c", "import sys; from convcalc.__main__ import main; sys.argv = ['convcalc']; main()"],
         capture_output=True,
         env={**os.environb, b"_CONVCALC_COMPLETE": b"bash_complete", b"COMP_LINE": words},
         check=False,
@@ -174,7 +177,7 @@ def test_words_that_a_shell_wants_completed(words: bytes) -> None:
     ids=" ".join,
 )
 def test_an_integer_of_more_digits_than_python_converts(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    said = said_by([word.format("9" * 5000) for word in arguments], capsys)
+    said = said_by([word.format("9" * 5000) for word in arguments], capsysbinary)
     assert "set_int_max_str_digits" not in said

@@ -25,7 +25,7 @@ CONVCALC = f"""\
 #!{sys.executable}
 import sys
 sys.path.insert(0, {str(ROOT)!r})
-from convcalc.cli.main import main
+from convcalc.__main__ import main
 main()
 """
 GOOD = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 8, kernel_size: 3}\n  - relu\n"
