@@ -23,7 +23,7 @@ def test_the_command_prints_a_table_of_ratios_and_goals() -> None:
     assert (result.returncode, result.stderr) == (0, "")
     headings, *rows = [line.split() for line in result.stdout.splitlines()]
     assert headings == HEADINGS
-    assert [row[0] for row in rows] == ["table", "json", "json"]
+    assert [row[0] for row in rows] == ["table", "table", "json", "json"]
     assert all("met" in row or "missed" in row for row in rows)
     # the only goal that does not depend on the machine: JSON output imports nothing of rich
     assert rows[-1][:6] == ["json", "imports", "0.00", "≤", "0", "met"]
