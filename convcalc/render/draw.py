@@ -122,7 +122,7 @@ def write_diagram(report: Report, format: str, diagram: Diagram, metric: str) ->
     """Return a diagram in the language `dot` or `mermaid`. Raises NotDrawn if Mermaid does not draw graphs so large."""
     if format == "dot":
         return write_dot(report.network.name, diagram, metric)
-    text = write_mermaid(diagram, metric)
+    text = write_mermaid(report.network.name, diagram, metric)
     if len(text) > MOST_MERMAID_CHARACTERS or len(diagram.arrows) > MOST_MERMAID_ARROWS:
         raise NotDrawn(
             f"Mermaid draws at most {MOST_MERMAID_ARROWS} arrows and {MOST_MERMAID_CHARACTERS:,} characters; this "

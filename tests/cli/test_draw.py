@@ -32,7 +32,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ((), "a.tex", "% "),
         ((), "a.dot", "digraph "),
         ((), "a.gv", "digraph "),
-        ((), "a.mmd", "flowchart "),
+        ((), "a.mmd", "---\ntitle: "),
         (("--depth", "all", "--color", "params", "-f", "dot"), "a.txt", "digraph "),
     ],
 )
