@@ -3,7 +3,7 @@
 A chain such as convolution, batch norm and ReLU is one box, and equal copies of a repeat in a row are one box `× n`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -18,14 +18,23 @@ from convcalc.units import format_bytes, format_count
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
 _FEW, _MANY = 6, 120  # a network that folds to fewer boxes is unfolded to at most _MANY
+_MOST_NESTED = 2  # frames in each other
 _MOST_OPENED = 400  # boxes up to which a scope that holds most of the layers is not folded
-METRICS = ("macs", "params", "flops", "activation_memory", "weight_memory")
-_TITLES = {
-    "macs": "MACs",
-    "params": "params",
-    "flops": "FLOPs",
-    "activation_memory": "activations",
-    "weight_memory": "weights",
+
+
+class Metric(NamedTuple):
+    """A metric that colours boxes: its name in pictures, and how its figures are written."""
+
+    title: str
+    format: Callable[[int | None], str]
+
+
+METRICS = {
+    "macs": Metric("MACs", format_count),
+    "params": Metric("params", format_count),
+    "flops": Metric("FLOPs", format_count),
+    "activation_memory": Metric("activations", format_bytes),
+    "weight_memory": Metric("weights", format_bytes),
 }
 
 
@@ -60,30 +69,39 @@ class Arrow(NamedTuple):
     target: int
 
 
+class Scope(NamedTuple):
+    """An open scope, such as a repeat or a use of a block, and the indexes of the boxes of its layers."""
+
+    name: str
+    boxes: frozenset[int]
+
+
 class Diagram(NamedTuple):
     """The boxes of a network in an order of execution, and the arrows between them.
 
-    `depth` is the depth to which scopes are folded, None if all are open.
+    `depth` is the depth to which scopes are folded, None if all are open. `scopes` are the open scopes of several
+    boxes, without branches, those that hold most of the layers, and those inside two others.
     """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     depth: int | None
+    scopes: tuple[Scope, ...] = ()
 
 
 def format_figure(metric: str, figure: int | None) -> str:
     """Return a figure with its unit as drawings show it: `1.23 G MACs`, `3.06 MiB activations`."""
-    return f"{format_amount(metric, figure)} {_TITLES[metric]}"
+    return f"{format_amount(metric, figure)} {METRICS[metric].title}"
 
 
 def format_amount(metric: str, figure: int | None) -> str:
     """Return a figure without the name of its metric: `1.23 G`, `3.06 MiB`."""
-    return format_bytes(figure) if metric.endswith("memory") else format_count(figure)
+    return METRICS[metric].format(figure)
 
 
 def metric_title(metric: str) -> str:
     """Return the title of a metric, such as `MACs`."""
-    return _TITLES[metric]
+    return METRICS[metric].title
 
 
 def fold_network(report: Report, depth: int | None, opened: Sequence[Group] = ()) -> Diagram:
@@ -108,7 +126,26 @@ def fold_network(report: Report, depth: int | None, opened: Sequence[Group] = ()
     for index, output in _describe_outputs(network, box_of_tensor).items():
         boxes[index] = boxes[index]._replace(output=output)
     levels = None if depth is None else depth + (opened[-1].name.count(".") + 1 if opened else 0)
-    return Diagram(tuple(boxes), tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target)), levels)
+    joined = tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target))
+    return Diagram(tuple(boxes), joined, levels, tuple(_list_scopes(report, box_of_tensor[len(network.inputs) :])))
+
+
+def _list_scopes(report: Report, box_of_layer: Sequence[int]) -> list[Scope]:
+    """Return the open scopes that a graph may show, outer ones first; `box_of_layer` has the box of each layer."""
+    count = len(box_of_layer)
+    edges = [-1, *box_of_layer, -1]
+    found: list[Scope] = []
+    around: list[Group] = []
+    for group in report.groups:
+        is_whole = edges[group.start] != edges[group.start + 1] and edges[group.stop] != edges[group.stop + 1]
+        boxes = frozenset(box_of_layer[group.start : group.stop])
+        around = [other for other in around if other.stop >= group.stop]
+        is_shown = is_whole and len(boxes) > 1 and 4 * (group.stop - group.start) <= 3 * count
+        is_new = all(scope.boxes != boxes for scope in found[-_MOST_NESTED:])
+        if is_shown and is_new and group.word not in ("branch", "branches") and len(around) < _MOST_NESTED:
+            found.append(Scope(printable(group.name), boxes))
+            around.append(group)
+    return found
 
 
 def _describe_outputs(network: Network, box_of_tensor: Sequence[int]) -> dict[int, str]:

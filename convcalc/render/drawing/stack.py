@@ -12,7 +12,7 @@ from convcalc.analysis.report import Report, sum_known
 from convcalc.render.drawing import scale
 from convcalc.render.drawing.diagram import Arrow, Diagram, metric_title
 from convcalc.render.drawing.heading import describe_totals, frame_picture, picture_origin
-from convcalc.render.drawing.layout import Tracks
+from convcalc.render.drawing.layout_rows import Tracks
 from convcalc.render.drawing.scene import Line, Part, Point, Polygon, Scene, Shape, Text, scale_scene
 from convcalc.render.drawing.stack_order import FeatureMap, choose_bands, divide_line, find_cuts, order_maps
 from convcalc.render.drawing.text_width import cut_text, measure_text
