@@ -152,6 +152,13 @@ def test_a_scope_without_room_for_its_name_has_no_frame() -> None:
         assert len(layout.frames) == count
 
 
+def test_the_name_of_a_frame_loses_outer_scopes_first() -> None:
+    scopes = [Scope("model.features.stage2", frozenset({1, 2}))]
+    for width, name in ((400, "model.features.stage2"), (180, "features.stage2"), (90, "stage2"), (60, "m…2")):
+        layout = place_graph([Size(width, 40)] * 3, [Arrow(0, 1), Arrow(1, 2)], scopes)
+        assert [frame.name for frame in layout.frames] == [name]
+
+
 def test_the_stages_of_a_resnet_have_frames() -> None:
     report = convcalc.analyse(convcalc.load("example:resnet50"))
     diagram = fold_network(report, 2)

@@ -197,4 +197,11 @@ def _place_name(piece: Piece, area: Area, lines: _Strips) -> Frame | None:
     left, right = max(gaps, key=lambda gap: (min(gap[1] - gap[0], width), -gap[0]))
     if right - left < min(width, _LEAST_NAME):
         return None
-    return Frame(area, cut_text(name, FONT, right - left), (left, area.top + _BASE))
+    return Frame(area, _shorten_name(name, right - left), (left, area.top + _BASE))
+
+
+def _shorten_name(name: str, room: float) -> str:
+    """Return the name without as many outer scopes as needed to fit: `stage2` for `model.features.stage2`."""
+    parts = name.split(".")
+    inner = [".".join(parts[start:]) for start in range(len(parts)) if not parts[start].isdecimal()]
+    return next((text for text in inner if measure_text(text, FONT) <= room), cut_text(name, FONT, room))
