@@ -50,7 +50,7 @@ _OTHERS: dict[str, Curve] = {
 
 
 def find_curve(layer: Layer) -> Curve | None:
-    """Return the function that an activation applies to each value; None if the layer is no such activation."""
+    """Return the function that an activation applies to each value; None for any other layer."""
     if layer.kind in ("leaky_relu", "prelu"):
         slope = getattr(layer, "negative_slope", _PRELU_SLOPE)
         return lambda x: x if x > 0 else slope * x
