@@ -8,9 +8,10 @@ interval with half of the energy.
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import exp, log
+from operator import add
 from typing import NamedTuple
 
-from convcalc.analysis.effective_field import EffectiveFields, NoSpread, find_reach, find_tap_weights
+from convcalc.analysis.effective_field import EffectiveFields, NoSpread, Spread, find_reach, find_tap_weights
 from convcalc.analysis.energy_spread import TapWeights
 from convcalc.analysis.field_region import find_places
 from convcalc.analysis.receptive_field import input_size
@@ -18,7 +19,9 @@ from convcalc.analysis.report import Report
 from convcalc.intervals import SAME, Reads
 from convcalc.network import Network
 
-MOST_STEPS = 20_000_000  # most taps that are visited for a map, which takes seconds
+MOST_STEPS = 20_000_000  # most additions for a map, which take a few seconds
+_MOST_TAPS = 16  # of a kernel whose taps are added one by one
+_TAP_STEPS = 20  # a tap of an irregular layer takes as long as this many additions
 Row = list[float]
 Size = int | None  # of an axis; None if it has no ends
 _Tap = tuple[int, float]  # the position that is read, and its weight
@@ -79,13 +82,13 @@ def map_energy(
 
 
 class _Budget:
-    """Counts the taps that are visited."""
+    """Counts additions."""
 
     def __init__(self) -> None:
         self.left = MOST_STEPS
 
     def spend(self, steps: int) -> None:
-        """Raise TooLarge if more than MOST_STEPS taps have been visited."""
+        """Raise TooLarge if there have been more than MOST_STEPS."""
         self.left -= steps
         if self.left < 0:
             raise TooLarge
@@ -111,7 +114,8 @@ def _send_back(
     for place in places:
         sent = energy
         shape = network.tensor_shape(edges[place].tensor)
-        if isinstance(reach, tuple) and shape.axes > max(axes):
+        state = found.states[edges[place].tensor]
+        if isinstance(reach, tuple) and isinstance(state, Spread) and len(reach) == shape.axes == len(state.axes):
             weights = find_tap_weights(node.layer)
             for turn, axis in enumerate(reversed(axes)):
                 size = shape.spatial[axis] if within else None
@@ -128,16 +132,68 @@ def _spread_axis(
     if reads == SAME and (size is None or 0 <= start <= start + count <= size):
         return energy
     rows = _transpose(energy.rows) if across else energy.rows
-    taps = _list_taps(reads, weights, start, count, size)
-    budget.spend(len(rows) * sum(map(len, taps)))
-    low, high = _find_ends(taps)
-    found = [_spread_row(row, taps, low, high) for row in rows]
+    if reads.period == 1 and weights is None:
+        low, found = _spread_window(rows, reads, start, size, budget)
+    else:
+        low, found = _spread_taps(rows, _list_taps(reads, weights, start, count, size), budget)
     first = (low, energy.first[1]) if across else (energy.first[0], low)
     return _normalise(_Energy(first, _transpose(found) if across else found, energy.log))
 
 
 def _transpose(rows: list[Row]) -> list[Row]:
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+# -- one axis: from rows of outputs, the first of which is number `start`, to rows of inputs and their first number
+
+
+def _spread_window(rows: list[Row], reads: Reads, start: int, size: Size, budget: _Budget) -> tuple[int, list[Row]]:
+    """Spread the rows over windows with equal weights, within an axis of `size` positions."""
+    interval, stride = reads.at(start), reads.shift
+    if interval is None:
+        return 0, [[0.0] for _ in rows]
+    if not stride:  # all outputs have the same window
+        rows, stride = [[sum(row)] for row in rows], 1
+    taps, count = (interval[1] - interval[0]) // reads.step + 1, len(rows[0])
+    length = (count - 1) * stride + (taps - 1) * reads.step + 1
+    budget.spend(len(rows) * (count * min(taps, _MOST_TAPS) + length))
+    spread = _add_taps if taps <= _MOST_TAPS else _add_many_taps
+    found = [spread(row, taps, stride, reads.step, length) for row in rows]
+    if size is None:
+        return interval[0], found
+    low, high = max(interval[0], 0), min(interval[0] + length, size)
+    if low >= high:
+        return 0, [[0.0] for _ in rows]
+    return low, [row[low - interval[0] : high - interval[0]] for row in found]
+
+
+def _add_taps(row: Row, taps: int, stride: int, step: int, length: int) -> Row:
+    shares, found = [value / taps for value in row], [0.0] * length
+    for tap in range(taps):
+        places = slice(tap * step, tap * step + (len(row) - 1) * stride + 1, stride)
+        found[places] = map(add, found[places], shares)
+    return found
+
+
+def _add_many_taps(row: Row, taps: int, stride: int, step: int, length: int) -> Row:
+    """Return the same as `_add_taps`, in time that does not depend on the number of taps.
+
+    Each output adds its share at its first tap and takes it away after its last; what remains is summed up.
+    """
+    found = [0.0] * (length + step)
+    for place, value in enumerate(row):
+        found[place * stride] += value / taps
+        found[place * stride + taps * step] -= value / taps
+    for place in range(step, length):
+        found[place] = max(found[place] + found[place - step], 0.0)
+    return found[:length]
+
+
+def _spread_taps(rows: list[Row], taps: list[list[_Tap]], budget: _Budget) -> tuple[int, list[Row]]:
+    """Spread the rows over the taps of each output."""
+    budget.spend(_TAP_STEPS * len(rows) * sum(map(len, taps)))
+    low, high = _find_ends(taps)
+    return low, [_spread_row(row, taps, low, high) for row in rows]
 
 
 def _list_taps(reads: Reads, weights: TapWeights | None, first: int, count: int, size: Size) -> list[list[_Tap]]:

@@ -76,14 +76,28 @@ class _Passed(NamedTuple):
 
 
 def make_normal(mean: float, variance: float, between: float = 0.0) -> Values:
-    """Return a normal distribution; `between` is the part of the variance between channels."""
-    deviation = sqrt(max(variance, _LEAST))
-    return Values(tuple([mean + deviation * point for point in _GRID]), _CHANCES, between)
+    """Return a normal distribution; `between` is the part of the variance between channels.
+
+    Its figures are rounded, so that equal distributions are found to be equal.
+    """
+    mean, deviation = _round(mean), _round(sqrt(max(variance, _LEAST)))
+    return Values(tuple([mean + deviation * point for point in _GRID]), _CHANCES, _round(between))
 
 
-_GRID = tuple([_WIDEST * (2 * place + 1 - _POINTS) / _POINTS for place in range(_POINTS)])
-_DENSITY = [exp(-point * point / 2) for point in _GRID]
-_CHANCES = tuple([density / sum(_DENSITY) for density in _DENSITY])
+def _round(figure: float) -> float:
+    return float(f"{figure:.9g}")
+
+
+def _make_grid() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the points of a standard normal distribution and their chances, with a variance of 1."""
+    points = [_WIDEST * (2 * place + 1 - _POINTS) / _POINTS for place in range(_POINTS)]
+    densities = [exp(-point * point / 2) for point in points]
+    chances = tuple([density / sum(densities) for density in densities])
+    deviation = sqrt(sum([chance * point * point for point, chance in zip(points, chances, strict=True)]))
+    return tuple([point / deviation for point in points]), chances
+
+
+_GRID, _CHANCES = _make_grid()
 _NOISE = make_normal(0.0, 1.0)
 
 
@@ -96,7 +110,8 @@ def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list
     """
     found: list[Values | None] = [_NOISE] * len(network.inputs)
     edges = []
-    known: dict[tuple[int, ...], _Passed] = {}
+    known: dict[tuple[object, ...], _Passed] = {}
+    equal: dict[Values | None, Values | None] = {}  # one object for each distribution, so that identity can be compared
     for node in network.nodes:
         parts = _list_parts(network, node)
         if len(parts) > 1 and None not in [found[tensor] for tensor in parts]:
@@ -104,12 +119,13 @@ def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list
             found.append(_NOISE)
             continue
         inputs = [found[tensor] for tensor in node.reads]
-        same = (id(node.layer), *map(id, inputs))
+        same = (node.layer.kind, repr(node.layer.given), node.layer.inputs, *map(id, inputs))
         if same not in known:
             known[same] = _pass(node, inputs, factors(node.layer))
         pairs = zip(node.reads, known[same].gains, strict=True)
         edges.append([_make_edge(node, tensor, gain) for tensor, gain in pairs])
-        found.append(known[same].values)
+        values = known[same].values
+        found.append(equal.setdefault(values, values))
     return edges
 
 

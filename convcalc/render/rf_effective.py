@@ -61,7 +61,8 @@ class EffectiveFacts:
         lines: list[Line] = [[("sigma   ", "head"), (format_spread(state), "title"), (note, "dim")]]
         widths = measure_widths(self.report, self.found, index, position)
         if widths is not None:
-            lines += _describe_widths(widths, self.report.layers[index].receptive_field.size)
+            is_fixed = self.report.fields[self._find_tensor(index)].is_fixed  # then it is cut at the input's border
+            lines += _describe_widths(widths, None if is_fixed else self.report.layers[index].receptive_field.size)
         return [*lines, *_wrap_notes(_explain_ignored(self.list_ignored(index)), width, _INDENT)]
 
     def layer_dict(self, index: int) -> dict[str, Any]:
