@@ -13,51 +13,27 @@ Sources: Luo et al. 2016, "Understanding the effective receptive field in deep c
 """
 
 from collections.abc import Callable, Sequence
-from math import exp, log, sqrt
+from math import log, sqrt
 from typing import NamedTuple
 
+from convcalc.analysis.value_distribution import (
+    LEAST,
+    NOISE,
+    Values,
+    make_normal,
+    map_values,
+    mean_slope,
+    multiply_values,
+    standardise,
+    take_largest,
+)
 from convcalc.layers.base import Layer
-from convcalc.layers.curves import ACTIVATIONS, Curve, find_curve
+from convcalc.layers.curves import ACTIVATIONS, find_curve
 from convcalc.layers.merge import Concat
 from convcalc.network import Network, Node
 
 _HE = 2.0  # variance of a weight × values per output
-_POINTS, _WIDEST = 240, 6.0  # of the grid that stands for a normal distribution, in standard deviations
-_STEP = 1e-5  # for derivatives
 _MOST_PARTS = 256  # of a concatenation that are normalised one by one
-_LEAST = 1e-12  # a smaller variance is replaced by this
-
-
-class Values(NamedTuple):
-    """The distribution of a tensor's values: possible values and their probabilities.
-
-    `between` is the part of the variance that lies between channels: it is constant within a channel, so that a batch
-    norm removes it.
-    """
-
-    points: tuple[float, ...]
-    chances: tuple[float, ...]
-    between: float = 0.0
-
-    @property
-    def mean(self) -> float:
-        """The mean over all channels and positions."""
-        return sum(map(float.__mul__, self.points, self.chances))
-
-    @property
-    def square(self) -> float:
-        """The mean of the squares."""
-        return sum([chance * point * point for point, chance in zip(self.points, self.chances, strict=True)])
-
-    @property
-    def variance(self) -> float:
-        """The variance over all channels and positions."""
-        return max(self.square - self.mean**2, _LEAST)
-
-    @property
-    def within(self) -> float:
-        """The variance within a channel."""
-        return max(self.variance * (1 - self.between), _LEAST)
 
 
 class Edge(NamedTuple):
@@ -75,32 +51,6 @@ class _Passed(NamedTuple):
     values: Values | None
 
 
-def make_normal(mean: float, variance: float, between: float = 0.0) -> Values:
-    """Return a normal distribution; `between` is the part of the variance between channels.
-
-    Its figures are rounded, so that equal distributions are found to be equal.
-    """
-    mean, deviation = _round(mean), _round(sqrt(max(variance, _LEAST)))
-    return Values(tuple([mean + deviation * point for point in _GRID]), _CHANCES, _round(between))
-
-
-def _round(figure: float) -> float:
-    return float(f"{figure:.9g}")
-
-
-def _make_grid() -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the points of a standard normal distribution and their chances, with a variance of 1."""
-    points = [_WIDEST * (2 * place + 1 - _POINTS) / _POINTS for place in range(_POINTS)]
-    densities = [exp(-point * point / 2) for point in points]
-    chances = tuple([density / sum(densities) for density in densities])
-    deviation = sqrt(sum([chance * point * point for point, chance in zip(points, chances, strict=True)]))
-    return tuple([point / deviation for point in points]), chances
-
-
-_GRID, _CHANCES = _make_grid()
-_NOISE = make_normal(0.0, 1.0)
-
-
 def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list[Edge]]:
     """Return, for each layer of a network, the tensors to which it sends energy.
 
@@ -108,7 +58,7 @@ def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list
     it sends energy to the parts themselves. `factors` returns the mean energy that the fixed filter of a layer sends to
     all its taps together, such as 1/4 for the mean of four values.
     """
-    found: list[Values | None] = [_NOISE] * len(network.inputs)
+    found: list[Values | None] = [NOISE] * len(network.inputs)
     edges = []
     known: dict[tuple[object, ...], _Passed] = {}
     equal: dict[Values | None, Values | None] = {}  # one object for each distribution, so that identity can be compared
@@ -116,7 +66,7 @@ def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list
         parts = _list_parts(network, node)
         if len(parts) > 1 and None not in [found[tensor] for tensor in parts]:
             edges.append(_normalise_parts(network, node, {tensor: found[tensor] for tensor in parts}))
-            found.append(_NOISE)
+            found.append(NOISE)
             continue
         inputs = [found[tensor] for tensor in node.reads]
         same = (node.layer.kind, repr(node.layer.given), node.layer.inputs, *map(id, inputs))
@@ -132,7 +82,7 @@ def find_edges(network: Network, factors: Callable[[Layer], float]) -> list[list
 def _make_edge(node: Node, tensor: int, gain: float | None) -> Edge:
     if gain is None:
         return Edge(tensor, 0.0, frozenset((node.name,)))
-    return Edge(tensor, log(max(gain, _LEAST)), frozenset())
+    return Edge(tensor, log(max(gain, LEAST)), frozenset())
 
 
 def _list_parts(network: Network, node: Node) -> list[int]:
@@ -186,7 +136,7 @@ def _weigh(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
     if values is None:
         return _Passed([_HE], None)
     within = values.within
-    whole = max(values.square, _LEAST)
+    whole = max(values.square, LEAST)
     return _Passed([_HE], make_normal(0.0, _HE * whole, 1 - within / whole))
 
 
@@ -194,21 +144,16 @@ def _normalise_channels(layer: Layer, inputs: list[Values | None], factor: float
     """Return the values of each channel with mean 0 and variance 1."""
     (values,) = inputs
     if values is None:
-        return _Passed([None], _NOISE)
-    return _Passed([1 / values.within], _standardise(values, 0.0))
+        return _Passed([None], NOISE)
+    return _Passed([1 / values.within], standardise(values, 0.0))
 
 
 def _normalise_samples(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
     """Return values with mean 0 and variance 1 over several channels, which keep their differences."""
     (values,) = inputs
     if values is None:
-        return _Passed([None], _NOISE)
-    return _Passed([1 / values.variance], _standardise(values, values.between))
-
-
-def _standardise(values: Values, between: float) -> Values:
-    mean, deviation = values.mean, sqrt(values.variance)
-    return values._replace(points=tuple([(point - mean) / deviation for point in values.points]), between=between)
+        return _Passed([None], NOISE)
+    return _Passed([1 / values.variance], standardise(values, values.between))
 
 
 def _activate(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -216,17 +161,7 @@ def _activate(layer: Layer, inputs: list[Values | None], factor: float) -> _Pass
     curve = find_curve(layer)
     if values is None or curve is None:
         return _Passed([None], None)
-    return _Passed([_mean_slope(curve, values)], _map_values(curve, values))
-
-
-def _map_values(curve: Curve, values: Values) -> Values:
-    return values._replace(points=tuple([float(curve(point)) for point in values.points]))
-
-
-def _mean_slope(curve: Curve, values: Values) -> float:
-    """Return the mean of the squared derivative."""
-    slopes = [(curve(point + _STEP) - curve(point - _STEP)) / (2 * _STEP) for point in values.points]
-    return sum([chance * slope * slope for slope, chance in zip(slopes, values.chances, strict=True)])
+    return _Passed([mean_slope(curve, values)], map_values(curve, values))
 
 
 def _pick_largest(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -234,7 +169,7 @@ def _pick_largest(layer: Layer, inputs: list[Values | None], factor: float) -> _
     (values,) = inputs
     if values is None:
         return _Passed([1.0], None)
-    return _Passed([1.0], _take_largest(values, _count_window(layer)))
+    return _Passed([1.0], take_largest(values, _count_window(layer)))
 
 
 def _count_window(layer: Layer) -> float:
@@ -243,16 +178,6 @@ def _count_window(layer: Layer) -> float:
     for size in getattr(layer, "kernel_size", ()):
         count *= size
     return count if hasattr(layer, "kernel_size") else layer.input.positions / layer.output.positions
-
-
-def _take_largest(values: Values, count: float) -> Values:
-    pairs = sorted(zip(values.points, values.chances, strict=True))
-    chances, below, reached = [], 0.0, 0.0
-    for _, chance in pairs:
-        reached += chance
-        chances.append(min(reached, 1.0) ** count - below)
-        below += chances[-1]
-    return values._replace(points=tuple([point for point, _ in pairs]), chances=tuple(chances))
 
 
 def _average(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -264,7 +189,7 @@ def _average(layer: Layer, inputs: list[Values | None], factor: float) -> _Passe
     between, within = variance * values.between, variance * (1 - values.between) * factor
     scale = sqrt((between + within) / variance)
     points = tuple([mean + scale * (point - mean) for point in values.points])
-    return _Passed([factor], Values(points, values.chances, between / max(between + within, _LEAST)))
+    return _Passed([factor], Values(points, values.chances, between / max(between + within, LEAST)))
 
 
 def _scale(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -272,12 +197,12 @@ def _scale(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
     if number is None:
         return _copy(layer, inputs, factor)
     values = inputs[0]
-    return _Passed([number**2], None if values is None else _map_values(lambda x: number * x, values))
+    return _Passed([number**2], None if values is None else map_values(lambda x: number * x, values))
 
 
 def _shift(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
     number, values = getattr(layer, "amount", None) or 0.0, inputs[0]
-    return _Passed([1.0], None if values is None else _map_values(lambda x: x + number, values))
+    return _Passed([1.0], None if values is None else map_values(lambda x: x + number, values))
 
 
 def _gate_halves(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -285,9 +210,9 @@ def _gate_halves(layer: Layer, inputs: list[Values | None], factor: float) -> _P
     (values,) = inputs
     if values is None:
         return _Passed([None], None)
-    gate = _map_values(ACTIVATIONS["sigmoid"], values)
-    gain = gate.square + values.square * _mean_slope(ACTIVATIONS["sigmoid"], values)
-    return _Passed([gain], _multiply_values([values, gate]))
+    gate = map_values(ACTIVATIONS["sigmoid"], values)
+    gain = gate.square + values.square * mean_slope(ACTIVATIONS["sigmoid"], values)
+    return _Passed([gain], multiply_values([values, gate]))
 
 
 def _multiply(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -301,17 +226,7 @@ def _multiply(layer: Layer, inputs: list[Values | None], factor: float) -> _Pass
         for other, values in enumerate(known):
             gain *= values.square if other != place else 1.0
         gains.append(gain)
-    return _Passed(gains, _multiply_values(known))
-
-
-def _multiply_values(inputs: list[Values]) -> Values:
-    """Return the product of independent values; its variance between channels comes from the channels' means."""
-    mean = square = constant = 1.0
-    for values in inputs:
-        mean, square = mean * values.mean, square * values.square
-        constant *= values.square - values.within
-    variance = max(square - mean**2, _LEAST)
-    return make_normal(mean, variance, min(max(constant - mean**2, 0.0) / variance, 1.0))
+    return _Passed(gains, multiply_values(known))
 
 
 def _add(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
@@ -336,7 +251,7 @@ def _join(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
     mean = sum([share * values.mean for share, values in zip(shares, known, strict=True)])
     variance = sum([share * values.square for share, values in zip(shares, known, strict=True)]) - mean**2
     within = sum([share * values.within for share, values in zip(shares, known, strict=True)])
-    return _Passed(shares, make_normal(mean, variance, max(1 - within / max(variance, _LEAST), 0.0)))
+    return _Passed(shares, make_normal(mean, variance, max(1 - within / max(variance, LEAST), 0.0)))
 
 
 def _by_kind(rule: Rule, kinds: str) -> dict[str, Rule]:

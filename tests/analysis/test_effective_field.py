@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convcalc
-from convcalc.analysis import energy_map
+from convcalc.analysis import energy_rows
 from convcalc.analysis.effective_field import (
     EffectiveFields,
     NoSpread,
@@ -539,7 +539,7 @@ def test_the_widths_of_a_chain_are_those_of_its_distribution() -> None:
 
 
 def test_a_map_that_would_take_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy_map, "MOST_STEPS", 10)
+    monkeypatch.setattr(energy_rows, "MOST_STEPS", 10)
     report = analyse([conv(3)] * 9)
     assert measure_widths(report, effective(report), 8, (0,)) is None
 

@@ -12,7 +12,8 @@ from math import inf
 from typing import NamedTuple
 
 from convcalc.analysis.effective_field import EffectiveFields, NoSpread
-from convcalc.analysis.energy_map import EnergyMap, TooLarge, map_energy
+from convcalc.analysis.energy_map import EnergyMap, map_energy
+from convcalc.analysis.energy_rows import TooLarge
 from convcalc.analysis.field_region import NoRegion, Region, find_places
 from convcalc.analysis.report import Report
 from convcalc.render.drawing.scene import Shape, Text, make_box
@@ -137,7 +138,7 @@ def _choose_levels(
 def draw_legend(x: float, y: float, size: float, clear: bool) -> tuple[list[Shape], float]:
     """Return the legend of the levels and its width; `size` is that of the font. For `clear`, see `draw_heat`."""
     shapes: list[Shape] = [Text(x, y, _LEGEND, size, tone="faint")]
-    start, x = x, x + measure_text(_LEGEND, size) + 10
+    start, x = x, x + measure_text(_LEGEND, size) + 24
     for level, share in enumerate(_VEILED if clear else _TONES):
         text = f"{share:.0%}"
         box = make_box(x, y - 9, 16, 10, "text" if clear else _TONES[share])
