@@ -225,12 +225,13 @@ def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
     """Return, by name of a network output, the name of a layer and its receptive field.
 
     The layer is the one that produces the output. However, if the network has a single output, and that output has no
-    positions (after global pooling), the layer is the last one with positions.
+    positions (after global pooling), the layer is the last one with positions, unless the field of that one is unknown.
     """
     network, whole = report.network, input_size(report.network)
     found = {}
     for name, tensor in network.outputs.items():
-        if report.fields[tensor].collapsed and len(network.outputs) == 1:
+        is_known = report.totals.receptive_field.size is not None
+        if report.fields[tensor].collapsed and len(network.outputs) == 1 and is_known:
             found[name] = (report.totals.receptive_field_at, report.totals.receptive_field)
         else:
             field = field_report(report.fields[tensor], network.tensor_shape(tensor).spatial, whole)

@@ -71,7 +71,7 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
         raise NoRegion(f"the receptive field of {layer.name} is unknown")
     if field.flat and spatial and not field.layout and not field.is_fixed:
         raise NoRegion(f"which position of the input each token of {layer.name} comes from is unknown")
-    places = _find_places(position, field)
+    places = find_places(position, field)
     found = [interval_at(paths, at) for paths, at in zip(field.axes, places, strict=True)]
     known = [interval for interval in found if interval is not None]
     if len(known) < len(found):
@@ -79,7 +79,7 @@ def find_region(report: Report, index: int, position: tuple[int, ...]) -> Region
     return Region(position, tuple(known), _clip_to_input(known, size), _compute_share_outside(known, size))
 
 
-def _find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
+def find_places(position: tuple[int, ...], field: Field) -> tuple[int, ...]:
     """Return a position on the axes of the network's input; that of a token is its position in the map."""
     axes = len(field.axes or ())
     if len(position) == axes:

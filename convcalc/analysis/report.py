@@ -250,15 +250,16 @@ class Report:
 
         return plot_memory(self)
 
-    def plot_field(self, layer: str, position: tuple[int, ...] | None = None) -> "Picture":
+    def plot_field(self, layer: str, position: tuple[int, ...] | None = None, *, effective: bool = False) -> "Picture":
         """Return a picture of the input region on which one position of a layer's output depends.
 
-        By default, the position is in the middle. Raises ValueError if the layer or the position does not exist, or if
-        its receptive field is unknown.
+        By default, the position is in the middle. With `effective`, the picture also shows how strong this influence is
+        at initialisation. Raises ValueError if the layer or the position does not exist, or if its receptive field is
+        unknown.
         """
         from convcalc.render.draw import plot_field
 
-        return plot_field(self, layer, position)
+        return plot_field(self, layer, position, effective=effective)
 
     @property
     def groups(self) -> tuple[Group, ...]:

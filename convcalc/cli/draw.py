@@ -16,6 +16,7 @@ Examples:
   convcalc draw example:resnet50 -o resnet50.svg
   convcalc draw example:unet --as stack -o unet.svg
   convcalc draw example:resnet50 stage3.0 --as field --position 0,3 -o field.svg
+  convcalc draw example:resnet50 stage4 --as field --effective -o effective.svg
   convcalc draw example:googlenet --depth 2 --color params -f mermaid"""
 _GRAPH_ONLY = ("dot", "mermaid")
 _FOLDED = ("graph", "stack")
@@ -40,6 +41,7 @@ _FOLDED = ("graph", "stack")
 )
 @common.depth_option("as many as needed for about 30 boxes; only for graph and stack")
 @click.option("--position", metavar="3,5", help="Position in LAYER's output, for field (default: the middle).")
+@click.option("--effective", is_flag=True, help="Show the effective receptive field at initialisation, for field.")
 @click.option("--image", metavar="FILE", help="PNG or JPEG image to show as the input of field.")
 @common.inference_options
 @common.format_option("svg", "png", "tikz", "dot", "mermaid")
@@ -53,6 +55,7 @@ def command(
     metric: str,
     depth: int | None,
     position: str | None,
+    effective: bool,
     image: str | None,
     inplace: bool,
     fold_batchnorm: bool,
@@ -63,17 +66,18 @@ def command(
 
     graph draws layers and folded blocks as boxes, with their kinds, shapes and shares. stack draws feature maps, whose
     sides stand for spatial sizes and channels: a U-Net looks like a U. field draws the input region on which one
-    position of LAYER depends. memory draws the bytes that are live while each layer runs.
+    position of LAYER depends, with --effective also how strongly. memory draws the bytes that are live while each layer
+    runs.
 
     SVG pictures need no other file and follow the light or dark mode of their viewer. TikZ is a LaTeX document for
     pdflatex. DOT (Graphviz) and Mermaid are for graph only.
     """
-    _check_options(kind, format, layer, position, image, depth)
+    _check_options(kind, format, layer, position, effective, image, depth)
     if format in ("svg", "png") and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a picture cannot be shown in a terminal: add -o FILE.svg or -o FILE.png")
     data_url = None if image is None else _read_image(image)
     report = analyse(common.load(net, overrides, where), inplace=inplace, fold_batchnorm=fold_batchnorm)
-    picture = _draw(report, kind, metric, depth, layer, position, data_url, format)
+    picture = _draw(report, kind, metric, depth, layer, position, effective, data_url, format)
     inputs = [net] if image is None else [net, image]
     if isinstance(picture, str):
         writing.write_text(picture, where, inputs)
@@ -83,7 +87,13 @@ def command(
 
 
 def _check_options(
-    kind: str, format: str, layer: str | None, position: str | None, image: str | None, depth: int | None
+    kind: str,
+    format: str,
+    layer: str | None,
+    position: str | None,
+    effective: bool,
+    image: str | None,
+    depth: int | None,
 ) -> None:
     """Raise UsageError for a combination of options that has no meaning."""
     if format in _GRAPH_ONLY and kind != "graph":
@@ -92,6 +102,8 @@ def _check_options(
         raise click.UsageError("--as field needs a LAYER: draw NET LAYER --as field; convcalc rf NET lists the layers")
     if kind != "field" and (layer, position, image) != (None, None, None):
         raise click.UsageError("only --as field takes a LAYER, --position or --image; draw takes one NET")
+    if kind != "field" and effective:
+        raise click.UsageError("--effective is only for --as field")
     if kind not in _FOLDED and depth is not None:
         raise click.UsageError(f"--depth is for --as graph and stack, not {kind}")
     if image is not None and format == "tikz":
@@ -118,6 +130,7 @@ def _draw(
     depth: int | None,
     layer: str | None,
     position: str | None,
+    effective: bool,
     image: str | None,
     format: str,
 ) -> str | bytes:
@@ -134,7 +147,7 @@ def _draw(
             scene = draw.plot_memory(report).scene
         else:
             place = None if position is None else common.read_position(position)
-            scene = draw.plot_field(report, layer, place, image).scene
+            scene = draw.plot_field(report, layer, place, image, effective).scene
         return draw.write_png(scene) if format == "png" else draw.write_scene(scene, format)
     except (NoRegion, draw.NotDrawn) as error:
         raise writing.Failure(str(error)) from None

@@ -6,8 +6,10 @@ activations: x * Sigmoid(x), for example, has the values of silu.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from math import erf, exp, isclose, log, log1p, sqrt, tanh
+from math import erf, exp, isclose, log, sqrt, tanh
 from typing import Any
+
+from convcalc.layers.curves import ACTIVATIONS, clip, sigmoid, softplus
 
 POINTS = (-7.5, -4.1, -2.9, -2.1, -1.2, -0.6, -0.2, 0.3, 0.8, 1.7, 2.6, 3.4, 5.5, 6.5, 9.0)
 _TOLERANCE = 2e-3  # more than the error of gelu's tanh approximation and of half-precision constants
@@ -16,32 +18,6 @@ MOST_CHAIN = 16  # operators in a chain
 _Attributes = Mapping[str, Any]
 
 
-def _clip(x: float, low: float = -1e30, high: float = 1e30) -> float:
-    return min(max(x, low), high)
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + exp(-_clip(x, -700, 700)))
-
-
-def _softplus(x: float) -> float:
-    return max(x, 0) + log1p(exp(-abs(x)))
-
-
-ACTIVATIONS: dict[str, Callable[[float], float]] = {
-    "relu": lambda x: max(x, 0),
-    "relu6": lambda x: _clip(x, 0, 6),
-    "hardtanh": lambda x: _clip(x, -1, 1),
-    "sigmoid": _sigmoid,
-    "tanh": tanh,
-    "softplus": _softplus,
-    "softsign": lambda x: x / (1 + abs(x)),
-    "gelu": lambda x: x * (1 + erf(x / sqrt(2))) / 2,
-    "silu": lambda x: x * _sigmoid(x),
-    "mish": lambda x: x * tanh(_softplus(x)),
-    "hardsigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
-    "hardswish": lambda x: x * _clip(x + 3, 0, 6) / 6,
-}
 # how the output of each elementwise operator is computed from its attributes and inputs
 COMPUTED: dict[str, Callable[..., float]] = {
     "Add": lambda at, x, y: x + y,
@@ -57,13 +33,13 @@ COMPUTED: dict[str, Callable[..., float]] = {
     "Reciprocal": lambda at, x: 1 / x,
     "Min": lambda at, *xs: min(xs),
     "Max": lambda at, *xs: max(xs),
-    "Clip": lambda at, x, *ends: _clip(x, *(ends or (at.get("min", -1e30), at.get("max", 1e30)))),
+    "Clip": lambda at, x, *ends: clip(x, *(ends or (at.get("min", -1e30), at.get("max", 1e30)))),
     "Erf": lambda at, x: erf(x),
     "Tanh": lambda at, x: tanh(x),
-    "Sigmoid": lambda at, x: _sigmoid(x),
-    "Softplus": lambda at, x: _softplus(x),
+    "Sigmoid": lambda at, x: sigmoid(x),
+    "Softplus": lambda at, x: softplus(x),
     "Relu": lambda at, x: max(x, 0),
-    "HardSigmoid": lambda at, x: _clip(at.get("alpha", 0.2) * x + at.get("beta", 0.5), 0, 1),
+    "HardSigmoid": lambda at, x: clip(at.get("alpha", 0.2) * x + at.get("beta", 0.5), 0, 1),
     **{name: lambda at, x, function=function: function(x) for name, function in ACTIVATIONS.items()},
 }
 

@@ -7,9 +7,9 @@ instantiated; `convcalc.layers.mixins` has rules that several kinds share, such 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from convcalc.arguments import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.arithmetic import Pair, window_count, window_formula
@@ -17,11 +17,17 @@ from convcalc.intervals import Reads, sliding_window
 from convcalc.problems import Flaw, join_words
 from convcalc.shape import AXIS_NAMES, Shape, axis_name
 
+if TYPE_CHECKING:
+    from fractions import Fraction
+
 Tensors = tuple[int, ...]
 Sizes = tuple[int, ...]
 # Which input positions an output position depends on: an interval per axis, or one of four words. "same": only the same
 # position; "everything": all positions; "elsewhere": other positions, as after a reshape; "unknown": it cannot be known
 Reach = tuple[Reads, ...] | Literal["same", "everything", "elsewhere", "unknown"]
+# The fixed weights of an output's taps along an axis, given the output's position modulo the period of its `Reads`, and
+# the number of taps
+Filter = Callable[[int, int], "list[Fraction]"]
 
 
 # arguments are shown in PyTorch's order, whichever base class declares them
@@ -203,6 +209,13 @@ class Layer(ABC):
     def reach(self) -> Reach:
         """Return which input positions an output position depends on: intervals per axis, or a word (see `Reach`)."""
 
+    def fixed_filter(self) -> tuple[Filter, ...] | None:
+        """Return, per axis, the fixed weights with which an output adds the values that it reads, such as a mean.
+
+        The result is None if the weights are learnt, or if a value is chosen or copied.
+        """
+        return None
+
     @abstractmethod
     def saved_for_backward(self) -> SavedForBackward | None:
         """Return the tensors that are saved for the backward pass; None if unknown."""
@@ -359,3 +372,14 @@ def window_reach(kernel_size: Sizes, stride: Sizes, padding: PerAxisPadding, dil
     """Return, per axis, the interval of input positions that the window of each output position covers."""
     before = [side for side, _ in padding]
     return tuple(map(sliding_window, kernel_size, stride, before, dilation))
+
+
+def mean_filter(axes: int) -> tuple[Filter, ...]:
+    """Return the filter of a mean over all taps, which has the same weight for each of them."""
+    return (_weigh_equally,) * axes
+
+
+def _weigh_equally(place: int, taps: int) -> "list[Fraction]":
+    from fractions import Fraction  # imported when needed, because it slows down the start
+
+    return [Fraction(1, taps)] * taps

@@ -1,11 +1,13 @@
 """Defines sliding, adaptive and global pooling, max unpooling, and blur pooling."""
 
-from math import prod
+from math import comb, prod
+from typing import TYPE_CHECKING
 
 from convcalc.arguments import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
 from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
+    Filter,
     Layer,
     Reach,
     SavedForBackward,
@@ -13,11 +15,15 @@ from convcalc.layers.base import (
     check_positive,
     count_taps,
     count_windows,
+    mean_filter,
     window_reach,
 )
 from convcalc.layers.mixins import AllMacs, Free, NoMacs, NoWeights, SavesInput, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import Shape, axis_name
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class _Pooling(Layer):
@@ -148,6 +154,10 @@ class AvgPool(_Pooling, NoWeights, NoMacs, SavesInput):
         """Return the output shape: the input's channels and the number of windows on every axis."""
         return self.windows(self.padding, (1,) * self.input.axes)
 
+    def fixed_filter(self) -> tuple[Filter, ...]:
+        """Return the filter of a mean."""
+        return mean_filter(self.input.axes)
+
     def count_multiplications(self) -> int:
         """Return the number of divisions: one per output value."""
         return self.output.elements
@@ -224,6 +234,10 @@ class AdaptiveAvgPool(Adaptive, NoWeights, NoMacs):
         """Compute, for each axis, the sum of the lengths of all windows."""
         self.fill(window_reads=tuple(map(adaptive_window_total, self.input.spatial, self.output_size)))
 
+    def fixed_filter(self) -> tuple[Filter, ...]:
+        """Return the filter of a mean."""
+        return mean_filter(self.input.axes)
+
     def count_multiplications(self) -> int:
         """Return the number of divisions: one per output value."""
         return self.output.elements
@@ -259,6 +273,10 @@ class GlobalAvgPool(Global, NoWeights, NoMacs, SavesNothing):
     """
 
     kind = "global_avgpool"
+
+    def fixed_filter(self) -> tuple[Filter, ...]:
+        """Return the filter of a mean."""
+        return mean_filter(self.input.axes)
 
     def count_multiplications(self) -> int:
         """Return the number of divisions: one per channel."""
@@ -336,6 +354,10 @@ class BlurPool(NoWeights, AllMacs):
         """Return, per axis, the interval of inputs in the window of each output position."""
         return window_reach(self.kernel_size, self.stride, self._reflect_padding(), (1,) * self.input.axes)
 
+    def fixed_filter(self) -> tuple[Filter, ...]:
+        """Return the binomial coefficients, divided by their sum."""
+        return (_weigh_binomially,) * self.input.axes
+
     def _check_reflection(self, padding: PerAxisPadding) -> None:
         for axis, (size, (_, after)) in enumerate(zip(self.input.spatial, padding, strict=True)):
             if after >= size:
@@ -358,3 +380,9 @@ class BlurPool(NoWeights, AllMacs):
         """The input and its padded copy are saved."""
         sides = zip(self.input.spatial, self._reflect_padding(), strict=True)
         return SavedForBackward(inputs=True, values=self.input.channels * prod(n + a + b for n, (a, b) in sides))
+
+
+def _weigh_binomially(place: int, taps: int) -> "list[Fraction]":
+    from fractions import Fraction  # imported when needed, because it slows down the start
+
+    return [Fraction(comb(taps - 1, tap), 2 ** (taps - 1)) for tap in range(taps)]

@@ -4,7 +4,7 @@ from math import prod
 
 from convcalc.arguments import AxisNames, Flag, Integer
 from convcalc.intervals import SAME, fixed_reads
-from convcalc.layers.base import Layer, Reach, SavedForBackward, find_size, name_sizes
+from convcalc.layers.base import Filter, Layer, Reach, SavedForBackward, find_size, mean_filter, name_sizes
 from convcalc.layers.mixins import NoMacs, NoWeights, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
@@ -51,6 +51,10 @@ class Mean(_Reduction, SavesNothing):
     """
 
     kind = "mean"
+
+    def fixed_filter(self) -> tuple[Filter, ...]:
+        """Return the filter of a mean; on an axis that is not reduced it has one tap."""
+        return mean_filter(self.input.axes)
 
     def count_multiplications(self) -> int:
         """Return the number of divisions: one per output value."""

@@ -1,11 +1,13 @@
 """Defines layers without weights that resize or rearrange: upsampling, shuffles, padding and cropping."""
 
 from math import floor
+from typing import TYPE_CHECKING
 
 from convcalc.arguments import Choice, Integer, LayerName, Padding, PaddingMode, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
 from convcalc.layers.base import (
+    Filter,
     Layer,
     Reach,
     SavedForBackward,
@@ -18,6 +20,9 @@ from convcalc.layers.base import (
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw
 from convcalc.shape import AXIS_NAMES, Shape
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 _MODE_AXES = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 _MODE_TAPS = {"linear": 2, "bilinear": 4, "bicubic": 16, "trilinear": 8}
@@ -73,13 +78,22 @@ class Upsample(NoWeights, NoMacs, SavesNothing):
 
     def reach(self) -> Reach:
         """Return, per axis, the interval of inputs from which each output position is interpolated."""
-        if self.scale_factor is None:
-            scales = list(map(reduce_ratio, self.input.spatial, self.output.spatial))
-        else:
-            scales = [_invert_factor(factor) for factor in self.scale_factor]
+        scales = self._find_scales()
         if self.mode == "nearest":
             return tuple(map(nearest_input, scales))
         return tuple(blended_inputs(scale, 1 if self.mode == "bicubic" else 0) for scale in scales)
+
+    def _find_scales(self) -> list[Ratio]:
+        """Return, per axis, the distance in the input between neighbouring outputs."""
+        if self.scale_factor is None:
+            return list(map(reduce_ratio, self.input.spatial, self.output.spatial))
+        return [_invert_factor(factor) for factor in self.scale_factor]
+
+    def fixed_filter(self) -> tuple[Filter, ...] | None:
+        """Return the weights of the interpolation; None for nearest, which copies."""
+        if self.mode == "nearest":
+            return None
+        return tuple([_make_interpolation(scale, self.mode == "bicubic") for scale in self._find_scales()])
 
     def count_multiplications(self) -> int:
         """Return the multiplications: one per interpolation tap and output value; 0 for nearest."""
@@ -273,6 +287,27 @@ def _find_like_sizes(layer: Layer, name: str, shape: Shape | None) -> Sizes:
             code="CV016",
         )
     return shape.spatial
+
+
+def _make_interpolation(scale: Ratio, cubic: bool) -> Filter:
+    """Return the weights of linear or cubic interpolation; see `convcalc.intervals.blended_inputs`."""
+    from fractions import Fraction  # imported only when needed: it costs start-up time
+
+    def weigh(place: int, taps: int) -> "list[Fraction]":
+        centre = (place + Fraction(1, 2)) * Fraction(*scale) - Fraction(1, 2)
+        after = centre - floor(centre)  # the distance from the last tap before the centre
+        first = taps // 2 - 1 if taps > 1 else 0  # the index of that tap
+        distances = [abs(tap - first - after) for tap in range(taps)]
+        return list(map(_weigh_cubically, distances)) if cubic else [1 - distance for distance in distances]
+
+    return weigh
+
+
+def _weigh_cubically(x: "Fraction") -> "Fraction":
+    """Return the weight of a value at the distance x. Source: Keys 1981, with a = -3/4 as in PyTorch."""
+    if x <= 1:
+        return (5 * x**3 - 9 * x**2 + 4) / 4
+    return 3 * (-(x**3) + 5 * x**2 - 8 * x + 4) / 4
 
 
 def _invert_factor(factor: float) -> Ratio:

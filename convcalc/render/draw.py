@@ -83,14 +83,26 @@ def plot_memory(report: Report) -> Picture:
     return Picture(draw_memory(report))
 
 
-def plot_field(report: Report, layer: str, position: tuple[int, ...] | None, image: str | None = None) -> Picture:
+def plot_field(
+    report: Report,
+    layer: str,
+    position: tuple[int, ...] | None,
+    image: str | None = None,
+    effective: bool = False,
+) -> Picture:
     """Return the picture of a receptive field; see `Report.plot_field`. `image` is a `data:` URL.
 
     Raises NoRegion if the layer or position does not exist, its receptive field is unknown, or the input is a vector.
     """
     index = find_layer(report, layer)
     place = middle_position(report, index) if position is None else position
-    return Picture(draw_field(report, index, find_region(report, index, place), image))
+    region = find_region(report, index, place)
+    if not effective:
+        return Picture(draw_field(report, index, region, image))
+    from convcalc.analysis.effective_field import compute_effective_fields
+
+    found = compute_effective_fields(report.network, report.fields)
+    return Picture(draw_field(report, index, region, image, found))
 
 
 def fold_report(report: Report, depth: int | None, fold: bool) -> Diagram:

@@ -4,8 +4,9 @@ The formats are text and JSON; a region is also drawn over the input as text.
 """
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.field_region import Interval, NoRegion, Region, find_region, middle_position
 from convcalc.analysis.receptive_field import FieldReport, input_size
@@ -20,6 +21,9 @@ from convcalc.render.lines import GAP, Block, Line, Table
 from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
 
+if TYPE_CHECKING:
+    from convcalc.render.rf_effective import EffectiveFacts
+
 _SCHEMA = "convcalc/receptive_field/1"
 _BAR, _LEAST_BAR = 24, 8  # usual and minimum length of a bar, in characters
 _WIDEST, _TALLEST = 64, 24  # maximum size of a drawing, in characters
@@ -30,19 +34,23 @@ _HEAD = ("layer", "output", "field", "jump", "center", "border")
 # -- growth
 
 
-def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
+def growth_lines(
+    report: Report, width: int | None, every: bool, effective: "EffectiveFacts | None" = None
+) -> list[Block]:
     """Return a table with one row per layer, which shows how the receptive field grows.
 
     Each row has the receptive field, the jump (cumulative stride), and the centre of the first position's receptive
     field. The column `border` has the share of the middle position's receptive field that lies outside the input. A bar
     compares the size of the receptive field with that of the input. Layers that do not change the receptive field are
-    left out, unless `every` is true.
+    left out, unless `every` is true. With `effective`, the column `sigma` is added.
     """
     size = input_size(report.network)
     if not size:
         return [*heading_lines(report, width), [], [("the input is a vector: it has no spatial positions", "dim")]]
-    shown = _choose_layers(report, every)
+    shown = _choose_layers(report, every, effective)
     rows = [_HEAD, *(_cell_texts(report, index) for index in shown)]
+    if effective is not None:
+        rows = [(*row[:3], text, *row[3:]) for row, text in zip(rows, effective.make_column(shown), strict=True)]
     seen = [report.layers[index].receptive_field for index in shown]
     (titles, *others), room = _fit_rows(rows, width)
     title, *bars = _draw_bars(seen, size, room)
@@ -50,16 +58,19 @@ def growth_lines(report: Report, width: int | None, every: bool) -> list[Block]:
     cells = [[*((text, "") for text in texts), (bar, "bar")] for texts, bar in zip(others, bars, strict=True)]
     marked = any(is_marked_misaligned(report.layers[index]) for index in shown)
     table = Table([*titles, title], right, cells)
-    return [*heading_lines(report, width), [], table, *legend_lines(list_signs((), marked), width)]
+    notes = [] if effective is None else effective.explain(shown, width)
+    return [*heading_lines(report, width), [], table, *legend_lines(list_signs((), marked), width), *notes]
 
 
-def _choose_layers(report: Report, every: bool) -> list[int]:
+def _choose_layers(report: Report, every: bool, effective: "EffectiveFacts | None") -> list[int]:
+    """Return the indexes of the layers that change the receptive field, or the effective one; all with `every`."""
     first = len(report.network.inputs)
     fields = report.fields
+    columns: list[Sequence[object]] = [fields] if effective is None else [fields, effective.texts]
     return [
         index
         for index, node in enumerate(report.network.nodes)
-        if every or all(fields[first + index] != fields[tensor] for tensor in node.reads)
+        if every or any(all(found[first + index] != found[tensor] for tensor in node.reads) for found in columns)
     ]
 
 
@@ -137,10 +148,10 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
     The first row has the titles. Columns are dropped until bars of `_BAR` characters fit. If that is not enough, names
     are cut to make room for shorter bars, but not to fewer than 2 × LEAST_NAME characters.
     """
-    kept = list(range(len(_HEAD)))
+    kept = list(range(len(rows[0])))
     widths = [max(len(row[column]) for row in rows) for column in kept]
     full, least = _BAR + 1 + len(_COVERS), _LEAST_BAR + 1 + len(_COVERS_SHORT)
-    for dropped in (4, 5, 1, 3):  # centre, border, output, jump
+    for dropped in map(rows[0].index, ("center", "border", "output", "jump")):
         if width is None or sum(widths[column] + len(GAP) for column in kept) + full <= width:
             break
         kept.remove(dropped)
@@ -162,10 +173,13 @@ def _fit_rows(rows: list[tuple[str, ...]], width: int | None) -> tuple[list[list
 # -- one region
 
 
-def region_lines(report: Report, index: int, seen: Region, width: int | None) -> list[Line]:
+def region_lines(
+    report: Report, index: int, seen: Region, width: int | None, effective: "EffectiveFacts | None" = None
+) -> list[Line]:
     """Return facts about the input region on which one position depends, and a drawing of that region.
 
-    `index` is the index of the layer, and `seen` is the region.
+    `index` is the index of the layer, and `seen` is the region. With `effective`, the facts of the effective receptive
+    field are added.
     """
     layer, size = report.layers[index], input_size(report.network)
     place = f", position {', '.join(map(str, seen.position))}" if seen.position else ""
@@ -173,6 +187,7 @@ def region_lines(report: Report, index: int, seen: Region, width: int | None) ->
         [(printable(report.network.name), "title"), (f"  {layer.name}, {layer.output_shape}{place}", "")],
         [],
         *_fact_lines(layer, size, seen),
+        *([] if effective is None else effective.describe(index, seen.position, width)),
     ]
     if seen.unclipped is not None and size:
         lines += [[], *_draw_region(seen.unclipped, size, width)]
@@ -271,10 +286,12 @@ def _pick_character(seen_within: bool, seen: bool, within: bool) -> str:
 # -- for programs
 
 
-def field_json(report: Report, index: int | None, seen: Region | None) -> str:
+def field_json(
+    report: Report, index: int | None, seen: Region | None, effective: "EffectiveFacts | None" = None
+) -> str:
     """Return the receptive fields of all layers as JSON text, or only that of the layer `index`.
 
-    If `seen`, the input region of one position, is not None, it is added.
+    If `seen`, the input region of one position, is not None, it is added; so are the effective receptive fields.
     """
     network = report.network
     found: dict[str, Any] = {
@@ -284,7 +301,7 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
         "input_size": list(input_size(network)),
     }
     indexes = range(len(report.layers)) if index is None else [index]
-    found["layers"] = [_layer_dict(report, place) for place in indexes]
+    found["layers"] = [_layer_dict(report, place, effective) for place in indexes]
     if seen is not None:
         found["region"] = {
             "position": list(seen.position),
@@ -292,10 +309,17 @@ def field_json(report: Report, index: int | None, seen: Region | None) -> str:
             "clipped": None if seen.clipped is None else [list(interval) for interval in seen.clipped],
             "outside": seen.outside[0] / seen.outside[1],
         }
+        if effective is not None and index is not None:
+            found["region"]["effective"] = effective.region_dict(index, seen.position)
+    if effective is not None:
+        found["ignored"] = effective.list_ignored(index)
     return json.dumps(found, indent=1) + "\n"
 
 
-def _layer_dict(report: Report, index: int) -> dict[str, Any]:
+def _layer_dict(report: Report, index: int, effective: "EffectiveFacts | None") -> dict[str, Any]:
     layer = report.layers[index]
     shape = list(layer.output_shape.sizes)
-    return {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.receptive_field)}
+    found = {"name": layer.name, "kind": layer.kind, "output_shape": shape, **field_dict(layer.receptive_field)}
+    if effective is not None:
+        found["effective"] = effective.layer_dict(index)
+    return found

@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import convcalc
 from convcalc.analysis import coverage
+from convcalc.analysis.budgets import output_fields
+from convcalc.analysis.field_region import find_region
 from convcalc.analysis.positions import (
     MOST_BITS,
     TooLarge,
@@ -333,3 +336,53 @@ def test_as_many_tensors_are_visited_as_the_limit_and_not_one_more(
     for limit, size in ((work, [length - 1]), (work - 1, None)):
         monkeypatch.setattr(coverage, "_MOST_WORK", limit)
         assert chain(*layers, length=length)["size"] == size
+
+
+# -- classifiers that take the last step of a sequence
+
+
+TCN: list[Any] = [
+    {"pointwise_conv": 8},
+    {
+        "sequence": [
+            {"conv": {"out_channels": 8, "kernel_size": 3, "dilation": "$(2 ** level)", "padding": "causal"}},
+            "relu",
+            {"conv": {"out_channels": 8, "kernel_size": 3, "dilation": "$(2 ** level)", "padding": "causal"}},
+            {"add": ["previous", "input"]},
+            "relu",
+        ],
+        "repeat": {"level": 5},
+        "name": "level",
+    },
+]
+LAST_STEP: dict[str, list[Any]] = {
+    "slice": [{"slice": {"length": [-1]}}, "flatten"],
+    "crop": [{"crop": {"amount": [[399, 0]]}}, "flatten"],
+    "crop, then a reshape": [{"crop": {"amount": [[399, 0]]}}, {"reshape": {"shape": [8]}}],
+    "slice, then global pooling": [{"slice": {"length": [-1]}}, {"global_avgpool": {"keepdims": False}}],
+    "slice, then a mean": [{"slice": {"length": [-1]}}, {"mean": {"axes": ["length"], "keepdims": False}}],
+    "stride, then a slice": [
+        {"conv": {"out_channels": 8, "kernel_size": 1, "stride": 399}}, {"slice": {"length": [-1]}}, "flatten"
+    ],
+    "slice, then tokens": [{"slice": {"length": [-1]}}, "tokens", "flatten"],
+    "slice, then an lstm": [{"slice": {"length": [-1]}}, {"lstm": {"hidden_size": 4}}, "flatten"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAST_STEP)
+def test_a_classifier_of_the_last_step_depends_on_what_that_step_depends_on(name: str) -> None:
+    """1 + 2 × 2 × (1 + 2 + 4 + 8 + 16) = 125 of 400 steps; rf, budgets and the region of a position agree."""
+    network = convcalc.load({"input": [1, 400], "layers": [*TCN, *LAST_STEP[name], {"linear": 10}]})
+    found = convcalc.analyse(network)
+    last = found.layers[-1].receptive_field
+    assert (last.size, last.whole) == ((125,), False)
+    assert find_region(found, len(found.layers) - 1, ()).unclipped == ((275, 399),)
+    assert [field.size for _, field in output_fields(found).values()] == [(125,)]
+
+
+def test_a_budget_uses_the_output_if_no_layer_before_it_has_a_known_field() -> None:
+    """Which positions a reshaped map mixes is unknown, but all of them together depend on the last four steps."""
+    layers = [{"slice": {"length": [-4]}}, {"reshape": {"shape": [2, 2, 2]}}, "global_avgpool"]
+    found = convcalc.analyse(convcalc.load({"input": [2, 400], "layers": layers}))
+    assert found.layers[1].receptive_field.size is None
+    assert [(name, field.size) for name, field in output_fields(found).values()] == [("global_avgpool1", (4,))]

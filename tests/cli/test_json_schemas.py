@@ -97,6 +97,12 @@ CASES = {
         ["rf", "sound", "conv1", "--position", "3"],
         ["rf", "padding_only", "conv1", "--position", "0"],
         ["rf", "several", "tail"],
+        ["rf", "small", "--effective"],
+        ["rf", "small", "stem", "--effective"],
+        ["rf", "example:vit_tiny", "--effective"],
+        ["rf", "example:vit_tiny", "encoder1.0", "--effective"],
+        ["rf", "example:unet_padded", "--effective"],
+        ["rf", "example:efficientnet_b0", "mbconv1", "--effective"],
     ],
     "memory": [["memory", net] for net in VALID] + [["memory", "small", "--no-inplace", "--optimizer", "adam"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
@@ -126,7 +132,7 @@ CASES = {
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
 OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of their kind
     "report": {"bias", "size_min"},
-    "receptive_field": {"region", "size_min"},
+    "receptive_field": {"region", "size_min", "effective", "sigma_min", "ignored"},
     "fit": {"min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),

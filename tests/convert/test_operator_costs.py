@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from convcalc.convert import activation_values
 from convcalc.convert.costs.cost import Cost
 from convcalc.convert.graph import plain_spec
 from convcalc.convert.operator_costs import count_operation
+from convcalc.layers.curves import ACTIVATIONS as CURVES
 from convcalc.layers.make import make_written_layer
 from convcalc.shape import Shape
 from convcalc.spec.document import Document
@@ -516,7 +516,7 @@ def test_an_operator_costs_what_its_layer_kind_does(node: str, inputs: Any, weig
     assert [list(found) for found in layer_costs(tmp_path, model)] == [per_sample]
 
 
-@pytest.mark.parametrize("kind", activation_values.ACTIVATIONS)
+@pytest.mark.parametrize("kind", CURVES)
 def test_an_activation_made_of_several_operators_costs_what_its_kind_does(kind: str) -> None:
     layer = make_written_layer(kind, {}, (Shape(4, (6, 5)),))
     cost = count_operation(kind, {}, [(1, 4, 6, 5)], [(1, 4, 6, 5)])

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import convcalc
+from convcalc.analysis.effective_field import Spread, compute_effective_fields
 from convcalc.analysis.field_region import find_layer, find_region, middle_position
 from convcalc.analysis.report import Report
 from convcalc.examples import list_names
@@ -49,6 +50,9 @@ def draw_all(report: Report) -> dict[str, Scene]:
     if all(shape.spatial for shape in report.network.inputs.values()) and not report.layers[0].receptive_field.whole:
         region = find_region(report, 0, middle_position(report, 0))
         found["field"] = draw_field(report, 0, region)
+        effective = compute_effective_fields(report.network, report.fields)
+        if isinstance(effective.states[len(report.network.inputs)], Spread):
+            found["effective"] = draw_field(report, 0, region, effective=effective)
     return found
 
 

@@ -1,8 +1,8 @@
 """Maps each operator that has a layer kind to the rule that converts it. All others become opaque layers."""
 
-from convcalc.convert.activation_values import ACTIVATIONS
 from convcalc.convert.builder import Rule
 from convcalc.convert.lowering import elementwise, rearranging, sequences, windows
+from convcalc.layers.curves import ACTIVATIONS
 
 LOWERINGS: dict[str, Rule] = {
     "Conv": windows.convert_conv,

@@ -1,6 +1,7 @@
 """Draws the input region that one position of a layer's output depends on, over the input or over an image."""
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 from convcalc.analysis.field_region import Interval, NoRegion, Region
 from convcalc.analysis.receptive_field import input_size
@@ -9,14 +10,18 @@ from convcalc.problems import printable
 from convcalc.render.columns import field_text, jump_text
 from convcalc.render.drawing.axes import choose_ticks
 from convcalc.render.drawing.heading import frame_picture, picture_origin
-from convcalc.render.drawing.scene import Image, Part, Polygon, Scene, Shape, Text, make_box
+from convcalc.render.drawing.scene import Image, Line, Part, Polygon, Scene, Shape, Text, make_box
 from convcalc.render.drawing.text_width import measure_text
+
+if TYPE_CHECKING:
+    from convcalc.analysis.effective_field import EffectiveFields
 
 _LONGEST = 480  # the longest side, in pixels
 _STRIP = 40  # height of the input of a network with one axis
 _LEFT, _TOP, _BELOW = 40, 20, 34  # space for the numbers and the legend
 _FONT = 11
 _MOST_TICKS = 8
+_LINE = 20  # height of a further line of the legend
 
 
 class _Axis(NamedTuple):
@@ -39,10 +44,14 @@ class _Axis(NamedTuple):
         return self.place(self.high)
 
 
-def draw_field(report: Report, index: int, region: Region, image: str | None = None) -> Scene:
+def draw_field(
+    report: Report, index: int, region: Region, image: str | None = None, effective: "EffectiveFields | None" = None
+) -> Scene:
     """Return the drawing of a region over the last two axes of the input; `index` is the index of the layer.
 
-    `image` is a `data:` URL of a picture that is drawn over the whole input. Raises NoRegion if the input is a vector.
+    `image` is a `data:` URL of a picture that is drawn over the whole input. With `effective`, the energy of the
+    gradient is drawn, and of the region only its outline. Raises NoRegion if the input is a vector, or if the effective
+    receptive field is unknown.
     """
     size, layer = input_size(report.network), report.layers[index]
     if not size:
@@ -56,20 +65,44 @@ def draw_field(report: Report, index: int, region: Region, image: str | None = N
     if image is not None:
         box = (x.place(0), y.place(0), x.place(x.size) - x.place(0), y.place(y.size) - y.place(0))
         shapes.append(Image(*box, image))
-    if x.seen is not None and y.seen is not None:
+    if effective is not None:
+        shapes += _draw_effective(report, index, region, effective, x, y, image is not None)
+    elif x.seen is not None and y.seen is not None:
         seen = _draw_rectangle(x, y, (x.seen[0], x.seen[1] + 1), (y.seen[0], y.seen[1] + 1), "region", "region")
         shapes.append(seen._replace(clear=True))
     numbers = _draw_numbers(x, y, with_rows=len(size) > 1)
-    legend, across = _draw_legend(x.start, y.end + 22, bool(region.outside[0]))
+    legend, across = _draw_legend(x.start, y.end + 22, bool(region.outside[0]), outlined=effective is not None)
     facts = _describe_region(report, index, region)
+    below, what = _BELOW, "receptive field"
+    if effective is not None:
+        from convcalc.render.drawing.heat import describe_sigma, draw_legend
+
+        levels, wide = draw_legend(x.start, y.end + 22 + _LINE, _FONT, image is not None)
+        legend, across, below, what = [*legend, *levels], max(across, wide), below + _LINE, "effective receptive field"
+        facts = f"{facts} · {describe_sigma(report, index, effective)}"
     return frame_picture(
-        f"{printable(report.network.name)}: receptive field of {layer.name}",
+        f"{printable(report.network.name)}: {what} of {layer.name}",
         facts,
         max(x.end - left, _LEFT + across),
-        y.end - top + _BELOW,
+        y.end - top + below,
         [Part(shapes), Part(numbers), Part(legend)],
         f"the region of the input on which one position of {layer.name} depends: {facts}",
     )
+
+
+def _draw_effective(
+    report: Report, index: int, region: Region, effective: "EffectiveFields", x: _Axis, y: _Axis, clear: bool
+) -> list[Shape]:
+    """Return the energy of the gradient, and the outline of the region."""
+    from convcalc.render.drawing.heat import Ruler, draw_energy
+
+    across, down = (Ruler(axis.place(0), axis.scale, axis.size) for axis in (x, y))
+    shapes = draw_energy(report, index, region, effective, across, down, clear)
+    if x.seen is None or y.seen is None:
+        return shapes
+    left, right, top, bottom = x.place(x.seen[0]), x.place(x.seen[1] + 1), y.place(y.seen[0]), y.place(y.seen[1] + 1)
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    return [*shapes, *(Line([one, other], "region", 2) for one, other in pairwise(corners))]
 
 
 def _make_axes(region: Region, size: tuple[int, ...], left: float, top: float) -> tuple[_Axis, _Axis]:
@@ -112,11 +145,15 @@ def _draw_numbers(x: _Axis, y: _Axis, with_rows: bool) -> list[Shape]:
     return found
 
 
-def _draw_legend(x: float, y: float, reaches_beyond: bool) -> tuple[list[Shape], float]:
-    """Return the legend and its width; `reaches_beyond` says that part of the field is beyond the input."""
+def _draw_legend(x: float, y: float, reaches_beyond: bool, outlined: bool = False) -> tuple[list[Shape], float]:
+    """Return the legend and its width; `reaches_beyond` says that part of the field is beyond the input.
+
+    `outlined` says that only the outline of the field is drawn.
+    """
     shapes: list[Shape] = []
     start = x
-    entries = [("input", "line", "input"), ("region", "region", "receptive field")]
+    field = ("input", "region", "theoretical receptive field") if outlined else ("region", "region", "receptive field")
+    entries = [("input", "line", "input"), field]
     if reaches_beyond:
         entries.append(("panel", "grid", "beyond the input (padding)"))
     for fill, edge, text in entries:
