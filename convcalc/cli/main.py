@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "draw", "rf", "memory"),
+    "Inspect": ("summary", "draw", "report", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),

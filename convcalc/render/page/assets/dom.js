@@ -1,0 +1,78 @@
+// Makes elements. Texts are always text nodes, never markup, and control characters in them are made visible.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else node.setAttribute(name, value === true ? "" : printable(value));
+  }
+  for (const child of children.flat()) {
+    if (child === null || child === undefined) continue;
+    node.append(child instanceof Node ? child : printable(child));
+  }
+  return node;
+}
+
+function make(tag, attributes, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+function draw(tag, attributes, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+// Calls `redraw` with the width of an element whenever that changes, and with 0 never: it is then hidden.
+function onWidth(element, redraw) {
+  let last = 0;
+  new ResizeObserver(() => {
+    const width = Math.round(element.clientWidth);
+    if (width && width !== last) {
+      last = width;
+      redraw(width);
+    }
+  }).observe(element);
+}
+
+let lastId = 0;
+function newId(prefix) {
+  lastId += 1;
+  return `${prefix}-${lastId}`;
+}
+
+// Makes tabs from [title, panel] pairs; arrow keys change the tab, as the pattern of WAI-ARIA says.
+function makeTabs(label, pairs) {
+  const tabs = pairs.map(([title, panel]) => {
+    panel.id = panel.id || newId("panel");
+    panel.setAttribute("role", "tabpanel");
+    const tab = make("button", { role: "tab", type: "button", id: newId("tab"), "aria-controls": panel.id }, title);
+    panel.setAttribute("aria-labelledby", tab.id);
+    return tab;
+  });
+  function show(chosen) {
+    tabs.forEach((tab, index) => {
+      tab.setAttribute("aria-selected", String(index === chosen));
+      tab.tabIndex = index === chosen ? 0 : -1;
+      pairs[index][1].hidden = index !== chosen;
+    });
+  }
+  tabs.forEach((tab, index) => {
+    tab.addEventListener("click", () => show(index));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = (index + step + tabs.length) % tabs.length;
+      show(next);
+      tabs[next].focus();
+      event.preventDefault();
+    });
+  });
+  show(0);
+  return make(
+    "div",
+    { class: "tabs" },
+    make("div", { role: "tablist", "aria-label": label }, tabs),
+    pairs.map(([, panel]) => panel),
+  );
+}
