@@ -155,9 +155,9 @@ def output_options(function: Function, only: str = "text") -> Function:
     )
 
 
-def picture_options(function: Function, only: str = "svg") -> Function:
+def picture_options(function: Function) -> Function:
     """Add -o as `output_options` does, but no --color, which is free for a command that writes pictures or pages."""
-    return add_options(_receive_output(function, only), _FILE)
+    return add_options(_receive_output(function, "svg"), _FILE)
 
 
 _FILE = click.option("-o", "--output", metavar="FILE", help="Write the result to FILE; an error leaves FILE unchanged.")

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,18 +29,19 @@ Examples:
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @common.override_options
 @common.memory_options
-@partial(common.picture_options, only="html")
+@common.format_option("html", "json")
+@common.picture_options
 @common.quiet_option()
-def command(nets: tuple[str, ...], overrides: Overrides, where: writing.Output, **memory: Any) -> int:
+def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: writing.Output, **memory: Any) -> int:
     """Write everything about networks as one HTML page, to look at in a browser.
 
     The page has the totals and budgets, the layers as a table and as a graph, memory over time, receptive fields, the
     findings of convcalc check, what other tools would print, and the spec. With several networks, it begins with a
-    comparison. It is a single file that works offline, and it loads nothing.
+    comparison. It is a single file that works offline, and it loads nothing. -f json writes the data of the page.
 
     If a network cannot be read, its problems are reported and nothing is written.
     """
-    if where.file is None and sys.stdout.isatty():
+    if format == "html" and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
     configurations = Configurations(RULES)
     subjects: list[Subject] = []
@@ -54,11 +54,11 @@ def command(nets: tuple[str, ...], overrides: Overrides, where: writing.Output, 
         except WrongConfiguration as error:
             raise writing.Failure(str(error)) from None
     if errors:
-        return writing.report_invalid(errors, where)
-    from convcalc.render.report import report_html
+        return writing.report_invalid(errors, where, as_json=format == "json")
+    from convcalc.render.report import report_html, report_json
 
-    text = report_html(_label_subjects(nets, subjects))
-    writing.write_text(text, where, [split_net(net)[0] for net in nets])
+    write = report_json if format == "json" else report_html
+    writing.write_text(write(_label_subjects(nets, subjects)), where, [split_net(net)[0] for net in nets])
     return 0
 
 

@@ -4,16 +4,25 @@
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from convcalc.render.page import sections
 from convcalc.render.page.comparison import write_comparison
-from convcalc.render.page.document import write_document
+from convcalc.render.page.counters import write_counters
+from convcalc.render.page.document import write_document, write_json
+from convcalc.render.page.findings import write_findings, write_spec
 from convcalc.render.page.markup import Markup, element, join
 from convcalc.render.page.network_data import Subject, network_data
+from convcalc.render.page.outermost import write_outermost
+from convcalc.render.page.totals import write_budgets, write_heading, write_totals
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/page/1"
 _SCRIPTS = ("text.js", "dom.js", "network.js", "table.js", "graph.js", "memory.js", "field.js", "layer.js", "report.js")
+
+
+def report_json(subjects: Sequence[Subject]) -> str:
+    """Return the data of the page as JSON text with the schema convcalc/page/1."""
+    return write_json(_make_data(subjects)) + "\n"
 
 
 def report_html(subjects: Sequence[Subject]) -> str:
@@ -25,21 +34,24 @@ def report_html(subjects: Sequence[Subject]) -> str:
         element("main", write_comparison(subjects) if several else None, parts),
         element("footer", f"convcalc {__version__}"),
     )
-    data = {"schema": _SCHEMA, "version": __version__, "networks": [network_data(subject) for subject in subjects]}
-    return write_document(f"{title} · convcalc", body, data, _SCRIPTS)
+    return write_document(f"{title} · convcalc", body, _make_data(subjects), _SCRIPTS)
+
+
+def _make_data(subjects: Sequence[Subject]) -> dict[str, Any]:
+    return {"schema": _SCHEMA, "version": __version__, "networks": [network_data(subject) for subject in subjects]}
 
 
 def _write_network(subject: Subject, number: int, several: bool) -> Markup:
     """Return the part of one network; each of several can be folded."""
-    layers = element("section", element("h2", "Layers"), sections.write_outermost(subject), class_="work")
+    layers = element("section", element("h2", "Layers"), write_outermost(subject), class_="work")
     content = join(
-        sections.write_heading(subject),
-        sections.write_totals(subject),
-        sections.write_budgets(subject),
+        write_heading(subject),
+        write_totals(subject),
+        write_budgets(subject),
         layers,
-        sections.write_findings(subject, number),
-        sections.write_tools(subject),
-        sections.write_spec(subject, number),
+        write_findings(subject, number),
+        write_counters(subject),
+        write_spec(subject, number),
     )
     part = element("article", content, id=f"n{number}", data_network=number)
     if not several:

@@ -7,7 +7,7 @@ from convcalc.render.compare import BEST, COLUMNS, NetworkRow, network_rows
 from convcalc.render.grid import Column
 from convcalc.render.page.markup import Markup, element
 from convcalc.render.page.network_data import Subject
-from convcalc.render.page.sections import write_bar
+from convcalc.render.page.totals import write_bar
 
 _SHOWN = tuple(
     COLUMNS[name]

@@ -44,7 +44,7 @@ def _write_content(content: Content) -> str:
         return ""
     if isinstance(content, Markup):
         return content
-    return escape(printable(content)) if isinstance(content, str) else "".join(content)
+    return escape(printable(content)) if isinstance(content, str) else "".join(map(_write_content, content))
 
 
 def _write_attribute(name: str, value: Value) -> str:
@@ -52,3 +52,9 @@ def _write_attribute(name: str, value: Value) -> str:
         return ""
     key = name.rstrip("_").replace("_", "-")
     return f" {key}" if value is True else f' {key}="{escape(printable(str(value)))}"'
+
+
+def write_section(title: str, count: str, *content: Markup | Iterable[Markup] | None) -> Markup:
+    """Return a section with a title, a count next to it if there is one, and its content."""
+    heading = element("h2", title, element("span", count, class_="count") if count else None)
+    return element("section", heading, *content)

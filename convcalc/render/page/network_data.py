@@ -1,4 +1,4 @@
-"""Makes the data of one network in a page: its report, and what the page's views need beside it.
+"""Makes the data of one network in a page: its report, and what else the page's views need.
 
 `network_data(subject)` returns a dict with the key `report`, a document of the schema convcalc/report, and keys for the
 rows of the table, the graphs, the memory, the receptive fields, the findings and the budgets.
