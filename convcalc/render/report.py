@@ -3,9 +3,15 @@
 `report_html([Subject("lenet5", analyse(network))])` returns the text of an HTML file that loads nothing.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from convcalc.analysis.budgets import measure_limits
+from convcalc.analysis.report import Report
+from convcalc.check.rules import RULES
+from convcalc.check.runner import check_report
+from convcalc.check.settings import Settings
 from convcalc.render.page.comparison import write_comparison
 from convcalc.render.page.counters import write_counters
 from convcalc.render.page.document import write_document, write_json
@@ -14,10 +20,21 @@ from convcalc.render.page.markup import Markup, element, join
 from convcalc.render.page.network_data import Subject, network_data
 from convcalc.render.page.outermost import write_outermost
 from convcalc.render.page.totals import write_budgets, write_heading, write_totals
+from convcalc.spec.document import Document
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/page/1"
 _SCRIPTS = ("text.js", "dom.js", "network.js", "table.js", "graph.js", "memory.js", "field.js", "layer.js", "report.js")
+
+
+def save_report(report: Report, file: str | os.PathLike[str]) -> None:
+    """Write the page of a report to a file; see `Report.save_html`."""
+    checked = check_report(report, Document({}, report.network.file), Settings(), RULES)
+    limits = measure_limits(report)
+    subject = Subject(report.network.name, report, checked.problems, limits, rules=len(Settings().enabled(RULES)))
+    text = report_html([subject])
+    with open(file, "w", encoding="utf-8", errors="replace", newline="\n") as stream:
+        stream.write(text)
 
 
 def report_json(subjects: Sequence[Subject]) -> str:

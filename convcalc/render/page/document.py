@@ -21,7 +21,7 @@ _DATA = "data"  # the id of the element with the data
 def write_document(title: str, body: Markup, data: Mapping[str, Any], scripts: Sequence[str]) -> str:
     """Return the text of a page.
 
-    `data` is what the scripts read; `scripts` are files in the folder `assets`, in the order in which they run.
+    The scripts read `data` from the page; `scripts` are files in the folder `assets`, in the order in which they run.
     """
     style = _write_colors() + _read_asset("page.css")
     script = _join_scripts(scripts)
