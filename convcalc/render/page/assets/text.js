@@ -1,14 +1,13 @@
 // Formats values as text, in the same way as the tables of the command line.
 
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const DECIMAL = [1, 2].map(
-  (digits) =>
-    new Intl.NumberFormat("en-US", {
-      minimumFractionDigits: digits,
-      maximumFractionDigits: digits,
-      roundingMode: "halfEven",
-    }),
-);
+
+// Rounds to a number of digits, and a tie to the even digit, as Python does; toFixed rounds it up.
+function round(value, digits) {
+  const text = value.toFixed(digits);
+  const isTie = Number.isInteger(value * 2 ** (digits + 1)) && value.toFixed(digits + 1).endsWith("5");
+  return isTie && "13579".includes(text.at(-1)) ? (value - 10 ** -digits / 2).toFixed(digits) : text;
+}
 
 // Control and bidirectional characters become visible escapes, so that a name cannot change how the text around it reads.
 function printable(text) {
@@ -32,7 +31,7 @@ function formatScaled(value, base, suffixes) {
   }
   const suffix = suffixes[step] && ` ${suffixes[step]}`;
   if (step === 0) return WHOLE.format(value) + suffix;
-  return DECIMAL[Math.abs(scaled) < 99.995 ? 1 : 0].format(scaled) + suffix;
+  return round(scaled, Math.abs(scaled) < 99.995 ? 2 : 1) + suffix;
 }
 
 function formatCount(value) {
@@ -58,7 +57,7 @@ function formatExactAmount(metric, value) {
 }
 
 function formatPercent(share) {
-  return `${DECIMAL[0].format(100 * share)}%`;
+  return `${round(100 * share, 1)}%`;
 }
 
 function formatShape(sizes) {
