@@ -19,7 +19,7 @@ from convcalc.render.page.findings import write_findings, write_spec
 from convcalc.render.page.markup import Markup, element, join
 from convcalc.render.page.network_data import Subject, network_data
 from convcalc.render.page.outermost import write_outermost
-from convcalc.render.page.totals import write_budgets, write_heading, write_totals
+from convcalc.render.page.totals import write_budgets, write_heading, write_summary, write_totals
 from convcalc.spec.document import Document
 from convcalc.version import __version__
 
@@ -73,4 +73,4 @@ def _write_network(subject: Subject, number: int, several: bool) -> Markup:
     part = element("article", content, id=f"n{number}", data_network=number)
     if not several:
         return part
-    return element("details", element("summary", subject.label), part, class_="network")
+    return element("details", write_summary(subject), part, class_="network")

@@ -141,7 +141,7 @@ def test_a_budget_that_is_exceeded_is_said_in_words() -> None:
         "params330 / 300110.0%✕ over budget by 10.0%" in text for text, kind in states.items() if kind == "broken"
     )
     kept = " ".join(text for text, kind in states.items() if kind == "kept")
-    assert "output linear110 / 10✓ within budget" in kept
+    assert "output linear110 = 10✓ within budget" in kept
     assert "MACs" in kept
     budgets = page.data["networks"][0]["budgets"]
     assert [(found["name"], found["used"], found["is_kept"]) for found in budgets[:1]] == [("params", 330, False)]

@@ -6,11 +6,13 @@
 from collections.abc import Sequence
 
 from convcalc.check.rules import RULES
-from convcalc.problems import Problem
+from convcalc.check.settings import SEVERITIES
+from convcalc.problems import Problem, shorten
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 
 _MOST_LINES = 20_000  # of the spec
+_LONGEST_QUOTE = 160  # characters of a line
 
 
 def write_findings(subject: Subject, number: int) -> Markup:
@@ -21,14 +23,15 @@ def write_findings(subject: Subject, number: int) -> Markup:
             "Findings", "", element("p", f"✓ No findings: {ran} and all budgets were checked.", class_="empty")
         )
     lines = (subject.text or "").splitlines()
-    found = (_write_problem(problem, lines, number) for problem in subject.problems)
+    worst_first = sorted(subject.problems, key=lambda problem: SEVERITIES.index(problem.severity))
+    found = (_write_problem(problem, lines, number) for problem in worst_first)
     return write_section("Findings", f"{len(subject.problems):,}", element("ul", found, class_="findings"))
 
 
 def _write_problem(problem: Problem, lines: Sequence[str], number: int) -> Markup:
     rule = RULES.get(problem.code)
     place = problem.span.line if problem.span is not None else None
-    quoted = lines[place - 1].strip() if place is not None and place <= len(lines) else ""
+    quoted = shorten(lines[place - 1].strip(), _LONGEST_QUOTE) if place is not None and place <= len(lines) else ""
     where: Markup | None = None
     if place is not None:
         where = (
@@ -52,7 +55,7 @@ def _write_problem(problem: Problem, lines: Sequence[str], number: int) -> Marku
             ),
             element("code", quoted) if quoted else None,
         ),
-        class_=f"finding {problem.severity}",
+        class_=f"finding is-{problem.severity}",
     )
 
 

@@ -44,17 +44,32 @@ def _name_shapes(shapes: Mapping[str, Shape]) -> str:
     return ", ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
+def write_summary(subject: Subject) -> Markup:
+    """Return the line that stands for a network while its part of the page is folded."""
+    total = subject.report.totals
+    counts = f"{format_count(total.params)} params · {format_count(total.macs)} MACs"
+    broken = sum(not use.is_kept for use in subject.limits)
+    warning = f"✕ {broken} {'budget' if broken == 1 else 'budgets'} not kept" if broken else ""
+    return element(
+        "summary",
+        subject.label,
+        element("span", f"{counts} · peak {format_bytes(total.peak_memory)}", class_="note"),
+        element("span", warning, class_="bad") if warning else None,
+    )
+
+
 def write_totals(subject: Subject) -> Markup:
     """Return one card per total: its title, the number in short, the exact number, and a note."""
     cards = (
         element(
             "li",
             element("h3", title),
-            element("p", short, class_="big"),
+            element("p", number, element("small", f" {unit}") if unit else None, class_="big"),
             element("p", exact, class_="exact") if exact else None,
             element("p", note, class_="note") if note else None,
         )
         for title, short, exact, note in _list_totals(subject.report)
+        for number, _, unit in [short.partition(" ")]
     )
     return element("ul", cards, class_="cards")
 
@@ -106,11 +121,18 @@ def _write_limit(use: LimitUse) -> Markup:
     return element(
         "li",
         element("span", texts.budget, class_="name"),
-        element("span", f"{texts.used} / {texts.limit}", class_="number"),
+        element("span", f"{texts.used} {_compare(use)} {texts.limit}".replace("  ", " "), class_="number"),
         write_bar(use.share, texts.percent) if use.share is not None else element("span", class_="bar"),
         element("span", f"{'✓' if use.is_kept else '✕'} {state}", class_="state"),
         class_="kept" if use.is_kept else "broken",
     )
+
+
+def _compare(use: LimitUse) -> str:
+    """Return the sign between a value and its limit; the text of a minimum has its sign already."""
+    if isinstance(use.limit, tuple):
+        return "=" if use.is_kept else "≠"
+    return "" if use.is_minimum else "/"
 
 
 def _describe_breach(use: LimitUse) -> str:

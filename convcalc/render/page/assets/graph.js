@@ -198,11 +198,7 @@ class Graph {
     if (!width || !height) return;
     this.squeezeTexts();
     const scale = Math.min((width - 32) / this.graph.width, (height - 32) / this.graph.height, 1.2);
-    this.view = {
-      scale,
-      x: (width - this.graph.width * scale) / 2,
-      y: Math.max(16, (height - this.graph.height * scale) / 2),
-    };
+    this.view = { scale, x: (width - this.graph.width * scale) / 2, y: 16 };
     this.apply();
   }
 

@@ -21,7 +21,7 @@ function textColumn(name, title, width, value, right = false) {
 
 const COLUMNS = [
   textColumn("kind", "kind", 14, (item) => item.figures.kind),
-  textColumn("what", "what", 17, (item) => item.what),
+  textColumn("what", "what", 16, (item) => item.what),
   textColumn("line", "line", 6, (item) => item.figures.line ?? "", true),
   textColumn("from", "from", 24, (item) => (item.figures.from || []).join(" ")),
   textColumn("input_shape", "input", 18, (item) => item.figures.input_shapes.map(formatShape).join(" + ")),
@@ -34,7 +34,7 @@ const COLUMNS = [
   countColumn("macs", "MACs", 8),
   countColumn("flops", "FLOPs"),
   {
-    ...textColumn("receptive_field", "field", 9, (item) => formatField(item.figures.receptive_field), true),
+    ...textColumn("receptive_field", "field", 7, (item) => formatField(item.figures.receptive_field), true),
     value: (item) => sizeOfField(item.figures.receptive_field),
   },
   textColumn("jump", "jump", 7, (item) => formatJump(item.figures.receptive_field), true),
@@ -205,7 +205,7 @@ class LayerTable {
     const widest = labels.reduce((most, length) => Math.max(most, length), 10);
     this.grid.style.setProperty(
       "--columns",
-      [Math.min(widest + 3, 40), ...columns.map((column) => column.width)].map((width) => `${width}ch`).join(" "),
+      [Math.min(widest + 1, 40), ...columns.map((column) => column.width)].map((width) => `${width}ch`).join(" "),
     );
     this.head.replaceChildren(
       this.makeTitle({ name: "name", title: "layer", left: true }),
@@ -271,7 +271,7 @@ class LayerTable {
       { role: "rowheader", class: "cell name", title: item.name },
       item.isScope ? make("span", { class: "twisty", "aria-hidden": "true" }, this.folded.has(item) ? "▸" : "▾") : null,
       make("span", { class: "text" }, name),
-      finding ? make("span", { class: `mark ${finding.severity}`, title: finding.message }, "●") : null,
+      finding ? make("span", { class: `mark is-${finding.severity}`, title: finding.message }, "●") : null,
     );
     cell.style.setProperty("--level", this.isFlat ? 0 : item.level);
     return cell;
