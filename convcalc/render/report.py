@@ -24,7 +24,18 @@ from convcalc.spec.document import Document
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/page/1"
-_SCRIPTS = ("text.js", "dom.js", "network.js", "table.js", "graph.js", "memory.js", "field.js", "layer.js", "report.js")
+_SCRIPTS = (
+    "text.js",
+    "dom.js",
+    "network.js",
+    "columns.js",
+    "table.js",
+    "graph.js",
+    "memory.js",
+    "field.js",
+    "layer.js",
+    "report.js",
+)
 
 
 def save_report(report: Report, file: str | os.PathLike[str]) -> None:

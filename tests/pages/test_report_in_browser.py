@@ -8,7 +8,10 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import chdir
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -104,6 +107,22 @@ def test_a_page_loads_without_a_message_or_a_request(name: str, browser: Browser
         assert browser.find("[role=tabpanel]:not([hidden])").size["height"] >= 200
     assert browser.messages() == []
     assert browser.requests() == []
+
+
+def test_a_page_on_a_server_loads_nothing_else(browser: Browser, folder: Path) -> None:
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            asked.append(self.path)
+
+    asked: list[str] = []
+    with HTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        browser.driver.get(f"http://127.0.0.1:{server.server_port}/lenet5.html")
+        time.sleep(0.3)
+        server.shutdown()
+        thread.join()
+    assert asked == ["/lenet5.html"]
 
 
 def test_a_script_that_does_not_belong_to_the_page_is_refused(browser: Browser, folder: Path) -> None:

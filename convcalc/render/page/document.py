@@ -15,6 +15,12 @@ from convcalc.render.drawing.palette import TONES
 from convcalc.render.page.markup import Markup, element, join
 
 _ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
+# the boxes of a network; without an icon in the page, a browser would ask the server for one
+_ICON = (
+    "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><g fill='%23206bb3'>"
+    "<rect width='4' height='14' y='1' rx='1'/><rect width='4' height='10' x='6' y='3' rx='1'/>"
+    "<rect width='4' height='5' x='12' y='5.5' rx='1'/></g></svg>"
+)
 _DATA = "data"  # the id of the element with the data
 
 
@@ -32,6 +38,7 @@ def write_document(title: str, body: Markup, data: Mapping[str, Any], scripts: S
         element("meta", name="color-scheme", content="light dark"),
         element("meta", name="generator", content="convcalc"),
         element("title", title),
+        element("link", rel="icon", href=_ICON),
         element("style", Markup(style)),
     )
     block = element("script", Markup(write_json(data)), type="application/json", id=_DATA)

@@ -23,15 +23,15 @@ def list_graphs(report: Report) -> list[dict[str, Any]]:
 
     The one that `convcalc draw` shows by default has `"chosen": true`.
     """
-    chosen, levels = choose_fold(report), count_levels(report)
     found: list[Diagram] = []
-    for depth in (*range(1, levels), None):
+    for depth in (*range(1, count_levels(report)), None):
         diagram = fold_network(report, depth)
         if len(diagram.boxes) > _MOST_BOXES:
             break
         if not found or len(diagram.boxes) > len(found[-1].boxes):
             found.append(diagram)
-    return [{**_place_diagram(diagram), "chosen": len(diagram.boxes) == len(chosen.boxes)} for diagram in found]
+    chosen = len(choose_fold(report).boxes) if found else 0
+    return [{**_place_diagram(diagram), "chosen": len(diagram.boxes) == chosen} for diagram in found]
 
 
 def _place_diagram(diagram: Diagram) -> dict[str, Any]:

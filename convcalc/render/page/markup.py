@@ -9,7 +9,9 @@ from html import escape
 
 from convcalc.problems import printable
 
-_VOID = frozenset(("br", "col", "input", "meta", "rect"))  # elements without an end tag; `rect` is closed by `/`
+_VOID = frozenset(
+    ("br", "col", "input", "link", "meta", "rect")
+)  # elements without an end tag; `rect` is closed by `/`
 
 
 class Markup(str):

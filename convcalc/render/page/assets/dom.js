@@ -41,6 +41,21 @@ function newId(prefix) {
   return `${prefix}-${lastId}`;
 }
 
+// Makes a menu that a click elsewhere or the key Escape closes.
+function makeMenu(title, items) {
+  const summary = make("summary", {}, title);
+  const menu = make("details", { class: "menu" }, summary, make("div", {}, items));
+  document.addEventListener("click", (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    summary.focus();
+  });
+  return menu;
+}
+
 // Makes tabs from [title, panel] pairs; arrow keys change the tab, as the pattern of WAI-ARIA says.
 function makeTabs(label, pairs) {
   const tabs = pairs.map(([title, panel]) => {

@@ -58,13 +58,19 @@ function start() {
     else details.addEventListener("toggle", () => details.open && open());
   }
   document.querySelector("footer").append(makeThemeButton());
-  const followLink = () => {
-    const target = document.getElementById(location.hash.slice(1));
-    const details = target && target.closest("details.network");
-    if (details) details.open = true;
-  };
   window.addEventListener("hashchange", followLink);
   followLink();
+  // an image that is dropped next to the picture must not replace the page
+  for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+}
+
+// Opens the part of the page that contains the target of its address.
+function followLink() {
+  const target = document.getElementById(location.hash.slice(1));
+  const details = target && target.closest("details.network");
+  if (!details || details.open) return;
+  details.open = true;
+  target.scrollIntoView();
 }
 
 start();

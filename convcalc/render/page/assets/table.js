@@ -4,61 +4,6 @@ const ROW = 28; // height of a row in pixels, as in the style
 const MOST_OPEN = 60; // at most this many rows are open at first
 const MOST_PRINTED = 3000;
 
-function countColumn(name, title, width = 10) {
-  return {
-    name,
-    title,
-    width,
-    value: (item) => item.figures[name],
-    text: (item) => (item.figures[name] === 0 ? "·" : formatAmount(name, item.figures[name])),
-    exact: (item) => formatExactAmount(name, item.figures[name]),
-  };
-}
-
-function textColumn(name, title, width, value, right = false) {
-  return { name, title, width, value, text: value, left: !right };
-}
-
-const COLUMNS = [
-  textColumn("kind", "kind", 14, (item) => item.figures.kind),
-  textColumn("what", "what", 16, (item) => item.what),
-  textColumn("line", "line", 6, (item) => item.figures.line ?? "", true),
-  textColumn("from", "from", 24, (item) => (item.figures.from || []).join(" ")),
-  textColumn("input_shape", "input", 18, (item) => item.figures.input_shapes.map(formatShape).join(" + ")),
-  textColumn("output_shape", "output", 11, (item) => formatShape(item.figures.output_shape), true),
-  countColumn("params", "params", 8),
-  countColumn("trainable_params", "trainable", 11),
-  countColumn("buffers", "buffers"),
-  countColumn("multiplications", "multiplications", 16),
-  countColumn("additions", "additions"),
-  countColumn("macs", "MACs", 8),
-  countColumn("flops", "FLOPs"),
-  {
-    ...textColumn("receptive_field", "field", 7, (item) => formatField(item.figures.receptive_field), true),
-    value: (item) => sizeOfField(item.figures.receptive_field),
-  },
-  textColumn("jump", "jump", 7, (item) => formatJump(item.figures.receptive_field), true),
-  countColumn("input_memory", "inputs", 11),
-  countColumn("weight_memory", "weights", 11),
-  countColumn("activation_memory", "activations", 13),
-  countColumn("live_memory", "live", 11),
-  { name: "share", title: "share", width: 13, left: true },
-];
-const SHOWN = ["what", "output_shape", "params", "macs", "share", "receptive_field"];
-const SHOWN_NARROW = ["output_shape", "macs", "share"];
-
-function sizeOfField(field) {
-  return field.global ? Infinity : field.size === null ? null : Math.max(0, ...field.size);
-}
-
-// Unknown values come first in descending order, as in the tables of the command line.
-function compareValues(one, other) {
-  if (one === other) return 0;
-  if (one === null) return 1;
-  if (other === null) return -1;
-  return one > other ? 1 : -1;
-}
-
 // Returns the scopes that are folded at first: those below the deepest level at which few rows are open.
 function foldAtFirst(items) {
   const counts = [];
@@ -123,7 +68,7 @@ class LayerTable {
       this.filter,
       make("button", { type: "button", onclick: () => this.foldAll(false) }, "Unfold all"),
       make("button", { type: "button", onclick: () => this.foldAll(true) }, "Fold all"),
-      make("details", { class: "menu" }, make("summary", {}, "Columns"), make("div", {}, boxes)),
+      makeMenu("Columns", boxes),
       this.status,
     );
   }
@@ -207,10 +152,7 @@ class LayerTable {
       "--columns",
       [Math.min(widest + 1, 40), ...columns.map((column) => column.width)].map((width) => `${width}ch`).join(" "),
     );
-    this.head.replaceChildren(
-      this.makeTitle({ name: "name", title: "layer", left: true }),
-      ...columns.map((column) => this.makeTitle(column)),
-    );
+    this.head.replaceChildren(this.makeTitle(NAME), ...columns.map((column) => this.makeTitle(column)));
     this.grid.setAttribute("aria-rowcount", this.rows.length + 1);
     this.body.style.height = `${Math.max(this.rows.length, 1) * ROW}px`;
     const layers = this.network.layers.length;
@@ -222,11 +164,10 @@ class LayerTable {
   }
 
   makeTitle(column) {
-    const sorted = this.sort && this.sort.column.name === column.name;
+    const sorted = this.sort && this.sort.column === column;
     const order = sorted ? (this.sort.down ? "descending" : "ascending") : "none";
     const sign = sorted ? (this.sort.down ? " ↓" : " ↑") : "";
-    const chosen = COLUMNS.find((one) => one.name === column.name) || NAME;
-    const button = make("button", { type: "button", onclick: () => this.sortBy(chosen) }, column.title + sign);
+    const button = make("button", { type: "button", onclick: () => this.sortBy(column) }, column.title + sign);
     return make(
       "div",
       { role: "columnheader", class: column.left ? "cell" : "cell right", "aria-sort": order },
@@ -356,5 +297,3 @@ class LayerTable {
     event.preventDefault();
   }
 }
-
-const NAME = { name: "name", title: "layer", left: true, value: (item) => item.name };
