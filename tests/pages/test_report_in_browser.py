@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import chdir
 from functools import partial
-from http.server import HTTPServer, SimpleHTTPRequestHandler
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -115,7 +115,7 @@ def test_a_page_on_a_server_loads_nothing_else(browser: Browser, folder: Path) -
             asked.append(self.path)
 
     asked: list[str] = []
-    with HTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
         thread = Thread(target=server.serve_forever, daemon=True)
         thread.start()
         browser.driver.get(f"http://127.0.0.1:{server.server_port}/lenet5.html")

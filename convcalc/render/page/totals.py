@@ -63,7 +63,7 @@ def write_totals(subject: Subject) -> Markup:
     cards = (
         element(
             "li",
-            element("h3", title),
+            element("p", title, class_="title"),
             element("p", number, element("small", f" {unit}") if unit else None, class_="big"),
             element("p", exact, class_="exact") if exact else None,
             element("p", note, class_="note") if note else None,
