@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcalc.analysis.budgets import measure_limits
-from convcalc.analysis.report import analyse
 from convcalc.check.configuration import Configurations, WrongConfiguration
 from convcalc.check.rules import RULES
 from convcalc.check.runner import check_report
-from convcalc.cli import common, completing, writing
-from convcalc.problems import InvalidSpec
+from convcalc.cli import common, completing, several, writing
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import join_net, split_net
+from convcalc.spec.net_argument import split_net
 
 if TYPE_CHECKING:
     from convcalc.render.page.network_data import Subject
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   convcalc report example:resnet50 -o resnet50.html
-  convcalc report net.yaml net.yaml@width=0.5 -o widths.html"""
+  convcalc report net.yaml net.yaml@width=0.5 -o widths.html
+  convcalc report 'example:mobilenet*' -o mobilenets.html"""
 
 
 @click.command("report", epilog=_EXAMPLES)
@@ -43,52 +42,42 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
     """
     if format == "html" and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
-    configurations = Configurations(RULES)
-    subjects: list[Subject] = []
-    errors: list[InvalidSpec] = []
-    for net in nets:
-        try:
-            subjects.append(_read_subject(net, overrides, where, configurations, memory))
-        except InvalidSpec as error:
-            errors.append(error)
-        except WrongConfiguration as error:
-            raise writing.Failure(str(error)) from None
-    if errors:
-        return writing.report_invalid(errors, where, as_json=format == "json")
+    files = several.list_nets(nets)
+    networks, wrong, status = several.read_networks(files, overrides, where, memory)
+    if wrong and format == "json":
+        return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
+    status = max([status, *(several.report_problem(net, error, where) for net, error in wrong)])
+    if status:
+        return status
+    if not networks:
+        raise writing.Failure("no specs to report on")
     from convcalc.render.report import report_html, report_json
 
-    write = report_json if format == "json" else report_html
-    writing.write_text(write(_label_subjects(nets, subjects)), where, [split_net(net)[0] for net in nets])
+    subjects = _make_subjects(networks)
+    text = report_json(subjects) if format == "json" else report_html(subjects)
+    writing.write_text(text, where, [split_net(file)[0] for file in files])
     return 0
 
 
-def _read_subject(
-    argument: str, overrides: Overrides, where: writing.Output, configurations: Configurations, memory: dict[str, Any]
-) -> "Subject":
-    """Return the network of an argument, with what `convcalc check` finds in it. Raises InvalidSpec or Failure."""
+def _make_subjects(networks: Sequence[several.ReadNetwork]) -> "list[Subject]":
+    """Return the networks with their labels, and with what `convcalc check` finds in them."""
     from convcalc.render.page.network_data import Subject
 
-    net, given = common.split_params(argument, overrides)
-    document, given = common.read_document(net, given, where)
-    report = analyse(common.build_network(document, given, where), **memory)
-    settings = configurations.of(net)
-    checked = check_report(report, document, settings, RULES)
-    return Subject(
-        report.network.name,
-        report,
-        checked.problems,
-        measure_limits(report, settings.limits),
-        document.text if document.quotable else None,
-        document.model.format if document.model is not None else "",
-        len(settings.enabled(RULES)),
-    )
-
-
-def _label_subjects(nets: Sequence[str], subjects: Sequence["Subject"]) -> list["Subject"]:
-    """Label each network with its name and parameters, as in `resnet18@width=0.5`, or else with its argument.
-
-    The argument is used if several networks have the same name and parameters.
-    """
-    names = [join_net(subject.label, split_net(net)[1]) for net, subject in zip(nets, subjects, strict=True)]
-    labels = [name if names.count(name) == 1 else net for name, net in zip(names, nets, strict=True)]
-    return [subject._replace(label=label) for label, subject in zip(labels, subjects, strict=True)]
+    configurations = Configurations(RULES)
+    subjects = []
+    for label, (argument, document, report) in zip(several.label_networks(networks), networks, strict=True):
+        try:
+            settings = configurations.of(split_net(argument)[0])
+        except WrongConfiguration as error:
+            raise writing.Failure(str(error)) from None
+        subject = Subject(
+            label,
+            report,
+            check_report(report, document, settings, RULES).problems,
+            measure_limits(report, settings.limits),
+            document.text if document.quotable else None,
+            document.model.format if document.model is not None else "",
+            len(settings.enabled(RULES)),
+        )
+        subjects.append(subject)
+    return subjects

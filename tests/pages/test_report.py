@@ -207,6 +207,16 @@ def test_several_networks_are_compared() -> None:
     assert [found.attributes["id"] for found in page.all("article")] == ["n0", "n1", "n2", "n3"]
 
 
+def test_patterns_folders_and_parameters_that_only_some_networks_have() -> None:
+    Path("specs").mkdir()
+    write_spec(SPEC, "specs/one.yaml")
+    write_spec(SPEC.replace("small", "other"), "specs/two.yaml")
+    page = write_page("specs", "example:mobilenet_v[12]", "--set", "width=0.5")
+    labels = [network["label"] for network in page.data["networks"]]
+    assert labels == ["small", "other", "mobilenet_v1", "mobilenet_v2"]
+    assert [network["report"]["params"].get("width") for network in page.data["networks"]] == [None, None, 0.5, 0.5]
+
+
 # -- the data
 
 
@@ -279,7 +289,9 @@ def test_nothing_is_written_if_one_network_is_wrong(capsys: pytest.CaptureFixtur
         (("example:lenet5", "-o", "missing/page.html"), "-o missing/page.html: no such file or directory"),
         (("example:lenet5", "-o", "page.svg"), "report has no format svg; its formats are html, json"),
         (("net.yaml", "-o", "net.yaml"), "-o net.yaml is also an input file"),
-        (("net.yaml", "-o", "page.html", "--set", "width=2"), "width"),
+        (("net.yaml", "-o", "page.html", "--set", "width=2"), "no network has the spec parameter 'width'"),
+        (("example:x*", "-o", "page.html"), "the pattern 'example:x*' matches no example"),
+        (("net.yaml", "none.yaml", "-o", "page.html"), "none.yaml: no such file"),
         ((), "Missing argument 'NET...'"),
     ],
 )

@@ -9,7 +9,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
 
-VOID = frozenset(("br", "col", "input", "link", "meta", "rect"))
+VOID = frozenset(("br", "col", "input", "link", "meta", "rect", "wbr"))
 
 
 class Element(NamedTuple):

@@ -10,7 +10,7 @@ from html import escape
 from convcalc.problems import printable
 
 _VOID = frozenset(
-    ("br", "col", "input", "link", "meta", "rect")
+    ("br", "col", "input", "link", "meta", "rect", "wbr")
 )  # elements without an end tag; `rect` is closed by `/`
 
 

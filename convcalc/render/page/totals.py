@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from convcalc.analysis.budgets import LimitUse, format_limit
 from convcalc.analysis.report import Report
 from convcalc.render.columns import field_text
-from convcalc.render.page.markup import Markup, element, write_section
+from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 from convcalc.render.summary import unknown_costs
 from convcalc.shape import Shape
@@ -66,12 +66,18 @@ def write_totals(subject: Subject) -> Markup:
             element("p", title, class_="title"),
             element("p", number, element("small", f" {unit}") if unit else None, class_="big"),
             element("p", exact, class_="exact") if exact else None,
-            element("p", note, class_="note") if note else None,
+            element("p", _allow_breaks(note), class_="note") if note else None,
         )
         for title, short, exact, note in _list_totals(subject.report)
         for number, _, unit in [short.partition(" ")]
     )
     return element("ul", cards, class_="cards")
+
+
+def _allow_breaks(text: str) -> Markup:
+    """Return a text that can be broken after the dots of a name."""
+    first, *others = text.split(".")
+    return join(first, [join(".", element("wbr"), other) for other in others])
 
 
 def _list_totals(report: Report) -> Iterator[tuple[str, str, str, str]]:

@@ -11,6 +11,7 @@ function countColumn(name, title, width = 10) {
   };
 }
 
+// `width` is the largest width of the column in characters: it is narrower if all of its texts are.
 function textColumn(name, title, width, value, right = false) {
   return { name, title, width, value, text: value, left: !right };
 }
@@ -24,7 +25,7 @@ const COLUMNS = [
   textColumn("line", "line", 6, (item) => item.figures.line ?? "", true),
   textColumn("from", "from", 24, (item) => (item.figures.from || []).join(" ")),
   textColumn("input_shape", "input", 18, (item) => item.figures.input_shapes.map(formatShape).join(" + ")),
-  textColumn("output_shape", "output", 11, (item) => formatShape(item.figures.output_shape), true),
+  textColumn("output_shape", "output", 18, (item) => formatShape(item.figures.output_shape), true),
   countColumn("params", "params", 8),
   countColumn("trainable_params", "trainable", 11),
   countColumn("buffers", "buffers"),
@@ -48,6 +49,13 @@ const SHOWN_NARROW = ["output_shape", "macs", "share"];
 
 function sizeOfField(field) {
   return field.global ? Infinity : field.size === null ? null : Math.max(0, ...field.size);
+}
+
+// Returns the width of a column in characters.
+function measureColumn(column, items) {
+  if (!column.text || column.exact) return column.width;
+  const longest = items.reduce((most, item) => Math.max(most, String(column.text(item)).length), column.title.length);
+  return Math.min(longest + 1, column.width);
 }
 
 // Unknown values come first in descending order, as in the tables of the command line.

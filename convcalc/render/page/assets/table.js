@@ -20,6 +20,7 @@ class LayerTable {
     this.folded = foldAtFirst(network.items);
     this.sort = null; // { column, down }
     this.words = "";
+    this.widths = new Map(); // of columns, once they are known
     this.shown = new Set(host.clientWidth && host.clientWidth < 560 ? SHOWN_NARROW : SHOWN);
     this.id = newId("row");
     this.filter = make("input", {
@@ -148,10 +149,8 @@ class LayerTable {
     const columns = this.columns;
     const labels = this.rows.map((item) => (this.isFlat ? item.name.length : item.label.length + 2 * item.level + 2));
     const widest = labels.reduce((most, length) => Math.max(most, length), 10);
-    this.grid.style.setProperty(
-      "--columns",
-      [Math.min(widest + 1, 40), ...columns.map((column) => column.width)].map((width) => `${width}ch`).join(" "),
-    );
+    const widths = [Math.min(widest + 1, 40), ...columns.map((column) => this.measure(column))];
+    this.grid.style.setProperty("--columns", widths.map((width) => `${width}ch`).join(" "));
     this.head.replaceChildren(this.makeTitle(NAME), ...columns.map((column) => this.makeTitle(column)));
     this.grid.setAttribute("aria-rowcount", this.rows.length + 1);
     this.body.style.height = `${Math.max(this.rows.length, 1) * ROW}px`;
@@ -161,6 +160,11 @@ class LayerTable {
       : `${WHOLE.format(layers)} layers`;
     this.status.textContent = matching;
     this.drawRows();
+  }
+
+  measure(column) {
+    if (!this.widths.has(column)) this.widths.set(column, measureColumn(column, this.network.items));
+    return this.widths.get(column);
   }
 
   makeTitle(column) {
@@ -221,7 +225,7 @@ class LayerTable {
   makeCell(item, column) {
     if (column.name === "share") return this.makeShare(item);
     const text = String(column.text(item));
-    const full = column.exact ? column.exact(item) : text.length > column.width ? text : null;
+    const full = column.exact ? column.exact(item) : text.length > this.measure(column) ? text : null;
     return make("div", { role: "gridcell", class: column.left ? "cell" : "cell right", title: full }, text);
   }
 
