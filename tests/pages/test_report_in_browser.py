@@ -26,6 +26,7 @@ from tests.support.browser import Browser, start_browser
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ("resnet50", "unet", "m5", "vit_tiny", "crnn", "lenet5")
+FORMS = ("volume", "unknown", "inputs", "vector")
 TABS = ("Graph", "Memory", "Receptive field", "Layer")
 # all rows, as for printing; in the page, only those in view exist
 ROWS = """
@@ -66,10 +67,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "small.yaml").write_text(SPEC, encoding="utf-8")
     (found / "hostile.yaml").write_text(json.dumps(hostile), encoding="utf-8")
     (found / "long.yaml").write_text(json.dumps({"input": [3, 32, 32], "layers": long}), encoding="utf-8")
+    forms = {
+        "volume": "input: [1, 6, 6, 6]\nlayers: [{conv_transpose: {out_channels: 2, kernel_size: 3, stride: 2}}]\n",
+        "unknown": "input: [3, 8, 8]\nlayers: [relu, {opaque: {output_shape: [8, 4, 4]}}, relu]\n",
+        "inputs": "inputs: {left: [4, 6, 8], right: [4, 6, 8]}\nlayers: [{add: {from: [left, right]}}]\nbatch: 3\n",
+        "vector": "input: [16]\nlayers: [{linear: 4}]\n",
+    }
+    for name, text in forms.items():
+        (found / f"{name}.yaml").write_text(text, encoding="utf-8")
     with chdir(found):
         for name in EXAMPLES:
             assert run(["report", f"example:{name}", "-o", f"{name}.html"]) == 0
-        for name in ("small", "hostile", "long"):
+        for name in ("small", "hostile", "long", *forms):
             assert run(["report", f"{name}.yaml", "-o", f"{name}.html"]) == 0
         nets = ["example:lenet5", "example:mobilenet_v1@width=0.5", "small.yaml"]
         assert run(["report", *nets, "-o", "several.html"]) == 0
@@ -96,7 +105,7 @@ def write_png(file: Path, width: int, height: int) -> None:
 # -- the page as a whole
 
 
-@pytest.mark.parametrize("name", [*EXAMPLES, "small", "hostile", "several"])
+@pytest.mark.parametrize("name", [*EXAMPLES, "small", "hostile", "several", *FORMS])
 def test_a_page_loads_without_a_message_or_a_request(name: str, browser: Browser, folder: Path) -> None:
     browser.open(folder / f"{name}.html", "#n1" if name == "several" else "")
     assert [found.text for found in browser.find_all("[role=tab]") if found.is_displayed()] == list(TABS)
@@ -105,6 +114,8 @@ def test_a_page_loads_without_a_message_or_a_request(name: str, browser: Browser
         assert [found.text for found in browser.find_all("[role=tab][aria-selected=true]")] == [title]
         assert len([found for found in browser.find_all("[role=tabpanel]") if found.is_displayed()]) == 1
         assert browser.find("[role=tabpanel]:not([hidden])").size["height"] >= 200
+        assert "NaN" not in browser.find("main").text
+        assert "undefined" not in browser.find("main").text
     assert browser.messages() == []
     assert browser.requests() == []
 
@@ -314,6 +325,7 @@ def test_a_click_on_a_box_selects_its_row(resnet: Browser) -> None:
 
 def test_the_graph_zooms_pans_folds_and_changes_its_colours(resnet: Browser) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 
     place = "return document.querySelector('.canvas > g').getAttribute('transform')"
     tones = "return [...document.querySelectorAll('.canvas .front')].map((found) => found.className.baseVal)"
@@ -327,7 +339,12 @@ def test_the_graph_zooms_pans_folds_and_changes_its_colours(resnet: Browser) -> 
     assert resnet.run(place) != start
     resnet.press(".canvas", "0")
     assert resnet.run(place) == start
-    drag = ActionChains(resnet.driver).move_to_element_with_offset(resnet.find(".canvas"), 0, 200)
+    canvas = resnet.find(".canvas")
+    wheel = ScrollOrigin.from_element(canvas)
+    ActionChains(resnet.driver).scroll_from_origin(wheel, 0, -200).perform()  # the canvas has the focus
+    assert resnet.run(place) != start
+    resnet.press(".canvas", "0")
+    drag = ActionChains(resnet.driver).move_to_element_with_offset(canvas, 0, 200)
     drag.click_and_hold().move_by_offset(40, 30).release().perform()
     assert resnet.run(place) != start
     assert resnet.run(SELECTED) == []
@@ -438,8 +455,6 @@ def wait_for(is_true: object, seconds: float = 5) -> None:
 
 
 def test_a_vector_has_no_positions(browser: Browser, folder: Path) -> None:
-    (folder / "vector.yaml").write_text("input: [16]\nlayers: [{linear: 4}]\n", encoding="utf-8")
-    assert run(["report", str(folder / "vector.yaml"), "-o", str(folder / "vector.html")]) == 0
     browser.open(folder / "vector.html")
     browser.click("[role=tab]", "Receptive field")
     assert browser.texts(".field .empty") == ["The input is a vector: it has no positions to show."]

@@ -23,11 +23,18 @@ function draw(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+// Returns the width and height of an element in whole pixels; 0 while it is hidden. Not all browsers have clientWidth for
+// pictures.
+function sizeOf(element) {
+  const { width, height } = element.getBoundingClientRect();
+  return [Math.round(width), Math.round(height)];
+}
+
 // Calls `redraw` with the width of an element whenever that changes, and with 0 never: it is then hidden.
 function onWidth(element, redraw) {
   let last = 0;
   new ResizeObserver(() => {
-    const width = Math.round(element.clientWidth);
+    const [width] = sizeOf(element);
     if (width && width !== last) {
       last = width;
       redraw(width);

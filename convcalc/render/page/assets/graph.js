@@ -116,7 +116,7 @@ class Graph {
     this.scene.replaceChildren(...lines.flat(), ...this.groups);
     this.drawScale(boxes, most);
     this.markSelected();
-    if (this.canvas.clientWidth) this.squeezeTexts();
+    if (sizeOf(this.canvas)[0]) this.squeezeTexts();
   }
 
   drawBox(box, index, most) {
@@ -194,7 +194,7 @@ class Graph {
   }
 
   fit() {
-    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const [width, height] = sizeOf(this.canvas);
     if (!width || !height) return;
     this.squeezeTexts();
     const scale = Math.min((width - 32) / this.graph.width, (height - 32) / this.graph.height, 1.2);
@@ -202,7 +202,8 @@ class Graph {
     this.apply();
   }
 
-  zoom(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
+  // Zooms around a point of the canvas, by default its middle.
+  zoom(factor, [x, y] = sizeOf(this.canvas).map((length) => length / 2)) {
     const scale = Math.max(0.02, Math.min(4, this.view.scale * factor));
     const ratio = scale / this.view.scale;
     this.view = { scale, x: x - (x - this.view.x) * ratio, y: y - (y - this.view.y) * ratio };
@@ -213,7 +214,7 @@ class Graph {
     if (!event.ctrlKey && !event.metaKey && document.activeElement !== this.canvas) return; // else the page scrolls
     event.preventDefault();
     const place = this.canvas.getBoundingClientRect();
-    this.zoom(Math.exp(-event.deltaY / 400), event.clientX - place.left, event.clientY - place.top);
+    this.zoom(Math.exp(-event.deltaY / 400), [event.clientX - place.left, event.clientY - place.top]);
   }
 
   startDrag(event) {
@@ -269,13 +270,13 @@ class Graph {
   // Moves the view if a box is outside of it.
   reveal(index) {
     const [x, y, width, height] = this.graph.boxes[index].box;
-    const { clientWidth, clientHeight } = this.canvas;
+    const [across, down] = sizeOf(this.canvas);
     const { scale } = this.view;
     const [left, top] = [x * scale + this.view.x, y * scale + this.view.y];
-    const inside = left >= 0 && top >= 0 && left + width * scale <= clientWidth && top + height * scale <= clientHeight;
-    if (!clientWidth || inside) return;
-    this.view.x = clientWidth / 2 - (x + width / 2) * scale;
-    this.view.y = clientHeight / 2 - (y + height / 2) * scale;
+    const inside = left >= 0 && top >= 0 && left + width * scale <= across && top + height * scale <= down;
+    if (!across || inside) return;
+    this.view.x = across / 2 - (x + width / 2) * scale;
+    this.view.y = down / 2 - (y + height / 2) * scale;
     this.apply();
   }
 

@@ -1,6 +1,7 @@
 // The table of layers as a tree: sorting, folding, filtering, choosing columns. Only the rows in view are in the page.
 
 const ROW = 28; // height of a row in pixels, as in the style
+const TITLES = 33; // height of the row of titles
 const MOST_OPEN = 60; // at most this many rows are open at first
 const MOST_PRINTED = 3000;
 
@@ -261,7 +262,7 @@ class LayerTable {
 
   isInView(item) {
     const top = this.rows.indexOf(item) * ROW;
-    return top >= this.grid.scrollTop && top + 2 * ROW <= this.grid.scrollTop + this.grid.clientHeight;
+    return top >= this.grid.scrollTop && top + ROW + TITLES <= this.grid.scrollTop + this.grid.clientHeight;
   }
 
   scrollTo(item) {
