@@ -61,7 +61,9 @@ def write_spec(subject: Subject, number: int) -> Markup:
     """Return the spec with numbered lines, or what there is in place of it."""
     if subject.text is None:
         return write_section("Spec", "", element("p", _explain_missing_spec(subject), class_="empty"))
-    lines = split_lines(subject.text.removesuffix("\n"))
+    lines = split_lines(subject.text)
+    if not lines[-1]:  # after the last line break
+        lines.pop()
     shown = (element("span", line, id=f"n{number}-line{index}") for index, line in enumerate(lines[:_MOST_LINES], 1))
     left_out = f"and {len(lines) - _MOST_LINES:,} more lines" if len(lines) > _MOST_LINES else ""
     code = element("pre", Markup("\n".join(shown)), class_="spec", tabindex=0)
