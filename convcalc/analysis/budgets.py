@@ -34,6 +34,33 @@ class BudgetUse(NamedTuple):
     percent: str
 
 
+class LimitUse(NamedTuple):
+    """A value and the limit that applies to it: a number (None: unknown) and its bound, or two output shapes.
+
+    `name` is that of the metric, after the name of the layer if there is one, such as `conv1: MACs`.
+    """
+
+    name: str
+    metric: str
+    used: int | tuple[int, ...] | None
+    limit: int | tuple[int, ...]
+    is_minimum: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the value is known and within the limit."""
+        if not (isinstance(self.used, int) and isinstance(self.limit, int)):
+            return self.used == self.limit
+        return self.used >= self.limit if self.is_minimum else self.used <= self.limit
+
+    @property
+    def share(self) -> float | None:
+        """The value in proportion to the limit; None if it is unknown, or if the limit is a minimum, 0 or a shape."""
+        if self.is_minimum or not (isinstance(self.used, int) and isinstance(self.limit, int)) or not self.limit:
+            return None
+        return self.used / self.limit
+
+
 class _LimitedFigure(NamedTuple):
     """A value that has a limit, such as the params of `conv1`; None means unknown.
 
@@ -52,6 +79,24 @@ def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem
 
 
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
+    """Return `measure_limits` as texts, in the order of the limits."""
+    return tuple(dict.fromkeys(map(format_limit, measure_limits(report, outside))))
+
+
+def format_limit(use: LimitUse) -> BudgetUse:
+    """Return how much of a limit is used, as texts."""
+    used, limit = (_format_short(use.metric, value) for value in (use.used, use.limit))
+    percent = "" if use.share is None else f"{100 * use.share:,.1f}%"
+    return BudgetUse(use.name, used, f"≥ {limit}" if use.is_minimum else limit, percent)
+
+
+def _format_short(metric: str, value: int | tuple[int, ...] | None) -> str:
+    if isinstance(value, tuple):
+        return "×".join(map(str, value))
+    return "?" if value is None else format_bytes(value) if metric in _MEMORY else f"{value:,}"
+
+
+def measure_limits(report: Report, outside: Iterable[Limit] = ()) -> tuple[LimitUse, ...]:
     """Return how much of each limit in the spec's budget and in `outside` is used, in the order of the limits.
 
     A limit on the layers that match a pattern gets one row, about a single layer: the first one with an unknown value
@@ -61,10 +106,9 @@ def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[Budg
     return tuple(dict.fromkeys(uses))
 
 
-def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
+def _measure_limit(report: Report, limit: Limit) -> Iterator[LimitUse]:
     for name, shape in _select_limited_shapes(report, limit).items():
-        required = "×".join(map(str, limit.shape or ()))
-        yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
+        yield LimitUse(f"output {name}", limit.metric, shape.sizes, limit.shape or ())
     found = _select_limited_figures(report, limit)
     if limit.pattern is None:
         for one in found:
@@ -109,16 +153,12 @@ def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
     return min(field.size_min or field.size, default=0), max(field.size, default=0)
 
 
-def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
+def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[LimitUse]:
     name = found.where + _metric_name(limit.metric)
-    short = format_bytes if limit.metric in _MEMORY else "{:,}".format
-    used = ["?" if value is None else short(value) for value in (found.smallest, found.largest)]
     if limit.maximum is not None:
-        has_percent = limit.maximum and found.largest is not None
-        percent = _percent_text(found.largest or 0, limit.maximum) if has_percent else ""
-        yield BudgetUse(name, used[1], short(limit.maximum), percent)
+        yield LimitUse(name, limit.metric, found.largest, limit.maximum)
     if limit.minimum is not None:
-        yield BudgetUse(name, used[0], f"≥ {short(limit.minimum)}", "")
+        yield LimitUse(name, limit.metric, found.smallest, limit.minimum, is_minimum=True)
 
 
 def _metric_name(metric: str) -> str:

@@ -16,13 +16,15 @@ class Liveness(NamedTuple):
     """`live[i]` is the sum of the bytes of all tensors that are live while node i runs; `peak` is the largest such sum.
 
     `peak_at` is the index of the node with the peak; `peak_tensors` are the numbers of the tensors that are live while
-    this node runs.
+    this node runs. `last_uses` has, by tensor number, the index of the last node that needs the memory of the tensor,
+    or -1 for a tensor without memory of its own.
     """
 
     live: tuple[int, ...]
     peak: int
     peak_at: int
     peak_tensors: tuple[int, ...]
+    last_uses: tuple[int, ...]
 
 
 def _find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
@@ -110,4 +112,4 @@ def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = Tru
     peak_at = max(range(len(live)), key=live.__getitem__)
     born = range(first + peak_at + 1)
     alive = tuple(tensor for tensor in born if owner[tensor] == tensor and last[tensor] >= peak_at)
-    return Liveness(tuple(live), live[peak_at], peak_at, alive)
+    return Liveness(tuple(live), live[peak_at], peak_at, alive, tuple(last))

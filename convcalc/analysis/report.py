@@ -19,6 +19,8 @@ from convcalc.shape import Shape
 from convcalc.version import __version__
 
 if TYPE_CHECKING:
+    import os
+
     from convcalc.render.draw import Picture
     from convcalc.render.lines import RichBlocks
 
@@ -260,6 +262,15 @@ class Report:
         from convcalc.render.draw import plot_field
 
         return plot_field(self, layer, position, effective=effective)
+
+    def save_html(self, file: "str | os.PathLike[str]") -> None:
+        """Write everything about the network to a file, as one HTML page that works offline.
+
+        It has the findings of the lint rules that are on by default. Raises OSError if the file cannot be written.
+        """
+        from convcalc.render.report import save_report
+
+        save_report(self, file)
 
     @property
     def groups(self) -> tuple[Group, ...]:

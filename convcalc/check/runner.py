@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from convcalc.analysis.budgets import BudgetUse, find_breaches, measure_budgets
-from convcalc.analysis.report import analyse
+from convcalc.analysis.report import Report, analyse
 from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
@@ -58,11 +58,23 @@ def check(
     `settings` come from configuration files. Settings in the spec override them, and `command_line` overrides both.
     Comments and the key `check` in the spec silence only lint findings, never errors or exceeded limits.
     """
-    file = document.file or "<spec>"
     try:
         report = analyse(read_network(document, overrides))
     except InvalidSpec as error:
-        return Checked(file, error.problems, error.text)
+        return Checked(document.file or "<spec>", error.problems, error.text)
+    return check_report(report, document, settings, rules, obey_comments, command_line)
+
+
+def check_report(
+    report: Report,
+    document: Document,
+    settings: Settings,
+    rules: Mapping[str, type[Rule]],
+    obey_comments: bool = True,
+    command_line: Settings | None = None,
+) -> Checked:
+    """Return the exceeded limits and the lint findings in the report of a document; see `check`."""
+    file = document.file or "<spec>"
     last = command_line or Settings()
     own = report.network.check
     chosen = settings.with_choice(own.get("select", ()), own.get("ignore", ())).then(last)

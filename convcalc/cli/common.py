@@ -32,6 +32,8 @@ _FORMATS_BY_SUFFIX = {
     ".csv": "csv",
     ".dot": "dot",
     ".gv": "dot",
+    ".htm": "html",
+    ".html": "html",
     ".json": "json",
     ".markdown": "markdown",
     ".md": "markdown",
@@ -41,9 +43,9 @@ _FORMATS_BY_SUFFIX = {
     ".svg": "svg",
     ".tex": "latex",
 }
-_FORMAT_NAMES = {"latex": "LaTeX", "markdown": "Markdown", "mermaid": "Mermaid", "tikz": "TikZ"}
+_FORMAT_NAMES = {"html": "HTML", "latex": "LaTeX", "markdown": "Markdown", "mermaid": "Mermaid", "tikz": "TikZ"}
 # -o refuses these suffixes, because convcalc does not write their formats
-_FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
+_FOREIGN_SUFFIXES = frozenset((".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
 
 
 def network_options(function: Function) -> Function:
@@ -154,7 +156,7 @@ def output_options(function: Function, only: str = "text") -> Function:
 
 
 def picture_options(function: Function) -> Function:
-    """Add -o as `output_options` does, but no --color, which is free for a command that writes pictures."""
+    """Add -o as `output_options` does, but no --color, which is free for a command that writes pictures or pages."""
     return add_options(_receive_output(function, "svg"), _FILE)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "draw", "rf", "memory"),
+    "Inspect": ("summary", "draw", "report", "rf", "memory"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
@@ -32,9 +32,10 @@ Examples:
   convcalc help tutorial"""
 # words that mean a command: this command is suggested, and not one with a similar spelling
 OTHER_WORDS = {
-    "summary": "analyse analyze cost count flops info macs params print profile report show stats table",
+    "summary": "analyse analyze cost count flops info macs params print profile show stats table",
     "rf": "field receptive receptivefield",
     "draw": "diagram dot graph graphviz picture plot svg visualise visualize",
+    "report": "browser dashboard html page site",
     "memory": "bytes mem peak ram",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",

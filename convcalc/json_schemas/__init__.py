@@ -29,6 +29,7 @@ DOCUMENTS: dict[str, str] = {
     "diff": "diff",
     "compare": "compare",
     "verify": "verify",
+    "page": "report",
 }
 """The names of the documents, each with the command that writes it."""
 

@@ -13,6 +13,7 @@ TOPICS: dict[str, str] = {
     "language": "the reference of the spec: every key, option, function and limit",
     "conventions": "what MACs, FLOPs and params mean, and why other tools differ",
     "draw": "pictures of a network, a receptive field and the use of memory",
+    "report": "everything about one or more networks as one page for a browser",
     "receptive-field": "how far each layer sees, and which pixels one position depends on",
     "memory": "activations, the peak, training, and how to lower them",
     "explain": "every figure of a layer as a formula with its numbers",

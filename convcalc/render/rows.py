@@ -266,6 +266,16 @@ def is_repeat_or_branch(group: Group) -> bool:
     return group.copies is not None or group.word == "branch"
 
 
+def describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the text of the column `what` for each row of a page, where open scopes have a text too.
+
+    The reader of a page can fold them.
+    """
+    groups = {group.name: group for group in report.groups}
+    for row in rows:
+        yield describe_scope(groups[row.name], row.label) if row.is_group else row.what
+
+
 def describe_scope(group: Group, label: str) -> str:
     """Return the description of a folded scope, such as `bottleneck × 3, 32 layers`.
 

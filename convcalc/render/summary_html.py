@@ -19,7 +19,7 @@ from convcalc.render.drawing.memory import draw_memory
 from convcalc.render.drawing.stack import draw_stack
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.lines import Line
-from convcalc.render.rows import Row, describe_scope, fold_rows, list_leaves
+from convcalc.render.rows import Row, describe_rows, fold_rows, list_leaves
 from convcalc.render.summary import format_totals, heading_lines
 
 _MOST_ROWS = 2000  # a limit on the size of the notebook file, which stores about 500 bytes per row
@@ -67,7 +67,7 @@ def html_report(report: Report) -> str:
     """
     title, *facts = heading_lines(report, None)
     rows, note = fold_rows(report, _MOST_ROWS)
-    described = [row._replace(what=text) for row, text in zip(rows, _describe_rows(report, rows), strict=True)]
+    described = [row._replace(what=text) for row, text in zip(rows, describe_rows(report, rows), strict=True)]
     parts = [
         # keeps the MathJax of a notebook from typesetting names as formulas
         '<div class="convcalc tex2jax_ignore mathjax_ignore">',
@@ -108,16 +108,6 @@ def _total_html(line: Line) -> str:
     label, number, note = (text.strip() for text, _ in line[::2])
     cells = (f'<span class="faint">{label}</span>', f'<b class="right">{number}</b>', f"<span>{escape(note)}</span>")
     return f'<div class="total">{" ".join(cells)}</div>'
-
-
-def _describe_rows(report: Report, rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the text of the column `what` for each row.
-
-    In HTML, open scopes have a text too, because the reader can fold them.
-    """
-    groups = {group.name: group for group in report.groups}
-    for row in rows:
-        yield describe_scope(groups[row.name], row.label) if row.is_group else row.what
 
 
 def _texts(row: Row) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.budgets import find_breaches
+from convcalc.analysis.budgets import find_breaches, measure_limits
 from convcalc.check.settings import read_limit
 from convcalc.problems import Flaw, Problem
 
@@ -177,3 +177,29 @@ def test_of_several_outputs_one_without_positions_has_its_own_receptive_field() 
     assert found("receptive_field: {stem: {min: 3, max: 3}, head: {min: 32, max: 32}}", net) == []
     assert found("receptive_field: {head: {max: 3}}") == []
     assert len(found("receptive_field: {head: {max: 31}}", net)) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget", "is_kept", "share"),
+    [
+        ({"params": 112}, True, 1.0),  # 3 × 3 × 3 × 4 + 4
+        ({"params": 100}, False, 1.12),
+        ({"params": 0}, False, None),
+        ({"receptive_field": {"min": 3}}, True, None),
+        ({"receptive_field": {"min": 4}}, False, None),
+        ({"output_shape": {"conv1": [4, 6, 6]}}, True, None),
+        ({"output_shape": {"conv1": [4, 6, 7]}}, False, None),
+    ],
+)
+def test_the_use_of_a_limit_is_measured(budget: dict[str, Any], is_kept: bool, share: float | None) -> None:
+    layers = [{"conv": {"out_channels": 4, "kernel_size": 3}}]
+    report = convcalc.summary({"input": [3, 8, 8], "layers": layers, "budget": budget})
+    (use,) = measure_limits(report)
+    assert (use.is_kept, use.share) == (is_kept, share)
+    assert use.is_kept == (not find_breaches(report))
+
+
+def test_a_limit_of_an_unknown_figure_is_not_kept() -> None:
+    layers = [{"opaque": {"output_shape": [8, 4, 4]}}]
+    (use,) = measure_limits(convcalc.summary({"input": [3, 8, 8], "layers": layers, "budget": {"macs": 5}}))
+    assert (use.used, use.is_kept, use.share) == (None, False, None)

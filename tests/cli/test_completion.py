@@ -42,6 +42,7 @@ def completions(*words: str) -> list[str]:
         (["example:resnet50"], ["example:resnet50"]),
         (["summary", "example:resnet5"], ["example:resnet50"]),
         (["compare", "net.yaml", "example:lenet"], ["example:lenet5"]),
+        (["report", "net.yaml", "example:lenet"], ["example:lenet5"]),
         (["layers", "conv_t"], ["conv_transpose"]),
         (["rf", "net.yaml", ""], ["body", "body.left", "body.right", "stem"]),
         (["explain", "net.yaml", "body."], ["body.left", "body.right"]),

@@ -128,6 +128,7 @@ CASES = {
         ["diff", "example:resnet18", "example:resnet34", "--fail-if", "macs > +200%"],
     ],
     "compare": [["compare", *VALID], ["compare", "small"], ["compare", "wrong", "small"]],
+    "page": [["report", net] for net in VALID] + [["report", "small", "example:vit_tiny", "--fold-batchnorm"]],
 }
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
 OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of their kind
@@ -135,6 +136,7 @@ OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of thei
     "receptive_field": {"region", "size_min", "effective", "sigma_min", "ignored"},
     "fit": {"min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
+    "page": {"bias", "size_min", "copies", "whole", "axes", "layout", "layers", "figures"},
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),
     **dict.fromkeys(("compare", "diff"), frozenset({"bias", "size_min"})),
 }
@@ -336,6 +338,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "fit": CASES["fit"][:2],
     "diff": [["diff", "small", "several"]],
     "compare": [["compare", "small", "vector"]],
+    "page": [["report", "small"], ["report", "several"]],
 }
 
 

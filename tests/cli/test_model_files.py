@@ -370,7 +370,9 @@ def test_a_mistake_in_a_model_file_is_annotated_at_its_line(
 # -- what is said
 
 
-@pytest.mark.parametrize("command", ["summary", "check", "memory", "rf", "explain", "alternatives", "compare"])
+@pytest.mark.parametrize(
+    "command", ["summary", "check", "memory", "rf", "explain", "alternatives", "compare", "report"]
+)
 def test_opaque_layers_are_reported_as_import_does(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_model(OPAQUE, {"x": (1, 4, 12, 10)}, W)
     run(["import", file, "-o", "net.yaml"])
@@ -382,7 +384,9 @@ def test_opaque_layers_are_reported_as_import_does(command: str, capsys: pytest.
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("command", ["summary", "memory", "explain", "alternatives", "compare", "verify", "export"])
+@pytest.mark.parametrize(
+    "command", ["summary", "memory", "explain", "alternatives", "compare", "report", "verify", "export"]
+)
 def test_a_broken_model_file_gives_the_error_of_import(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("broken.onnx").write_bytes(Path(write_model(OPAQUE, {"x": (1, 4, 12, 10)}, W)).read_bytes()[:60])
     assert run(["import", "broken.onnx"]) == 2

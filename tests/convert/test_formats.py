@@ -79,7 +79,7 @@ FOLDERS = {  # name of the format: ending, files in the folder
 }
 READ = [kind for kind in FORMATS if kind.reader]
 REFUSED = [kind.name for kind in FORMATS if not kind.reader]
-COMMANDS = ["summary", "check", "compare", "rf", "memory", "explain", "alternatives"]
+COMMANDS = ["summary", "check", "compare", "report", "rf", "memory", "explain", "alternatives"]
 
 
 @pytest.fixture(autouse=True)

@@ -43,7 +43,8 @@ class Box(NamedTuple):
 
     `jump` is the distance in the input, along its last axis, between neighbouring positions; None if unknown.
     `output` says which output of the network it has, such as `output logits`; it is empty if it has none.
-    `leaves` are the names of the layers and scopes that it stands for. `copies` is the number of equal copies; the sums
+    `leaves` are the names of the layers and scopes that it stands for, and `layers` are the indexes of its first layer
+    and of the one after its last. `copies` is the number of equal copies; the sums
     of `figures`, by metric, are over all copies, and None if unknown. An input has no figures.
     """
 
@@ -55,6 +56,7 @@ class Box(NamedTuple):
     copies: int = 1
     leaves: tuple[str, ...] = ()
     output: str = ""
+    layers: tuple[int, int] = (0, 0)
 
     @property
     def is_input(self) -> bool:
@@ -280,6 +282,7 @@ def _make_box(groups: Mapping[tuple[int, int], str], leaves: Sequence[Leaf], row
         jump[-1] if jump else None,
         copies,
         tuple(printable(row.name) for row in rows),
+        layers=(leaves[0].start, leaves[-1].stop),
     )
 
 

@@ -1,0 +1,83 @@
+"""`convcalc report`: writes everything about one or more networks as one HTML page."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from convcalc.analysis.budgets import measure_limits
+from convcalc.check.configuration import Configurations, WrongConfiguration
+from convcalc.check.rules import RULES
+from convcalc.check.runner import check_report
+from convcalc.cli import common, completing, several, writing
+from convcalc.spec.inputs import Overrides
+from convcalc.spec.net_argument import split_net
+
+if TYPE_CHECKING:
+    from convcalc.render.page.network_data import Subject
+
+_EXAMPLES = """\b
+Examples:
+  convcalc report example:resnet50 -o resnet50.html
+  convcalc report net.yaml net.yaml@width=0.5 -o widths.html
+  convcalc report 'example:mobilenet*' -o mobilenets.html"""
+
+
+@click.command("report", epilog=_EXAMPLES)
+@click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
+@common.override_options
+@common.memory_options
+@common.format_option("html", "json")
+@common.picture_options
+@common.quiet_option()
+def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: writing.Output, **memory: Any) -> int:
+    """Write everything about networks as one HTML page, to look at in a browser.
+
+    The page has the totals and budgets, the layers as a table and as a graph, memory over time, receptive fields, the
+    findings of convcalc check, what other tools would print, and the spec. With several networks, it begins with a
+    comparison. It is a single file that works offline, and it loads nothing. -f json writes the data of the page.
+
+    If a network cannot be read, its problems are reported and nothing is written.
+    """
+    if format == "html" and where.file is None and sys.stdout.isatty():
+        raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
+    files = several.list_nets(nets)
+    networks, wrong, status = several.read_networks(files, overrides, where, memory)
+    if wrong and format == "json":
+        return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
+    status = max([status, *(several.report_problem(net, error, where) for net, error in wrong)])
+    if status:
+        return status
+    if not networks:
+        raise writing.Failure("no specs to report on")
+    from convcalc.render.report import report_html, report_json
+
+    subjects = _make_subjects(networks)
+    text = report_json(subjects) if format == "json" else report_html(subjects)
+    writing.write_text(text, where, [split_net(file)[0] for file in files])
+    return 0
+
+
+def _make_subjects(networks: Sequence[several.ReadNetwork]) -> "list[Subject]":
+    """Return the networks with their labels, and with what `convcalc check` finds in them."""
+    from convcalc.render.page.network_data import Subject
+
+    configurations = Configurations(RULES)
+    subjects = []
+    for label, (argument, document, report) in zip(several.label_networks(networks), networks, strict=True):
+        try:
+            settings = configurations.of(split_net(argument)[0])
+        except WrongConfiguration as error:
+            raise writing.Failure(str(error)) from None
+        subject = Subject(
+            label,
+            report,
+            check_report(report, document, settings, RULES).problems,
+            measure_limits(report, settings.limits),
+            document.text if document.quotable else None,
+            document.model.format if document.model is not None else "",
+            len(settings.enabled(RULES)),
+        )
+        subjects.append(subject)
+    return subjects

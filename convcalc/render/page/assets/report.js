@@ -1,0 +1,76 @@
+// Starts the page: one set of linked views per network, made when its part is first open.
+
+function showNetwork(article, data) {
+  const network = new Network(data, Number(article.dataset.network));
+  const host = article.querySelector(".work");
+  const table = new LayerTable(network, host);
+  const graph = new Graph(network);
+  const panel = makeTabs("Views", [
+    ["Graph", graph.element],
+    ["Memory", new Memory(network).element],
+    ["Receptive field", new FieldExplorer(network).element],
+    ["Layer", new LayerDetails(network).element],
+  ]);
+  host.replaceChildren(
+    make("div", { class: "pane" }, make("h2", {}, "Layers"), table.element),
+    make("div", { class: "pane" }, panel),
+  );
+  network.onSelect((item) => markLine(article, network, item));
+}
+
+// Marks the line of the selected layer in the spec, and scrolls only the spec to it.
+function markLine(article, network, item) {
+  const line = document.getElementById(`n${network.number}-line${item.figures.line}`);
+  for (const marked of article.querySelectorAll(".spec .selected")) marked.classList.remove("selected");
+  if (!line) return;
+  line.classList.add("selected");
+  const spec = line.parentElement;
+  spec.scrollTop = line.offsetTop - spec.clientHeight / 2;
+}
+
+function makeThemeButton() {
+  const themes = ["auto", "light", "dark"];
+  let chosen = 0;
+  const button = make("button", {
+    type: "button",
+    class: "theme",
+    onclick: () => {
+      chosen = (chosen + 1) % themes.length;
+      document.documentElement.dataset.theme = themes[chosen];
+      button.textContent = `Theme: ${themes[chosen]}`;
+    },
+  });
+  button.textContent = "Theme: auto";
+  return button;
+}
+
+function start() {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  for (const article of document.querySelectorAll("article[data-network]")) {
+    const details = article.closest("details");
+    const open = () => {
+      if (!article.dataset.open) {
+        article.dataset.open = "yes";
+        showNetwork(article, data.networks[article.dataset.network]);
+      }
+    };
+    if (!details) open();
+    else details.addEventListener("toggle", () => details.open && open());
+  }
+  document.querySelector("footer").append(makeThemeButton());
+  window.addEventListener("hashchange", followLink);
+  followLink();
+  // an image that is dropped next to the picture must not replace the page
+  for (const name of ["dragover", "drop"]) window.addEventListener(name, (event) => event.preventDefault());
+}
+
+// Opens the part of the page that contains the target of its address.
+function followLink() {
+  const target = document.getElementById(location.hash.slice(1));
+  const details = target && target.closest("details.network");
+  if (!details || details.open) return;
+  details.open = true;
+  target.scrollIntoView();
+}
+
+start();
