@@ -1,11 +1,12 @@
-"""What all tests share: tests that need PyTorch or Keras are skipped without it, and hypothesis draws the same cases
-every time, so that a run says the same twice.
+"""What all tests share: tests that need PyTorch, Keras or a browser are skipped without it, and hypothesis draws the
+same cases every time, so that a run says the same twice.
 
 `HYPOTHESIS_PROFILE=explore python -m pytest` draws new ones.
 """
 
 import os
 from importlib.util import find_spec
+from shutil import which
 
 import pytest
 from hypothesis import settings
@@ -17,8 +18,12 @@ os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `torch` or `keras` where these are not installed, so that no test can forget to."""
+    """Skip a test marked `torch`, `keras` or `browser` where these are not installed, so that no test can forget to."""
     if item.get_closest_marker("torch") and find_spec("torch") is None:
         pytest.skip("compares with PyTorch: pip install torch")
     if item.get_closest_marker("keras") and not (find_spec("keras") and find_spec("torch")):
         pytest.skip("compares with Keras on PyTorch: pip install keras torch")
+    if item.get_closest_marker("browser"):
+        missing = [name for name in ("chromium", "chromedriver") if which(name) is None]
+        if find_spec("selenium") is None or missing:
+            pytest.skip("opens pages in Chromium: pip install selenium, apt-get install chromium chromium-driver")

@@ -63,8 +63,8 @@ def html_network(network: Network) -> str:
 def html_report(report: Report, pictures: bool = True) -> str:
     """Return the report as HTML: its heading, its layers in nested `<details>` elements, its totals and its pictures.
 
-    The pictures are left out if `pictures` is false. At most 2,000 rows are written. To keep this limit, deep scopes become single rows that the reader cannot unfold,
-    and if that is not enough, the last rows are left out.
+    The pictures are left out if `pictures` is false. At most 2,000 rows are written. To keep this limit, deep scopes
+    become single rows that the reader cannot unfold, and if that is not enough, the last rows are left out.
     """
     title, *facts = heading_lines(report, None)
     rows, note = fold_rows(report, _MOST_ROWS)

@@ -34,7 +34,7 @@ from convcalc.spec.spec_schema import make_spec_schema
 
 Answer = dict[str, Any]
 MOST_LAYERS = 2_000  # in the list of layers from which a receptive field is chosen
-_SPEC = "net.yaml"  # the reports and pictures of a spec without a name are called `net`
+MOST_PROBLEMS = 200  # on the page, which marks each in the text
 _HEADLINE = ("layers", "params", "MACs", "peak memory")
 
 
@@ -53,7 +53,7 @@ def describe() -> Answer:
     readable = [kind for kind in formats.FORMATS if kind.reader]
     return {
         "version": convcalc.__version__,
-        "start": _run("init")[1],
+        "start": _start(),
         "examples": {name: _read(examples.find_file(name)) for name in examples.list_names()},
         "schema": make_spec_schema(),
         "metrics": list(METRICS),
@@ -63,14 +63,21 @@ def describe() -> Answer:
     }
 
 
-def update(text: str) -> Answer:
+def _start() -> str:
+    """Return the spec that `convcalc init` writes, without the comments for editors at its top."""
+    return re.sub(r"\A(?:#.*\n)+", "", _run("init")[1])
+
+
+def update(text: str, name: str = "net") -> Answer:
     """Return the problems of a spec as `convcalc check -f json` writes them, and its table unless it is invalid.
 
-    `table` is HTML in which all names are escaped; `headline` is a list of labels, exact numbers and short numbers.
+    At most 200 problems are returned; `problems_left_out` is the number of the others. `table` is HTML in which all
+    names are escaped; `headline` is a list of labels, exact numbers and short numbers.
     """
-    found: Answer = {"problems": _check(text)}
+    problems = _check(text, name)
+    found: Answer = {"problems": problems[:MOST_PROBLEMS], "problems_left_out": len(problems[MOST_PROBLEMS:])}
     try:
-        report = _analyse(text)
+        report = _analyse(text, name)
     except InvalidSpec:
         return found
     layers = [layer.name for layer in report.layers[:MOST_LAYERS]]
@@ -84,18 +91,22 @@ def update(text: str) -> Answer:
     }
 
 
-def picture(text: str, kind: str, metric: str = "macs", depth: str = "", layer: str = "", position: str = "") -> Answer:
+def picture(
+    text: str, kind: str, name: str = "net", metric: str = "macs", depth: str = "", layer: str = "", position: str = ""
+) -> Answer:
     """Return a picture of a spec as SVG: `kind` is graph, stack, memory or field.
 
     `depth` is a number or `all`; `depth` and `position` may be empty. A `field` needs a `layer`.
     """
     try:
-        report = _analyse(text)
+        report = _analyse(text, name)
         if kind == "memory":
             return {"svg": draw.plot_memory(report).to_svg()}
         if kind == "field":
             return {"svg": draw.plot_field(report, layer, _read_position(position)).to_svg()}
-        return {"svg": report.draw(kind, color=metric, depth=int(depth) if depth.isdecimal() else depth or None).to_svg()}
+        return {
+            "svg": report.draw(kind, color=metric, depth=int(depth) if depth.isdecimal() else depth or None).to_svg()
+        }
     except InvalidSpec:
         return {"error": "the spec is invalid"}
     except ValueError as error:  # also NotDrawn and NoRegion
@@ -110,11 +121,11 @@ def _read_position(text: str) -> tuple[int, ...] | None:
     return tuple(map(int, text.split(",")))
 
 
-def report_page(text: str) -> Answer:
+def report_page(text: str, name: str = "net") -> Answer:
     """Return the page that `convcalc report` writes."""
     if not _has_report():
         return {"error": "this version of convcalc has no command report"}
-    status, page, said = _run("report", _write_spec(text), suffix=".html")
+    status, page, said = _run("report", _write_spec(text, name), suffix=".html")
     return {"html": page} if status == 0 else {"error": said}
 
 
@@ -141,14 +152,17 @@ def _convert(path: str, shape: str) -> Answer:
             return {"error": f"{name} is {what}"}
         return _read_spec(path, name)
     if found.extra and not _has_extra(found.extra):
-        return {
-            "error": f"{name} is {found.name}, and the packages that read it are not in this page. On your computer, run "
-            f"pip install 'convcalc[{found.extra}]' and convcalc import {name} -o net.yaml; then open net.yaml here."
-        }
+        missing = f"{name} is {found.name}, and the packages that read it are not in this page."
+        return {"error": f"{missing} {_elsewhere(name, found)}"}
     options = ["--input", shape] if shape else []
     status, text, said = _run("import", path, *options, suffix=".yaml")
     said = said.replace(path, name).removeprefix("convcalc: ")
     return {"text": text, "said": said} if status == 0 else {"error": said, "shape": "--input" in said}
+
+
+def _elsewhere(name: str, found: formats.Format) -> str:
+    commands = f"pip install 'convcalc[{found.extra}]' and convcalc import {name} -o net.yaml"
+    return f"On your computer, run {commands}; then open net.yaml here."
 
 
 def _read_spec(path: str, name: str) -> Answer:
@@ -167,8 +181,8 @@ def _has_extra(extra: str) -> bool:
     return True
 
 
-def _check(text: str) -> list[Answer]:
-    _, written, said = _run("check", _write_spec(text), "--isolated", "-f", "json", suffix=".json")
+def _check(text: str, name: str) -> list[Answer]:
+    _, written, said = _run("check", _write_spec(text, name), "--isolated", "-f", "json", suffix=".json")
     if not written:
         raise RuntimeError(said)
     problems: list[Answer] = json.loads(written)["problems"]
@@ -176,9 +190,9 @@ def _check(text: str) -> list[Answer]:
 
 
 @lru_cache(maxsize=1)
-def _analyse(text: str) -> Report:
+def _analyse(text: str, name: str) -> Report:
     """Return the report of a spec. The last one is kept, because each tab of the page asks for it."""
-    return convcalc.summary(_write_spec(text))
+    return convcalc.summary(_write_spec(text, name))
 
 
 def _choose_layer(report: Report) -> str:
@@ -207,9 +221,12 @@ def _run(*arguments: str, suffix: str = ".txt") -> tuple[int, str, str]:
     return status, written, said.getvalue().strip()
 
 
-def _write_spec(text: str) -> str:
-    """Write a spec to the file `net.yaml` in a folder of this process, and return its path."""
-    path = os.path.join(_folder(), _SPEC)
+def _write_spec(text: str, name: str) -> str:
+    """Write a spec to a file in a folder of this process, and return its path.
+
+    `name` is the name of the file without its ending, and that of a network without a name of its own.
+    """
+    path = os.path.join(_folder(), re.sub(r"[^\w.-]", "_", name)[:60] + ".yaml")
     with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as stream:
         stream.write(text)
     return path

@@ -26,14 +26,18 @@ MARK = "contents.json"  # in every playground, so that nothing else is overwritt
 _PACKAGES = ROOT / "build" / "playground_packages"  # kept, so that a second build does not download
 _PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 _BUNDLED = ("page.js", "worker.js")
-_COPIED = ("index.html", "page.css", "icon.svg", "frame.html", "frame.js", "report_frame.html", "report_frame.js")
+COPIED = ("index.html", "page.css", "icon.svg", "frame.html", "frame.js", "report_frame.html", "report_frame.js")
 _TIMEOUT = 300  # seconds for npm or pip
 _LICENCE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE")
 _ADVICE = {"npm": "install Node.js with npm"}
 
 
 class CannotBuild(Exception):
-    """Raised if a program is missing or fails; the message says what to do."""
+    """Raised if a program fails; the message says what to do."""
+
+
+class Unavailable(CannotBuild):
+    """Raised if a program is not installed, or packages cannot be downloaded."""
 
 
 def check_target(folder: Path) -> None:
@@ -50,7 +54,7 @@ def build(folder: Path) -> int:
         made = Path(scratch) / "new"
         (made / "pyodide").mkdir(parents=True)
         (made / "wheels").mkdir()
-        for name in _COPIED:
+        for name in COPIED:
             shutil.copyfile(PAGE / name, made / name)
         shutil.copyfile(HERE / "bridge.py", made / "bridge.py")
         for name in _PYODIDE:
@@ -79,7 +83,7 @@ def install_packages() -> Path:
         _PACKAGES.mkdir(parents=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(PAGE / name, _PACKAGES / name)
-        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], _PACKAGES)
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], _PACKAGES, Unavailable)
         shutil.copyfile(lock, done)
     return _PACKAGES
 
@@ -91,14 +95,20 @@ def bundle(packages: Path, made: Path) -> None:
     shutil.copytree(PAGE, sources, ignore=lambda _folder, names: [name for name in names if not name.endswith(".js")])
     esbuild = packages / "node_modules" / "esbuild" / "bin" / "esbuild"
     options = ["--bundle", "--minify", "--format=esm", "--target=es2022", "--external:*.mjs", "--log-level=warning"]
-    run(["node", str(esbuild), *(f"page/{name}" for name in _BUNDLED), *options, f"--outdir={made.resolve()}"], packages)
+    run(
+        ["node", str(esbuild), *(f"page/{name}" for name in _BUNDLED), *options, f"--outdir={made.resolve()}"], packages
+    )
 
 
 def make_wheels(scratch: Path, target: Path) -> list[Path]:
-    """Write the wheel of this checkout, and those of `wheels.txt` in pure Python, into a folder; return them, sorted."""
+    """Write the wheel of this checkout, and those of `wheels.txt` in pure Python, into a folder; return them."""
     download = ["--only-binary", ":all:", "--platform", "manylinux2014_x86_64", "--python-version", "3.11"]
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    run([*pip, "download", "--no-deps", *download, "-r", str(HERE / "wheels.txt"), "-d", str(scratch)], ROOT)
+    run(
+        [*pip, "download", "--no-deps", *download, "-r", str(HERE / "wheels.txt"), "-d", str(scratch)],
+        ROOT,
+        Unavailable,
+    )
     run([*pip, "wheel", "--no-deps", "--wheel-dir", str(scratch), str(ROOT)], ROOT)
     return [purify(wheel, target) for wheel in sorted(scratch.glob("*.whl"))]
 
@@ -120,7 +130,9 @@ def purify(wheel: Path, target: Path) -> Path:
 
 def retag(description: bytes) -> bytes:
     """Return the file WHEEL of a wheel as that of one in pure Python."""
-    kept = [line for line in description.decode().splitlines() if line and not line.startswith(("Tag:", "Root-Is-Purelib:"))]
+    kept = [
+        line for line in description.decode().splitlines() if line and not line.startswith(("Tag:", "Root-Is-Purelib:"))
+    ]
     return "\n".join([*kept, "Root-Is-Purelib: true", "Tag: py3-none-any", ""]).encode()
 
 
@@ -152,18 +164,27 @@ def _wheel_licence(wheel: Path) -> str:
     if wheel.name.startswith("convcalc-"):
         return ""
     with zipfile.ZipFile(wheel) as archive:
-        texts = [archive.read(name).decode() for name in archive.namelist() if "/licenses/" in name or name.endswith("/LICENSE")]
+        texts = [
+            archive.read(name).decode()
+            for name in archive.namelist()
+            if "/licenses/" in name or name.endswith("/LICENSE")
+        ]
     return "\n\n".join([" ".join(wheel.name.split("-")[:2]), *texts])
 
 
-def run(command: Sequence[str], folder: Path) -> None:
-    """Run a program in a folder. Raises CannotBuild with the end of its messages if it is missing or fails."""
+def run(command: Sequence[str], folder: Path, failure: type[CannotBuild] = CannotBuild) -> None:
+    """Run a program in a folder.
+
+    Raises Unavailable if the program is missing, and `failure` with the end of its messages if it fails.
+    """
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
     except FileNotFoundError:
-        raise CannotBuild(f"{command[0]} is not installed: {_ADVICE.get(command[0], f'install {command[0]}')}") from None
+        raise Unavailable(
+            f"{command[0]} is not installed: {_ADVICE.get(command[0], f'install {command[0]}')}"
+        ) from None
     except subprocess.TimeoutExpired:
-        raise CannotBuild(f"{command[0]} took longer than {_TIMEOUT} seconds: {' '.join(command)}") from None
+        raise failure(f"{command[0]} took longer than {_TIMEOUT} seconds: {' '.join(command)}") from None
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-1500:]
-        raise CannotBuild(f"{' '.join(command)} failed with exit status {done.returncode}:\n{said}")
+        raise failure(f"{' '.join(command)} failed with exit status {done.returncode}:\n{said}")

@@ -2,6 +2,9 @@
 addEventListener("message", ({ source, data }) => {
   if (source !== parent) return;
   document.documentElement.classList.toggle("fit", data.fit);
-  if (data.html !== undefined) document.body.innerHTML = data.html;
+  if (data.html === undefined) return;
+  document.body.innerHTML = data.html;
+  // a picture is made smaller to fit, but not so small that nobody can read it
+  for (const picture of document.querySelectorAll("svg[width]")) picture.style.minWidth = `${picture.width.baseVal.value / 2}px`;
 });
 parent.postMessage("loaded", "*");

@@ -18,13 +18,15 @@ let analysed = null; // the text of the answer that is shown
 let valid = false; // whether that text has figures
 let asked = null; // the text of the newest question
 let table = ""; // of that text, as HTML
+let name = "net"; // of the file that the text is from or is saved to, without its ending
 let again = false;
 let working = false;
 let timer = null;
+let watch = null;
 let dropped = null; // the file whose input shape is asked for
 
-get("example").append(...Object.keys(facts.examples).map((name) => new Option(name, name)));
-get("metric").append(...facts.metrics.map((name) => new Option(name.replaceAll("_", " "), name)));
+get("example").append(...Object.keys(facts.examples).map((one) => new Option(one, one)));
+get("metric").append(...facts.metrics.map((one) => new Option(one.replaceAll("_", " "), one)));
 get("tab-report").hidden = !facts.report;
 get("file").accept = [".yaml", ".yml", ".json", ...facts.imported, ...facts.elsewhere].join(",");
 await openFragment();
@@ -55,7 +57,7 @@ async function refreshOnce() {
     setBusy(true);
     try {
       asked = text;
-      const answer = await program.ask({ ask: "update", text });
+      const answer = await program.ask({ ask: "update", text, name });
       if (text !== editor.text) return;
       showAnswer(text, answer);
     } finally {
@@ -68,7 +70,7 @@ async function refreshOnce() {
 function showAnswer(text, answer) {
   analysed = text;
   valid = "table" in answer;
-  showProblems(answer.problems);
+  showProblems(answer.problems, answer.problems_left_out);
   results.stale = !valid;
   if (!valid) return;
   Object.assign(results, { headline: answer.headline, message: "" });
@@ -79,7 +81,7 @@ function showAnswer(text, answer) {
 async function showTab(text) {
   const { tab, options } = results;
   if (tab === "table") return results.show(table);
-  const question = tab === "report" ? { ask: "report", text } : { ask: "picture", kind: tab, text, ...options };
+  const question = tab === "report" ? { ask: "report", text, name } : { ask: "picture", kind: tab, text, name, ...options };
   setBusy(true);
   try {
     const answer = await program.ask(question);
@@ -91,12 +93,12 @@ async function showTab(text) {
   }
 }
 
-function showProblems(problems) {
+function showProblems(problems, leftOut) {
   editor.mark(problems);
   const errors = problems.filter((one) => one.severity === "error").length;
-  const others = problems.length - errors;
-  const counts = [[errors, "error"], [others, "finding"]].filter(([count]) => count);
-  get("problems-title").textContent = counts.map(([count, word]) => `${count} ${word}${count > 1 ? "s" : ""}`).join(", ") || "No problems";
+  const counts = [[errors, "error"], [problems.length - errors, "finding"], [leftOut, "more"]].filter(([count]) => count);
+  const words = counts.map(([count, word]) => `${count.toLocaleString("en")} ${word}${count > 1 && word !== "more" ? "s" : ""}`);
+  get("problems-title").textContent = words.join(", ") || "No problems";
   get("problems").replaceChildren(...problems.map(makeProblem));
 }
 
@@ -130,20 +132,28 @@ function showFailure(message) {
 function showState(state) {
   const loading = "loading" in state;
   get("progress").hidden = !loading;
-  if (loading) get("progress").value = state.loading;
-  get("status-text").textContent = loading
-    ? `Loading Python and convcalc: ${Math.round(100 * state.loading)}%`
-    : state.ready
-      ? `convcalc ${facts.version}`
-      : "The program could not be loaded.";
+  if (loading && state.loading < 1) get("progress").value = state.loading;
+  else get("progress").removeAttribute("value");
+  get("status-text").textContent = describeState(state);
   if (state.broken) showNotice(`The program could not be loaded: ${state.broken}. Reload the page to try again.`);
 }
 
+function describeState({ loading, ready }) {
+  if (ready) return `convcalc ${facts.version}`;
+  if (loading === undefined) return "The program could not be loaded.";
+  return loading < 1 ? `Loading Python and convcalc: ${Math.floor(100 * loading)}%` : "Starting Python and convcalc…";
+}
+
+/** Says that the program computes, and after a second offers to stop it. */
 function setBusy(busy) {
-  clearTimeout(setBusy.timer);
-  get("status").classList.toggle("busy", busy);
-  if (busy) setBusy.timer = setTimeout(() => (get("stop").hidden = false), 1000);
-  else get("stop").hidden = true;
+  clearInterval(watch);
+  get("status").classList.toggle("busy", busy && program.ready);
+  get("stop").hidden = true;
+  if (!busy) return;
+  watch = setInterval(() => {
+    get("status").classList.toggle("busy", program.ready);
+    get("stop").hidden = program.running < 1000;
+  }, 250);
 }
 
 function edited(byUser) {
@@ -153,7 +163,9 @@ function edited(byUser) {
   timer = setTimeout(refresh, DELAY);
 }
 
-function setText(text) {
+function setText(text, newName = "net") {
+  name = newName;
+  analysed = null; // the name is part of the results
   editor.text = text;
   clearTimeout(timer);
   refresh();
@@ -168,15 +180,16 @@ async function openFragment() {
     }
   } catch (error) {
     if (!(error instanceof WrongLink)) throw error;
+    found = null;
     showNotice(error.message);
   }
   if (found?.example) openExample(found.example);
   else if (found || !editor.text) setText(found ? found.text : facts.start);
 }
 
-function openExample(name) {
-  setText(facts.examples[name]);
-  get("example").value = name;
+function openExample(example) {
+  setText(facts.examples[example], example);
+  get("example").value = example;
 }
 
 async function openFile(file, shape = "") {
@@ -185,12 +198,12 @@ async function openFile(file, shape = "") {
   try {
     setBusy(true);
     // the name decides about the format if the content does not; a folder in it would be one of the worker's
-    const name = file.name.replace(/[/\\\0]/g, "_").slice(-100);
-    const answer = await program.ask({ ask: "convert", path: `/dropped/${name}`, shape }, await file.arrayBuffer());
+    const path = `/dropped/${file.name.replace(/[/\\\0]/g, "_").slice(-100)}`;
+    const answer = await program.ask({ ask: "convert", path, shape }, await file.arrayBuffer());
     if (answer.error) askForShape(answer, file);
     else if (answer.text.length > MOST_SPEC) showNotice(`${file.name} is larger than 4 MiB, the limit of a spec.`);
     else {
-      setText(answer.text);
+      setText(answer.text, file.name.replace(/\.\w+$/, "") || "net");
       forgetSource();
       if (answer.said) showNotice(answer.said);
     }
@@ -234,7 +247,7 @@ function save(text, name, type) {
 async function share() {
   try {
     const { text } = editor;
-    const example = Object.keys(facts.examples).find((name) => facts.examples[name] === text);
+    const example = Object.keys(facts.examples).find((one) => facts.examples[one] === text);
     history.replaceState(null, "", example ? `#example=${example}` : await writeFragment(text));
   } catch (error) {
     if (!(error instanceof WrongLink)) throw error;
@@ -250,9 +263,9 @@ async function share() {
 
 get("example").addEventListener("change", () => {
   if (!get("example").value) return;
-  const name = get("example").value;
+  const example = get("example").value;
   forgetSource();
-  openExample(name);
+  openExample(example);
 });
 get("open").addEventListener("click", () => get("file").click());
 get("file").addEventListener("change", () => {
@@ -264,10 +277,10 @@ get("shape-form").addEventListener("submit", (event) => {
   openFile(dropped, get("shape").value.trim());
 });
 get("layer").addEventListener("change", () => (get("layer").dataset.chosen = get("layer").value));
-get("save").addEventListener("click", () => save(editor.text, "net.yaml", "application/yaml"));
+get("save").addEventListener("click", () => save(editor.text, `${name}.yaml`, "application/yaml"));
 get("share").addEventListener("click", share);
-get("save-picture").addEventListener("click", () => results.content && save(results.content, `${results.tab}.svg`, "image/svg+xml"));
-get("save-report").addEventListener("click", () => results.content && save(results.content, "report.html", "text/html"));
+get("save-picture").addEventListener("click", () => results.content && save(results.content, `${name}-${results.tab}.svg`, "image/svg+xml"));
+get("save-report").addEventListener("click", () => results.content && save(results.content, `${name}.html`, "text/html"));
 get("stop").addEventListener("click", () => program.stop("Stopped."));
 get("notice-close").addEventListener("click", hideNotice);
 addEventListener("hashchange", openFragment);

@@ -66,7 +66,8 @@ export class Program {
     const waiting = this.#waiting.get(data.id);
     if (!waiting) return;
     this.#waiting.delete(data.id);
-    this.#unwatch();
+    if (this.#waiting.size) this.#watch();
+    else this.#unwatch();
     if ("answer" in data) waiting.resolve(data.answer);
     else this.#fail(data.failure, waiting);
   }
