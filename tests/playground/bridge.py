@@ -15,7 +15,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, suppress
+from contextlib import chdir, redirect_stderr, suppress
 from functools import lru_cache
 from io import StringIO
 from typing import Any
@@ -192,7 +192,8 @@ def _check(text: str, name: str) -> list[Answer]:
 @lru_cache(maxsize=1)
 def _analyse(text: str, name: str) -> Report:
     """Return the report of a spec. The last one is kept, because each tab of the page asks for it."""
-    return convcalc.summary(_write_spec(text, name))
+    with chdir(_folder()):
+        return convcalc.summary(_write_spec(text, name))
 
 
 def _choose_layer(report: Report) -> str:
@@ -215,21 +216,22 @@ def _run(*arguments: str, suffix: str = ".txt") -> tuple[int, str, str]:
     said = StringIO()
     with tempfile.TemporaryDirectory() as folder:
         output = os.path.join(folder, f"output{suffix}")
-        with redirect_stderr(said):
+        with redirect_stderr(said), chdir(_folder()):  # so that only the name of the spec appears in results
             status = main.run([*arguments, "-o", output])
         written = _read(output) if os.path.exists(output) else ""
     return status, written, said.getvalue().strip()
 
 
 def _write_spec(text: str, name: str) -> str:
-    """Write a spec to a file in a folder of this process, and return its path.
+    """Write a spec to a file in the folder of this process, and return the name of the file.
 
-    `name` is the name of the file without its ending, and that of a network without a name of its own.
+    `name` is that name without its ending, and the name of a network without one of its own.
     """
-    path = os.path.join(_folder(), re.sub(r"[^\w.-]", "_", name)[:60] + ".yaml")
-    with open(path, "w", encoding="utf-8", errors="surrogatepass", newline="") as stream:
+    stem = re.sub(r"[^\w.-]", "_", name)[:60].lstrip("-.") or "net"
+    file = f"{stem}.yaml"
+    with open(os.path.join(_folder(), file), "w", encoding="utf-8", errors="surrogatepass", newline="") as stream:
         stream.write(text)
-    return path
+    return file
 
 
 @lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ _OPTIONS = (
     "--no-sandbox",  # containers run tests as root
     "--disable-gpu",
     "--disable-quic",
+    "--disable-dev-shm-usage",  # it is small in containers
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",

@@ -101,6 +101,13 @@ def test_a_network_that_is_too_large_to_draw_is_an_error() -> None:
     assert "at most 2,000 are drawn" in ask("picture", text=text, kind="graph", depth="all")["error"]
 
 
+@pytest.mark.parametrize("name", ["--fix", "", ".", "a@b=c", "größer"])
+def test_every_name_of_a_file_is_accepted(name: str) -> None:
+    found = ask("update", text=SPEC.replace("kernel_size", "kernal_size"), name=name)
+    assert [problem["code"] for problem in found["problems"]] == ["CV010"]
+    assert "/" not in found["problems"][0]["file"]
+
+
 def test_names_do_not_become_paths_or_markup(tmp_path: Path) -> None:
     found = ask("update", text=SPEC, name=f"../../{tmp_path}/<img src=x>")
     assert list(tmp_path.iterdir()) == []

@@ -121,9 +121,9 @@ class Page:
     def content(self, tab: str, script: str) -> Any:
         """Choose a tab, and return what a script in its frame returns, as soon as that is true."""
         self.click(f"tab-{tab}")
-        self.driver.switch_to.frame(
-            self.driver.find_element("css selector", f"iframe[src^='{frame_of(tab)}']:not([hidden])")
-        )
+        frame = f"iframe[src^='{frame_of(tab)}']:not([hidden])"
+        [element] = self.wait(lambda: self.driver.find_elements("css selector", frame), f"the frame of {tab}")
+        self.driver.switch_to.frame(element)
         try:
             return self.wait(lambda: self.run(f"if (document.body) {{ {script} }}"), f"the tab {tab}")
         finally:
@@ -436,9 +436,8 @@ def test_a_newer_text_ends_a_run_that_takes_too_long(page: Page) -> None:
     page.wait(lambda: page.run("return !document.getElementById('stop').hidden"), "the button Stop")
     time.sleep(4)  # from then on, starting again is faster
     page.follow(spec_link(SPEC))
-    began = time.monotonic()
+    page.wait(lambda: "ing Python" in page.text("#status-text"), "a new start")
     assert page.wait_for_figures()["params"] == "112"
-    assert time.monotonic() - began < 15  # the older one would need longer
     assert page.notice() == ""
 
 

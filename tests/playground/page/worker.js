@@ -41,9 +41,10 @@ async function start() {
   const wheels = Promise.all(contents.wheels.map(readBytes));
   const pyodide = await loadPyodide({ indexURL: here("pyodide/") });
   self.fetch = load;
-  for (const wheel of await wheels) pyodide.unpackArchive(wheel, "wheel");
+  const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]"); // without it, the current folder
+  for (const wheel of await wheels) pyodide.unpackArchive(wheel, "wheel", { extractDir });
   pyodide.FS.mkdirTree(FILES);
-  pyodide.FS.writeFile("/home/pyodide/bridge.py", await (await read("bridge.py")).text());
+  pyodide.FS.writeFile(`${extractDir}/bridge.py`, await (await read("bridge.py")).text());
   const bridge = pyodide.pyimport("bridge");
   self.fetch = () => Promise.reject(new Error("the program needs no network"));
   return { pyodide, answer: (question) => JSON.parse(bridge.answer(JSON.stringify(question))) };
