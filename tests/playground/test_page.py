@@ -230,11 +230,12 @@ def test_an_error_is_marked_at_its_line_and_leads_there(page: Page) -> None:
         (one) => one.querySelector('.cm-lintRange-error')?.textContent)"""
     assert page.in_editor(marked)[2] == "kernal_size"
     assert page.in_editor("return root.querySelectorAll('.cm-lint-marker-error').length") == 1
-    assert "stale" in page.run("return document.querySelector('.results').className")
+    assert page.text("#stale") == "These results are those of the last valid spec."
     page.driver.find_element("css selector", "#problems button").click()
     assert page.in_editor("return root.activeElement.className").startswith("cm-content")
     page.write(SPEC)
     assert page.problems() == []
+    assert page.run("return document.getElementById('stale').hidden")
 
 
 def test_a_mark_is_right_behind_characters_of_two_units(page: Page) -> None:

@@ -118,6 +118,8 @@ export class Results {
   /** Whether the results belong to an older text, because the present one is invalid or not read yet. */
   set stale(stale) {
     document.querySelector(".results").classList.toggle("stale", stale);
+    get("stale").hidden = !stale || this.#shown.size === 0;
+    if (stale && this.#shown.size === 0) this.message = "The results appear here when the spec is valid.";
   }
 
   #select() {
