@@ -13,7 +13,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from tests.playground import bridge
@@ -23,7 +25,7 @@ ROOT = HERE.parent.parent
 BUILT = Path("build/playground")
 PAGE = HERE / "page"
 MARK = "contents.json"  # in every playground, so that nothing else is overwritten
-_PACKAGES = ROOT / "build" / "playground_packages"  # kept, so that a second build does not download
+_KEPT = ROOT / "build"  # has the packages, so that a second build does not download them
 _PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 _BUNDLED = ("page.js", "worker.js")
 COPIED = ("index.html", "page.css", "icon.svg", "frame.html", "frame.js", "report_frame.html", "report_frame.js")
@@ -76,28 +78,27 @@ def _replace(folder: Path, made: Path, old: Path) -> None:
 
 def install_packages() -> Path:
     """Install the packages of package-lock.json, unless that is done, and return the folder of node_modules."""
-    lock = PAGE / "package-lock.json"
-    done = _PACKAGES / "done"
-    if not done.is_file() or done.read_bytes() != lock.read_bytes():
-        shutil.rmtree(_PACKAGES, ignore_errors=True)
-        _PACKAGES.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copyfile(PAGE / name, _PACKAGES / name)
-        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], _PACKAGES, Unavailable)
-        shutil.copyfile(lock, done)
-    return _PACKAGES
+    lock = (PAGE / "package-lock.json").read_bytes()
+    done = _KEPT / f"playground-{sha256(lock).hexdigest()[:12]}"
+    if not done.is_dir():
+        _KEPT.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_KEPT) as scratch:
+            made = Path(scratch) / "packages"
+            made.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copyfile(PAGE / name, made / name)
+            run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], made, failure=Unavailable)
+            with suppress(OSError):  # another build was faster
+                made.rename(done)
+    return done
 
 
 def bundle(packages: Path, made: Path) -> None:
     """Write the scripts of the page, each with all that it imports; Pyodide stays a file of its own."""
-    sources = packages / "page"  # beside node_modules, where esbuild looks for packages
-    shutil.rmtree(sources, ignore_errors=True)
-    shutil.copytree(PAGE, sources, ignore=lambda _folder, names: [name for name in names if not name.endswith(".js")])
     esbuild = packages / "node_modules" / "esbuild" / "bin" / "esbuild"
     options = ["--bundle", "--minify", "--format=esm", "--target=es2022", "--external:*.mjs", "--log-level=warning"]
-    run(
-        ["node", str(esbuild), *(f"page/{name}" for name in _BUNDLED), *options, f"--outdir={made.resolve()}"], packages
-    )
+    command = ["node", str(esbuild), *_BUNDLED, *options, f"--outdir={made.resolve()}"]
+    run(command, PAGE, {"NODE_PATH": str(packages / "node_modules")})
 
 
 def make_wheels(scratch: Path, target: Path) -> list[Path]:
@@ -107,7 +108,7 @@ def make_wheels(scratch: Path, target: Path) -> list[Path]:
     run(
         [*pip, "download", "--no-deps", *download, "-r", str(HERE / "wheels.txt"), "-d", str(scratch)],
         ROOT,
-        Unavailable,
+        failure=Unavailable,
     )
     run([*pip, "wheel", "--no-deps", "--wheel-dir", str(scratch), str(ROOT)], ROOT)
     return [purify(wheel, target) for wheel in sorted(scratch.glob("*.whl"))]
@@ -172,13 +173,19 @@ def _wheel_licence(wheel: Path) -> str:
     return "\n\n".join([" ".join(wheel.name.split("-")[:2]), *texts])
 
 
-def run(command: Sequence[str], folder: Path, failure: type[CannotBuild] = CannotBuild) -> None:
-    """Run a program in a folder.
+def run(
+    command: Sequence[str],
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    failure: type[CannotBuild] = CannotBuild,
+) -> None:
+    """Run a program in a folder, with further environment variables.
 
     Raises Unavailable if the program is missing, and `failure` with the end of its messages if it fails.
     """
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
+        environment = {**os.environ, **(variables or {})}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT)
     except FileNotFoundError:
         raise Unavailable(
             f"{command[0]} is not installed: {_ADVICE.get(command[0], f'install {command[0]}')}"
