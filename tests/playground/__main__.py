@@ -25,7 +25,7 @@ def main() -> int:
     print(f"{options.output}: {size / 2**20:.1f} MiB")
     if options.serve:
         with serve(options.output, 8000) as address:
-            print(f"{address} (Ctrl-C stops it)")
+            print(f"{address} (Ctrl-C stops it)", flush=True)
             with suppress(KeyboardInterrupt):
                 Event().wait()
     return 0

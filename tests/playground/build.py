@@ -31,7 +31,7 @@ _BUNDLED = ("page.js", "worker.js")
 COPIED = ("index.html", "page.css", "icon.svg", "frame.html", "frame.js", "report_frame.html", "report_frame.js")
 _TIMEOUT = 300  # seconds for npm or pip
 _LICENCE_NAMES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE")
-_ADVICE = {"npm": "install Node.js with npm"}
+_ADVICE = {"node": "install Node.js", "npm": "install Node.js with npm"}
 
 
 class CannotBuild(Exception):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import time
 import zipfile
 import zlib
@@ -441,6 +442,19 @@ def test_a_newer_text_ends_a_run_that_takes_too_long(page: Page) -> None:
     page.wait(lambda: "ing Python" in page.text("#status-text"), "a new start")
     assert page.wait_for_figures()["params"] == "112"
     assert page.notice() == ""
+
+
+def test_a_program_that_cannot_be_loaded_is_reported(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "broken"
+    shutil.copytree(folder, copy)
+    [wheel] = (copy / "wheels").glob("pyyaml-*")
+    wheel.unlink()
+    with serve(copy) as address, chromium.start(tmp_path / "log.json") as driver:
+        page = Page(driver, address)
+        driver.get(address)
+        said = page.wait(page.notice, "a notice")
+        assert said.startswith(f"The program could not be loaded: wheels/{wheel.name}: 404 File not found. Reload")
+        assert page.text("#status-text") == "The program could not be loaded."
 
 
 def test_a_run_that_takes_too_long_is_stopped(page: Page) -> None:

@@ -135,7 +135,7 @@ function showState(state) {
   if (loading && state.loading < 1) get("progress").value = state.loading;
   else get("progress").removeAttribute("value");
   get("status-text").textContent = describeState(state);
-  if (state.broken) showNotice(`The program could not be loaded: ${state.broken}. Reload the page to try again.`);
+  if (state.broken) showNotice(state.broken);
 }
 
 function describeState({ loading, ready }) {

@@ -13,6 +13,7 @@ export class Program {
   #next = 0;
   #clock = null;
   #begun = null;
+  #broken = "";
   #onState;
 
   /** `onState` receives {loading: 0…1}, {ready: true} or {broken: message}. */
@@ -29,6 +30,7 @@ export class Program {
   /** Resolves to the answer of bridge.py; rejects with NoAnswer if the run is stopped or fails. */
   ask(question, file) {
     const id = this.#next++;
+    if (this.#broken) return Promise.reject(new NoAnswer(this.#broken));
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
       this.#worker.postMessage({ id, question, file }, file ? [file] : []);
@@ -82,8 +84,9 @@ export class Program {
 
   #break(message) {
     this.#worker.terminate();
-    this.#rejectAll("The program could not be started.");
-    this.#onState({ broken: message });
+    this.#broken = `The program could not be loaded: ${message}. Reload the page to try again.`;
+    this.#rejectAll(this.#broken);
+    this.#onState({ broken: this.#broken });
   }
 
   #rejectAll(message) {

@@ -39,6 +39,7 @@ async function start() {
     return response.ok && response.body ? count(response) : response;
   };
   const wheels = Promise.all(contents.wheels.map(readBytes));
+  wheels.catch(() => {}); // an error is reported where they are awaited
   const pyodide = await loadPyodide({ indexURL: here("pyodide/") });
   self.fetch = load;
   const extractDir = pyodide.runPython("import site; site.getsitepackages()[0]"); // without it, the current folder
@@ -53,7 +54,7 @@ async function start() {
 const started = start();
 started.then(
   () => self.postMessage({ ready: true }),
-  (error) => self.postMessage({ broken: String(error) }),
+  (error) => self.postMessage({ broken: error.message }),
 );
 
 self.onmessage = async ({ data: { id, question, file } }) => {
