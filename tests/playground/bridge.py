@@ -2,7 +2,7 @@
 
 Every question and every answer is JSON text, so that nothing else passes between Python and JavaScript:
 
->>> answer('{"ask": "update", "text": "input: [3, 8, 8]\\nlayers: [relu]"}')[:15]
+>>> answer('{"ask": "update", "text": "{input: [3, 8, 8], layers: [relu]}"}')[:15]
 '{"problems": []'
 
 An answer is an object. It has the key `error`, a message, if the question has no other answer.

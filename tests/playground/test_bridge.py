@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tests.playground import bridge
 from tests.playground.bridge import MOST_PROBLEMS, answer
 from tests.support.places import DATA, EXAMPLES
 
@@ -29,6 +31,10 @@ def drop(folder: Path, name: str, content: bytes, **arguments: Any) -> dict[str,
     answered = ask("convert", path=str(file), **arguments)
     assert not file.exists()
     return answered
+
+
+def test_the_example_in_the_docstring() -> None:
+    assert doctest.testmod(bridge) == doctest.TestResults(failed=0, attempted=1)
 
 
 def test_the_page_is_described_before_a_spec_is_read() -> None:
