@@ -59,11 +59,11 @@ def html_network(network: Network) -> str:
     return html_report(analyse(network))
 
 
-def html_report(report: Report) -> str:
+def html_report(report: Report, pictures: bool = True) -> str:
     """Return the report as HTML: its heading, its layers in nested `<details>` elements, its totals and its pictures.
 
-    At most 2,000 rows are written. To keep this limit, deep scopes become single rows that the reader cannot unfold,
-    and if that is not enough, the last rows are left out.
+    The pictures are left out if `pictures` is false. At most 2,000 rows are written. To keep this limit, deep scopes
+    become single rows that the reader cannot unfold, and if that is not enough, the last rows are left out.
     """
     title, *facts = heading_lines(report, None)
     rows, note = fold_rows(report, _MOST_ROWS)
@@ -80,7 +80,7 @@ def html_report(report: Report) -> str:
         '<div class="totals">',
         *(_total_html(line) for line in format_totals(report, None)),
         "</div>",
-        *_pictures_html(report),
+        *(_pictures_html(report) if pictures else ()),
         "</div>",
     ]
     return "\n".join(parts)
