@@ -1,4 +1,4 @@
-"""Computes the scratch buffers that kernels request while an operator runs, in bytes, for int8.
+"""Computes the scratch buffers that kernels request while an operator runs, in bytes.
 
 For example, CMSIS-NN's convolution of 3×3×16 inputs requests 576 bytes on a Cortex-M4: 4 × 3 × 3 × 16.
 
@@ -11,11 +11,12 @@ from collections.abc import Callable
 from math import prod
 
 from convcalc.device.arena import align
-from convcalc.device.program import Operator, Window
+from convcalc.device.program import NoOperator, Operator, Window
 
 Sizes = tuple[int, ...]
 _MVE_CHANNEL_BLOCK = 124
 _INT32 = 4
+_SUM_BYTES = {"int8": 4, "int16": 8}  # of the sums of products, by the data type of the inputs
 _MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # a transposed convolution runs as a convolution from there on
 UNKNOWN = frozenset(  # operators whose kernels request buffers that are not computed here
     ("ADD_N", "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
@@ -25,9 +26,9 @@ _LEAST_CHANNELS_AS_CONV = 9  # a depthwise convolution of one channel into that 
 
 def request_reference(operator: Operator, dtype: str) -> Sizes:
     """Return the buffers that the portable kernels of TensorFlow Lite Micro request."""
-    return _request_common(operator, dtype) or (
-        (_INT32 * _count_outputs(operator),) if _is_quantised(operator, dtype, "TRANSPOSE_CONV") else ()
-    )
+    if operator.code == "TRANSPOSE_CONV" and dtype in _SUM_BYTES:
+        return (_SUM_BYTES[dtype] * _count_outputs(operator),)
+    return _request_common(operator, dtype)
 
 
 def request_dsp(operator: Operator, dtype: str) -> Sizes:
@@ -46,6 +47,8 @@ def request_nothing(operator: Operator, dtype: str) -> Sizes:
 
 
 def _request_cmsis(operator: Operator, dtype: str, rules: dict[str, Callable[[Window], Sizes]]) -> Sizes:
+    if dtype == "int16" and operator.code in (*rules, "FULLY_CONNECTED"):
+        raise NoOperator(f"the buffers of CMSIS-NN are known for int8 only; {operator.code} ({operator.name}) is int16")
     if operator.code == "FULLY_CONNECTED":
         return _request_tokens(operator) if dtype == "int8" else ()
     if operator.code in rules and operator.window is not None and dtype == "int8":
@@ -56,7 +59,7 @@ def _request_cmsis(operator: Operator, dtype: str, rules: dict[str, Callable[[Wi
 def _request_common(operator: Operator, dtype: str) -> Sizes:
     """Return the buffers that do not depend on the kernels: reductions and mirrored padding."""
     if operator.code in ("MEAN", "SUM"):
-        sums = (_INT32 * _count_outputs(operator),) if dtype == "int8" else ()
+        sums = (_INT32 * _count_outputs(operator),) if dtype in _SUM_BYTES else ()
         return (*sums, _INT32 * operator.rank, _INT32 * operator.reduced)
     if operator.code in ("REDUCE_MAX", "REDUCE_MIN"):
         return _INT32 * operator.rank, _INT32 * operator.reduced
@@ -66,10 +69,6 @@ def _request_common(operator: Operator, dtype: str) -> Sizes:
 def _count_outputs(operator: Operator) -> int:
     window = operator.window
     return operator.features if window is None else window.batch * prod(window.output) * window.out_channels
-
-
-def _is_quantised(operator: Operator, dtype: str, code: str) -> bool:
-    return operator.code == code and dtype == "int8"
 
 
 def _request_tokens(operator: Operator) -> Sizes:
