@@ -47,6 +47,7 @@ def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block
         *wrap_facts([f"{report.runtime.name}: {report.runtime.title}"], width, "head"),
         [],
         _table_of_memory(report, page, width),
+        *_excess_lines(report, page),
         [],
         *_map_lines(report, width),
         *_scratch_lines(report, width),
@@ -96,6 +97,16 @@ def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, 
     ]
 
 
+def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
+    """Return a line for RAM and for flash if the network needs more than there is."""
+    needs = (("RAM", report.arena, page.ram), ("flash", report.flash.total, page.flash))
+    return [
+        [(f"does not fit: {name} exceeds {most:,} B by {size - most:,} B", "error")]
+        for name, size, most in needs
+        if most is not None and size > most
+    ]
+
+
 def _format_estimate(size: int, about: bool) -> str:
     return f"about {size:,}" if about else f"{size:,}"
 
@@ -115,7 +126,11 @@ def _map_lines(report: McuReport, width: int | None) -> list[Block]:
     label = max(len(format_bytes(report.head)), 3)
     across = min(len(report.live), (width or _WIDEST + label + 3) - label - 3)
     cells = _fill_map(report, letters, across)
-    lines: list[Block] = [[(f"tensor arena over time: offset up, operators 0 to {len(report.live) - 1} across", "head")]]
+    facts = [
+        f"head over time: offset upwards, operators 0 to {len(report.live) - 1} across",
+        f"at most {report.lower_bound:,} B are live at once",
+    ]
+    lines: list[Block] = list(wrap_facts(facts, width, "head"))
     for row in range(_ROWS - 1, -1, -1):
         axis = format_bytes(report.head) if row == _ROWS - 1 else "0 B" if row == 0 else ""
         lines.append([(f"{axis:>{label}} ", "head"), ("│ ", "dim"), ("".join(cells[row]), "bar")])
@@ -306,5 +321,5 @@ def draw_arena(report: McuReport, page: McuPage) -> Scene:
     facts = f"{report.runtime.name} · {report.program.dtype} · head {report.head:,} B ({format_bytes(report.head)})"
     facts += f" · lower bound {report.lower_bound:,} B"
     return draw_rectangles(
-        f"{printable(page.title)}: tensor arena", facts, boxes, Axis("operator"), Axis("offset", "B")
+        f"{printable(page.title)}: tensor arena", facts, boxes, Axis("operator", whole=True), Axis("offset", "B")
     )
