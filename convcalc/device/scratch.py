@@ -4,7 +4,8 @@ For example, CMSIS-NN's convolution of 3×3×16 inputs requests 576 bytes on a C
 
 Sources, read at the commits given: github.com/tensorflow/tflite-micro at 90b983c (tensorflow/lite/micro/kernels:
 reduce_common.cc, transpose_conv.cc, mirror_pad.cc, and cmsis_nn/) and github.com/ARM-software/CMSIS-NN at 99f736a
-(Source/…/arm_*_get_buffer_sizes_s8.c and Include/arm_nnsupportfunctions.h).
+(Source/…/arm_*_get_buffer_sizes_s8.c and Include/arm_nnsupportfunctions.h). Some sizes depend on the compiler; these are
+those of GCC.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ _MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # a transposed convolut
 UNKNOWN = frozenset(  # operators whose kernels request buffers that are not computed here
     ("ADD_N", "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 )
-_LEAST_CHANNELS_AS_CONV = 9  # a depthwise convolution of one channel into that many runs as a convolution under MVE
+_LEAST_CHANNELS_AS_CONV = 2  # a depthwise convolution of one channel into that many runs as a convolution under MVE
 
 
 def request_reference(operator: Operator, dtype: str) -> Sizes:
