@@ -155,7 +155,9 @@ def _report_file(net: str, runtime: Runtime, code: int | None, where: writing.Ou
     notes: list[str] = []
     if program.dtype == "float32":
         small = measure(convert_to_int8(program), runtime, code)
-        notes.append(f"the file is in float32: in int8, the head would be {small.head:,} B instead of {report.head:,} B")
+        notes.append(
+            f"the file is in float32: in int8, the head would be {small.head:,} B instead of {report.head:,} B"
+        )
     found = () if where.quiet else tuple(suggest_savings(report, None, None, Overrides()))
     return report, McuPage(program.name, ("TFLite file", *facts), net, None, None, None, tuple(notes), found)
 

@@ -137,7 +137,9 @@ class _DeviceReader:
         if "dense" in self.root and dense is not True:
             self.report(("dense",), f"dense must be true; got {show(dense)}", "give peaks without structured sparsity")
         elif peak and dense is not True:
-            hint = "add `dense: true` once the peaks are those without structured sparsity, often half of the advertised"
+            hint = (
+                "add `dense: true` once the peaks are those without structured sparsity, often half of the advertised"
+            )
             self.report(("peak",), "peak needs `dense: true`", hint, on_key=True)
 
     def _read_text(self, key: str) -> str | None:

@@ -11,7 +11,12 @@ from convcalc.convert.tflite.model_file import FileOperator, FileTensor, Model, 
 from convcalc.device.program import NoOperator, Operator, Pair, Program, Tensor, Window
 
 _SAME = 0
-_LEARNT = {"CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1, "FULLY_CONNECTED": 1}  # the input with the weights
+_LEARNT = {
+    "CONV_2D": 1,
+    "DEPTHWISE_CONV_2D": 1,
+    "TRANSPOSE_CONV": 1,
+    "FULLY_CONNECTED": 1,
+}  # the input with the weights
 _DATA = {"TRANSPOSE_CONV": 2}  # the input with the data, if it is not the first
 _DILATIONS = {"CONV_2D": (5, 4), "DEPTHWISE_CONV_2D": (6, 5)}  # the fields of the attributes, height and width
 _POOLING = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")

@@ -87,7 +87,11 @@ class Builder:
         index = self.writers.get(tensor)
         if index is None or self.readers[self.node.reads[0]] != 1:
             return False
-        if self.operators[index].code == "RESHAPE" and index and self.operators[index - 1].name == self.operators[index].name:
+        if (
+            self.operators[index].code == "RESHAPE"
+            and index
+            and self.operators[index - 1].name == self.operators[index].name
+        ):
             index -= 1  # a convolution in 1-D: its activation is part of the convolution, before the reshape
         operator = self.operators[index]
         if operator.code not in _FUSE_INTO or operator.merged:

@@ -47,7 +47,9 @@ def _as_map(shape: Shape) -> Shape:
     return Shape(shape.channels, _as_pair(shape.spatial))
 
 
-def _make_window(builder: "Builder", layer: Any, shape: Shape, out: Shape, groups: int, padding: Sequence[int]) -> Window:
+def _make_window(
+    builder: "Builder", layer: Any, shape: Shape, out: Shape, groups: int, padding: Sequence[int]
+) -> Window:
     axes = shape.axes
     kernel = getattr(layer, "kernel_size", (1,) * axes)
     return Window(
@@ -215,7 +217,15 @@ def _pool_adaptively(code: str, whole: str) -> Rule:
         shapes = _as_map(layer.input), _as_map(layer.output)
         channels = layer.input.channels
         window = Window(
-            kernel, kernel, (1, 1), (0, 0), _as_pair(shapes[0].spatial), _as_pair(shapes[1].spatial), channels, channels, 1
+            kernel,
+            kernel,
+            (1, 1),
+            (0, 0),
+            _as_pair(shapes[0].spatial),
+            _as_pair(shapes[1].spatial),
+            channels,
+            channels,
+            1,
         )
         return _leave_2d(builder, layer, builder.emit(code, (number,), shapes[1], window=window))
 

@@ -69,7 +69,9 @@ def convert_to_int8(program: Program) -> Program:
     """Return a program in float32 as it would be in int8: a quarter of the bytes, apart from biases."""
     tensors = tuple(tensor._replace(bytes=-(-tensor.bytes // 4)) for tensor in program.tensors)
     operators = tuple(
-        operator._replace(weights=-(-operator.weights // 4), dtype="int8" if operator.dtype == "float32" else operator.dtype)
+        operator._replace(
+            weights=-(-operator.weights // 4), dtype="int8" if operator.dtype == "float32" else operator.dtype
+        )
         for operator in program.operators
     )
     return program._replace(dtype="int8", tensors=tensors, operators=operators, file_bytes=None)

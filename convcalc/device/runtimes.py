@@ -24,6 +24,7 @@ KERNELS = frozenset(
     TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE ZEROS_LIKE""".split()
 )
 
+
 class Runtime(NamedTuple):
     """A runtime: its name, a description, and its rules.
 

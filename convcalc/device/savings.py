@@ -66,9 +66,7 @@ def _quantise(report: McuReport, network: Network) -> Iterator[ArenaSaving]:
         yield ArenaSaving("int8 weights and activations (without --dtype)", arena)
 
 
-def _shrink_inputs(
-    report: McuReport, network: Network, load: Load, overrides: Overrides
-) -> Iterable[ArenaSaving]:
+def _shrink_inputs(report: McuReport, network: Network, load: Load, overrides: Overrides) -> Iterable[ArenaSaving]:
     """Try three quarters and half of every spatial size of the only input; sizes that the spec rejects are skipped."""
     if len(network.inputs) != 1 or any(node.layer.kind == "opaque" for node in network.nodes):
         return
