@@ -11,7 +11,8 @@ from convcalc.device.from_tflite import read_program
 from convcalc.device.lowering import DTYPES
 from convcalc.device.mcu import McuReport, convert_to_int8, measure, measure_network
 from convcalc.device.program import NoOperator
-from convcalc.device.runtimes import DEFAULT_RUNTIME, RUNTIMES, Runtime, find_runtime
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
+from convcalc.device.runtimes import Runtime, find_runtime
 from convcalc.device.savings import suggest_savings
 from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, NotImported, printable, show
@@ -24,7 +25,7 @@ _EXAMPLES = """\b
 Examples:
   convcalc mcu example:ds_cnn --device nucleo-l4r5zi
   convcalc mcu example:person_detection --ram 256KiB --flash 1MiB
-  convcalc mcu model.tflite --runtime tflm-cmsis-mve -o arena.svg"""
+  convcalc mcu example:resnet8 --runtime tflm-cmsis-mve -o arena.svg"""
 
 
 @click.command("mcu", epilog=_EXAMPLES)
@@ -32,8 +33,8 @@ Examples:
 @click.option(
     "--runtime",
     metavar="NAME",
-    help=f"Runtime: {', '.join(RUNTIMES)} (default: that of the device, else {DEFAULT_RUNTIME}).",
-    shell_complete=completing.complete_from(lambda: RUNTIMES),
+    help=f"Runtime: {', '.join(RUNTIME_NAMES)} (default: that of the device, else {DEFAULT_RUNTIME}).",
+    shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
 )
 @click.option(
     "--device",
@@ -112,7 +113,7 @@ def _read_memory(option: str, text: str | None, figure: Any = None) -> int | Non
 def _report(
     net: str, overrides: Overrides, runtime: Runtime, code: int | None, where: writing.Output
 ) -> tuple[McuReport, McuPage]:
-    """Return the report of a network, and what to show with it. Raises NoOperator, NotImported, Failure, InvalidSpec."""
+    """Return the report of a network, and what to show with it. Raises NoOperator, Failure and InvalidSpec."""
     if runtime.plans and _is_tflite(net) and overrides.is_empty:
         return _report_file(net, runtime, code, where)
     document, overrides = common.read_document(net, overrides, where)

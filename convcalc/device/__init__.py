@@ -1,1 +1,1 @@
-"""What a network needs on a device: the tensor arena and flash of a microcontroller, and the files that describe devices."""
+"""Computes what a network needs on a device, such as the tensor arena of a microcontroller, and reads device files."""

@@ -2,8 +2,8 @@
 
 For example, `place_greedily([Buffer("a", 32, 0, 1), Buffer("b", 16, 1, 2)])` returns the offsets (0, 32).
 
-Sources: github.com/tensorflow/tflite-micro at 90b983c, tensorflow/lite/micro: micro_allocation_info.cc (when a buffer is
-first and last used), micro_allocator.cc and micro_arena_constants.h (sizes are rounded up to 16 bytes), and
+Sources: github.com/tensorflow/tflite-micro at 90b983c, tensorflow/lite/micro: micro_allocation_info.cc (when a buffer
+is first and last used), micro_allocator.cc and micro_arena_constants.h (sizes are rounded up to 16 bytes), and
 memory_planner/greedy_memory_planner.cc (offsets).
 """
 
@@ -78,7 +78,7 @@ def place_greedily(buffers: Sequence[Buffer]) -> tuple[int, ...]:
     The largest buffer is placed first, and the last of equally large ones. Each gets the lowest offset at which it fits
     between the placed buffers that are needed at the same time.
     """
-    order = sorted(reversed(range(len(buffers))), key=lambda index: -buffers[index].size)
+    order = sorted(range(len(buffers)), key=lambda index: (-buffers[index].size, -index))
     return place_in_order(buffers, order)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from convcalc.device.runtimes import RUNTIMES
 from convcalc.layers import KINDS
-from convcalc.problems import Flaw, InvalidSpec, Path, Problem, did_you_mean, join_words, show
+from convcalc.problems import Flaw, Path, Problem, did_you_mean, join_words, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.files import read_file
 from convcalc.units import BITS, MEMORY_SUFFIXES, parse_quantity
@@ -178,7 +178,7 @@ class _DeviceReader:
         if not isinstance(written, dict):
             if written is not UNKNOWN:
                 message = f"{name} must be a mapping with value and source; got {show(written)}"
-                self.report(path, message, f"write {{value: …, source: …}}")
+                self.report(path, message, "write {value: …, source: …}")
             return None
         self._check_keys(path, written, ("value", "source"))
         source = written.get("source")

@@ -1,4 +1,4 @@
-"""Reads the operators of a TFLite file as they are: `read_program(path)` returns a `Program` with the file's own tensors.
+"""Reads the operators of a TFLite file: `read_program(path)` returns a `Program` with the file's own tensors.
 
 The figures of a file are therefore exact, whatever wrote it. Only the first subgraph may have operators.
 """

@@ -1,4 +1,4 @@
-"""Turns a network into the operators that TensorFlow Lite's converter writes for it: `lower(network)` returns a `Program`.
+"""Turns a network into the operators that TensorFlow Lite's converter writes: `lower(network)` returns a `Program`.
 
 Batch norms are folded into the layer before them, and activations such as ReLU into the operator before them. Padding
 that is neither none nor `same` becomes an operator, and a convolution in 1-D is one in 2-D between two reshapes.
@@ -16,7 +16,10 @@ from convcalc.units import tensor_bytes
 
 _FUSED = {"relu", "relu6"}  # activations that become part of the operator before them
 _FUSE_INTO = frozenset(
-    ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D")
+    (
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"),
+        *("ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D"),
+    )
 )
 DTYPES = ("int8", "float32")
 
@@ -31,6 +34,7 @@ class Builder:
         self.network = network
         self.dtype = dtype
         self.tensors: list[Tensor] = []
+        self.shapes: list[Shape] = []
         self.operators: list[Operator] = []
         self.numbers: list[int] = []
         self.writers: dict[int, int] = {}  # by tensor, the index of the operator that writes it
@@ -40,6 +44,7 @@ class Builder:
     def add_tensor(self, name: str, shape: Shape) -> int:
         """Add a tensor with the shape of one sample, and return its number."""
         self.tensors.append(Tensor(name, tensor_bytes(self.network.batch * shape.elements, self.dtype)))
+        self.shapes.append(shape)
         return len(self.tensors) - 1
 
     def emit(
@@ -82,6 +87,16 @@ class Builder:
         )
         return number
 
+    def reshape(self, number: int, shape: Shape) -> int:
+        """Return a tensor with another shape: a RESHAPE of the given one, or of the one that it is a RESHAPE of.
+
+        A reshape back to the earlier shape is that earlier tensor.
+        """
+        index = self.writers.get(number)
+        if index is not None and self.operators[index].code == "RESHAPE":
+            number = self.operators[index].reads[0]
+        return number if self.shapes[number] == shape else self.emit("RESHAPE", (number,), shape, constants=1)
+
     def fuse(self, tensor: int) -> bool:
         """Make the current layer part of the operator that writes a tensor, if that is possible."""
         index = self.writers.get(tensor)
@@ -116,14 +131,29 @@ def lower(network: Network, dtype: str = "int8") -> Program:
     for node in folded.nodes:
         builder.node = node
         builder.numbers.append(_lower_node(builder, [builder.numbers[tensor] for tensor in node.reads]))
-    return Program(
-        network.name,
-        dtype,
-        tuple(builder.tensors),
-        tuple(builder.operators),
-        tuple(range(len(folded.inputs))),
-        tuple(dict.fromkeys(builder.numbers[tensor] for tensor in folded.outputs.values())),
-        tuple(_describe_merged(network, folded, builder.operators)),
+    outputs = tuple(dict.fromkeys(builder.numbers[tensor] for tensor in folded.outputs.values()))
+    notes = tuple(_describe_merged(network, folded, builder.operators))
+    tensors, operators = tuple(builder.tensors), tuple(builder.operators)
+    inputs = tuple(range(len(folded.inputs)))
+    return _drop_unread(Program(network.name, dtype, tensors, operators, inputs, outputs, notes))
+
+
+def _drop_unread(program: Program) -> Program:
+    """Return the program without reshapes whose output nothing reads, and without the tensors that only they wrote."""
+    read = {*program.outputs, *(tensor for operator in program.operators for tensor in operator.reads)}
+    operators = [operator for operator in program.operators if operator.code != "RESHAPE" or operator.writes[0] in read]
+    kept = {*program.inputs, *(tensor for operator in operators for tensor in operator.writes)}
+    moved = {tensor: place for place, tensor in enumerate(sorted(kept))}
+    return program._replace(
+        tensors=tuple(program.tensors[tensor] for tensor in moved),
+        operators=tuple(
+            operator._replace(
+                reads=tuple(moved[tensor] for tensor in operator.reads),
+                writes=tuple(moved[tensor] for tensor in operator.writes),
+            )
+            for operator in operators
+        ),
+        outputs=tuple(moved[tensor] for tensor in program.outputs),
     )
 
 

@@ -1,11 +1,10 @@
 """The operators that each layer kind becomes. A rule takes a `Builder`, the layer and the tensors it reads.
 
-For example, the rule of `conv` emits a CONV_2D, with a PAD before it if the padding is not one that CONV_2D can express.
+For example, the rule of `conv` emits a CONV_2D, with a PAD before it if CONV_2D cannot express the padding.
 The layout is channels last, as in TensorFlow: a map that becomes a vector or tokens is reshaped.
 """
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from convcalc.arithmetic import effective_kernel_size, same_padding, same_transposed_padding
@@ -71,12 +70,12 @@ def _enter_2d(builder: "Builder", layer: Layer, reads: Reads) -> int:
     if layer.input.axes > 2:
         raise builder.refuse("TensorFlow Lite Micro has no operators in 3-D")
     if layer.input.axes == 1:
-        return builder.emit("RESHAPE", reads, _as_map(layer.input), constants=1)
+        return builder.reshape(reads[0], _as_map(layer.input))
     return reads[0]
 
 
 def _leave_2d(builder: "Builder", layer: Layer, number: int) -> int:
-    return builder.emit("RESHAPE", (number,), layer.output, constants=1) if layer.input.axes == 1 else number
+    return builder.reshape(number, layer.output) if layer.input.axes == 1 else number
 
 
 def _slide(
@@ -290,9 +289,7 @@ def _activate_hardsigmoid(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _reshape(builder: "Builder", layer: Any, reads: Reads) -> int:
-    if layer.output == layer.input:
-        return reads[0]
-    return builder.emit("RESHAPE", reads, layer.output, constants=1)
+    return builder.reshape(reads[0], layer.output)
 
 
 def _rearrange(code: str, constants: int = 1) -> Rule:

@@ -25,8 +25,8 @@ class McuReport(NamedTuple):
     """The memory of a program on a runtime, in bytes.
 
     `head` is the part of the arena that tensors and scratch buffers share. If the runtime has no planner, it is the
-    largest sum of live bytes, `offsets` is empty and `tail` is None. `live` has the live bytes at each time: 0 is before
-    the first operator, n while operator n runs. `scratch` are the scratch bytes of each operator.
+    largest sum of live bytes, `offsets` is empty and `tail` is None. `live` has the live bytes at each time: 0 is
+    before the first operator, n while operator n runs. `scratch` are the scratch bytes of each operator.
     """
 
     program: Program
@@ -78,7 +78,7 @@ def convert_to_int8(program: Program) -> Program:
 
 
 def measure(program: Program, runtime: Runtime, code: int | None = None) -> McuReport:
-    """Return the memory of a program on a runtime; `code` are the bytes of code, by default those of the runtime's core.
+    """Return the memory of a program on a runtime; `code` are the bytes of code (default: those of the runtime's core).
 
     Raises NoOperator if the runtime lacks an operator, or if the program has too many buffers.
     """

@@ -1,4 +1,4 @@
-"""Defines `Program`: a network as the operators that a runtime on a microcontroller runs, with the sizes of its tensors.
+"""Defines `Program`: a network as the operators that a runtime on a microcontroller runs, and its tensors' sizes.
 
 A convolution, its batch norm and its ReLU are one operator, for example: `Operator("conv1", "CONV_2D", (0,), (1,), …)`.
 Operators have the names of TensorFlow Lite.
@@ -46,7 +46,7 @@ class Operator(NamedTuple):
     number of biases. `channels` is the number of output channels that are quantised separately. `rank`, `reduced` and
     `features` are the axes of its input, the number of axes that it reduces, and the outputs of a matrix product per
     position. `merged` names the layers that are part of this operator, such as its activation. `in_place` is true if the
-    output may overwrite an input of the same size. `dtype` is the data type of its input, None if that of the program.
+    output may overwrite an input of the same size. `dtype` is the data type of its input, None if the program's.
     """
 
     name: str
@@ -69,8 +69,8 @@ class Operator(NamedTuple):
 class Program(NamedTuple):
     """The operators in the order in which they run. Tensors are numbered in the order in which a runtime lists them.
 
-    `dtype` is the data type of activations and weights. `file_bytes` is the size of the model file, and `file_tensors` the
-    number of its tensors, constants included; both are None if the network does not come from a file.
+    `dtype` is the data type of activations and weights. `file_bytes` is the size of the model file, and `file_tensors`
+    the number of its tensors, constants included; both are None if the network does not come from a file.
     """
 
     name: str

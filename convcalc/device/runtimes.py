@@ -73,7 +73,6 @@ RUNTIMES: dict[str, Runtime] = {
         ),
     )
 }
-DEFAULT_RUNTIME = "tflm-reference"
 
 
 def find_runtime(name: str, what: str = "runtime") -> Runtime:

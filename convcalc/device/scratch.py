@@ -4,8 +4,8 @@ For example, CMSIS-NN's convolution of 3×3×16 inputs requests 576 bytes on a C
 
 Sources, read at the commits given: github.com/tensorflow/tflite-micro at 90b983c (tensorflow/lite/micro/kernels:
 reduce_common.cc, transpose_conv.cc, mirror_pad.cc, and cmsis_nn/) and github.com/ARM-software/CMSIS-NN at 99f736a
-(Source/…/arm_*_get_buffer_sizes_s8.c and Include/arm_nnsupportfunctions.h). Some sizes depend on the compiler; these are
-those of GCC.
+(Source/…/arm_*_get_buffer_sizes_s8.c and Include/arm_nnsupportfunctions.h). Some sizes depend on the compiler; these
+are those of GCC.
 """
 
 from collections.abc import Callable

@@ -145,7 +145,7 @@ def _assign_letters(report: McuReport) -> dict[int, str]:
 
 
 def _fill_map(report: McuReport, letters: dict[int, str], across: int) -> list[list[str]]:
-    """Return the characters of the map, the lowest row first; a cell shows the buffer in its middle, if there is one."""
+    """Return the characters of the map, the lowest row first; a cell shows the buffer in its middle, if any."""
     cells = [[_FREE] * across for _ in range(_ROWS)]
     times = len(report.live)
     for index in sorted(range(len(report.buffers)), key=lambda index: report.buffers[index].size):

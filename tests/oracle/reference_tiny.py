@@ -1,7 +1,7 @@
 """The reference networks of MLPerf Tiny in PyTorch, after their Keras definitions; keyword spotting is `ds_cnn`.
 
-The sources are named in tests/examples/test_mlperf_tiny.py. `same` padding of an even size for a kernel of 3 at stride 2
-is 0 + 1.
+The sources are named in tests/examples/test_mlperf_tiny.py. `same` padding of an even size for a kernel of 3 at stride
+2 is 0 + 1.
 """
 
 from collections.abc import Callable

@@ -14,7 +14,7 @@ from convcalc.check.rules import RULES
 EXAMPLES = [Path(examples.find_file(name)) for name in examples.list_names()]
 DEFAULT = [rule for rule in RULES.values() if rule.default]
 # their convolutions have biases before batch norms
-NOTED = dict.fromkeys(("anomaly_detection", "crnn", "ds_cnn", "m5", "person_detection", "resnet8"), {"CV206"})
+NOTED = {name: {"CV206"} for name in ("anomaly_detection", "crnn", "ds_cnn", "m5", "person_detection", "resnet8")}
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)
