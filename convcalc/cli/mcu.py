@@ -75,7 +75,10 @@ def command(
     except OSError as error:
         raise writing.Failure(f"--device {printable(str(device))}: {explain_unreadable(str(device), error)}") from None
     chosen = _choose_runtime(runtime, board)
-    available = _read_memory("--ram", ram, board and board.ram), _read_memory("--flash", flash, board and board.flash)
+    available = (
+        _read_memory("--ram", ram, board and board.figures["ram"]),
+        _read_memory("--flash", flash, board and board.figures["flash"]),
+    )
     try:
         report, page = _report(net, overrides, chosen, _read_memory("--code", code), where)
     except (NoOperator, NotImported) as error:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from convcalc.device.runtimes import RUNTIMES
+from convcalc.device.runtime_names import RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.problems import Flaw, Path, Problem, did_you_mean, join_words, show
 from convcalc.spec.document import UNKNOWN, Document
@@ -46,23 +46,18 @@ class Figure(NamedTuple):
 
 
 class Device(NamedTuple):
-    """A device; None or an empty mapping means that the file does not state the figure.
+    """A device. A figure that its file does not state is None or missing.
 
-    `ram`, `flash` and `memory` are in bytes, `bandwidth` in bytes per second, `clock` in hertz. `peak` has operations
-    per second by data type, without sparsity. `efficiency` is the share of the roofline that is reached, from 0 to 1.
-    `cycles_per_mac` is given by layer kind. `runtime` is the runtime that the board is used with.
+    `figures` has `ram`, `flash` and `memory` in bytes, `bandwidth` in bytes per second, `clock` in hertz, and
+    `efficiency`, the share of the roofline that is reached, from 0 to 1. `peak` has operations per second by data type,
+    without sparsity. `cycles_per_mac` is given by layer kind. `runtime` is the runtime that the board is used with.
     """
 
     name: str
     description: str
     kind: str
     runtime: str | None
-    ram: Figure | None
-    flash: Figure | None
-    memory: Figure | None
-    bandwidth: Figure | None
-    clock: Figure | None
-    efficiency: Figure | None
+    figures: Mapping[str, Figure | None]
     peak: Mapping[str, Figure]
     cycles_per_mac: Mapping[str, Figure]
 
@@ -117,8 +112,8 @@ class _DeviceReader:
             name,
             self._read_text("description") or "",
             self._read_choice("kind", DEVICE_KINDS) or "",
-            self._read_choice("runtime", tuple(RUNTIMES), required=False),
-            *(self._read_figure((key,), self.root.get(key), read) for key, read in _FIGURES.items()),
+            self._read_choice("runtime", RUNTIME_NAMES, required=False),
+            {key: self._read_figure((key,), self.root.get(key), read) for key, read in _FIGURES.items()},
             peak,
             self._read_map("cycles_per_mac", KINDS, _read_range),
         )

@@ -79,7 +79,7 @@ def _leave_2d(builder: "Builder", layer: Layer, number: int) -> int:
 
 
 def _slide(
-    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int = 1, counts_zeros: bool = False, **weights: int
+    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int, counts_zeros: bool, weights: dict[str, int]
 ) -> int:
     """Emit an operator with a window, and a PAD before it if its padding is neither none nor `same`.
 
@@ -95,7 +95,8 @@ def _slide(
     mode = getattr(layer, "padding_mode", "zeros")
     before = [pair[0] for pair in plain]
     if any(map(any, plain)) and (plain != same or counts_zeros or mode != "zeros"):
-        shape = Shape(shape.channels, tuple(n + sum(pair) for n, pair in zip(shape.spatial, plain, strict=True)))
+        whole = [(one, max(two, end)) for (one, two), (_, end) in zip(padding, plain, strict=True)]
+        shape = Shape(shape.channels, tuple(n + sum(pair) for n, pair in zip(shape.spatial, whole, strict=True)))
         number = _pad(builder, number, _as_map(shape), mode, "PADV2" if code == "MAX_POOL_2D" else "PAD")
         before = [0] * shape.axes
     found = _make_window(builder, layer, shape, layer.output, groups, before)
@@ -127,7 +128,7 @@ def _learn(layer: Layer, channels: int) -> dict[str, int]:
 
 
 def _convolve(builder: "Builder", layer: Any, reads: Reads) -> int:
-    return _slide(builder, layer, reads, "CONV_2D", layer.groups, **_learn(layer, layer.output.channels))
+    return _slide(builder, layer, reads, "CONV_2D", layer.groups, False, _learn(layer, layer.output.channels))
 
 
 def _convolve_pointwise(builder: "Builder", layer: Any, reads: Reads) -> int:
@@ -140,7 +141,7 @@ def _convolve_pointwise(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 def _convolve_depthwise(builder: "Builder", layer: Any, reads: Reads) -> int:
     groups = layer.input.channels
-    return _slide(builder, layer, reads, "DEPTHWISE_CONV_2D", groups, **_learn(layer, layer.output.channels))
+    return _slide(builder, layer, reads, "DEPTHWISE_CONV_2D", groups, False, _learn(layer, layer.output.channels))
 
 
 def _convolve_separably(builder: "Builder", layer: Any, reads: Reads) -> int:
@@ -186,7 +187,7 @@ def _pool(code: str) -> Rule:
     def rule(builder: "Builder", layer: Any, reads: Reads) -> int:
         if any(step != 1 for step in getattr(layer, "dilation", ())):
             raise builder.refuse(f"{code} has no dilation")
-        return _slide(builder, layer, reads, code, layer.input.channels, counts_zeros=code == "AVERAGE_POOL_2D")
+        return _slide(builder, layer, reads, code, layer.input.channels, code == "AVERAGE_POOL_2D", {})
 
     return rule
 

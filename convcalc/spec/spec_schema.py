@@ -10,11 +10,11 @@ import re
 from typing import Any
 
 from convcalc.arguments import EXPRESSION, Key, list_required
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype
 from convcalc.shape import AXIS_NAMES, MOST_AXES
-from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.spec import budget
 from convcalc.spec.entries import (
     LAYER_NAME,

@@ -108,10 +108,10 @@ def test_padding_that_tensorflow_lite_has_is_part_of_the_convolution() -> None:
 
 
 def test_other_padding_is_an_operator_with_a_buffer() -> None:
-    """At stride 2, `same` pads an even size by 0 + 1, and a padding of 1 by 1 + 1, of which 1 + 0 is read."""
+    """At stride 2, `same` pads an even size by 0 + 1, but a padding of 1 by 1 + 1."""
     found = head_of([{"conv": {"out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 1}}])
     assert [operator.code for operator in found.program.operators] == ["PAD", "CONV_2D"]
-    assert found.program.tensors[1].bytes == 4 * 9 * 9
+    assert found.program.tensors[1].bytes == 4 * 10 * 10
 
 
 def test_a_convolution_in_1d_is_between_two_reshapes_and_has_its_activation() -> None:
