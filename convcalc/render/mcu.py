@@ -44,7 +44,7 @@ def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block
     return [
         [(printable(page.title), "title")],
         *wrap_facts(page.facts, width),
-        *wrap_facts([f"{report.runtime.name}: {report.runtime.title}"], width, "head"),
+        *wrap_facts([report.runtime.name, report.runtime.title], width, "head"),
         [],
         _table_of_memory(report, page, width),
         *_excess_lines(report, page),
