@@ -7,9 +7,11 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.device.device_file import Device, find_device, list_devices
-from convcalc.device.from_tflite import read_program
+from convcalc.device.from_tflite import expand_offsets, read_program
 from convcalc.device.lowering import DTYPES
 from convcalc.device.mcu import McuReport, convert_to_int8, measure, measure_network
+from convcalc.device.offline_plan import plan_offline
+from convcalc.device.plan_file import add_plan
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.device.runtimes import Runtime, find_runtime
@@ -45,6 +47,11 @@ Examples:
 @click.option("--ram", metavar="256KiB", help="RAM that is available (default: that of the device).")
 @click.option("--flash", metavar="1MiB", help="Flash that is available (default: that of the device).")
 @click.option("--code", metavar="64KiB", help="Flash for code (default: 16KiB, the core of TensorFlow Lite Micro).")
+@click.option(
+    "--plan",
+    is_flag=True,
+    help="Plan the offsets of tensors; with -o FILE.tflite, write the TFLite file NET with this plan.",
+)
 @common.format_option("table", "json", "svg")
 @common.output_options
 @common.quiet_option("Omit suggestions, and print no warnings.")
@@ -56,6 +63,7 @@ def command(
     ram: str | None,
     flash: str | None,
     code: str | None,
+    plan: bool,
     format: str,
     where: writing.Output,
 ) -> int:
@@ -84,8 +92,51 @@ def command(
     except (NoOperator, NotImported) as error:
         raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
     page = page._replace(device=device, ram=available[0], flash=available[1])
+    if plan:
+        report, page, where = _apply_plan(report, page, net, where)
     _write(report, page, format, where, net)
     return 0
+
+
+def _apply_plan(
+    report: McuReport, page: McuPage, net: str, where: writing.Output
+) -> tuple[McuReport, McuPage, writing.Output]:
+    """Return the report with an offline plan. With -o FILE.tflite, write the planned file, and the report to stdout."""
+    if not report.runtime.plans:
+        raise writing.Failure(
+            f"--plan: {report.runtime.name} does not place buffers; use a runtime such as tflm-reference"
+        )
+    found = plan_offline(report)
+    gap = found.after.head - report.lower_bound
+    bound = (
+        "no placement is smaller" if found.optimal else f"{gap:,} B above the lower bound of {report.lower_bound:,} B"
+    )
+    page = page._replace(
+        notes=(*page.notes, f"offline plan: a head of {found.after.head:,} B instead of {found.before:,} B; {bound}"),
+        suggestions=tuple(
+            one for one in page.suggestions if "--plan" not in one.change and one.arena < found.after.arena
+        ),
+    )
+    if where.file is not None and where.file.lower().endswith(".tflite"):
+        if report.program.file_bytes is None:
+            raise writing.Failure(
+                f"-o {printable(where.file)}: only a TFLite file can be written with a plan, not a spec"
+            )
+        writing.write_bytes(_plan_file(net, found.offsets), where, [net])
+        page = page._replace(notes=(*page.notes, f"{where.file} has this plan; nothing else in it differs from {net}"))
+        where = where._replace(file=None)
+    return found.after, page, where
+
+
+def _plan_file(net: str, offsets: tuple[int, ...]) -> bytes:
+    """Return the content of a TFLite file with a plan. Raises Failure if that is not possible."""
+    try:
+        with open(net, "rb") as stream:
+            return add_plan(stream.read(), expand_offsets(net, offsets))
+    except NotImported as error:
+        raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
+    except OSError as error:
+        raise writing.Failure(f"{printable(net)}: {explain_unreadable(net, error)}") from None
 
 
 def _fail(option: str, flaw: Flaw) -> writing.Failure:

@@ -8,7 +8,7 @@ memory_planner/greedy_memory_planner.cc (offsets).
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from convcalc.device.program import NoOperator, Program
@@ -82,14 +82,30 @@ def place_greedily(buffers: Sequence[Buffer]) -> tuple[int, ...]:
     return place_in_order(buffers, order)
 
 
+def place_around(buffers: Sequence[Buffer], planned: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the offset of each buffer if some are planned: `planned` has offsets by tensor, and the others fit around.
+
+    These are placed like those of `place_greedily`.
+    """
+    tensors = [(index, buffer.tensor) for index, buffer in enumerate(buffers)]
+    fixed = {index: planned[tensor] for index, tensor in tensors if tensor is not None and tensor in planned}
+    others = sorted(set(range(len(buffers))) - set(fixed), key=lambda index: (-buffers[index].size, -index))
+    return _place(buffers, [*fixed, *others], fixed)
+
+
 def place_in_order(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[int, ...]:
     """Return the offset of each buffer if they are placed in this order, each at the lowest offset that is free."""
+    return _place(buffers, order, {})
+
+
+def _place(buffers: Sequence[Buffer], order: Sequence[int], fixed: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the offset of each buffer, placed in this order; `fixed` has offsets that are given, by index."""
     offsets = [0] * len(buffers)
     starts: list[int] = []  # offsets of the placed buffers, ascending
     placed: list[Buffer] = []
     for index in order:
         buffer = buffers[index]
-        offset = _find_gap(buffer, starts, placed)
+        offset = fixed[index] if index in fixed else _find_gap(buffer, starts, placed)
         place = bisect_right(starts, offset)
         starts.insert(place, offset)
         placed.insert(place, buffer)

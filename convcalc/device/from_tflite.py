@@ -8,6 +8,8 @@ from math import prod
 
 from convcalc.convert.graph import NotImported
 from convcalc.convert.tflite.model_file import FileOperator, FileTensor, Model, open_model
+from convcalc.device.arena import ALIGNMENT
+from convcalc.device.plan_file import read_offsets
 from convcalc.device.program import NoOperator, Operator, Pair, Program, Tensor, Window
 
 _SAME = 0
@@ -65,8 +67,19 @@ class _FileReader:
             tuple(dict.fromkeys(self._renumber(self.model.inputs))),
             tuple(dict.fromkeys(self._renumber(self.model.outputs))),
             file_bytes=size,
+            plan=self._read_plan(),
             file_tensors=len(self.model.tensors),
         )
+
+    def _read_plan(self) -> tuple[int, ...] | None:
+        """Return the offsets that an offline plan in the file gives. Raises NoOperator if one is not aligned."""
+        offsets = read_offsets(self.model.root, len(self.model.tensors))
+        if offsets is None:
+            return None
+        found = tuple(offsets[number] for number in self.numbers)
+        if any(offset < -1 or (offset > 0 and offset % ALIGNMENT) for offset in found):
+            raise NoOperator("the offline plan of the file has offsets that are not multiples of 16 bytes")
+        return found
 
     def _renumber(self, numbers: tuple[int, ...]) -> list[int]:
         return [self.numbers[number] for number in numbers if number in self.numbers]
@@ -168,3 +181,10 @@ def _count_scales(model: Model) -> dict[int, int]:
         if scales is not None and scales.size > 4:
             found[number] = scales.size // 4
     return found
+
+
+def expand_offsets(path: str, offsets: tuple[int, ...]) -> list[int]:
+    """Return the planned offset of each tensor of a file from those of the program's tensors; -1 for constants."""
+    with open_model(path) as model:
+        numbers = number_tensors(model)
+        return [offsets[numbers[number]] if number in numbers else -1 for number in range(len(model.tensors))]

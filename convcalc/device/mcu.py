@@ -12,7 +12,7 @@ from convcalc.device.arena import (
     list_buffers,
     measure_extent,
     measure_live_bytes,
-    place_greedily,
+    place_around,
 )
 from convcalc.device.lowering import list_layers, lower
 from convcalc.device.program import Operator, Program
@@ -89,7 +89,8 @@ def measure(program: Program, runtime: Runtime, code: int | None = None) -> McuR
     if not runtime.plans:
         return _measure_live(program, runtime, flash)
     buffers = list_buffers(program, requested)
-    offsets = place_greedily(buffers)
+    planned = {tensor: offset for tensor, offset in enumerate(program.plan or ()) if offset >= 0}
+    offsets = place_around(buffers, planned)
     return McuReport(
         program,
         runtime,

@@ -70,7 +70,8 @@ class Program(NamedTuple):
     """The operators in the order in which they run. Tensors are numbered in the order in which a runtime lists them.
 
     `dtype` is the data type of activations and weights. `file_bytes` is the size of the model file, and `file_tensors`
-    the number of its tensors, constants included; both are None if the network does not come from a file.
+    the number of its tensors, constants included; both are None if the network does not come from a file. `plan` has
+    the offset of each tensor in the arena, -1 if it is not planned; None if nothing is planned.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Program(NamedTuple):
     notes: tuple[str, ...] = ()
     file_bytes: int | None = None
     file_tensors: int | None = None
+    plan: tuple[int, ...] | None = None
 
     def count_tensors(self) -> int:
         """Return the number of all tensors, constants included."""

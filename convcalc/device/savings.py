@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from convcalc.device.mcu import McuReport, measure_network
+from convcalc.device.offline_plan import plan_offline
 from convcalc.device.program import NoOperator
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec
@@ -44,10 +45,9 @@ def _measure(report: McuReport, network: Network, change: str) -> ArenaSaving:
 
 
 def _place_better(report: McuReport) -> Iterator[ArenaSaving]:
-    """Yield the bound of an offline plan, which places the same buffers with fewer gaps."""
-    if report.lower_bound < report.head:
-        arena = report.arena - report.head + report.lower_bound
-        yield ArenaSaving("at best, an offline plan without gaps (--plan)", arena)
+    """Yield the arena with an offline plan, which places the same buffers with fewer gaps."""
+    if report.lower_bound < report.head and report.program.plan is None:
+        yield ArenaSaving("an offline plan (--plan)", plan_offline(report).after.arena)
 
 
 def _omit_scratch(report: McuReport) -> Iterator[ArenaSaving]:

@@ -131,7 +131,7 @@ def test_a_file_that_lies_about_sizes_is_refused(capsys: pytest.CaptureFixture[s
     assert "at most 100,000,000,000 are supported" in refused(capsys, str(file))
 
 
-def _first_dims(content: bytes) -> tuple[int, int, int]:
+def _first_dims(content: bytes | bytearray) -> tuple[int, int, int]:
     """The height, width and channels of the input, which `random_network(3)` also has in `GraphMaker`."""
     from tests.support.tflite_graphs import GraphMaker
 

@@ -26,8 +26,8 @@ FLOORS = {
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
     **dict.fromkeys(("convert", "device"), 5),
-    **dict.fromkeys(("analysis.budgets", "device.from_tflite"), 5.5),  # a budget may limit the memory of a device
-    "analysis.figures": 5.6,
+    **dict.fromkeys(("analysis.budgets", "device.plan_file"), 5.5),  # a budget may limit the memory of a device
+    **dict.fromkeys(("analysis.figures", "device.from_tflite"), 5.6),
     **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings"), 6),
     "render": 7,
     "api": 8,
