@@ -11,6 +11,7 @@ from convcalc.device.from_tflite import expand_offsets, read_program
 from convcalc.device.lowering import DTYPES
 from convcalc.device.mcu import McuReport, convert_to_int8, measure, measure_network
 from convcalc.device.offline_plan import plan_offline
+from convcalc.device.patches import PatchPlanner, choose_patching, read_patching
 from convcalc.device.plan_file import add_plan
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
@@ -52,6 +53,12 @@ Examples:
     is_flag=True,
     help="Plan the offsets of tensors; with -o FILE.tflite, write the TFLite file NET with this plan.",
 )
+@click.option(
+    "--patches",
+    metavar="auto|N@LAYER",
+    help="Run the layers up to LAYER on N×N patches; auto chooses the cheapest that fits --ram, or costs at most 10% "
+    "more MACs. The default runtime is then tinyengine.",
+)
 @common.format_option("table", "json", "svg")
 @common.output_options
 @common.quiet_option("Omit suggestions, and print no warnings.")
@@ -64,6 +71,7 @@ def command(
     flash: str | None,
     code: str | None,
     plan: bool,
+    patches: str | None,
     format: str,
     where: writing.Output,
 ) -> int:
@@ -82,13 +90,15 @@ def command(
         raise _fail("--device", flaw) from None
     except OSError as error:
         raise writing.Failure(f"--device {printable(str(device))}: {explain_unreadable(str(device), error)}") from None
-    chosen = _choose_runtime(runtime, board)
+    chosen = _choose_runtime(runtime or ("tinyengine" if patches else None), board)
     available = (
         _read_memory("--ram", ram, board and board.figures["ram"]),
         _read_memory("--flash", flash, board and board.figures["flash"]),
     )
     try:
         report, page = _report(net, overrides, chosen, _read_memory("--code", code), where)
+        if patches is not None:
+            page = _choose_patches(page, _read_patching(patches), net, overrides, chosen, available[0], where)
     except (NoOperator, NotImported) as error:
         raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
     page = page._replace(device=device, ram=available[0], flash=available[1])
@@ -137,6 +147,37 @@ def _plan_file(net: str, offsets: tuple[int, ...]) -> bytes:
         raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
         raise writing.Failure(f"{printable(net)}: {explain_unreadable(net, error)}") from None
+
+
+def _read_patching(text: str) -> tuple[int, str] | None:
+    """Return the patches per axis and the layer of --patches, None for auto. Raises Failure if it is malformed."""
+    try:
+        return None if text == "auto" else read_patching(text)
+    except Flaw as flaw:
+        raise writing.Failure(f"--patches {flaw.message}") from None
+
+
+def _choose_patches(
+    page: McuPage,
+    asked: tuple[int, str] | None,
+    net: str,
+    overrides: Overrides,
+    runtime: Runtime,
+    ram: int | None,
+    where: writing.Output,
+) -> McuPage:
+    """Return the page with the ways to run the network in patches. Raises NoOperator if that is not possible."""
+    document, overrides = common.read_document(net, overrides, where._replace(quiet=True))
+    planner = PatchPlanner(
+        common.build_network(document, overrides, where._replace(quiet=True)), runtime, _choose_dtype(overrides)
+    )
+    if asked is not None:
+        found = planner.patch(planner.find_cut(asked[1]), asked[0])
+        return page._replace(patchings=(found,), chosen=found)
+    front = planner.list_front()
+    if not front:
+        return page._replace(notes=(*page.notes, "no way to run the first layers in patches lowers the peak"))
+    return page._replace(patchings=tuple(front), chosen=choose_patching(front, ram))
 
 
 def _fail(option: str, flaw: Flaw) -> writing.Failure:

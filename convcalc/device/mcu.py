@@ -3,12 +3,14 @@
 For person detection on `tflm-reference`, for example, the head of the tensor arena is 73,728 bytes.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from convcalc.device.arena import (
     Buffer,
     align,
+    find_lifetimes,
     list_buffers,
     measure_extent,
     measure_live_bytes,
@@ -106,21 +108,52 @@ def measure(program: Program, runtime: Runtime, code: int | None = None) -> McuR
 
 def _measure_live(program: Program, runtime: Runtime, flash: Flash) -> McuReport:
     """Return the report of a runtime without a planner, whose arena is the largest sum of live bytes."""
-    viewed = _merge_views(program)
+    buffers, live = measure_live(program, runtime)
     nothing = (0,) * len(program.operators)
-    buffers = list_buffers(viewed, [()] * len(viewed.operators), alignment=1)
-    live = _overwrite_inputs(viewed, runtime, buffers, measure_live_bytes(buffers, len(viewed.operators)))
     return McuReport(program, runtime, tuple(buffers), (), max(live), tuple(live), nothing, None, flash)
 
 
-def _merge_views(program: Program) -> Program:
-    """Return the program in which a view reads and writes the same tensor."""
+def measure_live(program: Program, runtime: Runtime) -> tuple[list[Buffer], list[int]]:
+    """Return the tensors of a program, and the live bytes at each time, with the operators that work in place."""
+    viewed = _merge_views(program, _find_accumulators(program) if runtime.adds_in_place else {})
+    buffers = list_buffers(viewed, [()] * len(viewed.operators), alignment=1)
+    return buffers, _overwrite_inputs(viewed, runtime, buffers, measure_live_bytes(buffers, len(viewed.operators)))
+
+
+def _find_accumulators(program: Program) -> dict[int, int]:
+    """Return, by output of a convolution that is only added to another tensor, that tensor: it takes the sum.
+
+    Nothing else may read the other tensor later, and both must have the same size.
+    """
+    _, last = find_lifetimes(program)
+    readers = Counter(tensor for operator in program.operators for tensor in operator.reads)
+    written = {operator.writes[0]: operator for operator in program.operators}
+    found = {}
+    for time, operator in enumerate(program.operators, 1):
+        if operator.code != "ADD" or len(operator.reads) != 2:
+            continue
+        for added, kept in (operator.reads, operator.reads[::-1]):
+            alike = program.tensors[added].bytes == program.tensors[kept].bytes and added != kept
+            convolved = added in written and written[added].code in ("CONV", "POINTWISE_CONV")
+            free = last.get(kept) == time and kept not in program.outputs and added not in program.outputs
+            if alike and convolved and free and readers[added] == 1:
+                found[added] = kept
+                break
+    return found
+
+
+def _merge_views(program: Program, accumulators: Mapping[int, int]) -> Program:
+    """Return the program in which a view reads and writes the same tensor, as does a convolution that adds to one."""
     owner = list(range(len(program.tensors)))
     operators: list[Operator] = []
     for operator in program.operators:
         reads = tuple(owner[tensor] for tensor in operator.reads)
+        target = accumulators.get(operator.writes[0])
         if operator.code == "VIEW":
             owner[operator.writes[0]] = reads[0]
+        elif target is not None:
+            owner[operator.writes[0]] = owner[target]
+            reads = (*reads, owner[target])
         operators.append(operator._replace(reads=reads, writes=tuple(owner[tensor] for tensor in operator.writes)))
     outputs = tuple(owner[tensor] for tensor in program.outputs)
     return program._replace(operators=tuple(operators), outputs=outputs)
@@ -132,7 +165,7 @@ def _overwrite_inputs(program: Program, runtime: Runtime, buffers: Sequence[Buff
     sizes = {buffer.tensor: buffer.size for buffer in buffers}
     for time, operator in enumerate(program.operators, 1):
         size = sizes.get(operator.writes[0], 0)
-        depthwise = operator.code == "DEPTHWISE_CONV" and runtime.depthwise_in_place
+        depthwise = operator.code == "DEPTHWISE_CONV" and runtime.adds_in_place
         read = [by_tensor[tensor] for tensor in operator.reads if tensor in by_tensor]
         ended = [buffer.size for buffer in read if buffer.last == time and buffer.tensor not in operator.writes]
         if depthwise and ended:

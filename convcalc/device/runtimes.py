@@ -32,7 +32,8 @@ class Runtime(NamedTuple):
     `kernels` are the operators that it has. `request_scratch` returns the scratch buffers of an operator. If `plans` is
     true, operators are those that TensorFlow Lite's converter writes, their buffers are placed as TensorFlow Lite Micro
     does, and there is a tail. Otherwise each layer is one operator, the arena is the largest sum of live bytes, and
-    elementwise layers overwrite their input, as do depthwise convolutions if `depthwise_in_place` is true.
+    elementwise layers overwrite their input. If `adds_in_place` is true, so do depthwise convolutions, and a
+    convolution whose output is only added to another tensor adds to that tensor.
     """
 
     name: str
@@ -40,7 +41,7 @@ class Runtime(NamedTuple):
     kernels: frozenset[str] = KERNELS
     request_scratch: Callable[[Operator, str], scratch.Sizes] = scratch.request_nothing
     plans: bool = True
-    depthwise_in_place: bool = False
+    adds_in_place: bool = False
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -63,9 +64,9 @@ RUNTIMES: dict[str, Runtime] = {
         ),
         Runtime(
             "tinyengine",
-            "MCUNetV2's convention: live tensors, with sums and depthwise convolutions in place",
+            "MCUNetV2's convention: live tensors, with depthwise convolutions and residual sums in place",
             plans=False,
-            depthwise_in_place=True,
+            adds_in_place=True,
         ),
         Runtime(
             "liveness",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from convcalc.device.arena import Buffer
 from convcalc.device.mcu import McuReport
+from convcalc.device.patches import Patching
 from convcalc.device.savings import ArenaSaving
 from convcalc.device.sizes import FILE_ERROR, TAIL_ERROR
 from convcalc.problems import printable, shorten
@@ -26,7 +27,8 @@ _MOST_NAME = 40
 class McuPage(NamedTuple):
     """What the report of `convcalc mcu` shows besides the figures: its heading, limits, notes and suggestions.
 
-    `ram` and `flash` are the bytes available, and `device` names the board; None if they are not given.
+    `ram` and `flash` are the bytes available, and `device` names the board; None if they are not given. `patchings` are
+    the ways to run the network in patches, and `chosen` is the one that the figures are for.
     """
 
     title: str
@@ -37,6 +39,8 @@ class McuPage(NamedTuple):
     flash: int | None
     notes: tuple[str, ...]
     suggestions: tuple[ArenaSaving, ...]
+    patchings: tuple[Patching, ...] = ()
+    chosen: Patching | None = None
 
 
 def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
@@ -49,6 +53,7 @@ def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block
         _table_of_memory(report, page, width),
         *_excess_lines(report, page),
         [],
+        *_patch_lines(page, width),
         *_map_lines(report, width),
         *_scratch_lines(report, width),
         *_note_lines(report, page, width),
@@ -78,7 +83,14 @@ def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, 
     """Return the rows of the table: name, bytes, whether they are an estimate, and the bytes available."""
     flash = report.flash
     inexact = not flash.exact
-    if report.tail is None:
+    if page.chosen is not None:
+        arena = [
+            ("RAM: live tensors at the peak, in patches", page.chosen.peak, False, page.ram),
+            ("  while a patch runs", page.chosen.patch_peak, False, None),
+            ("  in the remaining layers", page.chosen.rest_peak, False, None),
+            ("  without patches", report.head, False, None),
+        ]
+    elif report.tail is None:
         arena = [("RAM: live tensors at the peak", report.head, False, page.ram)]
     else:
         arena = [
@@ -99,7 +111,8 @@ def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, 
 
 def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
     """Return a line for RAM and for flash if the network needs more than there is."""
-    needs = (("RAM", report.arena, page.ram), ("flash", report.flash.total, page.flash))
+    arena = report.arena if page.chosen is None else page.chosen.peak
+    needs = (("RAM", arena, page.ram), ("flash", report.flash.total, page.flash))
     return [
         [(f"does not fit: {name} exceeds {most:,} B by {size - most:,} B", "error")]
         for name, size, most in needs
@@ -113,6 +126,24 @@ def _format_estimate(size: int, about: bool) -> str:
 
 def _format_share(size: int, most: int) -> str:
     return f"{100 * size / most:.1f}%" if most else "?"
+
+
+def _patch_lines(page: McuPage, width: int | None) -> list[Block]:
+    """Return the ways to run the network in patches, with a mark at the chosen one."""
+    if not page.patchings:
+        return []
+    columns = [
+        Cells("", ["→" if one == page.chosen else "" for one in page.patchings], right=False),
+        Cells("peak", [format_bytes(one.peak) for one in page.patchings]),
+        Cells("extra MACs", [f"+{_format_extra(one)}" for one in page.patchings]),
+        Cells("patches", [f"{one.grid}×{one.grid}" for one in page.patchings]),
+        Cells("up to", [f"{one.layer} ({one.shape})" for one in page.patchings], right=False),
+    ]
+    return [wrapped_table(columns, width), []]
+
+
+def _format_extra(one: Patching) -> str:
+    return f"{100 * one.extra_macs / one.macs:.1f}%" if one.macs else "0.0%"
 
 
 # -- map
@@ -292,6 +323,20 @@ def mcu_json(report: McuReport, page: McuPage) -> str:
                 "scratch": buffer.tensor is None,
             }
             for index, buffer in enumerate(report.buffers)
+        ],
+        "patches": [
+            {
+                "layer": one.layer,
+                "output_shape": list(one.shape.sizes),
+                "grid": one.grid,
+                "peak": one.peak,
+                "patch_peak": one.patch_peak,
+                "rest_peak": one.rest_peak,
+                "extra_macs": one.extra_macs,
+                "macs": one.macs,
+                "chosen": one == page.chosen,
+            }
+            for one in page.patchings
         ],
         "notes": [*report.program.notes, *page.notes],
         "suggestions": [{"change": one.change, "arena": one.arena} for one in page.suggestions],
