@@ -64,13 +64,13 @@ RUNTIMES: dict[str, Runtime] = {
         ),
         Runtime(
             "tinyengine",
-            "MCUNetV2's convention: live tensors, with depthwise convolutions and residual sums in place",
+            "live tensors, depthwise convolutions and residual sums in place",
             plans=False,
             adds_in_place=True,
         ),
         Runtime(
             "liveness",
-            "live tensors, with elementwise layers in place: no scratch buffers, alignment or gaps",
+            "live tensors, elementwise layers in place",
             plans=False,
         ),
     )

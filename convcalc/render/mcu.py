@@ -54,7 +54,7 @@ def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block
         *_excess_lines(report, page),
         [],
         *_patch_lines(page, width),
-        *_map_lines(report, width),
+        *([] if page.chosen else _map_lines(report, width)),
         *_scratch_lines(report, width),
         *_note_lines(report, page, width),
         *_suggestion_lines(report, page, width),
@@ -133,13 +133,13 @@ def _patch_lines(page: McuPage, width: int | None) -> list[Block]:
     if not page.patchings:
         return []
     columns = [
-        Cells("", ["→" if one == page.chosen else "" for one in page.patchings], right=False),
+        Cells("", ["*" if one == page.chosen else "" for one in page.patchings], right=False),
         Cells("peak", [format_bytes(one.peak) for one in page.patchings]),
         Cells("extra MACs", [f"+{_format_extra(one)}" for one in page.patchings]),
         Cells("patches", [f"{one.grid}×{one.grid}" for one in page.patchings]),
         Cells("up to", [f"{one.layer} ({one.shape})" for one in page.patchings], right=False),
     ]
-    return [wrapped_table(columns, width), []]
+    return [wrapped_table(columns, width)]
 
 
 def _format_extra(one: Patching) -> str:
