@@ -21,7 +21,7 @@ from convcalc.problems import Flaw, InvalidSpec, NotImported, printable, show
 from convcalc.render.mcu import McuPage, mcu_lines
 from convcalc.render.mcu_data import draw_arena, mcu_json
 from convcalc.spec.budget import read_quantity
-from convcalc.spec.files import explain_unreadable
+from convcalc.spec.files import ForeignFile, explain_unreadable
 from convcalc.spec.inputs import Overrides
 
 
@@ -73,6 +73,9 @@ def _read_board(name: str) -> Device:
         return find_device(name)
     except Flaw as flaw:
         raise _fail("--device", flaw) from None
+    except ForeignFile as error:
+        found = error.problems[0].message.removesuffix(", not a spec")
+        raise writing.Failure(f"--device {printable(name)}: {found}, not a device file") from None
     except OSError as error:
         raise writing.Failure(f"--device {printable(name)}: {explain_unreadable(name, error)}") from None
 

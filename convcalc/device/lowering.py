@@ -38,7 +38,7 @@ class Builder:
         self.operators: list[Operator] = []
         self.numbers: list[int] = []
         self.writers: dict[int, int] = {}  # by tensor, the index of the operator that writes it
-        self.readers = count_readers(network)
+        self.readers = _count_readers(network)  # by tensor of the network
         self.node: Node = network.nodes[0]
 
     def add_tensor(self, name: str, shape: Shape) -> int:
@@ -119,6 +119,24 @@ class Builder:
         return NoOperator(f"layer {self.node.name} ({self.node.layer.kind}): {reason}")
 
 
+def _count_readers(network: Network) -> list[int]:
+    """Return how many layers read each tensor, by number; those of a layer that changes nothing are of its input."""
+    readers = count_readers(network)
+    for index in range(len(network.nodes) - 1, -1, -1):
+        node = network.nodes[index]
+        if _changes_nothing(node):
+            readers[node.reads[0]] += readers[len(network.inputs) + index] - 1
+    for index, node in enumerate(network.nodes):
+        if _changes_nothing(node):
+            readers[len(network.inputs) + index] = readers[node.reads[0]]
+    return readers
+
+
+def _changes_nothing(node: Node) -> bool:
+    reshaped = node.layer.kind in ("flatten", "reshape", "tokens", "map")
+    return node.layer.kind in SKIPPED or (reshaped and node.layer.output == node.layer.input)
+
+
 def lower(network: Network, dtype: str = "int8") -> Program:
     """Return the operators of a network, with activations and weights in `dtype`: int8 or float32.
 
@@ -193,7 +211,7 @@ def _list_layer(node: Node, number: int, dtype: str) -> Operator:
 def _lower_node(builder: Builder, reads: Sequence[int]) -> int:
     """Add the operators of the current layer, and return the number of the tensor with its output."""
     layer = builder.node.layer
-    if layer.kind in SKIPPED:
+    if _changes_nothing(builder.node):
         return reads[0]
     if layer.kind in _FUSED and builder.fuse(reads[0]):
         return reads[0]

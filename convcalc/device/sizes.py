@@ -63,7 +63,7 @@ def estimate_tail(program: Program, mve: bool = False) -> int:
     Variables are part of it.
     """
     operators = program.operators
-    channels = sum(_count_channels(operator) for operator in operators) if program.dtype == "int8" else 0
+    channels = sum(_count_channels(operator) for operator in operators) if program.dtype != "float32" else 0
     data = sum(_KERNEL_DATA.get(operator.code, _OTHER_KERNEL) for operator in operators)
     variables = sum(align(tensor.bytes) for tensor in program.tensors if tensor.variable)
     sums = sum(4 * operator.features for operator in operators if operator.rank == 2) if mve else 0

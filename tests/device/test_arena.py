@@ -145,6 +145,16 @@ def test_a_layer_becomes_these_operators(layers: list[object], expected: list[st
     assert codes(layers) == expected
 
 
+def test_an_activation_is_an_operator_if_its_input_is_read_elsewhere() -> None:
+    """Also through a layer that changes nothing: the sum needs the output of the convolution without the activation."""
+    conv = {"conv": {"out_channels": 4, "kernel_size": 1, "name": "c"}}
+    several: list[list[object]] = [[], ["identity"], ["dropout", "identity"]]
+    for between in several:
+        layers: list[object] = [conv, *between, "relu", {"add": {"from": ["c", "previous"]}}]
+        assert codes(layers) == ["CONV_2D", "RELU", "ADD"]
+        assert codes([conv, *between, "relu"]) == ["CONV_2D"]
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [

@@ -90,6 +90,13 @@ def test_an_unknown_device_gets_the_nearest_name_and_the_list() -> None:
     assert "raspberry-pi-pico" in caught.value.hint
 
 
+def test_a_binary_file_is_not_a_device_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "board.yaml"
+    file.write_bytes(b"\x00\x01\x02")
+    assert run(["mcu", "example:ds_cnn", "--device", str(file)]) == 2
+    assert "board.yaml: a binary file of an unknown format, not a device file" in capsys.readouterr().err
+
+
 def test_the_command_quotes_the_wrong_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "board.yaml"
     file.write_text(BOARD + "ram: {value: 640 KiB}\n", encoding="utf-8")
