@@ -38,6 +38,7 @@ def test_the_head_is_that_of_the_converted_file(name: str) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore")  # the converter warns that statistics of inputs are not specified
 @pytest.mark.parametrize("name", sorted(HEADS.keys() - {"mobilenet_v2", "squeezenet1_1"}))  # which take minutes
 def test_the_stored_heads_are_those_of_the_converter(name: str, tmp_path: Path) -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
