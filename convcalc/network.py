@@ -64,6 +64,7 @@ class Limit(NamedTuple):
     """The minimum and maximum of a metric, for the network, an output, or the layers whose names match a pattern.
 
     `output` names the output; None means all outputs. `shape` is the required shape if the metric is `output_shape`.
+    `runtime` names the runtime for a metric of microcontrollers, such as `arena`.
     """
 
     metric: str
@@ -74,6 +75,7 @@ class Limit(NamedTuple):
     pattern: str | None = None
     shape: tuple[int, ...] | None = None
     origin: str = ""  # where the budget was set, if not in the spec
+    runtime: str = ""
 
 
 class Network(NamedTuple):

@@ -18,9 +18,11 @@ os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test marked `torch`, `keras` or `browser` where these are not installed, so that no test can forget to."""
+    """Skip a test whose mark names something that is not installed, so that no test can forget to."""
     if item.get_closest_marker("torch") and find_spec("torch") is None:
         pytest.skip("compares with PyTorch: pip install torch")
+    if item.get_closest_marker("tflm") and find_spec("tflite_micro") is None:
+        pytest.skip("compares with TensorFlow Lite Micro: pip install --pre 'convcalc[tflm]'")
     if item.get_closest_marker("keras") and not (find_spec("keras") and find_spec("torch")):
         pytest.skip("compares with Keras on PyTorch: pip install keras torch")
     if item.get_closest_marker("browser"):

@@ -15,7 +15,8 @@ from convcalc.shape import Shape
 from convcalc.units import format_bytes
 
 _CODE = "CV100"
-_MEMORY = ("weight_memory", "activation_memory", "peak_memory")
+_DEVICE = ("arena", "flash")
+_MEMORY = ("weight_memory", "activation_memory", "peak_memory", *_DEVICE)
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
 _MOST_NAMED = 3  # maximum number of layers named in a hint
@@ -142,7 +143,7 @@ def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
         return [_LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
-    value = figure(report, limit.metric)
+    value = figure(report, limit.metric, limit.runtime)
     return [_LimitedFigure("", value, value)]
 
 
@@ -154,7 +155,7 @@ def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
 
 
 def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[LimitUse]:
-    name = found.where + _metric_name(limit.metric)
+    name = found.where + _name_limit(limit)
     if limit.maximum is not None:
         yield LimitUse(name, limit.metric, found.largest, limit.maximum)
     if limit.minimum is not None:
@@ -165,22 +166,47 @@ def _metric_name(metric: str) -> str:
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
+def _name_limit(limit: Limit) -> str:
+    """Return the name of a limit's metric and, for one of microcontrollers, the runtime: `arena with liveness`."""
+    return _metric_name(limit.metric) + (f" with {limit.runtime}" if limit.runtime else "")
+
+
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
     for name, shape in _select_limited_shapes(report, limit).items():
         if shape.sizes != limit.shape:
             required = "×".join(map(str, limit.shape or ()))
             yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
     for where, smallest, largest in _select_limited_figures(report, limit):
-        hint = "" if where else _write_hint_on_largest(report, limit.metric)
+        hint = "" if where else _write_hint(report, limit)
         yield from _check_bounds(limit._replace(minimum=None), largest, where, hint)
         if smallest is not None:
             yield from _check_bounds(limit._replace(maximum=None), smallest, where, hint)
 
 
-def figure(report: Report, metric: str) -> int | None:
-    """Return the network's value of a metric, such as `params`; None if it is unknown."""
-    found: int | None = getattr(report.totals, metric)
-    return found
+def figure(report: Report, metric: str, runtime: str = "") -> int | None:
+    """Return the network's value of a metric, such as `params`; None if it is unknown.
+
+    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one.
+    """
+    if metric in _DEVICE:
+        found = _measure_device(report, runtime)
+        return None if isinstance(found, str) else found[_DEVICE.index(metric)]
+    value: int | None = getattr(report.totals, metric)
+    return value
+
+
+def _measure_device(report: Report, runtime: str) -> tuple[int, int] | str:
+    """Return the bytes of the arena and of flash on a microcontroller, or why they are unknown."""
+    from convcalc.device.mcu import measure_network  # imported only for budgets that need it
+    from convcalc.device.program import NoOperator
+    from convcalc.device.runtime_names import DEFAULT_RUNTIME
+    from convcalc.device.runtimes import find_runtime
+
+    try:
+        found = measure_network(report.trained, find_runtime(runtime or DEFAULT_RUNTIME))
+    except NoOperator as error:
+        return str(error)
+    return found.arena, found.flash.total
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
@@ -195,7 +221,7 @@ def _check_bounds(limit: Limit, value: int | None, where: str, hint: str) -> Ite
     `where` is the start of the message, such as `conv1: `. The `hint` is not added to a problem about the minimum.
     """
     metric = limit.metric
-    name = _metric_name(metric)
+    name = _name_limit(limit)
     is_count = metric in _COUNTS
     if value is None:
         message = f"{where}{name} {'are' if is_count else 'is'} unknown, so the budget cannot be verified"
@@ -235,6 +261,14 @@ def _format_figure(metric: str, value: int | None) -> str:
 
 def _percent_text(part: int, whole: int) -> str:
     return f"{100 * part / whole:,.1f}%"
+
+
+def _write_hint(report: Report, limit: Limit) -> str:
+    """Return a hint for a violated limit."""
+    if limit.metric not in _DEVICE:
+        return _write_hint_on_largest(report, limit.metric)
+    found = _measure_device(report, limit.runtime)
+    return found if isinstance(found, str) else f"convcalc mcu --runtime {limit.runtime} shows what would lower it"
 
 
 def _write_hint_on_largest(report: Report, metric: str) -> str:

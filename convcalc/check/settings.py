@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from convcalc.check.rule import IntegerOption, Rule
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.network import Limit
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
@@ -71,9 +72,23 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     if bound not in ("max", "min") or metric not in budget.LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
         raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
+    runtime = ""
+    if metric in budget.DEVICE:
+        value, runtime = _split_runtime(value)
     number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
     least, most = (number, None) if bound == "min" else (None, number)
-    return Limit(metric, least, most, (), origin=origin)
+    return Limit(metric, least, most, (), origin=origin, runtime=runtime)
+
+
+def _split_runtime(value: Any) -> tuple[Any, str]:
+    """Return the quantity and the runtime in a text such as `96KiB@tflm-cmsis-dsp`; by default, the first runtime.
+
+    Raises Flaw if there is no such runtime.
+    """
+    if not isinstance(value, str) or "@" not in value:
+        return value, DEFAULT_RUNTIME
+    quantity, _, name = value.partition("@")
+    return quantity.strip(), budget.check_runtime(name.strip())
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:

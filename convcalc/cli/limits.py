@@ -10,8 +10,17 @@ from convcalc.problems import Flaw
 from convcalc.spec.budget import LIMITED
 
 _BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
-_METRIC_WORDS = {"macs": "MACs", "flops": "FLOPs", "receptive-field": "size of the receptive field"}
-_SHOWN_BOUNDS = ("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "min-receptive-field")
+_METRIC_WORDS = {
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "receptive-field": "size of the receptive field",
+    "arena": "tensor arena on a microcontroller, with the runtime after the @",
+    "flash": "flash on a microcontroller, with the runtime after the @",
+}
+_SHOWN_BOUNDS = (
+    *("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "max-arena", "max-flash"),
+    "min-receptive-field",
+)
 
 
 def limit_options(function: common.Function) -> common.Function:
@@ -41,6 +50,8 @@ def limit_options(function: common.Function) -> common.Function:
 
 
 def _limit_example(bound: str) -> str:
+    if bound.endswith(("arena", "flash")):
+        return "256KiB[@RUNTIME]"
     return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
 
 

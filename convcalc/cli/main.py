@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "draw", "report", "rf", "memory"),
+    "Inspect": ("summary", "draw", "report", "rf", "memory", "mcu"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
@@ -37,6 +37,7 @@ OTHER_WORDS = {
     "draw": "diagram dot graph graphviz picture plot svg visualise visualize",
     "report": "browser dashboard html page site",
     "memory": "bytes mem peak ram",
+    "mcu": "arena embedded flash microcontroller tflm tinyml",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget grid optimize search sweep tune",

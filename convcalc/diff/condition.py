@@ -10,6 +10,7 @@ from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
+_METRICS = tuple(metric for metric in budget.LIMITED if metric not in budget.DEVICE)
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -61,8 +62,8 @@ def parse_condition(text: str) -> Condition:
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
-    if metric not in budget.LIMITED:
-        hint = did_you_mean(metric, budget.LIMITED) or f"available: {', '.join(budget.LIMITED)}"
+    if metric not in _METRICS:
+        hint = did_you_mean(metric, _METRICS) or f"available: {', '.join(_METRICS)}"
         message = f"no metric {show(metric)}" if metric else "a condition must start with a metric"
         raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
     if compare not in _OPERATORS:

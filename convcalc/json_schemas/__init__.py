@@ -22,6 +22,7 @@ DOCUMENTS: dict[str, str] = {
     "problems": "check",
     "receptive_field": "rf",
     "memory": "memory",
+    "mcu": "mcu",
     "explanation": "explain",
     "conventions": "explain --conventions",
     "alternatives": "alternatives",

@@ -16,6 +16,7 @@ TOPICS: dict[str, str] = {
     "report": "everything about one or more networks as one page for a browser",
     "receptive-field": "how far each layer sees, and which pixels one position depends on",
     "memory": "activations, the peak, training, and how to lower them",
+    "mcu": "RAM and flash on a microcontroller, to the byte",
     "explain": "every figure of a layer as a formula with its numbers",
     "fit": "the largest network within a budget",
     "alternatives": "cheaper replacements for a convolution, and writing them into the spec",

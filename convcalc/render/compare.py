@@ -3,12 +3,14 @@
 import csv
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from io import StringIO
 from math import inf
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
@@ -93,6 +95,20 @@ def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
     return Column(name, FIGURES[name], weight, lambda row: row.figures[name], text)
 
 
+def _device_column(name: str) -> Column[NetworkRow]:
+    """Return a column for the memory of a microcontroller, in int8 with the runtime that its title names."""
+
+    @lru_cache(maxsize=256)
+    def value(report: Report) -> int | None:
+        return figure(report, name)
+
+    def text(row: NetworkRow, exact: bool) -> str:
+        found = value(row.report)
+        return format_exact(found) if exact else format_bytes(found)
+
+    return Column(name, f"{name} ({DEFAULT_RUNTIME})", 1, lambda row: value(row.report), text)
+
+
 def _task_text(row: NetworkRow) -> str:
     return str(row.report.network.own.get("x-task", ""))
 
@@ -122,7 +138,10 @@ EVERY: tuple[Column[NetworkRow], ...] = (
     _figure_column("training_memory", 2),
     _FIELD,
 )
-COLUMNS = {column.name: column for column in EVERY}
+ON_REQUEST = tuple(
+    _device_column(name) for name in ("arena", "flash")
+)  # slow to compute, and unknown for some networks
+COLUMNS = {column.name: column for column in (*EVERY, *ON_REQUEST)}
 GALLERY: tuple[Column[NetworkRow], ...] = (
     _NAME._replace(title="example"),
     _text_column("task", "task", 2, _task_text),

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from convcalc.arguments import is_integer
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.network import Limit
-from convcalc.problems import Flaw, Path, did_you_mean, show, suggest_rename
+from convcalc.problems import Flaw, Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import MOST_AXES
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.inputs import Evaluate, suggest_shape
@@ -21,8 +22,14 @@ from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity, sugg
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _PER_OUTPUT = ("receptive_field", "output_shape")
-METRICS = (*COUNTS, *MEMORY, *_PER_OUTPUT)
-LIMITED = (*COUNTS, *MEMORY, "receptive_field")  # metrics that options such as --max-params and settings can limit
+DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
+METRICS = (*COUNTS, *MEMORY, *DEVICE, *_PER_OUTPUT)
+LIMITED = (
+    *COUNTS,
+    *MEMORY,
+    *DEVICE,
+    "receptive_field",
+)  # metrics that options such as --max-params and settings can limit
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
@@ -32,12 +39,11 @@ def read_quantity(metric: str, value: Any, name: str = "") -> int:
     `name` is the name for the error message, such as `--max-params`; by default, the metric. Raises Flaw if the value
     is invalid.
     """
-    suffixes = MEMORY_SUFFIXES if metric in MEMORY else COUNT_SUFFIXES
+    in_bytes = metric in (*MEMORY, *DEVICE)
+    suffixes = MEMORY_SUFFIXES if in_bytes else COUNT_SUFFIXES
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(
-            f"{name or metric} must be a quantity such as {'256KiB' if metric in MEMORY else '5M'}; got {show(value)}"
-        )
-    if isinstance(value, str) and metric in MEMORY and value[-1:] in ("K", "M", "G"):
+        raise Flaw(f"{name or metric} must be a quantity such as {'256KiB' if in_bytes else '5M'}; got {show(value)}")
+    if isinstance(value, str) and in_bytes and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip(" +-")
         two = f"{unit}B (powers of 1000) or {unit}iB (powers of 1024)"
         message = f"{name}{': ' if name else ''}{show(value)} is ambiguous: {unit} can mean {two}"
@@ -88,8 +94,28 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
             message = f"output_shape must be a list of positive integers, channels first; got {show(value)}"
             raise Flaw(message, suggest_shape(value, "[1000]"))
         return Limit(metric, None, None, path, output, pattern, tuple(value))
+    runtime = ""
+    if metric in DEVICE:
+        runtime, value = _take_runtime(metric, value)
     minimum, maximum = _read_bounds(metric, value)
-    return Limit(metric, minimum, maximum, path, output, pattern)
+    return Limit(metric, minimum, maximum, path, output, pattern, runtime=runtime)
+
+
+def _take_runtime(metric: str, value: Any) -> tuple[str, Any]:
+    """Return the runtime that a limit names, and the limit without it. Raises Flaw if it names none, or another."""
+    if not isinstance(value, dict) or "runtime" not in value:
+        most = value if isinstance(value, str) else "256KiB"
+        hint = f"write {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}"
+        raise Flaw(f"the limit of {metric} must name a runtime; got {show(value)}", hint)
+    return check_runtime(value["runtime"], ("runtime",)), {key: value[key] for key in value if key != "runtime"}
+
+
+def check_runtime(name: Any, where: Path = ()) -> str:
+    """Return the name of a runtime. Raises Flaw, for the value at the path `where`, if there is none of that name."""
+    if name not in RUNTIME_NAMES:
+        hint = did_you_mean(str(name), RUNTIME_NAMES) or f"available: {', '.join(RUNTIME_NAMES)}"
+        raise Flaw(f"no runtime {show(name)}", hint, where=where)
+    return str(name)
 
 
 def is_per_output(metric: str, value: Any) -> bool:

@@ -46,6 +46,11 @@ class Overrides:
         self.from_python = from_python
         self.attached = attached
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is overridden."""
+        return not (self.params or self.inputs) and self.batch is None and self.dtype is None
+
     def option(self, name: str) -> str:
         """Return an option as the user writes it: `--batch` on the command line, `batch` in Python."""
         return name if self.from_python else f"--{name}"

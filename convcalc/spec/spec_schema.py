@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from convcalc.arguments import EXPRESSION, Key, list_required
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype
@@ -192,12 +193,23 @@ def _budget_schema() -> _Schema:
             "description": 'limits for the layers that match a pattern: {"head.*": {params: 1M}}',
         },
     }
+    found |= {metric: _make_device_limit_schema(metric) for metric in budget.DEVICE}
     return {
         "type": "object",
         "additionalProperties": False,
         "description": "limits that convcalc check enforces",
         "properties": found,
     }
+
+
+def _make_device_limit_schema(metric: str) -> _Schema:
+    """Return the schema of a limit for microcontrollers, which names a runtime."""
+    bounds = _make_bounds_schema(_make_quantity_schema(metric))
+    bounds["properties"] = {**bounds["properties"], "runtime": {"enum": list(RUNTIME_NAMES)}}
+    example = {"max": "256KiB", "runtime": DEFAULT_RUNTIME}
+    what = "the tensor arena" if metric == "arena" else "flash: the model file and code"
+    described = f"limits for {what} on a microcontroller, such as {{max: 256KiB, runtime: {DEFAULT_RUNTIME}}}"
+    return {**bounds, "minProperties": 2, "required": ["runtime"], "description": described, "examples": [example]}
 
 
 def _make_limit_schema(metric: str) -> _Schema:
@@ -218,7 +230,7 @@ def _make_bounds_schema(value_schema: _Schema) -> _Schema:
 
 def _make_quantity_schema(metric: str) -> _Schema:
     """Return the schema of a quantity such as 5M or 256KiB, or an expression; memory must have a suffix such as KiB."""
-    in_bytes = metric in budget.MEMORY
+    in_bytes = metric in (*budget.MEMORY, *budget.DEVICE)
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
     written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
     return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}

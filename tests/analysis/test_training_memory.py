@@ -49,6 +49,16 @@ DIFFERENCES = {
         (49 * 10 - (49 + 9) * (10 + 2)) * 2 * 4,
         "the one by hand pads before its first convolution, which then keeps the padded input: 4 + 5 and 1 + 1 zeros",
     ),
+    "person_detection": Difference(
+        -((97**2 - 96**2) * 3 + 16 * 49**2 + 32 * 25**2 + 64 * 13**2 + 128 * 7**2) * 2 * 4,
+        "the one by hand pads before its strided convolutions, which then keep the padded inputs, in addition to the "
+        "outputs that activations keep",
+    ),
+    "resnet8": Difference(
+        -(16 * 33**2 + 32 * 17**2) * 2 * 4,
+        "the one by hand pads before its strided convolutions, which then keep the padded inputs, in addition to the "
+        "outputs that activations keep",
+    ),
     "wavenet": Difference(
         -(256 + 32 * 3 * 1023) * 2 * 4,
         "the one by hand pads before its dilated convolutions, which then keep the padded inputs: as many zeros as the "

@@ -105,6 +105,8 @@ CASES = {
         ["rf", "example:efficientnet_b0", "mbconv1", "--effective"],
     ],
     "memory": [["memory", net] for net in VALID] + [["memory", "small", "--no-inplace", "--optimizer", "adam"]],
+    "mcu": [["mcu", net] for net in VALID if net not in ("unknown", "volume")]
+    + [["mcu", "small", "--runtime", "liveness"], ["mcu", "small", "--device", "nucleo-l4r5zi", "--dtype", "float32"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
     "conventions": [["explain", "--conventions"], *(["explain", net, "--conventions"] for net in VALID)],
     "alternatives": [["alternatives", net] for net in VALID if net != "unknown"]
@@ -332,6 +334,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "problems": [["check", "wrong", "missing"]],
     "receptive_field": [["rf", "small", "stem"], ["rf", "several"]],
     "memory": [["memory", "small"]],
+    "mcu": [["mcu", "small", "--ram", "64KiB"]],
     "explanation": [["explain", "small", "stem"], ["explain", "small"]],
     "conventions": [["explain", "--conventions"], ["explain", "small", "--conventions"]],
     "alternatives": [["alternatives", "small"]],

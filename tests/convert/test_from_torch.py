@@ -35,13 +35,14 @@ def by_hand(name: str) -> tuple[Any, Any]:
     """The network of an example as written by hand in PyTorch, and the shape of its input or inputs."""
     import torch
 
-    from tests.oracle import reference_dense, reference_hybrids, reference_models, reference_zoo
+    from tests.oracle import reference_dense, reference_hybrids, reference_models, reference_tiny, reference_zoo
 
     builders: dict[str, Callable[[], Any]] = {
         **reference_models.NETWORKS,
         **reference_zoo.MODELS,
         **reference_dense.MODELS,
         **reference_hybrids.MODELS,
+        **reference_tiny.MODELS,
     }
     with torch.device("meta"):
         module, shape = builders[name]()

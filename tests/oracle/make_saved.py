@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
-from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_zoo
+from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_tiny, reference_zoo
 
 TABLE = Path(__file__).parent / "saved.jsonl"
 BATCHES = (2, 5)
@@ -376,6 +376,7 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_zoo.MODELS,
     **reference_dense.MODELS,
     **reference_hybrids.MODELS,
+    **reference_tiny.MODELS,
 }
 
 

@@ -16,12 +16,18 @@ PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
     **dict.fromkeys(
-        ("arguments", "axis_order", "convert.formats", "examples", "intervals", "json_schemas", "manual"), 1
+        (
+            *("arguments", "axis_order", "convert.formats", "device.runtime_names", "examples", "intervals"),
+            *("json_schemas", "manual"),
+        ),
+        1,
     ),
     "layers": 2,
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
-    "convert": 5,
+    **dict.fromkeys(("convert", "device"), 5),
+    **dict.fromkeys(("analysis.budgets", "device.plan_file"), 5.5),  # a budget may limit the memory of a device
+    **dict.fromkeys(("analysis.figures", "device.from_tflite"), 5.6),
     **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings"), 6),
     "render": 7,
     "api": 8,

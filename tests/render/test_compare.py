@@ -217,3 +217,13 @@ def test_columns_and_rows_can_be_limited(capsys: pytest.CaptureFixture[str]) -> 
     assert run([*arguments, "--columns", "name,params", "--limit", "2"]) == 0
     # published params: VGG-16 138,357,544 and ResNet-18 11,689,512 (torchvision)
     assert capsys.readouterr().out == "name,params\nvgg16,138357544\nresnet18,11689512\n"
+
+
+def test_the_memory_of_microcontrollers_is_a_column_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    """As TensorFlow Lite Micro reports it for MLPerf Tiny; unknown for a network without operators for it."""
+    nets = ["example:ds_cnn", "example:person_detection", "example:vit_tiny"]
+    assert run(["compare", *nets, "--columns", "name,arena", "--sort", "arena", "-f", "csv"]) == 0
+    lines = capsys.readouterr().out.split()
+    assert sorted(lines) == ["ds_cnn,22780", "name,arena", "person_detection,100668", "vit_tiny,"]
+    assert run(["compare", *nets]) == 0
+    assert "arena" not in capsys.readouterr().out

@@ -25,6 +25,12 @@ CODES = {
 }  # fmt: skip
 
 
+_UNIONS = {  # the number of the kind of attributes, which convcalc does not read, but TensorFlow Lite Micro does
+    "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "AVERAGE_POOL_2D": 5, "MAX_POOL_2D": 5, "FULLY_CONNECTED": 8, "SOFTMAX": 9,
+    "CONCATENATION": 10, "ADD": 11, "RESHAPE": 17, "PAD": 22, "MEAN": 27, "SUM": 27, "TRANSPOSE_CONV": 49,
+}  # fmt: skip
+
+
 class Scalar(NamedTuple):
     """A number, with its type as in the module struct."""
 
@@ -170,7 +176,7 @@ def _tensor(tensor: T, place: int, buffers: list[dict[int, Any]]) -> dict[int, A
 def _operator(op: Op, code: int) -> dict[int, Any]:
     found: dict[int, Any] = {0: Scalar("I", code), 1: Vector("i", op.inputs), 2: Vector("i", op.outputs)}
     if op.options is not None:
-        found |= {3: Scalar("B", 1), 4: dict(op.options)}  # the number of the kind of attributes is not read
+        found |= {3: Scalar("B", _UNIONS.get(op.name, 1)), 4: dict(op.options)}
     return found
 
 

@@ -1,4 +1,4 @@
-"""The default rules find nothing in the examples, all of them published networks, except notes in three of them."""
+"""The default rules find nothing in the examples, all of them published networks, except notes in six of them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from convcalc.check.rules import RULES
 EXAMPLES = [Path(examples.find_file(name)) for name in examples.list_names()]
 DEFAULT = [rule for rule in RULES.values() if rule.default]
 # their convolutions have biases before batch norms
-NOTED = {"crnn": {"CV206"}, "ds_cnn": {"CV206"}, "m5": {"CV206"}}
+NOTED = {name: {"CV206"} for name in ("anomaly_detection", "crnn", "ds_cnn", "m5", "person_detection", "resnet8")}
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=lambda path: path.stem)

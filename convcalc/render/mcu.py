@@ -1,0 +1,183 @@
+"""Writes the memory of a network on a microcontroller as text."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from convcalc.device.mcu import McuReport
+from convcalc.device.patches import Patching
+from convcalc.device.savings import ArenaSaving
+from convcalc.device.sizes import FILE_ERROR, TAIL_ERROR
+from convcalc.problems import printable
+from convcalc.render.cells import Cells, cell_table, wrapped_table
+from convcalc.render.lines import Block, wrap_facts
+from convcalc.render.mcu_map import MOST_LISTED, count_others, map_lines, shorten_name
+from convcalc.units import format_bytes
+
+
+class McuPage(NamedTuple):
+    """What the report of `convcalc mcu` shows besides the figures: its heading, limits, notes and suggestions.
+
+    `ram` and `flash` are the bytes available, and `device` names the board; None if they are not given. `patchings` are
+    the ways to run the network in patches, and `chosen` is the one that the figures are for.
+    """
+
+    title: str
+    facts: tuple[str, ...]
+    file: str | None
+    device: str | None
+    ram: int | None
+    flash: int | None
+    notes: tuple[str, ...]
+    suggestions: tuple[ArenaSaving, ...]
+    patchings: tuple[Patching, ...] = ()
+    chosen: Patching | None = None
+
+
+def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
+    """Return the use of RAM and flash, a map of the arena, scratch buffers, notes and suggestions."""
+    return [
+        [(printable(page.title), "title")],
+        *wrap_facts(page.facts, width),
+        *wrap_facts([report.runtime.name, report.runtime.title], width, "head"),
+        [],
+        _table_of_memory(report, page, width),
+        *_excess_lines(report, page),
+        [],
+        *_patch_lines(page, width),
+        *([] if page.chosen else map_lines(report, width)),
+        *_scratch_lines(report, width),
+        *_note_lines(report, page, width),
+        *_suggestion_lines(report, page, width),
+    ]
+
+
+# -- memory
+
+
+def _table_of_memory(report: McuReport, page: McuPage, width: int | None) -> Block:
+    rows = _list_parts(report, page)
+    columns = [
+        Cells("memory", [name for name, *_ in rows], right=False),
+        Cells("bytes", [_format_estimate(size, about) for _, size, about, _ in rows]),
+        Cells("", [format_bytes(size) for _, size, _, _ in rows], 2),
+    ]
+    if page.ram is not None or page.flash is not None:
+        columns += [
+            Cells("available", ["" if most is None else f"{most:,}" for *_, most in rows]),
+            Cells("used", ["" if most is None else _format_share(size, most) for _, size, _, most in rows]),
+        ]
+    return cell_table(columns, width, "")
+
+
+def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, int | None]]:
+    """Return the rows of the table: name, bytes, whether they are an estimate, and the bytes available."""
+    flash = report.flash
+    inexact = not flash.exact
+    if page.chosen is not None:
+        arena = [
+            ("RAM: live tensors at the peak, in patches", page.chosen.peak, False, page.ram),
+            ("  while a patch runs", page.chosen.patch_peak, False, None),
+            ("  in the remaining layers", page.chosen.rest_peak, False, None),
+            ("  without patches", report.head, False, None),
+        ]
+    elif report.tail is None:
+        arena = [("RAM: live tensors at the peak", report.head, False, page.ram)]
+    else:
+        arena = [
+            ("RAM: tensor arena", report.arena, True, page.ram),
+            ("  head: tensors and scratch buffers", report.head, False, None),
+            ("  tail: persistent data", report.tail, True, None),
+        ]
+    return [
+        *arena,
+        ("flash", flash.total, inexact, page.flash),
+        ("  weights", flash.weights, False, None),
+        ("  biases", flash.biases, False, None),
+        ("  quantisation", flash.quantisation, inexact, None),
+        ("  names, shapes and other data of the file", flash.container, inexact, None),
+        *([("  code: core of the runtime, no kernels", flash.code, True, None)] if flash.code else []),
+    ]
+
+
+def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
+    """Return a line for RAM and for flash if the network needs more than there is."""
+    arena = report.arena if page.chosen is None else page.chosen.peak
+    needs = (("RAM", arena, page.ram), ("flash", report.flash.total, page.flash))
+    return [
+        [(f"does not fit: {name} exceeds {most:,} B by {size - most:,} B", "error")]
+        for name, size, most in needs
+        if most is not None and size > most
+    ]
+
+
+def _format_estimate(size: int, about: bool) -> str:
+    return f"about {size:,}" if about else f"{size:,}"
+
+
+def _format_share(size: int, most: int) -> str:
+    return f"{100 * size / most:.1f}%" if most else "?"
+
+
+def _patch_lines(page: McuPage, width: int | None) -> list[Block]:
+    """Return the ways to run the network in patches, with a mark at the chosen one."""
+    if not page.patchings:
+        return []
+    columns = [
+        Cells("", ["*" if one == page.chosen else "" for one in page.patchings], right=False),
+        Cells("peak", [format_bytes(one.peak) for one in page.patchings]),
+        Cells("extra MACs", [f"+{_format_extra(one)}" for one in page.patchings]),
+        Cells("patches", [f"{one.grid}×{one.grid}" for one in page.patchings]),
+        Cells("up to", [f"{one.layer} ({one.shape})" for one in page.patchings], right=False),
+    ]
+    return [wrapped_table(columns, width)]
+
+
+def _format_extra(one: Patching) -> str:
+    return f"{100 * one.extra_macs / one.macs:.1f}%" if one.macs else "0.0%"
+
+
+# -- details
+
+
+def _scratch_lines(report: McuReport, width: int | None) -> list[Block]:
+    operators = [(one, size) for one, size in zip(report.program.operators, report.scratch, strict=True) if size]
+    if not operators:
+        return []
+    shown = sorted(operators, key=lambda pair: -pair[1])[:MOST_LISTED]
+    columns = [
+        Cells("operator", [shorten_name(operator.name) for operator, _ in shown], right=False),
+        Cells("kind", [operator.code for operator, _ in shown], 3, right=False),
+        Cells("scratch", [f"{size:,}" for _, size in shown]),
+    ]
+    return [[], cell_table(columns, width, ""), *count_others(len(operators) - len(shown))]
+
+
+def _note_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
+    notes = [*report.program.notes, *page.notes]
+    if report.tail is not None:
+        notes.append(
+            f"about: the tail is estimated for a 32-bit build (within {TAIL_ERROR:.1%} of it on five measured networks)"
+            + ("" if report.flash.exact else f", the model file within {FILE_ERROR:.0%}")
+        )
+    if not notes:
+        return []
+    return [[], *cell_lines(notes, width)]
+
+
+def cell_lines(notes: Sequence[str], width: int | None) -> list[Block]:
+    """Return notes as lines that fit the width."""
+    from textwrap import wrap
+
+    return [[(line, "dim")] for note in notes for line in wrap(printable(note), width or 100)]
+
+
+def _suggestion_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
+    if not page.suggestions:
+        return []
+    changes = [one.arena / report.arena - 1 for one in page.suggestions]
+    columns = [
+        Cells("arena", [f"{one.arena:,}" for one in page.suggestions]),
+        Cells("change", [f"{change:.1%}" for change in changes]),
+        Cells("what lowers it", [one.change for one in page.suggestions], right=False),
+    ]
+    return [[], wrapped_table(columns, width)]
