@@ -1,0 +1,72 @@
+"""Numbers the combinations of parameter values: row 0 has the first value of every parameter.
+
+The value of the last parameter changes with every row, as in `itertools.product`. A row is computed from its number
+alone, so that a space can be divided into shards of consecutive rows. For example, row 4 of the values a, b and 1, 2, 3
+is b, 2.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+Place = tuple[int, ...]
+
+
+class Param(NamedTuple):
+    """The name of a spec parameter, and the values to try, in the order in which they are tried."""
+
+    name: str
+    values: Sequence[Any]
+
+
+class Combinations(NamedTuple):
+    """All combinations of the values of some parameters."""
+
+    params: tuple[Param, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of combinations; it can have any number of digits."""
+        return prod(len(param.values) for param in self.params)
+
+    def list_columns(self, numbers: Sequence[int]) -> dict[str, list[Any]]:
+        """Return the values of the rows with these numbers, as one column per parameter."""
+        return {
+            param.name: _list_run(param.values, period, numbers)
+            if isinstance(numbers, range) and numbers.step == 1
+            else [param.values[number // period % len(param.values)] for number in numbers]
+            for param, period in zip(self.params, self._periods, strict=True)
+        }
+
+    def get_row(self, number: int) -> dict[str, Any]:
+        """Return the values of one row by name of the parameter."""
+        return {name: column[0] for name, column in self.list_columns([number]).items()}
+
+    def find_place(self, number: int) -> Place:
+        """Return the index of the value of each parameter in a row."""
+        pairs = zip(self.params, self._periods, strict=True)
+        return tuple(number // period % len(param.values) for param, period in pairs)
+
+    def find_number(self, place: Sequence[int]) -> int:
+        """Return the number of the row with these indexes of values."""
+        return sum(index * period for index, period in zip(place, self._periods, strict=True))
+
+    @property
+    def _periods(self) -> list[int]:
+        """For each parameter, the number of consecutive rows that have the same value."""
+        counts = [len(param.values) for param in self.params]
+        return [prod(counts[index + 1 :]) for index in range(len(counts))]
+
+
+def _list_run(values: Sequence[Any], period: int, numbers: range) -> list[Any]:
+    return [value for value, times in _count_repeats(values, period, numbers) for _ in range(times)]
+
+
+def _count_repeats(values: Sequence[Any], period: int, numbers: range) -> Iterator[tuple[Any, int]]:
+    """Yield each value in consecutive rows, and in how many rows it is repeated."""
+    number = numbers.start
+    while number < numbers.stop:
+        index = number // period
+        stop = min(numbers.stop, (index + 1) * period)
+        yield values[index % len(values)], stop - number
+        number = stop
