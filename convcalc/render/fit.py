@@ -12,12 +12,14 @@ from textwrap import wrap
 from typing import Any
 
 from convcalc.analysis.figures import FIGURES
-from convcalc.fitting import METRICS, Fit, Setup, Trial
 from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
+from convcalc.space.evaluation import Setup
+from convcalc.space.fitting import METRICS, Fit, Trial
+from convcalc.space.sweeping import describe_problem
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
@@ -62,7 +64,7 @@ def _figure_text(trial: Trial, metric: str) -> str:
 
 def _summary_text(found: Fit) -> str:
     """Return how many combinations are within the budget, such as `3 of 12 combinations fit the budget`."""
-    within, count = len(found.within_budget), len(found.trials)
+    within, count = found.within, found.tried
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
     return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
 
@@ -102,7 +104,7 @@ def best_options(found: Fit) -> str:
 
     The text is empty if no combination is within the budget. Values are quoted for a shell or xargs.
     """
-    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
+    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.best[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
@@ -145,7 +147,7 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
-    network, within = found.network, found.within_budget
+    network, within = found.network, found.best
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Block] = [
         [(printable(network.name), "title")],
@@ -155,8 +157,8 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
     ]
     if within:
         lines.append(cell_table(_make_columns(found, within[:rows]), width))
-        if rows is not None and len(within) > rows:
-            lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
+        if rows is not None and found.within > rows:
+            lines.append([(f"and {found.within - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
     beyond = [line for text, trial in _select_exceeding(found) for line in _exceeding_lines(text, trial, width)]
     invalid = _invalid_lines(found, width)
@@ -170,8 +172,8 @@ def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     If no combination is within the budget, only the nearest one is returned. Otherwise, each returned combination
     differs from the best one in a single spec parameter.
     """
-    if found.within_budget:
-        return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
+    if found.within:
+        return [("exceeds the budget: ", trial) for trial in found.exceeding]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
@@ -201,7 +203,7 @@ def _group_invalid(found: Fit) -> list[tuple[str, str]]:
     """
     by_problem: dict[str, list[Trial]] = {}
     for trial in found.invalid:
-        by_problem.setdefault(_first_problem_text(trial), []).append(trial)
+        by_problem.setdefault(describe_problem(trial.problem) if trial.problem else "", []).append(trial)
     return [
         (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
         for text, (first, *others) in by_problem.items()
@@ -220,21 +222,15 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
     return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > _MOST_INVALID else lines
 
 
-def _first_problem_text(trial: Trial) -> str:
-    assert trial.problem is not None
-    line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
-    return printable(line + trial.problem.message)
-
-
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown, with at most `rows` rows in its table (None: all)."""
-    within, limits = found.within_budget, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    within, limits = found.best, ", ".join(map(_limit_text, _merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
     if within:
         lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
-        if rows is not None and len(within) > rows:
-            lines += [f"and {len(within) - rows:,} more", ""]
+        if rows is not None and found.within > rows:
+            lines += [f"and {found.within - rows:,} more", ""]
     lines += [
         f"- {text}**{escape(_values_text(trial.values))}**: {escape('; '.join(trial.broken))}"
         for text, trial in _select_exceeding(found)
@@ -254,7 +250,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*(param.name for param in found.params), *METRICS])
-    for trial in found.within_budget[:rows]:
+    for trial in found.best[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
         writer.writerow([*values, *(trial.figures or {}).values()])
     return stream.getvalue()
@@ -265,7 +261,7 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
     The key `fits` lists at most `rows` combinations within the budget (None: all), the best first.
     """
-    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
+    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.best[:rows]]
     answer = {
         "schema": _SCHEMA,
         "name": found.network.name,
@@ -273,11 +269,11 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
         "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
-        "tried": {param.name: param.values for param in found.params},
-        "within_budget": len(found.within_budget),
+        "tried": {param.name: list(param.values) for param in found.params},
+        "within_budget": found.within,
         "fits": fits,
-        "exceeding": [_exceeding_dict(trial) for trial in found.first_exceeding],
-        "nearest": None if found.within_budget or found.nearest is None else _exceeding_dict(found.nearest),
+        "exceeding": [_exceeding_dict(trial) for trial in found.exceeding],
+        "nearest": None if found.within or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
         ],

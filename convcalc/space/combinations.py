@@ -9,7 +9,10 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+from convcalc.problems import Flaw
+
 Place = tuple[int, ...]
+MOST_COMBINATIONS = 10**9
 
 
 class Param(NamedTuple):
@@ -25,7 +28,7 @@ class Combinations(NamedTuple):
     params: tuple[Param, ...]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """The number of combinations; it can have any number of digits."""
         return prod(len(param.values) for param in self.params)
 
@@ -56,6 +59,18 @@ class Combinations(NamedTuple):
         """For each parameter, the number of consecutive rows that have the same value."""
         counts = [len(param.values) for param in self.params]
         return [prod(counts[index + 1 :]) for index in range(len(counts))]
+
+
+def check_size(space: Combinations, advice: str) -> None:
+    """Raise Flaw, with advice, if there are too many combinations to try all."""
+    if space.size > MOST_COMBINATIONS:
+        size = show_count(space.size)
+        raise Flaw(f"{size} combinations exceed the limit of {MOST_COMBINATIONS:,}", advice)
+
+
+def show_count(count: int) -> str:
+    """Return a number with all digits in groups of three; above 10²¹, as a power of ten: `about 10^30`."""
+    return f"{count:,}" if count < 10**21 else f"about 10^{len(str(count)) - 1}"
 
 
 def _list_run(values: Sequence[Any], period: int, numbers: range) -> list[Any]:

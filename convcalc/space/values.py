@@ -24,21 +24,21 @@ class Steps(Sequence[Any]):
     The division is exact before it is rounded, so that 0.25 + 0.05 is 0.3.
     """
 
-    def __init__(self, start: int, step: int, divisor: int, count: int) -> None:
+    def __init__(self, start: int, step: int, divisor: int, length: int) -> None:
         self.start = start
         self.step = step
         self.divisor = divisor
-        self.count = count
+        self.length = length
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
     @overload
     def __getitem__(self, index: slice) -> Sequence[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
-        numbers = range(self.count)[index]
+        numbers = range(self.length)[index]
         if isinstance(numbers, range):
             return [self._compute(number) for number in numbers]
         return self._compute(numbers)
@@ -46,6 +46,13 @@ class Steps(Sequence[Any]):
     def _compute(self, number: int) -> Any:
         value = self.start + number * self.step
         return value / self.divisor if self.divisor else value
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers; true and false are not."""
+    if isinstance(values, Steps):
+        return True
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def expand_values(written: Sequence[Any]) -> Sequence[Any]:

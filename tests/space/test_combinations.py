@@ -22,7 +22,7 @@ def make_space(counts: list[int]) -> Combinations:
 def test_rows_are_those_of_product_in_order(counts: list[int], data: st.DataObject) -> None:
     space = make_space(counts)
     expected = list(itertools.product(*map(range, counts)))
-    assert space.count == len(expected)
+    assert space.size == len(expected)
     first = data.draw(st.integers(0, len(expected)))
     last = data.draw(st.integers(first, len(expected)))
     for numbers in (range(first, last), list(range(first, last)), range(first, last, 2)):
@@ -33,7 +33,7 @@ def test_rows_are_those_of_product_in_order(counts: list[int], data: st.DataObje
 @given(COUNTS, st.data())
 def test_a_number_and_its_place_are_inverse(counts: list[int], data: st.DataObject) -> None:
     space = make_space(counts)
-    number = data.draw(st.integers(0, space.count - 1))
+    number = data.draw(st.integers(0, space.size - 1))
     place = space.find_place(number)
     assert space.find_number(place) == number
     assert tuple(space.get_row(number).values()) == place
@@ -41,7 +41,7 @@ def test_a_number_and_its_place_are_inverse(counts: list[int], data: st.DataObje
 
 def test_a_space_of_any_size_has_numbers() -> None:
     space = make_space([1000] * 20)
-    assert space.count == 10**60
+    assert space.size == 10**60
     assert list(space.get_row(10**60 - 1).values()) == [999] * 20
     assert list(space.get_row(123_456).values()) == [0] * 18 + [123, 456]
 

@@ -41,7 +41,7 @@ def test_every_ordered_sample_is_equally_likely() -> None:
 
 
 def test_rows_of_a_huge_space_are_drawn_from_all_of_it() -> None:
-    count = 21_758_655_492_572_485_851 ** 3
+    count = 21_758_655_492_572_485_851**3
     rows = draw_rows(count, 1000, 1)
     eighths = Counter(row * 8 // count for row in rows)
     assert sum((eighths[part] - 125) ** 2 / 125 for part in range(8)) < 24.3  # 7 degrees of freedom, 0.001
