@@ -12,9 +12,9 @@ from textwrap import wrap
 from typing import Any
 
 from convcalc.analysis.figures import FIGURES
-from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
+from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.space.evaluation import Setup
@@ -25,7 +25,6 @@ from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/fit/2"
-_TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics in the table and their weights; if the table is too wide, the lowest weights are dropped first
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
 MOST_ROWS = 10  # default number of rows of a printed table
@@ -71,32 +70,8 @@ def _summary_text(found: Fit) -> str:
 
 def _order_text(found: Fit) -> str:
     """Return the order of the combinations as text, such as `most MACs first`."""
-    metric = _TITLES.get(found.order.metric, found.order.metric)
+    metric = TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
-
-
-def _limit_text(limit: Limit) -> str:
-    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
-    what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
-    of = limit.pattern or limit.output
-    what = f"{printable(of)}: {what}" if of else what
-    if limit.shape is not None:
-        return f"{what} = {'×'.join(map(str, limit.shape))}"
-    ends = (("≥", limit.minimum), ("≤", limit.maximum))
-    written = format_bytes if limit.metric in MEMORY else format_count
-    return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
-
-
-def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Merge limits on the same metric into one with the strictest minimum and maximum."""
-    found: dict[tuple[object, ...], Limit] = {}
-    for limit in limits:
-        key = (limit.metric, limit.output, limit.pattern, limit.shape)
-        other = found.get(key, limit)
-        least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
-        most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
-        found[key] = limit._replace(minimum=least, maximum=most)
-    return list(found.values())
 
 
 def best_options(found: Fit) -> str:
@@ -151,7 +126,7 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Block] = [
         [(printable(network.name), "title")],
-        *wrap_facts([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
+        *wrap_facts([limit_text(limit) for limit in merge_limits(found.limits)], width),
         *wrap_facts(counted, width),
         [],
     ]
@@ -224,7 +199,7 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
 
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown, with at most `rows` rows in its table (None: all)."""
-    within, limits = found.best, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    within, limits = found.best, ", ".join(map(limit_text, merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
     if within:
@@ -268,7 +243,7 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "file": found.network.file,
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
-        "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
+        "limits": [limit_dict(limit) for limit in merge_limits(found.limits)],
         "tried": {param.name: list(param.values) for param in found.params},
         "within_budget": found.within,
         "fits": fits,
@@ -283,15 +258,3 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 def _exceeding_dict(trial: Trial) -> dict[str, Any]:
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
-
-
-def _limit_dict(limit: Limit) -> dict[str, Any]:
-    settings = {
-        "metric": limit.metric,
-        "min": limit.minimum,
-        "max": limit.maximum,
-        "output": limit.output,
-        "layers": limit.pattern,
-        "shape": limit.shape,
-    }
-    return {key: value for key, value in settings.items() if value is not None}

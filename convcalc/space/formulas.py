@@ -4,11 +4,11 @@ For example, `macs < 300M and peak_memory <= 256KiB` is true or false for a row,
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import find_figure
-from convcalc.problems import did_you_mean, printable, show
+from convcalc.problems import Flaw, did_you_mean, printable, show
 from convcalc.spec.expressions import Evaluate, Parser, Undefined, WrongExpression
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES
 
@@ -22,13 +22,17 @@ _AMBIGUOUS = re.compile(
 )
 
 
-class WrongFormula(Exception):
+class WrongFormula(Flaw):
     """Raised for an expression that is malformed; the message shows the expression with carets under the mistake."""
 
 
 class Formula(NamedTuple):
-    """An expression, and the columns whose values it needs by the names under which it refers to them."""
+    """An expression, and the columns whose values it needs by the names under which it refers to them.
 
+    `option` is the option with which it was given, such as `--where`.
+    """
+
+    option: str
     text: str
     columns: dict[str, str]
     evaluate: Evaluate
@@ -48,10 +52,10 @@ class Formula(NamedTuple):
             except _UnknownValue:
                 values.append(None)
             except Undefined as error:
-                failures[lookup.index] = show_mistake(self.text, error)
+                failures[lookup.index] = error.message
                 values.append(None)
             except WrongExpression as error:
-                raise WrongFormula(show_mistake(self.text, error)) from None
+                raise show_mistake(self.option, self.text, error) from None
         return values, failures
 
 
@@ -75,7 +79,9 @@ class _Row:
         return value
 
 
-def read_formula(text: str, known: Iterable[str], explain: Callable[[str], str] = lambda name: "") -> Formula:
+def read_formula(
+    option: str, text: str, known: Collection[str], explain: Callable[[str], str] = lambda name: ""
+) -> Formula:
     """Return the formula of an expression; `known` are the names of the columns that it can use.
 
     A name is a column, a column with characters such as `-` replaced by `_`, or a printed header. `explain` returns a
@@ -95,9 +101,9 @@ def read_formula(text: str, known: Iterable[str], explain: Callable[[str], str] 
                 hint = hint or f"available: {', '.join(map(make_identifier, known))}"
                 raise WrongExpression(f"no column {show(name)}", start, end, hint)
             names[name] = found
-        return Formula(text, names, evaluate)
+        return Formula(option, text, names, evaluate)
     except WrongExpression as error:
-        raise WrongFormula(show_mistake(text, error)) from None
+        raise show_mistake(option, text, error) from None
 
 
 def _refuse_ambiguous_memory(text: str) -> None:
@@ -126,10 +132,10 @@ def make_identifier(name: str) -> str:
     return re.sub(r"\W", "_", name, flags=re.ASCII)
 
 
-def show_mistake(text: str, error: WrongExpression) -> str:
-    """Return an error message with the expression, and carets under the mistake, on the next lines."""
+def show_mistake(option: str, text: str, error: WrongExpression) -> WrongFormula:
+    """Return an error with the expression, and carets under the mistake, on the next lines of its message."""
     hint = f": {error.hint}" if error.hint else ""
     start, end = error.within or (0, 1)
     before = printable(text[:start])
     carets = "^" * max(1, len(printable(text[start:end])))
-    return f"{error.message}{hint}\n  {printable(text)}\n  {' ' * len(before)}{carets}"
+    return WrongFormula(f"{option}: {error.message}{hint}\n  {printable(text)}\n  {' ' * len(before)}{carets}")

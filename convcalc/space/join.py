@@ -10,6 +10,7 @@ from convcalc.problems import Flaw, InvalidSpec, did_you_mean, join_words, print
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
 from convcalc.spec.source import read_value
 
+_MOST_LINES = 5  # that are named in a message
 _Key = tuple[Any, ...]
 
 
@@ -40,9 +41,22 @@ class Join(NamedTuple):
                 column.append(None if line is None else line.values[place])
         return dict(zip(self.names, columns, strict=True))
 
-    def list_unmatched(self) -> list[int]:
-        """Return the numbers of the lines that no row has matched."""
-        return [line.number for line in self.lines.values() if line.number not in self.used]
+    def list_values(self) -> dict[str, list[Any]]:
+        """Return the values of the joined columns in all lines of the file."""
+        places = {name: self.file.columns.index(name) for name in self.names}
+        return {name: [line.values[place] for line in self.lines.values()] for name, place in places.items()}
+
+    def list_warnings(self, rows: int) -> list[str]:
+        """Return messages on the lines that no row has matched, and on the rows without a line."""
+        unmatched = [line.number for line in self.lines.values() if line.number not in self.used]
+        name, found = printable(self.file.name), []
+        if unmatched:
+            lines = ", ".join(map(str, unmatched[:_MOST_LINES])) + (", …" if len(unmatched) > _MOST_LINES else "")
+            verb = "line matches" if len(unmatched) == 1 else "lines match"
+            found.append(f"{name}: {len(unmatched):,} {verb} no combination: {lines}")
+        if self.missing[0]:
+            found.append(f"{name}: {self.missing[0]:,} of {rows:,} combinations have no line")
+        return found
 
 
 def read_join(name: str, tried: Sequence[str], fixed: Mapping[str, Any], taken: Sequence[str]) -> Join:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from convcalc.problems import Problem, printable, show
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluator
-from convcalc.space.formulas import Formula, WrongFormula
+from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
 from convcalc.space.ordering import Row
+from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
 _FEWEST, _MOST = 64, 131_072  # rows of a chunk
@@ -52,7 +53,7 @@ class Tally:
 
     `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
     `first_valid` is the number of the first valid row. For a
-    formula without a result in some rows, `undefined` has their number and the first message.
+    option and formula without a result in some rows, `undefined` has their number and the first message.
     """
 
     def __init__(self) -> None:
@@ -110,10 +111,10 @@ def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list
     """Add the derived columns, apply the filters, and return the rows."""
     for name, formula in plan.derived:
         columns[name], failures = formula.list_values(columns, count)
-        tally.add_undefined(name, failures)
+        tally.add_undefined(f"{formula.option} {name}", failures)
     for formula in plan.where:
         truths, failures = formula.list_values(columns, count)
-        tally.add_undefined(formula.text, failures)
+        tally.add_undefined(f"{formula.option} {formula.text}", failures)
         chosen = [index for index, value in enumerate(truths) if _is_true(value, formula)]
         tally.filtered += count - len(chosen)
         columns, count = _select_rows(columns, chosen), len(chosen)
@@ -123,8 +124,8 @@ def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list
 
 def _is_true(value: Any, formula: Formula) -> bool:
     if isinstance(value, str | list):
-        text = printable(formula.text)
-        raise WrongFormula(f"a filter must be true or false; got {show(value)}\n  {text}\n  {'^' * len(text)}")
+        error = WrongExpression(f"a filter must be true or false; got {show(value)}", 0, len(formula.text))
+        raise show_mistake(formula.option, formula.text, error)
     return bool(value)
 
 

@@ -55,6 +55,11 @@ def are_numbers(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
+def list_kinds(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values with the types of all values; of a long range, only the first one."""
+    return values[:1] if isinstance(values, Steps) else values
+
+
 def expand_values(written: Sequence[Any]) -> Sequence[Any]:
     """Return the values to try, with ranges `start:stop:step` expanded and duplicates removed.
 

@@ -35,6 +35,7 @@ LIBRARIES = {
     "torch": "convert",
     "onnx": "convert",
     "numpy": "convert",
+    "pyarrow": "render/parquet.py",
 }
 RESULTS = (
     "analysis/report.py",
