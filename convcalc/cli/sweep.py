@@ -1,6 +1,8 @@
 """`convcalc sweep`: evaluates a network for many values of its spec parameters, one row per combination."""
 
 import gc
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -10,7 +12,7 @@ from convcalc.cli.limits import limit_options
 from convcalc.cli.sweep_options import Sampling, request_options, sampling_options
 from convcalc.cli.sweeping import Job, run_sweep
 from convcalc.cli.varying import param_option, read_space, read_varied_document
-from convcalc.problems import Flaw
+from convcalc.problems import Flaw, printable, show
 from convcalc.space.evaluation import Setup
 from convcalc.space.evaluators import make_evaluator
 from convcalc.space.planning import Request, make_plan
@@ -64,6 +66,9 @@ def command(
     """
     if exact and format not in ("table", "markdown"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
+    inputs = (net, *([request.join] if request.join else []))
+    if plot_file is not None:
+        _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
     setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget)
@@ -75,6 +80,15 @@ def command(
     try:
         fixed = request.columns is not None
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), request)
-        return run_sweep(Job(net, document, setup, planned, numbers, plot_file, fixed, listed, exact, format), where)
+        return run_sweep(Job(inputs, document, setup, planned, numbers, plot_file, fixed, listed, exact, format), where)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+
+
+def _check_plot_file(file: str, inputs: Sequence[str], where: writing.Output) -> None:
+    """Raise an error before a long sweep if its plot could not be written."""
+    target = writing.resolve_target(file, inputs, "--plot")
+    if where.file is not None and target == os.path.realpath(where.file):
+        raise click.UsageError(f"--plot and -o name the same file {show(file)}")
+    if not os.path.isdir(os.path.dirname(target)):
+        raise writing.Failure(f"--plot {printable(file)}: no such folder")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import click
 
 from convcalc.cli import common, completing
-from convcalc.problems import Flaw
+from convcalc.problems import Flaw, show
 from convcalc.space.combinations import Combinations, check_size
 from convcalc.space.planning import Request
 from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
@@ -75,6 +75,8 @@ def request_options(function: common.Function) -> common.Function:
         request = Request(**asked, where=given.pop("filters"), plot=plot and plot[0])
         if request.top is not None and request.sort is None:
             raise click.UsageError("--top needs --sort")
+        if plot is not None and not plot[1].lower().endswith(".svg"):
+            raise click.UsageError(f"--plot writes SVG: name the file *.svg, not {show(plot[1])}")
         if request.pareto is not None and request.mark_pareto is not None:
             raise click.UsageError("--pareto cannot be combined with --mark-pareto")
         return function(request=request, plot_file=plot and plot[1], **given)

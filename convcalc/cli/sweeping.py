@@ -22,16 +22,18 @@ from convcalc.space.values import list_kinds
 from convcalc.spec.document import Document
 
 _INTERRUPTED = 130
+_MOST_WAITING = 100  # chunks of invalid rows that are held until there is a valid one
 _PRINTED = ("table", "markdown")  # formats that show the first rows
 
 
 class Job(NamedTuple):
     """What to sweep, and how to write it.
 
-    `listed` is the value of --limit. No column is dropped from a table if the user has chosen them (`fixed`).
+    `inputs` are the files that are read. `listed` is the value of --limit. No column is dropped from a table if the
+    user has chosen them (`fixed`).
     """
 
-    net: str
+    inputs: tuple[str, ...]
     document: Document
     setup: Setup
     planned: Planned
@@ -50,7 +52,7 @@ def run_sweep(job: Job, where: writing.Output) -> int:
     """
     run = _Run(job, where)
     try:
-        with StopOnInterrupt() as stop, open_result(where, [job.net]) as target:
+        with StopOnInterrupt() as stop, open_result(where, job.inputs) as target:
             run.write(target, stop)
             if stop.is_requested:
                 raise Interrupted
@@ -149,10 +151,14 @@ class _Run:
             self._write_parquet(chunks, target)
             return
         writer = sweep_rows.make_writer(self.job.format, self._names)
-        target.write(writer.begin())
+        waiting = [writer.begin()]
         for rows in chunks:
-            target.write(writer.write(rows))
-        target.write(writer.end(self._list_facts(self._load_network())))
+            waiting.append(writer.write(rows))
+            if self.tally.first_valid is not None or len(waiting) > _MOST_WAITING:
+                target.write("".join(waiting))
+                waiting = []
+        facts = self._list_facts(self._load_network())  # if no row is valid, nothing has been written
+        target.write("".join([*waiting, writer.end(facts)]))
 
     def _list_facts(self, network: Network) -> dict[str, Any]:
         from convcalc.render.limits import limit_dict, merge_limits
@@ -201,7 +207,7 @@ class _Run:
         plan = job.planned.plan
         params = [param.name for param in plan.combinations.params]
         text = plot_svg(self.network.name, self.scatter, plan.names, params, job.planned.axes)
-        writing.write_text(text, writing.Output(job.plot_file, "never", True), [job.net])
+        writing.write_text(text, writing.Output(job.plot_file, "never", True), job.inputs)
 
     def report_interrupt(self) -> None:
         """Say how much was done before an interrupt, and where it is."""

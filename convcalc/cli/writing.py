@@ -158,14 +158,17 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
 
 
-def resolve_target(file: str, inputs: Iterable[str]) -> str:
-    """Return the path of the file of -o, with symbolic links followed. Raises Failure if it is a folder or an input."""
+def resolve_target(file: str, inputs: Iterable[str], option: str = "-o") -> str:
+    """Return the path of the file of an option, with symbolic links followed.
+
+    Raises Failure if it is a folder or an input.
+    """
     if file.endswith(("/", os.sep)) or not file:
-        raise Failure(f"-o takes the name of a file, not {show(file)}")
+        raise Failure(f"{option} takes the name of a file, not {show(file)}")
     target = os.path.realpath(file)
     for name in inputs:
         if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
-            raise Failure(f"-o {printable(file)} is also an input file: nothing was written")
+            raise Failure(f"{option} {printable(file)} is also an input file: nothing was written")
     return target
 
 

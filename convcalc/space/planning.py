@@ -95,6 +95,8 @@ class _Planner:
         pareto = self._read_signed("--pareto", request.pareto)
         marked = self._read_signed("--mark-pareto", request.mark_pareto)
         axes = self._read_signed("--plot", request.plot)
+        if axes and not 2 <= len(axes) <= 3:
+            raise Flaw(f"--plot: two columns are needed, and a third one as colour; got {len(axes)}")
         used = [*shown, *(signed.column for signed in (*order, *pareto, *marked, *axes))]
         needed = {
             *used,

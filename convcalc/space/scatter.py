@@ -16,12 +16,13 @@ class Scatter:
     """The points of two columns, and those on the front of both.
 
     `names` are the columns of a row; `axes` are the columns of x and y, which are minimised, or maximised with a
-    leading minus. If there are more than 4,000 points, every second, fourth, eighth, … row is a point.
+    leading minus, and a column for the colour, if there is one. If there are more than 4,000 points, every second,
+    fourth, eighth, … row is a point.
     """
 
     def __init__(self, names: Sequence[str], axes: Sequence[Signed]) -> None:
-        self.places = [names.index(axis.column) for axis in axes]
-        self.front = Front(names, axes)
+        self.places = [names.index(axis.column) for axis in axes[:2]]
+        self.front = Front(names, axes[:2])
         self.rows: list[Row] = []
         self.count = 0
         self._step = 1
