@@ -12,6 +12,7 @@ from convcalc.problems import printable
 from convcalc.space.ordering import Row
 
 _SCHEMA = "convcalc/sweep/1"
+_PLAIN = {int, float, type(None)}
 
 
 class RowWriter(Protocol):
@@ -42,8 +43,8 @@ class CsvRows:
         import csv
 
         stream = StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([[value_text(value) for value in row] for row in rows])
+        columns = map(_list_cells, zip(*rows, strict=True))
+        csv.writer(stream, lineterminator="\n").writerows(zip(*columns, strict=True))
         return stream.getvalue()
 
     def end(self, facts: Mapping[str, Any]) -> str:
@@ -56,6 +57,8 @@ class JsonLines:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
+        pairs = ", ".join(f"{json.dumps(name)}: ".replace("%", "%%") + "%s" for name in names)
+        self._template = f"{{{pairs}}}"
 
     def begin(self) -> str:
         """Return nothing."""
@@ -63,11 +66,12 @@ class JsonLines:
 
     def write(self, rows: Sequence[Row]) -> str:
         """Return one line per row."""
-        return "".join(f"{self.format_row(row)}\n" for row in rows)
+        return "".join(f"{text}\n" for text in self.format_rows(rows))
 
-    def format_row(self, row: Row) -> str:
-        """Return the JSON object of a row."""
-        return json.dumps(dict(zip(self.names, row, strict=True)))
+    def format_rows(self, rows: Sequence[Row]) -> list[str]:
+        """Return the JSON object of each row."""
+        columns = map(_list_json, zip(*rows, strict=True))
+        return [self._template % cells for cells in zip(*columns, strict=True)]
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return nothing."""
@@ -92,7 +96,7 @@ class JsonDocument:
             return ""
         comma = "\n  " if self.is_empty else ",\n  "
         self.is_empty = False
-        return comma + ",\n  ".join(map(self.lines.format_row, rows))
+        return comma + ",\n  ".join(self.lines.format_rows(rows))
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return the end of the list of rows, and the facts."""
@@ -104,6 +108,18 @@ def make_writer(format: str, names: Sequence[str]) -> RowWriter:
     if format == "csv":
         return CsvRows(names)
     return JsonLines(names) if format == "jsonl" else JsonDocument(names)
+
+
+def _list_cells(column: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column for the csv module, which writes numbers and None as they are."""
+    return column if set(map(type, column)) <= _PLAIN else [value_text(value) for value in column]
+
+
+def _list_json(column: Sequence[Any]) -> list[str]:
+    """Return each value of a column as JSON; one call for a column of numbers is much faster than one per value."""
+    if set(map(type, column)) <= _PLAIN:
+        return json.dumps(column)[1:-1].split(", ")
+    return [json.dumps(value) for value in column]
 
 
 def value_text(value: Any) -> str:

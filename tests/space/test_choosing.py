@@ -15,12 +15,11 @@ from convcalc.space.pareto import Front
 NAMES = ("a", "b", "c")
 NUMBERS = st.none() | st.integers(-3, 3) | st.sampled_from([0.5, -1.5, 10**30])
 ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), max_size=40)
-ORDERS = st.lists(st.sampled_from(NAMES), min_size=1, unique=True).flatmap(
-    lambda names: st.tuples(*(st.booleans().map(lambda minus, name=name: Signed(name, minus)) for name in names))
-)
+SIGNED = [Signed(name, minus) for name in NAMES for minus in (False, True)]
+ORDERS = st.lists(st.sampled_from(SIGNED), min_size=1, unique_by=lambda signed: signed.column)
 
 
-def on_front(rows: list[tuple[Any, ...]], objectives: tuple[Signed, ...]) -> list[tuple[Any, ...]]:
+def on_front(rows: list[tuple[Any, ...]], objectives: list[Signed]) -> list[tuple[Any, ...]]:
     """By definition, over all pairs."""
     places = [(NAMES.index(column), -1 if minus else 1) for column, minus in objectives]
     known = [row for row in rows if all(row[place] is not None for place, _ in places)]
