@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -77,7 +77,7 @@ class _Planner:
         self.tried = [param.name for param in space.params]
         self.fixed = {**{name: value for name, value in self.declared.items() if _is_literal(value)}, **fixed}
         self.fixed = {name: value for name, value in self.fixed.items() if name not in self.tried}
-        self.own = {key: _flatten(value) for key, value in root.items() if isinstance(key, str) and key[:2] == "x-"}
+        self.own = {key: flatten(value) for key, value in root.items() if isinstance(key, str) and key[:2] == "x-"}
         self.known = list(dict.fromkeys([*self.tried, *self.own, *FIGURES, *SHAPES]))
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
@@ -120,19 +120,10 @@ class _Planner:
             return read_join(name, self.tried, self.fixed, [*self.known, PROBLEM])
 
     def _read_derived(self, text: str) -> Derived:
-        """Return a column written as `score=top1/macs`, and add it to the known columns."""
-        name, equals, expression = text.partition("=")
-        name = name.strip()
-        with _naming("--derive"):
-            if not equals or expression.startswith("=") or not _NAME.fullmatch(name):
-                raise Flaw(f"a derived column must be NAME=EXPRESSION, such as score=top1/macs; got {show(text)}")
-            if name in RESERVED or name == PROBLEM:
-                raise Flaw(f"{show(name)} is reserved and cannot be the name of a column")
-            if find_column(name, self.known) is not None:
-                raise Flaw(f"there is already a column {show(name)}", "choose another name")
-        formula = read_formula("--derive", expression, self.known, self._explain)
-        self.known.append(name)
-        return Derived(name, formula)
+        """Return a derived column, and add it to the known columns."""
+        derived = read_derived(text, self.known, self._explain)
+        self.known.append(derived.name)
+        return derived
 
     def _read_columns(self, text: str | None) -> list[str]:
         if text is None:
@@ -158,6 +149,23 @@ class _Planner:
         return f"vary it with -p {name}=…" if name in self.declared and find_column(name, self.known) is None else ""
 
 
+def read_derived(text: str, known: Sequence[str], explain: Callable[[str], str] = lambda name: "") -> Derived:
+    """Return a column written as `score=top1/macs`, which can use the `known` columns.
+
+    `explain` returns a hint on an unknown name, or "". Raises Flaw.
+    """
+    name, equals, expression = text.partition("=")
+    name = name.strip()
+    with _naming("--derive"):
+        if not equals or expression.startswith("=") or not _NAME.fullmatch(name):
+            raise Flaw(f"a derived column must be NAME=EXPRESSION, such as score=top1/macs; got {show(text)}")
+        if name in RESERVED or name == PROBLEM:
+            raise Flaw(f"{show(name)} is reserved and cannot be the name of a column")
+        if find_column(name, known) is not None:
+            raise Flaw(f"there is already a column {show(name)}", "choose another name")
+    return Derived(name, read_formula("--derive", expression, known, explain))
+
+
 @contextmanager
 def _naming(option: str) -> Iterator[None]:
     """Add the name of an option to the message of a Flaw."""
@@ -174,7 +182,7 @@ def _is_literal(value: object) -> bool:
     return isinstance(value, int | float) or (isinstance(value, str) and "$" not in value)
 
 
-def _flatten(value: object) -> Any:
+def flatten(value: object) -> Any:
     """Return one of the user's own values as a number or text."""
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)

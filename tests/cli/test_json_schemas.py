@@ -144,10 +144,11 @@ OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of thei
     "report": {"bias", "size_min"},
     "receptive_field": {"region", "size_min"},
     "fit": {"min", "max", "output", "layers", "shape"},
-    "sweep": {"pareto", "problem"},
+    "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),
-    **dict.fromkeys(("compare", "diff"), frozenset({"bias", "size_min"})),
+    "compare": {"added", "bias", "size_min"},
+    "diff": {"bias", "size_min"},
 }
 ACTIONS = ("added", "removed", "moved", "renamed", "changed", "reshaped")
 NAMED_BY_USERS = {
@@ -341,7 +342,7 @@ def objects(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 def is_free(path: tuple[str | int, ...]) -> bool:
     """Whether an object's keys are names that people choose, or arguments of layer kinds."""
-    return "entries" in path or (bool(path) and path[-1] in NAMED_BY_USERS)
+    return "entries" in path or "rows" in path or (bool(path) and path[-1] in NAMED_BY_USERS)
 
 
 def is_valid(name: str, document: Any) -> bool:
