@@ -87,7 +87,7 @@ class _Run:
             choice.add(rows)
         chosen = self._select_columns(choice.finish())
         if job.format in _PRINTED:
-            target.write(self._print_rows(chosen, choice.total))
+            target.write(self._print_rows(chosen, choice))
         else:
             self._write_rows([chosen], target)
 
@@ -133,12 +133,14 @@ class _Run:
         self.network = network if self.job.setup.spec_budget else network._replace(budget=())
         return self.network
 
-    def _print_rows(self, rows: Sequence[Row], total: int) -> str:
+    def _print_rows(self, rows: Sequence[Row], choice: Choice) -> str:
         from convcalc.render.sweep import Swept, sweep_lines, sweep_markdown
 
         network = self._load_network()
         limits = (*network.budget, *self.job.setup.limits)
-        found = Swept(network.name, self._names, rows, total, limits, self.tally, self.job.fixed)
+        size = self.job.planned.plan.combinations.size
+        on_front = len(choice.front.list_rows()) if choice.front else 0
+        found = Swept(network.name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed)
         if self.job.format == "markdown":
             return sweep_markdown(found, self.job.exact)
         return writing.render_text(sweep_lines(found, writing.table_width(self.where), self.job.exact), self.where)

@@ -15,6 +15,7 @@ from convcalc.render.lines import Block, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.sweep_rows import value_text
 from convcalc.space.choosing import PARETO
+from convcalc.space.combinations import show_count
 from convcalc.space.evaluation import SHAPES
 from convcalc.space.ordering import Row
 from convcalc.space.sweeping import PROBLEM, Tally
@@ -30,7 +31,8 @@ _HEADERS = {"input_shape": "input", "output_shape": "output"}
 class Swept(NamedTuple):
     """The result of a sweep: the columns `names` of its first `rows`; `total` is the number of rows before --limit.
 
-    `title` is the name of the network. `fixed` columns were asked for, so that none is dropped.
+    `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
+    the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped.
     """
 
     title: str
@@ -39,6 +41,8 @@ class Swept(NamedTuple):
     total: int
     limits: Sequence[Limit]
     tally: Tally
+    size: int
+    on_front: int = 0
     fixed: bool = False
 
 
@@ -79,8 +83,10 @@ def _list_facts(found: Swept) -> list[str]:
         (tally.exceeding, "exceeds the budget" if tally.exceeding == 1 else "exceed the budget"),
         (tally.filtered, "left out by --where"),
     ]
-    combinations = f"{tally.tried:,} combination{'' if tally.tried == 1 else 's'}"
-    return [combinations, *(f"{count:,} {what}" for count, what in counts if count)]
+    of = f" of {show_count(found.size)}" if tally.tried < found.size else ""
+    combinations = f"{tally.tried:,}{of} combination{'' if found.size == 1 else 's'}"
+    front = [f"{found.on_front:,} on the Pareto front"] if found.on_front else []
+    return [combinations, *(f"{count:,} {what}" for count, what in counts if count), *front]
 
 
 def _make_cells(found: Swept, exact: bool) -> list[Cells]:

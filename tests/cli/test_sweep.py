@@ -22,7 +22,7 @@ from convcalc.problems import InvalidSpec
 from convcalc.space import sweeping
 from convcalc.space.ordering import Signed
 from convcalc.space.scatter import MOST_POINTS, Scatter
-from tests.support.places import EXAMPLES
+from tests.support.places import EXAMPLES, README
 
 MOBILENET = str(EXAMPLES / "mobilenet_v1.yaml")
 NET = """
@@ -561,3 +561,15 @@ def test_a_plot_of_many_networks_keeps_the_whole_front(net: str) -> None:
         if not best or y > best[-1][1]:
             best.append((x, y))
     assert sorted(found.front.list_rows()) == best
+
+
+def test_the_picture_in_the_readme_is_what_the_command_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(convcalc.__file__).parent / "manual" / "sweep.md").read_text(encoding="utf-8")
+    block = page.partition("```text accuracy.csv\n")[2].partition("```")[0]
+    Path("accuracy.csv").write_text(block, encoding="utf-8")
+    command = README.read_text(encoding="utf-8").partition("Here `")[2].partition("`")[0].split()
+    assert run(["sweep", "example:mobilenet_v1", *command, "-q"]) == 0
+    assert Path("sweep.svg").read_bytes() == (README.parent / ".github" / "sweep.svg").read_bytes()
