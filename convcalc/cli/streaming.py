@@ -35,7 +35,7 @@ class Target:
 
 
 class Interrupted(Exception):
-    """Raised inside `open_result` after Ctrl-C: what was written is kept beside the file, with the ending `.part`."""
+    """Raised inside `open_result` after Ctrl-C: what was written is kept next to the file, with the ending `.part`."""
 
 
 @contextmanager

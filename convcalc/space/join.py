@@ -94,7 +94,7 @@ def read_join(name: str, tried: Sequence[str], fixed: Mapping[str, Any], taken: 
 
 
 def _read_parameter(file: CsvFile, line: CsvLine, value: Any) -> Any:
-    """Return the value of a spec parameter in a cell: as in a spec, so that `true` and `[3, 3]` are no texts."""
+    """Return the value of a spec parameter in a cell: as in a spec, so that `true` and `[3, 3]` are not texts."""
     if value is None:
         raise file.make_flaw(line.number, "the value of a spec parameter is empty")
     if not isinstance(value, str):

@@ -28,7 +28,7 @@ class Scatter:
         self._step = 1
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Add rows to the stream; a row with an unknown value is no point. Raises Flaw if a value is a text."""
+        """Add rows to the stream; a row with an unknown value is left out. Raises Flaw if a value is a text."""
         known = [row for row in rows if all(row[place] is not None for place in self.places)]
         for row in known:
             for place in self.places:
