@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from convcalc.analysis.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable
-from convcalc.render.cells import Cells, cell_markdown, cell_table
+from convcalc.render.cells import Cells, cell_markdown
+from convcalc.render.grid import LEAST_NAME, grid
 from convcalc.render.limits import limit_text, merge_limits
-from convcalc.render.lines import Block, wrap_facts
+from convcalc.render.lines import Block, Table, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.sweep_rows import value_text
 from convcalc.space.choosing import PARETO
@@ -53,7 +54,7 @@ def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
     lines += wrap_facts(limits, width) if limits else []
     lines += wrap_facts(_list_facts(found), width)
     if found.rows:
-        lines += [[], cell_table(_make_cells(found, exact), width, first="")]
+        lines += [[], _make_table(_make_cells(found, exact), len(found.rows), width)]
     if found.total > len(found.rows):
         lines.append([(f"and {found.total - len(found.rows):,} more: --limit 0 lists all", "dim")])
     return lines
@@ -87,6 +88,12 @@ def _list_facts(found: Swept) -> list[str]:
     combinations = f"{tally.tried:,}{of} combination{'' if found.size == 1 else 's'}"
     front = [f"{found.on_front:,} on the Pareto front"] if found.on_front else []
     return [combinations, *(f"{count:,} {what}" for count, what in counts if count), *front]
+
+
+def _make_table(cells: Sequence[Cells], count: int, width: int | None) -> Table:
+    """Return the table; to fit `width`, columns are dropped, and the reasons of invalid rows are cut."""
+    columns = [cell.column(LEAST_NAME if cell.title == PROBLEM else 0) for cell in cells]
+    return grid(columns, range(count), width=width)
 
 
 def _make_cells(found: Swept, exact: bool) -> list[Cells]:

@@ -507,6 +507,18 @@ def test_the_table_fits_the_terminal(columns: str, net: str, capsys: Capture, mo
     assert len(lines) == 3 + 1 + 1 + 20 + 1
 
 
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_long_reasons_are_cut_to_leave_room_for_figures(
+    columns: str, net: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["sweep", net, "-p", "size=0:8:1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert {"size", "params", "MACs", "problem"} <= set(lines[3].split())
+    assert lines[4].endswith("…")
+
+
 def test_listed_rows_are_the_first_of_all(net: str, capsys: Capture) -> None:
     rows = sweep(capsys, net, *VALUES)
     assert sweep(capsys, net, *VALUES, "--limit", "7") == rows[:7]
