@@ -5,7 +5,7 @@ alone, so that a space can be divided into shards of consecutive rows. For examp
 is b, 2.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -74,14 +74,22 @@ def show_count(count: int) -> str:
 
 
 def _list_run(values: Sequence[Any], period: int, numbers: range) -> list[Any]:
-    return [value for value, times in _count_repeats(values, period, numbers) for _ in range(times)]
-
-
-def _count_repeats(values: Sequence[Any], period: int, numbers: range) -> Iterator[tuple[Any, int]]:
-    """Yield each value in consecutive rows, and in how many rows it is repeated."""
+    """Return the values in consecutive rows, each of which is repeated in `period` rows."""
+    if period == 1:
+        return _list_cycle(values, numbers.start % len(values), len(numbers))
+    found: list[Any] = []
     number = numbers.start
     while number < numbers.stop:
         index = number // period
         stop = min(numbers.stop, (index + 1) * period)
-        yield values[index % len(values)], stop - number
+        found += [values[index % len(values)]] * (stop - number)
         number = stop
+    return found
+
+
+def _list_cycle(values: Sequence[Any], first: int, count: int) -> list[Any]:
+    """Return `count` values from the index `first`, starting again after the last one."""
+    found = list(values[first : first + count])
+    left = count - len(found)
+    found += list(values) * (left // len(values)) if left >= len(values) else []
+    return [*found, *values[: left % len(values)]]

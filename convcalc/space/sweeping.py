@@ -5,7 +5,7 @@ each of `plan.names`. `split_numbers` yields the numbers of a space in chunks, s
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 from convcalc.problems import Problem, printable, show
@@ -18,7 +18,7 @@ from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
 _FEWEST, _MOST = 64, 131_072  # rows of a chunk
-_SHORT, _LONG = 0.2, 1.0  # seconds that a chunk should take
+_SHORT, _LONG = 0.4, 1.5  # seconds of CPU time that a chunk should take
 Numbers = range | list[int]
 Columns = dict[str, Sequence[Any]]
 
@@ -73,13 +73,13 @@ class Tally:
 
 
 def split_numbers(numbers: Numbers) -> Iterator[Numbers]:
-    """Yield the numbers of rows in chunks; their sizes adapt so that a chunk takes about half a second."""
+    """Yield the numbers of rows in chunks; their sizes adapt so that a chunk takes about a second."""
     done, size = 0, _FEWEST
     while done < len(numbers):
-        start = perf_counter()
+        start = process_time()
         yield numbers[done : done + size]
         done += size
-        seconds = perf_counter() - start
+        seconds = process_time() - start
         if seconds < _SHORT:
             size = min(4 * size, _MOST)
         elif seconds > _LONG:
