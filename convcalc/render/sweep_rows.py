@@ -13,6 +13,7 @@ from convcalc.space.ordering import Row
 
 _SCHEMA = "convcalc/sweep/1"
 _PLAIN = {int, float, type(None)}
+_TEXTS = {str, type(None)}
 
 
 class RowWriter(Protocol):
@@ -112,13 +113,23 @@ def make_writer(format: str, names: Sequence[str]) -> RowWriter:
 
 def _list_cells(column: Sequence[Any]) -> Sequence[Any]:
     """Return the values of a column for the csv module, which writes numbers and None as they are."""
-    return column if set(map(type, column)) <= _PLAIN else [value_text(value) for value in column]
+    kinds = set(map(type, column))
+    if kinds <= _PLAIN:
+        return column
+    if kinds <= _TEXTS:
+        texts = {value: value_text(value) for value in set(column)}  # few different ones
+        return [texts[value] for value in column]
+    return [value_text(value) for value in column]
 
 
 def _list_json(column: Sequence[Any]) -> list[str]:
     """Return each value of a column as JSON; one call for a column of numbers is much faster than one per value."""
-    if set(map(type, column)) <= _PLAIN:
+    kinds = set(map(type, column))
+    if kinds <= _PLAIN:
         return json.dumps(column)[1:-1].split(", ")
+    if kinds <= _TEXTS:
+        texts = {value: json.dumps(value) for value in set(column)}  # few different ones
+        return [texts[value] for value in column]
     return [json.dumps(value) for value in column]
 
 
