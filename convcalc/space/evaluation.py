@@ -5,7 +5,6 @@ An `Evaluator` takes columns of parameter values and names of figures, and retur
 space; nothing is held between two chunks.
 """
 
-import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +21,6 @@ from convcalc.spec.inputs import Overrides, WrongOverride
 Load = Callable[[Overrides], Network]
 SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
-_COLLECTED = 250  # rows between two runs of the garbage collector: a report has cycles and takes 60 KB
 EVALUATED = (*FIGURES, *SHAPES, MISS)
 
 
@@ -83,8 +81,6 @@ class OrdinaryEvaluator:
         problems: dict[int, Problem] = {}
         broken: dict[int, tuple[str, ...]] = {}
         for index, row in enumerate(list_rows(values)):
-            if index % _COLLECTED == _COLLECTED - 1:
-                gc.collect()
             report = self._analyse_row(row)
             if isinstance(report, Problem):
                 problems[index] = report
