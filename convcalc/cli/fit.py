@@ -86,7 +86,7 @@ def command(
     setup = Setup(overrides, inplace, fold_batchnorm, limits=limits, spec_budget=not no_spec_budget)
     try:
         space = read_space(tried, overrides)
-        check_size(space, "use a larger step")
+        check_size(space.size, "use a larger step")
         check_held(max(len(param.values) for param in space.params) if format == "json" else 0)
         chunks = show_rate(split_numbers(range(space.size)), space.size, where)
         load = common.make_reader(document, where)

@@ -80,7 +80,9 @@ def command(
     try:
         fixed = request.columns is not None
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), request)
-        return run_sweep(Job(inputs, document, setup, planned, numbers, plot_file, fixed, listed, exact, format), where)
+        is_shard = sampling.shard.parts > 1
+        job = Job(inputs, document, setup, planned, numbers, is_shard, plot_file, fixed, listed, exact, format)
+        return run_sweep(job, where)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
 

@@ -10,26 +10,35 @@ from convcalc.problems import Flaw, show
 from convcalc.space.combinations import Combinations, check_size
 from convcalc.space.planning import Request
 from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
+from convcalc.space.shards import WHOLE, Shard, read_shard
 from convcalc.space.sweeping import Numbers
 
 
 class Sampling(NamedTuple):
-    """Which combinations to evaluate: `size` that are drawn at random (None: all), with the seed `seed`."""
+    """Which combinations to evaluate: `size` that are drawn at random (None: all), with the seed `seed`.
+
+    Of these, a shard is evaluated.
+    """
 
     size: int | None
     seed: int
     latin_hypercube: bool
+    shard: Shard
 
     def choose_numbers(self, space: Combinations) -> Numbers:
         """Return the numbers of the rows to evaluate. Raises Flaw if there are too many."""
         if self.size is None:
-            check_size(space, "use larger steps, or draw some with --sample N")
-            return range(space.size)
-        if self.size > MOST_DRAWN:
+            first, last = self.shard.find_bounds(space.size)
+            check_size(last - first, "use larger steps, draw some with --sample N, or divide them with --shard 1/N")
+            return range(first, last)
+        return self.shard.select(self._draw(space, self.size))
+
+    def _draw(self, space: Combinations, size: int) -> list[int]:
+        if size > MOST_DRAWN:
             raise Flaw(f"--sample draws at most {MOST_DRAWN:,} combinations", "run it with several --seed")
         if self.latin_hypercube:
-            return draw_latin_hypercube([len(param.values) for param in space.params], self.size, self.seed)
-        return draw_rows(space.size, self.size, self.seed)
+            return draw_latin_hypercube([len(param.values) for param in space.params], size, self.seed)
+        return draw_rows(space.size, size, self.seed)
 
 
 def list_figures() -> list[str]:
@@ -48,13 +57,17 @@ def _complete_signed(context: click.Context, parameter: click.Parameter, incompl
 
 
 def sampling_options(function: common.Function) -> common.Function:
-    """Add --sample, --seed and --lhs; the command receives `sampling`."""
+    """Add --sample, --seed, --lhs and --shard; the command receives `sampling`."""
 
     @wraps(function)
-    def run(sample: int | None, seed: int | None, lhs: bool, **rest: Any) -> Any:
+    def run(sample: int | None, seed: int | None, lhs: bool, shard: str | None, **rest: Any) -> Any:
         if sample is None and (lhs or seed is not None):
             raise click.UsageError(f"{'--lhs' if lhs else '--seed'} needs --sample N")
-        return function(sampling=Sampling(sample, seed or 0, lhs), **rest)
+        try:
+            part = WHOLE if shard is None else read_shard(shard)
+        except Flaw as flaw:
+            raise click.UsageError(flaw.message) from None
+        return function(sampling=Sampling(sample, seed or 0, lhs, part), **rest)
 
     return common.add_options(
         run,
@@ -63,6 +76,7 @@ def sampling_options(function: common.Function) -> common.Function:
         click.option(
             "--lhs", is_flag=True, help="With --sample: spread the values of every parameter evenly (Latin hypercube)."
         ),
+        click.option("--shard", metavar="I/N", help="Evaluate only part I of N, for several machines: 2/8."),
     )
 
 

@@ -10,7 +10,7 @@ from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
-from convcalc.network import Network
+from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.space.choosing import PARETO, Choice
 from convcalc.space.evaluation import SHAPES, Setup
@@ -29,8 +29,8 @@ _PRINTED = ("table", "markdown")  # formats that show the first rows
 class Job(NamedTuple):
     """What to sweep, and how to write it.
 
-    `inputs` are the files that are read. `listed` is the value of --limit. No column is dropped from a table if the
-    user has chosen them (`fixed`).
+    `inputs` are the files that are read. `numbers` are the rows to evaluate, all or a shard of them. `listed` is the
+    value of --limit. No column is dropped from a table if the user has chosen them (`fixed`).
     """
 
     inputs: tuple[str, ...]
@@ -38,11 +38,20 @@ class Job(NamedTuple):
     setup: Setup
     planned: Planned
     numbers: Numbers
+    is_shard: bool
     plot_file: str | None
     fixed: bool
     listed: int | None
     exact: bool
     format: str
+
+
+class _Described(NamedTuple):
+    """The name and the file of a network, and its limits together with those of the command line."""
+
+    name: str
+    file: str | None
+    limits: tuple[Limit, ...]
 
 
 def run_sweep(job: Job, where: writing.Output) -> int:
@@ -65,7 +74,7 @@ def run_sweep(job: Job, where: writing.Output) -> int:
 
 
 class _Run:
-    """A sweep in progress: its counts, the points of its plot, and the network of its first valid combination."""
+    """A sweep in progress: its counts, the points of its plot, and the name of its first valid network."""
 
     def __init__(self, job: Job, where: writing.Output) -> None:
         self.job = job
@@ -73,7 +82,7 @@ class _Run:
         self.tally = Tally()
         axes = job.planned.axes
         self.scatter = Scatter(job.planned.plan.names, axes) if axes else None
-        self.network: Network | None = None
+        self.title: str | None = None
 
     def write(self, target: Target, stop: StopOnInterrupt) -> None:
         """Write all rows, or those until an interrupt."""
@@ -121,26 +130,35 @@ class _Run:
         shown, known = len(planned.shown), len(planned.plan.names)
         return rows if shown == known else [row[:shown] + row[known:] for row in rows]
 
-    def _load_network(self) -> Network:
-        """Return the network of the first valid combination. Raises InvalidSpec if none is valid."""
-        space, overrides = self.job.planned.plan.combinations, self.job.setup.overrides
-        first = self.job.numbers[0] if self.tally.first_valid is None else self.tally.first_valid
+    def _describe(self) -> _Described:
+        """Return the description of the first valid network, or of the network with the defaults if a shard has none.
+
+        Raises InvalidSpec if no combination is valid, and there are no further shards.
+        """
+        job = self.job
+        overrides = job.setup.overrides
+        number = self.tally.first_valid
+        if number is None and job.numbers and not job.is_shard:
+            number = job.numbers[0]
+        row = {} if number is None else job.planned.plan.combinations.get_row(number)
         try:
-            read = common.make_reader(self.job.document, self.where)
-            network = read(overrides.with_params({**overrides.params, **space.get_row(first)}))
+            read = common.make_reader(job.document, self.where)
+            network = read(overrides.with_params({**overrides.params, **row}))
         except InvalidSpec as error:
-            raise explain_invalid(error, self.job.document, overrides, space) from None
-        self.network = network if self.job.setup.spec_budget else network._replace(budget=())
-        return self.network
+            if job.is_shard:
+                return _Described(job.document.file or "network", job.document.file, job.setup.limits)
+            raise explain_invalid(error, job.document, overrides, job.planned.plan.combinations) from None
+        self.title = network.name
+        limits = (*(network.budget if job.setup.spec_budget else ()), *job.setup.limits)
+        return _Described(network.name, network.file, limits)
 
     def _print_rows(self, rows: Sequence[Row], choice: Choice) -> str:
         from convcalc.render.sweep import Swept, sweep_lines, sweep_markdown
 
-        network = self._load_network()
-        limits = (*network.budget, *self.job.setup.limits)
+        name, _, limits = self._describe()
         size = self.job.planned.plan.combinations.size
         on_front = len(choice.front.list_rows()) if choice.front else 0
-        found = Swept(network.name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed)
+        found = Swept(name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed)
         if self.job.format == "markdown":
             return sweep_markdown(found, self.job.exact)
         return writing.render_text(sweep_lines(found, writing.table_width(self.where), self.job.exact), self.where)
@@ -159,17 +177,17 @@ class _Run:
             if self.tally.first_valid is not None or len(waiting) > _MOST_WAITING:
                 target.write("".join(waiting))
                 waiting = []
-        facts = self._list_facts(self._load_network())  # if no row is valid, nothing has been written
+        facts = self._list_facts(self._describe())  # if no row is valid, nothing has been written
         target.write("".join([*waiting, writer.end(facts)]))
 
-    def _list_facts(self, network: Network) -> dict[str, Any]:
+    def _list_facts(self, described: _Described) -> dict[str, Any]:
         from convcalc.render.limits import limit_dict, merge_limits
 
-        tally, limits = self.tally, (*network.budget, *self.job.setup.limits)
+        tally = self.tally
         return {
-            "name": network.name,
-            "file": network.file,
-            "limits": [limit_dict(limit) for limit in merge_limits(limits)],
+            "name": described.name,
+            "file": described.file,
+            "limits": [limit_dict(limit) for limit in merge_limits(described.limits)],
             "combinations": self.job.planned.plan.combinations.size,
             "tried": tally.tried,
             "invalid": tally.invalid,
@@ -189,7 +207,7 @@ class _Run:
             file.write(rows)
         if file is not None:
             file.close()
-        self._load_network()
+        self._describe()
 
     def _list_known_values(self) -> dict[str, Sequence[Any]]:
         """Return values of the columns whose kind is known before there are rows."""
@@ -202,13 +220,13 @@ class _Run:
     def draw_plot(self) -> None:
         """Write the plot, if there is one."""
         job = self.job
-        if self.scatter is None or job.plot_file is None or self.network is None:
+        if self.scatter is None or job.plot_file is None or self.title is None:
             return
         from convcalc.render.sweep_plot import plot_svg
 
         plan = job.planned.plan
         params = [param.name for param in plan.combinations.params]
-        text = plot_svg(self.network.name, self.scatter, plan.names, params, job.planned.axes)
+        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes)
         writing.write_text(text, writing.Output(job.plot_file, "never", True), job.inputs)
 
     def report_interrupt(self) -> None:

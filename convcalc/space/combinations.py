@@ -61,11 +61,10 @@ class Combinations(NamedTuple):
         return [prod(counts[index + 1 :]) for index in range(len(counts))]
 
 
-def check_size(space: Combinations, advice: str) -> None:
+def check_size(count: int, advice: str) -> None:
     """Raise Flaw, with advice, if there are too many combinations to try all."""
-    if space.size > MOST_COMBINATIONS:
-        size = show_count(space.size)
-        raise Flaw(f"{size} combinations exceed the limit of {MOST_COMBINATIONS:,}", advice)
+    if count > MOST_COMBINATIONS:
+        raise Flaw(f"{show_count(count)} combinations exceed the limit of {MOST_COMBINATIONS:,}", advice)
 
 
 def show_count(count: int) -> str:

@@ -6,6 +6,7 @@
 import csv
 import io
 import re
+from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from convcalc.problems import Flaw, printable, show
 from convcalc.spec.files import explain_unreadable, reached_through_link
 
 _MOST_BYTES = 64 * 2**20
+_MOST_LINES = 5  # that are named in a message
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MOST_DIGITS}}}", re.ASCII)
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf(?:inity)?)", re.ASCII | re.I
@@ -38,6 +40,12 @@ class CsvFile(NamedTuple):
     def quote(self, value: object) -> str:
         """Return a value for a message, or a word for it if the file was reached through a symbolic link."""
         return show(value) if self.quotable else "a value"
+
+    def describe_unmatched(self, numbers: Sequence[int], what: str) -> str:
+        """Return a message on the lines that match no combination or network (`what`)."""
+        lines = ", ".join(map(str, numbers[:_MOST_LINES])) + (", …" if len(numbers) > _MOST_LINES else "")
+        verb = "line matches" if len(numbers) == 1 else "lines match"
+        return f"{printable(self.name)}: {len(numbers):,} {verb} no {what}: {lines}"
 
     def make_flaw(self, line: int, message: str, hint: str = "") -> Flaw:
         """Return an error at a line of the file."""

@@ -10,7 +10,6 @@ from convcalc.problems import Flaw, InvalidSpec, did_you_mean, join_words, print
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
 from convcalc.spec.source import read_value
 
-_MOST_LINES = 5  # that are named in a message
 _Key = tuple[Any, ...]
 
 
@@ -49,12 +48,9 @@ class Join(NamedTuple):
     def list_warnings(self, rows: int) -> list[str]:
         """Return messages on the lines that no row has matched, and on the rows without a line."""
         unmatched = [line.number for line in self.lines.values() if line.number not in self.used]
-        name, found = printable(self.file.name), []
-        if unmatched:
-            lines = ", ".join(map(str, unmatched[:_MOST_LINES])) + (", …" if len(unmatched) > _MOST_LINES else "")
-            verb = "line matches" if len(unmatched) == 1 else "lines match"
-            found.append(f"{name}: {len(unmatched):,} {verb} no combination: {lines}")
+        found = [self.file.describe_unmatched(unmatched, "combination")] if unmatched else []
         if self.missing[0]:
+            name = printable(self.file.name)
             found.append(f"{name}: {self.missing[0]:,} of {rows:,} combinations have no line")
         return found
 

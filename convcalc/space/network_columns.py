@@ -86,10 +86,8 @@ class _Joined:
         ]
         self.values = [self._list_values(line) for line in found]
         used = {line.number for line in found if line is not None}
-        missed = [str(line.number) for line in lines.values() if line.number not in used]
-        verb = "line matches" if len(missed) == 1 else "lines match"
-        listed = ", ".join(missed[:5]) + (", …" if len(missed) > 5 else "")
-        self.unmatched = f"{printable(file.name)}: {len(missed):,} {verb} no network: {listed}" if missed else ""
+        missed = [line.number for line in lines.values() if line.number not in used]
+        self.unmatched = file.describe_unmatched(missed, "network") if missed else ""
 
     def _index_lines(self) -> dict[str, CsvLine]:
         lines: dict[str, CsvLine] = {}

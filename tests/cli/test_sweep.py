@@ -292,6 +292,30 @@ def test_a_latin_hypercube_has_every_value_equally_often(net: str, capsys: Captu
         assert {found.count(value) for value in values} == {20 // len(values)}
 
 
+@pytest.mark.parametrize("count", [1, 3, 7, 40, 50])
+@pytest.mark.parametrize("sample", [[], ["--sample", "23", "--seed", "9"]])
+def test_shards_together_are_all_rows(count: int, sample: list[str], net: str, capsys: Capture) -> None:
+    options = [net, *VALUES, "--columns", "params", *sample]
+    shards = [sweep(capsys, *options, "--shard", f"{index}/{count}") for index in range(1, count + 1)]
+    assert list(itertools.chain.from_iterable(shards)) == sweep(capsys, *options)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+
+
+def test_a_shard_of_invalid_rows_is_not_an_error(net: str, capsys: Capture) -> None:
+    """Other shards may be valid, so that a job of a cluster must not fail."""
+    for options in ([], ["--set", "width=0"]):
+        rows = sweep(capsys, net, "-p", "size=1:8:1", "--shard", "1/4", *options)
+        assert [row["size"] for row in rows] == [1, 2]
+        assert all(row["problem"] for row in rows)
+
+
+def test_a_shard_of_a_huge_space_can_be_evaluated(net: str, capsys: Capture) -> None:
+    ranges = ["-p", "width=1:1000000:1", "-p", "size=1:1000000:1", "--columns", "params"]
+    rows = sweep(capsys, net, *ranges, "--shard", "500000000/500000000")
+    assert [(row["width"], row["size"]) for row in rows] == [(10**6, size) for size in range(998_001, 10**6 + 1)]
+    assert "2,000,000,000 combinations exceed" in refused(capsys, net, *ranges, "--shard", "3/500")
+
+
 def test_a_huge_space_can_be_sampled(net: str, capsys: Capture) -> None:
     ranges = ["-p", "width=1:1000000:1", "-p", "size=6:1000000:1"]
     said = refused(capsys, net, *ranges)
@@ -417,6 +441,9 @@ def test_an_impossible_request_is_explained(arguments: list[str], message: str, 
         (["--top", "3"], "--top needs --sort"),
         (["--seed", "3"], "--seed needs --sample N"),
         (["--lhs"], "--lhs needs --sample N"),
+        (["--shard", "3"], "--shard must be a part and their number, such as 2/8; got '3'"),
+        (["--shard", "0/3"], "--shard must be a part and their number, such as 2/8; got '0/3'"),
+        (["--shard", "4/3"], "--shard must be a part and their number, such as 2/8; got '4/3'"),
         (["--pareto", "macs", "--mark-pareto", "macs"], "--pareto cannot be combined with --mark-pareto"),
         (["--exact", "-f", "csv"], "--exact cannot be combined with -f csv"),
         (["-o", "rows.html"], "sweep has no format html"),
