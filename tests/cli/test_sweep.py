@@ -485,16 +485,21 @@ def test_a_full_disk_leaves_the_file_as_it_was(net: str, capsys: Capture) -> Non
 
 
 def interrupt(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a sweep that would take minutes, and press Ctrl-C when it has begun to write."""
+    """Run a sweep that would take minutes, and press Ctrl-C when it has written the first rows."""
     command = [sys.executable, "-m", "convcalc", "sweep", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(convcalc.__file__).parent.parent)}
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    time.sleep(3)
+    with open(folder / "out", "w", encoding="utf-8") as out:
+        process = subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=out, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(file.stat().st_size for file in (folder / "out", *folder.glob(".convcalc-*"))):
+            break
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    _, err = process.communicate(timeout=60)
+    text = (folder / "out").read_text(encoding="utf-8")
+    (folder / "out").unlink()
+    return subprocess.CompletedProcess(command, process.returncode, text, err)
 
 
 SLOW = [MOBILENET, "-p", "width=0.25:1:0.000001", "-p", "size=96:224:1", "--columns", "macs"]
