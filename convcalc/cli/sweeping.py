@@ -200,13 +200,13 @@ class _Run:
 
         if self.where.file is None and sys.stdout.isatty():
             raise Flaw("-f parquet is binary", "write it to a file with -o FILE.parquet")
-        file = None
+        chunks = iter(chunks)
+        rows = next(chunks, [])
+        file = ParquetRows(choose_kinds(self._names, rows, self._list_known_values()), target.stream)
+        file.write(rows)
         for rows in chunks:
-            if file is None:
-                file = ParquetRows(choose_kinds(self._names, rows, self._list_known_values()), target.stream)
             file.write(rows)
-        if file is not None:
-            file.close()
+        file.close()
         self._describe()
 
     def _list_known_values(self) -> dict[str, Sequence[Any]]:
@@ -215,7 +215,8 @@ class _Run:
         joined = plan.join.list_values() if plan.join else {}
         figures = {name: [""] if name in SHAPES else [0] for name in plan.figures}
         params = {param.name: list_kinds(param.values) for param in plan.combinations.params}
-        return {**figures, PROBLEM: [""], PARETO: [True], **joined, **params}
+        constants = {name: [value] for name, value in plan.constants.items()}
+        return {**figures, PROBLEM: [""], PARETO: [True], **constants, **joined, **params}
 
     def draw_plot(self) -> None:
         """Write the plot, if there is one."""

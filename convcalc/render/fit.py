@@ -19,7 +19,6 @@ from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.space.evaluation import Setup
 from convcalc.space.fitting import METRICS, Fit, Trial
-from convcalc.space.sweeping import describe_problem
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
@@ -171,22 +170,22 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
     return [piece.replace(NO_BREAK, " ") for piece in pieces]
 
 
-def _group_invalid(found: Fit) -> list[tuple[str, str]]:
+def _list_problems(found: Fit) -> list[tuple[str, str]]:
     """Return two texts per problem, such as `width 0.1 and 3 more` (invalid combinations) and the problem.
 
     A combination with several problems is listed only with its first problem.
     """
-    by_problem: dict[str, list[Trial]] = {}
-    for trial in found.invalid:
-        by_problem.setdefault(describe_problem(trial.problem) if trial.problem else "", []).append(trial)
     return [
-        (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
-        for text, (first, *others) in by_problem.items()
+        (
+            _values_text(one.values) + (f" and {one.combinations - 1:,} more" if one.combinations > 1 else ""),
+            one.problem,
+        )
+        for one in found.problems
     ]
 
 
 def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
-    groups, count = _group_invalid(found), len(found.invalid)
+    groups, count = _list_problems(found), sum(one.combinations for one in found.problems)
     if not count:
         return []
     lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
@@ -210,7 +209,7 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
         f"- {text}**{escape(_values_text(trial.values))}**: {escape('; '.join(trial.broken))}"
         for text, trial in _select_exceeding(found)
     ]
-    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _group_invalid(found)]
+    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _list_problems(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 

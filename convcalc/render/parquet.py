@@ -33,7 +33,7 @@ class ParquetRows:
         self.file = pyarrow.parquet.ParquetWriter(stream, self.schema)
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write the next rows. Raises Flaw if a number exceeds 64 bits."""
+        """Write the next rows. Raises Flaw if a value does not have the kind of its column."""
         if not rows:
             return
         columns = list(zip(*rows, strict=True))
@@ -48,7 +48,9 @@ class ParquetRows:
         try:
             return self.arrow.array(values, type=self.schema.field(name).type)
         except (OverflowError, self.arrow.lib.ArrowException):
-            raise Flaw(f"a value of {show(name)} exceeds the 64 bits of Parquet", "use -f csv or jsonl") from None
+            kind_name = {int: "an integer of 64 bits", float: "a number", bool: "true or false"}.get(kind, "text")
+            message = f"a value of {show(name)} is not {kind_name}, which the column has in Parquet"
+            raise Flaw(message, "use -f csv or jsonl") from None
 
     def close(self) -> None:
         """Complete the file; the stream stays open."""

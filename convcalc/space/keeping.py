@@ -11,6 +11,7 @@ from convcalc.problems import Flaw
 from convcalc.space.ordering import Row, Signed, sort_rows
 
 MOST_HELD = 1_000_000  # rows
+_ADVICE = "narrow them down with --where or --top, or write them unsorted with -f csv, jsonl or parquet"
 _SPARE = 10_000  # rows that are held beyond those that are needed, so that they are sorted rarely
 
 
@@ -42,10 +43,14 @@ class FirstRows:
 
 
 class TopRows:
-    """Keeps the first `most` rows (None: all) in an order of the columns `names`."""
+    """Keeps the first `most` rows (None: all) in an order of the columns `names`.
 
-    def __init__(self, most: int | None, names: Sequence[str], order: Sequence[Signed]) -> None:
+    `advice` is the hint of the error if too many rows would have to be held.
+    """
+
+    def __init__(self, most: int | None, names: Sequence[str], order: Sequence[Signed], advice: str = _ADVICE) -> None:
         self.most = most
+        self.advice = advice
         self.names = names
         self.order = order
         self.rows: list[Row] = []
@@ -55,17 +60,14 @@ class TopRows:
         self.rows += rows
         if self.most is not None and len(self.rows) > 2 * self.most + _SPARE:
             self.rows = self.list_rows()
-        check_held(len(self.rows))
+        check_held(len(self.rows), self.advice)
 
     def list_rows(self) -> list[Row]:
         """Return the rows that are kept, in order."""
         return sort_rows(self.rows, self.names, self.order)[: self.most]
 
 
-def check_held(count: int) -> None:
-    """Raise Flaw if `count` rows are too many to be held."""
+def check_held(count: int, advice: str = _ADVICE) -> None:
+    """Raise Flaw, with advice, if `count` rows are too many to be held."""
     if count > MOST_HELD:
-        raise Flaw(
-            f"more than {MOST_HELD:,} rows would have to be held in memory",
-            "narrow them down with --where or --top, or write them unsorted with -f csv, jsonl or parquet",
-        )
+        raise Flaw(f"more than {MOST_HELD:,} rows would have to be held in memory", advice)

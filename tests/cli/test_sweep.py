@@ -143,6 +143,40 @@ def test_all_formats_have_the_same_rows(format: str, net: str, capsys: Capture) 
         assert {table.schema.field(name).type for name in ("width", "macs")} == {pytest.importorskip("pyarrow").int64()}
 
 
+def test_parquet_has_the_kinds_of_the_values(net: str, capsys: Capture) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="reads the file that was written")
+    Path("a.csv").write_text("size,top1,note\n6,1,a\n9,2,\n", encoding="utf-8")
+    options = [
+        "--join",
+        "a.csv",
+        "--columns",
+        "macs,x-task,x-top1",
+        "--derive",
+        "half=size/2",
+        "--derive",
+        "odd=size%2==1",
+    ]
+    tried = ["-p", "size=6,9", "-p", "width=1,0.5,2", "-p", "act=relu,hardswish", "-o", "rows.parquet"]
+    kinds = {
+        "size": "int64",
+        "width": "double",
+        "act": "string",
+        "macs": "int64",
+        "x-task": "string",
+        "x-top1": "double",
+        "top1": "int64",
+        "note": "string",
+        "half": "double",
+        "odd": "bool",
+        "problem": "string",
+    }
+    assert run(["sweep", net, *tried, *options]) == 0
+    schema = parquet.read_schema("rows.parquet")
+    assert {name: str(schema.field(name).type) for name in schema.names} == kinds
+    assert run(["sweep", net, *tried, *options, "--shard", "1/99"]) == 0  # without any row
+    assert parquet.read_table("rows.parquet").num_rows == 0
+
+
 def test_rows_do_not_depend_on_the_sizes_of_chunks(net: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     options = [*VALUES, "--where", "macs > 100", "--derive", "d=macs/params", "--sort", "d,-width"]
     whole = sweep(capsys, net, *options)
