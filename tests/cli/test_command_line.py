@@ -164,7 +164,6 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
         (["ci"], "did you mean check?"),
         (["tune"], "did you mean fit?"),
         (["scan"], "did you mean sweep?"),
-        (["tune"], "did you mean fit?"),
         (["search"], "did you mean fit?"),
         (["flops", "net.yaml"], "did you mean summary?"),
         (["macs"], "did you mean summary?"),
