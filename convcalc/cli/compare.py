@@ -1,13 +1,18 @@
 """`convcalc compare`: shows several networks in one table."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from convcalc.analysis.report import Report
 from convcalc.cli import common, completing, several, writing
+from convcalc.problems import Flaw
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.net_argument import split_net
+
+if TYPE_CHECKING:
+    from convcalc.space.network_columns import Added
 
 _EXAMPLES = """\b
 Examples:
@@ -29,6 +34,15 @@ def _list_columns() -> Iterable[str]:
 @common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, input_shape, params, macs, peak_memory, …")
 @common.sort_option(_list_columns, "Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option(
+    "--join", metavar="FILE.csv", help="Add the columns of a CSV file, matched on its column name or file of networks."
+)
+@click.option(
+    "--derive",
+    multiple=True,
+    metavar="NAME=EXPR",
+    help="Add a column that is calculated from others, such as score=top1/macs.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -39,6 +53,8 @@ def command(
     format: str,
     columns: str | None,
     sort: str | None,
+    join: str | None,
+    derive: tuple[str, ...],
     limit: int | None,
     exact: bool,
     where: writing.Output,
@@ -50,50 +66,93 @@ def command(
     parameter of all networks that have it; NET@NAME=VALUE,… sets it for one NET only. A network that cannot be
     read is reported, and the others are shown.
     """
-    from convcalc.render.compare import network_rows, sort_network_rows
-
-    shown = _read_columns(columns, sort, exact, format, where)
+    _check_options(columns, exact, format, where)
     files = several.list_nets(nets)
-    reports, wrong, status = several.read_networks(files, overrides, where, memory)
-    if wrong and not reports and format == "json":
+    networks, wrong, status = several.read_networks(files, overrides, where, memory)
+    if wrong and not networks and format == "json":
         return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(several.report_problem(name, error, where) for name, error in wrong)])
-    if reports:
-        labels = several.label_networks(reports)
-        named = [(label, one.report) for label, one in zip(labels, reports, strict=True)]
-        rows = sort_network_rows(network_rows(named), sort)[:limit]
-        text = _render(rows, shown, format, exact, where)
-        writing.write_text(text, where, [split_net(file)[0] for file in files])
+    if networks:
+        rows, shown = _make_rows(networks, columns, sort, join, derive, where)
+        text = _render(rows[:limit], shown, columns is not None, format, exact, where)
+        writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
         raise writing.Failure("nothing to compare")
     return status
 
 
-def _read_columns(
-    columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output
-) -> Sequence[Any] | None:
-    """Return the columns that --columns lists; None without that option.
-
-    Raises UsageError if --columns or --sort names an unknown column, if --columns is combined with JSON (which has all
-    figures), or if --exact is combined with JSON or CSV (which are always exact).
-    """
-    from convcalc.render.compare import COLUMNS
-    from convcalc.render.grid import UnknownColumn, find_column, find_columns
-
+def _check_options(columns: str | None, exact: bool, format: str, where: writing.Output) -> None:
+    """Raise UsageError for options that JSON and CSV do not need: JSON has all figures, and both are exact."""
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     if columns is not None and format == "json":
         chosen = common.describe_format(format, where)
         raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
+
+
+def _make_rows(
+    networks: Sequence[several.ReadNetwork],
+    columns: str | None,
+    sort: str | None,
+    join: str | None,
+    derive: Sequence[str],
+    where: writing.Output,
+) -> tuple[Sequence[Any], Sequence[Any] | None]:
+    """Return the sorted rows with their added columns, and the columns to show; None for those that fit.
+
+    Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
+    """
+    from convcalc.render.compare import COLUMNS, EVERY, added_column, network_rows, sort_network_rows
+    from convcalc.render.grid import UnknownColumn, find_columns
+
+    labels = several.label_networks(networks)
+    labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
+    added = _add_columns(labelled, [one.argument for one in networks], join, derive)
+    rows = [row._replace(added=values) for row, values in zip(network_rows(labelled), added.values, strict=True)]
+    if added.unmatched and not where.quiet:
+        click.echo(f"convcalc: {added.unmatched}", err=True)
+    own = {name: added_column(name, rows) for name in (*added.own, *added.shown)}
+    known = {**COLUMNS, **own}
+    default = (*EVERY, *(own[name] for name in added.shown)) if added.shown else None
     try:
-        if sort is not None:
-            find_column(sort, COLUMNS)
-        return None if columns is None else find_columns(columns, COLUMNS, ())
+        return sort_network_rows(rows, sort, known), default if columns is None else find_columns(columns, known, ())
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
 
 
-def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exact: bool, where: writing.Output) -> str:
+def _add_columns(
+    labelled: Sequence[tuple[str, Report]], files: Sequence[str], join: str | None, derive: Sequence[str]
+) -> "Added":
+    """Return the added columns of networks, which have labels, reports and NET arguments. Raises Failure."""
+    from convcalc.analysis.figures import figures_of
+    from convcalc.space.evaluation import join_shapes
+    from convcalc.space.network_columns import Described, add_columns
+
+    described = [
+        Described(
+            (label, report.network.name),
+            (file, split_net(file)[0], *([report.network.file] if report.network.file else [])),
+            report.network.own,
+            {
+                **figures_of(report),
+                "input_shape": join_shapes(report.network.inputs.values()),
+                "output_shape": join_shapes(report.outputs().values()),
+            }
+            if derive
+            else {},
+        )
+        for (label, report), file in zip(labelled, files, strict=True)
+    ]
+    try:
+        return add_columns(described, join, derive)
+    except Flaw as flaw:
+        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+
+
+def _render(
+    rows: Sequence[Any], columns: Sequence[Any] | None, fixed: bool, format: str, exact: bool, where: writing.Output
+) -> str:
+    """Return the table in a format; unless the columns are `fixed`, some are dropped to fit the terminal."""
     from convcalc.render import compare
 
     if format == "json":
@@ -106,4 +165,4 @@ def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exa
         from convcalc.render.latex import networks_latex
 
         return networks_latex(rows, exact, columns)
-    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns), where)
+    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns, fixed), where)

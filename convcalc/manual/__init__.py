@@ -19,6 +19,7 @@ TOPICS: dict[str, str] = {
     "mcu": "RAM and flash on a microcontroller, to the byte",
     "explain": "every figure of a layer as a formula with its numbers",
     "fit": "the largest network within a budget",
+    "sweep": "every combination of parameter values: filters, Pareto fronts, plots, samples",
     "alternatives": "cheaper replacements for a convolution, and writing them into the spec",
     "diff": "the cost of a change, and several networks side by side",
     "check": "budgets and design mistakes in every pull request",

@@ -28,7 +28,7 @@ FLOORS = {
     **dict.fromkeys(("convert", "device"), 5),
     **dict.fromkeys(("analysis.budgets", "device.plan_file"), 5.5),  # a budget may limit the memory of a device
     **dict.fromkeys(("analysis.figures", "device.from_tflite"), 5.6),
-    **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings"), 6),
+    **dict.fromkeys(("alternatives", "check", "diff", "explain", "memory_savings", "space"), 6),
     "render": 7,
     "api": 8,
     "cli": 9,
@@ -41,15 +41,16 @@ LIBRARIES = {
     "torch": "convert",
     "onnx": "convert",
     "numpy": "convert",
+    "pyarrow": "render/parquet.py",
 }
 RESULTS = (
     "analysis/report.py",
     "convert/comparison.py",
     "diff/difference.py",
     "explain/derived_figures.py",
-    "fitting.py",
     "network.py",
     "problems.py",
+    "space/fitting.py",
 )
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,51 @@
+"""Measures by how much a network misses its limits.
+
+For example, a network of 110 params with a budget of 100 misses it by 0.1, a tenth of the limit.
+"""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from math import inf
+
+from convcalc.analysis.budgets import figure, layer_figure, output_fields
+from convcalc.analysis.report import Report
+from convcalc.network import Limit
+
+
+def find_largest_miss(report: Report, outside: Sequence[Limit] = ()) -> float:
+    """Return the largest violation of the limits in the spec's budget and in `outside`, relative to the limit.
+
+    Return 0 if the network is within all limits, and infinity if a value is unknown or an output has the wrong shape.
+    """
+    return max((_measure_miss(report, limit) for limit in (*report.network.budget, *outside)), default=0)
+
+
+def _measure_miss(report: Report, limit: Limit) -> float:
+    if limit.metric == "output_shape":
+        shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
+        return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
+    return max((measure_relative_miss(value, limit) for value in _list_limited_figures(report, limit)), default=0)
+
+
+def _list_limited_figures(report: Report, limit: Limit) -> list[int | None]:
+    if limit.pattern is not None:
+        named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
+        return [layer_figure(layer, limit.metric) for layer in named]
+    if limit.metric == "receptive_field":
+        fields = [field for name, (_, field) in output_fields(report).items() if limit.output in (None, name)]
+        return [size for field in fields for size in (field.size_min or field.size or (None,)) + (field.size or ())]
+    return [figure(report, limit.metric)]
+
+
+def measure_relative_miss(value: int | None, limit: Limit) -> float:
+    """Return by how much `value` violates a limit, relative to the limit: 0.1 for 110 with a maximum of 100.
+
+    Return infinity if the value is unknown, or if the maximum is 0 and exceeded.
+    """
+    if value is None:
+        return inf
+    if limit.maximum is not None and value > limit.maximum:
+        return (value - limit.maximum) / limit.maximum if limit.maximum else inf
+    if limit.minimum is not None and value < limit.minimum:
+        return (limit.minimum - value) / limit.minimum
+    return 0
