@@ -7,20 +7,13 @@ from convcalc.axis_order import Misreading
 from convcalc.layers.base import Layer
 from convcalc.problems import Path, printable
 from convcalc.shape import Shape
+from convcalc.units import Dtype
 
 if TYPE_CHECKING:
     from convcalc.render.draw import Picture
     from convcalc.render.lines import RichBlocks
 
 MOST_LAYERS = 50_000  # convcalc does not read larger networks
-
-
-class Dtype(NamedTuple):
-    """The data types of weights (and buffers), of activations, and of biases."""
-
-    weights: str = "float32"
-    activations: str = "float32"
-    bias: str = "float32"
 
 
 class Node(NamedTuple):

@@ -1,6 +1,7 @@
 """Reads and formats quantities: counts (`5M`), memory (`4 MiB`) and data types (`int8`)."""
 
 import re
+from typing import NamedTuple
 
 BITS: dict[str, int] = {
     "float64": 64,
@@ -22,6 +23,14 @@ MEMORY_SUFFIXES: dict[str, int] = {
 }
 DTYPE_ALIASES = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
 MOST_QUANTITY_DIGITS = 40
+
+
+class Dtype(NamedTuple):
+    """The data types of weights (and buffers), of activations, and of biases."""
+
+    weights: str = "float32"
+    activations: str = "float32"
+    bias: str = "float32"
 
 
 def is_integer_type(dtype: str) -> bool:

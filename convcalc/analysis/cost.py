@@ -4,9 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from convcalc.layers.base import Layer
-from convcalc.network import Dtype
 from convcalc.shape import Shape
-from convcalc.units import tensor_bytes
+from convcalc.units import Dtype, tensor_bytes
 
 
 class Cost(NamedTuple):

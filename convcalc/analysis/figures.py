@@ -3,8 +3,10 @@
 `figure` takes a report and a name, such as `peak_memory`, and returns a whole number, or None if it is unknown.
 """
 
-from convcalc.analysis import budgets
-from convcalc.analysis.report import Report
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
 
 FIGURES: dict[str, str] = {
     "layers": "layers",
@@ -23,7 +25,7 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: Report, name: str) -> int | None:
+def figure(report: "Report", name: str) -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
     For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
@@ -33,10 +35,12 @@ def figure(report: Report, name: str) -> int | None:
     if name == "receptive_field":
         size = report.totals.receptive_field.size
         return None if size is None else max(size, default=0)
+    from convcalc.analysis import budgets  # the names can be imported without the engine
+
     return budgets.figure(report, name)
 
 
-def figures_of(report: Report) -> dict[str, int | None]:
+def figures_of(report: "Report") -> dict[str, int | None]:
     """Return all metrics of a network by name, such as `params`; an unknown one is None."""
     return {name: figure(report, name) for name in FIGURES}
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, cost
 from convcalc.analysis.liveness import Liveness, compute_liveness
+from convcalc.analysis.optimizers import OPTIMIZERS
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
-from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory
+from convcalc.analysis.training import Training, compute_training_memory
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer

@@ -7,12 +7,10 @@ counted: no scratch space of kernels and no gradients of activations.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from convcalc.analysis.optimizers import OPTIMIZERS
 from convcalc.layers.base import Layer, SavedForBackward
-from convcalc.network import Dtype, Network, Node
-from convcalc.units import tensor_bytes
-
-OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
-"""Number of values an optimizer stores per learnt element: none, the momentum, or the two moments of Adam."""
+from convcalc.network import Network, Node
+from convcalc.units import Dtype, tensor_bytes
 
 _NOTHING = SavedForBackward()
 

@@ -1,35 +1,12 @@
-"""Defines the base class of lint rules, and the options that a rule can declare."""
+"""Defines the base class of lint rules."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 from convcalc.analysis.report import Report
-from convcalc.arguments import is_integer
-from convcalc.problems import Flaw, Path, Problem, Related, show
-
-
-class IntegerOption(NamedTuple):
-    """An integer that users can set for a lint rule: `channel-multiple = 16` in a configuration file.
-
-    `convcalc check` has a command-line option with the same name (`--channel-multiple 16`), and the page of the rule
-    describes it. `help` is a phrase without a final period.
-    """
-
-    name: str  # kebab-case
-    default: int
-    minimum: int
-    help: str
-
-    def read(self, value: Any) -> int:
-        """Return a value from a configuration file as an integer.
-
-        Raises Flaw if it is not an integer or is less than the minimum.
-        """
-        if not is_integer(value) or value < self.minimum:
-            wanted = "a positive integer" if self.minimum == 1 else f"an integer of at least {self.minimum}"
-            raise Flaw(f"{self.name} must be {wanted}; got {show(value)}")
-        return int(value)
+from convcalc.check.options import IntegerOption
+from convcalc.problems import Path, Problem, Related
 
 
 class Rule(ABC):
@@ -40,8 +17,9 @@ class Rule(ABC):
     finds something and `right` one in which it does not; the tests check both. In published networks, a rule that is on
     by default may report only findings of severity note.
 
-    `options` declares the options that users can set. A rule is created with the values that users set, by option name,
-    as in `ChannelMultiple({"channel-multiple": 16})`. If a value is left out, the default of the option is used.
+    `options` are those options that users can set for the rule; options.py lists all. A rule is created with the values
+    that users set, by option name, as in `ChannelMultiple({"channel-multiple": 16})`. If a value is left out, the
+    default of the option is used.
     """
 
     code: ClassVar[str]

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from convcalc.check.rule import IntegerOption, Rule
+from convcalc.check.options import SEVERITIES, IntegerOption
+from convcalc.check.rule import Rule
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.network import Limit
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
+from convcalc.spec.budget_metrics import DEVICE, LIMITED
 
-SEVERITIES = ("error", "warning", "note")
 KEYS = ("select", "ignore", "fail-on", "per-path")
 
 
@@ -69,11 +70,11 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     hint then suggests a similar name, which is that of a limit or is in `other_names`.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
-    if bound not in ("max", "min") or metric not in budget.LIMITED:
-        names = [f"{bound}-{known.replace('_', '-')}" for known in budget.LIMITED for bound in ("max", "min")]
+    if bound not in ("max", "min") or metric not in LIMITED:
+        names = [f"{bound}-{known.replace('_', '-')}" for known in LIMITED for bound in ("max", "min")]
         raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
     runtime = ""
-    if metric in budget.DEVICE:
+    if metric in DEVICE:
         value, runtime = _split_runtime(value)
     number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
     least, most = (number, None) if bound == "min" else (None, number)

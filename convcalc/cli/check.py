@@ -12,9 +12,10 @@ from convcalc.check.configuration import Configurations, WrongConfiguration
 from convcalc.check.discovery import choose_files
 from convcalc.check.fixing import diff_lines
 from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
+from convcalc.check.options import SEVERITIES
 from convcalc.check.rules import RULES
 from convcalc.check.runner import Checked
-from convcalc.check.settings import SEVERITIES, Settings, read_codes, rule_options
+from convcalc.check.settings import Settings, read_codes, rule_options
 from convcalc.cli import common, completing, writing
 from convcalc.cli.importing import print_about
 from convcalc.cli.limits import limit_options

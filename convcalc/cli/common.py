@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from convcalc import examples
-from convcalc.analysis.training import OPTIMIZERS
+from convcalc.analysis.optimizers import OPTIMIZERS
 from convcalc.arguments import MOST_DIGITS, is_integer
 from convcalc.cli import completing
 from convcalc.cli.writing import Failure, Output, report_invalid

@@ -64,8 +64,7 @@ def complete_param(context: click.Context, parameter: click.Parameter, incomplet
 
 def complete_dtype(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     """Complete a data type such as `int8`, also in a list such as `weights=int8,bias=int32`."""
-    from convcalc.network import Dtype
-    from convcalc.units import BITS
+    from convcalc.units import BITS, Dtype
 
     before, comma, last = incomplete.rpartition(",")
     name, equals, dtype = last.rpartition("=")

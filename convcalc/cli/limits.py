@@ -7,7 +7,7 @@ import click
 
 from convcalc.cli import common, writing
 from convcalc.problems import Flaw
-from convcalc.spec.budget import LIMITED
+from convcalc.spec.budget_metrics import LIMITED
 
 _BOUNDS = tuple(f"{bound}-{metric.replace('_', '-')}" for metric in LIMITED for bound in ("max", "min"))
 _METRIC_WORDS = {

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
-from convcalc.spec import budget
+from convcalc.spec.budget import read_quantity
+from convcalc.spec.budget_metrics import DEVICE, LIMITED
 
-_METRICS = tuple(metric for metric in budget.LIMITED if metric not in budget.DEVICE)
+_METRICS = tuple(metric for metric in LIMITED if metric not in DEVICE)
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -90,4 +91,4 @@ def _read_amount(metric: str, text: str) -> tuple[Fraction, bool]:
         raise Flaw(f"{show(text)} is not a percentage", "for example: 5% or 0.5%")
     if text == "0":  # 0 needs no unit, even in bytes
         return Fraction(0), False
-    return Fraction(budget.read_quantity(metric, text)), False
+    return Fraction(read_quantity(metric, text)), False

@@ -14,11 +14,11 @@ from convcalc.analysis.report import LayerReport, Report
 from convcalc.explain.symbolic_layers import make_symbolic_layer
 from convcalc.intervals import Reads
 from convcalc.layers.base import Layer
-from convcalc.network import Dtype, matches_pattern
+from convcalc.network import matches_pattern
 from convcalc.problems import did_you_mean, show
 from convcalc.shape import AXIS_NAMES
 from convcalc.symbolic import Constant, Expression, Notation, Symbol, expression_of, iterate_symbols, make_quantity
-from convcalc.units import tensor_bytes
+from convcalc.units import Dtype, tensor_bytes
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks

@@ -19,7 +19,7 @@ from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.space.evaluation import Setup
 from convcalc.space.fitting import METRICS, Fit, Trial
-from convcalc.spec.budget import MEMORY
+from convcalc.spec.budget_metrics import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from convcalc.network import Limit
 from convcalc.problems import printable
-from convcalc.spec.budget import MEMORY
+from convcalc.spec.budget_metrics import MEMORY
 from convcalc.units import format_bytes, format_count
 
 TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from inspect import cleandoc
 
-from convcalc.check.rule import IntegerOption, Rule
+from convcalc.check.options import IntegerOption
+from convcalc.check.rule import Rule
 from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.layers import hang_text
 from convcalc.render.lines import Block, Line

@@ -15,7 +15,7 @@ from convcalc.space.keeping import TopRows, check_held
 from convcalc.space.ordering import Signed
 from convcalc.space.sweeping import Numbers, describe_problem, list_values, split_numbers
 from convcalc.space.values import are_numbers
-from convcalc.spec.budget import COUNTS, MEMORY
+from convcalc.spec.budget_metrics import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:

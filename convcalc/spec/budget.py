@@ -13,24 +13,12 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.network import Limit
 from convcalc.problems import Flaw, Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import MOST_AXES
+from convcalc.spec.budget_metrics import DEVICE, MEMORY, METRICS, PER_LAYER, PER_OUTPUT
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.inputs import Evaluate, suggest_shape
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity, suggest_quantity
-
-COUNTS = ("params", "macs", "flops", "multiplications", "layers")
-MEMORY = ("weight_memory", "activation_memory", "peak_memory")
-_PER_OUTPUT = ("receptive_field", "output_shape")
-DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
-METRICS = (*COUNTS, *MEMORY, *DEVICE, *_PER_OUTPUT)
-LIMITED = (
-    *COUNTS,
-    *MEMORY,
-    *DEVICE,
-    "receptive_field",
-)  # metrics that options such as --max-params and settings can limit
-PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
 
 
 def read_quantity(metric: str, value: Any, name: str = "") -> int:
@@ -120,7 +108,7 @@ def check_runtime(name: Any, where: Path = ()) -> str:
 
 def is_per_output(metric: str, value: Any) -> bool:
     """Whether a limit is written as a mapping from the names of outputs to their limits."""
-    return metric in _PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
+    return metric in PER_OUTPUT and isinstance(value, dict) and not set(value) & {"min", "max"}
 
 
 def read_output_limits(metric: str, value: dict[str, Any], path: Path, outputs: list[str]) -> list[Limit]:

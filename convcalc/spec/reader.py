@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
 from convcalc.examples import PREFIX
 from convcalc.gc_pause import defer_garbage_collection
-from convcalc.network import Dtype, Network
+from convcalc.network import Network
 from convcalc.problems import Fix, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
 from convcalc.shape import Shape
 from convcalc.spec.blocks import BlockCompiler
@@ -26,7 +26,7 @@ from convcalc.spec.params import ParamReader
 from convcalc.spec.problem_list import MOST_PROBLEMS, Problems, TooMuch
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, UnknownValue
 from convcalc.spec.values import ValueCompiler
-from convcalc.units import BITS, DTYPE_ALIASES, is_integer_type
+from convcalc.units import BITS, DTYPE_ALIASES, Dtype, is_integer_type
 
 TOP_KEYS = (
     "name",

@@ -13,9 +13,8 @@ from convcalc.arguments import EXPRESSION, Key, list_required
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
-from convcalc.network import Dtype
 from convcalc.shape import AXIS_NAMES, MOST_AXES
-from convcalc.spec import budget
+from convcalc.spec.budget_metrics import COUNTS, DEVICE, MEMORY, PER_LAYER
 from convcalc.spec.entries import (
     LAYER_NAME,
     MERGES,
@@ -27,7 +26,7 @@ from convcalc.spec.entries import (
     RESERVED_NAMES,
 )
 from convcalc.spec.reader import RULE_CODE, TOP_KEYS
-from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
+from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES, Dtype
 
 _Schema = dict[str, Any]
 
@@ -171,10 +170,10 @@ def _block_schema() -> _Schema:
 
 
 def _budget_schema() -> _Schema:
-    limits = {metric: _make_limit_schema(metric) for metric in (*budget.COUNTS, *budget.MEMORY)}
+    limits = {metric: _make_limit_schema(metric) for metric in (*COUNTS, *MEMORY)}
     field = _make_bounds_schema(_make_quantity_schema("receptive_field"))
     shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
-    of_layer = {metric: limits[metric] for metric in budget.PER_LAYER}
+    of_layer = {metric: limits[metric] for metric in PER_LAYER}
     found = {
         **limits,
         "receptive_field": {
@@ -193,7 +192,7 @@ def _budget_schema() -> _Schema:
             "description": 'limits for the layers that match a pattern: {"head.*": {params: 1M}}',
         },
     }
-    found |= {metric: _make_device_limit_schema(metric) for metric in budget.DEVICE}
+    found |= {metric: _make_device_limit_schema(metric) for metric in DEVICE}
     return {
         "type": "object",
         "additionalProperties": False,
@@ -215,7 +214,7 @@ def _make_device_limit_schema(metric: str) -> _Schema:
 def _make_limit_schema(metric: str) -> _Schema:
     """Return the schema of a limit: a maximum, or a mapping with min, max or both."""
     found = _make_quantity_schema(metric)
-    example = "256 KiB" if metric in budget.MEMORY else 50 if metric == "layers" else "5M"
+    example = "256 KiB" if metric in MEMORY else 50 if metric == "layers" else "5M"
     return {
         "anyOf": [found, _make_bounds_schema(found)],
         "description": f"the maximum, such as {example}; or a mapping with min, max or both",
@@ -230,7 +229,7 @@ def _make_bounds_schema(value_schema: _Schema) -> _Schema:
 
 def _make_quantity_schema(metric: str) -> _Schema:
     """Return the schema of a quantity such as 5M or 256KiB, or an expression; memory must have a suffix such as KiB."""
-    in_bytes = metric in (*budget.MEMORY, *budget.DEVICE)
+    in_bytes = metric in (*MEMORY, *DEVICE)
     units = "|".join(MEMORY_SUFFIXES if in_bytes else filter(None, COUNT_SUFFIXES))
     written = {"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units}){'' if in_bytes else '?'}$|\$"}
     return written if in_bytes else {"anyOf": [{"type": "integer", "minimum": 0}, written]}

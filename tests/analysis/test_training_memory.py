@@ -9,7 +9,8 @@ import pytest
 
 import convcalc
 from convcalc.analysis.cost import activation_bytes
-from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory, count_saved_bytes
+from convcalc.analysis.optimizers import OPTIMIZERS
+from convcalc.analysis.training import Training, compute_training_memory, count_saved_bytes
 from convcalc.layers import KINDS
 from convcalc.layers.base import SavedForBackward
 from convcalc.layers.mixins import Free, KeepsShape

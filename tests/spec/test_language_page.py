@@ -5,7 +5,7 @@ import re
 import pytest
 
 from convcalc.manual import read_page
-from convcalc.spec import budget, entries, expressions, functions, problem_list, reader, templates, tree
+from convcalc.spec import budget_metrics, entries, expressions, functions, problem_list, reader, templates, tree
 from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES
 
 PAGE = read_page("language")
@@ -32,7 +32,7 @@ def test_all_keys_of_a_block_are_listed() -> None:
 
 
 def test_all_limits_of_a_budget_are_listed() -> None:
-    assert first_cells("## Budget") == {*budget.METRICS, "per_layer"}
+    assert first_cells("## Budget") == {*budget_metrics.METRICS, "per_layer"}
     assert all(f"{suffix}," in PAGE or f"{suffix} " in PAGE for suffix in (*COUNT_SUFFIXES, *MEMORY_SUFFIXES) if suffix)
 
 

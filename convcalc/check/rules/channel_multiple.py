@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from convcalc.analysis.report import Report
-from convcalc.check.rule import IntegerOption, Rule
+from convcalc.check.options import CHANNEL_MULTIPLE
+from convcalc.check.rule import Rule
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import OutChannels
 from convcalc.layers.linear import Linear
 from convcalc.network import Network
 from convcalc.problems import Problem
-
-_MULTIPLE = IntegerOption("channel-multiple", 8, 1, "Number that must divide the output channels (CV307)")
 
 
 class ChannelMultiple(Rule):
@@ -25,7 +24,7 @@ class ChannelMultiple(Rule):
     name = "channel-multiple"
     severity = "note"
     default = False
-    options = (_MULTIPLE,)
+    options = (CHANNEL_MULTIPLE,)
     why = (
         "NVIDIA's Tensor Cores compute convolutions efficiently if the numbers of channels are divisible by 8 (in "
         "FP16; by 4 in TF32). The code of the MobileNets rounds all numbers of channels to multiples of 8. Params and "
@@ -52,7 +51,7 @@ layers:
 
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each checked layer whose number of output channels is not a multiple of the option."""
-        last, multiple = _find_last_layers_with_chosen_channels(report.network), self.value(_MULTIPLE)
+        last, multiple = _find_last_layers_with_chosen_channels(report.network), self.value(CHANNEL_MULTIPLE)
         for number, node in enumerate(report.network.nodes, len(report.network.inputs)):
             channels = node.layer.output.channels
             if _chooses_channels(node.layer) and channels % multiple and number not in last:

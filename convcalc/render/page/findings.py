@@ -5,8 +5,8 @@
 
 from collections.abc import Sequence
 
+from convcalc.check.options import SEVERITIES
 from convcalc.check.rules import RULES
-from convcalc.check.settings import SEVERITIES
 from convcalc.problems import Problem, shorten
 from convcalc.render.excerpt import split_lines
 from convcalc.render.page.markup import Markup, element, join, write_section

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from convcalc.check import rules
-from convcalc.check.rule import IntegerOption, Rule
+from convcalc.check.options import RULE_OPTIONS, IntegerOption
+from convcalc.check.rule import Rule
 from convcalc.check.rules import LIST, RULES, index_by_code
 from convcalc.check.settings import KEYS, rule_options
 from convcalc.cli.check import command
@@ -50,6 +51,7 @@ def test_every_option_of_a_rule_is_an_option_of_check_with_a_name_of_its_own() -
     assert len(set(names)) == len(names)
     assert not set(names) & {*KEYS, "max-params", "min-params"}
     assert list(rule_options(RULES)) == names
+    assert tuple(rule_options(RULES).values()) == RULE_OPTIONS
     assert {f"--{name}" for name in names} <= {spelling for option in command.params for spelling in option.opts}
 
 

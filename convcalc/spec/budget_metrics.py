@@ -1,0 +1,17 @@
+"""Lists the names of the metrics that a budget, options and settings can limit, such as `params` and `peak_memory`.
+
+It imports nothing, because the command line needs the names before it knows whether it needs more than `--help`.
+"""
+
+COUNTS = ("params", "macs", "flops", "multiplications", "layers")
+MEMORY = ("weight_memory", "activation_memory", "peak_memory")
+PER_OUTPUT = ("receptive_field", "output_shape")
+DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
+METRICS = (*COUNTS, *MEMORY, *DEVICE, *PER_OUTPUT)
+LIMITED = (
+    *COUNTS,
+    *MEMORY,
+    *DEVICE,
+    "receptive_field",
+)  # metrics that options such as --max-params and settings can limit
+PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
