@@ -18,7 +18,7 @@ from convcalc.spec.scopes import UnknownValue
 
 _Value = TypeVar("_Value")
 Evaluate = Callable[[Any, Path], Any]  # evaluates a written value; raises UnknownValue after reporting a mistake
-_NUMBERS = re.compile(r"[-+.0-9]{1,20}(, ?[-+.0-9]{1,20}){1,9}", re.ASCII)  # several numbers separated by commas
+_NUMBERS = r"[-+.0-9]{1,20}(, ?[-+.0-9]{1,20}){1,9}"  # several numbers separated by commas
 _INPUT_KEYS = ("channels", "features", "length", "height", "width", "depth")
 
 
@@ -89,7 +89,7 @@ class Overrides:
     def list_advice(self, name: str) -> str:
         """Return a hint if a spec parameter is set to several numbers, as by `--set width=0.5,1`; otherwise ""."""
         value = self.params[name]
-        if self.from_python or not isinstance(value, str) or not _NUMBERS.fullmatch(value):
+        if self.from_python or not isinstance(value, str) or not re.fullmatch(_NUMBERS, value, re.ASCII):
             return ""
         nets = " ".join(f"NET@{name}={number.strip()}" for number in value.split(","))
         return f"--set takes one value; use convcalc compare {nets}, or convcalc fit -p {name}={value}"

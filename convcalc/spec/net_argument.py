@@ -14,7 +14,7 @@ from convcalc.problems import Flaw, InvalidSpec, shorten, show
 from convcalc.spec.source import read_value
 
 _MARK = "@"
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_ASSIGNMENT = r"[A-Za-z_][A-Za-z0-9_]*="
 _CLOSING = {"[": "]", "{": "}", "(": ")", '"': '"', "'": "'"}
 
 
@@ -30,7 +30,7 @@ def split_net(argument: str) -> tuple[str, str]:
         return argument, ""
     parts = [(argument[: mark.start()], argument[mark.end() :]) for mark in re.finditer(_MARK, argument)]
     existing = [part for part in reversed(parts) if _exists(part[0])]  # a folder can have an `@` in its name
-    assigning = [part for part in parts if _ASSIGNMENT.match(part[1])]
+    assigning = [part for part in parts if re.match(_ASSIGNMENT, part[1])]
     found = [part for part in existing if part in assigning] or assigning or existing
     return found[0] if found else (argument, "")
 
