@@ -1,27 +1,23 @@
 """`convcalc alternatives`: lists cheaper replacements for convolutions, or writes a spec with one of them applied."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convolution
-from convcalc.alternatives.rewriting import ConvReplacement, rewrite_spec, rewrite_text
-from convcalc.alternatives.subjects import (
-    NoSuchLayer,
-    list_convolutions,
-    pattern_of,
-    select_by_all_uses,
-    select_by_any_use,
-)
-from convcalc.alternatives.weighing import Option, UnknownFigure, find_alternatives, list_options
 from convcalc.analysis.figures import FIGURES, find_figure
-from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
-from convcalc.network import Network
 from convcalc.problems import did_you_mean, printable, show
-from convcalc.spec.blame import advise_import
-from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.alternatives.factorings import Convolution
+    from convcalc.alternatives.weighing import Option
+    from convcalc.analysis.report import Report
+    from convcalc.network import Network
+    from convcalc.spec.document import Document
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -73,6 +69,10 @@ def command(
     several names, and is replaced in all uses of the block. It is listed if LAYER matches one of its names; the pattern
     in the table matches all of them and can be passed to --apply.
     """
+    from convcalc.alternatives.subjects import list_convolutions, select_by_any_use
+    from convcalc.analysis.report import analyse
+    from convcalc.spec.blame import advise_import
+
     metric = "macs" if by is None else _read_figure(by)
     document, overrides = common.read_document(net, overrides, where)
     if apply is not None and document.model is not None:
@@ -116,6 +116,8 @@ def _select(
     `choose` is `select_by_any_use` or `select_by_all_uses`. The second one also fails if LAYER matches only some of the
     layers that are built from one entry.
     """
+    from convcalc.alternatives.subjects import NoSuchLayer
+
     try:
         return choose(convs, report.network, layer)
     except NoSuchLayer as error:
@@ -137,6 +139,7 @@ def _render(
 
     `by` is the metric that ranks the alternatives. With `only_lower`, alternatives that do not lower it are left out.
     """
+    from convcalc.alternatives.weighing import UnknownFigure, find_alternatives, list_options
     from convcalc.render import alternatives
 
     known, refused = list_options(chosen, report.network)
@@ -160,6 +163,9 @@ def _apply(
 
     `apply` is the value of --apply, such as `separable:conv2`. Raises Failure if it cannot be applied.
     """
+    from convcalc.alternatives.factorings import FACTORINGS
+    from convcalc.alternatives.subjects import pattern_of, select_by_all_uses
+    from convcalc.alternatives.weighing import list_options
     from convcalc.render.alternatives import applied_line
 
     factoring, colon, pattern = apply.partition(":")
@@ -185,6 +191,10 @@ def _write_spec(
     document: Document, overrides: Overrides, report: Report, selected: Sequence[Option]
 ) -> tuple[str, Report]:
     """Return the text of the spec with the selected alternatives applied, and the report of the changed network."""
+    from convcalc.alternatives.factorings import CannotChange
+    from convcalc.alternatives.rewriting import ConvReplacement, rewrite_spec, rewrite_text
+    from convcalc.analysis.report import analyse
+
     changes = [ConvReplacement(option.conv, option.entries) for option in selected]
     try:
         spec = rewrite_spec(document, report.network, overrides, changes)

@@ -1,28 +1,24 @@
 """`convcalc check`: validates specs, enforces budgets and lints network designs."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.check.configuration import Configurations, WrongConfiguration
-from convcalc.check.discovery import choose_files
-from convcalc.check.fixing import diff_lines
-from convcalc.check.many import NOT_CHECKED, How, NoProcesses, Task, check_all
-from convcalc.check.options import SEVERITIES
-from convcalc.check.rules import RULES
-from convcalc.check.runner import Checked
-from convcalc.check.settings import Settings, read_codes, rule_options
+from convcalc.check.options import RULE_OPTIONS, SEVERITIES
 from convcalc.cli import common, completing, writing
-from convcalc.cli.importing import print_about
 from convcalc.cli.limits import limit_options
 from convcalc.cli.main import NOT_DONE
 from convcalc.problems import Flaw, printable
-from convcalc.spec.files import explain_unreadable
-from convcalc.spec.net_argument import split_net
+
+if TYPE_CHECKING:
+    from convcalc.check.many import Task
+    from convcalc.check.runner import Checked
 
 _EXAMPLES = """\b
 Examples:
@@ -38,11 +34,11 @@ def _add_rule_options(function: common.Function) -> common.Function:
 
     The command receives `options`, a dict from option names to the values that the user sets.
     """
-    declared = rule_options(RULES)
+    names = [option.name for option in RULE_OPTIONS]
 
     @wraps(function)
     def run(**given: Any) -> Any:
-        values = {name: given.pop(name.replace("-", "_")) for name in declared}
+        values = {name: given.pop(name.replace("-", "_")) for name in names}
         return function(options={name: value for name, value in values.items() if value is not None}, **given)
 
     return common.add_options(
@@ -54,7 +50,7 @@ def _add_rule_options(function: common.Function) -> common.Function:
                 metavar="N",
                 help=f"{option.help} (default: {option.default}).",
             )
-            for option in declared.values()
+            for option in RULE_OPTIONS
         ),
     )
 
@@ -132,6 +128,14 @@ def command(
     The exit status is 1 if a spec is invalid, exceeds a budget, or has a finding of the --fail-on severity or worse. It
     is 2 if a file cannot be checked.
     """
+    from convcalc.check.configuration import WrongConfiguration
+    from convcalc.check.discovery import choose_files
+    from convcalc.check.many import How, NoProcesses, check_all
+    from convcalc.check.rules import RULES
+    from convcalc.check.settings import Settings
+    from convcalc.cli.importing import print_about
+    from convcalc.spec.net_argument import split_net
+
     files = choose_files(nets or (".",))
     if fix or diff:
         _refuse_params(files.files)
@@ -177,6 +181,8 @@ def _refuse_params(files: Iterable[str]) -> None:
 
     --fix writes into the file, so a fix must be right for the parameter values in the file.
     """
+    from convcalc.spec.net_argument import split_net
+
     for file in files:
         if split_net(file)[1]:
             raise writing.Failure(f"--fix and --diff take files without @NAME=VALUE; got {printable(file)}")
@@ -184,6 +190,9 @@ def _refuse_params(files: Iterable[str]) -> None:
 
 def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
     """Return the comma-separated codes of an option. Raises Failure if a code is unknown."""
+    from convcalc.check.rules import RULES
+    from convcalc.check.settings import read_codes
+
     try:
         return () if text is None else read_codes(option, [code.strip() for code in text.split(",")], RULES)
     except Flaw as flaw:
@@ -226,6 +235,8 @@ def _print_remaining(checked: Iterable[Checked], differs: bool, where: writing.O
 
 def _diff_text(checked: Iterable[Checked], where: writing.Output) -> str:
     """Return the changes that --fix would make, in the format of `diff -u`; empty if there are none."""
+    from convcalc.check.fixing import diff_lines
+
     lines = [
         [(line, _DIFF_STYLES.get(line[:1], ""))]
         for one in checked
@@ -240,6 +251,12 @@ def _make_tasks(files: Iterable[str], config: str | None, isolated: bool) -> lis
 
     With `isolated`, configuration files are not read. Raises WrongConfiguration if one of them is wrong or unreadable.
     """
+    from convcalc.check.configuration import Configurations
+    from convcalc.check.many import Task
+    from convcalc.check.rules import RULES
+    from convcalc.check.settings import Settings
+    from convcalc.spec.net_argument import split_net
+
     if isolated:
         return [Task(file, Settings()) for file in files]
     configurations = Configurations(RULES, config)
@@ -260,6 +277,8 @@ def _exit_status(checked: Checked, fail_on: str, exit_zero: bool) -> int:
 
     A file fails if it has a problem of severity `fail_on` or worse. With `exit_zero`, only an invalid spec fails.
     """
+    from convcalc.check.many import NOT_CHECKED
+
     if any(problem.code == NOT_CHECKED for problem in checked.problems):
         return NOT_DONE
     grave = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
@@ -271,6 +290,7 @@ def _render(
     checked: list[Checked], skipped_files: int, format: str | None, statistics: bool, where: writing.Output
 ) -> str:
     """Return the results as text in a format; the default is `github` in GitHub Actions, else `text`."""
+    from convcalc.check.rules import RULES
     from convcalc.render import check
 
     actions = os.environ.get("GITHUB_ACTIONS") == "true"
@@ -308,6 +328,8 @@ def _write_annotations(checked: list[Checked]) -> str:
             with open(summary, "a", encoding="utf-8") as stream:
                 stream.write(check.github_summary(checked))
         except OSError as error:
+            from convcalc.spec.files import explain_unreadable
+
             why = explain_unreadable(summary, error)
             raise writing.Failure(f"GITHUB_STEP_SUMMARY: {printable(summary)}: {why}") from None
     return check.github_annotations(checked)

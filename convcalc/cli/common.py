@@ -1,29 +1,26 @@
 """The options that several commands share, and functions that read networks and option values."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from convcalc import examples
 from convcalc.analysis.optimizers import OPTIMIZERS
-from convcalc.arguments import MOST_DIGITS, is_integer
 from convcalc.cli import completing
 from convcalc.cli.writing import Failure, Output, report_invalid
-from convcalc.convert.net_files import read_net
-from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, NotImported, did_you_mean, printable, show
-from convcalc.spec.blame import read_overridden_network
-from convcalc.spec.document import Document
-from convcalc.spec.files import explain_unreadable
-from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import read_net_params, split_net
-from convcalc.spec.reader import read_network
-from convcalc.spec.source import read_value
 from convcalc.units import BITS, DTYPE_ALIASES
+
+if TYPE_CHECKING:
+    from convcalc.network import Network
+    from convcalc.spec.document import Document
+    from convcalc.spec.inputs import Overrides
 
 Name = TypeVar("Name", str, str | None)
 Function = Callable[..., Any]
@@ -262,6 +259,8 @@ def depth_option(default: str) -> Callable[[Function], Function]:
 def _read_depth(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
     if value is None or value == "all":
         return None if value is None else ALL_LEVELS
+    from convcalc.arguments import MOST_DIGITS
+
     if not value.isdecimal() or len(value) > MOST_DIGITS:
         raise click.BadParameter(f"must be a whole number or all; got {show(value)}", context, parameter)
     return int(value)
@@ -269,6 +268,8 @@ def _read_depth(context: click.Context, parameter: click.Parameter, value: str |
 
 def read_position(text: str) -> tuple[int, ...]:
     """Return the indexes of a position such as `3,5`. Raises Failure if one is not a whole number."""
+    from convcalc.arguments import MOST_DIGITS
+
     parts = text.split(",")
     if not all(part.strip().isdecimal() and len(part.strip()) <= MOST_DIGITS for part in parts):
         raise Failure(f"--position must be comma-separated whole numbers, such as 3,5; got {show(text)}")
@@ -292,6 +293,8 @@ def add_options(function: Function, *options: Function) -> Function:
 
 def _read_overrides(params: Iterable[str], inputs: Iterable[str], batch: int | None, dtype: str | None) -> Overrides:
     """Return the values of --set, --input, --batch and --dtype as overrides. Raises Failure for a malformed value."""
+    from convcalc.spec.inputs import Overrides
+
     return Overrides(
         read_params(params),
         collect_by_name("--input", map(read_input, inputs)),
@@ -328,6 +331,8 @@ def read_input(text: str) -> tuple[str | None, Any]:
 
     Raises Failure if a size is not a positive integer.
     """
+    from convcalc.arguments import is_integer
+
     name, equals, sizes = text.rpartition("=")
     shape = _parse_value("--input", f"[{sizes.strip('[]')}]")
     if not all(is_integer(size) and size > 0 for size in shape):
@@ -354,6 +359,8 @@ def _read_dtype(text: str) -> Any:
 
 def _parse_value(option: str, text: str) -> Any:
     """Parse a value as in a spec. Raises Failure, with the name of the option, if it is not valid YAML."""
+    from convcalc.spec.source import read_value
+
     try:
         return read_value(text)
     except InvalidSpec as error:
@@ -365,6 +372,8 @@ def split_params(argument: str, overrides: Overrides) -> tuple[str, Overrides]:
 
     Raises Failure if the argument is malformed.
     """
+    from convcalc.spec.net_argument import read_net_params, split_net
+
     try:
         return split_net(argument)[0], overrides.attach_params(read_net_params(argument))
     except Flaw as flaw:
@@ -385,6 +394,8 @@ def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Docum
 
     Notes on a model file are printed on standard error. Raises Failure if NET cannot be read, or InvalidSpec.
     """
+    from convcalc.convert.net_files import read_net
+
     try:
         document, remaining = read_net(net, overrides, _make_follow(output))
     except examples.NoExample as error:
@@ -392,6 +403,8 @@ def read_document(net: str, overrides: Overrides, output: Output) -> tuple[Docum
     except NotImported as error:
         raise Failure(f"{printable(net)}: {printable(str(error))}") from None
     except OSError as error:
+        from convcalc.spec.files import explain_unreadable
+
         raise Failure(f"{printable(net) or show(net)}: {explain_unreadable(net, error)}") from None
     if document.model is not None:
         from convcalc.cli.importing import print_about
@@ -421,6 +434,8 @@ def build_network(document: Document, overrides: Overrides, output: Output) -> N
 
     Raises InvalidSpec if the spec is invalid.
     """
+    from convcalc.spec.blame import read_overridden_network
+
     network = read_overridden_network(document, overrides)
     if network.misread and not output.quiet:
         from convcalc.cli.misread import warn_of_misread_inputs  # slow: imports the linter
@@ -434,6 +449,8 @@ def make_reader(document: Document, output: Output | None = None) -> Callable[[O
 
     If `output` is given, the first call of that function warns if the input axes look swapped.
     """
+    from convcalc.spec.reader import read_network
+
     outputs = [output] if output else []
 
     def read(overrides: Overrides) -> Network:

@@ -1,18 +1,20 @@
 """`convcalc compare`: shows several networks in one table."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.analysis.report import Report
-from convcalc.cli import common, completing, several, writing
+from convcalc.cli import common, completing, writing
 from convcalc.problems import Flaw
-from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
 
 if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
+    from convcalc.cli.several import ReadNetwork
     from convcalc.space.network_columns import Added
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -66,6 +68,9 @@ def command(
     parameter of all networks that have it; NET@NAME=VALUE,… sets it for one NET only. A network that cannot be
     read is reported, and the others are shown.
     """
+    from convcalc.cli import several
+    from convcalc.spec.net_argument import split_net
+
     _check_options(columns, exact, format, where)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
@@ -91,7 +96,7 @@ def _check_options(columns: str | None, exact: bool, format: str, where: writing
 
 
 def _make_rows(
-    networks: Sequence[several.ReadNetwork],
+    networks: Sequence[ReadNetwork],
     columns: str | None,
     sort: str | None,
     join: str | None,
@@ -102,10 +107,11 @@ def _make_rows(
 
     Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
     """
+    from convcalc.cli.several import label_networks
     from convcalc.render.compare import COLUMNS, EVERY, added_column, network_rows, sort_network_rows
     from convcalc.render.grid import UnknownColumn, find_columns
 
-    labels = several.label_networks(networks)
+    labels = label_networks(networks)
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
     added = _add_columns(labelled, [one.argument for one in networks], join, derive)
     rows = [row._replace(added=values) for row, values in zip(network_rows(labelled), added.values, strict=True)]
@@ -122,11 +128,12 @@ def _make_rows(
 
 def _add_columns(
     labelled: Sequence[tuple[str, Report]], files: Sequence[str], join: str | None, derive: Sequence[str]
-) -> "Added":
+) -> Added:
     """Return the added columns of networks, which have labels, reports and NET arguments. Raises Failure."""
     from convcalc.analysis.figures import figures_of
     from convcalc.space.evaluation import join_shapes
     from convcalc.space.network_columns import Described, add_columns
+    from convcalc.spec.net_argument import split_net
 
     described = [
         Described(

@@ -1,21 +1,25 @@
 """`convcalc diff`: shows what changed between two networks and what the change costs."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from convcalc import examples
-from convcalc.analysis.report import analyse
 from convcalc.cli import common, completing, writing
-from convcalc.diff.condition import Condition, parse_condition
-from convcalc.diff.difference import Difference, compare_reports
-from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
-from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
+
+if TYPE_CHECKING:
+    from convcalc.diff.condition import Condition
+    from convcalc.diff.difference import Difference
+    from convcalc.network import Network
+    from convcalc.spec.document import Document
+    from convcalc.spec.inputs import Overrides
+
+    _Read = Callable[[Overrides], tuple[Document, Overrides]]
 
 _EXAMPLES = """\b
 Examples:
@@ -77,6 +81,10 @@ def command(
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field, weight_memory,
     activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
+    from convcalc.analysis.report import analyse
+    from convcalc.diff.difference import compare_reports
+    from convcalc.spec.net_argument import split_net
+
     asked = [_read_condition(text) for text in conditions]
     old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
@@ -100,9 +108,6 @@ def command(
     return _report_failures(difference, failed) or int(exit_code and not difference.is_empty)
 
 
-_Read = Callable[[Overrides], tuple[Document, Overrides]]
-
-
 class _ComparedNetwork(NamedTuple):
     """One of the two networks: OLD or NEW, its overrides, and a function that reads its document.
 
@@ -116,6 +121,8 @@ class _ComparedNetwork(NamedTuple):
 
 def _read_condition(text: str) -> Condition:
     """Parse a condition of --fail-if. For a malformed one, raises Failure with a caret under the mistake."""
+    from convcalc.diff.condition import parse_condition
+
     try:
         return parse_condition(text)
     except Flaw as flaw:

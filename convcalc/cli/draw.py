@@ -1,15 +1,18 @@
 """`convcalc draw`: draws a network as a graph or as feature maps, a layer's receptive field, or memory use."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.field_region import NoRegion
-from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
 from convcalc.problems import printable
-from convcalc.spec.files import explain_unreadable
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -72,6 +75,8 @@ def command(
     SVG pictures need no other file and follow the light or dark mode of their viewer. TikZ is a LaTeX document for
     pdflatex. DOT (Graphviz) and Mermaid are for graph only.
     """
+    from convcalc.analysis.report import analyse
+
     _check_options(kind, format, layer, position, effective, image, depth)
     if format in ("svg", "png") and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a picture cannot be shown in a terminal: add -o FILE.svg or -o FILE.png")
@@ -113,6 +118,7 @@ def _check_options(
 def _read_image(file: str) -> str:
     """Return the data URL of an image file. Raises Failure if the file cannot be read or shown."""
     from convcalc.render.drawing.photo import MOST_BYTES, NoImage, make_data_url
+    from convcalc.spec.files import explain_unreadable
 
     try:
         with open(file, "rb") as stream:
@@ -135,6 +141,7 @@ def _draw(
     format: str,
 ) -> str | bytes:
     """Return the picture as the content of a file. Raises Failure if it cannot be drawn."""
+    from convcalc.analysis.field_region import NoRegion
     from convcalc.render import draw
 
     try:

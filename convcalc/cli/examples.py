@@ -4,7 +4,6 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common, completing, writing
-from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -24,6 +23,7 @@ def command(name: str | None, where: writing.Output) -> int:
     if name is None:
         from convcalc.analysis.report import analyse
         from convcalc.render.compare import gallery_lines
+        from convcalc.spec.inputs import Overrides
 
         reports = [
             (found, analyse(common.load(f"example:{found}", Overrides(), where))) for found in examples.list_names()

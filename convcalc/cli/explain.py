@@ -1,10 +1,16 @@
 """`convcalc explain`: shows how every figure is calculated."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
+from typing import TYPE_CHECKING
+
 import click
 
-from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -40,6 +46,8 @@ def command(
     --conventions explains how convcalc counts, and how other tools count differently. With a NET, it shows term by
     term how the total that each tool prints follows from convcalc's MACs.
     """
+    from convcalc.analysis.report import analyse
+
     if net is None and not conventions:
         raise click.UsageError("Missing argument 'NET'.")
     if layer is not None and conventions:

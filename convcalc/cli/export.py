@@ -1,11 +1,17 @@
 """`convcalc export`: writes a network as a PyTorch module, a Keras model or an ONNX graph."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from convcalc.cli import common, writing
-from convcalc.spec.inputs import Overrides
+from convcalc.problems import NotImported
+
+if TYPE_CHECKING:
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -31,8 +37,6 @@ def command(net: str, overrides: Overrides, to: str, where: writing.Output) -> i
 
     --to onnx writes a graph whose weights have shapes but no values. This needs the extra convcalc[onnx].
     """
-    from convcalc.convert.graph import NotImported
-
     network = common.load(net, overrides, where)
     try:
         if to == "torch":

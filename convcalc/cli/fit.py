@@ -1,7 +1,10 @@
 """`convcalc fit`: finds the values of spec parameters with which a network is within a budget."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import gc
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,14 +13,11 @@ from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
-from convcalc.space.combinations import check_size
-from convcalc.space.evaluation import Setup
-from convcalc.space.evaluators import make_evaluator
-from convcalc.space.fitting import METRICS, Fit, Order, fit
-from convcalc.space.keeping import check_held
-from convcalc.space.sweeping import split_numbers
-from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides, WrongOverride
+
+if TYPE_CHECKING:
+    from convcalc.space.fitting import Fit, Order
+    from convcalc.spec.document import Document
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -26,6 +26,12 @@ Examples:
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
 _NONE_FITS = 1
 _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
+
+
+def _list_metrics() -> Iterable[str]:
+    from convcalc.space.fitting import METRICS
+
+    return METRICS
 
 
 @click.command("fit", epilog=_EXAMPLES)
@@ -38,7 +44,7 @@ _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=completing.complete_from(lambda: METRICS),
+    shell_complete=completing.complete_from(_list_metrics),
     help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
     "minimises it: -params.",
 )
@@ -76,6 +82,14 @@ def command(
     \b
       convcalc fit NET … -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
+    from convcalc.space.combinations import check_size
+    from convcalc.space.evaluation import Setup
+    from convcalc.space.evaluators import make_evaluator
+    from convcalc.space.fitting import fit
+    from convcalc.space.keeping import check_held
+    from convcalc.space.sweeping import split_numbers
+    from convcalc.spec.inputs import WrongOverride
+
     if where.quiet and format != "table":
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
     order = _read_order(by)
@@ -126,6 +140,8 @@ def _has_budget(document: Document) -> bool:
 
 def _read_order(text: str) -> Order:
     """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
+    from convcalc.space.fitting import METRICS, Order
+
     written = text.removeprefix("-")
     metric = find_figure(written) or written
     if metric not in METRICS:

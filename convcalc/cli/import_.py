@@ -1,17 +1,18 @@
 """`convcalc import`: converts a model file, such as ONNX, or a PyTorch module to a spec."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcalc import examples
 from convcalc.cli import common, torch_options, writing
-from convcalc.cli.importing import print_notes, print_remarks, show_bar
-from convcalc.convert.graph import Graph, NotImported
-from convcalc.convert.model_files import describe_outcome, find_format, read_graph
-from convcalc.problems import printable, show
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
+from convcalc.problems import NotImported, printable, show
+
+if TYPE_CHECKING:
+    from convcalc.convert.graph import Graph
 
 _EXAMPLES = """\b
 Examples:
@@ -60,6 +61,10 @@ def command(
     An operation that a spec cannot express is reported and becomes an opaque layer with the cost of the operation, if
     it is known. ONNX needs the extra convcalc[onnx], PyTorch convcalc[torch].
     """
+    from convcalc.cli.importing import print_notes, print_remarks
+    from convcalc.convert.decompile.spec_writer import spec_text
+    from convcalc.convert.model_files import describe_outcome
+
     if (file is None) == (factory is None):
         raise click.UsageError("import needs a FILE or --torch, and not both")
     if dtypes and factory is None:
@@ -82,8 +87,6 @@ def command(
         print_notes(graph.notes, "nothing was written" if strict else describe_outcome(graph), where)
     if graph.notes and strict:
         return writing.WRONG_NETWORK
-    from convcalc.convert.decompile.spec_writer import spec_text
-
     writing.write_text(spec_text(graph), where, [] if file is None else [file])
     return 0
 
@@ -96,6 +99,10 @@ def _import_file(
     `parameters` are the options that only an Ultralytics YAML has. Raises NotImported if the contents of the file are
     unsupported, and Failure if the file cannot be read.
     """
+    from convcalc.cli.importing import show_bar
+    from convcalc.convert.model_files import find_format, read_graph
+    from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
+
     if file.startswith(examples.PREFIX):
         raise writing.Failure(f"{printable(file)}: an example is already a spec")
     if file == STANDARD_INPUT:

@@ -1,9 +1,10 @@
 """`convcalc layers`: lists the layer kinds, or shows the manual page of one."""
 
+from collections.abc import Iterable
+
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.layers import KINDS
 from convcalc.problems import show
 
 _EXAMPLES = """\b
@@ -12,8 +13,14 @@ Examples:
   convcalc layers conv"""
 
 
+def _list_kinds() -> Iterable[str]:
+    from convcalc.layers import KINDS
+
+    return KINDS
+
+
 @click.command("layers", epilog=_EXAMPLES)
-@click.argument("kind", required=False, shell_complete=completing.complete_from(lambda: KINDS))
+@click.argument("kind", required=False, shell_complete=completing.complete_from(_list_kinds))
 @common.output_options
 def command(kind: str | None, where: writing.Output) -> int:
     """List the layer kinds, or show the manual page of one.
@@ -21,6 +28,7 @@ def command(kind: str | None, where: writing.Output) -> int:
     Without KIND, all kinds are listed with their arguments. With KIND, its page shows the arguments, the output shape,
     how params and operations are counted, and an example.
     """
+    from convcalc.layers import KINDS
     from convcalc.render.layers import kind_lines, kinds_lines
     from convcalc.spec.dialects import kind_hint
 

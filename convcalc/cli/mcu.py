@@ -1,10 +1,16 @@
 """`convcalc mcu`: shows the RAM and flash that a network needs on a microcontroller."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
+from typing import TYPE_CHECKING
+
 import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:

@@ -1,10 +1,15 @@
 """`convcalc memory`: shows the memory in use while each layer runs, its peak, and changes that would lower the peak."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
+from typing import TYPE_CHECKING
+
 import click
 
-from convcalc.analysis.report import analyse
 from convcalc.cli import common, writing
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -34,6 +39,7 @@ def command(
     scratch space that kernels need. The peak shown next to each suggestion is that of the network with the suggestion
     applied. Training memory is shown as well.
     """
+    from convcalc.analysis.report import analyse
     from convcalc.memory_savings import suggest_savings
     from convcalc.render.memory import memory_json, memory_lines
 

@@ -1,21 +1,19 @@
 """`convcalc report`: writes everything about one or more networks as one HTML page."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.analysis.budgets import measure_limits
-from convcalc.check.configuration import Configurations, WrongConfiguration
-from convcalc.check.rules import RULES
-from convcalc.check.runner import check_report
-from convcalc.cli import common, completing, several, writing
-from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
+from convcalc.cli import common, completing, writing
 
 if TYPE_CHECKING:
+    from convcalc.cli.several import ReadNetwork
     from convcalc.render.page.network_data import Subject
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -40,6 +38,9 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
 
     If a network cannot be read, its problems are reported and nothing is written.
     """
+    from convcalc.cli import several
+    from convcalc.spec.net_argument import split_net
+
     if format == "html" and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
     files = several.list_nets(nets)
@@ -59,13 +60,19 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
     return 0
 
 
-def _make_subjects(networks: Sequence[several.ReadNetwork]) -> "list[Subject]":
+def _make_subjects(networks: Sequence[ReadNetwork]) -> list[Subject]:
     """Return the networks with their labels, and with what `convcalc check` finds in them."""
+    from convcalc.analysis.budgets import measure_limits
+    from convcalc.check.configuration import Configurations, WrongConfiguration
+    from convcalc.check.rules import RULES
+    from convcalc.check.runner import check_report
+    from convcalc.cli.several import label_networks
     from convcalc.render.page.network_data import Subject
+    from convcalc.spec.net_argument import split_net
 
     configurations = Configurations(RULES)
     subjects = []
-    for label, (argument, document, report) in zip(several.label_networks(networks), networks, strict=True):
+    for label, (argument, document, report) in zip(label_networks(networks), networks, strict=True):
         try:
             settings = configurations.of(split_net(argument)[0])
         except WrongConfiguration as error:

@@ -1,17 +1,18 @@
 """`convcalc rf`: shows the receptive fields of all layers, or the input region that one position depends on."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.field_region import NoRegion, Region, find_layer, find_region, middle_position
-from convcalc.analysis.receptive_field import input_size
-from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, completing, writing
-from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:
+    from convcalc.analysis.field_region import Region
+    from convcalc.analysis.report import Report
     from convcalc.render.rf_effective import EffectiveFacts
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -52,11 +53,13 @@ def command(
     With --effective, sigma is the standard deviation of the influence of the input positions (Luo et al. 2016): the
     expected squared gradient at initialisation, computed from the spec alone.
     """
+    from convcalc.analysis.field_region import NoRegion, find_layer, find_region, middle_position
+    from convcalc.analysis.report import analyse
+    from convcalc.render import rf
+
     if layer is None and (position is not None or format == "svg"):
         raise click.UsageError("--position and -f svg need a LAYER")
     report = analyse(common.load(net, overrides, where))
-    from convcalc.render import rf
-
     try:
         index = None if layer is None else find_layer(report, layer)
         seen = None
@@ -80,8 +83,9 @@ def command(
     return 0
 
 
-def _find_effective(report: Report) -> "EffectiveFacts":
+def _find_effective(report: Report) -> EffectiveFacts:
     """Return the effective receptive fields of all layers. Raises Failure if the input has no positions."""
+    from convcalc.analysis.receptive_field import input_size
     from convcalc.render.rf_effective import EffectiveFacts
 
     if not input_size(report.network):
@@ -89,7 +93,8 @@ def _find_effective(report: Report) -> "EffectiveFacts":
     return EffectiveFacts(report)
 
 
-def _draw_svg(report: Report, index: int, seen: Region, effective: "EffectiveFacts | None") -> str:
+def _draw_svg(report: Report, index: int, seen: Region, effective: EffectiveFacts | None) -> str:
+    from convcalc.analysis.field_region import NoRegion
     from convcalc.render.drawing.field import draw_field
     from convcalc.render.drawing.svg import write_svg
 

@@ -1,8 +1,9 @@
 """`convcalc rules`: lists the lint rules, or explains one."""
 
+from collections.abc import Iterable
+
 import click
 
-from convcalc.check.rules import RULES
 from convcalc.cli import common, completing, writing
 from convcalc.problems import did_you_mean, show
 
@@ -12,8 +13,14 @@ Examples:
   convcalc rules CV206"""
 
 
+def _list_rules() -> Iterable[str]:
+    from convcalc.check.rules import RULES
+
+    return RULES
+
+
 @click.command("rules", epilog=_EXAMPLES)
-@click.argument("code", required=False, shell_complete=completing.complete_from(lambda: RULES))
+@click.argument("code", required=False, shell_complete=completing.complete_from(_list_rules))
 @common.output_options
 def command(code: str | None, where: writing.Output) -> int:
     """List the lint rules, or explain one.
@@ -21,6 +28,7 @@ def command(code: str | None, where: writing.Output) -> int:
     Without CODE, all rules are listed. With CODE, the page of that rule is shown: what it finds, why that matters, the
     source, and a spec before and after the fix.
     """
+    from convcalc.check.rules import RULES
     from convcalc.render.rules import rule_list_lines, rule_page_lines
 
     code = next((rule.code for rule in RULES.values() if rule.name == code), code)

@@ -1,6 +1,5 @@
 """`convcalc schema`: prints the JSON Schema of a spec, or of a JSON document that commands write."""
 
-import json
 from functools import partial
 
 import click
@@ -31,6 +30,8 @@ def command(document: str, where: writing.Output) -> int:
     \b
       # yaml-language-server: $schema=convcalc.schema.json
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
+    import json  # importing it at the top would slow the start of --help
+
     if document not in NAMES:
         raise writing.Failure(f"unknown document {show(document)}: {_suggest_document(document)}")
     if document == SPEC:

@@ -1,12 +1,17 @@
 """`convcalc summary`: shows a network as a table of its layers, with the totals."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, writing
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -56,6 +61,8 @@ def command(
     MACs are the multiplications of convolution and linear layers; FLOPs are the multiplications and additions of all
     layers. Operations and activation memory are for the whole batch.
     """
+    from convcalc.analysis.report import analyse
+
     given = {"columns": columns is not None, "depth": depth is not None, "sort": sort is not None, "exact": exact}
     for name in _UNUSED.get(format, ()):
         if given[name]:

@@ -1,22 +1,24 @@
 """`convcalc sweep`: evaluates a network for many values of its spec parameters, one row per combination."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import gc
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcalc.cli import common, writing
 from convcalc.cli.limits import limit_options
-from convcalc.cli.sweep_options import Sampling, request_options, sampling_options
-from convcalc.cli.sweeping import Job, run_sweep
+from convcalc.cli.sweep_options import request_options, sampling_options
 from convcalc.cli.varying import param_option, read_space, read_varied_document
 from convcalc.problems import Flaw, printable, show
-from convcalc.space.evaluation import Setup
-from convcalc.space.evaluators import make_evaluator
-from convcalc.space.planning import Request, make_plan
-from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.cli.sweep_options import Sampling
+    from convcalc.space.planning import Request
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -64,6 +66,11 @@ def command(
 
     The exit status is 1 if the spec is invalid for every combination.
     """
+    from convcalc.cli.sweeping import Job, run_sweep
+    from convcalc.space.evaluation import Setup
+    from convcalc.space.evaluators import make_evaluator
+    from convcalc.space.planning import make_plan
+
     if exact and format not in ("table", "markdown"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     inputs = (net, *([request.join] if request.join else []))

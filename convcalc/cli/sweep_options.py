@@ -1,17 +1,19 @@
 """The options of `convcalc sweep` that choose combinations, columns and rows."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from convcalc.cli import common, completing
 from convcalc.problems import Flaw, show
-from convcalc.space.combinations import Combinations, check_size
-from convcalc.space.planning import Request
-from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
-from convcalc.space.shards import WHOLE, Shard, read_shard
-from convcalc.space.sweeping import Numbers
+
+if TYPE_CHECKING:
+    from convcalc.space.combinations import Combinations
+    from convcalc.space.shards import Shard
+    from convcalc.space.sweeping import Numbers
 
 
 class Sampling(NamedTuple):
@@ -27,6 +29,8 @@ class Sampling(NamedTuple):
 
     def choose_numbers(self, space: Combinations) -> Numbers:
         """Return the numbers of the rows to evaluate. Raises Flaw if there are too many."""
+        from convcalc.space.combinations import check_size
+
         if self.size is None:
             first, last = self.shard.find_bounds(space.size)
             check_size(last - first, "use larger steps, draw some with --sample N, or divide them with --shard 1/N")
@@ -34,6 +38,8 @@ class Sampling(NamedTuple):
         return self.shard.select(self._draw(space, self.size))
 
     def _draw(self, space: Combinations, size: int) -> list[int]:
+        from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
+
         if size > MOST_DRAWN:
             raise Flaw(f"--sample draws at most {MOST_DRAWN:,} combinations", "run it with several --seed")
         if self.latin_hypercube:
@@ -61,6 +67,8 @@ def sampling_options(function: common.Function) -> common.Function:
 
     @wraps(function)
     def run(sample: int | None, seed: int | None, lhs: bool, shard: str | None, **rest: Any) -> Any:
+        from convcalc.space.shards import WHOLE, read_shard
+
         if sample is None and (lhs or seed is not None):
             raise click.UsageError(f"{'--lhs' if lhs else '--seed'} needs --sample N")
         try:
@@ -85,6 +93,8 @@ def request_options(function: common.Function) -> common.Function:
 
     @wraps(function)
     def run(plot: tuple[str, str] | None, **given: Any) -> Any:
+        from convcalc.space.planning import Request
+
         asked = {name: given.pop(name) for name in Request._fields if name in given}
         request = Request(**asked, where=given.pop("filters"), plot=plot and plot[0])
         if request.top is not None and request.sort is None:

@@ -1,20 +1,21 @@
 """The parts that `fit` and `sweep` share: the option -p, the document whose parameters vary, and the progress bar."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.problems import InvalidSpec, printable, show
-from convcalc.space.combinations import Combinations, Param
-from convcalc.space.sweeping import Numbers
-from convcalc.space.values import expand_values
-from convcalc.spec.blame import advise_import, blame_params
-from convcalc.spec.document import Document
-from convcalc.spec.inputs import Overrides, WrongOverride
-from convcalc.spec.source import read_value
+
+if TYPE_CHECKING:
+    from convcalc.space.combinations import Combinations
+    from convcalc.space.sweeping import Numbers
+    from convcalc.spec.document import Document
+    from convcalc.spec.inputs import Overrides
 
 _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
@@ -41,6 +42,8 @@ def read_varied_document(
 
     Raises Failure if NET is a model file, which has no spec parameters.
     """
+    from convcalc.spec.blame import advise_import
+
     document, overrides = common.read_document(net, overrides, where)
     if document.model is not None:
         why = f"{verb} spec parameters, which {document.model.format} does not have"
@@ -53,6 +56,9 @@ def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
 
     Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
     """
+    from convcalc.space.combinations import Combinations, Param
+    from convcalc.space.values import expand_values
+
     params: dict[str, Param] = {}
     for text in tried:
         name, equals, values = text.partition("=")
@@ -66,6 +72,8 @@ def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
 
 def _read_values(text: str, values: str) -> list[Any]:
     """Parse the comma-separated values of -p. Raises Failure, with the whole text of -p, if they are malformed."""
+    from convcalc.spec.source import read_value
+
     try:
         found = read_value(f"[{values}]")
     except InvalidSpec:
@@ -80,6 +88,9 @@ def explain_invalid(error: InvalidSpec, document: Document, overrides: Overrides
 
     `error` is that of the first combination. If an override causes it, the returned error names the override.
     """
+    from convcalc.spec.blame import blame_params
+    from convcalc.spec.inputs import WrongOverride
+
     first = overrides.with_params({**overrides.params, **space.get_row(0)})
     error = blame_params(error, document, first, tuple(overrides.params))
     if not isinstance(error, WrongOverride):

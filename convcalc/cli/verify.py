@@ -1,15 +1,18 @@
 """`convcalc verify`: compares convcalc's figures with those of PyTorch, a real module or an ONNX file."""
 
+from __future__ import annotations  # the types are imported only for type checkers
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcalc.cli import common, completing, torch_options, writing
-from convcalc.network import Network
-from convcalc.problems import printable
-from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
+from convcalc.problems import NotImported, printable
+
+if TYPE_CHECKING:
+    from convcalc.network import Network
+    from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
 Examples:
@@ -50,8 +53,8 @@ def command(
     If figures differ, both values are listed and the exit status is 1. This needs the extra convcalc[torch]; --onnx
     needs convcalc[onnx].
     """
-    from convcalc.convert.graph import NotImported
     from convcalc.render.verify import verification_json, verification_lines
+    from convcalc.spec.net_argument import split_net
 
     if factory is not None and file is not None:
         raise click.UsageError("verify takes --torch or --onnx, not both")

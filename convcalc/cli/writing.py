@@ -6,13 +6,14 @@ A file is replaced in one step: other programs see either its old content or the
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import click
 
 from convcalc.problems import InvalidSpec, printable, show
-from convcalc.render.lines import Block, plain_text, styled_text
-from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
+
+if TYPE_CHECKING:
+    from convcalc.render.lines import Block
 
 WRONG_NETWORK = 1
 _MOST_DIGITS_OF_WIDTH = 6
@@ -70,8 +71,10 @@ def print_invalid(error: InvalidSpec, output: Output) -> None:
     print_lines(lines, output)
 
 
-def print_lines(lines: Sequence[Block], output: Output) -> None:
+def print_lines(lines: "Sequence[Block]", output: Output) -> None:
     """Print lines on standard error, in colour if `use_color` is true for that stream."""
+    from convcalc.render.lines import plain_text, styled_text
+
     sys.stderr.write(styled_text(lines) if use_color(output.color, sys.stderr) else plain_text(lines))
 
 
@@ -108,11 +111,13 @@ def table_width(output: Output) -> int | None:
     return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None
 
 
-def render_text(blocks: Sequence[Block], output: Output, cut: bool = True) -> str:
+def render_text(blocks: "Sequence[Block]", output: Output, cut: bool = True) -> str:
     """Return blocks as text, in colour if the output wants colours.
 
     If `cut` is true, text without colours has no blanks at the ends of its lines.
     """
+    from convcalc.render.lines import plain_text, styled_text
+
     color = use_color(output.color, sys.stdout) if output.file is None else output.color == "always"
     return styled_text(blocks) if color else plain_text(blocks, cut)
 
@@ -185,6 +190,8 @@ def rewrite_file(file: str, before: str, after: str) -> None:
 
     Raises Failure if the file no longer contains the text `before`, or cannot be rewritten.
     """
+    from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
+
     name = printable(file)
     if file == STANDARD_INPUT or file.startswith("example:"):
         raise Failure(f"{name} is not a file that can be rewritten: use --diff to see the changes")

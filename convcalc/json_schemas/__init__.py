@@ -8,7 +8,6 @@ key `schema`; `required`, which names all properties unless the file contains an
 `shared.json` that the file refers to.
 """
 
-import json
 import os
 import re
 from typing import Any
@@ -52,6 +51,8 @@ def document_schema(name: str) -> Schema:
 
 
 def _read_file(name: str) -> Schema:
+    import json
+
     with open(os.path.join(_HERE, f"{name}.json"), encoding="utf-8") as stream:
         found: Schema = json.load(stream)
     return found
@@ -59,6 +60,8 @@ def _read_file(name: str) -> Schema:
 
 def _find_definitions(schema: Schema, known: dict[str, Schema]) -> set[str]:
     """Return the names of all definitions that a schema refers to, directly or through other definitions."""
+    import json
+
     used: set[str] = set()
     waiting = [schema]
     while waiting:

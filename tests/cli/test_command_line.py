@@ -347,7 +347,7 @@ def test_an_internal_error_shows_no_traceback(
     def fail(*arguments: object, **named: object) -> None:
         raise RuntimeError("broken \x1b[31m")
 
-    monkeypatch.setattr("convcalc.cli.summary.analyse", fail)
+    monkeypatch.setattr("convcalc.analysis.report.analyse", fail)
     assert run(["summary", net]) == 2
     assert "internal error: RuntimeError: broken \\x1b[31m" in capsys.readouterr().err
     monkeypatch.setenv("CONVCALC_TRACEBACK", "1")
@@ -359,7 +359,7 @@ def test_an_interrupt_exits_with_130(net: str, monkeypatch: pytest.MonkeyPatch) 
     def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convcalc.cli.summary.analyse", interrupt)
+    monkeypatch.setattr("convcalc.analysis.report.analyse", interrupt)
     assert run(["summary", net]) == 130
 
 

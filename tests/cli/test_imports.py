@@ -1,0 +1,81 @@
+"""Help and completion do not import the engine, which would take longer than everything else."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from convcalc.cli.main import SECTIONS
+
+COMMANDS = [name for names in SECTIONS.values() for name in names]
+ENGINE = ["yaml", "convcalc.layers", "convcalc.network", "convcalc.analysis.report", "convcalc.spec.source"]
+CODE = f"""
+import sys
+from convcalc.cli.main import run
+try:
+    run(sys.argv[1:])
+finally:  # click ends the process after it has completed words
+    found = [name for name in {ENGINE} if name in sys.modules]
+    sys.exit(f"imported: {{found}}" if found else 0)
+"""
+
+
+def run_and_list_imports(*arguments: str, **environment: str) -> tuple[str, str]:
+    """The output of a command, and a line with the modules of the engine that it imported; "" if there are none."""
+    command = [sys.executable, "-c", CODE, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, check=False)
+    return done.stdout, done.stderr
+
+
+def complete(line: str) -> tuple[list[str], str]:
+    """The words that bash gets for a line, and the modules of the engine that were imported."""
+    output, imported = run_and_list_imports(_CONVCALC_COMPLETE="bash_complete", COMP_LINE=line, BREAKS=" :=")
+    return [value.rpartition(",")[2] for value in output.splitlines()], imported
+
+
+def test_a_report_needs_the_engine() -> None:
+    assert run_and_list_imports("summary", "example:lenet5", "-q")[1] == f"imported: {ENGINE}\n"
+
+
+@pytest.mark.parametrize("arguments", ["--version", "--help", *(f"{name} --help" for name in COMMANDS)])
+def test_help_needs_no_engine(arguments: str) -> None:
+    output, imported = run_and_list_imports(*arguments.split())
+    assert imported == ""
+    assert output.startswith(("Usage: ", "convcalc "))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_completed_without_the_engine(command: str) -> None:
+    words, imported = complete(f"convcalc {command} --")
+    assert imported == ""
+    assert "--help" in words
+
+
+# the names of columns, layers and spec parameters are left out: they need the engine
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("convcalc ", "summary"),
+        ("convcalc sum", "summary"),
+        ("convcalc --", "--version"),
+        ("convcalc example:resnet5", "resnet50"),
+        ("convcalc summary --", "--fold-batchnorm"),
+        ("convcalc summary net.yaml --optimizer a", "adam"),
+        ("convcalc summary net.yaml --format l", "latex"),
+        ("convcalc summary net.yaml --dtype weights=int8,act", "activations="),
+        ("convcalc summary net.yaml --depth ", "all"),
+        ("convcalc check --fail-on no", "note"),
+        ("convcalc check --channel", "--channel-multiple"),
+        ("convcalc alternatives net.yaml --by peak", "peak_memory"),
+        ("convcalc mcu net.yaml --runtime tflm-cmsis-d", "tflm-cmsis-dsp"),
+        ("convcalc sweep net.yaml --max-par", "--max-params"),
+        ("convcalc export net.yaml --to k", "keras"),
+        ("convcalc schema rep", "report"),
+        ("convcalc help tut", "tutorial"),
+    ],
+)
+def test_words_are_completed_without_the_engine(line: str, expected: str) -> None:
+    words, imported = complete(line)
+    assert imported == ""
+    assert expected in words
