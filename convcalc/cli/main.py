@@ -18,12 +18,41 @@ from convcalc.version import __version__
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "draw", "report", "rf", "memory", "mcu"),
-    "Decide": ("explain", "alternatives", "fit", "sweep", "diff", "compare"),
-    "Check": ("check",),
-    "Convert": ("import", "export", "verify"),
-    "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
+# the commands by purpose, each with the first sentence of its help: so no command is imported to list them
+SECTIONS: dict[str, dict[str, str]] = {
+    "Inspect": {
+        "summary": "Show every layer's output shape, params, MACs and memory, and the totals.",
+        "draw": "Draw a network, a receptive field, or memory use.",
+        "report": "Write everything about networks as one HTML page, to look at in a browser.",
+        "rf": "Show every layer's receptive field, or the input region of one position.",
+        "memory": "Show memory use layer by layer, its peak, and what would lower it.",
+        "mcu": "Show the RAM and flash that a network needs on a microcontroller.",
+    },
+    "Decide": {
+        "explain": "Show the formula behind every figure, with its numbers.",
+        "alternatives": "List alternatives to convolutions with their cost.",
+        "fit": "Find the largest network within a budget.",
+        "sweep": "Evaluate every combination of parameter values, one row each.",
+        "diff": "Show what changed between two networks, and what the change costs.",
+        "compare": "Compare networks in one table, one row per network.",
+    },
+    "Check": {
+        "check": "Validate specs, enforce budgets and lint network designs.",
+    },
+    "Convert": {
+        "import": "Convert a model file, such as ONNX, or a PyTorch module to a spec.",
+        "export": "Write a network as a PyTorch module, a Keras model, or an ONNX graph without weights.",
+        "verify": "Check a spec against PyTorch, or against a real module or ONNX file.",
+    },
+    "Reference": {
+        "help": "Show the manual.",
+        "layers": "List the layer kinds, or show the manual page of one.",
+        "rules": "List the lint rules, or explain one.",
+        "schema": "Print the JSON Schema of specs, or of the JSON that a command writes.",
+        "examples": "List the example specs that come with convcalc, or print one.",
+        "init": "Print a commented spec to start from; with -o, write it to a new file.",
+        "completion": "Print the completion script of a shell.",
+    },
 }
 _EXAMPLES = """\b
 Examples:
@@ -94,7 +123,11 @@ class _Commands(click.Group):
 
     def shell_complete(self, context: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
         """Complete commands and options, and also networks, because `convcalc NET` is allowed."""
-        found = super().shell_complete(context, incomplete)
+        from click.shell_completion import CompletionItem
+
+        commands = {name: help for listed in SECTIONS.values() for name, help in listed.items()}
+        found = [CompletionItem(name, help=help) for name, help in commands.items() if name.startswith(incomplete)]
+        found += click.Command.shell_complete(self, context, incomplete)  # the options
         if incomplete.startswith("-") or (found and not incomplete.startswith("e")):
             return found
         from convcalc.cli.completing import complete_net
@@ -102,10 +135,9 @@ class _Commands(click.Group):
         return [*found, *complete_net(context, self.params[0], incomplete)]
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        for section, names in SECTIONS.items():
-            commands = [(name, self.get_command(context, name)) for name in names]
+        for section, commands in SECTIONS.items():
             with formatter.section(section):
-                formatter.write_dl([(name, found.get_short_help_str(80)) for name, found in commands if found])
+                formatter.write_dl(list(commands.items()))
 
 
 @click.command("convcalc", cls=_Commands, epilog=_EXAMPLES, context_settings={"help_option_names": ["-h", "--help"]})

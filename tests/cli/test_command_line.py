@@ -11,6 +11,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
 import pytest
 
 from convcalc.cli.main import OTHER_WORDS, SECTIONS, commands, run
@@ -84,9 +85,16 @@ def test_examples_of_the_help_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_every_command_is_listed_in_its_section_of_the_help() -> None:
     text = run_help([])
-    for section, names in SECTIONS.items():
+    for section, listed in SECTIONS.items():
         assert f"{section}:\n" in text
-        assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in names)
+        assert all(re.search(rf"^  {name} ", text, re.MULTILINE) for name in listed)
+
+
+def test_commands_are_listed_with_the_first_sentence_of_their_help() -> None:
+    context = click.Context(commands)
+    found = {name: commands.get_command(context, name) for name in commands.list_commands(context)}
+    helps = {name: command.get_short_help_str(limit=200) for name, command in found.items() if command}
+    assert {name: help for listed in SECTIONS.values() for name, help in listed.items()} == helps
 
 
 def test_json_is_the_report(net: str, capsys: pytest.CaptureFixture[str]) -> None:
