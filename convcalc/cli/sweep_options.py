@@ -8,8 +8,8 @@ import click
 from convcalc.cli import common, completing
 from convcalc.problems import Flaw, show
 from convcalc.space.combinations import Combinations, check_size
+from convcalc.space.draws import MOST_DRAWN, draw_latin_hypercube, draw_rows
 from convcalc.space.planning import Request
-from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
 from convcalc.space.shards import WHOLE, Shard, read_shard
 from convcalc.space.sweeping import Numbers
 
