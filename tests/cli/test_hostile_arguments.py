@@ -19,7 +19,7 @@ NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $
 NEEDS = {  # arguments with which a command would succeed
     **{
         name: ["net.yaml"]
-        for name in ("summary", "draw", "rf", "memory", "explain", "alternatives", "compare", "report")
+        for name in ("summary", "draw", "report", "rf", "memory", "mcu", "explain", "alternatives", "compare")
     },
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
