@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from convcalc.network import Network, Node
 from convcalc.problems import Problem
+from convcalc.shape import Shape
 from convcalc.space.chooser import Choice, Chooser, Stop
 from convcalc.space.coupling import Coupled, explain_coupling
 from convcalc.space.references import References
@@ -29,9 +30,9 @@ END = 1
 class Leg(NamedTuple):
     """A step from one state to another: the choices that are made, and the layers `nodes[start:stop]` that are added.
 
-    `nodes` are also the layers before, of one expansion that reaches this step. `kept` has, for each tensor of the state
-    at the beginning, its index among those of the state at the end, None if it can no longer be read. `outputs` are the
-    outputs of the network if the step completes it.
+    `nodes` are also the layers before, of one expansion that reaches this step, and `inputs` its inputs. `tensors` and
+    `after` are the numbers of the tensors of the states at the beginning and at the end. `outputs` are the outputs of
+    the network if the step completes it.
     """
 
     source: int
@@ -40,8 +41,9 @@ class Leg(NamedTuple):
     nodes: list[Node]
     start: int
     stop: int
-    tensors: tuple[int, ...]  # the numbers of the tensors of the state at the beginning
-    after: tuple[int, ...]  # the numbers of the tensors of the state at the end
+    inputs: dict[str, Shape]
+    tensors: tuple[int, ...]
+    after: tuple[int, ...]
     outputs: tuple[int, ...] = ()
 
 
@@ -127,6 +129,7 @@ class _Run:
         self.start = 0
         self.tensors: tuple[int, ...] = ()
         self.nodes: list[Node] = []
+        self.inputs: dict[str, Shape] = {}
         self.scheduled = len(task.trail)  # the choices after these have alternatives that are no tasks yet
 
     def follow(self) -> None:
@@ -140,7 +143,7 @@ class _Run:
             problems = list(self.explorer.variants.problems.found)
         self._schedule_alternatives()
         if network is not None:
-            self.nodes = list(network.nodes)
+            self.nodes, self.inputs = self.nodes or list(network.nodes), network.inputs
             outputs = tuple(network.outputs.values())
             self._add_leg(END, len(self.nodes), (), outputs)
         elif problems and len(self.explorer.invalid) < _MOST_INVALID:
@@ -154,6 +157,9 @@ class _Run:
         if self.steps < self.task.step:
             return
         self.nodes = draft.nodes
+        if not self.inputs:
+            shapes = [tensor.shape for tensor in draft.inputs if tensor.shape is not None]
+            self.inputs = {str(place): shape for place, shape in enumerate(shapes)}
         if self.explorer.variants.problems.found:
             raise Stop
         if self.steps == self.task.step:
@@ -175,7 +181,7 @@ class _Run:
 
     def _add_leg(self, target: int, stop: int, after: tuple[int, ...], outputs: tuple[int, ...] = ()) -> None:
         choices = tuple(self.chooser.made[self.chosen :])
-        leg = Leg(self.source, target, choices, self.nodes, self.start, stop, self.tensors, after, outputs)
+        leg = Leg(self.source, target, choices, self.nodes, self.start, stop, self.inputs, self.tensors, after, outputs)
         self.explorer.legs.append(leg)
 
     def _schedule_alternatives(self) -> None:
