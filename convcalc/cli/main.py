@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "draw", "rf", "memory"),
-    "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "space", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
@@ -39,6 +39,7 @@ OTHER_WORDS = {
     "memory": "bytes mem peak ram",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
+    "space": "nas ofa pareto sample supernet",
     "fit": "budget grid optimize search sweep tune",
     "diff": "changes delta",
     "compare": "benchmark rank versus vs",

@@ -23,13 +23,15 @@ def explain_coupling(variants: Variants, states: list[State]) -> str:
     varying = sorted(((key, len(found)) for key, found in values.items() if len(found) > 1), key=lambda item: -item[1])
     named = [f"{_describe(*key)} ({count:,} values)" for key, count in varying[:_MOST_NAMED]]
     what = ", ".join(named) or "the numbers of copies"
+    line = variants.document.line(states[0].path)
     return (
-        f"the space does not decompose: at one place, {len(states):,} states differ, because later layers depend on "
-        f"{what}"
+        f"the space does not decompose: {'' if line is None else f'at line {line}, '}{len(states):,} networks that have "
+        f"begun differently have to be continued separately, because later layers use {what}; fix some of the choices "
+        "with --set"
     )
 
 
 def _describe(what: str, name: str) -> str:
     if what == "tensor":
-        return f"the shape of {'the layer before' if name == 'previous' else show(name)}"
+        return f"the output shape of {'the layer before' if name == 'previous' else show(name)}"
     return f"the {what} {show(name)}"

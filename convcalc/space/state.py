@@ -8,6 +8,7 @@ can use is left out: this is what lets expansions with different choices meet in
 from collections.abc import Hashable, Iterator
 from typing import Any, NamedTuple
 
+from convcalc.problems import Path
 from convcalc.shape import Shape
 from convcalc.space.chooser import Chooser
 from convcalc.space.references import NO_USES, References, Uses
@@ -21,9 +22,10 @@ class State(NamedTuple):
     """The place that an expansion has reached (`location`), and all that matters after it (`parts`).
 
     `tensors` are the numbers of the tensors that can still be read, and `past_reads` counts how many layers have read
-    each of them.
+    each of them. `path` is the entry that comes next; it follows from the location.
     """
 
+    path: Path
     location: Hashable
     parts: tuple[Part, ...]
     tensors: tuple[int, ...]
@@ -57,7 +59,7 @@ class StateReader:
         self._add_parameters(frames, [own for own, _ in uses])
         location = (tuple(map(_locate, frames)), self.chooser.count_given())
         tensors = tuple(self._numbers)
-        return State(location, tuple(self._parts), tensors, tuple(min(self._reads[number], 2) for number in tensors))
+        return State(_find_next_path(frames[-1]), location, tuple(self._parts), tensors, tuple(min(self._reads[number], 2) for number in tensors))
 
     def _count_reads(self, draft: Draft) -> None:
         self._reads += [0] * (len(draft.inputs) + len(draft.nodes) - len(self._reads))
@@ -185,6 +187,12 @@ class StateReader:
             elif name in variants.choices:
                 found.add(name)
         return frozenset(found)
+
+
+def _find_next_path(frame: Frame) -> Path:
+    if frame.body is not None:
+        return frame.body.entries[frame.position].path
+    return () if frame.entry is None else frame.entry.path
 
 
 def _may_read_previous(inner: Frame) -> bool:

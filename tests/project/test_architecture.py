@@ -22,7 +22,7 @@ FLOORS = {
     "network": 3,
     **dict.fromkeys(("analysis", "spec"), 4),
     "convert": 5,
-    **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings"), 6),
+    **dict.fromkeys(("alternatives", "check", "diff", "explain", "fitting", "memory_savings", "space"), 6),
     "render": 7,
     "api": 8,
     "cli": 9,
