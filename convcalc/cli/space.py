@@ -17,7 +17,8 @@ from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:
-    from convcalc.space.design_space import Aim, DesignSpace, Found, Part
+    from convcalc.space.design_space import DesignSpace, Found, Part
+    from convcalc.space.front import Aim
 
 _EXAMPLES = """\b
 Examples:
@@ -50,16 +51,18 @@ def _list_figures() -> list[str]:
     "--best",
     metavar="METRIC",
     shell_complete=completing.complete_from(_list_figures),
-    help="Find the network within the budget with the most of a metric, such as params; with a leading minus, the least.",
+    help="Find the network within the budget with the most of a metric, such as params; a leading minus: the least.",
 )
 @click.option(
     "--pareto",
     metavar="A,B",
     shell_complete=completing.complete_list_from(_list_figures),
-    help="Find the networks for which no other is better in two metrics, such as macs,-params: least macs, most params.",
+    help="Find the networks that no other beats in two metrics, such as macs,-params: least MACs, most params.",
 )
 @click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of networks to list; 0 for all.")
-@click.option("--emit", metavar="DIR", help="Write a spec for each network found into a folder, with the choices as its defaults.")
+@click.option(
+    "--emit", metavar="DIR", help="Write a spec for each network found into a folder, with the choices as its defaults."
+)
 @common.format_option("table", "json", "csv")
 @common.output_options
 @common.quiet_option("Print only the networks found, as options for other commands; with the default format only.")
@@ -95,7 +98,9 @@ def command(
     _check_document(net, document)
     if emit is not None:
         _check_written_overrides(overrides)
-    from convcalc.space.design_space import Coupled, TooManyFigures, WrongLimit, find_varying_limits, read_space
+    from convcalc.space.coupling import Coupled
+    from convcalc.space.design_space import WrongLimit, find_varying_limits, read_space
+    from convcalc.space.slots import TooManyFigures
 
     try:
         aims = _read_aims([best] if best else pareto.split(",") if pareto else [])
@@ -133,7 +138,9 @@ def _check_document(net: str, document: Document) -> None:
         why = f"space counts the choices of spec parameters, which {document.model.format} does not have"
         raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add space: to it')}")
     if isinstance(document.root, dict) and not document.problems and "space" not in document.root:
-        raise writing.Failure(f"{printable(net)}: the spec has no choices: add them, such as space: {{depth: [2, 3, 4]}}")
+        raise writing.Failure(
+            f"{printable(net)}: the spec has no choices: add them, such as space: {{depth: [2, 3, 4]}}"
+        )
 
 
 def _check_written_overrides(overrides: Overrides) -> None:
@@ -143,7 +150,7 @@ def _check_written_overrides(overrides: Overrides) -> None:
 
 def _read_aims(texts: Sequence[str]) -> "list[Aim]":
     """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
-    from convcalc.space.design_space import Aim
+    from convcalc.space.front import Aim
 
     option = "--best" if len(texts) == 1 else "--pareto"
     aims = []
@@ -156,7 +163,9 @@ def _read_aims(texts: Sequence[str]) -> "list[Aim]":
         has_minus = text.strip().startswith("-")
         aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))
     if option == "--pareto" and texts and (len(aims) != 2 or aims[0].figure == aims[1].figure):
-        raise writing.Failure(f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}")
+        raise writing.Failure(
+            f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}"
+        )
     return aims
 
 

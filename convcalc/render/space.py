@@ -124,7 +124,9 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
             lines += [[], cell_table(_make_histogram_columns(name, distribution, count_all(space)), width)]
     for name, distribution in answer.distributions.items():
         if distribution is not None and distribution.error:
-            text = f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
+            text = (
+                f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
+            )
             lines += [[], *wrap_facts([text], width, "dim")]
     return [*lines, *_invalid_lines(space, width)]
 
@@ -135,7 +137,10 @@ def _make_figure_columns(answer: Answer) -> list[Cells]:
     found = list(answer.distributions.values())
 
     def texts(values: list[float | None], last: str) -> list[str]:
-        shown = [_figure_text(name, None if value is None else round(value)) for name, value in zip(names, values, strict=False)]
+        shown = [
+            _figure_text(name, None if value is None else round(value))
+            for name, value in zip(names, values, strict=False)
+        ]
         return [*shown, last]
 
     columns = [
@@ -150,13 +155,17 @@ def _make_figure_columns(answer: Answer) -> list[Cells]:
 
 def _make_histogram_columns(name: str, distribution: Distribution, total: int) -> list[Cells]:
     bins = distribution.histogram
-    largest = max(bin.count for bin in bins)
+    largest = max(bin.networks for bin in bins)
     return [
         Cells(f"{FIGURES[name]} from", [_figure_text(name, bin.start) for bin in bins]),
         Cells("to", [_figure_text(name, min(bin.stop - 1, distribution.most)) for bin in bins]),
-        Cells("networks", [count_text(bin.count) if len(str(bin.count)) < 10 else f"{bin.count:.3e}" for bin in bins], 5),
-        Cells("share", [percent_text(bin.count, total) for bin in bins], 7),
-        Cells("", ["█" * round(_BAR * bin.count / largest) for bin in bins], 4, right=False),
+        Cells(
+            "networks",
+            [count_text(bin.networks) if len(str(bin.networks)) < 10 else f"{bin.networks:.3e}" for bin in bins],
+            5,
+        ),
+        Cells("share", [percent_text(bin.networks, total) for bin in bins], 7),
+        Cells("", ["█" * round(_BAR * bin.networks / largest) for bin in bins], 4, right=False),
     ]
 
 
@@ -180,8 +189,10 @@ def _value_text(value: Any) -> str:
     return printable(value) if isinstance(value, str) else show(value)
 
 
-def found_lines(space: DesignSpace, limits: Sequence[Limit], found: Sequence[Found], rows: int | None, width: int | None) -> list[Block]:
-    """Return a table of networks: their figures, and the values of their spec parameters; at most `rows` (None: all)."""
+def found_lines(
+    space: DesignSpace, limits: Sequence[Limit], found: Sequence[Found], rows: int | None, width: int | None
+) -> list[Block]:
+    """Return a table of at most `rows` networks (None: all): their figures, and the values of their spec parameters."""
     lines = [*heading_lines(space, limits, width), []]
     if not found:
         return [*lines, [("no network is within the budget", "warning")]]
@@ -191,7 +202,9 @@ def found_lines(space: DesignSpace, limits: Sequence[Limit], found: Sequence[Fou
         Cells(FIGURES[name], [_figure_text(name, one.figures[name]) for one in shown], weight)
         for name, weight in weights.items()
     ]
-    lines.append(wrapped_table([*columns, Cells("choices", [_params_text(one.params) for one in shown], right=False)], width))
+    lines.append(
+        wrapped_table([*columns, Cells("choices", [_params_text(one.params) for one in shown], right=False)], width)
+    )
     if len(found) > len(shown):
         lines.append([(f"and {len(found) - len(shown):,} more: --limit 0 lists all", "dim")])
     return lines
@@ -220,8 +233,7 @@ def space_csv(answer: Answer) -> str:
     """Return the histograms of a space as CSV text: a row for each figure and bin."""
     rows: list[list[Any]] = [["figure", "start", "stop", "networks"]]
     for name, distribution in answer.distributions.items():
-        for bin in distribution.histogram if distribution else ():
-            rows.append([name, *bin])
+        rows += [[name, *bin] for bin in distribution.histogram] if distribution else []
     return _write_csv(rows)
 
 

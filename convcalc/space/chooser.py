@@ -75,4 +75,3 @@ class Chooser:
     def is_complete(self) -> bool:
         """Return whether the lists with one value per copy have as many values as there are copies."""
         return self.given is None or not self.variants.check_given_copies(self.given)
-

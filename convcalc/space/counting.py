@@ -55,7 +55,11 @@ class Tally:
         for node, before in _sum_from_start(graph, figure):
             effort = Slots(graph, self.bound, node, extent).measure_effort()
             total = effort.added + len(before) * _BYTES_OF_A_SUM
-            if effort.largest <= _MOST_SLOT_BYTES and total <= _MOST_ADDED_BYTES and (found is None or total < found[0]):
+            if (
+                effort.largest <= _MOST_SLOT_BYTES
+                and total <= _MOST_ADDED_BYTES
+                and (found is None or total < found[0])
+            ):
                 found = total, node, before
         if found is None:
             raise TooManyFigures(
@@ -95,7 +99,9 @@ class Tally:
             return self._ends[place - 1] if place else 0
         rest, divisor, add_first = floor(value) - self._from, self._divisor, self._slots.add_first
         return sum(
-            count * add_first((rest - before) // divisor + 1) for before, count in self._before.items() if before <= rest
+            count * add_first((rest - before) // divisor + 1)
+            for before, count in self._before.items()
+            if before <= rest
         )
 
     def count_within(self, bound: Bound) -> int:
@@ -181,7 +187,7 @@ class Bin(NamedTuple):
 
     start: int
     stop: int
-    count: int
+    networks: int
 
 
 def make_histogram(tally: Tally, bins: int) -> list[Bin]:

@@ -24,8 +24,9 @@ def explain_coupling(variants: Variants, states: list[State]) -> str:
     named = [f"{_describe(*key)} ({count:,} values)" for key, count in varying[:_MOST_NAMED]]
     what = ", ".join(named) or "the numbers of copies"
     line = variants.document.line(states[0].path)
+    place = "" if line is None else f"at line {line}, "
     return (
-        f"the space does not decompose: {'' if line is None else f'at line {line}, '}{len(states):,} networks that have "
+        f"the space does not decompose: {place}{len(states):,} networks that have "
         f"begun differently have to be continued separately, because later layers use {what}; fix some of the choices "
         "with --set"
     )

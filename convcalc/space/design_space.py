@@ -13,13 +13,11 @@ from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
 from convcalc.space.counting import Tally, count_within
-from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
 from convcalc.space.extent import Bound, count_networks, find_extent, find_peaks
 from convcalc.space.front import Aim, find_best, find_front
 from convcalc.space.graph import ADDITIVE, Graph, build_graph
 from convcalc.space.sampling import Path, Sampler, sum_path
-from convcalc.space.slots import TooManyFigures
 from convcalc.spec.choices import Choices
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides

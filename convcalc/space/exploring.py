@@ -134,7 +134,8 @@ class _Run:
 
     def follow(self) -> None:
         """Expand the spec until a known state is reached, or to the end; add the steps, and tasks for other options."""
-        network, problems = None, []
+        network: Network | None = None
+        problems: list[Problem] = []
         try:
             network, problems = self.explorer.variants.expand(self.chooser, self._take_step)
             if network is not None and not self.chooser.is_complete():
@@ -152,7 +153,7 @@ class _Run:
         self.explorer.count_layers(len(self.nodes))
 
     def _take_step(self, frames: list[Frame], draft: Draft) -> None:
-        """Add the step to the state before the next entry. Raises Stop if that state is known or the spec is invalid."""
+        """Add the step to the state before the next entry. Raises Stop if it is known, or if the spec is invalid."""
         self.steps += 1
         if self.steps < self.task.step:
             return

@@ -106,7 +106,9 @@ def _find_front_of_all(graph: Graph, aims: Sequence[Aim], bounds: Sequence[Bound
     limited = {bound.figure: bound for bound in bounds}
     every = [limited.get(name, Bound(name)) for name in names]
     by_sum = sum_to_end(graph, every, MOST_SUMS)
-    order = sorted(by_sum[graph.start], key=lambda sums: [aim.sign * part for aim, part in zip(aims, sums, strict=False)])
+    order = sorted(
+        by_sum[graph.start], key=lambda sums: [aim.sign * part for aim, part in zip(aims, sums, strict=False)]
+    )
     best: float = inf
     found = []
     for sums in order:

@@ -238,7 +238,4 @@ def _number_forward(steps: list[list[Step]], start: int, unknown: dict[str, str]
         if node in reached:
             reached |= {step.target for step in steps[node]}
     numbers = {node: place for place, node in enumerate(sorted(reached, reverse=True))}
-    return Graph(
-        [[step._replace(target=numbers[step.target]) for step in steps[node]] for node in numbers], unknown
-    )
-
+    return Graph([[step._replace(target=numbers[step.target]) for step in steps[node]] for node in numbers], unknown)

@@ -112,9 +112,8 @@ class References:
         if entry.dynamic:
             names |= {entry.word[1:]}
         references = [_find_layers(entry.arguments[key], False) for key in _LAYER_KEYS if key in entry.arguments]
-        for option in ("from", "share"):
-            if option in entry.options:
-                references.append(_find_layers(entry.options[option], option == "share"))
+        references.append(_find_layers(entry.options.get("from"), shared=False))
+        references.append(_find_layers(entry.options.get("share"), shared=True))
         name = entry.options.get("name", make_default_name(entry.word, entry.ordinal))
         own = Uses(names_vary=True) if isinstance(name, Template) else Uses(layers=frozenset([str(name)]))
         return join_uses(references).join(own).join(Uses(names))

@@ -98,9 +98,7 @@ class Sampler:
         while node != self.graph.end:
             steps = self.graph.steps[node]
             rests = [slot - slots.find_excess(node, step) // slots.divisor for step in steps]
-            counts = [
-                slots.read(self._by_node[step.target], rest) for step, rest in zip(steps, rests, strict=True)
-            ]
+            counts = [slots.read(self._by_node[step.target], rest) for step, rest in zip(steps, rests, strict=True)]
             place = self._choose(counts)
             path.append(steps[place])
             node, slot = steps[place].target, rests[place]

@@ -1,9 +1,9 @@
 """Counts the ways from each node of a graph to its end by an additive figure, in big integers with slots of equal size.
 
 The figures of independent choices add up, so their numbers of networks multiply as polynomials do. A polynomial is one
-big integer, with a slot of equal bits for each multiple of a divisor: the product by a power of x is a shift, and Python
-adds and shifts millions of digits at once. For example, the slots 1, 0, 2 mean: one network with the smallest figure,
-and two with a figure that is larger by twice the divisor.
+big integer, with a slot of equal bits for each multiple of a divisor: the product by a power of x is a shift, and
+Python adds and shifts millions of digits at once. For example, the slots 1, 0, 2 mean: one network with the smallest
+figure, and two with a figure that is larger by twice the divisor.
 """
 
 from itertools import accumulate
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from convcalc.space.extent import Bound, Extent, count_networks, find_extent
 from convcalc.space.graph import ADDITIVE, Graph, Step
-
 
 _MOST_BITS = 1 << 31
 

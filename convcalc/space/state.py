@@ -59,7 +59,13 @@ class StateReader:
         self._add_parameters(frames, [own for own, _ in uses])
         location = (tuple(map(_locate, frames)), self.chooser.count_given())
         tensors = tuple(self._numbers)
-        return State(_find_next_path(frames[-1]), location, tuple(self._parts), tensors, tuple(min(self._reads[number], 2) for number in tensors))
+        return State(
+            _find_next_path(frames[-1]),
+            location,
+            tuple(self._parts),
+            tensors,
+            tuple(min(self._reads[number], 2) for number in tensors),
+        )
 
     def _count_reads(self, draft: Draft) -> None:
         self._reads += [0] * (len(draft.inputs) + len(draft.nodes) - len(self._reads))

@@ -40,12 +40,11 @@ def write_network(document: Document, params: dict[str, Any], figures: dict[str,
 
 def _make_edits(document: Document, params: dict[str, Any]) -> list[Edit]:
     written = document.root.get("params")
-    own = written if isinstance(written, Mapping) else {}
+    extents = written.value_extents if isinstance(written, Mapping) else {}
     edits, added = [], {}
     for name, value in params.items():
-        if name in own:
-            start, stop = own.value_extents[name]  # type: ignore[union-attr]
-            edits.append(Edit(start, stop, format_value(value)))
+        if name in extents:
+            edits.append(Edit(*extents[name], format_value(value)))
         else:
             added[name] = value
     return [*edits, *_make_insertion(document, added)]

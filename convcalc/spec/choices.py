@@ -108,8 +108,9 @@ class SpaceReader:
             message = f"{len(written):,} choices; at most {MOST_CHOICES:,} are allowed"
             self.problems.add(path, message, "CV004", on_key=True)
             return None
-        is_valid = [self._check_value(value, written[:index], (*path, index), per_copy)
-                    for index, value in enumerate(written)]
+        is_valid = [
+            self._check_value(value, written[:index], (*path, index), per_copy) for index, value in enumerate(written)
+        ]
         return Choices(tuple(written), per_copy, path) if all(is_valid) else None
 
     def _check_value(self, value: Any, above: list[Any], path: Path, per_copy: bool) -> bool:

@@ -44,21 +44,26 @@ class ParamReader:
                 message = f"params must be a mapping from names to defaults; got {show(written)}"
                 self.problems.add(("params",), message, "CV013")
             written = None
+        self._read_params_of_space(root.get("space"), written or {})
         for name, default in (written or {}).items():
             self.values.check_parameter_name(name, ("params", name))
             self.variables[name] = self._read_param(name, default)
             if name in space and name not in self.overrides.params:
                 self._check_choice(name, space[name])
-        for name, choices in space.items():
-            if name not in self.variables:
-                given = name in self.overrides.params
-                self.variables[name] = self._read_param(name, None) if given else choices.values[0]
         for name in self.overrides.params:
             if name not in self.variables:
                 known = f"available: {', '.join(self.variables)}" if self.variables else "the spec has no parameters"
                 hint = did_you_mean(name, self.variables) or known
                 message = f"the spec has no parameter {show(name)}"
                 raise WrongOverride([make_override_problem(message, hint)], self.file)
+
+    def _read_params_of_space(self, written: Any, params: dict[str, Any]) -> None:
+        """Read the spec parameters that have choices, but are not in `params`; one with a mistake is UNKNOWN."""
+        for name in written if isinstance(written, dict) else ():
+            if name in self.overrides.params and name not in params:
+                self.variables[name] = self._check_override(name, self.overrides.params[name])
+            elif name not in params:
+                self.variables[name] = self.space[name].values[0] if name in self.space else UNKNOWN
 
     def list_copy_values(self) -> CopyValues | None:
         """Return the values of the spec parameters that have one per copy of a repeat; None if there are none."""

@@ -116,8 +116,8 @@ def _make_space_schema() -> _Schema:
         "type": "object",
         "additionalProperties": {"anyOf": [values, mapping]},
         "propertyNames": _make_name_schema(RESERVED_NAMES),
-        "description": "the choices of spec parameters, for convcalc space; a parameter without a default in params has "
-        "its first choice as its default",
+        "description": "the choices of spec parameters, for convcalc space; the first one is the default of a name "
+        "that params lacks",
     }
 
 

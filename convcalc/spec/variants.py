@@ -86,5 +86,3 @@ class Variants:
         """Return the problems of lists that have not as many values as there were copies in the last expansion."""
         copies.report_lengths(self.problems, {name: self._reader.params.find_path(name) for name in copies.lists})
         return list(self.problems.found)
-
-

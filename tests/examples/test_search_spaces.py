@@ -16,10 +16,30 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 from tests.support.places import EXAMPLES
 
-FBNET_C = (
-    "k3_e1 k3_e6 skip k3_e1 k3_e1 k5_e6 k5_e3 k5_e6 k3_e6 k5_e6 k5_e3 k5_e6 k5_e6 k5_e6 k5_e6 k5_e6 k5_e3 "
-    "k5_e6 k5_e6 k5_e6 k5_e6 k3_e6"
-).split()
+FBNET_C = [
+    "k3_e1",
+    "k3_e6",
+    "skip",
+    "k3_e1",
+    "k3_e1",
+    "k5_e6",
+    "k5_e3",
+    "k5_e6",
+    "k3_e6",
+    "k5_e6",
+    "k5_e3",
+    "k5_e6",
+    "k5_e6",
+    "k5_e6",
+    "k5_e6",
+    "k5_e6",
+    "k5_e3",
+    "k5_e6",
+    "k5_e6",
+    "k5_e6",
+    "k5_e6",
+    "k3_e6",
+]
 
 # The params and MACs of the defaults. FBNet-C: timm, fbnetc_100: 5,572,200 params (5.57 M, 0.4 GMACs); the paper
 # (table 3) has 375 M MACs, and 1504 channels in the last convolution: 376 M MACs here. OFA: PyTorch

@@ -17,11 +17,12 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 from convcalc.spec.variants import Variants
 
+
 class Listed(NamedTuple):
     """A network: the values of its spec parameters, and its figures."""
 
     params: dict[str, Any]
-    figures: dict[str, int | None]
+    figures: dict[str, Any]  # whole numbers; None if unknown
 
 
 def list_networks(text: str, most: int) -> list[Listed] | None:

@@ -45,12 +45,32 @@ PIECES: list[list[Any]] = [
     [{"$op": {"repeat": 2}}],
     ["$act", {"conv": SAME}],
     [{"conv": {**SAME, "when": "$flag"}}, "relu"],
-    [{"conv": {"out_channels": "$width", "kernel_size": 1, "repeat": 2, "name": "NAME"}}, {"concat": ["NAME.*", "previous"]}],
-    [{"conv": {"out_channels": "$width", "kernel_size": 1, "name": "NAME"}}, {"conv": SAME}, {"concat": ["NAME", "previous"]}],
+    [
+        {"conv": {"out_channels": "$width", "kernel_size": 1, "repeat": 2, "name": "NAME"}},
+        {"concat": ["NAME.*", "previous"]},
+    ],
+    [
+        {"conv": {"out_channels": "$width", "kernel_size": 1, "name": "NAME"}},
+        {"conv": SAME},
+        {"concat": ["NAME", "previous"]},
+    ],
     [{"identity": {"name": "NAME"}}, {"conv": SAME}, "relu", {"concat": ["NAME", "previous"]}],
     [{"branches": {"a": [{"conv": {"out_channels": "$width", "kernel_size": 1}}], "b": ["relu"]}, "merge": "concat"}],
-    [{"branches": [[{"conv": {**SAME, "when": "$flag"}}], [{"mb": {"expand": "$expand", "out_channels": 4}}]], "merge": "concat"}],
-    [{"sequence": [{"conv": {**SAME, "kernel_size": 1}}, {"conv": {"out_channels": "$(4 * (index + 1))", **CONV}}], "repeat": "$depth"}],
+    [
+        {
+            "branches": [[{"conv": {**SAME, "when": "$flag"}}], [{"mb": {"expand": "$expand", "out_channels": 4}}]],
+            "merge": "concat",
+        }
+    ],
+    [
+        {
+            "sequence": [
+                {"conv": {**SAME, "kernel_size": 1}},
+                {"conv": {"out_channels": "$(4 * (index + 1))", **CONV}},
+            ],
+            "repeat": "$depth",
+        }
+    ],
     [{"sequence": [{"free": {"repeat": {"inner": 2}}}, "relu"], "repeat": {"outer_count": 2}}],
     [{"conv": {**SAME, "name": "NAME"}}, {"conv": {**SAME, "name": "NAME2"}}, {"conv": {**SAME, "share": "NAME2"}}],
     [{"reshape": ["$(in_channels)", -1]}, {"reshape": [-1, 8, 8]}],
@@ -84,7 +104,9 @@ def spaces(draw: st.DrawFn) -> str:
     """Return the text of a random spec."""
     pieces = draw(st.lists(st.sampled_from(PIECES), min_size=1, max_size=5))
     layers = [layer for number, piece in enumerate(pieces) for layer in _rename(piece, f"n{number}x")]
-    head: list[Any] = draw(st.sampled_from([[], ["global_avgpool", "flatten", {"linear": 3}], [{"conv": SAME}, "relu"]]))
+    head: list[Any] = draw(
+        st.sampled_from([[], ["global_avgpool", "flatten", {"linear": 3}], [{"conv": SAME}, "relu"]])
+    )
     space = dict(SPACE)
     for name in ("width", "stride", "act", "flag"):
         if draw(st.booleans()):
