@@ -19,7 +19,8 @@ MOST_SUMS = 1_000_000  # different sums, over all nodes
 _MOST_SUMS_BEFORE = 400_000
 _FEW_SUMS = 50_000
 _MOST_SLOT_BYTES = 128 * 1024**2
-_MOST_ADDED_BYTES = 16 * 1024**3
+_MOST_ADDED_BYTES = 10 * 1024**3
+_MOST_ADDITIONS = 40_000_000  # of sums
 _BYTES_OF_A_SUM = 1_000  # that are added in the time in which a sum is looked up twice
 _MUCH_ADDED_BYTES = 2 * 1024**3
 _ROUGH_BYTES = 32 * 1024**2  # of all slots, if figures are rounded
@@ -138,7 +139,7 @@ def sum_to_end(graph: Graph, bounds: Sequence[Bound], most: int) -> list[dict[Su
     extents = [find_extent(graph, bound.figure) for bound in bounds]
     found: list[dict[Sums, int]] = [{} for _ in graph.steps]
     found[-1][(0,) * len(places)] = 1
-    size = 0
+    size = additions = 0
     for node in range(graph.end - 1, -1, -1):
         here = found[node]
         allowed = [
@@ -151,7 +152,8 @@ def sum_to_end(graph: Graph, bounds: Sequence[Bound], most: int) -> list[dict[Su
                 total = tuple(map(int.__add__, own, sums))
                 if all(low <= part <= high for part, (low, high) in zip(total, allowed, strict=True)):
                     here[total] = here.get(total, 0) + count
-            if size + len(here) > most:
+            additions += len(found[step.target])
+            if size + len(here) > most or additions > _MOST_ADDITIONS:
                 names = " and ".join(bound.figure for bound in bounds)
                 raise TooManyFigures(f"the networks have more than {most:,} different values of {names}")
         size += len(here)

@@ -5,7 +5,7 @@ budget. Nothing is listed, so a space of 10^19 networks takes seconds.
 """
 
 from collections.abc import Iterable, Sequence
-from math import inf
+from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.templates import Template, compile_text
 from convcalc.spec.variants import Variants
 
+_MOST_DIGITS = 4_000  # of the number of networks; Python writes integers of up to 4,300 digits
 LIMITED = (*ADDITIVE, "peak_memory")
 
 
@@ -152,6 +153,9 @@ def read_space(document: Document, overrides: Overrides) -> DesignSpace:
     graph = build_graph(explored)
     if graph is None:
         raise InvalidSpec([explored.invalid[0][1]], document.file, document.text)
+    digits = int(count_networks(graph)[graph.start].bit_length() * log10(2)) + 1
+    if digits > _MOST_DIGITS:
+        raise Coupled(f"the space has more than 10^{digits - 1:,} networks; at most 10^{_MOST_DIGITS:,} can be counted")
     return DesignSpace(variants, graph, explored.invalid)
 
 

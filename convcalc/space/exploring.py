@@ -21,7 +21,9 @@ from convcalc.spec.scopes import Frame
 from convcalc.spec.variants import Variants
 
 MOST_STATES_OF_A_PLACE = 5_000
-MOST_LAYERS_EXPANDED = 1_500_000
+MOST_STATES = 100_000
+MOST_STEPS = 200_000
+MOST_LAYERS_EXPANDED = 1_000_000
 _MOST_INVALID = 3
 START = 0
 END = 1
@@ -61,12 +63,16 @@ class Explored(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A trail of options to follow, from the state `source`, which is reached at step number `step` of the expansion.
+    """A trail to follow, from the state `source`, which is reached at step number `step` of the expansion.
 
-    At that state, `chosen` options of the trail have been used.
+    The trail has the options in `before` up to the index `place`, and then `option`; the options after it, up to
+    `options` - 1, are still to be followed. At the state, `chosen` options of the trail have been used.
     """
 
-    trail: tuple[int, ...]
+    before: tuple[int, ...]
+    place: int
+    option: int
+    options: int
     source: int
     step: int
     chosen: int
@@ -75,9 +81,12 @@ class _Task(NamedTuple):
 def explore(variants: Variants) -> Explored:
     """Return the states and steps of a design space. Raises Coupled if there are too many states."""
     explorer = _Explorer(variants)
-    explorer.tasks.append(_Task((), START, 0, 0))
+    _Run(explorer, (), _Task((), 0, 0, 0, START, 0, 0)).follow()
     while explorer.tasks:
-        _Run(explorer, explorer.tasks.pop()).follow()
+        task = explorer.tasks.pop()
+        if task.option + 1 < task.options:
+            explorer.tasks.append(task._replace(option=task.option + 1))
+        _Run(explorer, (*task.before[: task.place], task.option), task).follow()
     return Explored(variants.network, explorer.past_reads, explorer.legs, explorer.invalid)
 
 
@@ -104,33 +113,37 @@ class _Explorer:
         self.past_reads.append(state.past_reads)
         there = self.states.setdefault(state.location, [])
         there.append(state)
-        if len(there) > MOST_STATES_OF_A_PLACE:
-            raise Coupled(explain_coupling(self.variants, there))
+        if len(there) > MOST_STATES_OF_A_PLACE or number > MOST_STATES:
+            raise Coupled(explain_coupling(self.variants, max(self.states.values(), key=len)))
         return number, True
 
     def count_layers(self, layers: int) -> None:
-        """Count layers that were expanded. Raises Coupled if there are too many in total."""
+        """Count layers that were expanded. Raises Coupled if there are too many in total, or too many steps."""
         self.expanded += layers
-        if self.expanded > MOST_LAYERS_EXPANDED:
-            raise Coupled(explain_coupling(self.variants, max(self.states.values(), key=len)))
+        if self.expanded > MOST_LAYERS_EXPANDED or len(self.legs) > MOST_STEPS:
+            raise Coupled(
+                f"the space is too large to explore: {len(self.legs):,} steps between layers with {self.expanded:,} "
+                "layers were followed and more are left; fix some of the choices with --set, or shorten the network"
+            )
 
 
 class _Run:
     """One expansion of the spec, which follows the trail of a task, and then takes the first option of each choice."""
 
-    def __init__(self, explorer: _Explorer, task: _Task) -> None:
+    def __init__(self, explorer: _Explorer, trail: tuple[int, ...], task: _Task) -> None:
         self.explorer = explorer
-        self.task = task
-        self.chooser = Chooser(explorer.variants, task.trail)
+        self.trail = trail
+        self.chooser = Chooser(explorer.variants, trail)
         self.reader = StateReader(explorer.references, self.chooser)
         self.source = task.source
-        self.steps = 0
+        self.source_step = task.step
         self.chosen = task.chosen  # the number of options chosen at the state `source`
+        self.steps = 0
         self.start = 0
         self.tensors: tuple[int, ...] = ()
         self.nodes: list[Node] = []
         self.inputs: dict[str, Shape] = {}
-        self.scheduled = len(task.trail)  # the choices after these have alternatives that are no tasks yet
+        self.scheduled = len(trail)  # the choices after these have alternatives that are no tasks yet
 
     def follow(self) -> None:
         """Expand the spec until a known state is reached, or to the end; add the steps, and tasks for other options."""
@@ -155,7 +168,7 @@ class _Run:
     def _take_step(self, frames: list[Frame], draft: Draft) -> None:
         """Add the step to the state before the next entry. Raises Stop if it is known, or if the spec is invalid."""
         self.steps += 1
-        if self.steps < self.task.step:
+        if self.steps < self.source_step:
             return
         self.nodes = draft.nodes
         if not self.inputs:
@@ -163,7 +176,7 @@ class _Run:
             self.inputs = {str(place): shape for place, shape in enumerate(shapes)}
         if self.explorer.variants.problems.found:
             raise Stop
-        if self.steps == self.task.step:
+        if self.steps == self.source_step:
             state = self.reader.read_state(frames, draft)
             assert self.explorer.numbers[state.key] == self.source, "an expansion with the same choices is the same"
             self.start, self.tensors = len(draft.nodes), state.tensors
@@ -175,7 +188,7 @@ class _Run:
         if not is_new:
             raise Stop
         self.source, self.chosen, self.start, self.tensors = number, self._count_made(), len(draft.nodes), state.tensors
-        self.task = self.task._replace(source=number, step=self.steps, chosen=self.chosen)
+        self.source_step = self.steps
 
     def _count_made(self) -> int:
         return len(self.chooser.made)
@@ -187,9 +200,12 @@ class _Run:
 
     def _schedule_alternatives(self) -> None:
         """Add a task for each other option of the choices made since the last state."""
-        chosen = [*self.task.trail, *[0] * (self._count_made() - len(self.task.trail))]
+        if self._count_made() <= self.scheduled:
+            return
+        before = (*self.trail, *[0] * (self._count_made() - len(self.trail)))
         for place in range(self.scheduled, self._count_made()):
-            for option in range(1, self.chooser.count_options(place)):
-                trail = (*chosen[:place], option)
-                self.explorer.tasks.append(_Task(trail, self.source, self.task.step, self.chosen))
-        self.scheduled = max(self.scheduled, self._count_made())
+            options = self.chooser.count_options(place)
+            if options > 1:
+                task = _Task(before, place, 1, options, self.source, self.source_step, self.chosen)
+                self.explorer.tasks.append(task)
+        self.scheduled = self._count_made()

@@ -14,7 +14,7 @@ from convcalc.space.graph import ADDITIVE, Graph, Step
 from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures
 
-_MOST_LABELS = 3_000_000
+_MOST_LABELS = 2_000_000
 
 
 class Aim(NamedTuple):
