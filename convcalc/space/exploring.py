@@ -143,7 +143,7 @@ class _Run:
         self.tensors: tuple[int, ...] = ()
         self.nodes: list[Node] = []
         self.inputs: dict[str, Shape] = {}
-        self.scheduled = len(trail)  # the choices after these have alternatives that are no tasks yet
+        self.scheduled = len(trail)  # no tasks have been added for the alternatives of the choices after these
 
     def follow(self) -> None:
         """Expand the spec until a known state is reached, or to the end; add the steps, and tasks for other options."""

@@ -164,7 +164,7 @@ class CopyValues:
         return values[position] if position < len(values) else UNKNOWN
 
     def report_lengths(self, problems: Problems, paths: Mapping[str, Path]) -> None:
-        """Report each list that has not as many values as there are copies that use it."""
+        """Report each list whose number of values differs from the number of copies that use it."""
         for name, values in self.lists.items():
             used = len(self.copies[name])
             if used != len(values):

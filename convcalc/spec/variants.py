@@ -83,6 +83,6 @@ class Variants:
         return CopyValues(lists, copies.per_copy)
 
     def check_given_copies(self, copies: CopyValues) -> list[Problem]:
-        """Return the problems of lists that have not as many values as there were copies in the last expansion."""
+        """Return the problems of lists with a wrong number of values for the copies in the last expansion."""
         copies.report_lengths(self.problems, {name: self._reader.params.find_path(name) for name in copies.lists})
         return list(self.problems.found)
