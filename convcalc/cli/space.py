@@ -103,7 +103,7 @@ def command(
     from convcalc.space.slots import TooManyFigures
 
     try:
-        aims = _read_aims([best] if best else pareto.split(",") if pareto else [])
+        aims = _read_aims(best, pareto)
         space = read_space(document, overrides)
         _check_known(space, aims)
         varying = sorted(find_varying_limits(space)) if not no_spec_budget else []
@@ -148,11 +148,12 @@ def _check_written_overrides(overrides: Overrides) -> None:
         raise click.UsageError("--emit writes spec parameters only: write --input, --batch and --dtype into the spec")
 
 
-def _read_aims(texts: Sequence[str]) -> "list[Aim]":
+def _read_aims(best: str | None, pareto: str | None) -> "list[Aim]":
     """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
     from convcalc.space.front import Aim
 
-    option = "--best" if len(texts) == 1 else "--pareto"
+    option = "--best" if best is not None else "--pareto"
+    texts = [best] if best is not None else [] if pareto is None else pareto.split(",")
     aims = []
     for text in texts:
         written = text.strip().removeprefix("-")
@@ -162,7 +163,7 @@ def _read_aims(texts: Sequence[str]) -> "list[Aim]":
             raise writing.Failure(f"{option}: unknown metric {show(written)}: {hint}")
         has_minus = text.strip().startswith("-")
         aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))
-    if option == "--pareto" and texts and (len(aims) != 2 or aims[0].figure == aims[1].figure):
+    if pareto is not None and (len(aims) != 2 or aims[0].figure == aims[1].figure):
         raise writing.Failure(
             f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}"
         )

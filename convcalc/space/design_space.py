@@ -13,6 +13,7 @@ from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
 from convcalc.space.counting import Tally, count_within
+from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
 from convcalc.space.extent import Bound, count_networks, find_extent, find_peaks
 from convcalc.space.front import Aim, find_best, find_front

@@ -89,7 +89,7 @@ class StateReader:
         return found[::-1]
 
     def _find_remaining(self, frame: Frame, is_last: bool) -> Uses:
-        """Return what the entries of a frame use that come next, and further copies or branches of one that has begun."""
+        """Return what the entries of a frame use that come next, and further copies of one that has begun."""
         if frame.body is not None:
             return self.references.find_remaining(frame.body, frame.position + (not is_last))
         assert frame.entry is not None
