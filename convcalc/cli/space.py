@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -222,8 +222,7 @@ def _render(
     if format == "csv":
         return render.found_csv(space, found, most)
     if where.quiet:
-        params: dict[str, Any] = overrides.params
-        return "".join(render.options_text(one, params) for one in found[:most])
+        return "".join(render.options_text(one, overrides) for one in found[:most])
     most = render.MOST_ROWS if rows is None else most
     return writing.render_text(render.found_lines(space, limits, found, most, writing.table_width(where)), where)
 

@@ -21,6 +21,7 @@ from convcalc.space.extent import count_networks, sum_figure
 from convcalc.space.graph import ADDITIVE
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.emit import format_scalar
+from convcalc.spec.inputs import Overrides
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/space/1"
@@ -210,10 +211,18 @@ def found_lines(
     return lines
 
 
-def options_text(found: Found, params: dict[str, Any]) -> str:
-    """Return a line with options for a network, such as `--set depth=2`; `params` are set as well."""
-    values = {**params, **found.params}
-    return " ".join(f"--set {_quote(f'{name}={_option_value(value)}')}" for name, value in values.items()) + "\n"
+def options_text(found: Found, overrides: Overrides) -> str:
+    """Return a line with the options for a network, such as `--set depth=2`, and those with which it was found."""
+    params = {**overrides.params, **found.params}
+    options = [("--set", f"{name}={_option_value(value)}") for name, value in params.items()]
+    for name, sizes in overrides.inputs.items():
+        options.append(("--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))))
+    if overrides.batch is not None:
+        options.append(("--batch", str(overrides.batch)))
+    if overrides.dtype is not None:
+        types = overrides.dtype
+        options.append(("--dtype", types if isinstance(types, str) else ",".join(map("=".join, types.items()))))
+    return " ".join(f"{option} {_quote(value)}" for option, value in options) + "\n"
 
 
 def _quote(text: str) -> str:

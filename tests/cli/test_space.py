@@ -81,7 +81,7 @@ def test_the_exit_status_is_1_if_no_network_is_within_the_budget(net: str, capsy
 def test_the_options_of_a_network_give_its_figures(
     net: str, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    limit = ["--max-params", "400"]
+    limit = ["--max-params", "400", "--batch", "2", "--dtype", "weights=int8", "--input", "4,6,6"]
     found = read_json(capsys, net, *options, *limit)["found"]
     _, out, _ = answer(capsys, net, *options, *limit, "-q")
     lines = out.splitlines()

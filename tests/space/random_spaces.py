@@ -75,6 +75,9 @@ PIECES: list[list[Any]] = [
     [{"conv": {**SAME, "name": "NAME"}}, {"conv": {**SAME, "name": "NAME2"}}, {"conv": {**SAME, "share": "NAME2"}}],
     [{"reshape": ["$(in_channels)", -1]}, {"reshape": [-1, 8, 8]}],
     [{"dropout": 0.5}, {"maxpool": {**CONV, "stride": 1}}],
+    [{"conv": {**SAME, "stride": "$stride", "name": "NAME"}}, {"maxpool": 2}, {"upsample": {"like": "NAME"}}],
+    [{"conv": {**SAME, "frozen": "$flag"}}, "batchnorm"],
+    [{"mb": {"kernel_size": "$kernel", "name": "NAME"}}, {"mb": {"kernel_size": 3, "share": "NAME", "when": "$flag"}}],
     [{"conv": {"out_channels": 4, "kernel_size": "$(kernel + 4)"}}],
 ]
 SPACE: dict[str, Any] = {
@@ -118,4 +121,9 @@ def spaces(draw: st.DrawFn) -> str:
     root = {"params": params, "space": space, "input": [3, 16, 16], "blocks": BLOCKS, "layers": [*layers, *head]}
     if draw(st.booleans()):
         root["layers"] = [{"conv": SAME}, *root["layers"]]
+    arguments = [value for layer in layers if isinstance(layer, dict) for value in layer.values()]
+    named = [value["name"] for value in arguments if isinstance(value, dict) and "name" in value]
+    if named and draw(st.booleans()):
+        root["layers"].append({"identity": {"name": "last"}})
+        root["outputs"] = [named[0], "last"]
     return yaml.safe_dump(root, sort_keys=False)
