@@ -118,12 +118,19 @@ def spaces(draw: st.DrawFn) -> str:
         params: dict[str, Any] = {"hidden": 3}
     else:
         params = {"width": draw(st.sampled_from([2, 4])), "hidden": "$(width + 1)"}
-    root = {"params": params, "space": space, "input": [3, 16, 16], "blocks": BLOCKS, "layers": [*layers, *head]}
+    root: dict[str, Any] = {
+        "params": params,
+        "space": space,
+        "input": [3, 16, 16],
+        "blocks": BLOCKS,
+        "layers": [*layers, *head],
+    }
     if draw(st.booleans()):
         root["layers"] = [{"conv": SAME}, *root["layers"]]
     arguments = [value for layer in layers if isinstance(layer, dict) for value in layer.values()]
     named = [value["name"] for value in arguments if isinstance(value, dict) and "name" in value]
-    if named and draw(st.booleans()):
+    has_outputs = draw(st.booleans())
+    if named and has_outputs:
         root["layers"].append({"identity": {"name": "last"}})
         root["outputs"] = [named[0], "last"]
     return yaml.safe_dump(root, sort_keys=False)
