@@ -9,7 +9,7 @@ from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
 
-from convcalc.network import Limit, Network
+from convcalc.network import MOST_LAYERS, Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
 from convcalc.space.counting import Tally, count_within
@@ -157,6 +157,9 @@ def read_space(document: Document, overrides: Overrides) -> DesignSpace:
     digits = int(count_networks(graph)[graph.start].bit_length() * log10(2)) + 1
     if digits > _MOST_DIGITS:
         raise Coupled(f"the space has more than 10^{digits - 1:,} networks; at most 10^{_MOST_DIGITS:,} can be counted")
+    layers = find_extent(graph, "layers").most[graph.start]
+    if layers > MOST_LAYERS:
+        raise Coupled(f"the largest network has {layers:,} layers; at most {MOST_LAYERS:,} are allowed")
     return DesignSpace(variants, graph, explored.invalid)
 
 
