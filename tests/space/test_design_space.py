@@ -26,7 +26,7 @@ from convcalc.spec.source import read_text
 from tests.space.brute_force import Listed, list_networks, measure
 from tests.space.random_spaces import spaces
 
-MOST = 1_500
+MOST = 500
 
 
 def read(text: str, **params: Any) -> DesignSpace:
@@ -56,7 +56,7 @@ def at_most(name: str, most: int) -> Limit:
     return Limit(name, None, most, ())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(spaces())
 def test_figures_of_a_space_are_those_of_all_its_networks(text: str) -> None:
     listed = list_or_reject(text)
@@ -76,7 +76,7 @@ def test_figures_of_a_space_are_those_of_all_its_networks(text: str) -> None:
             assert count == sum(start <= value < stop for value in values)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(spaces(), st.data())
 def test_the_networks_within_a_budget_are_counted_drawn_and_ranked(text: str, data: st.DataObject) -> None:
     listed = list_or_reject(text)
@@ -156,7 +156,7 @@ def test_the_same_seed_draws_the_same_networks() -> None:
     assert part.draw(10, seed=4) == part.draw(10, seed=4) != part.draw(10, seed=5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(spaces(), st.integers(8, 4096))
 def test_slots_count_what_dicts_count(text: str, stored: int) -> None:
     """Spaces this small use dicts; here they use slots, exact and rounded."""
@@ -212,7 +212,8 @@ layers:
 """
 
 
-def test_a_space_that_does_not_decompose_is_refused_with_what_couples_it() -> None:
+def test_a_space_that_does_not_decompose_is_refused_with_what_couples_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convcalc.space.exploring.MOST_STATES_OF_A_PLACE", 300)
     with pytest.raises(Coupled, match=r"does not decompose: at line [67], .* the output shape of 'body'"):
         read(COUPLED)
 
