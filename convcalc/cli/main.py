@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "draw", "report", "rf", "memory", "mcu"),
-    "Decide": ("explain", "alternatives", "fit", "sweep", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "sweep", "space", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
@@ -41,7 +41,8 @@ OTHER_WORDS = {
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget optimize search tune",
-    "sweep": "explore grid pareto sample scan space vary",
+    "sweep": "explore grid pareto scan vary",
+    "space": "nas ofa sample supernet",
     "diff": "changes delta",
     "compare": "benchmark rank versus vs",
     "check": "ci gate lint test validate",
