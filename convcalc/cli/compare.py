@@ -13,7 +13,6 @@ from convcalc.problems import Flaw
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
     from convcalc.cli.several import ReadNetwork
-    from convcalc.space.network_columns import Added
     from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -107,19 +106,25 @@ def _make_rows(
 
     Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
     """
+    from convcalc.analysis.own_keys import list_own_values
     from convcalc.cli.several import label_networks
     from convcalc.render.compare import COLUMNS, EVERY, added_column, network_rows, sort_network_rows
     from convcalc.render.grid import UnknownColumn, find_columns
 
     labels = label_networks(networks)
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
-    added = _add_columns(labelled, [one.argument for one in networks], join, derive)
-    rows = [row._replace(added=values) for row, values in zip(network_rows(labelled), added.values, strict=True)]
-    if added.unmatched and not where.quiet:
-        click.echo(f"convcalc: {added.unmatched}", err=True)
-    own = {name: added_column(name, rows) for name in (*added.own, *added.shown)}
-    known = {**COLUMNS, **own}
-    default = (*EVERY, *(own[name] for name in added.shown)) if added.shown else None
+    own = [list_own_values(one.report.network.own) for one in networks]
+    added: Sequence[dict[str, Any]] = [{} for _ in networks]
+    if join is not None or derive:
+        added = _add_columns(labelled, [one.argument for one in networks], own, join, derive, where)
+    rows = [
+        row._replace(added={**keys, **values})
+        for row, keys, values in zip(network_rows(labelled), own, added, strict=True)
+    ]
+    names = dict.fromkeys(name for keys in (*own, *added) for name in keys)
+    columns_added = {name: added_column(name, rows) for name in names}
+    known = {**COLUMNS, **columns_added}
+    default = (*EVERY, *(columns_added[name] for name in added[0])) if added and added[0] else None
     try:
         return sort_network_rows(rows, sort, known), default if columns is None else find_columns(columns, known, ())
     except UnknownColumn as error:
@@ -127,33 +132,38 @@ def _make_rows(
 
 
 def _add_columns(
-    labelled: Sequence[tuple[str, Report]], files: Sequence[str], join: str | None, derive: Sequence[str]
-) -> Added:
-    """Return the added columns of networks, which have labels, reports and NET arguments. Raises Failure."""
+    labelled: Sequence[tuple[str, Report]],
+    files: Sequence[str],
+    own: Sequence[dict[str, Any]],
+    join: str | None,
+    derive: Sequence[str],
+    where: writing.Output,
+) -> list[dict[str, Any]]:
+    """Return the columns of --join and --derive of networks with these labels, NET arguments and own keys.
+
+    Raises Failure.
+    """
     from convcalc.analysis.figures import figures_of
     from convcalc.space.evaluation import join_shapes
     from convcalc.space.network_columns import Described, add_columns
     from convcalc.spec.net_argument import split_net
 
-    described = [
-        Described(
-            (label, report.network.name),
-            (file, split_net(file)[0], *([report.network.file] if report.network.file else [])),
-            report.network.own,
-            {
-                **figures_of(report),
-                "input_shape": join_shapes(report.network.inputs.values()),
-                "output_shape": join_shapes(report.outputs().values()),
-            }
-            if derive
-            else {},
-        )
-        for (label, report), file in zip(labelled, files, strict=True)
-    ]
+    described = []
+    for (label, report), file, keys in zip(labelled, files, own, strict=True):
+        shapes = {
+            "input_shape": join_shapes(report.network.inputs.values()),
+            "output_shape": join_shapes(report.outputs().values()),
+        }
+        names = (file, split_net(file)[0], *([report.network.file] if report.network.file else []))
+        figures = {**figures_of(report), **shapes} if derive else {}
+        described.append(Described((label, report.network.name), names, keys, figures))
     try:
-        return add_columns(described, join, derive)
+        found = add_columns(described, join, derive)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+    if found.unmatched and not where.quiet:
+        click.echo(f"convcalc: {found.unmatched}", err=True)
+    return found.values
 
 
 def _render(

@@ -38,7 +38,7 @@ class Sampling(NamedTuple):
         return self.shard.select(self._draw(space, self.size))
 
     def _draw(self, space: Combinations, size: int) -> list[int]:
-        from convcalc.space.sampling import MOST_DRAWN, draw_latin_hypercube, draw_rows
+        from convcalc.space.draws import MOST_DRAWN, draw_latin_hypercube, draw_rows
 
         if size > MOST_DRAWN:
             raise Flaw(f"--sample draws at most {MOST_DRAWN:,} combinations", "run it with several --seed")

@@ -18,7 +18,7 @@ from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
 from convcalc.render.markdown import legend_markdown
-from convcalc.render.sweep import cell_text
+from convcalc.render.values import cell_text
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 

@@ -4,7 +4,7 @@ The other formats, which write rows as they come, are in sweep_rows.py.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.network import Limit
@@ -14,16 +14,14 @@ from convcalc.render.grid import LEAST_NAME, grid
 from convcalc.render.limits import limit_text, merge_limits
 from convcalc.render.lines import Block, Table, wrap_facts
 from convcalc.render.markdown import escape
-from convcalc.render.sweep_rows import value_text
+from convcalc.render.values import cell_text
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
 from convcalc.space.evaluation import SHAPES
 from convcalc.space.ordering import Row
 from convcalc.space.sweeping import PROBLEM, Tally
-from convcalc.units import format_bytes, format_count
 
 MOST_ROWS = 20  # default number of rows of a printed table
-_LONG = 1e6  # a larger float is written with an exponent
 # if the table is too wide, the columns with the lowest weights are dropped first; those that are not listed never are
 _WEIGHTS = {"params": 6, "macs": 7, "peak_memory": 6, "weight_memory": 4, "receptive_field": 3, "output_shape": 2}
 _HEADERS = {"input_shape": "input", "output_shape": "output"}
@@ -104,22 +102,6 @@ def _make_cells(found: Swept, exact: bool) -> list[Cells]:
             continue
         right = not any(isinstance(value, str) for value in values) or name in SHAPES
         weight = 9 if found.fixed else _WEIGHTS.get(name, 9)
-        texts = [cell_text(name, value, exact) for value in values]
+        texts = [("*" if value else "") if name == PARETO else cell_text(name, value, exact) for value in values]
         cells.append(Cells(FIGURES.get(name) or _HEADERS.get(name, printable(name)), texts, weight, right))
     return cells
-
-
-def cell_text(name: str, value: Any, exact: bool) -> str:
-    """Return the value of a column for a table; empty if it is unknown."""
-    if value is None:
-        return ""
-    if name == PARETO:
-        return "*" if value else ""
-    if name in FIGURES and isinstance(value, int) and not isinstance(value, bool):
-        if exact:
-            return f"{value:,}"
-        return format_bytes(value) if name.endswith("_memory") else format_count(value)
-    if isinstance(value, float) and not exact:
-        short = f"{value:.6g}"
-        return value_text(value) if float(short) == value and abs(value) < _LONG else short
-    return value_text(value)

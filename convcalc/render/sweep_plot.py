@@ -7,7 +7,7 @@ from convcalc.analysis.figures import FIGURES
 from convcalc.problems import Flaw
 from convcalc.render.drawing.plot import Axis, Mark, draw_scatter
 from convcalc.render.drawing.svg import write_svg
-from convcalc.render.sweep import cell_text
+from convcalc.render.values import cell_text
 from convcalc.space.ordering import Row, Signed
 from convcalc.space.scatter import Scatter
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any, Protocol
 
-from convcalc.problems import printable
+from convcalc.render.values import value_text
 from convcalc.space.ordering import Row
 
 _SCHEMA = "convcalc/sweep/1"
@@ -131,12 +131,3 @@ def _list_json(column: Sequence[Any]) -> list[str]:
         texts = {value: json.dumps(value) for value in set(column)}  # few different ones
         return [texts[value] for value in column]
     return [json.dumps(value) for value in column]
-
-
-def value_text(value: Any) -> str:
-    """Return a value for CSV or a table: `true`, `[3,3]`, `0.5`, and an empty text if it is unknown."""
-    if isinstance(value, str):
-        return printable(value)
-    if value is None:
-        return ""
-    return json.dumps(value, separators=(",", ":")) if isinstance(value, bool | list) else str(value)

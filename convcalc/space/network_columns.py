@@ -1,4 +1,4 @@
-"""Adds columns to a table of networks: their own keys, those of a CSV file, and derived ones.
+"""Adds columns to a table of networks: those of a CSV file, and derived ones.
 
 `add_columns` takes one `Described` per network and returns one mapping from columns to values per network.
 """
@@ -10,7 +10,7 @@ from convcalc.analysis.figures import FIGURES
 from convcalc.problems import Flaw, printable
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
 from convcalc.space.evaluation import SHAPES
-from convcalc.space.planning import flatten, read_derived
+from convcalc.space.planning import read_derived
 
 _KEYS = ("name", "file")
 
@@ -25,14 +25,12 @@ class Described(NamedTuple):
 
 
 class Added(NamedTuple):
-    """The added values of each network. `own` are columns that are shown only on request, `shown` are the others.
+    """The added values of each network by column.
 
     `unmatched` has a message if lines of the CSV file match no network.
     """
 
     values: list[dict[str, Any]]
-    own: tuple[str, ...]
-    shown: tuple[str, ...]
     unmatched: str
 
 
@@ -42,16 +40,16 @@ def add_columns(networks: Sequence[Described], join: str | None, derive: Sequenc
     Raises Flaw, with the name of the option, for a mistake in the file or in an expression.
     """
     own = tuple(dict.fromkeys(key for network in networks for key in network.own))
-    values: list[dict[str, Any]] = [
-        {key: flatten(network.own[key]) if key in network.own else None for key in own} for network in networks
-    ]
+    values: list[dict[str, Any]] = [{} for _ in networks]
     taken = ("name", "file", *own, *FIGURES, *SHAPES)
     joined = _Joined(read_csv(join), networks, taken) if join is not None else None
     for row, added in zip(values, joined.values if joined else [{}] * len(values), strict=True):
         row.update(added)
     shown = list(joined.columns if joined else ())
     columns: dict[str, Sequence[Any]] = {
-        name: [{**network.figures, **row}.get(name) for network, row in zip(networks, values, strict=True)]
+        name: [
+            {**network.figures, **network.own, **row}.get(name) for network, row in zip(networks, values, strict=True)
+        ]
         for name in ("name", *own, *shown, *FIGURES, *SHAPES)
     }
     columns["name"] = [network.names[0] for network in networks]
@@ -61,7 +59,7 @@ def add_columns(networks: Sequence[Described], join: str | None, derive: Sequenc
         shown.append(name)
         for row, value in zip(values, columns[name], strict=True):
             row[name] = value
-    return Added(values, own, tuple(shown), joined.unmatched if joined else "")
+    return Added(values, joined.unmatched if joined else "")
 
 
 class _Joined:

@@ -3,13 +3,13 @@
 `make_plan` takes a `Request` such as `Request(columns="macs", where=("macs < 300M",))` and returns a `Planned` sweep.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES
+from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import SHAPES, Evaluator
@@ -77,7 +77,7 @@ class _Planner:
         self.tried = [param.name for param in space.params]
         self.fixed = {**{name: value for name, value in self.declared.items() if _is_literal(value)}, **fixed}
         self.fixed = {name: value for name, value in self.fixed.items() if name not in self.tried}
-        self.own = {key: flatten(value) for key, value in root.items() if isinstance(key, str) and key[:2] == "x-"}
+        self.own = list_own_values(root)
         self.known = list(dict.fromkeys([*self.tried, *self.own, *FIGURES, *SHAPES]))
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
@@ -180,10 +180,3 @@ def _is_literal(value: object) -> bool:
     if isinstance(value, list):
         return all(map(_is_literal, value))
     return isinstance(value, int | float) or (isinstance(value, str) and "$" not in value)
-
-
-def flatten(value: object) -> Any:
-    """Return one of the user's own values as a number or text."""
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=str)
-    return value if isinstance(value, int | float | str) or value is None else str(value)

@@ -15,13 +15,23 @@ import pytest
 from convcalc.cli.main import SECTIONS, commands, run
 
 BROKEN = os.fsdecode(b"\xff")
-NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
+NET = """\
+params: {width: 4}
+space: {width: [2, 4]}
+input: [3, 8, 8]
+layers:
+  - conv: {out_channels: $width, kernel_size: 3, name: c}
+"""
 NEEDS = {  # arguments with which a command would succeed
-    **{name: ["net.yaml"] for name in ("summary", "draw", "rf", "memory", "explain", "alternatives", "compare")},
+    **{
+        name: ["net.yaml"]
+        for name in ("summary", "draw", "report", "rf", "memory", "mcu", "explain", "alternatives", "compare")
+    },
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
     "sweep": ["net.yaml", "-p", "width=1,2"],
+    "space": ["net.yaml", "--sample", "2"],
     "diff": ["net.yaml", "net.yaml"],
     "import": ["model.json"],
     "export": ["net.yaml", "--to", "torch"],
@@ -113,6 +123,7 @@ def test_the_name_of_a_spec(command: str, text: str, capsysbinary: pytest.Captur
         "tikz",
         "dot",
         "mermaid",
+        "html",
     ):
         said_by([command, *needs, "-f", form], capsysbinary)
         said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsysbinary)

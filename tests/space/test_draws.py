@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convcalc.space.combinations import Combinations, Param
-from convcalc.space.sampling import RandomIntegers, draw_latin_hypercube, draw_rows
+from convcalc.space.draws import RandomIntegers, draw_latin_hypercube, draw_rows
 
 
 def test_random_integers_follow_the_documented_algorithm() -> None:
