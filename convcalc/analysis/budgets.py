@@ -3,12 +3,13 @@
 Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
+from convcalc.exact import largest, least
 from convcalc.network import Limit
 from convcalc.problems import Problem
 from convcalc.shape import Shape
@@ -34,7 +35,7 @@ class BudgetUse(NamedTuple):
     percent: str
 
 
-class _LimitedFigure(NamedTuple):
+class LimitedFigure(NamedTuple):
     """A value that has a limit, such as the params of `conv1`; None means unknown.
 
     `smallest` and `largest` differ only for a receptive field, whose size depends on axis and position. `where` is the
@@ -62,10 +63,10 @@ def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[Budg
 
 
 def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
-    for name, shape in _select_limited_shapes(report, limit).items():
+    for name, shape in select_limited_shapes(report, limit).items():
         required = "×".join(map(str, limit.shape or ()))
         yield BudgetUse(f"output {name}", "×".join(map(str, shape.sizes)), required, "")
-    found = _select_limited_figures(report, limit)
+    found = select_limited_figures(report, limit)
     if limit.pattern is None:
         for one in found:
             yield from _compare_with_bounds(limit, one)
@@ -77,13 +78,14 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
     yield from _compare_with_bounds(limit._replace(maximum=None), smallest)
 
 
-def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
+def select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
+    """Return the shapes of the outputs that a limit applies to, by name; empty for a limit on anything else."""
     if limit.shape is None:
         return {}
     return {name: shape for name, shape in report.outputs().items() if limit.output in (None, name)}
 
 
-def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
+def select_limited_figures(report: Report, limit: Limit) -> list[LimitedFigure]:
     """Return the values that a limit applies to; empty for a limit on output shapes.
 
     A limit with a pattern applies to each matching layer, a limit on the receptive field to each network output, and
@@ -92,24 +94,24 @@ def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
         values = [(f"{layer.name}: ", layer_figure(layer, limit.metric)) for layer in layers]
-        return [_LimitedFigure(where, value, value) for where, value in values]
+        return [LimitedFigure(where, value, value) for where, value in values]
     if limit.metric == "output_shape":
         return []
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
-        return [_LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
+        return [LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
     value = figure(report, limit.metric)
-    return [_LimitedFigure("", value, value)]
+    return [LimitedFigure("", value, value)]
 
 
 def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
     """Return the smallest and the largest size of a receptive field over all axes; (None, None) if it is unknown."""
     if field.size is None:
         return None, None
-    return min(field.size_min or field.size, default=0), max(field.size, default=0)
+    return least(*(field.size_min or field.size)) if field.size else 0, largest(0, *field.size)
 
 
-def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
+def _compare_with_bounds(limit: Limit, found: LimitedFigure) -> Iterator[BudgetUse]:
     name = found.where + _metric_name(limit.metric)
     short = format_bytes if limit.metric in _MEMORY else "{:,}".format
     used = ["?" if value is None else short(value) for value in (found.smallest, found.largest)]
@@ -126,15 +128,25 @@ def _metric_name(metric: str) -> str:
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
-    for name, shape in _select_limited_shapes(report, limit).items():
+    yield from check_limited_shapes(limit, select_limited_shapes(report, limit))
+    for found in select_limited_figures(report, limit):
+        hint = "" if found.where else _write_hint_on_largest(report, limit.metric)
+        yield from check_limited_figure(limit, found, hint)
+
+
+def check_limited_shapes(limit: Limit, shapes: Mapping[str, Shape]) -> Iterator[Problem]:
+    """Yield a problem for each output, by name, whose shape is not the required one."""
+    for name, shape in shapes.items():
         if shape.sizes != limit.shape:
             required = "×".join(map(str, limit.shape or ()))
             yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
-    for where, smallest, largest in _select_limited_figures(report, limit):
-        hint = "" if where else _write_hint_on_largest(report, limit.metric)
-        yield from _check_bounds(limit._replace(minimum=None), largest, where, hint)
-        if smallest is not None:
-            yield from _check_bounds(limit._replace(maximum=None), smallest, where, hint)
+
+
+def check_limited_figure(limit: Limit, found: LimitedFigure, hint: str = "") -> Iterator[Problem]:
+    """Yield a problem if a value is unknown or above the maximum of its limit, and one if it is below the minimum."""
+    yield from _check_bounds(limit._replace(minimum=None), found.largest, found.where, hint)
+    if found.smallest is not None:
+        yield from _check_bounds(limit._replace(maximum=None), found.smallest, found.where, hint)
 
 
 def figure(report: Report, metric: str) -> int | None:

@@ -5,6 +5,7 @@
 
 from convcalc.analysis import budgets
 from convcalc.analysis.report import Report
+from convcalc.exact import largest
 
 FIGURES: dict[str, str] = {
     "layers": "layers",
@@ -32,7 +33,7 @@ def figure(report: Report, name: str) -> int | None:
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
-        return None if size is None else max(size, default=0)
+        return None if size is None else largest(0, *size)  # type: ignore[no-any-return]
     return budgets.figure(report, name)
 
 

@@ -11,10 +11,10 @@ tensor, so it contains no positions in padding and none that were cropped before
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import pairwise
 from math import prod
 
+from convcalc.caching import remember
 from convcalc.intervals import Reads
 
 MOST_BITS = 1 << 24  # most positions in one set, which then takes 2 MiB
@@ -91,7 +91,7 @@ def _repeat_positions(positions: int, step: int, count: int) -> int:
     return positions
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
     """Whether all outputs together read every input; also False if the sets to compare would exceed MOST_BITS."""
     if _is_gapless(reads, outputs):

@@ -425,14 +425,20 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(figures) else None
 
 
+def find_last_placed(shapes: Sequence[Shape], seen: Sequence[Field]) -> int:
+    """Return the index of the last layer whose output has positions, or of the last layer if there is none.
+
+    `shapes` are the output shapes of the layers, and `seen` are their receptive fields.
+    """
+    # the output of attention and of recurrent layers has positions, although each of them sees everything
+    indexes = range(len(shapes) - 1, -1, -1)
+    placed = (index for index in indexes if not seen[index].collapsed or shapes[index].positions > 1)
+    return next(placed, len(shapes) - 1)
+
+
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
     """Return the sums over all layers, and the receptive field of the last layer that has positions."""
-    # the output of attention and of recurrent layers has positions, although each of them sees everything
-    placed = [
-        layer
-        for layer, field in zip(layers, seen, strict=True)
-        if not field.collapsed or layer.output_shape.positions > 1
-    ] or layers
+    placed = layers[find_last_placed([layer.output_shape for layer in layers], seen)]
     return Totals(
         layers=len(layers),
         params=sum([layer.params for layer in layers]),
@@ -446,6 +452,6 @@ def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Livene
         activation_memory=sum([layer.activation_memory for layer in layers]),
         peak_memory=live.peak,
         peak_at=layers[live.peak_at].name,
-        receptive_field=placed[-1].receptive_field,
-        receptive_field_at=placed[-1].name,
+        receptive_field=placed.receptive_field,
+        receptive_field_at=placed.name,
     )

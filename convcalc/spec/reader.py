@@ -211,7 +211,7 @@ class _SpecReader:
     def _check_batch_size(self, value: Any) -> int:
         """Return the batch size; 1 after reporting a wrong value."""
         if is_integer(value) and 1 <= value <= LARGEST:
-            return int(value)
+            return value  # type: ignore[no-any-return]
         if value is not UNKNOWN:
             hint = suggest_correction(value, "an integer")
             self.problems.add(("batch",), f"batch must be a positive integer; got {show(value)}", "CV013", hint)

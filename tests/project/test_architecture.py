@@ -14,6 +14,7 @@ from convcalc.layers.base import Layer
 
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
+    **dict.fromkeys(("caching", "exact"), -1),
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
     **dict.fromkeys(
         ("arguments", "axis_order", "convert.formats", "examples", "intervals", "json_schemas", "manual"), 1

@@ -1,0 +1,162 @@
+"""Holds rows of parameter values, and calculates the nodes of a program for them.
+
+A `Sheet` has the different values of each input (a table), and for each row the index of its value in that table. Nodes
+that depend on one input are calculated per value of the table, all others per row.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from convcalc.space import lists
+from convcalc.space.programs import Program
+from convcalc.space.tracing import Constant, Operand
+
+_MOST_VALUES = 16_384  # longest table that is kept with all columns that are calculated from it
+
+
+class Sheet:
+    """Some rows. `tables` and `indexes` are by input; `rows` are the numbers of the rows in the whole of a chunk.
+
+    `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. `known` holds columns
+    per value that were calculated before, by program, and `masks` by path which values it takes; sheets with the same
+    tables share both.
+    """
+
+    def __init__(
+        self,
+        backend: ModuleType,
+        tables: Mapping[str, Any],
+        indexes: Mapping[str, Any],
+        rows: Any,
+        known: "Sheet | None" = None,
+    ) -> None:
+        self.backend = backend
+        self.tables = dict(tables)
+        self.indexes = dict(indexes)
+        self.rows = rows
+        self.known: dict[int, dict[int, Any]] = {} if known is None else known.known
+        self.masks: dict[int, dict[str, Any]] = {} if known is None else known.masks
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get_first_values(self) -> dict[str, Any]:
+        """Return the values of the first row, as numbers of Python."""
+        found = {}
+        for name, table in self.tables.items():
+            value = self.backend.get_values(table)[self.indexes[name][0]]
+            found[name] = value.item() if hasattr(value, "item") else value
+        return found
+
+    def select(self, places: Any) -> "Sheet":
+        """Return a sheet with some of the rows: those at these places in this sheet."""
+        indexes = {name: _take(self.backend, found, places) for name, found in self.indexes.items()}
+        return Sheet(self.backend, self.tables, indexes, _take(self.backend, self.rows, places), self)
+
+    def compress(self) -> "Sheet":
+        """Return a sheet with the same rows, without values in the tables that no row uses."""
+        tables, indexes = {}, {}
+        for name, table in self.tables.items():
+            used, found = self.backend.index_values(self.indexes[name])
+            tables[name] = self.backend.gather(table, self.backend.get_values(used))
+            indexes[name] = found
+        return Sheet(self.backend, tables, indexes, self.rows)
+
+    def cut(self, start: int, stop: int) -> "Sheet":
+        """Return a sheet with the rows from `start` to `stop` - 1, and with the same tables."""
+        indexes = {name: found[start:stop] for name, found in self.indexes.items()}
+        return Sheet(self.backend, self.tables, indexes, self.rows[start:stop], self)
+
+    def is_compact(self) -> bool:
+        """Whether the tables are so short that it pays to calculate with whole tables."""
+        return all(len(self.backend.get_values(table)) <= _MOST_VALUES for table in self.tables.values())
+
+    # -- calculating
+
+    def calculate(self, program: Program, results: Iterable[Operand]) -> "Columns":
+        """Return the columns of some nodes of a program; raises `TooLarge` if the numbers are too large for arrays."""
+        wanted = [result for result in results if isinstance(result, int)]
+        columns = Columns(self, self.known.setdefault(id(program), {}))
+        last_use: dict[int, int] = {}
+        order = program.find_needed(wanted)
+        for number in order:
+            for operand in program.nodes[number].operands:
+                if isinstance(operand, int):
+                    last_use[operand] = number
+        kept = set(wanted)
+        is_compact = self.is_compact()
+        for number in order:
+            columns.calculate(program, number)
+            for operand in program.nodes[number].operands:
+                if isinstance(operand, int) and last_use[operand] == number and operand not in kept:
+                    columns.forget(operand, with_table=not is_compact)
+        return columns
+
+
+class Columns:
+    """The columns of nodes: per value of an input (`tables`), or per row."""
+
+    def __init__(self, sheet: Sheet, tables: dict[int, Any]) -> None:
+        self.sheet = sheet
+        self.tables = tables
+        self._rows: dict[int, Any] = {}
+        self._inputs: dict[int, str] = {}  # the input of each node that depends on a single one
+
+    def calculate(self, program: Program, number: int) -> None:
+        """Calculate a node whose operands are known."""
+        node, backend = program.nodes[number], self.sheet.backend
+        if len(node.inputs) == 1:
+            [self._inputs[number]] = node.inputs
+            if number in self.tables:
+                return
+            if node.operation == "input":
+                self.tables[number] = self.sheet.tables[self._inputs[number]]
+                return
+            operands = [_get_constant_or(self.tables.__getitem__, operand) for operand in node.operands]
+            self.tables[number] = backend.calculate(node.operation, operands)
+            return
+        self._rows[number] = backend.calculate(
+            node.operation, [_get_constant_or(self.get_rows, operand) for operand in node.operands]
+        )
+
+    def get_rows(self, number: int) -> Any:
+        """Return the column of a node per row."""
+        found = self._rows.get(number)
+        if found is None:
+            indexes = self.sheet.indexes[self._inputs[number]]
+            found = self._rows[number] = self.sheet.backend.gather(self.tables[number], indexes)
+        return found
+
+    def get_table(self, number: int) -> tuple[str, Any] | None:
+        """Return the input of a node that depends on a single one, and its column per value; otherwise None."""
+        name = self._inputs.get(number)
+        return None if name is None else (name, self.tables[number])
+
+    def forget(self, number: int, with_table: bool) -> None:
+        """Free the column of a node per row and, with `with_table`, that per value."""
+        self._rows.pop(number, None)
+        if with_table:
+            self.tables.pop(number, None)
+
+    def list_values(self, result: Operand) -> Any:
+        """Return the values of a result per row, or a constant."""
+        if isinstance(result, Constant):
+            return result
+        return self.sheet.backend.get_values(self.get_rows(result))
+
+
+def _get_constant_or(get_column: Any, operand: Operand) -> Any:
+    return operand.value if isinstance(operand, Constant) else get_column(operand)
+
+
+def _take(backend: ModuleType, indexes: Any, places: Any) -> Any:
+    return lists.gather(indexes, places) if backend is lists else indexes[places]
+
+
+def make_sheet(backend: ModuleType, columns: Mapping[str, Sequence[Any]], rows: int) -> Sheet:
+    """Return a sheet with columns of values, by the name of their input."""
+    tables, indexes = {}, {}
+    for name, column in columns.items():
+        tables[name], indexes[name] = backend.index_values(column)
+    return Sheet(backend, tables, indexes, backend.list_indexes(rows))

@@ -1,0 +1,236 @@
+"""Evaluates many rows at once: the network is read and analysed for one row, and the record is replayed for all others.
+
+`TracedEvaluator` returns what `OrdinaryEvaluator` returns, thousands of times faster. Rows that take another path
+through the code, such as those for which a kernel does not fit, are traced separately.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from types import ModuleType
+from typing import Any
+
+from convcalc.gc_pause import defer_garbage_collection
+from convcalc.space import lists
+from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
+from convcalc.space.paths import Path, Untraceable, is_numeric, trace_path
+from convcalc.space.results import Piece, assemble
+from convcalc.space.sheets import Sheet, make_sheet
+
+_MOST_PATHS = 5_000
+_FREE_PATHS = 30  # so many paths are traced in any case, and more only if they serve several rows each
+_ROWS_PER_PATH = 5
+_ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
+_CHUNK = 1_048_576  # rows whose different values are found together
+_BLOCK = 16_384  # rows that are calculated together
+Columns = Mapping[str, Sequence[Any]]
+
+
+class TracedEvaluator:
+    """Evaluates rows by tracing; `load` returns the network for given overrides."""
+
+    def __init__(self, load: Load, setup: Setup) -> None:
+        self.load = load
+        self.setup = setup
+        self.ordinary = OrdinaryEvaluator(load, setup)
+        self.solvers: dict[Any, _Solver] = {}
+
+    @defer_garbage_collection
+    def evaluate(self, values: Mapping[str, Sequence[Any]], figures: Sequence[str]) -> Evaluated:
+        """Return the figures of all rows; see `Evaluator`."""
+        rows = len(next(iter(values.values()), ()))
+        backend = choose_backend(rows)
+        pieces: list[Piece] = []
+        for key, columns, places in split_by_class(values, rows):
+            solver = self._get_solver(key, tuple(figures))
+            for start in range(0, len(places), _CHUNK):
+                chunk = places[start : start + _CHUNK]
+                pieces += solver.solve(_cut(columns, start, start + _CHUNK), chunk, backend)
+        return assemble(pieces, figures, rows)
+
+    def _get_solver(self, key: Any, figures: tuple[str, ...]) -> "_Solver":
+        solver = self.solvers.get((key, figures))
+        if solver is None:
+            solver = self.solvers[key, figures] = _Solver(self, dict(key), figures)
+        return solver
+
+
+class _Solver:
+    """Evaluates rows whose parameters have the same classes, and the same values if these are not numbers."""
+
+    def __init__(self, evaluator: TracedEvaluator, given: dict[str, Any], figures: tuple[str, ...]) -> None:
+        self.evaluator = evaluator
+        self.given = given
+        self.figures = figures
+        self.paths: list[Path] = []  # the most recently useful one comes first
+        self.traced_rows = 0
+
+    def solve(self, columns: Columns, places: Sequence[int], backend: ModuleType) -> list[Piece]:
+        """Return the results of the rows with these columns; `places` are their numbers in the whole."""
+        if backend is not lists:
+            from convcalc.space.arrays import TooLarge
+
+            try:
+                return self._solve_columns(columns, places, backend)
+            except TooLarge:
+                pass
+        return self._solve_columns(columns, places, lists)
+
+    def _solve_columns(self, columns: Columns, places: Sequence[int], backend: ModuleType) -> list[Piece]:
+        """Calculate the rows in blocks that fit into the processor's cache."""
+        whole = make_sheet(backend, columns, len(places))
+        starts = range(0, len(places), _BLOCK)
+        if whole.is_compact():
+            return [piece for at in starts for piece in self._solve_sheet(whole.cut(at, at + _BLOCK), places)]
+        found = []
+        for start in starts:
+            part = places[start : start + _BLOCK]
+            found += self._solve_sheet(make_sheet(backend, _cut(columns, start, start + _BLOCK), len(part)), part)
+        return found
+
+    def _solve_sheet(self, sheet: Sheet, places: Sequence[int]) -> list[Piece]:
+        found: list[Piece] = []
+        for path in list(self.paths):
+            if not len(sheet):
+                return found
+            sheet = self._follow(path, sheet, places, found)
+        while len(sheet):
+            if not self._is_worth_tracing():
+                return found + [self._evaluate_ordinarily(sheet, places)]
+            values = sheet.get_first_values()
+            path = self._trace(values)
+            before = len(sheet)
+            if path is not None:
+                self.paths.insert(0, path)
+                sheet = self._follow(path, sheet, places, found)
+            if len(sheet) == before:
+                found.append(self._evaluate_ordinarily(sheet.select(sheet.backend.list_indexes(1)), places))
+                sheet = sheet.select(sheet.backend.list_indexes(before)[1:])
+        return found
+
+    def _is_worth_tracing(self) -> bool:
+        count = len(self.paths)
+        return count < _FREE_PATHS or (count < _MOST_PATHS and self.traced_rows >= _ROWS_PER_PATH * count)
+
+    def _trace(self, values: dict[str, Any]) -> Path | None:
+        """Return the path of a row; None if it cannot be traced."""
+        evaluator = self.evaluator
+        try:
+            return trace_path(evaluator.load, evaluator.setup, {**self.given, **values}, self.figures)
+        except Untraceable:
+            return None
+
+    def _follow(self, path: Path, sheet: Sheet, places: Sequence[int], found: list[Piece]) -> Sheet:
+        """Evaluate the rows that take a path, and return a sheet with the other rows."""
+        backend = sheet.backend
+        taken = path.find_rows(sheet)
+        if taken is None:
+            found.append(Piece.calculate(path, sheet, places))
+            self._note_use(path, len(sheet))
+            return sheet.select(backend.list_indexes(0))
+        if len(taken):
+            these = sheet.select(taken).compress()
+            found.append(Piece.calculate(path, these, places))
+            self._note_use(path, len(these))
+            sheet = sheet.select(_list_others(backend, taken, len(sheet)))
+            if 2 * len(sheet) < sum(len(backend.get_values(table)) for table in sheet.tables.values()):
+                sheet = sheet.compress()
+        return sheet
+
+    def _note_use(self, path: Path, rows: int) -> None:
+        self.traced_rows += rows
+        self.paths.remove(path)
+        self.paths.insert(0, path)
+
+    def _evaluate_ordinarily(self, sheet: Sheet, places: Sequence[int]) -> Piece:
+        backend = sheet.backend
+        values: dict[str, Sequence[Any]] = {
+            name: _to_list(backend.get_values(backend.gather(table, sheet.indexes[name])))
+            for name, table in sheet.tables.items()
+        }
+        rows = len(sheet)
+        ordered = {name: [value] * rows for name, value in self.given.items() if name not in values} | values
+        return Piece.take(self.evaluator.ordinary.evaluate(ordered, self.figures), sheet, places)
+
+
+def _list_others(backend: ModuleType, taken: Any, rows: int) -> Any:
+    if backend is lists:
+        known = set(taken)
+        return [row for row in range(rows) if row not in known]
+    import numpy as np
+
+    mask = np.ones(rows, dtype=bool)
+    mask[taken] = False
+    return np.flatnonzero(mask)
+
+
+def _to_list(values: Any) -> list[Any]:
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _cut(columns: Columns, start: int, stop: int) -> Columns:
+    return {name: column[start:stop] for name, column in columns.items()}
+
+
+def choose_backend(rows: int) -> ModuleType:
+    """Return the module that calculates this many rows fastest: `arrays` for many, if numpy is installed."""
+    if rows < _ROWS_FOR_ARRAYS:
+        return lists
+    try:
+        from convcalc.space import arrays
+    except ImportError:
+        return lists
+    return arrays
+
+
+def split_by_class(values: Columns, rows: int) -> Iterator[tuple[Any, Columns, Sequence[int]]]:
+    """Yield rows whose values have the same classes, and the same values if these are not numbers.
+
+    For each such group, yield the names and values of the parameters that are no numbers, as pairs; the columns of the
+    others; and the indexes of the rows.
+    """
+    uniform = {name: column for name, column in values.items() if _is_uniform(column)}
+    if len(uniform) == len(values):
+        yield (), uniform, range(rows)
+        return
+    others = {name: _to_list(column) for name, column in values.items() if name not in uniform}
+    groups: dict[Any, list[int]] = {}
+    for row, found in enumerate(zip(*others.values(), strict=True)):
+        groups.setdefault(tuple(map(_describe_class, found)), []).append(row)
+    for indexes in groups.values():
+        first = {name: column[indexes[0]] for name, column in others.items()}
+        given = tuple((name, value) for name, value in first.items() if not _is_traceable(value))
+        numeric = {name: [others[name][row] for row in indexes] for name, value in first.items() if _is_traceable(value)}
+        columns = {**{name: _pick(column, indexes) for name, column in uniform.items()}, **numeric}
+        yield _Key(given), columns, indexes
+
+
+class _Key(tuple[tuple[str, Any], ...]):
+    """Names and values that are not numbers; values such as lists cannot be hashed, and 1 is not true."""
+
+    def __hash__(self) -> int:
+        return hash(repr(tuple(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and repr(tuple(self)) == repr(tuple(other))
+
+
+def _is_uniform(column: Sequence[Any]) -> bool:
+    """Whether a column has only integers, or only floats, that can be traced."""
+    kind = getattr(getattr(column, "dtype", None), "kind", "")
+    if kind == "i":
+        return True
+    plain = column.tolist() if kind else column  # type: ignore[attr-defined]
+    classes = set(map(type, plain))
+    return classes == {int} or (classes == {float} and all(map(isfinite, plain)))
+
+
+def _describe_class(value: Any) -> Any:
+    return type(value) if _is_traceable(value) else repr(value)
+
+
+def _is_traceable(value: Any) -> bool:
+    return is_numeric(value) and isfinite(value)
+
+
+def _pick(column: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
+    return column[indexes] if hasattr(column, "dtype") else [column[index] for index in indexes]  # type: ignore[call-overload, no-any-return]
