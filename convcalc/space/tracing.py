@@ -339,9 +339,9 @@ def _simplify(operation: str, operands: tuple[Any, ...]) -> Any:
     other = operands[1]
     if type(first) is Traced and type(other) is Traced:
         return _SAME.get(operation) if first.step == other.step else None
-    if type(other) is not Traced and other.__class__ is int:
+    if type(first) is Traced and other.__class__ is int:
         return _simplify_with_constant(operation, first, other)
-    if type(first) is not Traced and first.__class__ is int and operation in ("add", "multiply"):
+    if type(other) is Traced and first.__class__ is int and operation in ("add", "multiply"):
         return _simplify_with_constant(operation, other, first)
     return None
 
