@@ -4,9 +4,8 @@ A path is one way through the code: the steps that lead to the figures, and the 
 same way. An invalid network is a path too, which leads to the message of its first problem.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from math import inf
 from typing import Any, NamedTuple
 
 from convcalc import caching
@@ -18,10 +17,10 @@ from convcalc.analysis.budgets import (
     select_limited_shapes,
 )
 from convcalc.analysis.figures import figure
-from convcalc.exact import Recorded
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
+from convcalc.space.classes import is_traceable
 from convcalc.space.evaluation import MISS, Load, Setup, join_shapes
 from convcalc.space.measurement import Measurement
 from convcalc.space.misses import find_largest_miss
@@ -76,6 +75,18 @@ class Text(NamedTuple):
         return [part.step for part in self.parts if isinstance(part, Mark)]
 
 
+class ProblemText(NamedTuple):
+    """A problem whose message and hint may contain traced numbers."""
+
+    problem: Problem
+    message: Text
+    hint: Text
+
+    def fill(self, get: Callable[[int], Any]) -> Problem:
+        """Return the problem with plain numbers; `get` returns the value of a step."""
+        return self.problem._replace(message=self.message.fill(get), hint=self.hint.fill(get))
+
+
 def _format(value: Any, format: str) -> str:
     return repr(value) if format == "!r" else f"{value:{format}}"
 
@@ -84,8 +95,7 @@ class Path:
     """One way through the code.
 
     `figures` are plain or traced numbers, texts with marks, or None, by name. `exceeds` says whether a limit is
-    exceeded, and `checks` are the limits. For an invalid network, `problem` is its first problem, and `message` and
-    `hint` are the texts in it.
+    exceeded, and `checks` are the limits. For an invalid network, `problems` are those at its first place with problems.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -93,9 +103,7 @@ class Path:
         self.figures: dict[str, Any] = {}
         self.exceeds: Any = False
         self.checks: list[LimitCheck] = []
-        self.problem: Problem | None = None
-        self.message = Text(())
-        self.hint = Text(())
+        self.problems: list[ProblemText] = []
         self.rows = 0  # how many rows took this path so far
 
     def compile(self) -> None:
@@ -103,7 +111,8 @@ class Path:
         trace = self.trace
         self.figures = {name: self._read_text(value) for name, value in self.figures.items()}
         steps = {value.step for value in self._list_results() if type(value) is Traced}
-        texts = [value for value in (*self.figures.values(), self.message, self.hint) if isinstance(value, Text)]
+        texts = [value for value in self.figures.values() if isinstance(value, Text)]
+        texts += [text for problem in self.problems for text in (problem.message, problem.hint)]
         steps |= {step for text in texts for step in text.list_steps()}
         self.program = Program(trace, steps)
         guards = [(self.program.find(step), expected) for step, expected in trace.guards.items()]
@@ -160,6 +169,10 @@ class Path:
                     known[name] = sheet.backend.both(known[name], found) if name in known else found
         return known
 
+    def find_first_problem(self, get: Callable[[int], Any]) -> Problem:
+        """Return the first problem of a row; `get` returns the value of a step."""
+        return min((problem.fill(get) for problem in self.problems), key=lambda problem: problem.message)
+
     def calculate(self, sheet: Sheet) -> Columns:
         """Return the columns of all results for the rows of a sheet, which take this path."""
         results = [self.find_node(value) for value in self.figures.values()]
@@ -173,7 +186,7 @@ def trace_path(load: Load, setup: Setup, values: Mapping[str, Any], figures: Seq
     the spec has no such parameter, and Untraceable if the calculation cannot be traced.
     """
     trace = Trace()
-    given = {name: trace.add_input(name, value) if is_numeric(value) else value for name, value in values.items()}
+    given = {name: trace.add_input(name, value) if is_traceable(value) else value for name, value in values.items()}
     path = Path(trace)
     with caching.pause():
         try:
@@ -182,16 +195,11 @@ def trace_path(load: Load, setup: Setup, values: Mapping[str, Any], figures: Seq
             raise
         except InvalidSpec as error:
             path.figures = dict.fromkeys(figures)
-            _read_problem(path, error.problems[0])
+            path.problems = list(_read_problems(trace, error.problems))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
             raise Untraceable from error
         path.compile()
     return path
-
-
-def is_numeric(value: Any) -> bool:
-    """Whether a value is an integer or a float, and not a boolean."""
-    return type(value) in (int, float)
 
 
 def _follow(path: Path, load: Load, setup: Setup, given: Mapping[str, Any], figures: Sequence[str]) -> None:
@@ -245,10 +253,10 @@ def _compare_shapes(sizes: tuple[Any, ...], required: tuple[Any, ...]) -> Iterab
         yield (size != wanted) + 0
 
 
-def _read_problem(path: Path, problem: Problem) -> None:
-    path.problem = problem
-    path.message = Text(tuple(path.trace.split_at_marks(problem.message)))
-    path.hint = Text(tuple(path.trace.split_at_marks(problem.hint)))
+def _read_problems(trace: Trace, problems: Sequence[Problem]) -> Iterator[ProblemText]:
+    """Yield the problems at the same place as the first one; which of them comes first depends on their messages."""
+    for problem in problems:
+        if problem.span == problems[0].span:
+            texts = [Text(tuple(trace.split_at_marks(text))) for text in (problem.message, problem.hint)]
+            yield ProblemText(problem, *texts)
 
-
-__all__ = ["LimitCheck", "Path", "Recorded", "Text", "Untraceable", "inf", "is_numeric", "trace_path"]

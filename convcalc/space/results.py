@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from convcalc.problems import Problem
 from convcalc.space.evaluation import Evaluated
-from convcalc.space.paths import Path, Text
+from convcalc.space.paths import Path
 from convcalc.space.sheets import Sheet
 from convcalc.space.tracing import Constant, Traced
 
@@ -33,18 +33,9 @@ class Piece(NamedTuple):
         def get_value(value: Any, index: int) -> Any:
             return _get_at(get[value.step], index) if type(value) is Traced else value
 
-        if path.problem is not None:
-            problem = path.problem
-            fill: Callable[[Text, int], str] = lambda text, at: text.fill(lambda step: _get_at(get[step], at))
-            return cls(
-                rows,
-                dict.fromkeys(path.figures, Constant(None)),
-                ByRow(
-                    rows,
-                    lambda at: problem._replace(message=fill(path.message, at), hint=fill(path.hint, at)),
-                ),
-                {},
-            )
+        if path.problems:
+            problems = ByRow(rows, lambda at: path.find_first_problem(lambda step: _get_at(get[step], at)))
+            return cls(rows, dict.fromkeys(path.figures, Constant(None)), problems, {})
         found = {name: columns.list_values(path.find_node(value)) for name, value in path.figures.items()}
         exceeds = get[path.exceeds.step] if type(path.exceeds) is Traced else Constant(path.exceeds)
         return cls(rows, found, {}, _list_broken(path, rows, exceeds, get_value))

@@ -4,15 +4,15 @@
 through the code, such as those for which a kernel does not fit, are traced separately.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.space import lists
+from convcalc.space.classes import Columns, Group, split_by_class
 from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
-from convcalc.space.paths import Path, Untraceable, is_numeric, trace_path
+from convcalc.space.paths import Path, Untraceable, trace_path
 from convcalc.space.results import Piece, assemble
 from convcalc.space.sheets import Sheet, make_sheet
 
@@ -22,7 +22,6 @@ _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
 _CHUNK = 1_048_576  # rows whose different values are found together
 _BLOCK = 16_384  # rows that are calculated together
-Columns = Mapping[str, Sequence[Any]]
 
 
 class TracedEvaluator:
@@ -32,7 +31,8 @@ class TracedEvaluator:
         self.load = load
         self.setup = setup
         self.ordinary = OrdinaryEvaluator(load, setup)
-        self.solvers: dict[Any, _Solver] = {}
+        self.solvers: dict[tuple[str, tuple[str, ...]], _Solver] = {}
+        self.untraced_rows = 0  # rows that were evaluated one by one
 
     @defer_garbage_collection
     def evaluate(self, values: Mapping[str, Sequence[Any]], figures: Sequence[str]) -> Evaluated:
@@ -40,24 +40,24 @@ class TracedEvaluator:
         rows = len(next(iter(values.values()), ()))
         backend = choose_backend(rows)
         pieces: list[Piece] = []
-        for key, columns, places in split_by_class(values, rows):
-            solver = self._get_solver(key, tuple(figures))
-            for start in range(0, len(places), _CHUNK):
-                chunk = places[start : start + _CHUNK]
-                pieces += solver.solve(_cut(columns, start, start + _CHUNK), chunk, backend)
+        for group in split_by_class(values, rows):
+            solver = self._get_solver(group, tuple(figures))
+            for start in range(0, len(group.rows), _CHUNK):
+                chunk = group.rows[start : start + _CHUNK]
+                pieces += solver.solve(_cut(group.columns, start, start + _CHUNK), chunk, backend)
         return assemble(pieces, figures, rows)
 
-    def _get_solver(self, key: Any, figures: tuple[str, ...]) -> "_Solver":
-        solver = self.solvers.get((key, figures))
+    def _get_solver(self, group: Group, figures: tuple[str, ...]) -> "_Solver":
+        solver = self.solvers.get((group.key, figures))
         if solver is None:
-            solver = self.solvers[key, figures] = _Solver(self, dict(key), figures)
+            solver = self.solvers[group.key, figures] = _Solver(self, group.given, figures)
         return solver
 
 
 class _Solver:
     """Evaluates rows whose parameters have the same classes, and the same values if these are not numbers."""
 
-    def __init__(self, evaluator: TracedEvaluator, given: dict[str, Any], figures: tuple[str, ...]) -> None:
+    def __init__(self, evaluator: TracedEvaluator, given: Mapping[str, Any], figures: tuple[str, ...]) -> None:
         self.evaluator = evaluator
         self.given = given
         self.figures = figures
@@ -148,6 +148,7 @@ class _Solver:
             for name, table in sheet.tables.items()
         }
         rows = len(sheet)
+        self.evaluator.untraced_rows += rows
         ordered = {name: [value] * rows for name, value in self.given.items() if name not in values} | values
         return Piece.take(self.evaluator.ordinary.evaluate(ordered, self.figures), sheet, places)
 
@@ -182,55 +183,3 @@ def choose_backend(rows: int) -> ModuleType:
     return arrays
 
 
-def split_by_class(values: Columns, rows: int) -> Iterator[tuple[Any, Columns, Sequence[int]]]:
-    """Yield rows whose values have the same classes, and the same values if these are not numbers.
-
-    For each such group, yield the names and values of the parameters that are no numbers, as pairs; the columns of the
-    others; and the indexes of the rows.
-    """
-    uniform = {name: column for name, column in values.items() if _is_uniform(column)}
-    if len(uniform) == len(values):
-        yield (), uniform, range(rows)
-        return
-    others = {name: _to_list(column) for name, column in values.items() if name not in uniform}
-    groups: dict[Any, list[int]] = {}
-    for row, found in enumerate(zip(*others.values(), strict=True)):
-        groups.setdefault(tuple(map(_describe_class, found)), []).append(row)
-    for indexes in groups.values():
-        first = {name: column[indexes[0]] for name, column in others.items()}
-        given = tuple((name, value) for name, value in first.items() if not _is_traceable(value))
-        numeric = {name: [others[name][row] for row in indexes] for name, value in first.items() if _is_traceable(value)}
-        columns = {**{name: _pick(column, indexes) for name, column in uniform.items()}, **numeric}
-        yield _Key(given), columns, indexes
-
-
-class _Key(tuple[tuple[str, Any], ...]):
-    """Names and values that are not numbers; values such as lists cannot be hashed, and 1 is not true."""
-
-    def __hash__(self) -> int:
-        return hash(repr(tuple(self)))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, tuple) and repr(tuple(self)) == repr(tuple(other))
-
-
-def _is_uniform(column: Sequence[Any]) -> bool:
-    """Whether a column has only integers, or only floats, that can be traced."""
-    kind = getattr(getattr(column, "dtype", None), "kind", "")
-    if kind == "i":
-        return True
-    plain = column.tolist() if kind else column  # type: ignore[attr-defined]
-    classes = set(map(type, plain))
-    return classes == {int} or (classes == {float} and all(map(isfinite, plain)))
-
-
-def _describe_class(value: Any) -> Any:
-    return type(value) if _is_traceable(value) else repr(value)
-
-
-def _is_traceable(value: Any) -> bool:
-    return is_numeric(value) and isfinite(value)
-
-
-def _pick(column: Sequence[Any], indexes: Sequence[int]) -> Sequence[Any]:
-    return column[indexes] if hasattr(column, "dtype") else [column[index] for index in indexes]  # type: ignore[call-overload, no-any-return]
