@@ -212,7 +212,7 @@ class Integer(Key[int]):
         """Return the integer; raises `Flaw` if it is below the minimum."""
         if value.__class__ is not int or not self.minimum <= value <= LARGEST:
             raise self.flaw(value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of an integer with its minimum."""

@@ -10,7 +10,7 @@ While `is_paused`, nothing is remembered or recalled, because the numbers are th
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -25,16 +25,19 @@ def remember(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, 
     known: dict[Any, _Result] = {}
     _results.append(known)
 
-    @wraps(function)
-    def recall(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
-        if _paused or named:
-            return function(*arguments, **named)
-        found = known.get(arguments, known)
-        if found is known:
-            found = known[arguments] = function(*arguments)
-        return found  # type: ignore[return-value]
+    call: Callable[..., _Result] = function
 
-    return recall
+    @wraps(function)
+    def recall(*arguments: Any) -> _Result:
+        if _paused:
+            return call(*arguments)
+        try:
+            return known[arguments]
+        except KeyError:
+            found = known[arguments] = call(*arguments)
+            return found
+
+    return cast(Callable[_Parameters, _Result], recall)
 
 
 def begin_run() -> None:

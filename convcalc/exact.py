@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Recorded:
-    """A number that records the operations that are applied to it. `__class__` is the class of its value, such as int."""
+    """A number that records what is done to it. Its `__class__` is the class of its value, such as int."""
 
     def record(self, operation: str, operands: tuple[Any, ...]) -> Any:
         """Return the result of an operation, such as "largest", of which one operand is this number."""

@@ -18,7 +18,7 @@ from math import lcm
 from typing import NamedTuple
 
 from convcalc.arithmetic import effective_kernel_size
-from convcalc.exact import all_equal, fixed, gcd, largest, least
+from convcalc.exact import all_equal, fixed, gcd
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
 MOST_READ = 100_000  # most positions that are visited to compose two layers

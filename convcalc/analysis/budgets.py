@@ -3,14 +3,15 @@
 Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
+from convcalc.analysis.receptive_field import Field, FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
+from convcalc.analysis.training import Training
 from convcalc.exact import largest, least
-from convcalc.network import Limit
+from convcalc.network import Limit, Network
 from convcalc.problems import Problem
 from convcalc.shape import Shape
 from convcalc.units import format_bytes
@@ -20,6 +21,32 @@ _MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
 _MOST_NAMED = 3  # maximum number of layers named in a hint
+
+
+class Figures(Protocol):
+    """What is read from a `Report` to find figures and limits, so that other results can take its place."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+
+    @property
+    def layers(self) -> Sequence[Any]:
+        """The figures of each layer, with its name."""
+
+    @property
+    def totals(self) -> Any:
+        """The figures of the whole network."""
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        """The receptive fields of all tensors."""
+
+    def outputs(self) -> dict[str, Shape]:
+        """Return the shapes of the network's outputs by name."""
+
+    def training(self) -> Training:
+        """Return the memory for training."""
 
 
 class BudgetUse(NamedTuple):
@@ -78,14 +105,14 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[BudgetUse]:
     yield from _compare_with_bounds(limit._replace(maximum=None), smallest)
 
 
-def select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
+def select_limited_shapes(report: Figures, limit: Limit) -> dict[str, Shape]:
     """Return the shapes of the outputs that a limit applies to, by name; empty for a limit on anything else."""
     if limit.shape is None:
         return {}
     return {name: shape for name, shape in report.outputs().items() if limit.output in (None, name)}
 
 
-def select_limited_figures(report: Report, limit: Limit) -> list[LimitedFigure]:
+def select_limited_figures(report: Figures, limit: Limit) -> list[LimitedFigure]:
     """Return the values that a limit applies to; empty for a limit on output shapes.
 
     A limit with a pattern applies to each matching layer, a limit on the receptive field to each network output, and
@@ -149,7 +176,7 @@ def check_limited_figure(limit: Limit, found: LimitedFigure, hint: str = "") -> 
         yield from _check_bounds(limit._replace(maximum=None), found.smallest, found.where, hint)
 
 
-def figure(report: Report, metric: str) -> int | None:
+def figure(report: Figures, metric: str) -> int | None:
     """Return the network's value of a metric, such as `params`; None if it is unknown."""
     found: int | None = getattr(report.totals, metric)
     return found
@@ -233,7 +260,7 @@ def _unknown_hint(report: Report, metric: str) -> str:
     return f"unknown for: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
+def output_fields(report: Figures) -> dict[str, tuple[str, FieldReport]]:
     """Return, by name of a network output, the name of a layer and its receptive field.
 
     The layer is the one that produces the output. However, if the network has a single output, and that output has no

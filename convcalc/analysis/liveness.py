@@ -88,9 +88,7 @@ def find_last_uses(network: Network, owner: list[int]) -> list[int]:
     return last
 
 
-def measure_live_bytes(
-    network: Network, sizes: Sequence[int], owner: Sequence[int], last: Sequence[int]
-) -> list[int]:
+def measure_live_bytes(network: Network, sizes: Sequence[int], owner: Sequence[int], last: Sequence[int]) -> list[int]:
     """Return the bytes that are live at each node.
 
     `owner` and `last` are the results of `find_memory_owners` and `find_last_uses`.

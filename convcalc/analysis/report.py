@@ -11,6 +11,7 @@ from convcalc.analysis.cost import Cost, activation_bytes, cost
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
 from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory
+from convcalc.caching import begin_run
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
@@ -345,6 +346,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     _check_types(network, inplace, fold_batchnorm)
     if optimizer not in tuple(OPTIMIZERS):
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer}")
+    begin_run()
     trained = network
     if fold_batchnorm:
         network = batchnorm_folding.fold_batchnorm(network)

@@ -58,7 +58,7 @@ class StatedChannels(Key[int | None]):
         """Return the value if it is a positive integer; otherwise raise `Flaw`."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a positive integer."""

@@ -67,10 +67,11 @@ def index_values(values: Sequence[Any]) -> tuple[Column, Indexes]:
 def _index_near_integers(array: Any, low: int, high: int) -> tuple[Column, Indexes]:
     """Return the same as `index_values`, without sorting, for integers that are not far apart."""
     offsets = array - low
-    is_used = np.zeros(high - low + 1, dtype=bool)
+    is_used: Any = np.zeros(high - low + 1, dtype=bool)
     is_used[offsets] = True
     places = np.cumsum(is_used) - 1
-    return make_column(np.flatnonzero(is_used) + low), places[offsets]
+    used: Any = np.flatnonzero(is_used)
+    return make_column(used + low), places[offsets]
 
 
 def gather(column: Column, indexes: Indexes) -> Column:
@@ -139,7 +140,8 @@ def _multiply_all(*columns: Column) -> Column:
 def _add_up(constant: Column, *operands: Column) -> Column:
     total: Column | None = None
     for coefficient, column in zip(operands[::2], operands[1::2], strict=True):
-        part = column._replace(values=_as_integers(column)) if coefficient.values == 1 else _multiply(column, coefficient)
+        is_once = coefficient.values == 1
+        part = column._replace(values=_as_integers(column)) if is_once else _multiply(column, coefficient)
         total = part if total is None else _add(total, part)
     assert total is not None
     return _add(total, constant) if constant.values else total

@@ -1,4 +1,4 @@
-"""Splits rows by the classes of their values: one trace serves only rows in which a parameter is always an integer, say.
+"""Splits rows by the classes of their values: a trace in which a parameter is an integer serves only such rows.
 
 Integers and floats can be traced. All other values, such as texts, lists, true and false, must be equal in all rows.
 """
@@ -36,9 +36,7 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
         groups.setdefault(tuple(map(_describe, found)), []).append(row)
     for found, indexes in groups.items():
         first = {name: column[indexes[0]] for name, column in mixed.items()}
-        numbers = {
-            name: [mixed[name][row] for row in indexes] for name, value in first.items() if is_traceable(value)
-        }
+        numbers = {name: [mixed[name][row] for row in indexes] for name, value in first.items() if is_traceable(value)}
         columns = {name: _pick(column, indexes) for name, column in uniform.items()} | numbers
         given = {name: value for name, value in first.items() if name not in numbers}
         yield Group(f"{key} {found}", columns, given, indexes)

@@ -126,5 +126,3 @@ def renumber(column: Column) -> Indexes:
         found.append(total)
         total += value
     return found
-
-

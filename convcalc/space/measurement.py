@@ -113,8 +113,16 @@ def _measure_layer(node: Node, spent: Cost, activation_memory: int) -> LayerFigu
     )
 
 
-_SUMS = ("params", "trainable_params", "buffers", "weight_memory", "activation_memory")
-_KNOWN_SUMS = ("multiplications", "additions", "macs")
+_SUMS = (
+    "params",
+    "trainable_params",
+    "buffers",
+    "multiplications",
+    "additions",
+    "macs",
+    "weight_memory",
+    "activation_memory",
+)
 
 
 class _Totals:
@@ -125,11 +133,9 @@ class _Totals:
 
     def __getattr__(self, name: str) -> int | None:
         # called only for names without a property
-        if name in _SUMS:
-            return sum(getattr(layer, name) for layer in self._measured.layers)
-        if name in _KNOWN_SUMS:
-            return sum_known([getattr(layer, name) for layer in self._measured.layers])
-        raise AttributeError(name)
+        if name not in _SUMS:
+            raise AttributeError(name)
+        return sum_known([getattr(layer, name) for layer in self._measured.layers])
 
     @property
     def layers(self) -> int:

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from math import inf
 
-from convcalc.analysis.budgets import figure, layer_figure, output_fields
-from convcalc.analysis.report import Report
+from convcalc.analysis.budgets import Figures, figure, layer_figure, output_fields
 from convcalc.exact import largest
 from convcalc.network import Limit
 
 
-def find_largest_miss(report: Report, outside: Sequence[Limit] = ()) -> float:
+def find_largest_miss(report: Figures, outside: Sequence[Limit] = ()) -> float:
     """Return the largest violation of the limits in the spec's budget and in `outside`, relative to the limit.
 
     Return 0 if the network is within all limits, and infinity if a value is unknown or an output has the wrong shape.
@@ -23,17 +22,17 @@ def find_largest_miss(report: Report, outside: Sequence[Limit] = ()) -> float:
 
 def _find_largest(misses: Iterable[float]) -> float:
     found = list(misses)
-    return inf if any(miss is inf for miss in found) else largest(0.0, *found)  # type: ignore[no-any-return]
+    return inf if any(miss is inf for miss in found) else largest(0.0, *found)
 
 
-def _measure_miss(report: Report, limit: Limit) -> float:
+def _measure_miss(report: Figures, limit: Limit) -> float:
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
         return 0.0 if all(shape.sizes == limit.shape for shape in shapes) else inf
     return _find_largest(measure_relative_miss(value, limit) for value in _list_limited_figures(report, limit))
 
 
-def _list_limited_figures(report: Report, limit: Limit) -> list[int | None]:
+def _list_limited_figures(report: Figures, limit: Limit) -> list[int | None]:
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]

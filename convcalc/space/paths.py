@@ -6,6 +6,7 @@ same way. An invalid network is a path too, which leads to the message of its fi
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from convcalc import caching
@@ -43,9 +44,7 @@ class LimitCheck(NamedTuple):
 
     def find_messages(self, get: Callable[[Any], Any]) -> list[str]:
         """Return the messages of exceeded limits; `get` returns the plain value of a number."""
-        figures = [
-            found._replace(smallest=get(found.smallest), largest=get(found.largest)) for found in self.figures
-        ]
+        figures = [found._replace(smallest=get(found.smallest), largest=get(found.largest)) for found in self.figures]
         shapes = {
             name: Shape(get(shape.channels), tuple(map(get, shape.spatial))) for name, shape in self.shapes.items()
         }
@@ -87,6 +86,10 @@ class ProblemText(NamedTuple):
         return self.problem._replace(message=self.message.fill(get), hint=self.hint.fill(get))
 
 
+def _expect(backend: ModuleType, column: Any, expected: bool) -> Any:
+    return column if expected else backend.invert(column)
+
+
 def _format(value: Any, format: str) -> str:
     return repr(value) if format == "!r" else f"{value:{format}}"
 
@@ -95,7 +98,7 @@ class Path:
     """One way through the code.
 
     `figures` are plain or traced numbers, texts with marks, or None, by name. `exceeds` says whether a limit is
-    exceeded, and `checks` are the limits. For an invalid network, `problems` are those at its first place with problems.
+    exceeded, and `checks` are the limits. For an invalid network, `problems` are those at the first wrong place.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -104,7 +107,6 @@ class Path:
         self.exceeds: Any = False
         self.checks: list[LimitCheck] = []
         self.problems: list[ProblemText] = []
-        self.rows = 0  # how many rows took this path so far
 
     def compile(self) -> None:
         """Find the operations for the guards and the results, once the calculation has been traced."""
@@ -118,6 +120,8 @@ class Path:
         guards = [(self.program.find(step), expected) for step, expected in trace.guards.items()]
         self.guards = [(node, expected) for node, expected in guards if isinstance(node, int)]
         self.nodes = {step: self.program.find(step) for step in steps}
+        self.results = {name: self._find_result(value) for name, value in self.figures.items()}
+        self.program.forget_trace()
 
     def _list_results(self) -> Iterable[Any]:
         yield from self.figures.values()
@@ -130,12 +134,11 @@ class Path:
             return Text(tuple(self.trace.split_at_marks(value)))
         return value
 
-    def find_node(self, value: Any) -> Operand:
+    def _find_result(self, value: Any) -> Operand:
         """Return the node of a figure, or a constant."""
         if isinstance(value, Text):
-            parts = [part if isinstance(part, str) else self.nodes[part.step] for part in value.parts]
-            texts = [part.value if isinstance(part, Constant) else part for part in parts]
-            return self.program.add_text([str(part) if not isinstance(parts[i], int) else part for i, part in enumerate(texts)])
+            parts = [Constant(part) if isinstance(part, str) else self.nodes[part.step] for part in value.parts]
+            return self.program.add_text(parts)
         return self.nodes[value.step] if type(value) is Traced else Constant(value)
 
     # -- rows
@@ -143,30 +146,32 @@ class Path:
     def find_rows(self, sheet: Sheet) -> Any:
         """Return the places of the rows in a sheet that take this path; None for all rows."""
         backend = sheet.backend
-        columns = sheet.calculate(self.program, [node for node, _ in self.guards])
-        per_row = [columns.get_rows(node) if expected else backend.invert(columns.get_rows(node))
-                   for node, expected in self.guards if columns.get_table(node) is None]
-        for name, found in self._find_values(sheet, columns).items():
-            if not backend.is_true_for_any(found):
-                return []
+        per_row: list[Any] = []
+        for name, found in self._find_values(sheet).items():
             if not backend.is_true_for_all(found):
                 per_row.append(backend.gather(found, sheet.indexes[name]))
+                if not backend.is_true_for_any(per_row[-1]):
+                    return backend.list_indexes(0)
+        mixed = [(node, expected) for node, expected in self.guards if len(self.program.nodes[node].inputs) > 1]
+        if mixed:
+            columns = sheet.calculate(self.program, [node for node, _ in mixed])
+            per_row += [_expect(backend, columns.get_rows(node), expected) for node, expected in mixed]
         if not per_row:
             return None
         kept = reduce(backend.both, per_row)
         return None if backend.is_true_for_all(kept) else backend.find_true(kept)
 
-    def _find_values(self, sheet: Sheet, columns: Columns) -> dict[str, Any]:
+    def _find_values(self, sheet: Sheet) -> dict[str, Any]:
         """Return, by input, which of its values keep all guards that depend on this input alone."""
-        known = sheet.masks.get(id(self))
+        known = sheet.masks.get(self.program.number)
         if known is None:
-            known = sheet.masks[id(self)] = {}
-            for node, expected in self.guards:
-                table = columns.get_table(node)
-                if table is not None:
-                    name, found = table
-                    found = found if expected else sheet.backend.invert(found)
-                    known[name] = sheet.backend.both(known[name], found) if name in known else found
+            known = sheet.masks[self.program.number] = {}
+            single = [(node, expected) for node, expected in self.guards if len(self.program.nodes[node].inputs) == 1]
+            columns = sheet.calculate(self.program, [node for node, _ in single])
+            for node, expected in single:
+                name, table = columns.get_table(node)
+                found = _expect(sheet.backend, table, expected)
+                known[name] = sheet.backend.both(known[name], found) if name in known else found
         return known
 
     def find_first_problem(self, get: Callable[[int], Any]) -> Problem:
@@ -175,8 +180,7 @@ class Path:
 
     def calculate(self, sheet: Sheet) -> Columns:
         """Return the columns of all results for the rows of a sheet, which take this path."""
-        results = [self.find_node(value) for value in self.figures.values()]
-        return sheet.calculate(self.program, [*results, *self.nodes.values()])
+        return sheet.calculate(self.program, [*self.results.values(), *self.nodes.values()])
 
 
 def trace_path(load: Load, setup: Setup, values: Mapping[str, Any], figures: Sequence[str]) -> Path:
@@ -259,4 +263,3 @@ def _read_problems(trace: Trace, problems: Sequence[Problem]) -> Iterator[Proble
         if problem.span == problems[0].span:
             texts = [Text(tuple(trace.split_at_marks(text))) for text in (problem.message, problem.hint)]
             yield ProblemText(problem, *texts)
-

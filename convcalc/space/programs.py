@@ -16,7 +16,9 @@ Node(operation='product', operands=(2, 1), inputs=frozenset({'width', 'size'}))
 Node(operation='sum', operands=(Constant(0), Constant(4), 0), inputs=frozenset({'width'}))
 """
 
+import operator
 from collections.abc import Callable, Iterable
+from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
@@ -26,6 +28,7 @@ _INTEGERS = ("add", "subtract", "multiply", "negate", "floor_divide", "modulo")
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "unequal")
 _Factors = tuple[int, ...]  # node numbers in ascending order
 _CONSTANT: _Factors = ()
+_numbers = count()
 
 
 class Node(NamedTuple):
@@ -67,6 +70,7 @@ class Program:
 
     def __init__(self, trace: Trace, steps: Iterable[int]) -> None:
         self.trace = trace
+        self.number = next(_numbers)  # unlike its id, it is never used again
         self.nodes: list[Node] = []
         self._numbers: dict[tuple[str, tuple[Operand, ...]], int] = {}
         self._lowered: dict[int, Form | Operand] = {}
@@ -76,10 +80,9 @@ class Program:
         """Return the number of the node that calculates a step, after adding all nodes that it needs; or a constant."""
         return self._get_operand(step)
 
-    def add_text(self, parts: Iterable[Any]) -> Operand:
-        """Add the operation that joins texts, and the values of nodes, to a text."""
-        operands = tuple(part if isinstance(part, int) else Constant(part) for part in parts)
-        return self._add_node("text", operands)
+    def add_text(self, parts: Iterable[Operand]) -> Operand:
+        """Add the operation that joins constants, and the values of nodes, to a text."""
+        return self._add_node("text", tuple(parts))
 
     # -- from steps to nodes
 
@@ -233,8 +236,8 @@ class Program:
         summands: list[tuple[int, Operand]] = []
         for common, inside in brackets.items():
             bracket = self._add_form(inside)
-            factors = tuple(map(self._add_product, [common] if common else []))
-            summands.append((1, self._add_node("product", (bracket, *factors)) if factors else bracket))
+            product = self._add_node("product", (bracket, self._add_product(common))) if common else bracket
+            summands.append((1, product))
         return summands
 
     def _add_product(self, factors: _Factors) -> Operand:
@@ -267,6 +270,11 @@ class Program:
             self.nodes.append(Node(operation, operands, inputs))
         return found
 
+    def forget_trace(self) -> None:
+        """Free what only `find` needs, once all steps have been found."""
+        self.trace.forget_steps()
+        self._numbers, self._lowered, self._uses = {}, {}, []
+
     def find_needed(self, results: Iterable[Operand]) -> list[int]:
         """Return the numbers of the nodes that some results need, in the order of their execution."""
         needed: set[int] = set()
@@ -284,7 +292,7 @@ def calculate(operation: str, values: list[Any]) -> Any:
     if operation == "product":
         return prod(values)
     if operation == "sum":
-        return values[0] + sum(coefficient * value for coefficient, value in zip(values[1::2], values[2::2], strict=True))
+        return sum(map(operator.mul, values[1::2], values[2::2]), values[0])
     if operation == "text":
         return "".join(map(str, values))
     function: Callable[..., Any] = OPERATIONS[operation]

@@ -36,7 +36,7 @@ class Piece(NamedTuple):
         if path.problems:
             problems = ByRow(rows, lambda at: path.find_first_problem(lambda step: _get_at(get[step], at)))
             return cls(rows, dict.fromkeys(path.figures, Constant(None)), problems, {})
-        found = {name: columns.list_values(path.find_node(value)) for name, value in path.figures.items()}
+        found = {name: columns.list_values(result) for name, result in path.results.items()}
         exceeds = get[path.exceeds.step] if type(path.exceeds) is Traced else Constant(path.exceeds)
         return cls(rows, found, {}, _list_broken(path, rows, exceeds, get_value))
 
@@ -149,7 +149,8 @@ def _join_columns(parts: Sequence[tuple[Any, Any]], rows: int) -> Sequence[Any]:
     """Return one column; an array if it has only numbers that were calculated with arrays, otherwise a list."""
     arrays = [values for _, values in parts if hasattr(values, "dtype")]
     if arrays and all(hasattr(places, "dtype") for places, _ in parts):
-        return _join_arrays(parts, arrays, rows)
+        joined: Sequence[Any] = _join_arrays(parts, arrays, rows)
+        return joined
     found: list[Any] = [None] * rows
     for places, values in parts:
         listed = places.tolist() if hasattr(places, "tolist") else places
@@ -173,7 +174,7 @@ def _join_arrays(parts: Sequence[tuple[Any, Any]], arrays: list[Any], rows: int)
     kinds = {array.dtype for array in arrays}
     is_plain = len(kinds) == 1 and all(hasattr(v, "dtype") or isinstance(v, Constant) for _, v in parts)
     is_plain = is_plain and all(type(value) is type(arrays[0].flat[0].item()) for value in constants if arrays[0].size)
-    found = np.empty(rows, dtype=arrays[0].dtype if is_plain else object)
+    found: Any = np.empty(rows, dtype=arrays[0].dtype if is_plain else object)
     for places, values in parts:
         found[places] = values.value if isinstance(values, Constant) else values
     return found

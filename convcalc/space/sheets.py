@@ -19,7 +19,7 @@ class Sheet:
     """Some rows. `tables` and `indexes` are by input; `rows` are the numbers of the rows in the whole of a chunk.
 
     `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. `known` holds columns
-    per value that were calculated before, by program, and `masks` by path which values it takes; sheets with the same
+    per value that were calculated before, by the number of the program, and `masks` has which values a path takes; sheets with the same
     tables share both.
     """
 
@@ -77,7 +77,7 @@ class Sheet:
     def calculate(self, program: Program, results: Iterable[Operand]) -> "Columns":
         """Return the columns of some nodes of a program; raises `TooLarge` if the numbers are too large for arrays."""
         wanted = [result for result in results if isinstance(result, int)]
-        columns = Columns(self, self.known.setdefault(id(program), {}))
+        columns = Columns(self, self.known.setdefault(program.number, {}))
         last_use: dict[int, int] = {}
         order = program.find_needed(wanted)
         for number in order:
@@ -128,10 +128,9 @@ class Columns:
             found = self._rows[number] = self.sheet.backend.gather(self.tables[number], indexes)
         return found
 
-    def get_table(self, number: int) -> tuple[str, Any] | None:
-        """Return the input of a node that depends on a single one, and its column per value; otherwise None."""
-        name = self._inputs.get(number)
-        return None if name is None else (name, self.tables[number])
+    def get_table(self, number: int) -> tuple[str, Any]:
+        """Return the input of a node that depends on a single one, and its column per value."""
+        return self._inputs[number], self.tables[number]
 
     def forget(self, number: int, with_table: bool) -> None:
         """Free the column of a node per row and, with `with_table`, that per value."""

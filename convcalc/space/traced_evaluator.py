@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from convcalc.gc_pause import defer_garbage_collection
+from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.space import lists
 from convcalc.space.classes import Columns, Group, split_by_class
 from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
@@ -16,7 +16,8 @@ from convcalc.space.paths import Path, Untraceable, trace_path
 from convcalc.space.results import Piece, assemble
 from convcalc.space.sheets import Sheet, make_sheet
 
-_MOST_PATHS = 5_000
+_MOST_PATHS = 2_000  # kept; those that were not useful for the longest time are dropped first
+_MOST_NODES = 500_000  # of all kept paths together
 _FREE_PATHS = 30  # so many paths are traced in any case, and more only if they serve several rows each
 _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
@@ -62,7 +63,9 @@ class _Solver:
         self.given = given
         self.figures = figures
         self.paths: list[Path] = []  # the most recently useful one comes first
-        self.traced_rows = 0
+        self.nodes = 0  # of all paths together
+        self.traces = 0
+        self.traced_rows = 0  # rows that took a traced path
 
     def solve(self, columns: Columns, places: Sequence[int], backend: ModuleType) -> list[Piece]:
         """Return the results of the rows with these columns; `places` are their numbers in the whole."""
@@ -95,29 +98,36 @@ class _Solver:
             sheet = self._follow(path, sheet, places, found)
         while len(sheet):
             if not self._is_worth_tracing():
-                return found + [self._evaluate_ordinarily(sheet, places)]
+                return [*found, self._evaluate_ordinarily(sheet, places)]
             values = sheet.get_first_values()
-            path = self._trace(values)
+            traced = self._trace(values)
             before = len(sheet)
-            if path is not None:
-                self.paths.insert(0, path)
-                sheet = self._follow(path, sheet, places, found)
+            if traced is not None:
+                self._keep(traced)
+                sheet = self._follow(traced, sheet, places, found)
             if len(sheet) == before:
                 found.append(self._evaluate_ordinarily(sheet.select(sheet.backend.list_indexes(1)), places))
                 sheet = sheet.select(sheet.backend.list_indexes(before)[1:])
         return found
 
     def _is_worth_tracing(self) -> bool:
-        count = len(self.paths)
-        return count < _FREE_PATHS or (count < _MOST_PATHS and self.traced_rows >= _ROWS_PER_PATH * count)
+        return self.traces < _FREE_PATHS or self.traced_rows >= _ROWS_PER_PATH * self.traces
 
     def _trace(self, values: dict[str, Any]) -> Path | None:
         """Return the path of a row; None if it cannot be traced."""
         evaluator = self.evaluator
+        self.traces += 1
+        collect_recent_garbage()
         try:
             return trace_path(evaluator.load, evaluator.setup, {**self.given, **values}, self.figures)
         except Untraceable:
             return None
+
+    def _keep(self, path: Path) -> None:
+        self.paths.insert(0, path)
+        self.nodes += len(path.program.nodes)
+        while len(self.paths) > _MOST_PATHS or (self.nodes > _MOST_NODES and len(self.paths) > 1):
+            self.nodes -= len(self.paths.pop().program.nodes)
 
     def _follow(self, path: Path, sheet: Sheet, places: Sequence[int], found: list[Piece]) -> Sheet:
         """Evaluate the rows that take a path, and return a sheet with the other rows."""
@@ -159,7 +169,7 @@ def _list_others(backend: ModuleType, taken: Any, rows: int) -> Any:
         return [row for row in range(rows) if row not in known]
     import numpy as np
 
-    mask = np.ones(rows, dtype=bool)
+    mask: Any = np.ones(rows, dtype=bool)
     mask[taken] = False
     return np.flatnonzero(mask)
 
@@ -181,5 +191,3 @@ def choose_backend(rows: int) -> ModuleType:
     except ImportError:
         return lists
     return arrays
-
-

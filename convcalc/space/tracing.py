@@ -3,6 +3,7 @@
 The code that calculates does not notice. Operations become steps; every decision that depends on a traced number (an
 `if`, an index, a number in a name) becomes a guard, a condition on which the rest of the record relies:
 
+>>> from convcalc.exact import whole
 >>> trace = Trace()
 >>> width = trace.add_input("width", 0.5)
 >>> channels = whole(64 * width)
@@ -17,17 +18,17 @@ For another width, the steps give the number of channels, and the guard says whe
 is how PyTorch's `SymInt` works, too. An operation that is not in `OPERATIONS` uses the current value, with a guard that
 the number has this value: the record is then correct, but of little use for other values.
 
-Text that contains a traced number contains a mark in its place. `Trace.fill` replaces the marks.
+Text that contains a traced number contains a mark in its place. `Trace.split_at_marks` finds them.
 """
 
 import math
 import operator
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from convcalc.exact import Recorded, whole
+from convcalc.exact import Recorded
 
 
 class Constant:
@@ -136,6 +137,10 @@ class Trace:
         """Return the value of a step that is true or false, and record that the calculation relies on it."""
         return self.guards.setdefault(step, self.values[step])
 
+    def forget_steps(self) -> None:
+        """Free the record, once a program has been made of it."""
+        self.steps, self.values, self.guards, self._numbers = [], [], {}, {}
+
     # -- text
 
     def mark(self, step: int, format: str) -> str:
@@ -172,11 +177,11 @@ class Traced(Recorded):
         self.value = value
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:  # type: ignore[override]
+    def __class__(self) -> type:
         return self.value.__class__  # type: ignore[no-any-return]
 
     def record(self, operation: str, operands: tuple[Any, ...]) -> Any:
-        """Return the result of an operation; plain numbers if it does not depend on any traced number."""
+        """Return the result of an operation: a traced number, or a plain one if it is certain."""
         found = _simplify(operation, operands)
         if found is not None:
             return found
@@ -253,7 +258,7 @@ class Traced(Recorded):
         return self.record("negate", (self,))
 
     def __pos__(self) -> Any:
-        return self if self.value.__class__ is not bool else self + 0
+        return self.record("add", (self, 0)) if self.value.__class__ is bool else self
 
     def __abs__(self) -> Any:
         return self.record("absolute", (self,))
@@ -262,7 +267,7 @@ class Traced(Recorded):
         return ~self.fix()
 
     def __pow__(self, exponent: Any, modulus: Any = None) -> Any:
-        is_short = exponent.__class__ is int and type(exponent) is not Traced and 0 <= exponent <= 8
+        is_short = type(exponent) is int and 0 <= exponent <= 8
         if modulus is None and is_short and self.value.__class__ is int:
             return math.prod([self] * exponent)
         return pow(self.fix(), _fix(exponent), _fix(modulus))
@@ -381,18 +386,4 @@ def _check_divisor(divisor: Any) -> None:
 
 def _check_domain(operation: str, number: Any) -> None:
     if type(number) is Traced:
-        bool(number >= 0 if operation == "square_root" else number > 0)
-
-
-def calculate(trace: Trace, step: int, values: Mapping[str, Any]) -> Any:
-    """Return the value of a step for other values of the inputs, by name; for single values and tests."""
-    operation, operands = trace.steps[step]
-    if operation == "input":
-        name = operands[0]
-        assert isinstance(name, Constant)
-        return values[name.value]
-    numbers = [operand.value if isinstance(operand, Constant) else calculate(trace, operand, values) for operand in operands]
-    return OPERATIONS[operation](*numbers)
-
-
-__all__ = ["OPERATIONS", "Constant", "Mark", "Step", "Trace", "Traced", "calculate", "whole"]
+        bool(number.record("greater_equal" if operation == "square_root" else "greater", (number, 0)))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
+from convcalc.caching import begin_run
 from convcalc.examples import PREFIX
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Dtype, Network
@@ -68,6 +69,7 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
     Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
+    begin_run()
     reader = _SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:

@@ -15,8 +15,8 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
     """Return a key for a use of a block; uses with equal keys expand to equal layers.
 
-    Return None if the layers cannot be copied: if a parameter is a list or unknown, if an input shape is unknown, if the
-    use shares the weights of another use, or while caches are paused.
+    Return None if the layers cannot be copied: if a parameter is a list or unknown, if an input shape is unknown, if
+    the use shares the weights of another use, or while caches are paused.
     """
     if is_paused():
         return None
