@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcalc.space import lists
+from convcalc.space.tracing import COMPARISONS
 
 _LIMIT = 2**62
 _EXACT_IN_FLOATS = 2**53  # numpy compares and divides integers as floats
@@ -91,6 +92,9 @@ def calculate(operation: str, operands: list[Any]) -> Column:
     TooLarge if a result may exceed 64 bits.
     """
     columns = [operand if isinstance(operand, Column) else _make_constant(operand) for operand in operands]
+    if operation not in COMPARISONS:
+        for column in columns:
+            _check(column)
     with np.errstate(all="ignore"):
         found = _CALCULATIONS.get(operation, _make_elementwise(operation))(*columns)
     if isinstance(found.values, np.ndarray) and found.values.size <= _SMALL and found.values.dtype.kind in "if":
@@ -99,7 +103,7 @@ def calculate(operation: str, operands: list[Any]) -> Column:
 
 
 def _make_constant(value: Any) -> Column:
-    return _check(Column(value, value, value))
+    return Column(value, 0, 0) if isinstance(value, str) else Column(value, value, value)
 
 
 # -- sums and products
@@ -191,6 +195,8 @@ def _make_comparison(function: Callable[..., Any]) -> Callable[..., Column]:
             # all pairs of values compare alike; this is also exact for integers that floats cannot hold
             shape = np.broadcast_shapes(np.shape(one.values), np.shape(other.values))
             return Column(np.broadcast_to(np.bool_(function(*_compare_bounds(one, other))), shape), 0, 1)
+        _check(one)
+        _check(other)
         if _is_integer(one) != _is_integer(other):
             _check_exact_in_floats(one, other)
         return Column(function(one.values, other.values), 0, 1)
@@ -306,11 +312,38 @@ def find_true(column: Column) -> Indexes:
     return np.flatnonzero(column.values)
 
 
+def find_others(indexes: Indexes, rows: int) -> Indexes:
+    """Return all indexes from 0 to `rows` - 1 that are not in `indexes`."""
+    is_other: Any = np.ones(rows, dtype=bool)
+    is_other[indexes] = False
+    return np.flatnonzero(is_other)
+
+
+# -- rows
+
+
+def take(items: Sequence[int], indexes: Indexes) -> Indexes:
+    """Return the integers at some indexes of a sequence."""
+    if isinstance(items, range):
+        return indexes * items.step + items.start
+    return np.asarray(items)[indexes]
+
+
 def list_indexes(rows: int) -> Indexes:
     """Return the indexes of a number of rows, from 0."""
     return np.arange(rows)
 
 
-def renumber(column: Column) -> Indexes:
-    """Return, for each value of a column of true and false, how many values before it are true."""
-    return np.cumsum(column.values) - column.values
+def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
+    """Return one column for all rows; each part has the numbers of its rows, and their values or a constant.
+
+    The column is an array of numbers if all values are numbers of one class, otherwise an array of objects.
+    """
+    if len(parts) == 1 and isinstance(parts[0][1], np.ndarray):
+        return parts[0][1]
+    classes = {np.asarray(values).dtype for _, values in parts}
+    [dtype] = classes if len(classes) == 1 else [np.dtype(object)]
+    found: Any = np.empty(rows, dtype=dtype if dtype.kind in "if" else object)
+    for indexes, values in parts:
+        found[indexes] = values
+    return found

@@ -25,8 +25,9 @@ def make_column(values: Sequence[Any]) -> Column:
 
 def index_values(values: Sequence[Any]) -> tuple[Column, Indexes]:
     """Return the different values of a sequence, and for each item the index of its value among them."""
+    plain = values.tolist() if hasattr(values, "tolist") else values
     places: dict[Any, int] = {}
-    indexes = [places.setdefault(value, len(places)) for value in values]
+    indexes = [places.setdefault(value, len(places)) for value in plain]
     return list(places), indexes
 
 
@@ -114,15 +115,29 @@ def find_true(column: Column) -> Indexes:
     return list(compress(count(), column))
 
 
+def find_others(indexes: Indexes, rows: int) -> Indexes:
+    """Return all indexes from 0 to `rows` - 1 that are not in `indexes`."""
+    known = set(indexes)
+    return [row for row in range(rows) if row not in known]
+
+
+# -- rows
+
+
+def take(items: Sequence[int], indexes: Indexes) -> Indexes:
+    """Return the integers at some indexes of a sequence."""
+    return [items[index] for index in indexes]
+
+
 def list_indexes(rows: int) -> Indexes:
     """Return the indexes of a number of rows, from 0."""
     return list(range(rows))
 
 
-def renumber(column: Column) -> Indexes:
-    """Return, for each value of a column of true and false, how many values before it are true."""
-    found, total = [], 0
-    for value in column:
-        found.append(total)
-        total += value
+def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> list[Any]:
+    """Return one column for all rows; each part has the numbers of its rows, and their values or a constant."""
+    found: list[Any] = [None] * rows
+    for indexes, values in parts:
+        for index, value in zip(indexes, _spread(values), strict=False):  # a constant has no end
+            found[index] = value
     return found

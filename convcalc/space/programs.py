@@ -10,10 +10,10 @@ only integers are rearranged; operations on floats keep their order.
 >>> width, size = trace.add_input("width", 8), trace.add_input("size", 32)
 >>> macs = 3 * width * size + width * size
 >>> program = Program(trace, [macs.step])
->>> program.nodes[program.find(macs.step)]
-Node(operation='product', operands=(2, 1), inputs=frozenset({'width', 'size'}))
->>> program.nodes[2]
-Node(operation='sum', operands=(Constant(0), Constant(4), 0), inputs=frozenset({'width'}))
+>>> program.find(macs.step)
+3
+>>> [(node.operation, node.operands) for node in program.nodes[2:]]
+[('sum', (Constant(0), Constant(4), 1)), ('product', (2, 0))]
 """
 
 import operator
@@ -22,10 +22,9 @@ from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.space.tracing import OPERATIONS, Constant, Operand, Trace
+from convcalc.space.tracing import COMPARISONS, OPERATIONS, Constant, Operand, Trace
 
 _INTEGERS = ("add", "subtract", "multiply", "negate", "floor_divide", "modulo")
-_COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "unequal")
 _Factors = tuple[int, ...]  # node numbers in ascending order
 _CONSTANT: _Factors = ()
 _numbers = count()
@@ -114,7 +113,7 @@ class Program:
             found = self._lower_integers(operation, operands)
             if found is not None:
                 return found
-        if operation in _COMPARISONS and all(map(self._is_integer, operands)):
+        if operation in COMPARISONS and all(map(self._is_integer, operands)):
             difference = _add_forms(_copy_form(self._get_form(operands[0])), self._get_form(operands[1]), -1)
             if difference.is_constant():
                 return Constant(OPERATIONS[operation](difference.get_constant(), 0))
@@ -254,7 +253,7 @@ class Program:
         return self._add_node("sum", (Constant(constant), *operands))
 
     def _is_truth(self, node: int) -> bool:
-        return self.nodes[node].operation in (*_COMPARISONS, "is_integer")
+        return self.nodes[node].operation in (*COMPARISONS, "is_integer")
 
     def _add_node(self, operation: str, operands: tuple[Operand, ...]) -> Operand:
         numbers = [operand for operand in operands if isinstance(operand, int)]

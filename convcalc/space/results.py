@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from convcalc.problems import Problem
+from convcalc.space import lists
 from convcalc.space.evaluation import Evaluated
 from convcalc.space.paths import Path
 from convcalc.space.sheets import Sheet
@@ -27,7 +28,7 @@ class Piece(NamedTuple):
     def calculate(cls, path: Path, sheet: Sheet, places: Sequence[int]) -> "Piece":
         """Return the results of the rows of a sheet, which all take this path."""
         columns = path.calculate(sheet)
-        rows = _place_rows(sheet, places)
+        rows = sheet.backend.take(places, sheet.rows)
         get = {step: columns.list_values(node) for step, node in path.nodes.items()}
 
         def get_value(value: Any, index: int) -> Any:
@@ -43,19 +44,9 @@ class Piece(NamedTuple):
     @classmethod
     def take(cls, found: Evaluated, sheet: Sheet, places: Sequence[int]) -> "Piece":
         """Return results that were calculated ordinarily for the rows of a sheet."""
-        rows = _place_rows(sheet, places)
+        rows = sheet.backend.take(places, sheet.rows)
         problems = {int(rows[row]): problem for row, problem in found.problems.items()}
         return cls(rows, found.columns, problems, {int(rows[row]): said for row, said in found.broken.items()})
-
-
-def _place_rows(sheet: Sheet, places: Sequence[int]) -> Any:
-    if isinstance(places, range) and hasattr(sheet.rows, "dtype"):
-        return sheet.rows + places.start
-    if hasattr(sheet.rows, "dtype"):
-        import numpy as np
-
-        return np.asarray(places)[sheet.rows]
-    return [places[row] for row in sheet.rows]
 
 
 def _get_at(values: Any, index: int) -> Any:
@@ -66,14 +57,13 @@ def _get_at(values: Any, index: int) -> Any:
 
 
 def _list_broken(path: Path, rows: Any, exceeds: Any, get_value: Callable[[Any, int], Any]) -> Mapping[int, Any]:
+    """Return the messages of exceeded limits by row; `exceeds` says for each of `rows` whether a limit is exceeded."""
     if isinstance(exceeds, Constant):
-        if not exceeds.value:
-            return {}
-        places: Any = range(len(rows))
-    elif hasattr(exceeds, "nonzero"):
-        [places] = exceeds.nonzero()
+        places: Any = range(len(rows)) if exceeds.value else ()
     else:
-        places = [index for index, value in enumerate(exceeds) if value]
+        places = exceeds.nonzero()[0] if hasattr(exceeds, "nonzero") else lists.find_true(exceeds)
+    if not len(places):
+        return {}
 
     def describe(index: int) -> tuple[str, ...]:
         at = int(places[index])
@@ -81,7 +71,7 @@ def _list_broken(path: Path, rows: Any, exceeds: Any, get_value: Callable[[Any, 
             message for check in path.checks for message in check.find_messages(lambda value: get_value(value, at))
         )
 
-    return ByRow([rows[place] for place in places] if not hasattr(rows, "dtype") else rows[places], describe)
+    return ByRow([int(rows[place]) for place in places], describe)
 
 
 class ByRow(Mapping[int, _Result], Generic[_Result]):
@@ -146,35 +136,15 @@ def _join(parts: Sequence[Mapping[int, _Result]]) -> Mapping[int, _Result]:
 
 
 def _join_columns(parts: Sequence[tuple[Any, Any]], rows: int) -> Sequence[Any]:
-    """Return one column; an array if it has only numbers that were calculated with arrays, otherwise a list."""
-    arrays = [values for _, values in parts if hasattr(values, "dtype")]
-    if arrays and all(hasattr(places, "dtype") for places, _ in parts):
-        joined: Sequence[Any] = _join_arrays(parts, arrays, rows)
+    """Return one column: an array if all rows were calculated with arrays, otherwise a list."""
+    plain = [(indexes, values.value if isinstance(values, Constant) else values) for indexes, values in parts]
+    if plain and all(hasattr(indexes, "dtype") for indexes, _ in plain):
+        from convcalc.space import arrays
+
+        joined: Sequence[Any] = arrays.join(plain, rows)
         return joined
-    found: list[Any] = [None] * rows
-    for places, values in parts:
-        listed = places.tolist() if hasattr(places, "tolist") else places
-        for place, value in zip(listed, _list_all(values, len(listed)), strict=True):
-            found[place] = value
-    return found
+    return lists.join([(_list_values(indexes), _list_values(values)) for indexes, values in plain], rows)
 
 
-def _list_all(values: Any, rows: int) -> Sequence[Any]:
-    if isinstance(values, Constant):
-        return [values.value] * rows
-    return values.tolist() if hasattr(values, "tolist") else values  # type: ignore[no-any-return]
-
-
-def _join_arrays(parts: Sequence[tuple[Any, Any]], arrays: list[Any], rows: int) -> Any:
-    import numpy as np
-
-    if len(parts) == 1 and len(arrays) == 1:
-        return arrays[0]
-    constants = [values.value for _, values in parts if isinstance(values, Constant)]
-    kinds = {array.dtype for array in arrays}
-    is_plain = len(kinds) == 1 and all(hasattr(v, "dtype") or isinstance(v, Constant) for _, v in parts)
-    is_plain = is_plain and all(type(value) is type(arrays[0].flat[0].item()) for value in constants if arrays[0].size)
-    found: Any = np.empty(rows, dtype=arrays[0].dtype if is_plain else object)
-    for places, values in parts:
-        found[places] = values.value if isinstance(values, Constant) else values
-    return found
+def _list_values(values: Any) -> Any:
+    return values.tolist() if hasattr(values, "tolist") else values

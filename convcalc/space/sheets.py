@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from convcalc.space import lists
 from convcalc.space.programs import Program
 from convcalc.space.tracing import Constant, Operand
 
@@ -16,11 +15,11 @@ _MOST_VALUES = 16_384  # longest table that is kept with all columns that are ca
 
 
 class Sheet:
-    """Some rows. `tables` and `indexes` are by input; `rows` are the numbers of the rows in the whole of a chunk.
+    """Some rows. `tables` and `indexes` are by input; `rows` are the numbers of the rows in the whole.
 
-    `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. `known` holds columns
-    per value that were calculated before, by the number of the program, and `masks` has which values a path takes; sheets with the same
-    tables share both.
+    `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. Sheets with the same
+    tables share what was calculated for them, by the number of the program: in `known`, columns per value, and in
+    `masks`, which values take a path.
     """
 
     def __init__(
@@ -51,8 +50,8 @@ class Sheet:
 
     def select(self, places: Any) -> "Sheet":
         """Return a sheet with some of the rows: those at these places in this sheet."""
-        indexes = {name: _take(self.backend, found, places) for name, found in self.indexes.items()}
-        return Sheet(self.backend, self.tables, indexes, _take(self.backend, self.rows, places), self)
+        indexes = {name: self.backend.take(found, places) for name, found in self.indexes.items()}
+        return Sheet(self.backend, self.tables, indexes, self.backend.take(self.rows, places), self)
 
     def compress(self) -> "Sheet":
         """Return a sheet with the same rows, without values in the tables that no row uses."""
@@ -147,10 +146,6 @@ class Columns:
 
 def _get_constant_or(get_column: Any, operand: Operand) -> Any:
     return operand.value if isinstance(operand, Constant) else get_column(operand)
-
-
-def _take(backend: ModuleType, indexes: Any, places: Any) -> Any:
-    return lists.gather(indexes, places) if backend is lists else indexes[places]
 
 
 def make_sheet(backend: ModuleType, columns: Mapping[str, Sequence[Any]], rows: int) -> Sheet:

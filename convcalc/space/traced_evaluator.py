@@ -16,9 +16,9 @@ from convcalc.space.paths import Path, Untraceable, trace_path
 from convcalc.space.results import Piece, assemble
 from convcalc.space.sheets import Sheet, make_sheet
 
-_MOST_PATHS = 2_000  # kept; those that were not useful for the longest time are dropped first
+_MOST_PATHS = 2_000  # kept; the least recently useful one is dropped first
 _MOST_NODES = 500_000  # of all kept paths together
-_FREE_PATHS = 30  # so many paths are traced in any case, and more only if they serve several rows each
+_FREE_PATHS = 30  # this number of paths is traced in any case, and more only if each serves several rows
 _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
 _CHUNK = 1_048_576  # rows whose different values are found together
@@ -141,7 +141,7 @@ class _Solver:
             these = sheet.select(taken).compress()
             found.append(Piece.calculate(path, these, places))
             self._note_use(path, len(these))
-            sheet = sheet.select(_list_others(backend, taken, len(sheet)))
+            sheet = sheet.select(backend.find_others(taken, len(sheet)))
             if 2 * len(sheet) < sum(len(backend.get_values(table)) for table in sheet.tables.values()):
                 sheet = sheet.compress()
         return sheet
@@ -161,17 +161,6 @@ class _Solver:
         self.evaluator.untraced_rows += rows
         ordered = {name: [value] * rows for name, value in self.given.items() if name not in values} | values
         return Piece.take(self.evaluator.ordinary.evaluate(ordered, self.figures), sheet, places)
-
-
-def _list_others(backend: ModuleType, taken: Any, rows: int) -> Any:
-    if backend is lists:
-        known = set(taken)
-        return [row for row in range(rows) if row not in known]
-    import numpy as np
-
-    mask: Any = np.ones(rows, dtype=bool)
-    mask[taken] = False
-    return np.flatnonzero(mask)
 
 
 def _to_list(values: Any) -> list[Any]:

@@ -9,7 +9,7 @@ The code that calculates does not notice. Operations become steps; every decisio
 >>> channels = whole(64 * width)
 >>> "small" if channels < 48 else "large"
 'small'
->>> trace.steps
+>>> [tuple(step) for step in trace.steps]
 [('input', (Constant('width'),)), ('multiply', (0, Constant(64))), ('whole', (1,)), ('less', (2, Constant(48)))]
 >>> trace.guards
 {3: True}
@@ -89,13 +89,14 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "log2": math.log2,
 }
 _DIVISIONS = ("divide", "floor_divide", "modulo")
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "unequal")
 _COMMUTATIVE = ("add", "multiply", "equal", "unequal", "gcd")
 _SAME = {"equal": True, "less_equal": True, "greater_equal": True, "unequal": False, "less": False, "greater": False}
 _NUMBERS = (int, float, bool)
 
 
 class Mark(NamedTuple):
-    """A place in a text where a traced number stands: the number of its step, and the format, such as `,`."""
+    """The place of a traced number in a text: the number of its step, and the format, such as `,`."""
 
     step: int
     format: str
@@ -302,7 +303,7 @@ def _make_fixing_operator(apply: Callable[[Any, Any], Any]) -> tuple[Callable[..
     return lambda self, other: apply(self.fix(), _fix(other)), lambda self, other: apply(_fix(other), self.fix())
 
 
-_OPERATORS = {
+_OPERATOR_METHODS = {
     "add": "add",
     "sub": "subtract",
     "mul": "multiply",
@@ -310,7 +311,7 @@ _OPERATORS = {
     "floordiv": "floor_divide",
     "mod": "modulo",
 }
-_COMPARISONS = {
+_COMPARISON_METHODS = {
     "lt": "less",
     "le": "less_equal",
     "gt": "greater",
@@ -318,10 +319,10 @@ _COMPARISONS = {
     "eq": "equal",
     "ne": "unequal",
 }
-for _name, _operation in _OPERATORS.items():
+for _name, _operation in _OPERATOR_METHODS.items():
     setattr(Traced, f"__{_name}__", _make_operator(_operation))
     setattr(Traced, f"__r{_name}__", _make_reflected_operator(_operation))
-for _name, _operation in _COMPARISONS.items():
+for _name, _operation in _COMPARISON_METHODS.items():
     setattr(Traced, f"__{_name}__", _make_operator(_operation))
 for _name in ("lshift", "rshift", "and_", "or_", "xor"):
     _forward, _backward = _make_fixing_operator(getattr(operator, _name))
