@@ -334,6 +334,11 @@ def list_indexes(rows: int) -> Indexes:
     return np.arange(rows)
 
 
+def index_grid(numbers: range, period: int, count: int) -> Indexes:
+    """Return, for rows of a grid, the indexes of values that repeat in turn, each for `period` consecutive rows."""
+    return np.arange(numbers.start, numbers.stop) // period % count
+
+
 def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant.
 

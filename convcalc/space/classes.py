@@ -26,7 +26,7 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
     """Yield the groups of rows with equal classes of values."""
     classes = {name: _find_class(column) for name, column in values.items()}
     uniform = {name: column for name, column in values.items() if classes[name]}
-    key = repr({name: found for name, found in classes.items() if found})
+    key = repr({name: classes[name] for name in uniform})
     if len(uniform) == len(values):
         yield Group(key, uniform, {}, range(rows))
         return
@@ -40,6 +40,12 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
         columns = {name: _pick(column, indexes) for name, column in uniform.items()} | numbers
         given = {name: value for name, value in first.items() if name not in numbers}
         yield Group(f"{key} {found}", columns, given, indexes)
+
+
+def describe_columns(values: Columns) -> str | None:
+    """Return the key of the group of all rows; None if not all values of each column have the same class."""
+    classes = {name: _find_class(column) for name, column in values.items()}
+    return repr(classes) if all(classes.values()) else None
 
 
 def is_traceable(value: Any) -> bool:

@@ -134,6 +134,11 @@ def list_indexes(rows: int) -> Indexes:
     return list(range(rows))
 
 
+def index_grid(numbers: range, period: int, count: int) -> Indexes:
+    """Return, for rows of a grid, the indexes of values that repeat in turn, each for `period` consecutive rows."""
+    return [row // period % count for row in numbers]
+
+
 def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> list[Any]:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant."""
     found: list[Any] = [None] * rows

@@ -4,17 +4,18 @@
 through the code, such as those for which a kernel does not fit, are traced separately.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.space import lists
-from convcalc.space.classes import Columns, Group, split_by_class
+from convcalc.space.classes import Columns, Group, describe_columns, split_by_class
 from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
 from convcalc.space.paths import Path, Untraceable, trace_path
 from convcalc.space.results import Piece, assemble
-from convcalc.space.sheets import Sheet, make_sheet
+from convcalc.space.sheets import Grid, Sheet, make_sheet
 
 _MOST_PATHS = 2_000  # kept; the least recently useful one is dropped first
 _MOST_NODES = 500_000  # of all kept paths together
@@ -45,8 +46,34 @@ class TracedEvaluator:
             solver = self._get_solver(group, tuple(figures))
             for start in range(0, len(group.rows), _CHUNK):
                 chunk = group.rows[start : start + _CHUNK]
-                pieces += solver.solve(_cut(group.columns, start, start + _CHUNK), chunk, backend)
+                columns = _cut(group.columns, start, start + _CHUNK)
+                pieces += solver.solve(partial(make_sheet, columns=columns, rows=len(chunk)), chunk, backend)
         return assemble(pieces, figures, rows)
+
+    def stream_grid(
+        self, axes: Mapping[str, Sequence[Any]], figures: Sequence[str], rows: int = _CHUNK // 8
+    ) -> Iterator[tuple[int, Evaluated]]:
+        """Yield the figures of all combinations of values in chunks, each with the number of its first row.
+
+        `axes` maps spec parameters to the values to combine; the last parameter changes with every row. Only one chunk
+        of at most `rows` rows is held. What depends on one parameter is calculated once for all chunks.
+        """
+        grid = Grid(axes)
+        key = describe_columns(axes)
+        for start in range(0, grid.rows, rows):
+            stop = min(start + rows, grid.rows)
+            if key is None:
+                yield start, self.evaluate(grid.list_columns(start, stop), figures)
+            else:
+                yield start, self._evaluate_part(grid, key, range(start, stop), tuple(figures))
+
+    @defer_garbage_collection
+    def _evaluate_part(self, grid: Grid, key: str, numbers: range, figures: tuple[str, ...]) -> Evaluated:
+        """Return the figures of consecutive combinations; `key` describes the classes of their values."""
+        solver = self._get_solver(Group(key, grid.axes, {}, numbers), figures)
+        places = range(len(numbers))
+        pieces = solver.solve(lambda backend: grid.make_sheet(backend, numbers), places, choose_backend(grid.rows))
+        return assemble(pieces, figures, len(numbers))
 
     def _get_solver(self, group: Group, figures: tuple[str, ...]) -> "_Solver":
         solver = self.solvers.get((group.key, figures))
@@ -67,27 +94,23 @@ class _Solver:
         self.traces = 0
         self.traced_rows = 0  # rows that took a traced path
 
-    def solve(self, columns: Columns, places: Sequence[int], backend: ModuleType) -> list[Piece]:
-        """Return the results of the rows with these columns; `places` are their numbers in the whole."""
+    def solve(self, make: Callable[[ModuleType], Sheet], places: Sequence[int], backend: ModuleType) -> list[Piece]:
+        """Return the results of the rows that `make` returns for a backend; `places` are their numbers in the whole."""
         if backend is not lists:
             from convcalc.space.arrays import TooLarge
 
             try:
-                return self._solve_columns(columns, places, backend)
+                return self._solve_blocks(make(backend), places)
             except TooLarge:
                 pass
-        return self._solve_columns(columns, places, lists)
+        return self._solve_blocks(make(lists), places)
 
-    def _solve_columns(self, columns: Columns, places: Sequence[int], backend: ModuleType) -> list[Piece]:
+    def _solve_blocks(self, whole: Sheet, places: Sequence[int]) -> list[Piece]:
         """Calculate the rows in blocks that fit into the processor's cache."""
-        whole = make_sheet(backend, columns, len(places))
-        starts = range(0, len(places), _BLOCK)
-        if whole.is_compact():
-            return [piece for at in starts for piece in self._solve_sheet(whole.cut(at, at + _BLOCK), places)]
         found = []
-        for start in starts:
-            part = places[start : start + _BLOCK]
-            found += self._solve_sheet(make_sheet(backend, _cut(columns, start, start + _BLOCK), len(part)), part)
+        for start in range(0, len(places), _BLOCK):
+            block = whole.cut(start, start + _BLOCK)
+            found += self._solve_sheet(block if whole.is_compact() else block.compress(), places)
         return found
 
     def _solve_sheet(self, sheet: Sheet, places: Sequence[int]) -> list[Piece]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from itertools import product
 from math import inf, nan
 from random import Random
 from typing import Any
@@ -267,3 +268,35 @@ def test_the_summary_of_a_row_is_the_public_one() -> None:
             "output_shape": "1000",
             "miss": 0,
         }
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"width": [0.25, 0.5, 1.0], "size": [96, 128, 7, 0, 224]},
+        {"size": [96, 128, 0.5, True, 224], "width": [0.25, 1, "wide"]},
+    ],
+)
+def test_a_grid_is_streamed_in_the_order_of_its_rows(axes: dict[str, list[Any]]) -> None:
+    load = loader("mobilenet_v1")
+    rows = list(product(*axes.values()))
+    values = {name: [row[place] for row in rows] for place, name in enumerate(axes)}
+    expected = OrdinaryEvaluator(load, EMPTY).evaluate(values, EVALUATED)
+    found: dict[str, list[Any]] = {name: [] for name in EVALUATED}
+    problems = {}
+    for first, part in TracedEvaluator(load, EMPTY).stream_grid(axes, EVALUATED, rows=4):
+        assert first == len(found["params"])
+        for name, column in part.columns.items():
+            found[name] += list(column)
+        problems |= {first + row: problem for row, problem in part.problems.items()}
+    assert found == expected.columns
+    assert problems == expected.problems
+
+
+def test_a_streamed_grid_is_the_same_with_numpy() -> None:
+    load, axes = loader("mobilenet_v1"), {"width": [0.1 + i / 100 for i in range(200)], "size": list(range(20, 170))}
+    evaluator, parts = TracedEvaluator(load, EMPTY), []
+    for _, part in evaluator.stream_grid(axes, ["macs", "peak_memory"], rows=9_000):
+        parts.append(part)
+    expected = evaluator.evaluate(dict(zip(axes, zip(*product(*axes.values()), strict=True), strict=True)), ["macs"])
+    assert [value for part in parts for value in part.columns["macs"]] == list(expected.columns["macs"])
