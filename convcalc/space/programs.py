@@ -43,6 +43,13 @@ class Node(NamedTuple):
     inputs: frozenset[str]
 
 
+class Schedule(NamedTuple):
+    """The numbers of nodes in the order of their execution (`order`), and which are not needed any more after a node."""
+
+    order: list[int]
+    freed: dict[int, list[int]]
+
+
 class Form(NamedTuple):
     """An integer as a sum of products: the coefficient of each product of nodes. The empty product is the constant."""
 
@@ -71,6 +78,7 @@ class Program:
         self.trace = trace
         self.number = next(_numbers)  # unlike its id, it is never used again
         self.nodes: list[Node] = []
+        self._schedules: dict[frozenset[int], Schedule] = {}
         self._numbers: dict[tuple[str, tuple[Operand, ...]], int] = {}
         self._lowered: dict[int, Form | Operand] = {}
         self._uses = _count_uses(trace, steps)
@@ -274,16 +282,32 @@ class Program:
         self.trace.forget_steps()
         self._numbers, self._lowered, self._uses = {}, {}, []
 
-    def find_needed(self, results: Iterable[Operand]) -> list[int]:
-        """Return the numbers of the nodes that some results need, in the order of their execution."""
+    def schedule(self, results: Iterable[Operand]) -> "Schedule":
+        """Return how to calculate some results."""
+        wanted = frozenset(result for result in results if isinstance(result, int))
+        found = self._schedules.get(wanted)
+        if found is None:
+            found = self._schedules[wanted] = self._make_schedule(wanted)
+        return found
+
+    def _make_schedule(self, wanted: frozenset[int]) -> "Schedule":
         needed: set[int] = set()
-        pending = [result for result in results if isinstance(result, int)]
+        pending = list(wanted)
         while pending:
             number = pending.pop()
             if number not in needed:
                 needed.add(number)
-                pending += [operand for operand in self.nodes[number].operands if isinstance(operand, int)]
-        return sorted(needed)
+                pending += self._list_operands(number)
+        order = sorted(needed)
+        last_uses = {operand: number for number in order for operand in self._list_operands(number)}
+        freed: dict[int, list[int]] = {}
+        for operand, number in last_uses.items():
+            if operand not in wanted:
+                freed.setdefault(number, []).append(operand)
+        return Schedule(order, freed)
+
+    def _list_operands(self, number: int) -> list[int]:
+        return [operand for operand in self.nodes[number].operands if isinstance(operand, int)]
 
 
 def calculate(operation: str, values: list[Any]) -> Any:

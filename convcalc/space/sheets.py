@@ -76,21 +76,12 @@ class Sheet:
 
     def calculate(self, program: Program, results: Iterable[Operand]) -> "Columns":
         """Return the columns of some nodes of a program; raises `TooLarge` if the numbers are too large for arrays."""
-        wanted = [result for result in results if isinstance(result, int)]
         columns = Columns(self, self.known.setdefault(program.number, {}))
-        last_use: dict[int, int] = {}
-        order = program.find_needed(wanted)
-        for number in order:
-            for operand in program.nodes[number].operands:
-                if isinstance(operand, int):
-                    last_use[operand] = number
-        kept = set(wanted)
-        is_compact = self.is_compact()
-        for number in order:
+        schedule, is_compact = program.schedule(results), self.is_compact()
+        for number in schedule.order:
             columns.calculate(program, number)
-            for operand in program.nodes[number].operands:
-                if isinstance(operand, int) and last_use[operand] == number and operand not in kept:
-                    columns.forget(operand, with_table=not is_compact)
+            for operand in schedule.freed.get(number, ()):
+                columns.forget(operand, with_table=not is_compact)
         return columns
 
 

@@ -23,7 +23,7 @@ _FREE_PATHS = 30  # this number of paths is traced in any case, and more only if
 _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
 _CHUNK = 1_048_576  # rows whose different values are found together
-_BLOCK = 16_384  # rows that are calculated together
+_BLOCK = 32_768  # rows that are calculated together
 
 
 class TracedEvaluator:
@@ -161,7 +161,7 @@ class _Solver:
             self._note_use(path, len(sheet))
             return sheet.select(backend.list_indexes(0))
         if len(taken):
-            these = sheet.select(taken).compress()
+            these = sheet.select(taken)
             found.append(Piece.calculate(path, these, places))
             self._note_use(path, len(these))
             sheet = sheet.select(backend.find_others(taken, len(sheet)))
