@@ -44,7 +44,7 @@ class Node(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """The numbers of nodes in the order of their execution (`order`), and which are not needed any more after a node."""
+    """The numbers of nodes in the order of their execution (`order`), and which can be freed after a node (`freed`)."""
 
     order: list[int]
     freed: dict[int, list[int]]
