@@ -33,15 +33,23 @@ _FORMATS_BY_SUFFIX = {
     ".dot": "dot",
     ".gv": "dot",
     ".json": "json",
+    ".jsonl": "jsonl",
     ".markdown": "markdown",
     ".md": "markdown",
     ".mmd": "mermaid",
+    ".parquet": "parquet",
     ".png": "png",
     ".sarif": "sarif",
     ".svg": "svg",
     ".tex": "latex",
 }
-_FORMAT_NAMES = {"latex": "LaTeX", "markdown": "Markdown", "mermaid": "Mermaid", "tikz": "TikZ"}
+_FORMAT_NAMES = {
+    "latex": "LaTeX",
+    "markdown": "Markdown",
+    "mermaid": "Mermaid",
+    "parquet": "Parquet",
+    "tikz": "TikZ",
+}
 # -o refuses these suffixes, because convcalc does not write their formats
 _FOREIGN_SUFFIXES = frozenset((".htm", ".html", ".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
 

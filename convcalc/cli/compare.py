@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,10 +10,13 @@ from convcalc import examples
 from convcalc.analysis.report import Report, analyse
 from convcalc.check.discovery import choose_files
 from convcalc.cli import common, completing, writing
-from convcalc.problems import InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.net_argument import join_net, split_net
+
+if TYPE_CHECKING:
+    from convcalc.space.network_columns import Added
 
 _EXAMPLES = """\b
 Examples:
@@ -36,6 +39,15 @@ def _list_columns() -> Iterable[str]:
 @common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, input_shape, params, macs, peak_memory, …")
 @common.sort_option(_list_columns, "Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option(
+    "--join", metavar="FILE.csv", help="Add the columns of a CSV file, matched on its column name or file of networks."
+)
+@click.option(
+    "--derive",
+    multiple=True,
+    metavar="NAME=EXPR",
+    help="Add a column that is calculated from others, such as score=top1/macs.",
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -46,6 +58,8 @@ def command(
     format: str,
     columns: str | None,
     sort: str | None,
+    join: str | None,
+    derive: tuple[str, ...],
     limit: int | None,
     exact: bool,
     where: writing.Output,
@@ -57,9 +71,7 @@ def command(
     parameter of all networks that have it; NET@NAME=VALUE,… sets it for one NET only. A network that cannot be
     read is reported, and the others are shown.
     """
-    from convcalc.render.compare import network_rows, sort_network_rows
-
-    shown = _read_columns(columns, sort, exact, format, where)
+    _check_options(columns, exact, format, where)
     files = choose_files(_expand_patterns(nets)).files
     documents, wrong, status = _read_documents(files, overrides, where)
     _check_parameters(overrides, [document for _, document, _ in documents])
@@ -74,36 +86,79 @@ def command(
         return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
-        rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
-        text = _render(rows, shown, format, exact, where)
-        writing.write_text(text, where, [split_net(file)[0] for file in files])
+        rows, shown = _make_rows(reports, columns, sort, join, derive, where)
+        text = _render(rows[:limit], shown, columns is not None, format, exact, where)
+        writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
         raise writing.Failure("nothing to compare")
     return status
 
 
-def _read_columns(
-    columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output
-) -> Sequence[Any] | None:
-    """Return the columns that --columns lists; None without that option.
-
-    Raises UsageError if --columns or --sort names an unknown column, if --columns is combined with JSON (which has all
-    figures), or if --exact is combined with JSON or CSV (which are always exact).
-    """
-    from convcalc.render.compare import COLUMNS
-    from convcalc.render.grid import UnknownColumn, find_column, find_columns
-
+def _check_options(columns: str | None, exact: bool, format: str, where: writing.Output) -> None:
+    """Raise UsageError for options that JSON and CSV do not need: JSON has all figures, and both are exact."""
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     if columns is not None and format == "json":
         chosen = common.describe_format(format, where)
         raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
+
+
+def _make_rows(
+    reports: Sequence[tuple[str, Report]],
+    columns: str | None,
+    sort: str | None,
+    join: str | None,
+    derive: Sequence[str],
+    where: writing.Output,
+) -> tuple[Sequence[Any], Sequence[Any] | None]:
+    """Return the sorted rows with their added columns, and the columns to show; None for those that fit.
+
+    Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
+    """
+    from convcalc.render.compare import COLUMNS, EVERY, added_column, network_rows, sort_network_rows
+    from convcalc.render.grid import UnknownColumn, find_columns
+
+    labelled = _label_reports(reports)
+    added = _add_columns(labelled, [file for file, _ in reports], join, derive)
+    rows = [row._replace(added=values) for row, values in zip(network_rows(labelled), added.values, strict=True)]
+    if added.unmatched and not where.quiet:
+        click.echo(f"convcalc: {added.unmatched}", err=True)
+    own = {name: added_column(name, rows) for name in (*added.own, *added.shown)}
+    known = {**COLUMNS, **own}
+    default = (*EVERY, *(own[name] for name in added.shown)) if added.shown else None
     try:
-        if sort is not None:
-            find_column(sort, COLUMNS)
-        return None if columns is None else find_columns(columns, COLUMNS, ())
+        return sort_network_rows(rows, sort, known), default if columns is None else find_columns(columns, known, ())
     except UnknownColumn as error:
         raise click.UsageError(str(error)) from None
+
+
+def _add_columns(
+    labelled: Sequence[tuple[str, Report]], files: Sequence[str], join: str | None, derive: Sequence[str]
+) -> "Added":
+    """Return the added columns of networks, which have labels, reports and NET arguments. Raises Failure."""
+    from convcalc.analysis.figures import figures_of
+    from convcalc.space.evaluation import join_shapes
+    from convcalc.space.network_columns import Described, add_columns
+
+    described = [
+        Described(
+            (label, report.network.name),
+            (file, split_net(file)[0], *([report.network.file] if report.network.file else [])),
+            report.network.own,
+            {
+                **figures_of(report),
+                "input_shape": join_shapes(report.network.inputs.values()),
+                "output_shape": join_shapes(report.outputs().values()),
+            }
+            if derive
+            else {},
+        )
+        for (label, report), file in zip(labelled, files, strict=True)
+    ]
+    try:
+        return add_columns(described, join, derive)
+    except Flaw as flaw:
+        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
 
 
 def _expand_patterns(nets: Sequence[str]) -> list[str]:
@@ -195,7 +250,10 @@ def _label_reports(reports: Sequence[tuple[str, Report]]) -> list[tuple[str, Rep
     ]
 
 
-def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exact: bool, where: writing.Output) -> str:
+def _render(
+    rows: Sequence[Any], columns: Sequence[Any] | None, fixed: bool, format: str, exact: bool, where: writing.Output
+) -> str:
+    """Return the table in a format; unless the columns are `fixed`, some are dropped to fit the terminal."""
     from convcalc.render import compare
 
     if format == "json":
@@ -208,4 +266,4 @@ def _render(rows: Sequence[Any], columns: Sequence[Any] | None, format: str, exa
         from convcalc.render.latex import networks_latex
 
         return networks_latex(rows, exact, columns)
-    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns), where)
+    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns, fixed), where)

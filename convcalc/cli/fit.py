@@ -1,5 +1,6 @@
 """`convcalc fit`: finds the values of spec parameters with which a network is within a budget."""
 
+import gc
 from typing import Any
 
 import click
@@ -7,12 +8,16 @@ import click
 from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
-from convcalc.fitting import METRICS, Fit, Load, Order, Param, Setup, expand_values, fit
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
-from convcalc.spec.blame import advise_import, blame_params
+from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
+from convcalc.space.combinations import check_size
+from convcalc.space.evaluation import Setup
+from convcalc.space.evaluators import make_evaluator
+from convcalc.space.fitting import METRICS, Fit, Order, fit
+from convcalc.space.keeping import check_held
+from convcalc.space.sweeping import split_numbers
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
-from convcalc.spec.source import read_value
 
 _EXAMPLES = """\b
 Examples:
@@ -21,22 +26,11 @@ Examples:
   convcalc fit example:ds_cnn -p channels=16:128:16 --max-params 50K --by -macs"""
 _NONE_FITS = 1
 _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
-_USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
 @click.command("fit", epilog=_EXAMPLES)
 @common.network_options
-@click.option(
-    "-p",
-    "--param",
-    "tried",
-    metavar="NAME=VALUES",
-    shell_complete=completing.complete_param,
-    multiple=True,
-    required=True,
-    help="Values to try for a spec parameter: start:stop:step, or a comma-separated list. If this option is repeated, "
-    "all combinations are tried.",
-)
+@param_option
 @limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
@@ -85,29 +79,41 @@ def command(
     if where.quiet and format != "table":
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
     order = _read_order(by)
-    document, overrides = common.read_document(net, overrides, where)
-    if document.model is not None:
-        why = f"fit varies spec parameters, which {document.model.format} does not have"
-        raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add params: to it')}")
+    document, overrides = read_varied_document(net, overrides, where, "fit varies")
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise writing.Failure(_NO_BUDGET)
+    gc.enable()  # every combination leaves garbage
+    setup = Setup(overrides, inplace, fold_batchnorm, limits=limits, spec_budget=not no_spec_budget)
     try:
-        params = _read_params(tried, overrides)
+        space = read_space(tried, overrides)
+        check_size(space.size, "use a larger step")
+        check_held(max(len(param.values) for param in space.params) if format == "json" else 0)
+        chunks = show_rate(split_numbers(range(space.size)), space.size, where)
         load = common.make_reader(document, where)
-        load = _drop_budget(load) if no_spec_budget else load
-        found = fit(load, Setup(overrides, inplace, fold_batchnorm), params, limits, order)
+        most = _count_rows(format, rows, where)
+        found = fit(load, make_evaluator(document, setup), setup, space.params, order, most, chunks, format == "json")
     except Flaw as flaw:
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
         raise
     except InvalidSpec as error:
-        first = overrides.with_params({**overrides.params, **{param.name: param.values[0] for param in params}})
-        error = blame_params(error, document, first, tuple(overrides.params))
-        if not isinstance(error, WrongOverride):
-            click.echo("convcalc: the spec is invalid for every combination; the first error:", err=True)
-        raise error from None
-    writing.write_text(_render(found, format, rows, where), where, [net])
-    return 0 if found.within_budget else _NONE_FITS
+        raise explain_invalid(error, document, overrides, space) from None
+    writing.write_text(_render(found, format, most, where), where, [net])
+    return 0 if found.within else _NONE_FITS
+
+
+def _count_rows(format: str, rows: int | None, where: writing.Output) -> int | None:
+    """Return how many combinations are listed; None for all.
+
+    If `rows`, the value of --limit, is None, JSON and CSV have all combinations, and the other formats the first few.
+    """
+    if where.quiet:
+        return 1
+    if rows is not None:
+        return rows or None
+    from convcalc.render.fit import MOST_ROWS
+
+    return None if format in ("json", "csv") else MOST_ROWS
 
 
 def _has_budget(document: Document) -> bool:
@@ -116,11 +122,6 @@ def _has_budget(document: Document) -> bool:
     Also True for an invalid spec, so that the user sees its errors and not the error message about a missing budget.
     """
     return not isinstance(document.root, dict) or bool(document.root.get("budget")) or bool(document.problems)
-
-
-def _drop_budget(load: Load) -> Load:
-    """Return a function that loads networks as `load` does, but removes their budgets."""
-    return lambda overrides: load(overrides)._replace(budget=())
 
 
 def _read_order(text: str) -> Order:
@@ -133,48 +134,16 @@ def _read_order(text: str) -> Order:
     return Order(metric, text.startswith("-"))
 
 
-def _read_params(tried: tuple[str, ...], overrides: Overrides) -> list[Param]:
-    """Return the spec parameters and values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
-
-    Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
-    """
-    params: dict[str, Param] = {}
-    for text in tried:
-        name, equals, values = text.partition("=")
-        if not equals or not name:
-            raise writing.Failure(f"{_USAGE}; got {show(text)}")
-        if name in params or name in overrides.params:
-            raise writing.Failure(f"-p: {show(name)} is given twice")
-        params[name] = Param(name, expand_values(_read_values(text, values)))
-    return list(params.values())
-
-
-def _read_values(text: str, values: str) -> list[Any]:
-    """Parse the comma-separated values of -p. Raises Failure, with the whole text of -p, if they are malformed."""
-    try:
-        found = read_value(f"[{values}]")
-    except InvalidSpec:
-        found = None
-    if not isinstance(found, list):
-        raise writing.Failure(f"{_USAGE}; got {show(text)}")
-    return found
-
-
-def _render(found: Fit, format: str, rows: int | None, where: writing.Output) -> str:
-    """Return the result in the requested format, with at most `rows` combinations (0: all).
-
-    If `rows` is None, JSON and CSV have all combinations, and the other formats the first MOST_ROWS.
-    """
+def _render(found: Fit, format: str, listed: int | None, where: writing.Output) -> str:
+    """Return the result in the requested format, with at most `listed` combinations (None: all)."""
     from convcalc.render import fit
 
-    listed = rows or None
     if format == "json":
         return fit.fit_json(found, listed)
     if format == "csv":
         return fit.fit_csv(found, listed)
     if where.quiet:
         return fit.best_options(found)
-    listed = fit.MOST_ROWS if rows is None else listed
     if format == "markdown":
         return fit.fit_markdown(found, listed)
     return writing.render_text(fit.fit_lines(found, writing.table_width(where), listed), where)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "draw", "rf", "memory"),
-    "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "sweep", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
@@ -39,7 +39,8 @@ OTHER_WORDS = {
     "memory": "bytes mem peak ram",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
-    "fit": "budget grid optimize search sweep tune",
+    "fit": "budget optimize search tune",
+    "sweep": "explore grid pareto sample scan space vary",
     "diff": "changes delta",
     "compare": "benchmark rank versus vs",
     "check": "ci gate lint test validate",

@@ -147,12 +147,7 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         sys.stdout.buffer.write(content)
         return
     assert output.file is not None
-    if output.file.endswith(("/", os.sep)) or not output.file:
-        raise Failure(f"-o takes the name of a file, not {show(output.file)}")
-    target = os.path.realpath(output.file)
-    for name in inputs:
-        if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
-            raise Failure(f"-o {printable(output.file)} is also an input file: nothing was written")
+    target = resolve_target(output.file, inputs)
     try:
         if os.path.exists(target) and not os.path.isfile(target):
             with open(target, "wb") as stream:
@@ -161,6 +156,20 @@ def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
         _replace_file(target, content)
     except OSError as error:
         raise Failure(f"-o {printable(output.file)}: {(error.strerror or str(error)).lower()}") from None
+
+
+def resolve_target(file: str, inputs: Iterable[str], option: str = "-o") -> str:
+    """Return the path of the file of an option, with symbolic links followed.
+
+    Raises Failure if it is a folder or an input.
+    """
+    if file.endswith(("/", os.sep)) or not file:
+        raise Failure(f"{option} takes the name of a file, not {show(file)}")
+    target = os.path.realpath(file)
+    for name in inputs:
+        if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
+            raise Failure(f"{option} {printable(file)} is also an input file: nothing was written")
+    return target
 
 
 def rewrite_file(file: str, before: str, after: str) -> None:
@@ -186,7 +195,7 @@ def _replace_file(target: str, content: bytes) -> None:
     """Replace or create a file in one step; an existing file keeps its permissions. Raises OSError on failure."""
     import tempfile  # importing it at the top would slow the start
 
-    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~_read_umask()
+    mode = os.stat(target).st_mode & 0o777 if os.path.exists(target) else 0o666 & ~read_umask()
     handle, partial = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".convcalc-")
     try:
         with open(handle, "wb") as stream:
@@ -198,7 +207,7 @@ def _replace_file(target: str, content: bytes) -> None:
         raise
 
 
-def _read_umask() -> int:
+def read_umask() -> int:
     """Return the permission bits that new files do not get.
 
     `os.umask` returns them only while it sets new ones, so they are changed for a moment.

@@ -26,6 +26,7 @@ DOCUMENTS: dict[str, str] = {
     "conventions": "explain --conventions",
     "alternatives": "alternatives",
     "fit": "fit",
+    "sweep": "sweep",
     "diff": "diff",
     "compare": "compare",
     "verify": "verify",

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from math import inf
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
 from convcalc.render.markdown import legend_markdown
+from convcalc.render.sweep import cell_text
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
@@ -30,13 +31,14 @@ class NetworkRow(NamedTuple):
     """A network in the table: its label, its report, and its metrics by name.
 
     `best` has the names of the metrics for which this network has the best value. It is None in a table that does not
-    compare networks.
+    compare networks. `added` has the values of the user's own columns by name.
     """
 
     name: str
     report: Report
     figures: dict[str, int | None]
     best: frozenset[str] | None = None
+    added: Mapping[str, Any] = {}
 
 
 def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
@@ -122,7 +124,21 @@ EVERY: tuple[Column[NetworkRow], ...] = (
     _figure_column("training_memory", 2),
     _FIELD,
 )
-COLUMNS = {column.name: column for column in EVERY}
+_ON_REQUEST = ("trainable_params", "buffers", "multiplications", "additions")
+
+
+def _count_column(name: str) -> Column[NetworkRow]:
+    """Return a column that is shown only on request."""
+    return Column(
+        name,
+        FIGURES[name],
+        0,
+        lambda row: figure(row.report, name),
+        lambda row, exact: (format_exact if exact else format_count)(figure(row.report, name)),
+    )
+
+
+COLUMNS = {column.name: column for column in (*EVERY, *map(_count_column, _ON_REQUEST))}
 GALLERY: tuple[Column[NetworkRow], ...] = (
     _NAME._replace(title="example"),
     _text_column("task", "task", 2, _task_text),
@@ -131,6 +147,16 @@ GALLERY: tuple[Column[NetworkRow], ...] = (
     _MACS,
     _text_column("description", "source", 1, _description_text, cut=12),
 )
+
+
+def added_column(name: str, rows: Sequence[NetworkRow]) -> Column[NetworkRow]:
+    """Return one of the user's own columns."""
+    is_text = any(isinstance(row.added.get(name), str) for row in rows)
+
+    def text(row: NetworkRow, exact: bool) -> str:
+        return cell_text(name, row.added.get(name), exact)
+
+    return Column(name, printable(name), 9, lambda row: row.added.get(name), text, not is_text)
 
 
 def gallery_lines(examples: Sequence[tuple[str, Report]], width: int | None) -> list[Block]:
@@ -146,18 +172,19 @@ def _style_of(row: NetworkRow, column: Column[NetworkRow]) -> str:
     return "group" if column.name == "name" or column.name in (row.best or ()) else ""
 
 
-def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[NetworkRow]:
-    """Return the rows sorted by the column named `sort`, or unchanged if it is None.
+def sort_network_rows(
+    rows: Sequence[NetworkRow], sort: str | None, columns: Mapping[str, Column[NetworkRow]] = COLUMNS
+) -> list[NetworkRow]:
+    """Return the rows sorted by the column named `sort`, one of `columns`, or unchanged if it is None.
 
     A column of numbers is sorted in descending order, with unknown numbers first. A column of texts is sorted in
     ascending order. Raises UnknownColumn if there is no such column.
     """
     if sort is None:
         return list(rows)
-    column = find_column(sort, COLUMNS)
-    value = column.value
-    if column.name in ("name", "input_shape", "output_shape"):
-        return sorted(rows, key=value)
+    value = find_column(sort, columns).value
+    if any(isinstance(value(row), str) for row in rows):
+        return sorted(rows, key=lambda row: str(value(row) or ""))
     return sorted(rows, key=lambda row: (value(row) is None, value(row) or 0), reverse=True)
 
 
@@ -165,14 +192,18 @@ def sort_network_rows(rows: Sequence[NetworkRow], sort: str | None) -> list[Netw
 
 
 def networks_lines(
-    rows: Sequence[NetworkRow], width: int | None, exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
+    rows: Sequence[NetworkRow],
+    width: int | None,
+    exact: bool,
+    columns: Sequence[Column[NetworkRow]] | None = None,
+    fixed: bool = True,
 ) -> list[Block]:
     """Return the table, followed by a legend if the table contains `*` (best in its column) or `!`.
 
-    If `columns` is None, as many columns as fit `width` are shown; otherwise exactly these `columns`.
+    If `columns` is None, all are shown. To fit `width`, columns are dropped, unless `columns` are given and `fixed`.
     """
     shown = EVERY if columns is None else columns
-    table = grid(shown, rows, width=width, exact=exact, fixed=columns is not None, style=_style_of)
+    table = grid(shown, rows, width=width, exact=exact, fixed=fixed and columns is not None, style=_style_of)
     titles = [column for column in shown if column.title in table.titles]
     return [table, *legend_lines(_make_legend(rows, titles), width)]
 
@@ -211,11 +242,15 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
 def networks_json(rows: Sequence[NetworkRow]) -> str:
     """Return JSON text with one line per network.
 
-    A line has the header and totals of the report, and the names of the metrics in which the network is the best.
+    A line has the header and totals of the report, the names of the metrics in which the network is the best, and the
+    values of the user's own columns.
     """
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}
-        lines.append(json.dumps({**header, "totals": row.report.totals_dict(), "best": sorted(row.best or ())}))
+        added = {"added": dict(row.added)} if row.added else {}
+        lines.append(
+            json.dumps({**header, "totals": row.report.totals_dict(), "best": sorted(row.best or ()), **added})
+        )
     head = f'{{"schema": {json.dumps(_SCHEMA)}, "version": {json.dumps(__version__)}, "networks": [\n  '
     return head + ",\n  ".join(lines) + "]}\n"

@@ -12,18 +12,18 @@ from textwrap import wrap
 from typing import Any
 
 from convcalc.analysis.figures import FIGURES
-from convcalc.fitting import METRICS, Fit, Setup, Trial
-from convcalc.network import Limit
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
+from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
+from convcalc.space.evaluation import Setup
+from convcalc.space.fitting import METRICS, Fit, Trial
 from convcalc.spec.budget import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/fit/2"
-_TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 # the metrics in the table and their weights; if the table is too wide, the lowest weights are dropped first
 _SHOWN = {"params": 5, "macs": 6, "peak_memory": 7, "weight_memory": 4, "flops": 1}
 MOST_ROWS = 10  # default number of rows of a printed table
@@ -62,39 +62,15 @@ def _figure_text(trial: Trial, metric: str) -> str:
 
 def _summary_text(found: Fit) -> str:
     """Return how many combinations are within the budget, such as `3 of 12 combinations fit the budget`."""
-    within, count = len(found.within_budget), len(found.trials)
+    within, count = found.within, found.tried
     combinations = "1 combination" if count == 1 else f"{count:,} combinations"
     return f"{f'{within:,}' if within else 'none'} of {combinations} {'fit' if within > 1 else 'fits'} the budget"
 
 
 def _order_text(found: Fit) -> str:
     """Return the order of the combinations as text, such as `most MACs first`."""
-    metric = _TITLES.get(found.order.metric, found.order.metric)
+    metric = TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
-
-
-def _limit_text(limit: Limit) -> str:
-    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
-    what = _TITLES.get(limit.metric, limit.metric.replace("_", " "))
-    of = limit.pattern or limit.output
-    what = f"{printable(of)}: {what}" if of else what
-    if limit.shape is not None:
-        return f"{what} = {'×'.join(map(str, limit.shape))}"
-    ends = (("≥", limit.minimum), ("≤", limit.maximum))
-    written = format_bytes if limit.metric in MEMORY else format_count
-    return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
-
-
-def _merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Merge limits on the same metric into one with the strictest minimum and maximum."""
-    found: dict[tuple[object, ...], Limit] = {}
-    for limit in limits:
-        key = (limit.metric, limit.output, limit.pattern, limit.shape)
-        other = found.get(key, limit)
-        least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
-        most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
-        found[key] = limit._replace(minimum=least, maximum=most)
-    return list(found.values())
 
 
 def best_options(found: Fit) -> str:
@@ -102,7 +78,7 @@ def best_options(found: Fit) -> str:
 
     The text is empty if no combination is within the budget. Values are quoted for a shell or xargs.
     """
-    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.within_budget[:1])
+    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.best[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
@@ -145,18 +121,18 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
 
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
-    network, within = found.network, found.within_budget
+    network, within = found.network, found.best
     counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
     lines: list[Block] = [
         [(printable(network.name), "title")],
-        *wrap_facts([_limit_text(limit) for limit in _merge_limits(found.limits)], width),
+        *wrap_facts([limit_text(limit) for limit in merge_limits(found.limits)], width),
         *wrap_facts(counted, width),
         [],
     ]
     if within:
         lines.append(cell_table(_make_columns(found, within[:rows]), width))
-        if rows is not None and len(within) > rows:
-            lines.append([(f"and {len(within) - rows:,} more: --limit 0 lists all", "dim")])
+        if rows is not None and found.within > rows:
+            lines.append([(f"and {found.within - rows:,} more: --limit 0 lists all", "dim")])
         lines.append([])
     beyond = [line for text, trial in _select_exceeding(found) for line in _exceeding_lines(text, trial, width)]
     invalid = _invalid_lines(found, width)
@@ -170,8 +146,8 @@ def _select_exceeding(found: Fit) -> list[tuple[str, Trial]]:
     If no combination is within the budget, only the nearest one is returned. Otherwise, each returned combination
     differs from the best one in a single spec parameter.
     """
-    if found.within_budget:
-        return [("exceeds the budget: ", trial) for trial in found.first_exceeding]
+    if found.within:
+        return [("exceeds the budget: ", trial) for trial in found.exceeding]
     return [] if found.nearest is None else [("nearest miss: ", found.nearest)]
 
 
@@ -194,22 +170,22 @@ def _wrap_text(text: str, width: int | None, indent: str = "") -> list[str]:
     return [piece.replace(NO_BREAK, " ") for piece in pieces]
 
 
-def _group_invalid(found: Fit) -> list[tuple[str, str]]:
+def _list_problems(found: Fit) -> list[tuple[str, str]]:
     """Return two texts per problem, such as `width 0.1 and 3 more` (invalid combinations) and the problem.
 
     A combination with several problems is listed only with its first problem.
     """
-    by_problem: dict[str, list[Trial]] = {}
-    for trial in found.invalid:
-        by_problem.setdefault(_first_problem_text(trial), []).append(trial)
     return [
-        (_values_text(first.values) + (f" and {len(others):,} more" if others else ""), text)
-        for text, (first, *others) in by_problem.items()
+        (
+            _values_text(one.values) + (f" and {one.combinations - 1:,} more" if one.combinations > 1 else ""),
+            one.problem,
+        )
+        for one in found.problems
     ]
 
 
 def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
-    groups, count = _group_invalid(found), len(found.invalid)
+    groups, count = _list_problems(found), sum(one.combinations for one in found.problems)
     if not count:
         return []
     lines: list[Line] = [[(f"{count:,} combination{'' if count == 1 else 's'} with an invalid spec", "warning")]]
@@ -220,26 +196,20 @@ def _invalid_lines(found: Fit, width: int | None) -> list[Line]:
     return [*lines, [("  …: -f json lists all", "dim")]] if len(groups) > _MOST_INVALID else lines
 
 
-def _first_problem_text(trial: Trial) -> str:
-    assert trial.problem is not None
-    line = f"line {trial.problem.span.line}: " if trial.problem.span else ""
-    return printable(line + trial.problem.message)
-
-
 def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown, with at most `rows` rows in its table (None: all)."""
-    within, limits = found.within_budget, ", ".join(map(_limit_text, _merge_limits(found.limits)))
+    within, limits = found.best, ", ".join(map(limit_text, merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
     lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
     if within:
         lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
-        if rows is not None and len(within) > rows:
-            lines += [f"and {len(within) - rows:,} more", ""]
+        if rows is not None and found.within > rows:
+            lines += [f"and {found.within - rows:,} more", ""]
     lines += [
         f"- {text}**{escape(_values_text(trial.values))}**: {escape('; '.join(trial.broken))}"
         for text, trial in _select_exceeding(found)
     ]
-    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _group_invalid(found)]
+    lines += [f"- not valid: **{escape(names)}**: {escape(text)}" for names, text in _list_problems(found)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -254,7 +224,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*(param.name for param in found.params), *METRICS])
-    for trial in found.within_budget[:rows]:
+    for trial in found.best[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
         writer.writerow([*values, *(trial.figures or {}).values()])
     return stream.getvalue()
@@ -265,19 +235,19 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
     The key `fits` lists at most `rows` combinations within the budget (None: all), the best first.
     """
-    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.within_budget[:rows]]
+    fits = [{"params": trial.values, "figures": trial.figures} for trial in found.best[:rows]]
     answer = {
         "schema": _SCHEMA,
         "name": found.network.name,
         "file": found.network.file,
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
-        "limits": [_limit_dict(limit) for limit in _merge_limits(found.limits)],
-        "tried": {param.name: param.values for param in found.params},
-        "within_budget": len(found.within_budget),
+        "limits": [limit_dict(limit) for limit in merge_limits(found.limits)],
+        "tried": {param.name: list(param.values) for param in found.params},
+        "within_budget": found.within,
         "fits": fits,
-        "exceeding": [_exceeding_dict(trial) for trial in found.first_exceeding],
-        "nearest": None if found.within_budget or found.nearest is None else _exceeding_dict(found.nearest),
+        "exceeding": [_exceeding_dict(trial) for trial in found.exceeding],
+        "nearest": None if found.within or found.nearest is None else _exceeding_dict(found.nearest),
         "invalid": [
             {"params": trial.values, "problem": trial.problem and trial.problem.message} for trial in found.invalid
         ],
@@ -287,15 +257,3 @@ def fit_json(found: Fit, rows: int | None) -> str:
 
 def _exceeding_dict(trial: Trial) -> dict[str, Any]:
     return {"params": trial.values, "figures": trial.figures, "problems": list(trial.broken)}
-
-
-def _limit_dict(limit: Limit) -> dict[str, Any]:
-    settings = {
-        "metric": limit.metric,
-        "min": limit.minimum,
-        "max": limit.maximum,
-        "output": limit.output,
-        "layers": limit.pattern,
-        "shape": limit.shape,
-    }
-    return {key: value for key, value in settings.items() if value is not None}

@@ -18,7 +18,7 @@ The grammar, from the lowest precedence to the highest (`a < b < c` means `a < b
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from convcalc.arguments import MOST_DIGITS
@@ -49,6 +49,10 @@ class WrongExpression(Flaw):
 
     def __init__(self, message: str, start: int, end: int, hint: str = "") -> None:
         super().__init__(message, hint, within=(start, end), code="CV014")
+
+
+class Undefined(WrongExpression):
+    """Raised for an expression that has no result for its values, as in a division by zero."""
 
 
 RESERVED = frozenset({*FUNCTIONS, *_WORDS, "index", "in_channels", "input", "previous"})
@@ -86,11 +90,13 @@ class Parser:
     """Parses the expression from index `start` to `end` - 1 of a text into a function that calculates its value.
 
     `names` maps each name in the expression to the start and end of its first occurrence. `parentheses` is the number
-    of parentheses and brackets that are open.
+    of parentheses and brackets that are open. `suffixes` are factors that may follow a number: with `{"K": 1000}`, `2K`
+    is 2000. The expressions of a spec have none.
     """
 
-    def __init__(self, text: str, start: int, end: int) -> None:
+    def __init__(self, text: str, start: int, end: int, suffixes: Mapping[str, int] | None = None) -> None:
         self.tokens = _split_tokens(text, start, end)
+        self.suffixes = suffixes or {}
         self.position = 0
         self.parentheses = 0
         self.names: dict[str, tuple[int, int]] = {}
@@ -229,7 +235,7 @@ class Parser:
         """Parse a number, a name, a text, a call, or an expression in parentheses."""
         token = self.token
         if token.kind == "number":
-            return self.make_constant(_read_number(self.take_token()))
+            return self.make_constant(self.read_quantity(self.take_token()))
         if token.kind == "text":
             return self.make_constant(self.take_token().value[1:-1])
         if token.kind == "word" and (token.value not in _WORDS or token.value in ("true", "false")):
@@ -241,6 +247,27 @@ class Parser:
             self.parentheses -= 1
             return value
         return self.fail_expecting("a value")
+
+    def read_quantity(self, number: _Token) -> Number:
+        """Return the value of a number, and consume the suffix after it; `256KiB` is 262144.
+
+        Raises WrongExpression if the number is malformed or too large.
+        """
+        value = _read_number(number)
+        factor = self.suffixes.get(self.token.value) if self.token.kind == "word" else None
+        if factor is None:
+            return value
+        end = self.take_token().end
+        if isinstance(value, float):
+            from fractions import Fraction  # imported only here: it costs start-up time
+
+            exact = Fraction(number.value.replace("_", "")) * factor
+            value = int(exact) if exact.denominator == 1 else float(exact)
+        else:
+            value *= factor
+        if abs(value) >= _BOUND:
+            raise WrongExpression(f"the number has more than {MOST_DIGITS} digits", number.start, end)
+        return value
 
     def parse_inside(self, token: _Token) -> Evaluate:
         """Parse the expression after an opening parenthesis or bracket or, in a call, after a comma.
@@ -299,7 +326,7 @@ def _get_item_of_list(bracket: _Token, items: Evaluate, index: Evaluate) -> Eval
         try:
             return get_item(items(lookup), index(lookup))
         except ArithmeticError as error:
-            raise WrongExpression(str(error), bracket.start, bracket.end) from None
+            raise Undefined(str(error), bracket.start, bracket.end) from None
 
     return evaluate
 
@@ -336,19 +363,19 @@ def _require_truth(evaluate: Evaluate, token: _Token) -> Callable[[Lookup], bool
 
 
 def _calculate_bounded(token: _Token, calculate: Callable[..., Any], *operands: Any) -> Any:
-    """Return the result of a calculation. Raises WrongExpression if it fails or the result is too large."""
+    """Return the result of a calculation. Raises Undefined if it fails or the result is too large."""
     start, end = token.start, token.end
     try:
         value = calculate(*operands)
     except OverflowError:
-        raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end) from None
+        raise Undefined(f"the result has more than {MOST_DIGITS} digits", start, end) from None
     except ZeroDivisionError:
-        raise WrongExpression("division by zero", start, end) from None
+        raise Undefined("division by zero", start, end) from None
     except (ArithmeticError, ValueError) as error:
         said = str(error).replace("math domain error", f"{token.value} is not defined for this value")
-        raise WrongExpression(said, start, end) from None
+        raise Undefined(said, start, end) from None
     if not -_BOUND < value < _BOUND:
-        raise WrongExpression(f"the result has more than {MOST_DIGITS} digits", start, end)
+        raise Undefined(f"the result has more than {MOST_DIGITS} digits", start, end)
     return value
 
 

@@ -58,6 +58,7 @@ def make_files_of_the_help() -> None:
     Path("nets.py").write_text(
         "from torch import nn\n\n\ndef small():\n    return nn.Conv2d(3, 4, 3)\n", encoding="utf-8"
     )
+    Path("accuracy.csv").write_text("width,top1\n0.5,63.3\n1,70.9\n", encoding="utf-8")
     small = "input: [3, 8, 8]\nlayers:\n  - conv: {out_channels: 4, kernel_size: 3}\n"
     Path("small.yaml").write_text(small, encoding="utf-8")
     if find_spec("onnx"):
@@ -161,8 +162,8 @@ def test_options_override_the_spec(tmp_path: Path, capsys: pytest.CaptureFixture
         (["Validate", "net.yaml"], "did you mean check?"),
         (["test"], "did you mean check?"),
         (["ci"], "did you mean check?"),
-        (["sweep"], "did you mean fit?"),
         (["tune"], "did you mean fit?"),
+        (["scan"], "did you mean sweep?"),
         (["search"], "did you mean fit?"),
         (["flops", "net.yaml"], "did you mean summary?"),
         (["macs"], "did you mean summary?"),

@@ -21,6 +21,7 @@ NEEDS = {  # arguments with which a command would succeed
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
+    "sweep": ["net.yaml", "-p", "width=1,2"],
     "diff": ["net.yaml", "net.yaml"],
     "import": ["model.json"],
     "export": ["net.yaml", "--to", "torch"],

@@ -110,6 +110,22 @@ CASES = {
         ["fit", "small", "-p", "sizes=[1, 1],[3, 3]", "--no-spec-budget", "--max-peak-memory", "1MiB"],
         ["fit", "example:mobilenet_v1", "-p", "width=0.5,1.0", "--max-macs", "300M", "--limit", "1"],
     ],
+    "sweep": [
+        ["sweep", "small", "-p", "width=2:12:2", "--no-spec-budget", "--derive", "half=width/2"],
+        ["sweep", "small", "-p", "width=0,4,8", "-p", "act=relu,nothing"],
+        [
+            "sweep",
+            "small",
+            "-p",
+            "sizes=[1, 1],[3, 3]",
+            "-p",
+            "bias=true,false",
+            "--mark-pareto",
+            "macs,params",
+            "--no-spec-budget",
+        ],
+        ["sweep", "small", "-p", "width=4", "--where", "macs < 0", "--drop-invalid", "--max-macs", "1G"],
+    ],
     "diff": [
         ["diff", "small", "small"],
         ["diff", "small", "small", "--set-new", "width=4", "--batch", "2", "--fail-if", "params>1"],
@@ -128,12 +144,23 @@ OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of thei
     "report": {"bias", "size_min"},
     "receptive_field": {"region", "size_min"},
     "fit": {"min", "max", "output", "layers", "shape"},
+    "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),
-    **dict.fromkeys(("compare", "diff"), frozenset({"bias", "size_min"})),
+    "compare": {"added", "bias", "size_min"},
+    "diff": {"bias", "size_min"},
 }
 ACTIONS = ("added", "removed", "moved", "renamed", "changed", "reshaped")
-NAMED_BY_USERS = {"arguments", "params", "inputs", "outputs", "tried", "conventions", "remarks"}  # mappings from names
+NAMED_BY_USERS = {
+    "rows",
+    "arguments",
+    "params",
+    "inputs",
+    "outputs",
+    "tried",
+    "conventions",
+    "remarks",
+}  # mappings from names
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +228,10 @@ def test_the_documents_hold_what_the_cases_are_for(folder: Path) -> None:
     assert all(f'"code": "{code}"' in texts["problems"] for code in ("CV000", "CV100"))
     assert '"invalid": []' in texts["fit"]
     assert '"problem": "' in texts["fit"]
+    assert '"problem": "' in texts["sweep"]
+    assert '"rows": []' in texts["sweep"]
+    assert '"pareto": true' in texts["sweep"]
+    assert '"pareto": false' in texts["sweep"]
     assert '"nearest": {' in texts["fit"]
     assert all(f'"{word}"' in texts["diff"] for word in ACTIONS)
     assert '"relative": null' in texts["diff"]
@@ -311,7 +342,7 @@ def objects(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 def is_free(path: tuple[str | int, ...]) -> bool:
     """Whether an object's keys are names that people choose, or arguments of layer kinds."""
-    return "entries" in path or (bool(path) and path[-1] in NAMED_BY_USERS)
+    return "entries" in path or "rows" in path or (bool(path) and path[-1] in NAMED_BY_USERS)
 
 
 def is_valid(name: str, document: Any) -> bool:
@@ -328,6 +359,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "conventions": [["explain", "--conventions"], ["explain", "small", "--conventions"]],
     "alternatives": [["alternatives", "small"]],
     "fit": CASES["fit"][:2],
+    "sweep": CASES["sweep"][:2],
     "diff": [["diff", "small", "several"]],
     "compare": [["compare", "small", "vector"]],
 }

@@ -217,3 +217,84 @@ def test_columns_and_rows_can_be_limited(capsys: pytest.CaptureFixture[str]) -> 
     assert run([*arguments, "--columns", "name,params", "--limit", "2"]) == 0
     # published params: VGG-16 138,357,544 and ResNet-18 11,689,512 (torchvision)
     assert capsys.readouterr().out == "name,params\nvgg16,138357544\nresnet18,11689512\n"
+
+
+# -- the user's own columns
+
+TOP1 = "name,top1,family\nresnet50,76.13,resnet\nmobilenet_v1,70.6,mobilenet\nvgg16,71.59,vgg\n"
+
+
+@pytest.fixture
+def accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("accuracy.csv").write_text(TOP1, encoding="utf-8")
+    return "accuracy.csv"
+
+
+def test_columns_of_a_csv_file_are_joined_on_the_names_and_used_by_derived_ones(
+    accuracy: str, capsys: pytest.CaptureFixture[str], reports: dict[str, convcalc.Report]
+) -> None:
+    known = {"resnet50": (76.13, "resnet"), "mobilenet_v1": (70.6, "mobilenet")}
+    options = ["--join", accuracy, "--derive", "score=top1/macs", "--derive", "wide=receptive_field > 400"]
+    assert run(["compare", *nets(*NAMES), *options, "-f", "csv", "--sort", "top1"]) == 0
+    said = capsys.readouterr()
+    assert said.err == "convcalc: accuracy.csv: 1 line matches no network: 4\n"
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(said.out))}
+    for name, row in rows.items():
+        top1, family = known.get(name, (None, ""))
+        macs = reports[name].totals.macs
+        assert macs is not None
+        assert (row["top1"], row["family"]) == ("" if top1 is None else str(top1), family)
+        assert row["score"] == ("" if top1 is None else repr(top1 / macs))
+        assert row["wide"] == str(max(reports[name].totals.receptive_field.size or ()) > 400)
+    assert [name for name in rows if name in known] == ["resnet50", "mobilenet_v1"]
+
+
+def test_added_columns_are_in_every_format_and_fit_the_terminal(
+    accuracy: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    options = ["compare", *nets("resnet50", "mobilenet_v1"), "--join", accuracy, "-q"]
+    assert run(options) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert "top1" in lines[0]
+    assert "76.13" in lines[1]
+    for format in ("markdown", "latex"):
+        assert run([*options, "-f", format, "--columns", "name,top1,x-task"]) == 0
+        assert "76.13" in capsys.readouterr().out
+    assert run([*options, "-f", "json"]) == 0
+    networks = json.loads(capsys.readouterr().out)["networks"]
+    assert networks[0]["added"] == {"x-task": "image classification", "top1": 76.13, "family": "resnet"}
+
+
+def test_networks_are_matched_by_their_files(accuracy: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("net.yaml").write_text("input: [3, 8, 8]\nlayers: [relu]\nx-note: mine\n", encoding="utf-8")
+    Path("files.csv").write_text("file,top1\nnet.yaml,50\nexample:lenet5,99\n", encoding="utf-8")
+    options = ["--join", "files.csv", "--columns", "name,top1,x-note,buffers"]
+    assert printed(capsys, "net.yaml", "example:lenet5", *options, "-f", "csv").splitlines() == [
+        "name,top1,x-note,buffers",
+        "net,50,mine,0",
+        "lenet5,99,,0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("top1\n1\n", [], "--join: a.csv:1: there is no column name or file: name the networks in one column"),
+        ("name,file\na,b\n", [], "--join: a.csv:1: there is both a column name and a column file"),
+        ("name,macs\na,b\n", [], "--join: a.csv:1: the column 'macs' has the name of a figure: rename it"),
+        ("name,b\nc,1\n\nc,2\n", [], "--join: a.csv:4: line 2 is also about 'c'"),
+        ("name,b\nc\n", [], "a.csv:2: 1 cell in place of 2, one per column"),
+        ("name,top1\nc,1\n", ["--derive", "d=1+top5"], "no column 'top5': did you mean top1?\n  1+top5\n    ^^^^\n"),
+        ("name,b\nc,1\n", ["--columns", "c"], "no column 'c': available: name, "),
+    ],
+)
+def test_mistakes_in_added_columns_are_explained(
+    text: str, options: list[str], message: str, accuracy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.csv").write_text(text, encoding="utf-8")
+    assert run(["compare", "example:lenet5", "--join", "a.csv", "-q", *options]) == 2
+    said = capsys.readouterr()
+    assert (said.out, message in said.err) == ("", True), said.err

@@ -22,9 +22,11 @@ from convcalc.cli.main import run
 from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
 from convcalc.explain.derived_figures import explain_layers
-from convcalc.fitting import Order, Param, Setup, fit
 from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.lines import MOST_RICH_ROWS, Table, plain_text, styled_text
+from convcalc.space.combinations import Param
+from convcalc.space.evaluation import OrdinaryEvaluator, Setup
+from convcalc.space.fitting import Order, fit
 from convcalc.spec.inputs import Overrides
 
 WIDTHS = (40, 60, 80, 120, 200)
@@ -240,13 +242,14 @@ def results() -> dict[str, object]:
     """Return one result of each kind."""
     path = str(examples.find_file("mobilenet_v1"))
     report = convcalc.summary(path)
+    evaluator = OrdinaryEvaluator(lambda _: report.network, Setup(Overrides()))
     return {
         "report": report,
         "network": report.network,
         "difference": compare_reports(report, convcalc.summary(path, batch=2)),
         "explanation": explain_layers(report, report.layers[0].name)[0],
         "verification": Verification(report, ()),
-        "fit": fit(lambda _: report.network, Setup(Overrides()), [Param("width", (1,))], [], Order("macs", False)),
+        "fit": fit(evaluator.load, evaluator, evaluator.setup, [Param("width", (1,))], Order("macs", False)),
     }
 
 

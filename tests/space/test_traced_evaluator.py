@@ -283,7 +283,7 @@ def test_a_grid_is_streamed_in_the_order_of_its_rows(axes: dict[str, list[Any]])
     values = {name: [row[place] for row in rows] for place, name in enumerate(axes)}
     expected = OrdinaryEvaluator(load, EMPTY).evaluate(values, EVALUATED)
     found: dict[str, list[Any]] = {name: [] for name in EVALUATED}
-    problems = {}
+    problems: dict[int, Any] = {}
     for first, part in TracedEvaluator(load, EMPTY).stream_grid(axes, EVALUATED, rows=4):
         assert first == len(found["params"])
         for name, column in part.columns.items():
@@ -294,9 +294,8 @@ def test_a_grid_is_streamed_in_the_order_of_its_rows(axes: dict[str, list[Any]])
 
 
 def test_a_streamed_grid_is_the_same_with_numpy() -> None:
-    load, axes = loader("mobilenet_v1"), {"width": [0.1 + i / 100 for i in range(200)], "size": list(range(20, 170))}
-    evaluator, parts = TracedEvaluator(load, EMPTY), []
-    for _, part in evaluator.stream_grid(axes, ["macs", "peak_memory"], rows=9_000):
-        parts.append(part)
+    axes: dict[str, list[Any]] = {"width": [0.1 + i / 100 for i in range(200)], "size": list(range(20, 170))}
+    evaluator = TracedEvaluator(loader("mobilenet_v1"), EMPTY)
+    parts = [part for _, part in evaluator.stream_grid(axes, ["macs", "peak_memory"], rows=9_000)]
     expected = evaluator.evaluate(dict(zip(axes, zip(*product(*axes.values()), strict=True), strict=True)), ["macs"])
     assert [value for part in parts for value in part.columns["macs"]] == list(expected.columns["macs"])

@@ -41,12 +41,13 @@ class Polygon(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line through points, with rounded corners; `arrow` adds an arrow head at its end."""
+    """A line through points; `arrow` adds an arrow head at its end, and corners are rounded unless it plots data."""
 
     points: Sequence[Point]
     tone: str = "line"
     width: float = 1.2
     arrow: bool = False
+    round: bool = True
 
 
 class Image(NamedTuple):

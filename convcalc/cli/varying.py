@@ -1,0 +1,97 @@
+"""The parts that `fit` and `sweep` share: the option -p, the document whose parameters vary, and the progress bar."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from convcalc.cli import common, completing, writing
+from convcalc.problems import InvalidSpec, printable, show
+from convcalc.space.combinations import Combinations, Param
+from convcalc.space.sweeping import Numbers
+from convcalc.space.values import expand_values
+from convcalc.spec.blame import advise_import, blame_params
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides, WrongOverride
+from convcalc.spec.source import read_value
+
+_USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
+
+
+def param_option(function: common.Function) -> common.Function:
+    """Add the option -p; the command receives its texts as `tried`."""
+    return click.option(
+        "-p",
+        "--param",
+        "tried",
+        metavar="NAME=VALUES",
+        shell_complete=completing.complete_param,
+        multiple=True,
+        required=True,
+        help="Values to try for a spec parameter: start:stop:step, or a comma-separated list. If this option is "
+        "repeated, all combinations are tried.",
+    )(function)
+
+
+def read_varied_document(
+    net: str, overrides: Overrides, where: writing.Output, verb: str
+) -> tuple[Document, Overrides]:
+    """Return the document of a spec and the overrides; `verb` is what the command does, such as `fit varies`.
+
+    Raises Failure if NET is a model file, which has no spec parameters.
+    """
+    document, overrides = common.read_document(net, overrides, where)
+    if document.model is not None:
+        why = f"{verb} spec parameters, which {document.model.format} does not have"
+        raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add params: to it')}")
+    return document, overrides
+
+
+def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
+    """Return the combinations of the values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
+
+    Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
+    """
+    params: dict[str, Param] = {}
+    for text in tried:
+        name, equals, values = text.partition("=")
+        if not equals or not name:
+            raise writing.Failure(f"{_USAGE}; got {show(text)}")
+        if name in params or name in overrides.params:
+            raise writing.Failure(f"-p: {show(name)} is given twice")
+        params[name] = Param(name, expand_values(_read_values(text, values)))
+    return Combinations(tuple(params.values()))
+
+
+def _read_values(text: str, values: str) -> list[Any]:
+    """Parse the comma-separated values of -p. Raises Failure, with the whole text of -p, if they are malformed."""
+    try:
+        found = read_value(f"[{values}]")
+    except InvalidSpec:
+        found = None
+    if not isinstance(found, list):
+        raise writing.Failure(f"{_USAGE}; got {show(text)}")
+    return found
+
+
+def explain_invalid(error: InvalidSpec, document: Document, overrides: Overrides, space: Combinations) -> InvalidSpec:
+    """Return the error to report if the spec is invalid for every combination, after a line that says so.
+
+    `error` is that of the first combination. If an override causes it, the returned error names the override.
+    """
+    first = overrides.with_params({**overrides.params, **space.get_row(0)})
+    error = blame_params(error, document, first, tuple(overrides.params))
+    if not isinstance(error, WrongOverride):
+        click.echo("convcalc: the spec is invalid for every combination; the first error:", err=True)
+    return error
+
+
+def show_rate(chunks: Iterable[Numbers], total: int, where: writing.Output) -> Iterator[Numbers]:
+    """Yield the chunks unchanged, and show how many rows are done, how many per second, and the time left."""
+    if not writing.may_show_bar(where):
+        yield from chunks
+        return
+    from convcalc.render.progress import show_chunk_progress
+
+    yield from show_chunk_progress(chunks, total, sys.stderr)

@@ -1,0 +1,48 @@
+"""Writes limits as texts, such as `peak memory ≤ 256.0 KiB`, for the commands that list a budget."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from convcalc.network import Limit
+from convcalc.problems import printable
+from convcalc.spec.budget import MEMORY
+from convcalc.units import format_bytes, format_count
+
+TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
+
+
+def limit_text(limit: Limit) -> str:
+    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
+    what = TITLES.get(limit.metric, limit.metric.replace("_", " "))
+    of = limit.pattern or limit.output
+    what = f"{printable(of)}: {what}" if of else what
+    if limit.shape is not None:
+        return f"{what} = {'×'.join(map(str, limit.shape))}"
+    ends = (("≥", limit.minimum), ("≤", limit.maximum))
+    written = format_bytes if limit.metric in MEMORY else format_count
+    return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
+
+
+def merge_limits(limits: Sequence[Limit]) -> list[Limit]:
+    """Merge limits on the same metric into one with the strictest minimum and maximum."""
+    found: dict[tuple[object, ...], Limit] = {}
+    for limit in limits:
+        key = (limit.metric, limit.output, limit.pattern, limit.shape)
+        other = found.get(key, limit)
+        least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
+        most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
+        found[key] = limit._replace(minimum=least, maximum=most)
+    return list(found.values())
+
+
+def limit_dict(limit: Limit) -> dict[str, Any]:
+    """Return a limit as a JSON-ready dict."""
+    settings = {
+        "metric": limit.metric,
+        "min": limit.minimum,
+        "max": limit.maximum,
+        "output": limit.output,
+        "layers": limit.pattern,
+        "shape": limit.shape,
+    }
+    return {key: value for key, value in settings.items() if value is not None}

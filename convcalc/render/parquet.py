@@ -1,0 +1,81 @@
+"""Writes the rows of `convcalc sweep` as Parquet, with pyarrow (`pip install convcalc[parquet]`).
+
+`ParquetRows(kinds, stream)` writes rows as they come; `close` completes the file.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from convcalc.problems import Flaw, show
+from convcalc.space.ordering import Row
+
+_ADVICE = "-f parquet needs pyarrow: pip install 'convcalc[parquet]'"
+
+
+class ParquetRows:
+    """A Parquet file that is written to a binary stream.
+
+    `kinds` maps each column to `int`, `float`, `bool` or `str`; a list is written as its JSON text. Raises Flaw if
+    pyarrow is not installed.
+    """
+
+    def __init__(self, kinds: dict[str, type], stream: IO[bytes]) -> None:
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            raise Flaw(_ADVICE) from None
+        types = {int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_(), str: pyarrow.string()}
+        self.kinds = kinds
+        self.arrow = pyarrow
+        self.schema = pyarrow.schema([(name, types[kind]) for name, kind in kinds.items()])
+        self.file = pyarrow.parquet.ParquetWriter(stream, self.schema)
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Write the next rows. Raises Flaw if a value does not have the kind of its column."""
+        if not rows:
+            return
+        columns = list(zip(*rows, strict=True))
+        arrays = [
+            self._make_array(name, kind, column)
+            for (name, kind), column in zip(self.kinds.items(), columns, strict=True)
+        ]
+        self.file.write_table(self.arrow.Table.from_arrays(arrays, schema=self.schema))
+
+    def _make_array(self, name: str, kind: type, column: Sequence[Any]) -> Any:
+        values = [None if value is None else _convert(value, kind) for value in column]
+        try:
+            return self.arrow.array(values, type=self.schema.field(name).type)
+        except (OverflowError, self.arrow.lib.ArrowException):
+            kind_name = {int: "an integer of 64 bits", float: "a number", bool: "true or false"}.get(kind, "text")
+            message = f"a value of {show(name)} is not {kind_name}, which the column has in Parquet"
+            raise Flaw(message, "use -f csv or jsonl") from None
+
+    def close(self) -> None:
+        """Complete the file; the stream stays open."""
+        self.file.close()
+
+
+def _convert(value: Any, kind: type) -> Any:
+    if kind is str and not isinstance(value, str):
+        return json.dumps(value, separators=(",", ":"))
+    return kind(value) if isinstance(value, int | float) else value
+
+
+def choose_kinds(names: Sequence[str], rows: Sequence[Row], known: Mapping[str, Sequence[Any]]) -> dict[str, type]:
+    """Return the kind of each column: of the values in `known`, or otherwise of its values in the first rows."""
+    return {
+        name: _choose_kind(known[name] if name in known else [row[index] for row in rows])
+        for index, name in enumerate(names)
+    }
+
+
+def _choose_kind(values: Sequence[Any]) -> type:
+    """Return the narrowest kind that all values have; `float` if all are unknown."""
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return float
+    if len(kinds) == 1 and kinds <= {bool, int, float}:
+        return kinds.pop()
+    return float if kinds <= {int, float} else str

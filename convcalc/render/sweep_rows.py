@@ -1,0 +1,142 @@
+"""Writes the rows of `convcalc sweep` as they come, as CSV or JSON, so that any number of rows can be written.
+
+A writer returns pieces of text: `begin()`, then `write(rows)` any number of times, then `end(facts)`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any, Protocol
+
+from convcalc.problems import printable
+from convcalc.space.ordering import Row
+
+_SCHEMA = "convcalc/sweep/1"
+_PLAIN = {int, float, type(None)}
+_TEXTS = {str, type(None)}
+
+
+class RowWriter(Protocol):
+    """Returns rows as pieces of text."""
+
+    def begin(self) -> str:
+        """Return the text before the rows."""
+
+    def write(self, rows: Sequence[Row]) -> str:
+        """Return the text of the next rows."""
+
+    def end(self, facts: Mapping[str, Any]) -> str:
+        """Return the text after the rows; `facts` are the counts and limits of the sweep."""
+
+
+class CsvRows:
+    """Writes CSV: the names of the columns, then one line per row with exact numbers; an unknown value is empty."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def begin(self) -> str:
+        """Return the line of names."""
+        return self.write([tuple(self.names)])
+
+    def write(self, rows: Sequence[Row]) -> str:
+        """Return one line per row."""
+        import csv
+
+        stream = StringIO()
+        columns = map(_list_cells, zip(*rows, strict=True))
+        csv.writer(stream, lineterminator="\n").writerows(zip(*columns, strict=True))
+        return stream.getvalue()
+
+    def end(self, facts: Mapping[str, Any]) -> str:
+        """Return nothing."""
+        return ""
+
+
+class JsonLines:
+    """Writes one JSON object per row and line."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+        pairs = ", ".join(f"{json.dumps(name)}: ".replace("%", "%%") + "%s" for name in names)
+        self._template = f"{{{pairs}}}"
+
+    def begin(self) -> str:
+        """Return nothing."""
+        return ""
+
+    def write(self, rows: Sequence[Row]) -> str:
+        """Return one line per row."""
+        return "".join(f"{text}\n" for text in self.format_rows(rows))
+
+    def format_rows(self, rows: Sequence[Row]) -> list[str]:
+        """Return the JSON object of each row."""
+        columns = map(_list_json, zip(*rows, strict=True))
+        return [self._template % cells for cells in zip(*columns, strict=True)]
+
+    def end(self, facts: Mapping[str, Any]) -> str:
+        """Return nothing."""
+        return ""
+
+
+class JsonDocument:
+    """Writes a JSON document with the columns, the list of rows, and the facts about the sweep."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.lines = JsonLines(names)
+        self.is_empty = True
+
+    def begin(self) -> str:
+        """Return the names of the columns and the start of the list of rows."""
+        columns = json.dumps(list(self.lines.names))
+        return f'{{"schema": {json.dumps(_SCHEMA)}, "columns": {columns}, "rows": ['
+
+    def write(self, rows: Sequence[Row]) -> str:
+        """Return the rows, each on a line."""
+        if not rows:
+            return ""
+        comma = "\n  " if self.is_empty else ",\n  "
+        self.is_empty = False
+        return comma + ",\n  ".join(self.lines.format_rows(rows))
+
+    def end(self, facts: Mapping[str, Any]) -> str:
+        """Return the end of the list of rows, and the facts."""
+        return "],\n " + json.dumps(facts, indent=1)[3:] + "\n"
+
+
+def make_writer(format: str, names: Sequence[str]) -> RowWriter:
+    """Return the writer of a format: csv, jsonl or json."""
+    if format == "csv":
+        return CsvRows(names)
+    return JsonLines(names) if format == "jsonl" else JsonDocument(names)
+
+
+def _list_cells(column: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a column for the csv module, which writes numbers and None as they are."""
+    kinds = set(map(type, column))
+    if kinds <= _PLAIN:
+        return column
+    if kinds <= _TEXTS:
+        texts = {value: value_text(value) for value in set(column)}  # few different ones
+        return [texts[value] for value in column]
+    return [value_text(value) for value in column]
+
+
+def _list_json(column: Sequence[Any]) -> list[str]:
+    """Return each value of a column as JSON; one call for a column of numbers is much faster than one per value."""
+    kinds = set(map(type, column))
+    if kinds <= _PLAIN:
+        return json.dumps(column)[1:-1].split(", ")
+    if kinds <= _TEXTS:
+        texts = {value: json.dumps(value) for value in set(column)}  # few different ones
+        return [texts[value] for value in column]
+    return [json.dumps(value) for value in column]
+
+
+def value_text(value: Any) -> str:
+    """Return a value for CSV or a table: `true`, `[3,3]`, `0.5`, and an empty text if it is unknown."""
+    if isinstance(value, str):
+        return printable(value)
+    if value is None:
+        return ""
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, bool | list) else str(value)

@@ -1,0 +1,160 @@
+"""Sweeps over combinations of parameter values: evaluates, joins, derives and filters their rows, chunk by chunk.
+
+`sweep_chunk` takes a `Plan` and the numbers of some rows, and returns the rows that are kept: tuples with a value for
+each of `plan.names`. `split_numbers` yields the numbers of a space in chunks, so that only one chunk of rows is held.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from time import process_time
+from typing import Any, NamedTuple
+
+from convcalc.problems import Problem, printable, show
+from convcalc.space.combinations import Combinations
+from convcalc.space.evaluation import Evaluator
+from convcalc.space.formulas import Formula, show_mistake
+from convcalc.space.join import Join
+from convcalc.space.ordering import Row
+from convcalc.spec.expressions import WrongExpression
+
+PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
+_FEWEST, _MOST = 64, 131_072  # rows of a chunk
+_SHORT, _LONG = 0.4, 1.5  # seconds of CPU time that a chunk should take
+Numbers = range | list[int]
+Columns = dict[str, Sequence[Any]]
+
+
+class Derived(NamedTuple):
+    """A column that is calculated from others."""
+
+    name: str
+    formula: Formula
+
+
+class Plan(NamedTuple):
+    """What a sweep does with every row.
+
+    `names` are the columns of a row. `figures` are those to evaluate, and `constants` are columns with the same value
+    in every row. A row is kept if it is within the limits of the evaluator and every formula of `where` is true.
+    """
+
+    combinations: Combinations
+    evaluator: Evaluator
+    names: tuple[str, ...]
+    figures: tuple[str, ...]
+    constants: Mapping[str, Any] = {}
+    join: Join | None = None
+    derived: tuple[Derived, ...] = ()
+    where: tuple[Formula, ...] = ()
+    drop_invalid: bool = False
+
+
+class Tally:
+    """Counts the rows of a sweep.
+
+    `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
+    `first_valid` is the number of the first valid row. For a
+    option and formula without a result in some rows, `undefined` has their number and the first message.
+    """
+
+    def __init__(self) -> None:
+        self.tried = 0
+        self.invalid = 0
+        self.exceeding = 0
+        self.filtered = 0
+        self.kept = 0
+        self.first_valid: int | None = None
+        self.undefined: dict[str, tuple[int, str]] = {}
+
+    def add_undefined(self, text: str, failures: dict[int, str]) -> None:
+        """Count the rows in which a formula has no result."""
+        if failures:
+            count, first = self.undefined.get(text, (0, next(iter(failures.values()))))
+            self.undefined[text] = (count + len(failures), first)
+
+
+def split_numbers(numbers: Numbers) -> Iterator[Numbers]:
+    """Yield the numbers of rows in chunks; their sizes adapt so that a chunk takes about a second."""
+    done, size = 0, _FEWEST
+    while done < len(numbers):
+        start = process_time()
+        yield numbers[done : done + size]
+        done += size
+        seconds = process_time() - start
+        if seconds < _SHORT:
+            size = min(4 * size, _MOST)
+        elif seconds > _LONG:
+            size = max(size // 2, _FEWEST)
+
+
+def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
+    """Return the rows with these numbers that are kept, and count them.
+
+    Raises WrongOverride if the spec has no parameter of a name, and WrongFormula if a value of a formula has the wrong
+    type.
+    """
+    values = plan.combinations.list_columns(numbers)
+    found = plan.evaluator.evaluate(values, plan.figures)
+    columns: Columns = {name: [value] * len(numbers) for name, value in plan.constants.items()}
+    columns |= {name: list_values(column) for name, column in found.columns.items()}
+    columns[PROBLEM] = _list_problems(found.problems, len(numbers))
+    columns |= values
+    if plan.join is not None:
+        columns |= plan.join.list_columns(values)
+    _count_rows(tally, numbers, found.problems, found.broken)
+    dropped = {*found.broken, *(found.problems if plan.drop_invalid else ())}
+    if dropped:
+        columns = _select_rows(columns, [index for index in range(len(numbers)) if index not in dropped])
+    return _finish_rows(plan, columns, len(numbers) - len(dropped), tally)
+
+
+def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list[Row]:
+    """Add the derived columns, apply the filters, and return the rows."""
+    for name, formula in plan.derived:
+        columns[name], failures = formula.list_values(columns, count)
+        tally.add_undefined(f"{formula.option} {name}", failures)
+    for formula in plan.where:
+        truths, failures = formula.list_values(columns, count)
+        tally.add_undefined(f"{formula.option} {formula.text}", failures)
+        chosen = [index for index, value in enumerate(truths) if _is_true(value, formula)]
+        tally.filtered += count - len(chosen)
+        columns, count = _select_rows(columns, chosen), len(chosen)
+    tally.kept += count
+    return list(zip(*(columns[name] for name in plan.names), strict=True))
+
+
+def _is_true(value: Any, formula: Formula) -> bool:
+    if isinstance(value, str | list):
+        error = WrongExpression(f"a filter must be true or false; got {show(value)}", 0, len(formula.text))
+        raise show_mistake(formula.option, formula.text, error)
+    return bool(value)
+
+
+def _select_rows(columns: Columns, indexes: Sequence[int]) -> Columns:
+    return {name: [column[index] for index in indexes] for name, column in columns.items()}
+
+
+def list_values(column: Any) -> Sequence[Any]:
+    """Return a column with the numbers of Python; those of numpy would be slow one by one."""
+    found: Sequence[Any] = column.tolist() if hasattr(column, "tolist") else column
+    return found
+
+
+def _list_problems(problems: Any, count: int) -> list[str | None]:
+    texts: list[str | None] = [None] * count
+    for index, problem in problems.items():
+        texts[index] = describe_problem(problem)
+    return texts
+
+
+def describe_problem(problem: Problem) -> str:
+    """Return a problem on one line, such as `line 7: kernel of 5 does not fit …`."""
+    line = f"line {problem.span.line}: " if problem.span else ""
+    return printable(line + problem.message)
+
+
+def _count_rows(tally: Tally, numbers: Numbers, problems: Any, broken: Any) -> None:
+    if tally.first_valid is None and len(problems) < len(numbers):
+        tally.first_valid = next(number for index, number in enumerate(numbers) if index not in problems)
+    tally.tried += len(numbers)
+    tally.invalid += len(problems)
+    tally.exceeding += len(broken)
