@@ -282,12 +282,7 @@ class Report:
 
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
-        network = self.trained
-        sizes = _list_tensor_bytes(network)
-        stored = sum(
-            cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
-        )
-        return compute_training_memory(network, sizes, stored, self.optimizer)
+        return measure_training(self.trained, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
@@ -330,9 +325,17 @@ class Report:
         return {**self.totals.to_dict(), "training_memory": self.training().total}
 
 
-def _list_tensor_bytes(network: Network) -> tuple[int, ...]:
+def list_tensor_bytes(network: Network) -> tuple[int, ...]:
+    """Return the bytes of all tensors of a network, by tensor number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
+
+
+def measure_training(network: Network, optimizer: str) -> Training:
+    """Return the memory for training a network; `optimizer` is a key of OPTIMIZERS."""
+    spent = [cost(node.layer, network.dtype, network.batch) for node in network.nodes if node.owner is None]
+    stored = sum(one.weight_memory for one in spent)
+    return compute_training_memory(network, list_tensor_bytes(network), stored, optimizer)
 
 
 @defer_garbage_collection
@@ -351,7 +354,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     if fold_batchnorm:
         network = batchnorm_folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = _list_tensor_bytes(network)
+    sizes = list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))

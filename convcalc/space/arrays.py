@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from convcalc.space import lists
-from convcalc.space.tracing import COMPARISONS
+from convcalc.space.steps import COMPARISONS
 
 _LIMIT = 2**62
 _EXACT_IN_FLOATS = 2**53  # numpy compares and divides integers as floats

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, count, repeat
 from typing import Any
 
-from convcalc.space.tracing import OPERATIONS
+from convcalc.space.steps import OPERATIONS
 
 Column = list[Any]
 Indexes = list[int]

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from convcalc.analysis.batchnorm_folding import fold_batchnorm
-from convcalc.analysis.cost import Cost, activation_bytes, cost
+from convcalc.analysis.cost import Cost, cost
 from convcalc.analysis.liveness import compute_peak
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
-from convcalc.analysis.report import find_last_placed, sum_known
-from convcalc.analysis.training import Training, compute_training_memory
+from convcalc.analysis.report import find_last_placed, list_tensor_bytes, measure_training, sum_known
+from convcalc.analysis.training import Training
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 
@@ -52,9 +52,9 @@ class Measurement:
         return fold_batchnorm(self._trained) if self._folds else self._trained
 
     @cached_property
-    def tensor_bytes(self) -> list[int]:
+    def tensor_bytes(self) -> tuple[int, ...]:
         """The bytes of all tensors, by tensor number."""
-        return _list_tensor_bytes(self.network)
+        return list_tensor_bytes(self.network)
 
     @cached_property
     def layers(self) -> list[LayerFigures]:
@@ -82,20 +82,11 @@ class Measurement:
 
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
-        network = self._trained
-        stored = sum(
-            cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
-        )
-        return compute_training_memory(network, _list_tensor_bytes(network), stored, self._optimizer)
+        return measure_training(self._trained, self._optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
         return {name: self.network.tensor_shape(tensor) for name, tensor in self.network.outputs.items()}
-
-
-def _list_tensor_bytes(network: Network) -> list[int]:
-    shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
-    return [activation_bytes(shape, network.dtype, network.batch) for shape in shapes]
 
 
 def _measure_layer(node: Node, spent: Cost, activation_memory: int) -> LayerFigures:

@@ -27,7 +27,8 @@ from convcalc.space.measurement import Measurement
 from convcalc.space.misses import find_largest_miss
 from convcalc.space.programs import Program
 from convcalc.space.sheets import Columns, Sheet
-from convcalc.space.tracing import Constant, Mark, Operand, Trace, Traced
+from convcalc.space.steps import Constant, Mark, Operand
+from convcalc.space.tracing import Trace, Traced
 from convcalc.spec.inputs import WrongOverride
 
 

@@ -22,11 +22,11 @@ from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
-from convcalc.space.tracing import COMPARISONS, OPERATIONS, Constant, Operand, Trace
+from convcalc.space.forms import CONSTANT_TERM, Factors, Form, add_forms, copy_form, scale_form
+from convcalc.space.steps import COMPARISONS, OPERATIONS, Constant, Operand
+from convcalc.space.tracing import Trace
 
 _INTEGERS = ("add", "subtract", "multiply", "negate", "floor_divide", "modulo")
-_Factors = tuple[int, ...]  # node numbers in ascending order
-_CONSTANT: _Factors = ()
 _numbers = count()
 
 
@@ -48,24 +48,6 @@ class Schedule(NamedTuple):
 
     order: list[int]
     freed: dict[int, list[int]]
-
-
-class Form(NamedTuple):
-    """An integer as a sum of products: the coefficient of each product of nodes. The empty product is the constant."""
-
-    terms: dict[_Factors, int]
-
-    def is_constant(self) -> bool:
-        """Whether the integer does not depend on any node."""
-        return not self.terms or list(self.terms) == [_CONSTANT]
-
-    def get_constant(self) -> int:
-        """Return the constant term."""
-        return self.terms.get(_CONSTANT, 0)
-
-    def is_divisible(self, divisor: int) -> bool:
-        """Whether a division leaves no remainder, whatever the values of the nodes."""
-        return all(coefficient % divisor == 0 for coefficient in self.terms.values())
 
 
 class Program:
@@ -122,7 +104,7 @@ class Program:
             if found is not None:
                 return found
         if operation in COMPARISONS and all(map(self._is_integer, operands)):
-            difference = _add_forms(_copy_form(self._get_form(operands[0])), self._get_form(operands[1]), -1)
+            difference = add_forms(copy_form(self._get_form(operands[0])), self._get_form(operands[1]), -1)
             if difference.is_constant():
                 return Constant(OPERATIONS[operation](difference.get_constant(), 0))
         found_operands = tuple(
@@ -133,10 +115,10 @@ class Program:
     def _lower_integers(self, operation: str, operands: tuple[Operand, ...]) -> Form | None:
         """Return the form of an operation on integers; None if it has none, such as a division with a remainder."""
         if operation == "negate":
-            return _scale_form(self._get_form(operands[0]), -1)
+            return scale_form(self._get_form(operands[0]), -1)
         one, other = operands
         if operation in ("add", "subtract"):
-            return _add_forms(self._take_form(one), self._get_form(other), 1 if operation == "add" else -1)
+            return add_forms(self._take_form(one), self._get_form(other), 1 if operation == "add" else -1)
         if operation == "multiply":
             return self._multiply_forms(one, other)
         divisor = self._get_form(other)
@@ -156,7 +138,7 @@ class Program:
     def _get_form(self, operand: Operand) -> Form:
         """Return the form of an operand, which must not be changed."""
         if isinstance(operand, Constant):
-            return Form({_CONSTANT: int(operand.value)} if operand.value else {})
+            return Form({CONSTANT_TERM: int(operand.value)} if operand.value else {})
         lowered = self._lowered[operand]
         if isinstance(lowered, Form):
             return lowered
@@ -173,14 +155,14 @@ class Program:
         form = self._get_form(operand)
         if isinstance(operand, int) and self._uses[operand] == 1:
             return form
-        return _copy_form(form)
+        return copy_form(form)
 
     def _multiply_forms(self, one: Operand, other: Operand) -> Form:
         left, right = self._get_form(one), self._get_form(other)
         if right.is_constant():
-            return _scale_form(left, right.get_constant())
+            return scale_form(left, right.get_constant())
         if left.is_constant():
-            return _scale_form(right, left.get_constant())
+            return scale_form(right, left.get_constant())
         left, right = self._contract(left), self._contract(right)
         [(factors, coefficient)], [(others, other_coefficient)] = left.terms.items(), right.terms.items()
         return Form({tuple(sorted(factors + others)): coefficient * other_coefficient})
@@ -191,13 +173,13 @@ class Program:
 
     # -- from forms to nodes
 
-    def _add_form(self, terms: dict[_Factors, int]) -> Operand:
+    def _add_form(self, terms: dict[Factors, int]) -> Operand:
         """Add the nodes for a sum of products, with as few operations on several inputs as possible."""
-        constant = terms.get(_CONSTANT, 0)
-        simple: dict[_Factors, int] = {}  # products whose factors all depend on the same inputs
-        mixed: list[tuple[dict[frozenset[str], _Factors], int]] = []
+        constant = terms.get(CONSTANT_TERM, 0)
+        simple: dict[Factors, int] = {}  # products whose factors all depend on the same inputs
+        mixed: list[tuple[dict[frozenset[str], Factors], int]] = []
         for factors, coefficient in terms.items():
-            if not coefficient or factors == _CONSTANT:
+            if not coefficient or factors == CONSTANT_TERM:
                 continue
             parts = self._split_factors(factors)
             if len(parts) == 1:
@@ -207,15 +189,15 @@ class Program:
         summands = self._add_simple_sums(simple) + (self._collect_terms(mixed) if mixed else [])
         return self._add_sum(constant, summands)
 
-    def _split_factors(self, factors: _Factors) -> dict[frozenset[str], _Factors]:
+    def _split_factors(self, factors: Factors) -> dict[frozenset[str], Factors]:
         """Return the factors of a product, by the inputs on which they depend."""
-        parts: dict[frozenset[str], _Factors] = {}
+        parts: dict[frozenset[str], Factors] = {}
         for factor in factors:
             inputs = self.nodes[factor].inputs
             parts[inputs] = (*parts.get(inputs, ()), factor)
         return parts
 
-    def _add_simple_sums(self, terms: dict[_Factors, int]) -> list[tuple[int, Operand]]:
+    def _add_simple_sums(self, terms: dict[Factors, int]) -> list[tuple[int, Operand]]:
         """Return one summand for each set of inputs, with its coefficient."""
         by_inputs: dict[frozenset[str], list[tuple[int, Operand]]] = {}
         for factors, coefficient in terms.items():
@@ -225,20 +207,20 @@ class Program:
             return next(iter(by_inputs.values()))
         return [(1, self._add_sum(0, summands)) for summands in by_inputs.values()]
 
-    def _collect_terms(self, terms: list[tuple[dict[frozenset[str], _Factors], int]]) -> list[tuple[int, Operand]]:
+    def _collect_terms(self, terms: list[tuple[dict[frozenset[str], Factors], int]]) -> list[tuple[int, Operand]]:
         """Return summands for products whose factors depend on different inputs, with common factors collected.
 
         Of all parts of the products, those with the fewest different values are put outside the brackets.
         """
-        values: dict[frozenset[str], set[_Factors]] = {}
+        values: dict[frozenset[str], set[Factors]] = {}
         for parts, _ in terms:
             for inputs, factors in parts.items():
                 values.setdefault(inputs, set()).add(factors)
         outside = min(values, key=lambda inputs: (len(values[inputs]), sorted(inputs)))
-        brackets: dict[_Factors, dict[_Factors, int]] = {}
+        brackets: dict[Factors, dict[Factors, int]] = {}
         for parts, coefficient in terms:
             rest = tuple(sorted(factor for inputs, part in parts.items() if inputs != outside for factor in part))
-            inside = brackets.setdefault(parts.get(outside, _CONSTANT), {})
+            inside = brackets.setdefault(parts.get(outside, CONSTANT_TERM), {})
             inside[rest] = inside.get(rest, 0) + coefficient
         summands: list[tuple[int, Operand]] = []
         for common, inside in brackets.items():
@@ -247,7 +229,7 @@ class Program:
             summands.append((1, product))
         return summands
 
-    def _add_product(self, factors: _Factors) -> Operand:
+    def _add_product(self, factors: Factors) -> Operand:
         return factors[0] if len(factors) == 1 else self._add_node("product", factors)
 
     def _add_sum(self, constant: int, summands: list[tuple[int, Operand]]) -> Operand:
@@ -322,10 +304,6 @@ def calculate(operation: str, values: list[Any]) -> Any:
     return function(*values)
 
 
-def _copy_form(form: Form) -> Form:
-    return Form(dict(form.terms))
-
-
 def _count_uses(trace: Trace, results: Iterable[int]) -> list[int]:
     """Return how often each step is used, by step number; steps that are results are used once more."""
     uses = [0] * len(trace.steps)
@@ -336,19 +314,3 @@ def _count_uses(trace: Trace, results: Iterable[int]) -> list[int]:
     for number in (*trace.guards, *results):
         uses[number] += 2  # never 1
     return uses
-
-
-def _add_forms(one: Form, other: Form, sign: int) -> Form:
-    """Add `other`, multiplied by `sign`, to the form `one`, and return that form."""
-    terms = one.terms
-    for factors, coefficient in other.terms.items():
-        total = terms.get(factors, 0) + sign * coefficient
-        if total:
-            terms[factors] = total
-        else:
-            terms.pop(factors, None)
-    return one
-
-
-def _scale_form(form: Form, factor: int) -> Form:
-    return Form({factors: factor * coefficient for factors, coefficient in form.terms.items()} if factor else {})

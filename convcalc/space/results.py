@@ -8,7 +8,8 @@ from convcalc.space import lists
 from convcalc.space.evaluation import Evaluated
 from convcalc.space.paths import Path
 from convcalc.space.sheets import Sheet
-from convcalc.space.tracing import Constant, Traced
+from convcalc.space.steps import Constant
+from convcalc.space.tracing import Traced
 
 _Result = TypeVar("_Result")
 

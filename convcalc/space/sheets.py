@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from convcalc.space.programs import Program
-from convcalc.space.tracing import Constant, Operand
+from convcalc.space.steps import Constant, Operand
 
 _MOST_VALUES = 16_384  # longest table that is kept with all columns that are calculated from it
 

@@ -18,7 +18,8 @@ from convcalc.exact import all_equal, fixed, gcd, largest, least, log2, real, sq
 from convcalc.space import lists
 from convcalc.space.programs import Program
 from convcalc.space.sheets import make_sheet
-from convcalc.space.tracing import Constant, Trace, Traced
+from convcalc.space.steps import Constant
+from convcalc.space.tracing import Trace, Traced
 
 try:
     from convcalc.space import arrays
