@@ -19,7 +19,9 @@ from convcalc.space.sheets import Grid, Sheet, make_sheet
 
 _MOST_PATHS = 2_000  # kept; the least recently useful one is dropped first
 _MOST_NODES = 500_000  # of all kept paths together
-_FREE_PATHS = 30  # this number of paths is traced in any case, and more only if each serves several rows
+_MOST_SOLVERS = 100  # kept; the least recently used one is dropped first
+_ROWS_PER_TRACE = 8  # a trace takes as long as reading and analysing about ten networks
+_FREE_TRACES = 30  # after this number of traces, more are made only if each served several rows
 _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
 _CHUNK = 1_048_576  # rows whose different values are found together
@@ -27,11 +29,15 @@ _BLOCK = 32_768  # rows that are calculated together
 
 
 class TracedEvaluator:
-    """Evaluates rows by tracing; `load` returns the network for given overrides."""
+    """Evaluates rows by tracing; `load` returns the network for given overrides.
 
-    def __init__(self, load: Load, setup: Setup) -> None:
+    A path is traced only after `rows_per_trace` rows, so that a few rows are not slower than with `OrdinaryEvaluator`.
+    """
+
+    def __init__(self, load: Load, setup: Setup, rows_per_trace: int = _ROWS_PER_TRACE) -> None:
         self.load = load
         self.setup = setup
+        self.rows_per_trace = rows_per_trace
         self.ordinary = OrdinaryEvaluator(load, setup)
         self.solvers: dict[tuple[str, tuple[str, ...]], _Solver] = {}
         self.untraced_rows = 0  # rows that were evaluated one by one
@@ -76,9 +82,10 @@ class TracedEvaluator:
         return assemble(pieces, figures, len(numbers))
 
     def _get_solver(self, group: Group, figures: tuple[str, ...]) -> "_Solver":
-        solver = self.solvers.get((group.key, figures))
-        if solver is None:
-            solver = self.solvers[group.key, figures] = _Solver(self, group.given, figures)
+        solver = self.solvers.pop((group.key, figures), None) or _Solver(self, group.given, figures)
+        self.solvers[group.key, figures] = solver
+        if len(self.solvers) > _MOST_SOLVERS:
+            del self.solvers[next(iter(self.solvers))]
         return solver
 
 
@@ -92,10 +99,12 @@ class _Solver:
         self.paths: list[Path] = []  # the most recently useful one comes first
         self.nodes = 0  # of all paths together
         self.traces = 0
+        self.rows = 0
         self.traced_rows = 0  # rows that took a traced path
 
     def solve(self, make: Callable[[ModuleType], Sheet], places: Sequence[int], backend: ModuleType) -> list[Piece]:
         """Return the results of the rows that `make` returns for a backend; `places` are their numbers in the whole."""
+        self.rows += len(places)
         if backend is not lists:
             from convcalc.space.arrays import TooLarge
 
@@ -122,8 +131,7 @@ class _Solver:
         while len(sheet):
             if not self._is_worth_tracing():
                 return [*found, self._evaluate_ordinarily(sheet, places)]
-            values = sheet.get_first_values()
-            traced = self._trace(values)
+            traced = self._trace(sheet.get_first_values())
             before = len(sheet)
             if traced is not None:
                 self._keep(traced)
@@ -134,7 +142,8 @@ class _Solver:
         return found
 
     def _is_worth_tracing(self) -> bool:
-        return self.traces < _FREE_PATHS or self.traced_rows >= _ROWS_PER_PATH * self.traces
+        is_useful = self.traces < _FREE_TRACES or self.traced_rows >= _ROWS_PER_PATH * self.traces
+        return is_useful and self.rows >= self.evaluator.rows_per_trace * (self.traces + 1)
 
     def _trace(self, values: dict[str, Any]) -> Path | None:
         """Return the path of a row; None if it cannot be traced."""

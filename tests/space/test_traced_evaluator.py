@@ -52,7 +52,7 @@ def vary(random: Random, value: Any) -> Any:
 
 def compare(load: Any, values: dict[str, Any], setup: Setup = EMPTY) -> Evaluated:
     """Return the traced results, after comparing them with those of every row on its own."""
-    traced = TracedEvaluator(load, setup)
+    traced = TracedEvaluator(load, setup, rows_per_trace=0)
     found, expected = traced.evaluate(values, EVALUATED), OrdinaryEvaluator(load, setup).evaluate(values, EVALUATED)
     assert {name: list(column) for name, column in found.columns.items()} == expected.columns
     assert dict(found.problems) == expected.problems
@@ -221,13 +221,32 @@ def test_one_trace_serves_all_sizes_and_widths() -> None:
 
 
 def test_rows_that_each_need_a_trace_are_evaluated_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traced_evaluator, "_FREE_PATHS", 3)
+    monkeypatch.setattr(traced_evaluator, "_FREE_TRACES", 3)
     spec = {"params": {"n": 1}, "input": [3], "layers": [{"linear": {"out_features": 3, "repeat": "$n"}}]}
-    evaluator = TracedEvaluator(of_spec(spec), EMPTY)
+    evaluator = TracedEvaluator(of_spec(spec), EMPTY, rows_per_trace=0)
     found = evaluator.evaluate({"n": list(range(1, 20))}, ["params", "layers"])
     assert found.columns["layers"] == list(range(1, 20))
     assert found.columns["params"] == [12 * n for n in range(1, 20)]
     assert evaluator.untraced_rows == 16
+
+
+def test_few_rows_are_not_traced() -> None:
+    spec = {"params": {"width": 8}, "input": [3], "layers": [{"linear": "$width"}]}
+    evaluator = TracedEvaluator(of_spec(spec), EMPTY, rows_per_trace=8)
+    for width in range(8, 20):
+        assert evaluator.evaluate({"width": [width]}, ["params"]).columns["params"] == [4 * width]
+    assert evaluator.untraced_rows == 7
+    [solver] = evaluator.solvers.values()
+    assert solver.traces == 1
+
+
+def test_values_of_any_number_of_kinds_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traced_evaluator, "_MOST_SOLVERS", 3)
+    spec = {"params": {"sizes": [3]}, "input": "$sizes", "layers": ["relu"]}
+    evaluator = TracedEvaluator(of_spec(spec), EMPTY, rows_per_trace=0)
+    found = evaluator.evaluate({"sizes": [[3, size] for size in range(1, 9)] * 2}, ["activation_memory"])
+    assert found.columns["activation_memory"] == [12 * size for size in range(1, 9)] * 2
+    assert len(evaluator.solvers) == 3
 
 
 @pytest.mark.parametrize("evaluator", [OrdinaryEvaluator, TracedEvaluator])
@@ -256,7 +275,9 @@ def count_objects(evaluator: Any, rows: int) -> int:
 
 
 def test_the_summary_of_a_row_is_the_public_one() -> None:
-    found = TracedEvaluator(loader("resnet50"), EMPTY).evaluate({"width": [0.5, 2.0]}, EVALUATED)
+    evaluator = TracedEvaluator(loader("resnet50"), EMPTY, rows_per_trace=1)
+    found = evaluator.evaluate({"width": [0.5, 2.0]}, EVALUATED)
+    assert evaluator.untraced_rows == 0
     for index, width in enumerate((0.5, 2.0)):
         report = convcalc.summary("example:resnet50", params={"width": width})
         assert report.totals.receptive_field.size is not None
