@@ -126,10 +126,18 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
         if pager and output.file is None and _is_longer_than_screen(text):
             click.echo_via_pager(text)  # keeps colours if the pager is less; click sets LESS=-R if LESS is not set
         else:
-            sys.stdout.write(text)
+            sys.stdout.write(_escape_markup(text))
         return
     # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
+
+
+def _escape_markup(text: str) -> str:
+    """Return XML and HTML with character references (`&#215;`) if standard output is not UTF-8; other text as it is."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    if encoding in ("utf8", "utf8sig") or not text.startswith("<"):
+        return text
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _is_longer_than_screen(text: str) -> bool:

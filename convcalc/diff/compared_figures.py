@@ -7,15 +7,24 @@ from typing import NamedTuple
 class FigurePair(NamedTuple):
     """The old and the new value of a metric, such as params, bytes of memory, or the size of the receptive field.
 
-    None means unknown.
+    None means unknown. `same` says that the values mean the same although they may differ: receptive fields that are
+    the whole input are equal whatever its size.
     """
 
     old: int | None
     new: int | None
+    same: bool = False
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the values are equal or mean the same; also if both are unknown."""
+        return self.same or self.old == self.new
 
     @property
     def change(self) -> int | None:
-        """The new value minus the old one; None if either is unknown."""
+        """The new value minus the old one, 0 if they mean the same; None if either is unknown."""
+        if self.same:
+            return 0
         return None if self.old is None or self.new is None else self.new - self.old
 
     @property

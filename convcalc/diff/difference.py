@@ -58,7 +58,8 @@ class LayerChange(NamedTuple):
 
     def figure(self, name: str) -> FigurePair:
         """Return this layer's old and new value of a metric such as `macs`; 0 in a network without the layer."""
-        return FigurePair(*(0 if layer is None else getattr(layer, name) for layer in (self.old, self.new)))
+        old, new = (0 if layer is None else getattr(layer, name) for layer in (self.old, self.new))
+        return FigurePair(old, new)
 
 
 class Difference(NamedTuple):
@@ -87,8 +88,8 @@ class Difference(NamedTuple):
     def is_empty(self) -> bool:
         """Whether the metrics, receptive fields, settings and layers of both networks are the same."""
         fields = self.old.totals.receptive_field, self.new.totals.receptive_field
-        same_field = fields[0].size == fields[1].size or (fields[0].whole and fields[1].whole)
-        same_figures = all(figure.old == figure.new for figure in self.figures.values())
+        same_field = fields[0].size == fields[1].size or self.figures["receptive_field"].same
+        same_figures = all(figure.is_equal for figure in self.figures.values())
         return same_figures and same_field and not self.given and not self.layers
 
 
@@ -97,12 +98,13 @@ def compare_reports(old: Report, new: Report) -> Difference:
     before, after = figures_of(old), figures_of(new)
     pairs = match_layers(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
+    figures = {name: FigurePair(before[name], after[name]) for name in before}
     if old.totals.receptive_field.whole and new.totals.receptive_field.whole:
-        before["receptive_field"] = after["receptive_field"]  # the whole input, whatever its size
+        figures["receptive_field"] = figures["receptive_field"]._replace(same=True)
     return Difference(
         old,
         new,
-        {name: FigurePair(before[name], after[name]) for name in before},
+        figures,
         tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
         tuple(_compare_layers(old, new, pairs)),
     )

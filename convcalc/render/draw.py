@@ -16,7 +16,7 @@ from convcalc.render.drawing.graph import draw_graph
 from convcalc.render.drawing.graph_text import MOST_MERMAID_ARROWS, MOST_MERMAID_CHARACTERS, write_dot, write_mermaid
 from convcalc.render.drawing.memory import draw_memory
 from convcalc.render.drawing.scene import Scene
-from convcalc.render.drawing.stack import TooWide, draw_stack
+from convcalc.render.drawing.stack import draw_stack
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.drawing.tikz import write_tikz
 
@@ -114,21 +114,15 @@ def _suggest_depth(diagram: Diagram) -> str:
 
 
 def draw_folded(report: Report, kind: str, diagram: Diagram, metric: str) -> Scene:
-    """Return the scene of a picture of the kind `graph` or `stack`, coloured by a metric.
-
-    Raises NotDrawn if it would be too wide.
-    """
-    try:
-        return _FOLDED[kind](report, diagram, metric)
-    except TooWide as error:
-        raise NotDrawn(f"{error}: {_suggest_depth(diagram)}, or draw a graph, which wraps") from None
+    """Return the scene of a picture of the kind `graph` or `stack`, coloured by a metric."""
+    return _FOLDED[kind](report, diagram, metric)
 
 
 def write_diagram(report: Report, format: str, diagram: Diagram, metric: str) -> str:
     """Return a diagram in the language `dot` or `mermaid`. Raises NotDrawn if Mermaid does not draw graphs so large."""
     if format == "dot":
         return write_dot(report.network.name, diagram, metric)
-    text = write_mermaid(diagram, metric)
+    text = write_mermaid(report.network.name, diagram, metric)
     if len(text) > MOST_MERMAID_CHARACTERS or len(diagram.arrows) > MOST_MERMAID_ARROWS:
         raise NotDrawn(
             f"Mermaid draws at most {MOST_MERMAID_ARROWS} arrows and {MOST_MERMAID_CHARACTERS:,} characters; this "

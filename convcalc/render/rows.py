@@ -51,7 +51,7 @@ class Leaf(NamedTuple):
     group: Group | None
 
 
-class _RangeSums:
+class RangeSums:
     """Computes the sum of a metric over any range of layers in constant time.
 
     The constructor computes the sum over the first n layers for every n.
@@ -109,17 +109,18 @@ def layer_row(layer: LayerReport, label: str, indent: int, share: float | None) 
     )
 
 
-def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
+def tree_rows(report: Report, depth: int | None = None, opened: Sequence[Group] = ()) -> list[Row]:
     """Return the rows of layers and scopes as a tree.
 
-    Layers more than `depth` levels deep (None: unlimited) are folded: one row stands for all layers of their scope.
+    Layers more than `depth` levels deep (None: unlimited) are folded: one row stands for all layers of their scope. The
+    scopes in `opened`, each inside the one before, are open at any depth, and their levels are not counted.
     """
     basis = _choose_share_figure(report)
     whole = getattr(report.totals, basis)
-    sums = {name: _RangeSums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
+    sums = {name: RangeSums([getattr(layer, name) for layer in report.layers]) for name in _SUMMED}
     rows: list[Row] = []
     shown: list[Group] = []
-    for item in _list_tree_items(report, depth):
+    for item in _list_tree_items(report, depth, opened):
         while shown and shown[-1].stop <= (item if isinstance(item, int) else item.start):
             shown.pop()
         if isinstance(item, int):
@@ -127,28 +128,28 @@ def tree_rows(report: Report, depth: int | None = None) -> list[Row]:
             share = _compute_share(getattr(layer, basis), whole)
             rows.append(layer_row(layer, _shorten_name(layer.name, shown), len(shown), share))
         else:
-            rows.append(_group_row(report, item, shown, sums, _is_folded(item, depth), whole, basis))
+            rows.append(_group_row(report, item, shown, sums, _is_folded(item, depth, opened), whole, basis))
             shown.append(item)
     return rows
 
 
-def leaf_rows(report: Report, depth: int | None = None) -> list[Row]:
+def leaf_rows(report: Report, depth: int | None = None, opened: Sequence[Group] = ()) -> list[Row]:
     """Return the rows of `tree_rows` without open scopes; each row has its full name and is not indented."""
     if depth is None:
         return layer_rows(report)
-    return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth) if not row.is_group]
+    return [row._replace(label=row.name, indent=0) for row in tree_rows(report, depth, opened) if not row.is_group]
 
 
-def list_leaves(report: Report, depth: int | None = None) -> list[Leaf]:
+def list_leaves(report: Report, depth: int | None = None, opened: Sequence[Group] = ()) -> list[Leaf]:
     """Return the leaf that each row of `leaf_rows` stands for, in the same order."""
     return [
         Leaf(item, item + 1, None) if isinstance(item, int) else Leaf(item.start, item.stop, item)
-        for item in _list_tree_items(report, depth)
-        if isinstance(item, int) or _is_folded(item, depth)
+        for item in _list_tree_items(report, depth, opened)
+        if isinstance(item, int) or _is_folded(item, depth, opened)
     ]
 
 
-def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]:
+def _list_tree_items(report: Report, depth: int | None, opened: Sequence[Group] = ()) -> Iterator[Group | int]:
     """Yield the scopes and the indexes of the layers that have a row of their own, in the order of the rows."""
     groups = iter((*report.groups, None))
     group = next(groups)
@@ -159,16 +160,19 @@ def _list_tree_items(report: Report, depth: int | None) -> Iterator[Group | int]
             index += 1
             continue
         if group.stop > index:
-            folded = _is_folded(group, depth)
+            folded = _is_folded(group, depth, opened)
             # an open repeat or branch has no row, because it only adds a number to names
-            if folded or not _is_repeat_or_branch(group):
+            if folded or not is_repeat_or_branch(group):
                 yield group
             index = group.stop if folded else index
         group = next(groups)
 
 
-def _is_folded(group: Group, depth: int | None) -> bool:
-    return depth is not None and group.name.count(".") + 1 >= depth
+def _is_folded(group: Group, depth: int | None, opened: Sequence[Group] = ()) -> bool:
+    if depth is None or any(group is scope for scope in opened):
+        return False
+    around = sum(scope.start <= group.start and group.stop <= scope.stop for scope in opened)
+    return group.name.count(".") - (opened[around - 1].name.count(".") if around else -1) >= depth
 
 
 def count_levels(report: Report) -> int:
@@ -221,7 +225,7 @@ def _group_row(
     report: Report,
     group: Group,
     shown: list[Group],
-    sums: dict[str, _RangeSums],
+    sums: dict[str, RangeSums],
     folded: bool,
     whole: int | None,
     basis: str,
@@ -257,7 +261,8 @@ def _tensor_field(report: Report, tensor: int) -> FieldReport:
     return field_report(report.fields[tensor], shape.spatial, whole)
 
 
-def _is_repeat_or_branch(group: Group) -> bool:
+def is_repeat_or_branch(group: Group) -> bool:
+    """Return whether a scope only adds a number to the names of the layers in it."""
     return group.copies is not None or group.word == "branch"
 
 

@@ -6,7 +6,6 @@ the names in a network can come from an untrusted file.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from html import escape
 from itertools import accumulate
 
@@ -17,7 +16,7 @@ from convcalc.render.columns import COLUMNS
 from convcalc.render.drawing.diagram import choose_fold
 from convcalc.render.drawing.graph import draw_graph
 from convcalc.render.drawing.memory import draw_memory
-from convcalc.render.drawing.stack import TooWide, draw_stack
+from convcalc.render.drawing.stack import draw_stack
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.lines import Line
 from convcalc.render.rows import Row, describe_rows, fold_rows, list_leaves
@@ -93,8 +92,7 @@ def _pictures_html(report: Report) -> Iterator[str]:
     if len(list_leaves(report, 1)) <= _MOST_BOXES:
         diagram = choose_fold(report)
         scenes["graph"] = draw_graph(report, diagram, "macs")
-        with suppress(TooWide):
-            scenes["feature maps"] = draw_stack(report, diagram, "macs")
+        scenes["feature maps"] = draw_stack(report, diagram, "macs")
     scenes["memory"] = draw_memory(report)
     for title, scene in scenes.items():
         picture = write_svg(scene, standalone=False)

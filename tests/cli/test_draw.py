@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 import convcalc
+from convcalc.cli.draw import command as draw_command
 from convcalc.cli.main import run
+from convcalc.render.drawing.diagram import METRICS
 from tests.render.test_drawing import make_png
 from tests.support.places import ROOT
 
@@ -32,13 +35,19 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         ((), "a.tex", "% "),
         ((), "a.dot", "digraph "),
         ((), "a.gv", "digraph "),
-        ((), "a.mmd", "flowchart "),
+        ((), "a.mmd", "---\ntitle: "),
         (("--depth", "all", "--color", "params", "-f", "dot"), "a.txt", "digraph "),
     ],
 )
 def test_the_suffix_chooses_the_format(arguments: tuple[str, ...], file: str, start: str) -> None:
     assert run(["draw", "example:lenet5", *arguments, "-o", file]) == 0
     assert Path(file).read_text(encoding="utf-8").startswith(start)
+
+
+def test_every_metric_of_the_pictures_is_an_option() -> None:
+    [option] = [one for one in draw_command.params if one.name == "metric"]
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == list(METRICS)
 
 
 def test_a_picture_goes_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

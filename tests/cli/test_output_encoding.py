@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -59,3 +60,27 @@ def test_characters_without_a_replacement_become_question_marks() -> None:
 
 def test_replacements_are_ascii() -> None:
     assert "".join(writing_ascii._REPLACEMENTS.values()).isascii()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_pictures_have_character_references_where_the_stream_has_no_utf_8(encoding: str) -> None:
+    for arguments in (
+        ("draw", "example:resnet50"),
+        ("draw", "example:unet", "--as", "stack", "-o", "-"),
+        ("rf", "example:vgg16", "stage5.maxpool1", "-f", "svg"),
+    ):
+        text = printed(encoding, *arguments)
+        assert text.isascii()
+        assert "&#215;" in text  # ×
+        assert "?" not in text
+        assert list(ElementTree.fromstring(text).itertext()) == list(
+            ElementTree.fromstring(printed("utf-8", *arguments)).itertext()
+        )
+
+
+@pytest.mark.parametrize("format", ["dot", "mermaid", "tikz"])
+def test_graphs_have_ascii_in_place_of_signs(format: str) -> None:
+    text = printed("ascii", "draw", "example:resnet50", "-f", format)
+    assert "?" not in text
+    assert text.isascii()
+    assert ("$\\times$" if format == "tikz" else "3x224x224") in text

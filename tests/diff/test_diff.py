@@ -14,6 +14,7 @@ import pytest
 import convcalc
 from convcalc import examples
 from convcalc.cli.main import run
+from convcalc.diff.condition import parse_condition
 from convcalc.diff.difference import Difference, compare_reports
 from convcalc.render.diff import difference_json, difference_lines
 from convcalc.render.diff_markdown import difference_markdown
@@ -456,5 +457,13 @@ def test_json_and_table_agree_on_the_totals() -> None:
 
 def test_fields_of_the_whole_input_are_equal_whatever_its_size() -> None:
     small, large = (convcalc.summary({"input": [1, size], "layers": ["global_avgpool"]}) for size in (100, 200))
-    assert compare_reports(small, large).figures["receptive_field"].old == 200
-    assert compare_reports(small, large).figures["receptive_field"].new == 200
+    found = compare_reports(small, large)
+    total = json.loads(difference_json(found, []))["totals"]["receptive_field"]
+    assert {name: total[name] for name in ("old", "new", "change", "relative")} == {
+        "old": 100,
+        "new": 200,
+        "change": 0,
+        "relative": 0,
+    }
+    assert parse_condition("receptive_field > 0%").holds(found.figures["receptive_field"]) is False
+    assert parse_condition("receptive_field != 0").holds(found.figures["receptive_field"]) is False

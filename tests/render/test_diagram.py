@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from io import StringIO
+from unittest.mock import Mock
 
 import pytest
+import yaml
 
 import convcalc
 from convcalc.analysis.report import Report
 from convcalc.examples import list_names
+from convcalc.render.drawing import diagram as diagram_file
 from convcalc.render.drawing.diagram import METRICS, MOST_BOXES, Diagram, choose_fold, fold_network
+from convcalc.render.rows import leaf_rows
+from tests.support.places import ROOT
 
 
 def read(text: str) -> Report:
@@ -91,3 +96,47 @@ def test_a_network_is_folded_only_as_much_as_needed() -> None:
         if diagram.depth is not None:
             deeper = [fold_network(report, depth) for depth in (diagram.depth + 1, diagram.depth + 2, None)]
             assert any(len(one.boxes) > MOST_BOXES for one in deeper)
+
+
+def list_box_names(diagram: Diagram) -> list[str]:
+    return [box.name for box in diagram.boxes if not box.is_input]
+
+
+@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "vgg16", "unet", "vit_tiny"])
+def test_a_scope_that_holds_all_layers_changes_only_their_names(name: str) -> None:
+    spec = yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text(encoding="utf-8"))
+    spec.pop("expect", None)
+    plain = choose_fold(convcalc.analyse(convcalc.load(spec)))
+    spec["layers"] = [{"sequence": [{"sequence": spec["layers"], "name": "features"}], "name": "model"}]
+    wrapped = choose_fold(convcalc.analyse(convcalc.load(spec)))
+    assert list_box_names(wrapped) == [f"model.features.{one}" for one in list_box_names(plain)]
+    assert wrapped.arrows == plain.arrows
+
+
+def make_chain(count: int) -> list[dict[str, dict[str, int]]]:
+    return [{"conv": {"out_channels": 3 + number % 2, "kernel_size": 1}} for number in range(count)]
+
+
+@pytest.mark.parametrize(("inside", "outside", "is_open"), [(142, 2, True), (130, 43, True), (129, 43, False)])
+def test_a_scope_is_open_if_it_holds_more_than_three_quarters(inside: int, outside: int, is_open: bool) -> None:
+    layers = [{"sequence": make_chain(inside), "name": "model"}, {"sequence": make_chain(outside), "name": "head"}]
+    diagram = choose_fold(convcalc.analyse(convcalc.load({"input": [3, 8, 8], "layers": layers})), most=12)
+    assert ("model" in list_box_names(diagram)) is not is_open
+    assert len(diagram.boxes) - 1 == (inside + 1 if is_open else 2)
+
+
+def test_a_scope_of_too_many_boxes_stays_one_box() -> None:
+    layers = [{"sequence": [{"sequence": make_chain(401), "name": "body"}, *make_chain(3)], "name": "model"}]
+    diagram = choose_fold(convcalc.analyse(convcalc.load({"input": [3, 8, 8], "layers": layers})))
+    assert list_box_names(diagram) == ["model.body", "model.conv1", "model.conv2", "model.conv3"]
+
+
+def test_only_the_chosen_diagram_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers: list[object] = ["relu"]
+    for _ in range(20):
+        layers = [{"sequence": layers}, {"sequence": [{"maxpool": 1}, "relu"]}]
+    report = convcalc.analyse(convcalc.load({"input": [3, 8, 8], "layers": layers}))
+    made = Mock(side_effect=leaf_rows)
+    monkeypatch.setattr(diagram_file, "leaf_rows", made)
+    choose_fold(report)
+    assert made.call_count == 1

@@ -9,11 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 import convcalc
 from convcalc.analysis.field_region import find_layer, find_region, middle_position
 from convcalc.analysis.report import Report
 from convcalc.examples import list_names
+from convcalc.problems import printable
 from convcalc.render.drawing.axes import choose_binary_ticks, choose_ticks
 from convcalc.render.drawing.diagram import choose_fold
 from convcalc.render.drawing.field import draw_field
@@ -104,7 +106,7 @@ def test_hostile_names_stay_text() -> None:
     diagram = choose_fold(report)
     dot = write_dot(HOSTILE, diagram, "macs")
     assert re.match(r'digraph "(?:[^"\\]|\\.)*" \{\n', dot)
-    assert "<" not in write_mermaid(diagram, "macs").replace("<br/>", "")
+    assert "<" not in write_mermaid(HOSTILE, diagram, "macs").replace("<br/>", "")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "unet", "m5", "c3d"])
@@ -137,10 +139,29 @@ def test_graphviz_reads_every_box_and_arrow() -> None:
 
 def test_mermaid_has_a_line_per_box_and_arrow() -> None:
     diagram = choose_fold(analyse("unet"))
-    lines = write_mermaid(diagram, "macs").splitlines()
-    assert lines[0] == "flowchart TB"
+    lines = write_mermaid("unet", diagram, "macs").splitlines()
+    assert lines[:4] == ["---", 'title: "unet, coloured by MACs"', "---", "flowchart TB"]
     assert [line for line in lines if "-->" in line] == [f"  n{a.source} --> n{a.target}" for a in diagram.arrows]
-    assert '  n1["skip1<br/>double_conv, 4 layers<br/>64×568×568<br/>12.08 G MACs"]' in lines
+    # the largest box has 21.78 G MACs, and 7 · 12.08 / 21.78 is 3.9
+    assert '  n1["skip1<br/>double_conv, 4 layers<br/>64×568×568<br/>12.08 G MACs"]:::step4' in lines
+
+
+def test_every_class_of_mermaid_is_defined_and_readable() -> None:
+    lines = write_mermaid("unet", choose_fold(analyse("unet")), "macs").splitlines()
+    used = {line.rpartition(":::")[2] for line in lines if ":::" in line}
+    defined = dict(line.removeprefix("  classDef ").split(" ") for line in lines if "classDef" in line)
+    assert set(defined) == used
+    for style in defined.values():
+        fill, _, color = re.findall("#[0-9a-f]{6}", style)
+        assert contrast(fill, color) >= 4.5
+
+
+def test_the_title_of_mermaid_is_a_string_of_yaml() -> None:
+    diagram = choose_fold(analyse("lenet5"))
+    for name in (HOSTILE, "a: b\n---\nflowchart", "%%{init: {}}%%", "[", "漢字"):
+        title = write_mermaid(name, diagram, "macs").splitlines()[1]
+        assert yaml.safe_load(title) == {"title": f"{printable(name)}, coloured by MACs"}
+        assert not set("<>&%{}#;`$") & set(title)
 
 
 def relative_luminance(color: str) -> float:

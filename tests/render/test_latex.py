@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from convcalc.examples import list_names
 from convcalc.render.latex import architecture_latex, escape
 
 
@@ -49,6 +51,41 @@ def test_text_is_escaped() -> None:
         r"a\_b\textbackslash{}input\{x\}\%\$\&\#\textasciicircum{}\textasciitilde{}"
     )
     assert escape("漢\u202e") == r"?\textbackslash{}u202e"
+
+
+def test_tables_of_all_examples_fit_the_text_of_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    monkeypatch.chdir(tmp_path)
+    lines = [r"\documentclass[11pt]{article}\usepackage{booktabs}\newsavebox\measured\begin{document}"]
+    for name in list_names():
+        report = convcalc.analyse(convcalc.load(f"example:{name}"))
+        Path(f"{name}.tex").write_text(architecture_latex(report, None, fold=True, exact=False), encoding="ascii")
+        lines.append(rf"\sbox\measured{{\input{{{name}}}}}\usebox\measured\clearpage")
+        size = r"\the\wd\measured,\the\ht\measured,\the\dp\measured"
+        lines.append(rf"\typeout{{}}\typeout{{SIZE,{size},\the\textwidth,\the\textheight}}")
+    Path("all.tex").write_text("\n".join([*lines, r"\end{document}"]), encoding="ascii")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    found = [line.replace("pt", "").split(",")[1:] for line in done.stdout.splitlines() if line.startswith("SIZE,")]
+    assert len(found) == len(list_names())
+    for name, sizes in zip(list_names(), found, strict=True):
+        width, above, below, text_width, text_height = map(float, sizes)
+        assert text_width == 360
+        assert width <= text_width, name
+        assert above + below <= text_height, name
+
+
+def test_only_long_names_and_types_are_on_several_lines() -> None:
+    report = convcalc.analyse(convcalc.load("example:lenet5"))
+    text = architecture_latex(report, None, fold=True, exact=False)
+    assert r"\begin{tabular}{llrrr}" in text
+    assert "raggedright" not in text
+    long = {"input": [3, 8, 8], "layers": [{"conv": {"out_channels": 4, "kernel_size": 3, "name": "a_long_name" * 12}}]}
+    text = architecture_latex(convcalc.analyse(convcalc.load(long)), None, fold=True, exact=False)
+    assert re.search(r"\\begin\{tabular\}\{p\{\d+pt\}", text)
+    assert r"a\_\allowbreak{}long\_\allowbreak{}name" in text
 
 
 def test_latex_compiles_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 A chain such as convolution, batch norm and ReLU is one box, and equal copies of a repeat in a row are one box `× n`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from convcalc.analysis.liveness import count_readers
@@ -11,19 +12,29 @@ from convcalc.analysis.report import Report, sum_known
 from convcalc.intervals import Ratio
 from convcalc.network import Group, Network
 from convcalc.problems import normalise_word, printable
-from convcalc.render.rows import Leaf, Row, count_levels, leaf_rows, list_leaves
+from convcalc.render.rows import Leaf, RangeSums, Row, count_levels, leaf_rows, list_leaves
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
-_FEW, _MANY = 6, 120  # a network of fewer boxes, such as one scope with all layers, is unfolded to at most _MANY
-METRICS = ("macs", "params", "flops", "activation_memory", "weight_memory")
-_TITLES = {
-    "macs": "MACs",
-    "params": "params",
-    "flops": "FLOPs",
-    "activation_memory": "activations",
-    "weight_memory": "weights",
+_FEW, _MANY = 6, 120  # a network that folds to fewer boxes is unfolded to at most _MANY
+_MOST_NESTED = 2  # frames in each other
+_MOST_OPENED = 400  # boxes up to which a scope that holds most of the layers is not folded
+
+
+class Metric(NamedTuple):
+    """A metric that colours boxes: its name in pictures, and how its figures are written."""
+
+    title: str
+    format: Callable[[int | None], str]
+
+
+METRICS = {
+    "macs": Metric("MACs", format_count),
+    "params": Metric("params", format_count),
+    "flops": Metric("FLOPs", format_count),
+    "activation_memory": Metric("activations", format_bytes),
+    "weight_memory": Metric("weights", format_bytes),
 }
 
 
@@ -60,36 +71,48 @@ class Arrow(NamedTuple):
     target: int
 
 
+class Scope(NamedTuple):
+    """An open scope, such as a repeat or a use of a block, and the indexes of the boxes of its layers."""
+
+    name: str
+    boxes: frozenset[int]
+
+
 class Diagram(NamedTuple):
     """The boxes of a network in an order of execution, and the arrows between them.
 
-    `depth` is the depth to which scopes are folded, None if all are open.
+    `depth` is the depth to which scopes are folded, None if all are open. `scopes` are the open scopes of several
+    boxes, without branches, those that hold most of the layers, and those inside two others.
     """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     depth: int | None
+    scopes: tuple[Scope, ...] = ()
 
 
 def format_figure(metric: str, figure: int | None) -> str:
     """Return a figure with its unit as drawings show it: `1.23 G MACs`, `3.06 MiB activations`."""
-    return f"{format_amount(metric, figure)} {_TITLES[metric]}"
+    return f"{format_amount(metric, figure)} {METRICS[metric].title}"
 
 
 def format_amount(metric: str, figure: int | None) -> str:
     """Return a figure without the name of its metric: `1.23 G`, `3.06 MiB`."""
-    return format_bytes(figure) if metric.endswith("memory") else format_count(figure)
+    return METRICS[metric].format(figure)
 
 
 def metric_title(metric: str) -> str:
     """Return the title of a metric, such as `MACs`."""
-    return _TITLES[metric]
+    return METRICS[metric].title
 
 
-def fold_network(report: Report, depth: int | None) -> Diagram:
-    """Return the diagram of a network, folded to `depth` levels of scopes (None: all layers have boxes)."""
-    leaves, rows = list_leaves(report, depth), leaf_rows(report, depth)
-    runs = _find_runs(report, leaves, rows)
+def fold_network(report: Report, depth: int | None, opened: Sequence[Group] = ()) -> Diagram:
+    """Return the diagram of a network, folded to `depth` levels of scopes (None: all layers have boxes).
+
+    The scopes in `opened`, each inside the one before, are open, and their levels are not counted.
+    """
+    leaves, rows = list_leaves(report, depth, opened), leaf_rows(report, depth, opened)
+    runs = _RunFinder(report).find_runs(leaves)
     network = report.network
     boxes = [Box(printable(name), (), shape, {}) for name, shape in network.inputs.items()]
     groups = {(group.start, group.stop): group.name for group in reversed(report.groups)}
@@ -104,7 +127,27 @@ def fold_network(report: Report, depth: int | None) -> Diagram:
     }
     for index, output in _describe_outputs(network, box_of_tensor).items():
         boxes[index] = boxes[index]._replace(output=output)
-    return Diagram(tuple(boxes), tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target)), depth)
+    levels = None if depth is None else depth + (opened[-1].name.count(".") + 1 if opened else 0)
+    joined = tuple(sorted(arrow for arrow in arrows if arrow.source != arrow.target))
+    return Diagram(tuple(boxes), joined, levels, tuple(_list_scopes(report, box_of_tensor[len(network.inputs) :])))
+
+
+def _list_scopes(report: Report, box_of_layer: Sequence[int]) -> list[Scope]:
+    """Return the open scopes that a graph may show, outer ones first; `box_of_layer` has the box of each layer."""
+    count = len(box_of_layer)
+    edges = [-1, *box_of_layer, -1]
+    found: list[Scope] = []
+    around: list[Group] = []
+    for group in report.groups:
+        is_whole = edges[group.start] != edges[group.start + 1] and edges[group.stop] != edges[group.stop + 1]
+        boxes = frozenset(box_of_layer[group.start : group.stop])
+        around = [other for other in around if other.stop >= group.stop]
+        is_shown = is_whole and len(boxes) > 1 and 4 * (group.stop - group.start) <= 3 * count
+        is_new = all(scope.boxes != boxes for scope in found[-_MOST_NESTED:])
+        if is_shown and is_new and group.word not in ("branch", "branches") and len(around) < _MOST_NESTED:
+            found.append(Scope(printable(group.name), boxes))
+            around.append(group)
+    return found
 
 
 def _describe_outputs(network: Network, box_of_tensor: Sequence[int]) -> dict[int, str]:
@@ -117,44 +160,84 @@ def _describe_outputs(network: Network, box_of_tensor: Sequence[int]) -> dict[in
 
 
 def choose_fold(report: Report, most: int = MOST_BOXES) -> Diagram:
-    """Return the diagram with the most open scopes that has at most `most` boxes, or else the one with depth 1."""
-    levels = count_levels(report)
-    chosen = fold_network(report, 1 if levels > 1 else None)
-    for depth in range(2, levels + 1):
-        deeper = fold_network(report, depth if depth < levels else None)
-        if len(deeper.boxes) > most and not (len(chosen.boxes) < _FEW and len(deeper.boxes) <= _MANY):
+    """Return the diagram with the most open scopes that has at most `most` boxes, or else the one with depth 1.
+
+    A scope that holds most of the layers, such as the whole model in an imported file, is open, not a box.
+    """
+    finder = _RunFinder(report)
+    opened = _choose_opened(report, finder)
+    leaves = list_leaves(report, 1, opened)
+    chosen, count = 1, finder.count_boxes(leaves)
+    for depth in range(2, count_levels(report) + 1):
+        before, leaves = leaves, list_leaves(report, depth, opened)
+        deeper = count if len(leaves) == len(before) else finder.count_boxes(leaves)
+        if deeper > most and not (count < _FEW and deeper <= _MANY):
+            leaves = before
             break
-        chosen = deeper
-    return chosen
+        chosen, count = depth, deeper
+    is_open = all(leaf.group is None for leaf in leaves)
+    return fold_network(report, None if is_open else chosen, opened)
 
 
-def _find_runs(report: Report, leaves: Sequence[Leaf], rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return the ranges of leaves that become one box: a layer and those that are applied to it, or equal copies."""
-    readers = count_readers(report.network)
-    first = len(report.network.inputs)
-    runs: list[tuple[int, int]] = []
-    for index, leaf in enumerate(leaves):
-        before = leaves[index - 1] if index else None
-        if before is not None and _continues(report, before, leaf, readers[first + before.stop - 1]):
-            start, _ = runs[-1]
-            joined = _is_applied(report, leaf) and _is_layer(leaves[start])
-            equal = _are_copies(leaves[index - 1], leaf) and rows[index].sums == rows[index - 1].sums
-            if joined or (equal and rows[index].output_shape == rows[index - 1].output_shape):
+def _choose_opened(report: Report, finder: "_RunFinder") -> tuple[Group, ...]:
+    """Return the scopes that hold more than three quarters of the layers, the outermost first.
+
+    Those of too many boxes are left out.
+    """
+    found = [group for group in report.groups if 4 * (group.stop - group.start) > 3 * len(report.layers)]
+    while found and finder.count_boxes(list_leaves(report, 1, found)) > _MOST_OPENED:
+        found.pop()
+    return tuple(found)
+
+
+class _RunFinder:
+    """Finds the ranges of leaves that become one box: a layer and those that are applied to it, or equal copies."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.readers = count_readers(report.network)
+        self.first = len(report.network.inputs)
+
+    @cached_property
+    def _sums(self) -> list[RangeSums]:
+        return [RangeSums([getattr(layer, metric) for layer in self.report.layers]) for metric in METRICS]
+
+    def count_boxes(self, leaves: Sequence[Leaf]) -> int:
+        """Return the number of boxes of a diagram with these leaves, without making them."""
+        return self.first + len(self.find_runs(leaves))
+
+    def find_runs(self, leaves: Sequence[Leaf]) -> list[tuple[int, int]]:
+        """Return the ranges of leaves that become one box."""
+        runs: list[tuple[int, int]] = []
+        for index, leaf in enumerate(leaves):
+            start = runs[-1][0] if runs else index
+            if index and self._joins(leaves[start], leaves[index - 1], leaf):
                 runs[-1] = (start, index + 1)
-                continue
-        runs.append((index, index + 1))
-    return runs
+            else:
+                runs.append((index, index + 1))
+        return runs
 
+    def _joins(self, first: Leaf, before: Leaf, leaf: Leaf) -> bool:
+        """Whether a leaf is in the same box as the leaf before it; `first` is the first leaf of that box."""
+        applied = _is_applied(self.report, leaf) and _is_layer(first)
+        return (applied or (_are_copies(before, leaf) and self._are_equal(before, leaf))) and self._continues(
+            before, leaf
+        )
 
-def _continues(report: Report, before: Leaf, leaf: Leaf, readers: int) -> bool:
-    """Whether a leaf reads only the output of the leaf before it, and nothing else reads that output."""
-    first = len(report.network.inputs)
-    inside = range(first + leaf.start, first + leaf.stop)
-    outside = [
-        tensor for node in report.network.nodes[leaf.start : leaf.stop] for tensor in node.reads if tensor not in inside
-    ]
-    own = set(outside) == {first + before.stop - 1}
-    return own and readers == len(outside)
+    def _are_equal(self, one: Leaf, other: Leaf) -> bool:
+        """Whether two folded scopes have the same output shape and figures."""
+        shapes = {self.report.network.tensor_shape(leaf.group.output) for leaf in (one, other) if leaf.group}
+        ranges = (leaf[:2] for leaf in (one, other))
+        before, after = ([column.between(*limits) for column in self._sums] for limits in ranges)
+        return len(shapes) == 1 and before == after
+
+    def _continues(self, before: Leaf, leaf: Leaf) -> bool:
+        """Whether a leaf reads only the output of the leaf before it, and nothing else reads that output."""
+        inside = range(self.first + leaf.start, self.first + leaf.stop)
+        nodes = self.report.network.nodes[leaf.start : leaf.stop]
+        outside = [tensor for node in nodes for tensor in node.reads if tensor not in inside]
+        last = self.first + before.stop - 1
+        return set(outside) == {last} and self.readers[last] == len(outside)
 
 
 def _is_layer(leaf: Leaf) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from convcalc.analysis.report import Report
 from convcalc.render.drawing import scale
 from convcalc.render.drawing.diagram import Box, Diagram, format_figure, metric_title
+from convcalc.render.drawing.frames import FONT
 from convcalc.render.drawing.heading import describe_totals, frame_picture, picture_origin
 from convcalc.render.drawing.layout import Layout, Size, place_graph
 from convcalc.render.drawing.scene import Line, Part, Point, Scene, Shape, Text, make_box
@@ -23,7 +24,7 @@ def draw_graph(report: Report, diagram: Diagram, metric: str) -> Scene:
     total = getattr(report.totals, metric)
     texts = [_list_texts(box, metric, total) for box in diagram.boxes]
     sizes = [_measure_box(lines, box.copies) for lines, box in zip(texts, diagram.boxes, strict=True)]
-    layout = place_graph(sizes, diagram.arrows)
+    layout = place_graph(sizes, diagram.arrows, diagram.scopes)
     left, top = picture_origin()
     figures = [box.figures[metric] for box in diagram.boxes if not box.is_input]
     most = max((figure or 0 for figure in figures), default=0)
@@ -36,7 +37,12 @@ def draw_graph(report: Report, diagram: Diagram, metric: str) -> Scene:
         for box, lines, size, (x, y) in zip(diagram.boxes, texts, sizes, layout.centers, strict=True)
     ]
     below = top + layout.height + 8
-    parts = [Part(_draw_arrows(layout, left, top)), *boxes, scale.draw_scale(metric, figures, left, below)]
+    parts = [
+        Part(_draw_frames(layout, left, top)),
+        Part(_draw_arrows(layout, left, top)),
+        *boxes,
+        scale.draw_scale(metric, figures, left, below),
+    ]
     described = f"{len(report.layers):,} layers as {len(boxes):,} boxes, coloured by {metric_title(metric)}"
     size = (max(layout.width, scale.WIDTH), layout.height + 8 + scale.HEIGHT)
     return frame_picture(report.network.name, describe_totals(report), *size, parts, described)
@@ -97,3 +103,14 @@ def _draw_box(box: Box, lines: Sequence[str], size: Size, center: Point, tone: s
 
 def _draw_arrows(layout: Layout, left: float, top: float) -> list[Shape]:
     return [Line([(left + x, top + y) for x, y in route], arrow=True) for route in layout.routes]
+
+
+def _draw_frames(layout: Layout, left: float, top: float) -> list[Shape]:
+    shapes: list[Shape] = []
+    for area, name, (x, y) in layout.frames:
+        width, height = area.right - area.left, area.bottom - area.top
+        shapes += [
+            make_box(left + area.left, top + area.top, width, height, "panel", "grid", radius=8),
+            Text(left + x, top + y, name, FONT, tone="faint"),
+        ]
+    return shapes

@@ -1,9 +1,10 @@
 """Writes a diagram in the languages of Graphviz (DOT) and Mermaid, which place the boxes themselves."""
 
+import json
 import re
 
 from convcalc.problems import printable
-from convcalc.render.drawing.diagram import Box, Diagram, format_figure
+from convcalc.render.drawing.diagram import Box, Diagram, format_figure, metric_title
 from convcalc.render.drawing.palette import TONES
 from convcalc.render.drawing.scale import choose_tone
 
@@ -13,15 +14,14 @@ MOST_MERMAID_CHARACTERS, MOST_MERMAID_ARROWS = 50_000, 500
 
 def write_dot(name: str, diagram: Diagram, metric: str) -> str:
     """Return the diagram as a directed graph in the DOT language, with the colours of the graph for light mode."""
-    most = max((box.figures.get(metric) or 0 for box in diagram.boxes), default=0)
+    title = f"{name}, coloured by {metric_title(metric)}"
     lines = [
         f"digraph {_quote_dot([name])} {{",
-        '  graph [rankdir=TB, fontname="Helvetica"];',
+        f'  graph [rankdir=TB, fontname="Helvetica", labelloc=t, label={_quote_dot([title])}];',
         '  node [shape=box, style="rounded,filled", fontname="Helvetica", fontsize=11];',
         *(
-            f"  n{number} [label={_quote_dot(_list_lines(box, metric))}, "
-            f'fillcolor="{_choose_color(box, metric, most)}"];'
-            for number, box in enumerate(diagram.boxes)
+            f'  n{number} [label={_quote_dot(_list_lines(box, metric))}, fillcolor="{TONES[tone][0]}"];'
+            for number, (box, tone) in enumerate(zip(diagram.boxes, _choose_tones(diagram, metric), strict=True))
         ),
         *(f"  n{arrow.source} -> n{arrow.target};" for arrow in diagram.arrows),
         "}",
@@ -29,21 +29,33 @@ def write_dot(name: str, diagram: Diagram, metric: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_mermaid(diagram: Diagram, metric: str) -> str:
-    """Return the diagram as a flowchart in the language of Mermaid."""
+def write_mermaid(name: str, diagram: Diagram, metric: str) -> str:
+    """Return the diagram as a flowchart in the language of Mermaid, with a title and the colours of the graph.
+
+    Boxes have the colours for light mode, with dark text, so that they are also readable in dark mode.
+    """
+    tones = _choose_tones(diagram, metric)
     lines = [
+        "---",
+        f"title: {_quote_title(f'{name}, coloured by {metric_title(metric)}')}",
+        "---",
         "flowchart TB",
         *(
-            f'  n{number}["{"<br/>".join(map(_escape_mermaid, _list_lines(box, metric)))}"]'
-            for number, box in enumerate(diagram.boxes)
+            f'  n{number}["{"<br/>".join(map(_escape_mermaid, _list_lines(box, metric)))}"]:::{tone}'
+            for number, (box, tone) in enumerate(zip(diagram.boxes, tones, strict=True))
         ),
         *(f"  n{arrow.source} --> n{arrow.target}" for arrow in diagram.arrows),
+        *(
+            f"  classDef {tone} fill:{TONES[tone][0]},stroke:{TONES['line'][0]},color:{TONES['text'][0]}"
+            for tone in sorted(set(tones))
+        ),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _choose_color(box: Box, metric: str, most: int) -> str:
-    return TONES["input" if box.is_input else choose_tone(box.figures[metric], most)][0]
+def _choose_tones(diagram: Diagram, metric: str) -> list[str]:
+    most = max((box.figures.get(metric) or 0 for box in diagram.boxes), default=0)
+    return ["input" if box.is_input else choose_tone(box.figures[metric], most) for box in diagram.boxes]
 
 
 def _list_lines(box: Box, metric: str) -> list[str]:
@@ -62,3 +74,9 @@ def _quote_dot(lines: list[str]) -> str:
 def _escape_mermaid(text: str) -> str:
     """Return text in which every character with a meaning in Mermaid, HTML or Markdown is a character reference."""
     return re.sub(r"[^\w .,:/()×·…–→+=-]", lambda found: f"#{ord(found[0])};", printable(text))
+
+
+def _quote_title(text: str) -> str:
+    """Return text as a quoted string of YAML, in which signs with a meaning in Mermaid or HTML are escaped."""
+    quoted = json.dumps(printable(text), ensure_ascii=False)
+    return re.sub(r"[<>&%{}#;`$]", lambda found: f"\\u{ord(found[0]):04x}", quoted)

@@ -5,20 +5,20 @@ to its right. An arrow that skips boxes of the spine runs in a track to the left
 where a single arrow passes from one row to the next.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from convcalc.render.drawing.diagram import Arrow
+from convcalc.render.drawing.diagram import Arrow, Scope
+from convcalc.render.drawing.frames import Area, Frame, divide_scopes, measure_space, place_frames
+from convcalc.render.drawing.layout_rows import Graph, Lanes, assign_lanes
 from convcalc.render.drawing.scene import Point
 
 _ROW_GAP, _LANE_GAP, _TRACK_GAP, _COLUMN_GAP = 30, 24, 12, 56
+_MARGIN = 20  # to the left and right of a graph with frames
 _SIDE = 20  # distance from the spine to the first track
 _BEST_RATIO = 1.5  # width / height of the drawing
 _MOST_COLUMNS = 12
 _LEAST_HEIGHT = 330  # a graph is not wrapped into columns that are lower on average
-_LATEST = 3  # a box that could be more rows lower is placed as low as possible
 
 
 class Size(NamedTuple):
@@ -29,93 +29,16 @@ class Size(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """The size of the drawing, the centre of each box, and the points of each arrow, in the order of the arrows."""
+    """The size of the drawing, the centre of each box, and the points of each arrow, in the order of the arrows.
+
+    `frames` are those of the scopes that can have one.
+    """
 
     width: float
     height: float
     centers: list[Point]
     routes: list[list[Point]]
-
-
-class _Chain(NamedTuple):
-    """Boxes that follow each other in one lane. It occupies its lane from row `start` to row `stop`, inclusive."""
-
-    boxes: list[int]
-    start: int
-    stop: int
-
-
-class _Graph:
-    """The boxes and arrows, with the row of each box."""
-
-    def __init__(self, count: int, arrows: Sequence[Arrow]) -> None:
-        self.count = count
-        self.arrows = arrows
-        self.sources: list[list[int]] = [[] for _ in range(count)]
-        self.targets: list[list[int]] = [[] for _ in range(count)]
-        for source, target in arrows:
-            self.sources[target].append(source)
-            self.targets[source].append(target)
-        self.rows = self._find_rows()
-
-    def _find_rows(self) -> list[int]:
-        rows = [0] * self.count
-        for box in range(self.count):
-            rows[box] = max((rows[source] + 1 for source in self.sources[box]), default=0)
-        for box in reversed(range(self.count)):
-            latest = min((rows[target] - 1 for target in self.targets[box]), default=rows[box])
-            if latest - rows[box] > _LATEST or not self.sources[box]:
-                rows[box] = latest
-        return rows
-
-    def find_chains(self) -> list[_Chain]:
-        """Return the chains, the spine first. Each box is in one chain."""
-        ahead = [0] * self.count  # number of boxes on the longest path from a box to the end
-        for box in reversed(range(self.count)):
-            ahead[box] = max((ahead[target] + 1 for target in self.targets[box]), default=0)
-        heir = [max(found, key=lambda box: ahead[box], default=None) for found in self.targets]
-        following: dict[int, int] = {}
-        for box in range(self.count):
-            own = [source for source in self.sources[box] if heir[source] == box]
-            if own:
-                following[max(own, key=lambda source: self.rows[source])] = box
-        firsts = set(range(self.count)) - set(following.values())
-        chains = [self._make_chain(first, following) for first in sorted(firsts)]
-        return sorted(chains, key=lambda chain: -len(chain.boxes))
-
-    def _make_chain(self, first: int, following: dict[int, int]) -> _Chain:
-        boxes = [first]
-        while boxes[-1] in following:
-            boxes.append(following[boxes[-1]])
-        rows = self.rows
-        start = min((rows[source] + 1 for source in self.sources[first]), default=rows[first])
-        stop = max((rows[target] - 1 for target in self.targets[boxes[-1]]), default=rows[boxes[-1]])
-        return _Chain(boxes, start, stop)
-
-    def find_cuts(self) -> set[int]:
-        """Return the rows after which the graph may be cut: the arrows that pass come from a single box."""
-        change = [0] * (max(self.rows) + 2)
-        for box, targets in enumerate(self.targets):
-            if targets:
-                change[self.rows[box]] += 1
-                change[max(self.rows[target] for target in targets)] -= 1
-        return {row for row, passing in enumerate(accumulate(change)) if passing == 1}
-
-
-class Tracks:
-    """Assigns tracks or lanes, so that ranges of rows in the same one do not overlap."""
-
-    def __init__(self) -> None:
-        self.used: list[list[tuple[int, int]]] = []
-
-    def assign(self, start: int, stop: int) -> int:
-        """Occupy the rows from `start` to `stop` in the first track in which they are free, and return the track."""
-        for number, ranges in enumerate(self.used):
-            if all(stop < low or high < start for low, high in ranges):
-                ranges.append((start, stop))
-                return number
-        self.used.append([(start, stop)])
-        return len(self.used) - 1
+    frames: list[Frame]
 
 
 class _Placement(NamedTuple):
@@ -125,16 +48,17 @@ class _Placement(NamedTuple):
     -1 is nearest to it.
     """
 
-    lanes: "_Lanes"
+    lanes: Lanes
     tracks: dict[Arrow, int]
     columns: list[int]
 
 
-def place_graph(sizes: Sequence[Size], arrows: Sequence[Arrow]) -> Layout:
+def place_graph(sizes: Sequence[Size], arrows: Sequence[Arrow], scopes: Sequence[Scope] = ()) -> Layout:
     """Return the layout of a graph of boxes with these sizes; the source of each arrow is before its target."""
-    graph = _Graph(len(sizes), arrows)
-    lanes, tracks = _assign_lanes(graph)
-    drawn = [_Geometry(graph, sizes, _Placement(lanes, tracks, columns)) for columns in _list_divisions(graph, sizes)]
+    graph = Graph(len(sizes), arrows)
+    lanes, tracks = assign_lanes(graph)
+    divisions = _list_divisions(graph, sizes)
+    drawn = [_Geometry(graph, sizes, _Placement(lanes, tracks, columns), scopes) for columns in divisions]
     return min(drawn, key=_rate_geometry).make_layout()
 
 
@@ -145,50 +69,7 @@ def _rate_geometry(geometry: "_Geometry") -> float:
     return max(ratio / _BEST_RATIO, _BEST_RATIO / ratio) * unevenness * unevenness
 
 
-def _assign_lanes(graph: _Graph) -> tuple["_Lanes", dict[Arrow, int]]:
-    spine, *branches = graph.find_chains()
-    chosen = [0] * graph.count
-    taken = Tracks()
-    following = {pair for chain in (spine, *branches) for pair in pairwise(chain.boxes)}
-    for chain in sorted(branches, key=lambda chain: (chain.start, -len(chain.boxes))):
-        lane = 1 + taken.assign(chain.start, chain.stop)
-        for box in chain.boxes:
-            chosen[box] = lane
-    lanes = _Lanes(graph, chosen)
-    tracks: dict[Arrow, int] = {}
-    beside = Tracks()
-    skipping = [arrow for arrow in graph.arrows if arrow not in following and _is_blocked(graph, lanes, arrow)]
-    for arrow in sorted(skipping, key=lambda arrow: graph.rows[arrow.target] - graph.rows[arrow.source]):
-        start, stop = graph.rows[arrow.source], graph.rows[arrow.target]
-        if chosen[arrow.source] == chosen[arrow.target] == 0:
-            tracks[arrow] = -1 - beside.assign(start, stop)
-        else:
-            tracks[arrow] = 1 + taken.assign(start + 1, stop - 1)
-    return lanes, tracks
-
-
-def _is_blocked(graph: _Graph, lanes: "_Lanes", arrow: Arrow) -> bool:
-    """Whether an arrow needs a track: neither the lane of its source nor that of its target is free for it."""
-    start, stop = graph.rows[arrow.source], graph.rows[arrow.target]
-    return not any(lanes.is_free(lanes.of[box], start, stop) for box in arrow)
-
-
-class _Lanes:
-    """The lane of each box, and the rows in which a lane has boxes."""
-
-    def __init__(self, graph: _Graph, lanes: Sequence[int]) -> None:
-        self.of = lanes
-        self.rows: dict[int, list[int]] = {}
-        for box in sorted(range(graph.count), key=graph.rows.__getitem__):
-            self.rows.setdefault(lanes[box], []).append(graph.rows[box])
-
-    def is_free(self, lane: int, start: int, stop: int) -> bool:
-        """Whether a lane has no box strictly between two rows."""
-        rows = self.rows.get(lane, [])
-        return bisect_right(rows, start) == bisect_left(rows, stop)
-
-
-def _list_divisions(graph: _Graph, sizes: Sequence[Size]) -> list[list[int]]:
+def _list_divisions(graph: Graph, sizes: Sequence[Size]) -> list[list[int]]:
     """Return ways to wrap the graph: for each, the rows at which a new column begins, 0 first."""
     heights = [0.0] * (max(graph.rows) + 1)
     for box, size in enumerate(sizes):
@@ -216,19 +97,22 @@ def _divide_rows(heights: Sequence[float], cuts: set[int], target: float) -> tup
 class _Geometry:
     """Computes coordinates from a placement."""
 
-    def __init__(self, graph: _Graph, sizes: Sequence[Size], placement: _Placement) -> None:
+    def __init__(self, graph: Graph, sizes: Sequence[Size], placement: _Placement, scopes: Sequence[Scope]) -> None:
         self.graph, self.sizes, self.placement = graph, sizes, placement
         starts = placement.columns
         self.column_of_row = [
             sum(row >= start for start in starts) - 1 for row in range(max(graph.rows, default=0) + 1)
         ]
+        self.pieces = divide_scopes(scopes, graph.rows, self.column_of_row)
+        self.above, self.below = measure_space(self.pieces)
         self.tops, self.heights = self._place_rows()
         self.lane_centers, self.spine_left, self.width = self._place_lanes()
 
     @property
     def height(self) -> float:
         """The height of the drawing: that of its highest column."""
-        return max(top + own for top, own in zip(self.tops, self.heights, strict=True)) + _ROW_GAP / 2
+        bottoms = (self._find_row_end(row) for row in range(len(self.tops)))
+        return max(bottoms) + _ROW_GAP / 2
 
     def measure_unevenness(self) -> float:
         """Return the height of the highest column in proportion to the mean height of all columns."""
@@ -242,23 +126,34 @@ class _Geometry:
         """Return the layout."""
         routes = [self.route(arrow) for arrow in self.graph.arrows]
         centers = [self.find_center(box) for box in range(self.graph.count)]
-        return Layout(self.width, self.height, centers, routes)
+        boxes = [
+            Area(x - size.width / 2, y - size.height / 2, x + size.width / 2, y + size.height / 2)
+            for (x, y), size in zip(centers, self.sizes, strict=True)
+        ]
+        rows = [(top, top + height) for top, height in zip(self.tops, self.heights, strict=True)]
+        frames = place_frames(self.pieces, boxes, rows, dict(zip(self.graph.arrows, routes, strict=True)))
+        return Layout(self.width, self.height, centers, routes, frames)
 
     def _place_rows(self) -> tuple[list[float], list[float]]:
         heights = [0.0] * len(self.column_of_row)
         for box, size in enumerate(self.sizes):
             heights[self.graph.rows[box]] = max(heights[self.graph.rows[box]], size.height)
-        tops, y = [], _ROW_GAP / 2
+        tops: list[float] = []
+        y = 0.0
         for row, height in enumerate(heights):
-            if row in self.placement.columns:
-                y = _ROW_GAP / 2
+            y = (_ROW_GAP / 2 if row in self.placement.columns else y) + self.above.get(row, 0)
             tops.append(y)
-            y += height + _ROW_GAP
+            y += height + self.below.get(row, 0) + _ROW_GAP
         return tops, heights
+
+    def _find_row_end(self, row: int) -> float:
+        """Return the bottom of a row and of the frames that end at it."""
+        return self.tops[row] + self.heights[row] + self.below.get(row, 0)
 
     def _place_lanes(self) -> tuple[list[dict[int, float]], list[float], float]:
         """Return, per column, the centre of each lane and the left edge of the spine; and the total width."""
-        centers, lefts, x = [], [], 0.0
+        margin = _MARGIN if self.pieces else 0
+        centers, lefts, x = [], [], float(margin)
         for column in range(len(self.placement.columns)):
             x += _COLUMN_GAP if column else 0
             tracks = self._list_tracks(column)
@@ -272,7 +167,7 @@ class _Geometry:
                 own[lane] = x + width / 2
                 x += width + (_LANE_GAP if width and lane < max(widths) else 0)
             centers.append(own)
-        return centers, lefts, x
+        return centers, lefts, x + margin
 
     def _lane_widths(self, column: int, tracks: Sequence[int]) -> dict[int, float]:
         widths: dict[int, float] = {track: _TRACK_GAP for track in tracks if track > 0}
@@ -299,7 +194,7 @@ class _Geometry:
             return self._route_beside(arrow, track)
         x, y = self._find_bottom(arrow.source)
         row = self.graph.rows[arrow.source]
-        below = self.tops[row] + self.heights[row] + _ROW_GAP / 3
+        below = self._find_row_end(row) + _ROW_GAP / 3
         points = [(x, y), (x, below)]
         if wraps:
             gutter = self._find_gutter(self._column(arrow.target))

@@ -41,12 +41,13 @@ class Polygon(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line through points, with rounded corners; `arrow` adds an arrow head at its end."""
+    """A line through points; `arrow` adds an arrow head at its end, and corners are rounded unless it plots data."""
 
     points: Sequence[Point]
     tone: str = "line"
     width: float = 1.2
     arrow: bool = False
+    round: bool = True
 
 
 class Image(NamedTuple):
@@ -85,3 +86,24 @@ def make_box(
 ) -> Polygon:
     """Return a rectangle; `x` and `y` are its top left corner."""
     return Polygon(((x, y), (x + width, y), (x + width, y + height), (x, y + height)), fill, edge, radius)
+
+
+def scale_scene(scene: Scene, factor: float) -> Scene:
+    """Return a scene whose lengths, also those of texts, are multiplied by a factor."""
+    parts = [part._replace(shapes=[_scale_shape(shape, factor) for shape in part.shapes]) for part in scene.parts]
+    return scene._replace(width=scene.width * factor, height=scene.height * factor, parts=parts)
+
+
+def _scale_shape(shape: Shape, factor: float) -> Shape:
+    if isinstance(shape, Polygon):
+        return shape._replace(points=_scale_points(shape.points, factor), radius=shape.radius * factor)
+    if isinstance(shape, Line):
+        return shape._replace(points=_scale_points(shape.points, factor), width=shape.width * factor)
+    x, y = shape.x * factor, shape.y * factor
+    if isinstance(shape, Text):
+        return shape._replace(x=x, y=y, size=shape.size * factor)
+    return shape._replace(x=x, y=y, width=shape.width * factor, height=shape.height * factor)
+
+
+def _scale_points(points: Sequence[Point], factor: float) -> list[Point]:
+    return [(x * factor, y * factor) for x, y in points]

@@ -1,21 +1,20 @@
 """Draws a network as a row of feature maps: boxes whose sides stand for spatial sizes and channels.
 
 If the network upsamples, maps of the same height are in one band, below those of larger maps, so that a U-Net looks
-like a U; otherwise all maps are in a single band.
+like a U; otherwise all maps are in a single band. A long row wraps into lines where only arrows of one map pass.
 """
 
-from collections.abc import Sequence
-from fractions import Fraction
-from itertools import pairwise
-from math import log2, sqrt
+from bisect import bisect_right
+from math import ceil, log2, sqrt
 from typing import NamedTuple
 
 from convcalc.analysis.report import Report, sum_known
 from convcalc.render.drawing import scale
 from convcalc.render.drawing.diagram import Arrow, Diagram, metric_title
 from convcalc.render.drawing.heading import describe_totals, frame_picture, picture_origin
-from convcalc.render.drawing.layout import Tracks
-from convcalc.render.drawing.scene import Line, Part, Point, Polygon, Scene, Shape, Text
+from convcalc.render.drawing.layout_rows import Tracks
+from convcalc.render.drawing.scene import Line, Part, Point, Polygon, Scene, Shape, Text, scale_scene
+from convcalc.render.drawing.stack_order import FeatureMap, choose_bands, divide_line, find_cuts, order_maps
 from convcalc.render.drawing.text_width import cut_text, measure_text
 from convcalc.shape import Shape as Sizes
 
@@ -29,19 +28,11 @@ _GAP = 26  # between maps, for the arrow
 _STRAIGHT = 14  # an arrow whose ends differ less in height has no corners, for which there is no room
 _TRACK = 10  # between arrows above a band
 _BAND_GAP = 20
-_MOST_WIDTH = 16_000  # TeX and some converters have a limit of about that size
+_MARGIN, _GUTTER = 20, 24  # to the left of wrapped lines, and between them, for the arrow
+_LONGEST_LINE = 2_400  # a longer row is wrapped, to lines of about _LINE
+_LINE = 1_700
+_MOST = 16_000  # width and height; TeX and some converters have a limit of about that size
 _MEANING = "height: square root of the spatial size · width: logarithm of the channels"
-
-
-class TooWide(ValueError):
-    """Raised if the picture would be wider than many programs can show."""
-
-
-class _Map(NamedTuple):
-    """A feature map: the boxes of the diagram whose outputs have its shape, one after the other."""
-
-    boxes: list[int]
-    shape: Sizes
 
 
 class _Solid(NamedTuple):
@@ -52,14 +43,21 @@ class _Solid(NamedTuple):
     back: Point
 
 
-def draw_stack(report: Report, diagram: Diagram, metric: str) -> Scene:
-    """Return the drawing of a network as feature maps. `metric` chooses the colours, such as `macs`.
+_Place = tuple[int, int]  # a line and a band
 
-    Raises TooWide if there are too many feature maps.
-    """
+
+class _Heights(NamedTuple):
+    """The y of the bottoms and tops of the maps by line and band, of the gutter below each line, and the height."""
+
+    bottoms: dict[_Place, float]
+    ceilings: dict[_Place, float]
+    gutters: list[float]
+    height: float
+
+
+def draw_stack(report: Report, diagram: Diagram, metric: str) -> Scene:
+    """Return the drawing of a network as feature maps. `metric` chooses the colours, such as `macs`."""
     stack = _Stack(diagram)
-    if stack.width > _MOST_WIDTH:
-        raise TooWide(f"the picture of {len(stack.maps):,} feature maps would be {stack.width:,.0f} pixels wide")
     left, top = picture_origin()
     figures = [stack.sum_figures(one, metric) for one in stack.maps]
     most = max((figure or 0 for figure in figures), default=0)
@@ -67,7 +65,7 @@ def draw_stack(report: Report, diagram: Diagram, metric: str) -> Scene:
         "input" if stack.is_input(one) else scale.choose_tone(figure, most)
         for one, figure in zip(stack.maps, figures, strict=True)
     ]
-    below = top + stack.height + 8
+    below = top + stack.heights.height + 8
     note = Text(left + scale.WIDTH + 20, below + 25, _MEANING, _FONT, tone="faint")
     parts = [
         Part([Line(stack.route(arrow, left, top), arrow=True) for arrow in stack.arrows]),
@@ -77,8 +75,10 @@ def draw_stack(report: Report, diagram: Diagram, metric: str) -> Scene:
     ]
     width = max(stack.width, scale.WIDTH + 20 + note.width)
     described = f"{len(stack.maps):,} feature maps, coloured by {metric_title(metric)}"
-    size = (width, stack.height + 8 + scale.HEIGHT)
-    return frame_picture(report.network.name, describe_totals(report), *size, parts, described)
+    size = (width, stack.heights.height + 8 + scale.HEIGHT)
+    scene = frame_picture(report.network.name, describe_totals(report), *size, parts, described)
+    longest = max(scene.width, scene.height)
+    return scale_scene(scene, _MOST / longest) if longest > _MOST else scene
 
 
 class _Stack:
@@ -86,70 +86,99 @@ class _Stack:
 
     def __init__(self, diagram: Diagram) -> None:
         self.diagram = diagram
-        self.maps = _join_equal_shapes(diagram)
-        self.arrows = _join_arrows(diagram, self.maps)
+        self.maps, self.arrows = order_maps(diagram)
         largest = max(max(one.shape.spatial, default=1) for one in self.maps)
         self.solids = [_measure_map(one.shape, largest) for one in self.maps]
         self.texts = [self._list_texts(one) for one in self.maps]
-        self.bands = _choose_bands(diagram, self.maps)
+        self.bands = choose_bands(diagram, self.maps)
+        self.widths = [self._measure_column(index) for index in range(len(self.maps))]
+        self.starts = self._divide_lines()
+        self.lines = [bisect_right(self.starts, index) - 1 for index in range(len(self.maps))]
         self.tracks = self._assign_tracks()
-        self.fronts, self.width = self._place_fronts()
-        self.bottoms, self.height = self._place_bands()
+        self.lefts, self.width = self._place_columns()
+        self.heights = self._place_bands()
 
-    def is_input(self, one: _Map) -> bool:
+    def is_input(self, one: FeatureMap) -> bool:
         """Whether a map is an input of the network."""
         return self.diagram.boxes[one.boxes[0]].is_input
 
-    def sum_figures(self, one: _Map, metric: str) -> int | None:
+    def sum_figures(self, one: FeatureMap, metric: str) -> int | None:
         """Return the sum of a metric over the boxes of a map; None if it is unknown, and 0 for an input."""
         return sum_known([self.diagram.boxes[box].figures.get(metric, 0) for box in one.boxes])
 
-    def _list_texts(self, one: _Map) -> list[str]:
+    def _list_texts(self, one: FeatureMap) -> list[str]:
         names = [self.diagram.boxes[box].name for box in one.boxes]
         ends = names if len(names) < 4 else [names[0], "…", names[-1]]
         output = self.diagram.boxes[one.boxes[-1]].output
         marked = [f"→ {output}"] if output else []
         return [cut_text(text, _FONT, _WIDEST, bold=True) for text in (*ends, *marked)] + [str(one.shape)]
 
+    def _measure_column(self, index: int) -> float:
+        """Return the width of a map with its texts."""
+        solid = self.solids[index]
+        texts = (measure_text(text, _FONT, bold=True) for text in self.texts[index])
+        return max(solid.width + solid.back[0], *texts)
+
+    def _divide_lines(self) -> list[int]:
+        """Return the index of the first map of each line."""
+        widths = [width + _GAP for width in self.widths]
+        total = sum(widths)
+        if total <= _LONGEST_LINE:
+            return [0]
+        return divide_line(widths, find_cuts(len(self.maps), self.arrows), total / ceil(total / _LINE) + _GAP)
+
     def _assign_tracks(self) -> dict[Arrow, int]:
         """Return the track of each arrow that does not lead to the next map; it is above the higher of two bands."""
-        taken: dict[int, Tracks] = {}
+        taken: dict[tuple[int, int], Tracks] = {}
         found = {}
         skipping = [arrow for arrow in self.arrows if arrow.target != arrow.source + 1]
         for arrow in sorted(skipping, key=lambda arrow: arrow.target - arrow.source):
-            band = self._upper_band(arrow)
-            found[arrow] = taken.setdefault(band, Tracks()).assign(arrow.source, arrow.target)
+            line = self.lines[arrow.target]
+            start = max(arrow.source, self.starts[line])
+            found[arrow] = taken.setdefault((line, self._upper_band(arrow)), Tracks()).assign(start, arrow.target)
         return found
 
+    def _wraps(self, arrow: Arrow) -> bool:
+        return self.lines[arrow.source] != self.lines[arrow.target]
+
     def _upper_band(self, arrow: Arrow) -> int:
-        return min(self.bands[arrow.source], self.bands[arrow.target])
+        """Return the band above which an arrow runs; an arrow from the line before runs above all bands."""
+        return 0 if self._wraps(arrow) else min(self.bands[arrow.source], self.bands[arrow.target])
 
-    def _place_fronts(self) -> tuple[list[float], float]:
-        """Return the left edge of the front of each map, and the total width."""
-        lefts, x = [], 0.0
-        for solid, texts in zip(self.solids, self.texts, strict=True):
-            own = solid.width + solid.back[0]
-            across = max(own, *(measure_text(text, _FONT, bold=True) for text in texts))
-            lefts.append(x + (across - own) / 2)
-            x += across + _GAP
-        return lefts, x - _GAP
+    def _place_columns(self) -> tuple[list[float], float]:
+        """Return the left edge of the column of each map, and the total width."""
+        margin = _MARGIN if len(self.starts) > 1 else 0
+        lefts: list[float] = []
+        for index in range(len(self.maps)):
+            lefts.append(margin if index in self.starts else lefts[-1] + self.widths[index - 1] + _GAP)
+        wrapped = _GAP if len(self.starts) > 1 else 0
+        return lefts, max(left + width for left, width in zip(lefts, self.widths, strict=True)) + wrapped
 
-    def _place_bands(self) -> tuple[list[float], float]:
-        """Return the bottom of the maps of each band, and the total height."""
-        bottoms, y = [], 0.0
-        for band in range(max(self.bands) + 1):
-            members = [index for index, own in enumerate(self.bands) if own == band]
-            tracks = [track for arrow, track in self.tracks.items() if self._upper_band(arrow) == band]
-            y += (max(tracks) + 2) * _TRACK if tracks else 0
-            y += max(self.solids[index].height - self.solids[index].back[1] for index in members)
-            bottoms.append(y)
-            y += max(len(self.texts[index]) for index in members) * _LEADING + _BAND_GAP
-        return bottoms, y - _BAND_GAP
+    def _place_bands(self) -> _Heights:
+        tracks: dict[_Place, int] = {}
+        for arrow, track in self.tracks.items():
+            place = self.lines[arrow.target], self._upper_band(arrow)
+            tracks[place] = max(tracks.get(place, 0), track + 2)
+        members: dict[_Place, list[int]] = {}
+        for index, place in enumerate(zip(self.lines, self.bands, strict=True)):
+            members.setdefault(place, []).append(index)
+        found = _Heights({}, {}, [], 0)
+        y = 0.0
+        for place in sorted(tracks.keys() | members.keys()):
+            if len(found.gutters) < place[0]:
+                found.gutters.append(y - _BAND_GAP + _GUTTER / 2)
+                y += _GUTTER
+            own = members.get(place, [])
+            found.ceilings[place] = y = y + tracks.get(place, 0) * _TRACK
+            y += max((self.solids[index].height - self.solids[index].back[1] for index in own), default=0)
+            found.bottoms[place] = y
+            y += max((len(self.texts[index]) for index in own), default=0) * _LEADING + _BAND_GAP
+        return found._replace(height=y - _BAND_GAP)
 
     def draw_map(self, index: int, tone: str, left: float, top: float) -> Part:
         """Return the solid of a map and its texts; `left` and `top` are those of the picture."""
         one, solid, texts = self.maps[index], self.solids[index], self.texts[index]
-        x, bottom = left + self.fronts[index], top + self.bottoms[self.bands[index]]
+        x, bottom = left + self._find_front(index), top + self._find_bottom(index)
         y, (across, up) = bottom - solid.height, solid.back
         right = x + solid.width
         faces = [Polygon(((x, y), (right, y), (right, bottom), (x, bottom)), tone)]
@@ -169,61 +198,63 @@ class _Stack:
         return Part([*faces, *lines], full, f"{full}\n{one.shape}")
 
     def route(self, arrow: Arrow, left: float, top: float) -> list[Point]:
-        """Return the points of an arrow: straight to the next map, or along a track above the maps between."""
+        """Return the points of an arrow: straight to the next map, along a track above, or around to the next line."""
+        points = self._route_wrapped(arrow) if self._wraps(arrow) else self._route_in_line(arrow)
+        return [(left + x, top + y) for x, y in points]
+
+    def _route_in_line(self, arrow: Arrow) -> list[Point]:
         source, target = arrow
-        start, end = self._find_edge(source, left, top), self._find_edge(target, left, top)
-        track = self.tracks.get(arrow)
-        if track is None:
-            solid = self.solids[source]
-            from_x = start[0] + solid.width + solid.back[0]
-            middle = from_x + (end[0] - from_x) / 2
-            points = [(from_x, start[1]), (middle, start[1]), (middle, end[1]), end]
-            return points if abs(start[1] - end[1]) > _STRAIGHT else [points[0], end]
-        from_x, from_y = self._find_roof(source, left, top, 0.75)  # apart from arrows that arrive
-        to_x, to_y = self._find_roof(target, left, top, 0.25)
-        band = self._upper_band(arrow)
-        y = top + self._find_ceiling(band) - (track + 1) * _TRACK
-        return [(from_x, from_y), (from_x, y), (to_x, y), (to_x, to_y)]
+        if arrow not in self.tracks:
+            start, end = self._find_right(source), self._find_left(target)
+            middle = self.lefts[target] - _GAP / 2
+            points = [start, (middle, start[1]), (middle, end[1]), end]
+            return points if abs(start[1] - end[1]) > _STRAIGHT else [start, end]
+        start, end = self._find_roof(source, 0.75), self._find_roof(target, 0.25)  # apart from arrows that arrive
+        y = self._find_track(arrow)
+        return [start, (start[0], y), (end[0], y), end]
 
-    def _find_edge(self, index: int, left: float, top: float) -> Point:
+    def _route_wrapped(self, arrow: Arrow) -> list[Point]:
+        source, target = arrow
+        start, line = self._find_right(source), self.lines[arrow.source]
+        right, gutter, margin = (
+            self.lefts[source] + self.widths[source] + _GAP / 2,
+            self.heights.gutters[line],
+            _MARGIN / 3,
+        )
+        points = [start, (right, start[1]), (right, gutter), (margin, gutter)]
+        if arrow not in self.tracks:
+            end = self._find_left(target)
+            return [*points, (margin, end[1]), end]
+        end, y = self._find_roof(target, 0.25), self._find_track(arrow)
+        return [*points, (margin, y), (end[0], y), end]
+
+    def _find_front(self, index: int) -> float:
+        """Return the left edge of the front of a map, which is in the middle of its column."""
+        solid = self.solids[index]
+        return self.lefts[index] + (self.widths[index] - solid.width - solid.back[0]) / 2
+
+    def _find_bottom(self, index: int) -> float:
+        return self.heights.bottoms[self.lines[index], self.bands[index]]
+
+    def _find_left(self, index: int) -> Point:
         """Return the middle of the left edge of a map's front."""
-        bottom = top + self.bottoms[self.bands[index]]
-        return left + self.fronts[index], bottom - self.solids[index].height / 2
+        return self._find_front(index), self._find_bottom(index) - self.solids[index].height / 2
 
-    def _find_roof(self, index: int, left: float, top: float, part: float) -> Point:
+    def _find_right(self, index: int) -> Point:
+        """Return the point on the right edge of a map at the height of the middle of its front."""
+        (x, y), solid = self._find_left(index), self.solids[index]
+        return x + solid.width + solid.back[0], y
+
+    def _find_roof(self, index: int, part: float) -> Point:
         """Return the point at `part` of the upper edge of a map's back."""
         solid = self.solids[index]
         across, up = solid.back
-        bottom = top + self.bottoms[self.bands[index]]
-        return left + self.fronts[index] + across + solid.width * part, bottom - solid.height + up
+        return self._find_front(index) + across + solid.width * part, self._find_bottom(index) - solid.height + up
 
-    def _find_ceiling(self, band: int) -> float:
-        """Return the y of the top of the highest map in a band, in the picture."""
-        members = [index for index, own in enumerate(self.bands) if own == band]
-        return self.bottoms[band] - max(self.solids[index].height - self.solids[index].back[1] for index in members)
-
-
-def _join_equal_shapes(diagram: Diagram) -> list[_Map]:
-    """Return the maps: boxes in a row that pass on a tensor of the same shape are one map."""
-    readers = [0] * len(diagram.boxes)
-    sources: list[list[int]] = [[] for _ in diagram.boxes]
-    for source, target in diagram.arrows:
-        readers[source] += 1
-        sources[target].append(source)
-    maps: list[_Map] = []
-    for index, box in enumerate(diagram.boxes):
-        joins = maps and sources[index] == [index - 1] == maps[-1].boxes[-1:] and readers[index - 1] == 1
-        if joins and maps[-1].shape == box.output_shape and not diagram.boxes[maps[-1].boxes[0]].is_input:
-            maps[-1].boxes.append(index)
-        else:
-            maps.append(_Map([index], box.output_shape))
-    return maps
-
-
-def _join_arrows(diagram: Diagram, maps: list[_Map]) -> list[Arrow]:
-    map_of = {box: number for number, one in enumerate(maps) for box in one.boxes}
-    found = {Arrow(map_of[source], map_of[target]) for source, target in diagram.arrows}
-    return sorted(arrow for arrow in found if arrow.source != arrow.target)
+    def _find_track(self, arrow: Arrow) -> float:
+        return (
+            self.heights.ceilings[self.lines[arrow.target], self._upper_band(arrow)] - (self.tracks[arrow] + 1) * _TRACK
+        )
 
 
 def _measure_map(shape: Sizes, largest: int) -> _Solid:
@@ -236,38 +267,3 @@ def _measure_map(shape: Sizes, largest: int) -> _Solid:
         return _Solid(width, height, (0, 0))
     depth = max(_TALLEST * sqrt(shape.spatial[-1] / largest), _LOWEST)
     return _Solid(width, height, (depth * _SLANT_X, -depth * _SLANT_Y))
-
-
-def _choose_bands(diagram: Diagram, maps: list[_Map]) -> list[int]:
-    """Return the band of each map: 0, unless the network upsamples.
-
-    Vectors, and maps of one position such as those of squeeze-and-excite, are in the band of the map before.
-
-    A band has the maps of one resolution: of one jump, or if a jump is unknown, of about the same spatial size.
-    """
-    sizes = [one.shape.spatial[-1] if one.shape.positions > 1 else 0 for one in maps]
-    known = [size for size in sizes if size]
-    if not any(later > earlier for earlier, later in pairwise(known)):
-        return [0] * len(maps)
-    jumps = [diagram.boxes[one.boxes[-1]].jump for one in maps]
-    if all(jump is not None or not size for jump, size in zip(jumps, sizes, strict=True)):
-        fine = [Fraction(jump[1], jump[0]) if jump and size else 0 for jump, size in zip(jumps, sizes, strict=True)]
-    else:
-        fine = [Fraction(size) for size in sizes]
-    levels = _group_resolutions([resolution for resolution in fine if resolution])
-    bands: list[int] = []
-    for resolution in fine:
-        bands.append(levels[resolution] if resolution else bands[-1] if bands else 0)
-    return bands
-
-
-def _group_resolutions(resolutions: Sequence[Fraction | int]) -> dict[Fraction | int, int]:
-    """Return the band of each resolution: those that differ by less than a factor of √2 share one."""
-    found: dict[Fraction | int, int] = {}
-    finest: Fraction | int = 0
-    band = -1
-    for resolution in sorted(set(resolutions), reverse=True):
-        if band < 0 or resolution * sqrt(2) < finest:
-            finest, band = resolution, band + 1
-        found[resolution] = band
-    return found

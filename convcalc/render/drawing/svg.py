@@ -1,6 +1,6 @@
 """Writes a scene as a self-contained SVG picture, with colours for light and dark backgrounds."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from html import escape
 
 from convcalc.problems import printable
@@ -24,7 +24,7 @@ def write_svg(scene: Scene, standalone: bool = True) -> str:
         f'role="img" font-family="{_FONT}">',
         f"<title>{_escape(scene.title)}</title>",
         f"<desc>{_escape(scene.description)}</desc>",
-        f"<style>{_write_style()}</style>",
+        f"<style>{_write_style(_list_tones(scene))}</style>",
         f'<rect class="cc-back" width="{width}" height="{height}"/>',
         *(_write_part(part) for part in scene.parts),
         "</svg>",
@@ -32,10 +32,22 @@ def write_svg(scene: Scene, standalone: bool = True) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _write_style() -> str:
-    """Return one fill and one stroke per tone. No CSS variables: many converters do not support them."""
-    light = "".join(_write_rules(tone, colors[0]) for tone, colors in TONES.items())
-    dark = "".join(_write_rules(tone, colors[1]) for tone, colors in TONES.items())
+def _list_tones(scene: Scene) -> set[str]:
+    """Return the tones that a scene uses."""
+    found = {"back"}
+    for part in scene.parts:
+        for shape in part.shapes:
+            if isinstance(shape, Polygon):
+                found |= {shape.fill, shape.edge}
+            elif not isinstance(shape, Image):
+                found.add(shape.tone)
+    return found
+
+
+def _write_style(used: Set[str]) -> str:
+    """Return one fill and one stroke per used tone. No CSS variables: many converters do not support them."""
+    light = "".join(_write_rules(tone, colors[0]) for tone, colors in TONES.items() if tone in used)
+    dark = "".join(_write_rules(tone, colors[1]) for tone, colors in TONES.items() if tone in used)
     return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
 
 
@@ -85,7 +97,7 @@ def _write_polygon(polygon: Polygon) -> str:
 
 
 def _write_line(line: Line) -> str:
-    path = f'<path class="cc-{line.tone}-line" d="{_round_corners(line.points)}" fill="none"'
+    path = f'<path class="cc-{line.tone}-line" d="{_write_path(line)}" fill="none"'
     path += f' stroke-width="{_number(line.width)}"/>'
     if not line.arrow:
         return path
@@ -100,6 +112,10 @@ def make_arrow_head(start: Point, end: Point) -> tuple[Point, Point, Point]:
     back = (end[0] - along[0] * _HEAD, end[1] - along[1] * _HEAD)
     across = (-along[1] * _HALF_HEAD, along[0] * _HALF_HEAD)
     return end, (back[0] + across[0], back[1] + across[1]), (back[0] - across[0], back[1] - across[1])
+
+
+def _write_path(line: Line) -> str:
+    return _round_corners(line.points) if line.round else "M" + "L".join(map(_pair, line.points))
 
 
 def _round_corners(points: Sequence[Point]) -> str:

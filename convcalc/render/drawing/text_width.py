@@ -3,6 +3,7 @@
 Arial, Liberation Sans and Nimbus Sans have the same widths. Source: Adobe's font metrics of Helvetica (phvr8a.afm).
 """
 
+from bisect import bisect_right
 from unicodedata import combining, east_asian_width
 
 # widths in thousandths of the font size
@@ -53,10 +54,10 @@ def cut_text(text: str, size: float, room: float, bold: bool = False) -> str:
     """Return a text that fits `room`: its beginning and end, with `…` in place of the middle, if it is too wide."""
     if measure_text(text, size, bold) <= room:
         return text
-    kept = len(text) - 1
-    while kept > 1:
-        cut = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-        if measure_text(cut, size, bold) <= room:
-            return cut
-        kept -= 1
-    return f"{text[:1]}…"
+    kept = bisect_right(range(2, len(text)), room, key=lambda count: measure_text(_keep_ends(text, count), size, bold))
+    return _keep_ends(text, kept + 1) if kept else f"{text[:1]}…"
+
+
+def _keep_ends(text: str, kept: int) -> str:
+    """Return the first and the last characters of a text, `kept` of them, with `…` between."""
+    return f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"

@@ -61,7 +61,8 @@ def _write_polygon(polygon: Polygon) -> str:
 
 
 def _write_line(line: Line) -> str:
-    options = [f"draw={line.tone}", f"line width={_number(line.width * _PIXEL)}bp", "rounded corners=3bp"]
+    options = [f"draw={line.tone}", f"line width={_number(line.width * _PIXEL)}bp"]
+    options += ["rounded corners=3bp"] if line.round else []
     options += ["-{Latex[length=5bp, width=4bp]}"] if line.arrow else []
     points = " -- ".join(f"({_number(x)},{_number(y)})" for x, y in line.points)
     return rf"\path[{', '.join(options)}] {points};"
