@@ -198,7 +198,15 @@ def difference_json(difference: Difference, failed: Sequence[str]) -> str:
 
     The schema is convcalc/diff/1. `failed` has the texts of the conditions of --fail-if that are met or unknown.
     """
-    head = {
+    head = difference_dict(difference, failed)
+    layers = ",\n  ".join(map(json.dumps, head.pop("layers")))
+    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
+
+
+def difference_dict(difference: Difference, failed: Sequence[str]) -> dict[str, Any]:
+    """Return the difference as the document that `difference_json` writes."""
+    return {
         "schema": _SCHEMA,
         "version": __version__,
         "equal": difference.is_empty,
@@ -207,10 +215,8 @@ def difference_json(difference: Difference, failed: Sequence[str]) -> str:
         "new": _header_dict(difference.new),
         "totals": _totals_dict(difference),
         "given": [_change_dict(change) for change in difference.given],
+        "layers": [_layer_dict(change) for change in difference.layers],
     }
-    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    layers = ",\n  ".join(json.dumps(_layer_dict(change)) for change in difference.layers)
-    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
 
 
 def _header_dict(report: Report) -> dict[str, Any]:
