@@ -16,8 +16,8 @@ Examples:
   convcalc help tutorial"""
 # words that mean a topic: this topic is suggested, and not one with a similar spelling
 _OTHER_WORDS = {
-    "report": "browser html page",
-    "python": "api dataframe excel ipython jupyter notebook notebooks pandas polars records torecords",
+    "report": "browser page",
+    "python": "api dataframe excel html ipython jupyter notebook notebooks pandas polars records torecords",
 }
 _LESS = "-FRX"  # the value that git uses: keep colours, and exit if the text fits on the screen
 

@@ -163,6 +163,19 @@ def test_findings_lead_to_their_lines(capsys: pytest.CaptureFixture[str]) -> Non
     assert {"CV100"} < {one["code"] for one in found}
 
 
+def test_lines_are_counted_as_in_problems() -> None:
+    """Python's `splitlines` also breaks a line at other characters, such as a form feed."""
+    text = 'description: "a\u2028b\u2028\x85c"\r\n' + SPEC.replace("\n", "\r\n")
+    Path("net.yaml").write_bytes(text.encode())
+    page = write_page("net.yaml")
+    lines = text.split("\r\n")
+    for finding in page.data["networks"][0]["findings"]:
+        shown = page.one("span", id=f"n0-line{finding['line']}").text
+        assert shown == lines[finding["line"] - 1] != ""
+    assert len(page.data["networks"][0]["findings"]) >= 2
+    assert [found.text for found in page.all("span", class_="count")][-1] == f"{len(lines) - 1} lines"
+
+
 def test_a_network_without_findings_says_so() -> None:
     texts = [found.text for found in write_page("example:resnet50").all("p", class_="empty")]
     assert any(text.startswith("✓ No findings") for text in texts)

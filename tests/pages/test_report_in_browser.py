@@ -469,6 +469,7 @@ def test_findings_mark_their_layers(browser: Browser, folder: Path) -> None:
         "return [...document.querySelectorAll('.grid .mark')].map((found) => found.parentElement.title)"
     )
     assert "relu2" in marks
+    assert browser.find(".grid .mark").get_attribute("title") != ""
     browser.click(".finding a", "line")
     assert browser.run("return location.hash").startswith("#n0-line")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from convcalc.check.rules import RULES
 from convcalc.check.settings import SEVERITIES
 from convcalc.problems import Problem, shorten
+from convcalc.render.excerpt import split_lines
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 
@@ -22,7 +23,7 @@ def write_findings(subject: Subject, number: int) -> Markup:
         return write_section(
             "Findings", "", element("p", f"✓ No findings: {ran} and all budgets were checked.", class_="empty")
         )
-    lines = (subject.text or "").splitlines()
+    lines = split_lines(subject.text or "")
     worst_first = sorted(subject.problems, key=lambda problem: SEVERITIES.index(problem.severity))
     found = (_write_problem(problem, lines, number) for problem in worst_first)
     return write_section("Findings", f"{len(subject.problems):,}", element("ul", found, class_="findings"))
@@ -34,11 +35,8 @@ def _write_problem(problem: Problem, lines: Sequence[str], number: int) -> Marku
     quoted = shorten(lines[place - 1].strip(), _LONGEST_QUOTE) if place is not None and place <= len(lines) else ""
     where: Markup | None = None
     if place is not None:
-        where = (
-            element("a", f"line {place:,}", href=f"#n{number}-line{place}")
-            if lines
-            else element("span", f"line {place:,}")
-        )
+        target = f"#n{number}-line{place}" if place <= len(lines) else None
+        where = element("a" if target else "span", f"line {place:,}", href=target)
     elif problem.path:
         where = element("span", ".".join(map(str, problem.path)))
     return element(
@@ -63,7 +61,9 @@ def write_spec(subject: Subject, number: int) -> Markup:
     """Return the spec with numbered lines, or what there is in place of it."""
     if subject.text is None:
         return write_section("Spec", "", element("p", _explain_missing_spec(subject), class_="empty"))
-    lines = subject.text.splitlines()
+    lines = split_lines(subject.text)
+    if not lines[-1]:  # after the last line break
+        lines.pop()
     shown = (element("span", line, id=f"n{number}-line{index}") for index, line in enumerate(lines[:_MOST_LINES], 1))
     left_out = f"and {len(lines) - _MOST_LINES:,} more lines" if len(lines) > _MOST_LINES else ""
     code = element("pre", Markup("\n".join(shown)), class_="spec", tabindex=0)

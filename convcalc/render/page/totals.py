@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from convcalc.analysis.budgets import LimitUse, format_limit
 from convcalc.analysis.report import Report
+from convcalc.problems import shorten
 from convcalc.render.columns import field_text
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
@@ -14,16 +15,18 @@ from convcalc.render.summary import unknown_costs
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
 
+_LONGEST = 300  # characters of the description and of each fact
+
 
 def write_heading(subject: Subject) -> Markup:
     """Return the name, the description, and the facts of a network."""
     network = subject.report.network
-    description = " ".join(network.description.split())
+    description = shorten(" ".join(network.description.split()), _LONGEST)
     return element(
         "header",
         element("h1", subject.label),
         element("p", description, class_="lead") if description else None,
-        element("ul", (element("li", fact) for fact in _list_facts(subject)), class_="facts"),
+        element("ul", (element("li", shorten(fact, _LONGEST)) for fact in _list_facts(subject)), class_="facts"),
     )
 
 

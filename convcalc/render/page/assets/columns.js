@@ -42,7 +42,7 @@ const COLUMNS = [
   countColumn("weight_memory", "weights", 11),
   countColumn("activation_memory", "activations", 13),
   countColumn("live_memory", "live", 11),
-  { name: "share", title: "share", width: 13, left: true },
+  { name: "share", title: "share", width: 13, left: true, bar: true },
 ];
 const SHOWN = ["what", "output_shape", "params", "macs", "share", "receptive_field"];
 const SHOWN_NARROW = ["output_shape", "macs", "share"];

@@ -2,6 +2,7 @@
 
 const STEPS = 8;
 const ZOOM = 1.25;
+const MOST_SCALE = 1.2; // of a graph that fits with room to spare
 const [NAME_SIZE, LINE_HEIGHT] = [12, 15];
 const HEAD = 6; // length of an arrow head
 
@@ -194,10 +195,12 @@ class Graph {
   }
 
   fit() {
+    // a small graph needs no tall canvas
+    this.canvas.style.maxHeight = `${Math.max(360, MOST_SCALE * this.graph.height + 40)}px`;
     const [width, height] = sizeOf(this.canvas);
     if (!width || !height) return;
     this.squeezeTexts();
-    const scale = Math.min((width - 32) / this.graph.width, (height - 32) / this.graph.height, 1.2);
+    const scale = Math.min((width - 32) / this.graph.width, (height - 32) / this.graph.height, MOST_SCALE);
     this.view = { scale, x: (width - this.graph.width * scale) / 2, y: 16 };
     this.apply();
   }

@@ -31,6 +31,15 @@ function makeItems(data) {
   return items;
 }
 
+// Returns the worst finding of each line, or of each layer of a model file, which has no lines.
+function indexFindings(findings) {
+  const found = new Map();
+  for (const severity of ["note", "warning", "error"])
+    for (const finding of findings)
+      if (finding.severity === severity) found.set(finding.line ?? finding.path.join("."), finding);
+  return found;
+}
+
 class Network {
   constructor(data, number) {
     this.data = data;
@@ -42,8 +51,12 @@ class Network {
     this.listeners = [];
     const totals = data.report.totals;
     this.shareOf = totals.macs === 0 ? "flops" : "macs";
-    this.linesFound = new Map();
-    for (const finding of data.findings) if (finding.line !== null) this.linesFound.set(finding.line, finding);
+    this.findings = indexFindings(data.findings);
+  }
+
+  // Returns the worst finding about an item; undefined if there is none.
+  findingOf(item) {
+    return this.findings.get(item.figures.line) || this.findings.get(item.name);
   }
 
   // Returns an item's share of the total of a metric; null if one of them is unknown.

@@ -150,8 +150,10 @@ class LayerTable {
     const columns = this.columns;
     const labels = this.rows.map((item) => (this.isFlat ? item.name.length : item.label.length + 2 * item.level + 2));
     const widest = labels.reduce((most, length) => Math.max(most, length), 10);
-    const widths = [Math.min(widest + 1, 40), ...columns.map((column) => this.measure(column))];
-    this.grid.style.setProperty("--columns", widths.map((width) => `${width}ch`).join(" "));
+    const widths = columns.map((column) =>
+      column.bar ? `minmax(${column.width}ch, 1fr)` : `${this.measure(column)}ch`,
+    );
+    this.grid.style.setProperty("--columns", [`${Math.min(widest + 1, 40)}ch`, ...widths].join(" "));
     this.head.replaceChildren(this.makeTitle(NAME), ...columns.map((column) => this.makeTitle(column)));
     this.grid.setAttribute("aria-rowcount", this.rows.length + 1);
     this.body.style.height = `${Math.max(this.rows.length, 1) * ROW}px`;
@@ -211,7 +213,7 @@ class LayerTable {
 
   makeName(item) {
     const name = this.isFlat ? item.name : item.label;
-    const finding = this.network.linesFound.get(item.figures.line);
+    const finding = this.network.findingOf(item);
     const cell = make(
       "div",
       { role: "rowheader", class: "cell name", title: item.name },
