@@ -59,6 +59,15 @@ class Network {
     return this.findings.get(item.figures.line) || this.findings.get(item.name);
   }
 
+  // Returns what happened to an item, or to the layers from `start` to `stop` - 1; in the page of a diff only.
+  changeOf() {
+    return null;
+  }
+
+  changeIn() {
+    return null;
+  }
+
   // Returns an item's share of the total of a metric; null if one of them is unknown.
   share(item, metric = this.shareOf) {
     const [part, whole] = [item.figures[metric], this.report.totals[metric]];
@@ -74,6 +83,14 @@ class Network {
     if (item === this.selected) return;
     this.selected = item;
     for (const listener of this.listeners) listener(item, source);
+  }
+
+  isSelected(start, stop) {
+    return this.selected !== null && start < this.selected.stop && this.selected.start < stop;
+  }
+
+  selectRange(start, stop, source) {
+    this.select(this.findItem(start, stop), source);
   }
 
   selectLayer(index, source) {

@@ -28,22 +28,6 @@ function markLine(article, network, item) {
   spec.scrollTop = line.offsetTop - spec.clientHeight / 2;
 }
 
-function makeThemeButton() {
-  const themes = ["auto", "light", "dark"];
-  let chosen = 0;
-  const button = make("button", {
-    type: "button",
-    class: "theme",
-    onclick: () => {
-      chosen = (chosen + 1) % themes.length;
-      document.documentElement.dataset.theme = themes[chosen];
-      button.textContent = `Theme: ${themes[chosen]}`;
-    },
-  });
-  button.textContent = "Theme: auto";
-  return button;
-}
-
 function start() {
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const article of document.querySelectorAll("article[data-network]")) {
