@@ -28,6 +28,23 @@ function markLine(article, network, item) {
   spec.scrollTop = line.offsetTop - spec.clientHeight / 2;
 }
 
+// Makes buttons that open or close the parts of all networks, below their comparison.
+function makeFoldButtons() {
+  const parts = [...document.querySelectorAll("details.network")];
+  if (!parts.length) return;
+  const setAll = (open) => () => parts.forEach((part) => (part.open = open));
+  document
+    .querySelector(".compare")
+    .append(
+      make(
+        "div",
+        { class: "tools" },
+        make("button", { type: "button", onclick: setAll(true) }, "Open all"),
+        make("button", { type: "button", onclick: setAll(false) }, "Close all"),
+      ),
+    );
+}
+
 function start() {
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const article of document.querySelectorAll("article[data-network]")) {
@@ -41,6 +58,7 @@ function start() {
     if (!details) open();
     else details.addEventListener("toggle", () => details.open && open());
   }
+  makeFoldButtons();
   document.querySelector("footer").append(makeThemeButton());
   window.addEventListener("hashchange", followLink);
   followLink();
