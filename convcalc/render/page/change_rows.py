@@ -35,13 +35,15 @@ class _Layer(NamedTuple):
 def list_change_rows(difference: Difference) -> list[dict[str, Any]]:
     """Return the rows of both networks in the order of a tree.
 
-    A layer has its index in the old and in the new network (null if it is not there), and one that changed has
-    `change`, which says how. A scope has its name.
+    A layer has its index in the old and in the new network (null if it is not there). One that differs has its index in
+    the layers of the difference as `differs`, and one that both networks have then has `change`, which says how. A
+    scope has its name.
     """
     old, new = dict(_list_layers(difference.old, True)), dict(_list_layers(difference.new, False))
     chains = _place_layers(difference, old, new)
     rows: list[dict[str, Any]] = []
     around: _Chain = ()
+    differing = 0
     for change, chain in zip(difference.aligned, chains, strict=True):
         for level in range(_count_common(around, chain), len(chain)):
             scope = chain[level]
@@ -49,7 +51,9 @@ def list_change_rows(difference: Difference) -> list[dict[str, Any]]:
         around = chain
         before = None if change.old is None else old[change.old.name]
         after = None if change.new is None else new[change.new.name]
-        rows.append({"level": len(chain), **_describe_row(change, before, after)})
+        row = {"level": len(chain), **_describe_row(change, before, after)}
+        rows.append(row if change.is_empty else {**row, "differs": differing})
+        differing += not change.is_empty
     return rows
 
 

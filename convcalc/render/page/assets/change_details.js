@@ -39,15 +39,13 @@ function listLayerFacts(item, changes, both) {
 class ChangeDetails {
   constructor(comparison) {
     this.comparison = comparison;
-    this.changes = new Map(); // what differs, by the name of the layer in the new network, or in the old one
-    for (const layer of comparison.data.difference.layers) this.changes.set((layer.new || layer.old).name, layer);
     this.element = make("section", { class: "layer compared" });
     this.element.append(make("p", { class: "empty" }, "Select a layer in the table or in one of the graphs."));
     comparison.onSelect((item) => this.show(item));
   }
 
   show(item) {
-    const layer = item.isScope ? null : this.changes.get(item.name);
+    const layer = item.document;
     const facts = listFacts(item, layer ? layer.changes : []).filter(([, old, now]) => old || now);
     const isOneSided = item.sides.includes(null);
     const differing = facts.filter(([, old, now]) => isOneSided || old !== now);

@@ -68,6 +68,7 @@ class Comparison {
       const item = { index, level, label, what, change, isScope, parent: open.at(-1) || null, start: layer };
       item.name = row.name;
       item.places = row.layers;
+      item.document = row.differs === undefined ? null : this.data.difference.layers[row.differs];
       if (isScope) open.push(item);
       else {
         layer += 1;
@@ -93,7 +94,7 @@ class Comparison {
     if (!item.isScope) item.name = (item.sides[1] || item.sides[0]).name;
     item.did = this.nameChange(item, layers);
     item.figures = { kind: item.did || "unchanged" };
-    item.search = `${item.what} ${item.change}`;
+    item.search = `${item.what} ${item.change} ${item.document ? item.document.did.join(" ") : ""}`;
   }
 
   nameChange(item, layers) {
