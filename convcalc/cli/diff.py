@@ -15,7 +15,7 @@ from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
+from convcalc.spec.net_argument import join_net, split_net
 
 _EXAMPLES = """\b
 Examples:
@@ -104,7 +104,7 @@ def command(
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
     text = (
-        _render_page(difference, labels, documents[::-1], failed, len(asked))
+        _render_page(difference, nets, documents[::-1], failed, len(asked))
         if format == "html"
         else _render(difference, labels, format, failed, where)
     )
@@ -206,17 +206,21 @@ def _render(
 
 def _render_page(
     difference: Difference,
-    labels: Sequence[str | None],
+    nets: Sequence[str],
     documents: Sequence[Document],
     failed: list[Condition],
     asked: int,
 ) -> str:
-    """Return the page of the difference; a network without parameters in its argument is labelled with its name."""
+    """Return the page of the difference.
+
+    A network is labelled with its name and the parameters in its argument, or with its file if both labels are equal.
+    """
     from convcalc.render.diff_html import difference_html
     from convcalc.render.page.network_data import Subject
 
     reports = (difference.old, difference.new)
-    names = [label or report.network.name for label, report in zip(labels, reports, strict=True)]
+    arguments = (nets[0], nets[-1])
+    names = [join_net(report.network.name, split_net(net)[1]) for net, report in zip(arguments, reports, strict=True)]
     if names[0] == names[1]:
         names = [report.network.file or name for report, name in zip(reports, names, strict=True)]
     subjects = [

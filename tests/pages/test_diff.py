@@ -240,7 +240,7 @@ def test_changes_are_readable_without_scripts() -> None:
 
 def test_networks_with_the_same_name_are_called_by_their_files() -> None:
     assert write_page(*write_both()).one("h1").text == "old.yaml → new.yaml"
-    assert write_page("old.yaml", "old.yaml@width=4").one("h1").text == "tiny → old.yaml@width=4"
+    assert write_page("old.yaml", "old.yaml@width=4").one("h1").text == "tiny → tiny@width=4"
 
 
 def test_a_file_is_compared_with_its_version_in_git() -> None:

@@ -25,7 +25,7 @@ _Chain = tuple[_Scope, ...]  # the scopes around a layer, the outermost first
 
 
 class _Layer(NamedTuple):
-    """A layer in its own network: its number from 0, its name without the scopes around it, and these scopes."""
+    """A layer in its own network: its index, its name without the scopes around it, and these scopes."""
 
     number: int
     label: str

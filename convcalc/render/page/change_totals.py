@@ -9,7 +9,7 @@ from convcalc.diff.condition import Condition
 from convcalc.diff.difference import Difference
 from convcalc.problems import shorten
 from convcalc.render.diff import TotalRow, change_text, failure_text, given_text, percent_text, side_text, total_rows
-from convcalc.render.page.markup import Markup, element, join, write_section
+from convcalc.render.page.markup import Markup, element, write_section
 from convcalc.render.page.network_data import Subject
 
 _MOST_SETTINGS = 40  # changed settings and conditions that are listed
@@ -74,7 +74,7 @@ def _write_card(row: TotalRow, failed: Sequence[Condition]) -> Markup:
         element("p", row.title, class_="title"),
         element("p", number, element("small", f" {unit}") if unit else None, class_="big"),
         element("p", f"from {side_text(row, False, False)}" if amount else "unchanged", class_="note"),
-        element("p", join(percent or None, " " if percent and amount else None, amount), class_="change"),
+        element("p", f"{percent} " if percent else None, element("span", amount), class_="change"),
         (element("p", f"✕ {shorten(text, 60)}", class_="bad") for text in broken),
         class_="broken" if broken else None if amount else "same",
     )
