@@ -17,7 +17,10 @@ from convcalc.cli.main import SECTIONS, commands, run
 BROKEN = os.fsdecode(b"\xff")
 NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
 NEEDS = {  # arguments with which a command would succeed
-    **{name: ["net.yaml"] for name in ("summary", "draw", "rf", "memory", "explain", "alternatives", "compare")},
+    **{
+        name: ["net.yaml"]
+        for name in ("summary", "draw", "rf", "memory", "explain", "alternatives", "compare", "report")
+    },
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
@@ -112,6 +115,7 @@ def test_the_name_of_a_spec(command: str, text: str, capsys: pytest.CaptureFixtu
         "tikz",
         "dot",
         "mermaid",
+        "html",
     ):
         said_by([command, *needs, "-f", form], capsys)
         said_by([command, *needs, "-f", form, "-o", f"out{BROKEN}"], capsys)
