@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from convcalc.diff.difference import compare_reports
 from tests.pages.test_diff import NEW, OLD, write_hostile
 from tests.pages.test_report import NAME
 from tests.pages.test_report_in_browser import ROWS, SELECTED
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 
 pytestmark = pytest.mark.browser
 PAGES = {
@@ -32,13 +31,6 @@ CHOSEN = """
 return [...document.querySelectorAll('.canvas')].map((canvas) =>
   [...canvas.querySelectorAll('.selected .name')].map((found) => found.textContent));
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as found:
-        found.resize(1280, 900)
-        yield found
 
 
 @pytest.fixture(scope="module")

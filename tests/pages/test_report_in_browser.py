@@ -6,7 +6,6 @@ import json
 import struct
 import time
 import zlib
-from collections.abc import Iterator
 from contextlib import chdir
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +21,7 @@ from convcalc.render.columns import COLUMNS
 from convcalc.render.rows import describe_rows, tree_rows
 from convcalc.render.summary import sort_rows
 from tests.pages.test_report import HOSTILE, NAME, SHOWN, SPEC
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ("resnet50", "unet", "m5", "vit_tiny", "crnn", "lenet5")
@@ -37,13 +36,6 @@ window.dispatchEvent(new Event("afterprint"));
 return rows;
 """
 SELECTED = "return [...document.querySelectorAll('.grid [aria-selected=true] .name')].map((found) => found.title)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as found:
-        found.resize(1280, 900)
-        yield found
 
 
 @pytest.fixture(scope="module")

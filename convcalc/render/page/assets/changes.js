@@ -59,25 +59,12 @@ class Comparison {
   }
 
   makeItems(rows) {
-    const open = [];
-    let layer = 0;
-    const items = rows.map((row, index) => {
-      while (open.length && open.at(-1).level >= row.level) open.pop().stop = layer;
-      const { level, label, what, change = "" } = row;
-      const isScope = row.layers === undefined;
-      const item = { index, level, label, what, change, isScope, parent: open.at(-1) || null, start: layer };
+    return nestItems(rows, (item, row) => {
       item.name = row.name;
+      item.change = row.change || "";
       item.places = row.layers;
       item.document = row.differs === undefined ? null : this.data.difference.layers[row.differs];
-      if (isScope) open.push(item);
-      else {
-        layer += 1;
-        item.stop = layer;
-      }
-      return item;
     });
-    for (const scope of open) scope.stop = layer;
-    return items;
   }
 
   // Completes an item by the figures of both networks, and by what happened to it.
