@@ -473,3 +473,20 @@ def test_a_network_of_several_opens_from_the_comparison(browser: Browser, folder
     wait_for(lambda: len([found for found in browser.find_all(".grid") if found.is_displayed()]) == 1)
     assert "84 layers" in " ".join(browser.texts(".table .status"))
     assert browser.messages() == []
+
+
+def test_all_networks_open_and_close_at_once(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "several.html")
+    for title, count in (("Open all", 3), ("Close all", 0)):
+        browser.click(".compare button", title)
+        wait_for(lambda count=count: len([one for one in browser.find_all(".grid") if one.is_displayed()]) == count)
+    assert browser.messages() == []
+
+
+def test_the_heads_of_compared_figures_are_above_their_numbers(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "several.html")
+    right = "return [...document.querySelectorAll(arguments[0])].map((one) => one.getBoundingClientRect().right)"
+    heads = browser.run(right, ".comparison thead .barred span")
+    numbers = browser.run(right, ".comparison tbody tr:first-child .bar span")
+    assert len(heads) == len(numbers) == 5
+    assert heads == pytest.approx(numbers, abs=1)
