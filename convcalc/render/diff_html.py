@@ -54,7 +54,8 @@ def difference_html(
     )
     body = join(element("main", element("article", content)), element("footer", f"convcalc {__version__}"))
     data = _make_data(difference, subjects, failed)
-    return write_document(f"{old.label} → {new.label} · convcalc", body, data, _SCRIPTS)
+    title = f"{old.label} → {new.label} · convcalc"
+    return write_document(title, body, data, _SCRIPTS, ("page.css", "diff.css"))
 
 
 def _make_data(difference: Difference, subjects: Sequence[Subject], failed: Sequence[Condition]) -> dict[str, Any]:
