@@ -5,7 +5,10 @@
 
 from typing import TYPE_CHECKING
 
+from convcalc.exact import largest
+
 if TYPE_CHECKING:
+    from convcalc.analysis.budgets import Figures
     from convcalc.analysis.report import Report
 
 FIGURES: dict[str, str] = {
@@ -25,7 +28,7 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: "Report", name: str) -> int | None:
+def figure(report: "Figures", name: str) -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
     For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
@@ -34,7 +37,7 @@ def figure(report: "Report", name: str) -> int | None:
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
-        return None if size is None else max(size, default=0)
+        return None if size is None else largest(0, *size)
     from convcalc.analysis import budgets  # the names can be imported without the engine
 
     return budgets.figure(report, name)

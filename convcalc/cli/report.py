@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # the types are imported only for type checkers
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +40,7 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
     from convcalc.cli import several
     from convcalc.spec.net_argument import split_net
 
-    if format == "html" and where.file is None and sys.stdout.isatty():
-        raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
+    common.refuse_terminal(format, where)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and format == "json":

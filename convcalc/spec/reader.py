@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
+from convcalc.caching import begin_run
 from convcalc.examples import PREFIX
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Network
@@ -73,6 +74,7 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
     Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
+    begin_run()
     reader = SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
@@ -244,7 +246,7 @@ class SpecReader:
     def _check_batch_size(self, value: Any) -> int:
         """Return the batch size; 1 after reporting a wrong value."""
         if is_integer(value) and 1 <= value <= LARGEST:
-            return int(value)
+            return value  # type: ignore[no-any-return]
         if value is not UNKNOWN:
             hint = suggest_correction(value, "an integer")
             self.problems.add(("batch",), f"batch must be a positive integer; got {show(value)}", "CV013", hint)
