@@ -27,7 +27,10 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
+from tests.examples.test_search_spaces import FBNET_C
 from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_tiny, reference_zoo
+from tests.oracle.reference_spaces import fbnet, ofa_mobilenet_v3
+from tests.oracle.reference_zoo import PICTURE
 
 TABLE = Path(__file__).parent / "saved.jsonl"
 BATCHES = (2, 5)
@@ -370,6 +373,8 @@ BEFORE_THE_LAST_LINEAR = {
     "mnasnet1_0": 0.2,
 }
 """The dropout of networks whose hand-written form has none, because it was written for inference."""
+BEFORE_THE_LAST_LAYER = {"mobilenet_v3_large": 0.2, "ofa_mobilenet_v3": 0.1}
+"""The same, for networks whose last layer is not in a part of its own."""
 
 NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_models.NETWORKS,
@@ -377,6 +382,8 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_dense.MODELS,
     **reference_hybrids.MODELS,
     **reference_tiny.MODELS,
+    "ofa_mobilenet_v3": lambda: (ofa_mobilenet_v3([4] * 5, [7] * 20, [6] * 20), PICTURE),
+    "fbnet": lambda: (fbnet(FBNET_C), PICTURE),
 }
 
 
@@ -388,8 +395,8 @@ def in_training(name: str, network: Any) -> nn.Module:
                 setattr(module, place, FusedDropout(child.p))
     if name in BEFORE_THE_LAST_LINEAR:
         network[-1].insert(2, FusedDropout(BEFORE_THE_LAST_LINEAR[name]))
-    if name == "mobilenet_v3_large":
-        network.insert(len(network) - 1, FusedDropout(0.2))
+    if name in BEFORE_THE_LAST_LAYER:
+        network.insert(len(network) - 1, FusedDropout(BEFORE_THE_LAST_LAYER[name]))
     if name == "efficientnet_b0":
         drop_paths(network)
     return network.train()
