@@ -6,7 +6,7 @@ blocks.py and compile.py. Values given from outside the file (`Overrides`) repla
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
 from convcalc.caching import begin_run
@@ -16,7 +16,6 @@ from convcalc.network import Network
 from convcalc.problems import Fix, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
 from convcalc.shape import Shape
 from convcalc.spec.blocks import BlockCompiler
-from convcalc.spec.budget import BudgetReader
 from convcalc.spec.choices import SpaceReader
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN, Document
@@ -30,6 +29,9 @@ from convcalc.spec.resolve import ChosenValues
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, UnknownValue
 from convcalc.spec.values import ValueCompiler
 from convcalc.units import BITS, DTYPE_ALIASES, Dtype, is_integer_type
+
+if TYPE_CHECKING:
+    from convcalc.network import Limit
 
 TOP_KEYS = (
     "name",
@@ -107,7 +109,6 @@ class SpecReader:
         self.space = SpaceReader(self.problems, values)
         self.params = ParamReader(self.problems, values, overrides, document.file)
         self.inputs = InputReader(self.problems, self.params.evaluate, overrides, document.file)
-        self.budget = BudgetReader(self.problems, self.params.evaluate)
 
     def read_network(self) -> Network | None:
         """Return the network, or None if the spec has a mistake."""
@@ -118,7 +119,7 @@ class SpecReader:
         network = self.expand(body, copies)
         if copies is not None and not self.problems.found:
             copies.report_lengths(self.problems, {name: self.params.find_path(name) for name in copies.lists})
-        limits = self.budget.read_budget(self.root, [node.name for node in network.nodes], list(network.outputs))
+        limits = self._read_budget(network) if "budget" in self.root else []
         if self.problems.found or self.document.problems:
             return None
         return network._replace(budget=tuple(limits))
@@ -236,6 +237,12 @@ class SpecReader:
             message = f"the name must have 1 to {MOST_NAME} printable characters"
             self.problems.add(("name",), message, "CV015")
         return name
+
+    def _read_budget(self, network: Network) -> "list[Limit]":
+        from convcalc.spec.budget import BudgetReader  # most specs have no budget
+
+        names, outputs = [node.name for node in network.nodes], list(network.outputs)
+        return BudgetReader(self.problems, self.params.evaluate).read_budget(self.root, names, outputs)
 
     def _read_batch(self, root: dict[str, Any]) -> int:
         """Return the batch size: the override, or else that in the spec, or else 1."""
