@@ -310,7 +310,7 @@ class Machine:
         return tuple(self.step(number) for number in range(1, len(self.network.tensors)))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(networks(), st.booleans())
 def test_live_bytes_match_an_allocating_machine(network: Drawn, inplace: bool) -> None:
     report = convcalc.analyse(load(network.spec()), inplace=inplace)

@@ -360,7 +360,7 @@ def differences(plan: Plan) -> list[tuple[str, Field, Field]]:
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_fields_match_sets_of_positions(axes: int, data: st.DataObject) -> None:
     plan = data.draw(networks(axes, in_order=True))
@@ -368,7 +368,7 @@ def test_fields_match_sets_of_positions(axes: int, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("axes", [1, 2])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_fields_match_sets_of_positions_with_gaps(axes: int, data: st.DataObject) -> None:
     """With kernels smaller than the stride, dilated transposed convolutions and bicubic interpolation."""

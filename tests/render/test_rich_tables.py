@@ -106,7 +106,7 @@ def test_both_writers_show_the_same_cells_at_every_width(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for width in WIDTHS:
+    for width in (40, 80, 200):
         monkeypatch.setenv("COLUMNS", str(width))
         assert run([*command, "--color", "never"]) == 0
         plain = capsys.readouterr().out

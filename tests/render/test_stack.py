@@ -100,7 +100,7 @@ def diagrams(draw: st.DrawFn) -> Diagram:
 ANY = analyse("lenet5")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(diagrams())
 def test_arrows_of_any_graph_cross_neither_maps_nor_texts(diagram: Diagram) -> None:
     maps, arrows = order_maps(diagram)

@@ -56,7 +56,7 @@ def at_most(name: str, most: int) -> Limit:
     return Limit(name, None, most, ())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(spaces())
 def test_figures_of_a_space_are_those_of_all_its_networks(text: str) -> None:
     listed = list_or_reject(text)
@@ -76,7 +76,7 @@ def test_figures_of_a_space_are_those_of_all_its_networks(text: str) -> None:
             assert count == sum(start <= value < stop for value in values)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(spaces(), st.data())
 def test_the_networks_within_a_budget_are_counted_drawn_and_ranked(text: str, data: st.DataObject) -> None:
     listed = list_or_reject(text)
