@@ -25,7 +25,7 @@ _EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
   convcalc diff example:mobilenet_v1 example:mobilenet_v1@width=0.5
-  convcalc diff --git main net.yaml -o diff.html
+  convcalc diff example:resnet18 example:resnet34 -o diff.html
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 

@@ -23,7 +23,7 @@ from convcalc.render.rows import Row, describe_rows, fold_rows, list_leaves
 from convcalc.render.summary import format_totals, heading_lines
 
 _MOST_ROWS = 2000  # a limit on the size of the notebook file, which stores about 500 bytes per row
-_MOST_BOXES = 200  # graphs with more layers at the outermost level are left out: a box needs about 1,000 bytes
+_MOST_BOXES = 200  # graphs with more boxes are left out: a box needs about 1,000 bytes
 _MOST_OPEN = 60  # at most this many rows are visible before the reader unfolds any scope
 _COLUMNS = tuple(
     COLUMNS[name] for name in ("name", "what", "output_shape", "params", "macs", "receptive_field", "activation_memory")
@@ -89,8 +89,7 @@ def html_report(report: Report, pictures: bool = True) -> str:
 def _pictures_html(report: Report) -> Iterator[str]:
     """Yield a folded section per picture: the graph, the feature maps, and the memory in use."""
     scenes = {}
-    if len(list_leaves(report, 1)) <= _MOST_BOXES:
-        diagram = choose_fold(report)
+    if len(list_leaves(report, 1)) <= _MOST_BOXES and len((diagram := choose_fold(report)).boxes) <= _MOST_BOXES:
         scenes["graph"] = draw_graph(report, diagram, "macs")
         scenes["feature maps"] = draw_stack(report, diagram, "macs")
     scenes["memory"] = draw_memory(report)
