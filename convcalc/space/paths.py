@@ -228,7 +228,7 @@ def _follow(path: Path, load: Load, setup: Setup, given: Mapping[str, Any], figu
 
 
 def needs_plan(figures: Iterable[str], limits: Iterable[Limit]) -> bool:
-    """Return whether figures or limits are about the memory of a microcontroller, which a planner lays out."""
+    """Return whether figures or limits are about the memory of a microcontroller, which must be planned."""
     return not {*figures, *(limit.metric for limit in limits)}.isdisjoint(DEVICE)
 
 
