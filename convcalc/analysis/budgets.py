@@ -5,6 +5,7 @@ Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,00
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from convcalc.analysis.receptive_field import Field, FieldReport, field_report, input_size
@@ -52,6 +53,9 @@ class Figures(Protocol):
 
     def training(self) -> Training:
         """Return the memory for training."""
+
+    def __hash__(self) -> int:
+        """Return the hash of an object that is equal only to itself."""
 
 
 class BudgetUse(NamedTuple):
@@ -238,15 +242,24 @@ def figure(report: Figures, metric: str, runtime: str = "") -> int | None:
     return value
 
 
-def _measure_device(report: Figures, runtime: str) -> tuple[int, int] | str:
-    """Return the bytes of the arena and of flash on a microcontroller, or why they are unknown."""
+@lru_cache(maxsize=4)
+def _measure_device(report: Any, runtime: str) -> tuple[int, int] | str:
+    """Return the bytes of the arena and of flash on a microcontroller, or why they are unknown.
+
+    The last results are kept, because a limit, its message, its miss and a column need the same one.
+    """
+    return measure_device(report.trained, runtime)
+
+
+def measure_device(network: Network, runtime: str) -> tuple[int, int] | str:
+    """Return the bytes of the arena and of flash of a network on a microcontroller, or why they are unknown."""
     from convcalc.device.mcu import measure_network  # imported only for budgets that need it
     from convcalc.device.program import NoOperator
     from convcalc.device.runtime_names import DEFAULT_RUNTIME
     from convcalc.device.runtimes import find_runtime
 
     try:
-        found = measure_network(report.trained, find_runtime(runtime or DEFAULT_RUNTIME))
+        found = measure_network(network, find_runtime(runtime or DEFAULT_RUNTIME))
     except NoOperator as error:
         return str(error)
     return found.arena, found.flash.total

@@ -28,10 +28,11 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: "Figures", name: str) -> int | None:
+def figure(report: "Figures", name: str, runtime: str = "") -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
-    For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
+    For `receptive_field`, this is the size of the receptive field on the axis where it is largest. `runtime` names the
+    runtime for a metric of microcontrollers, such as `arena`; by default, it is the first one.
     """
     if name == "training_memory":
         return report.training().total
@@ -40,7 +41,7 @@ def figure(report: "Figures", name: str) -> int | None:
         return None if size is None else largest(0, *size)
     from convcalc.analysis import budgets  # the names can be imported without the engine
 
-    return budgets.figure(report, name)
+    return budgets.figure(report, name, runtime)
 
 
 def figures_of(report: "Report") -> dict[str, int | None]:

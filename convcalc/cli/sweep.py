@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.cli import common, writing
+from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.sweep_options import request_options, sampling_options
 from convcalc.cli.varying import param_option, read_space, read_varied_document
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.problems import Flaw, printable, show
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ Examples:
 @limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @request_options
+@click.option(
+    "--runtime",
+    metavar="NAME",
+    shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
+    help=f"Runtime of the columns arena and flash: {', '.join(RUNTIME_NAMES)} (default: {DEFAULT_RUNTIME}).",
+)
 @common.memory_options
 @click.option("--limit", "listed", type=click.IntRange(0), metavar="N", help="Number of rows to list; 0 for all.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
@@ -49,6 +56,7 @@ def command(
     limits: tuple[Any, ...],
     no_spec_budget: bool,
     request: Request,
+    runtime: str | None,
     plot_file: str | None,
     inplace: bool,
     fold_batchnorm: bool,
@@ -78,7 +86,8 @@ def command(
         _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
-    setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget)
+    named = _read_runtime(runtime)
+    setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, named)
     try:
         space = read_space(tried, overrides)
         numbers = sampling.choose_numbers(space)
@@ -87,11 +96,22 @@ def command(
     try:
         fixed = request.columns is not None
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), request)
+        if runtime is not None and not planned.list_device_figures():
+            raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
         is_shard = sampling.shard.parts > 1
         job = Job(inputs, document, setup, planned, numbers, is_shard, plot_file, fixed, listed, exact, format)
         return run_sweep(job, where)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+
+
+def _read_runtime(name: str | None) -> str:
+    from convcalc.spec.budget import check_runtime
+
+    try:
+        return DEFAULT_RUNTIME if name is None else check_runtime(name)
+    except Flaw as flaw:
+        raise writing.Failure(f"--runtime: {flaw.message}: {flaw.hint}") from None
 
 
 def _check_plot_file(file: str, inputs: Sequence[str], where: writing.Output) -> None:

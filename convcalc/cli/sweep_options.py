@@ -49,10 +49,9 @@ class Sampling(NamedTuple):
 
 def list_figures() -> list[str]:
     """Return the names of the figures, for completion."""
-    from convcalc.analysis.figures import FIGURES
-    from convcalc.space.evaluation import SHAPES
+    from convcalc.space.evaluation import COLUMNS
 
-    return [*FIGURES, *SHAPES]
+    return list(COLUMNS)
 
 
 def _complete_signed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:

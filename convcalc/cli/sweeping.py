@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from convcalc.analysis.budgets import measure_device
 from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.streaming import Interrupted, Target, open_result
@@ -158,7 +159,11 @@ class _Run:
         name, _, limits = self._describe()
         size = self.job.planned.plan.combinations.size
         on_front = len(choice.front.list_rows()) if choice.front else 0
-        found = Swept(name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed)
+        device = self.job.planned.list_device_figures()
+        found = Swept(
+            *(name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed, device),
+            self.job.setup.runtime,
+        )
         if self.job.format == "markdown":
             return sweep_markdown(found, self.job.exact)
         return writing.render_text(sweep_lines(found, writing.table_width(self.where), self.job.exact), self.where)
@@ -187,6 +192,7 @@ class _Run:
         return {
             "name": described.name,
             "file": described.file,
+            **({"runtime": self.job.setup.runtime} if self.job.planned.list_device_figures() else {}),
             "limits": [limit_dict(limit) for limit in merge_limits(described.limits)],
             "combinations": self.job.planned.plan.combinations.size,
             "tried": tally.tried,
@@ -218,6 +224,16 @@ class _Run:
         constants = {name: [value] for name, value in plan.constants.items()}
         return {**figures, PROBLEM: [""], PARETO: [True], **constants, **joined, **params}
 
+    def _explain_unplanned(self) -> str:
+        """Return in how many rows the memory of a microcontroller is unknown, and the reason in the first one."""
+        job, count = self.job, self.tally.unplanned
+        overrides = job.setup.overrides
+        row = job.planned.plan.combinations.get_row(self.tally.first_unplanned)
+        network = common.make_reader(job.document, self.where)(overrides.with_params({**overrides.params, **row}))
+        reason = measure_device(network, job.setup.runtime)
+        names = " and ".join(job.planned.list_device_figures())
+        return f"{names}: unknown in {count:,} row{'' if count == 1 else 's'}: {printable(str(reason))}"
+
     def draw_plot(self) -> None:
         """Write the plot, if there is one."""
         job = self.job
@@ -227,7 +243,7 @@ class _Run:
 
         plan = job.planned.plan
         params = [param.name for param in plan.combinations.params]
-        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes)
+        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes, job.setup.runtime)
         writing.write_text(text, writing.Output(job.plot_file, "never", True), job.inputs)
 
     def report_interrupt(self) -> None:
@@ -243,6 +259,8 @@ class _Run:
             return
         for text, (count, message) in self.tally.undefined.items():
             click.echo(f"convcalc: {text}: no result in {count:,} row{'' if count == 1 else 's'}: {message}", err=True)
+        if self.tally.unplanned:
+            click.echo(f"convcalc: {self._explain_unplanned()}", err=True)
         join = self.job.planned.plan.join
         for message in () if join is None else join.list_warnings(self.tally.tried):
             click.echo(f"convcalc: {message}", err=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec.budget import read_quantity
@@ -63,6 +64,9 @@ def parse_condition(text: str) -> Condition:
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
+    if metric in DEVICE:
+        hint = f"limit it in both networks: convcalc check --max-{metric} 256KiB@{DEFAULT_RUNTIME}"
+        raise Flaw(f"{metric} depends on a runtime, which a condition cannot name", hint, within=match.span(1))
     if metric not in _METRICS:
         hint = did_you_mean(metric, _METRICS) or f"available: {', '.join(_METRICS)}"
         message = f"no metric {show(metric)}" if metric else "a condition must start with a metric"

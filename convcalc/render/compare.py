@@ -18,7 +18,7 @@ from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
 from convcalc.render.markdown import legend_markdown
-from convcalc.render.values import cell_text
+from convcalc.render.values import cell_text, device_title
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
 
@@ -108,7 +108,7 @@ def _device_column(name: str) -> Column[NetworkRow]:
         found = value(row.report)
         return format_exact(found) if exact else format_bytes(found)
 
-    return Column(name, f"{name} ({DEFAULT_RUNTIME})", 1, lambda row: value(row.report), text)
+    return Column(name, device_title(name, DEFAULT_RUNTIME), 1, lambda row: value(row.report), text)
 
 
 def _task_text(row: NetworkRow) -> str:

@@ -5,29 +5,30 @@ from typing import Any
 
 from convcalc.network import Limit
 from convcalc.problems import printable
-from convcalc.spec.budget_metrics import MEMORY
+from convcalc.spec.budget_metrics import DEVICE, MEMORY
 from convcalc.units import format_bytes, format_count
 
 TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 
 
 def limit_text(limit: Limit) -> str:
-    """Return a limit as text, such as `peak memory ≤ 256.0 KiB`."""
+    """Return a limit as text, such as `peak memory ≤ 256.0 KiB` or `arena with liveness ≤ 96.0 KiB`."""
     what = TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
+    what += f" with {limit.runtime}" if limit.runtime else ""
     if limit.shape is not None:
         return f"{what} = {'×'.join(map(str, limit.shape))}"
     ends = (("≥", limit.minimum), ("≤", limit.maximum))
-    written = format_bytes if limit.metric in MEMORY else format_count
+    written = format_bytes if limit.metric in (*MEMORY, *DEVICE) else format_count
     return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
 
 
 def merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Merge limits on the same metric into one with the strictest minimum and maximum."""
+    """Merge limits on the same metric, with the same runtime, into one with the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
-        key = (limit.metric, limit.output, limit.pattern, limit.shape)
+        key = (limit.metric, limit.output, limit.pattern, limit.shape, limit.runtime)
         other = found.get(key, limit)
         least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
         most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
@@ -44,5 +45,6 @@ def limit_dict(limit: Limit) -> dict[str, Any]:
         "output": limit.output,
         "layers": limit.pattern,
         "shape": limit.shape,
+        "runtime": limit.runtime or None,
     }
     return {key: value for key, value in settings.items() if value is not None}

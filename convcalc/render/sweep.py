@@ -4,7 +4,7 @@ The other formats, which write rows as they come, are in sweep_rows.py.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.network import Limit
@@ -14,7 +14,7 @@ from convcalc.render.grid import LEAST_NAME, grid
 from convcalc.render.limits import limit_text, merge_limits
 from convcalc.render.lines import Block, Table, wrap_facts
 from convcalc.render.markdown import escape
-from convcalc.render.values import cell_text
+from convcalc.render.values import bytes_text, cell_text, device_title
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
 from convcalc.space.evaluation import SHAPES
@@ -31,7 +31,8 @@ class Swept(NamedTuple):
     """The result of a sweep: the columns `names` of its first `rows`; `total` is the number of rows before --limit.
 
     `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
-    the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped.
+    the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped. `device` are the
+    columns with the memory of a microcontroller with `runtime`.
     """
 
     title: str
@@ -43,6 +44,8 @@ class Swept(NamedTuple):
     size: int
     on_front: int = 0
     fixed: bool = False
+    device: Sequence[str] = ()
+    runtime: str = ""
 
 
 def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
@@ -102,6 +105,18 @@ def _make_cells(found: Swept, exact: bool) -> list[Cells]:
             continue
         right = not any(isinstance(value, str) for value in values) or name in SHAPES
         weight = 9 if found.fixed else _WEIGHTS.get(name, 9)
-        texts = [("*" if value else "") if name == PARETO else cell_text(name, value, exact) for value in values]
-        cells.append(Cells(FIGURES.get(name) or _HEADERS.get(name, printable(name)), texts, weight, right))
+        texts = [_write_cell(found, name, value, exact) for value in values]
+        cells.append(Cells(_find_title(found, name), texts, weight, right))
     return cells
+
+
+def _find_title(found: Swept, name: str) -> str:
+    if name in found.device:
+        return device_title(name, found.runtime)
+    return FIGURES.get(name) or _HEADERS.get(name, printable(name))
+
+
+def _write_cell(found: Swept, name: str, value: Any, exact: bool) -> str:
+    if name == PARETO:
+        return "*" if value else ""
+    return bytes_text(value, exact) if name in found.device else cell_text(name, value, exact)

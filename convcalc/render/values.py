@@ -19,14 +19,24 @@ def value_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")) if isinstance(value, bool | list) else str(value)
 
 
+def device_title(name: str, runtime: str) -> str:
+    """Return the header of a figure of microcontrollers, with its runtime: `arena (tflm-reference)`."""
+    return f"{name} ({runtime})"
+
+
+def bytes_text(value: int | None, exact: bool) -> str:
+    """Return bytes for a table, such as `96.0 KiB`; with all digits if they must be `exact`; "" if unknown."""
+    if value is None:
+        return ""
+    return f"{value:,}" if exact else format_bytes(value)
+
+
 def cell_text(name: str, value: Any, exact: bool) -> str:
     """Return the value of the column `name` for a table, with few digits unless it must be `exact`."""
     if value is None:
         return ""
     if name in FIGURES and isinstance(value, int) and not isinstance(value, bool):
-        if exact:
-            return f"{value:,}"
-        return format_bytes(value) if name.endswith("_memory") else format_count(value)
+        return bytes_text(value, exact) if exact or name.endswith("_memory") else format_count(value)
     if isinstance(value, float) and not exact:
         short = f"{value:.6g}"
         return value_text(value) if float(short) == value and abs(value) < _LONG else short

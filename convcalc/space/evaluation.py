@@ -11,11 +11,13 @@ from typing import Any, NamedTuple, Protocol
 from convcalc.analysis.budgets import find_breaches
 from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report, analyse
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
 from convcalc.space.misses import find_largest_miss
+from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
@@ -23,13 +25,15 @@ SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×2
 _ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
+COLUMNS = (*FIGURES, *DEVICE, *SHAPES)  # the figures that a user can ask for
 
 
 class Setup(NamedTuple):
     """The settings that all rows share.
 
     `overrides` are overrides of the spec; `inplace`, `fold_batchnorm` and `optimizer` are arguments of `analyse`.
-    `limits` are tested in addition to the spec's own budget, which is ignored if `spec_budget` is false.
+    `limits` are tested in addition to the spec's own budget, which is ignored if `spec_budget` is false. `runtime`
+    is that of figures of microcontrollers.
     """
 
     overrides: Overrides
@@ -38,6 +42,7 @@ class Setup(NamedTuple):
     optimizer: str = "sgd"
     limits: tuple[Limit, ...] = ()
     spec_budget: bool = True
+    runtime: str = DEFAULT_RUNTIME
 
 
 class Evaluated(NamedTuple):
@@ -60,8 +65,8 @@ class Evaluator(Protocol):
     def evaluate(self, values: Mapping[str, Sequence[Any]], figures: Sequence[str]) -> Evaluated:
         """Return the figures of all rows.
 
-        `values` maps spec parameters to one value per row, as a list or an array; `figures` are some of `EVALUATED`.
-        Raises WrongOverride if the spec has no such parameter.
+        `values` maps spec parameters to one value per row, as a list or an array; `figures` are some of `EVALUATED` and
+        `COLUMNS`. Raises WrongOverride if the spec has no such parameter.
         """
 
 
@@ -110,7 +115,9 @@ class OrdinaryEvaluator:
             return find_largest_miss(report, self.setup.limits)
         if name == "input_shape":
             return join_shapes(report.network.inputs.values())
-        return join_shapes(report.outputs().values()) if name == "output_shape" else figure(report, name)
+        if name == "output_shape":
+            return join_shapes(report.outputs().values())
+        return figure(report, name, self.setup.runtime)
 
 
 def join_shapes(shapes: Iterable[Shape]) -> str:

@@ -29,11 +29,16 @@ from convcalc.space.programs import Program
 from convcalc.space.sheets import Columns, Sheet
 from convcalc.space.steps import Constant, Mark, Operand
 from convcalc.space.tracing import Trace, Traced
+from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.inputs import WrongOverride
 
 
 class Untraceable(Exception):
     """Raised if the calculation cannot be traced; it must be done for every row."""
+
+
+class Unplanned(Exception):
+    """Raised if the figures depend on a memory plan: nearly every row is a path of its own, so tracing does not pay."""
 
 
 class LimitCheck(NamedTuple):
@@ -188,7 +193,7 @@ def trace_path(load: Load, setup: Setup, values: Mapping[str, Any], figures: Seq
     """Return the path that a row takes; `values` are the values of all its parameters.
 
     Integers and floats become traced numbers; the path holds for rows with equal other values. Raises WrongOverride if
-    the spec has no such parameter, and Untraceable if the calculation cannot be traced.
+    the spec has no such parameter, Untraceable if the calculation cannot be traced, and Unplanned if that does not pay.
     """
     trace = Trace()
     given = {name: trace.add_input(name, value) if is_traceable(value) else value for name, value in values.items()}
@@ -212,12 +217,19 @@ def _follow(path: Path, load: Load, setup: Setup, given: Mapping[str, Any], figu
     network = network if setup.spec_budget else network._replace(budget=())
     if any(path.trace.has_marks(name) for name in _list_names(network)):
         raise Untraceable
+    if needs_plan(figures, (*network.budget, *setup.limits)):
+        raise Unplanned
     measured = Measurement(network, setup.inplace, setup.fold_batchnorm, setup.optimizer)
     path.figures = {name: _measure(measured, name, setup) for name in figures}
     for limit in (*network.budget, *setup.limits):
         check = LimitCheck(limit, select_limited_figures(measured, limit), select_limited_shapes(measured, limit))
         path.checks.append(check)
     path.exceeds = sum(_list_excesses(path.checks)) > 0
+
+
+def needs_plan(figures: Iterable[str], limits: Iterable[Limit]) -> bool:
+    """Return whether figures or limits are about the memory of a microcontroller, which must be planned."""
+    return not {*figures, *(limit.metric for limit in limits)}.isdisjoint(DEVICE)
 
 
 def _list_names(network: Network) -> Iterable[str]:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
-from convcalc.space.evaluation import SHAPES, Evaluator
+from convcalc.space.evaluation import COLUMNS, Evaluator
 from convcalc.space.formulas import find_column, read_formula
 from convcalc.space.join import Join, read_join
 from convcalc.space.ordering import Signed, read_signed
 from convcalc.space.sweeping import PROBLEM, Derived, Plan
+from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.document import Document
 from convcalc.spec.expressions import RESERVED
 
@@ -55,6 +55,10 @@ class Planned(NamedTuple):
     is_marked: bool
     axes: tuple[Signed, ...]
 
+    def list_device_figures(self) -> list[str]:
+        """Return the figures that are the memory of a microcontroller: `arena`, `flash`, both or none."""
+        return [name for name in self.plan.figures if name in DEVICE]
+
 
 def make_plan(
     document: Document, fixed: Mapping[str, Any], space: Combinations, evaluator: Evaluator, request: Request
@@ -78,7 +82,7 @@ class _Planner:
         self.fixed = {**{name: value for name, value in self.declared.items() if _is_literal(value)}, **fixed}
         self.fixed = {name: value for name, value in self.fixed.items() if name not in self.tried}
         self.own = list_own_values(root)
-        self.known = list(dict.fromkeys([*self.tried, *self.own, *FIGURES, *SHAPES]))
+        self.known = list(dict.fromkeys([*self.tried, *self.own, *COLUMNS]))
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
         if PROBLEM in self.tried:
@@ -106,7 +110,7 @@ class _Planner:
             self.space,
             evaluator,
             tuple(dict.fromkeys(used)),
-            tuple(name for name in (*FIGURES, *SHAPES) if name in needed and name not in self.tried),
+            tuple(name for name in COLUMNS if name in needed and name not in self.tried),
             {name: value for name, value in self.own.items() if name in needed},
             join,
             tuple(derived),

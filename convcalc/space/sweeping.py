@@ -14,6 +14,7 @@ from convcalc.space.evaluation import Evaluator
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
 from convcalc.space.ordering import Row
+from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
@@ -52,7 +53,8 @@ class Tally:
     """Counts the rows of a sweep.
 
     `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
-    `first_valid` is the number of the first valid row. For a
+    `first_valid` is the number of the first valid row. `unplanned` valid rows have a network whose memory on a
+    microcontroller is unknown, of which `first_unplanned` is the number of the first one. For a
     option and formula without a result in some rows, `undefined` has their number and the first message.
     """
 
@@ -63,7 +65,15 @@ class Tally:
         self.filtered = 0
         self.kept = 0
         self.first_valid: int | None = None
+        self.unplanned = 0
+        self.first_unplanned = 0
         self.undefined: dict[str, tuple[int, str]] = {}
+
+    def add_unplanned(self, numbers: Sequence[int]) -> None:
+        """Count the rows with these numbers, whose memory on a microcontroller is unknown."""
+        if numbers and not self.unplanned:
+            self.first_unplanned = numbers[0]
+        self.unplanned += len(numbers)
 
     def add_undefined(self, text: str, failures: dict[int, str]) -> None:
         """Count the rows in which a formula has no result."""
@@ -101,6 +111,9 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
     if plan.join is not None:
         columns |= plan.join.list_columns(values)
     _count_rows(tally, numbers, found.problems, found.broken)
+    for name in [name for name in plan.figures if name in DEVICE][:1]:  # both are unknown together
+        unknown = [index for index, value in enumerate(found.columns[name]) if value is None]
+        tally.add_unplanned([numbers[index] for index in unknown if index not in found.problems])
     dropped = {*found.broken, *(found.problems if plan.drop_invalid else ())}
     if dropped:
         columns = _select_rows(columns, [index for index in range(len(numbers)) if index not in dropped])
