@@ -11,6 +11,7 @@ from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, plain_text, wrap_facts
 from convcalc.render.rows import Row, choose_depth, describe_fold, fold_rows, leaf_rows, tree_rows
+from convcalc.render.shifts import shift_facts, wrap_words
 from convcalc.units import format_bytes, format_count, format_exact
 
 MOST_ROWS = 60  # a longer table is folded by default
@@ -154,7 +155,14 @@ def format_totals(report: Report, width: int | None) -> list[Line]:
         if room is not None and len(note) > room:
             line[-1] = (note.split(", ")[0], "dim")
         lines.append(line)
-    return lines
+    return [*lines, *_shift_lines(report, width)]
+
+
+def _shift_lines(report: Report, width: int | None) -> list[Line]:
+    """Return what the outputs do if the input is shifted, after the label `shifts`; no lines for a vector."""
+    texts = wrap_words(shift_facts(report.network), None if width is None else width - 11 - len(GAP))
+    labels = ("shifts" if number == 0 else "" for number in range(len(texts)))
+    return [[(f"{label:<11}", "head"), (GAP, ""), (text, "")] for label, text in zip(labels, texts, strict=True)]
 
 
 def _short_text(count: int | None, meaning: str = "") -> str:
