@@ -309,9 +309,7 @@ def _raise_multiple(axis: AxisShift, multiple: int) -> AxisShift:
 def _merge(network: Network, node: Node, inputs: list[Shifts]) -> Shifts:
     """Return the behaviour of an elementwise function of several tensors, or of their concatenation by channels."""
     if any(_moves(shifts) and (shifts.flat, shifts.joined) != (inputs[0].flat, inputs[0].joined) for shifts in inputs):
-        return _end_all(
-            node, next(filter(_moves, inputs)), "combines rearranged positions", "unknown"
-        )
+        return _end_all(node, next(filter(_moves, inputs)), "combines rearranged positions", "unknown")
     if not node.layer.output.axes and _mixes_features(node.layer, inputs):
         return _end_all(node, next(filter(_moves, inputs)), _AS_FEATURES)
     names = [network.tensor_name(tensor) for tensor in node.reads]

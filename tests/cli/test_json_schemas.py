@@ -151,7 +151,7 @@ CASES = {
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
 OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of their kind
     "report": {"bias", "size_min"},
-    "receptive_field": {"region", "size_min", "effective", "sigma_min", "ignored"},
+    "receptive_field": {"region", "shift_equivariance", "size_min", "effective", "sigma_min", "ignored"},
     "fit": {"min", "max", "output", "layers", "shape"},
     "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
