@@ -109,6 +109,8 @@ CASES = {
     + [["mcu", "small", "--runtime", "liveness"], ["mcu", "small", "--device", "nucleo-l4r5zi", "--dtype", "float32"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
     "conventions": [["explain", "--conventions"], *(["explain", net, "--conventions"] for net in VALID)],
+    "algorithms": [["explain", net, "*", "--algorithms"] for net in ("small", "several", "sound", "unknown")]
+    + [["explain", "example:resnet18", "stage1.*", "--algorithms"]],
     "alternatives": [["alternatives", net] for net in VALID if net != "unknown"]
     + [["alternatives", "example:mobilenet_v1", "--by", "params", "--limit", "1"], ["alternatives", "unknown"]],
     "fit": [
@@ -368,6 +370,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "mcu": [["mcu", "small", "--ram", "64KiB"]],
     "explanation": [["explain", "small", "stem"], ["explain", "small"]],
     "conventions": [["explain", "--conventions"], ["explain", "small", "--conventions"]],
+    "algorithms": [["explain", "small", "*", "--algorithms"]],
     "alternatives": [["alternatives", "small"]],
     "fit": CASES["fit"][:2],
     "sweep": CASES["sweep"][:2],
