@@ -5,7 +5,8 @@ For example: `equivariant to shifts by multiples of 16 (interior); sampled witho
 
 from collections.abc import Sequence
 
-from convcalc.analysis.shift_equivariance import AxisShift, axis_names, compute_shifts, list_sampled
+from convcalc.analysis.shift_equivariance import axis_names, compute_shifts, list_sampled
+from convcalc.analysis.shift_rules import AxisShift
 from convcalc.network import Network
 from convcalc.problems import printable
 from convcalc.render.columns import per_axis_text

@@ -194,6 +194,21 @@ def test_tokens_and_back_keep_the_shifts_of_the_map() -> None:
     assert chain(*there, {"map": {"size": [4, 4]}}, shape=(3, 16, 16)) == [("equivariant", 4, 1)] * 2
 
 
+@pytest.mark.parametrize("order", [["previous", "pos"], ["pos", "previous"]])
+def test_a_position_embedding_of_tokens_ends_it_in_both_orders(order: list[str]) -> None:
+    patches = {"conv": {"out_channels": 8, "kernel_size": 4, "stride": 4, "from": "input"}}
+    embedding = {"parameter": {"shape": [8, 16], "name": "pos"}}
+    spec = {"input": [3, 16, 16], "layers": [embedding, patches, "tokens", {"add": {"from": order}}]}
+    assert {(axis["behaviour"], axis["layer"]) for axis in shifts(spec)} == {("none", "add1")}
+
+
+def test_a_bias_per_channel_of_tokens_keeps_it() -> None:
+    bias = {"parameter": {"shape": [8, 1], "name": "bias"}}
+    patches = {"conv": {"out_channels": 8, "kernel_size": 4, "stride": 4, "from": "input"}}
+    spec = {"input": [3, 16, 16], "layers": [bias, patches, "tokens", {"add": {"from": ["bias", "previous"]}}]}
+    assert [(axis["behaviour"], axis["multiple"]) for axis in shifts(spec)] == [("equivariant", 4)] * 2
+
+
 def test_branches_with_different_jumps_end_it() -> None:
     spec = {
         "input": [1, 32],
@@ -287,11 +302,11 @@ def moved_by(still: Any, other: Any, by: int, margin: int) -> bool:
     import torch
 
     if still.dim() == 1 or still.shape[-1] == 1:
-        return by == 0 and torch.allclose(still, other, rtol=0, atol=1e-9)
+        return by == 0 and bool(torch.allclose(still, other, rtol=0, atol=1e-9))
     count = still.shape[-1]
     ignored = max(1, margin * count // (SIZE if margin == MARGIN else 64))
     inner = slice(ignored, count - ignored)
-    return torch.allclose(still.roll(by, -1)[..., inner], other[..., inner], rtol=0, atol=1e-9)
+    return bool(torch.allclose(still.roll(by, -1)[..., inner], other[..., inner], rtol=0, atol=1e-9))
 
 
 def build(case: Case, size: int) -> tuple[Any, dict[str, Any]]:
