@@ -82,7 +82,7 @@ class Task(NamedTuple):
 
 
 def list_algorithms(layer: Layer, dtype: Dtype, batch: int) -> list[Algorithm]:
-    """Return what a convolution costs with each algorithm. Raises ValueError if the layer is no such convolution."""
+    """Return what a convolution costs with each algorithm. Raises ValueError if the layer is not one of `KINDS`."""
     from convcalc.explain.fast_algorithms import count_fft, count_winograd
 
     task = make_task(layer, dtype, batch)
@@ -96,7 +96,7 @@ def list_algorithms(layer: Layer, dtype: Dtype, batch: int) -> list[Algorithm]:
 
 
 def make_task(layer: Layer, dtype: Dtype, batch: int) -> Task:
-    """Return the convolution that a layer computes. Raises ValueError if the layer is no such convolution."""
+    """Return the convolution that a layer computes. Raises ValueError if the layer is not one of `KINDS`."""
     if not isinstance(layer, Conv | DepthwiseConv | PointwiseConv):
         raise ValueError(f"{layer.kind} is none of {', '.join(KINDS)}")
     axes = layer.input.axes
