@@ -309,14 +309,47 @@ def moved_by(still: Any, other: Any, by: int, margin: int) -> bool:
     return bool(torch.allclose(still.roll(by, -1)[..., inner], other[..., inner], rtol=0, atol=1e-9))
 
 
+@pytest.mark.torch
+def test_the_axes_of_a_real_map_shift_as_stated_each() -> None:
+    import torch
+
+    down = {"conv": {"out_channels": 4, "kernel_size": 3, "stride": [2, 3], "padding": 1}}
+    spec = {"input": [4, 96, 96], "layers": [down, "relu", {"maxpool": {"kernel_size": [2, 1]}}]}
+    module = random_module(spec)
+    blob = torch.randn(4, 16, 16, dtype=torch.float64)
+
+    def run(down: int, right: int) -> Any:
+        picture = torch.zeros(1, 4, 96, 96, dtype=torch.float64)
+        picture[0, :, 40 + down : 56 + down, 40 + right : 56 + right] = blob
+        with torch.no_grad():
+            return module(picture)[0]
+
+    assert [(axis["multiple"], axis["moves"]) for axis in shifts(spec)] == [(4, 1), (3, 1)]
+    still = run(0, 0)
+    for by in range(9):
+        rows, columns = run(by, 0), run(0, by)
+        moved = [still.roll(count, 1) for count in range(4)], [still.roll(count, 2) for count in range(4)]
+        inner = (slice(None), slice(3, -3), slice(3, -3))
+        found = [
+            any(torch.allclose(one[inner], other[inner], rtol=0, atol=1e-9) for one in rolled)
+            for rolled, other in zip(moved, (rows, columns), strict=True)
+        ]
+        assert found == [by % 4 == 0, by % 3 == 0], by
+
+
 def build(case: Case, size: int) -> tuple[Any, dict[str, Any]]:
     """Return the network as a PyTorch module with random weights, and what is reported about its output."""
+    spec = {**spec_of(case), "input": [4, size]}
+    [found] = shifts(spec)
+    return random_module(spec), found
+
+
+def random_module(spec: dict[str, Any]) -> Any:
     import torch
 
     from convcalc.convert.to_torch import module_text
 
-    network = load({**spec_of(case), "input": [4, size]})
-    [[found]] = convcalc.analyse(network).to_dict()["shift_equivariance"]["outputs"].values()
+    network = load(spec)
     names: dict[str, Any] = {"__name__": "exported"}
     exec(module_text(network), names)  # the file that convcalc writes from the spec above
     [made] = [value for key, value in names.items() if key.lower() == network.name.replace("_", "").lower()]
@@ -324,4 +357,4 @@ def build(case: Case, size: int) -> tuple[Any, dict[str, Any]]:
     module = made().double().eval()
     for parameter in module.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    return module, found
+    return module
