@@ -322,7 +322,18 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON-ready dict, schema convcalc/report/2."""
         layers = [layer.to_dict() for layer in self.layers]
-        return {**self.header(), "layers": layers, "totals": self.totals_dict()}
+        return {
+            **self.header(),
+            "layers": layers,
+            "totals": self.totals_dict(),
+            "shift_equivariance": self.shifts_dict(),
+        }
+
+    def shifts_dict(self) -> dict[str, Any] | None:
+        """Return what the outputs do if the input is shifted, as a JSON-ready dict; None if it has no positions."""
+        from convcalc.analysis.shift_equivariance import shifts_dict
+
+        return shifts_dict(self.network)
 
     def to_records(self) -> list[dict[str, str | int | None]]:
         """Return one flat dict per layer, for `pandas.DataFrame(records)` or `polars.DataFrame(records)`.

@@ -16,6 +16,7 @@ _EXAMPLES = """\b
 Examples:
   convcalc explain example:resnet50 conv1
   convcalc explain example:resnet50 'stage2.*' -f markdown
+  convcalc explain example:resnet18 stage1.0.branches1.0.conv1 --algorithms
   convcalc explain example:resnet50 --conventions"""
 
 
@@ -25,6 +26,7 @@ Examples:
 @click.argument("layer", required=False, shell_complete=completing.complete_layer)
 @common.inference_options
 @click.option("--conventions", is_flag=True, help="Explain how convcalc and other tools count MACs, FLOPs and memory.")
+@click.option("--algorithms", is_flag=True, help="Compare direct, im2col, Winograd and FFT convolution for LAYER.")
 @common.format_option("text", "markdown", "json")
 @common.output_options
 @common.quiet_option("Print only the figures in the text, without explanations, and no warnings.")
@@ -35,6 +37,7 @@ def command(
     inplace: bool,
     fold_batchnorm: bool,
     conventions: bool,
+    algorithms: bool,
     format: str,
     where: writing.Output,
 ) -> int:
@@ -45,9 +48,16 @@ def command(
 
     --conventions explains how convcalc counts, and how other tools count differently. With a NET, it shows term by
     term how the total that each tool prints follows from convcalc's MACs.
+
+    --algorithms shows what a convolution costs with each of the usual algorithms: operations, workspace, and why an
+    algorithm does not apply.
     """
     from convcalc.analysis.report import analyse
 
+    if algorithms and (conventions or layer is None):
+        raise click.UsageError(
+            "--algorithms cannot be combined with --conventions" if conventions else "--algorithms needs a LAYER"
+        )
     if net is None and not conventions:
         raise click.UsageError("Missing argument 'NET'.")
     if layer is not None and conventions:
@@ -57,9 +67,12 @@ def command(
     else:
         loaded = common.load(net, overrides, where)
         report = analyse(loaded, inplace=inplace, fold_batchnorm=fold_batchnorm)
-        text = (
-            _render_conventions(report, format, where) if conventions else _render_figures(report, layer, format, where)
-        )
+        if conventions:
+            text = _render_conventions(report, format, where)
+        elif algorithms and layer is not None:
+            text = _render_algorithms(report, layer, format, where)
+        else:
+            text = _render_figures(report, layer, format, where)
     writing.write_text(text, where, [net] if net else [])
     return 0
 
@@ -81,6 +94,21 @@ def _render_figures(report: Report, layer: str | None, format: str, where: writi
     if found is None:
         return writing.render_text(explain.totals_lines(report, width), where)
     return writing.render_text(explain.explanation_lines(found, width, not where.quiet), where)
+
+
+def _render_algorithms(report: Report, layer: str, format: str, where: writing.Output) -> str:
+    from convcalc.explain.derived_figures import NoLayer, explain_layers
+    from convcalc.render import explain_algorithms as render
+
+    try:
+        subjects = render.find_subjects(report, [found.layer for found in explain_layers(report, layer)])
+    except (NoLayer, render.NoConvolution) as error:
+        raise writing.Failure(str(error)) from None
+    if format == "json":
+        return render.algorithm_json(report, subjects)
+    if format == "markdown":
+        return render.algorithm_markdown(subjects)
+    return writing.render_text(render.algorithm_lines(subjects, writing.table_width(where), not where.quiet), where)
 
 
 def _render_conventions(report: Report | None, format: str, where: writing.Output) -> str:

@@ -24,6 +24,7 @@ DOCUMENTS: dict[str, str] = {
     "mcu": "mcu",
     "explanation": "explain",
     "conventions": "explain --conventions",
+    "algorithms": "explain --algorithms",
     "alternatives": "alternatives",
     "fit": "fit",
     "sweep": "sweep",

@@ -18,6 +18,7 @@ from convcalc.render.columns import field_text, is_marked_misaligned, jump_text,
 from convcalc.render.grid import LEAST_NAME
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, Table
+from convcalc.render.shifts import shift_facts, wrap_words
 from convcalc.render.summary import heading_lines
 from convcalc.shape import AXIS_NAMES
 
@@ -59,7 +60,9 @@ def growth_lines(
     marked = any(is_marked_misaligned(report.layers[index]) for index in shown)
     table = Table([*titles, title], right, cells)
     notes = [] if effective is None else effective.explain(shown, width)
-    return [*heading_lines(report, width), [], table, *legend_lines(list_signs((), marked), width), *notes]
+    legend = legend_lines(list_signs((), marked), width)
+    shifts: list[Line] = [[], *([(text, "")] for text in wrap_words(shift_facts(report.network), width))]
+    return [*heading_lines(report, width), [], table, *legend, *notes, *shifts]
 
 
 def _choose_layers(report: Report, every: bool, effective: "EffectiveFacts | None") -> list[int]:
@@ -300,6 +303,8 @@ def field_json(
         "file": network.file,
         "input_size": list(input_size(network)),
     }
+    if index is None:
+        found["shift_equivariance"] = report.shifts_dict()
     indexes = range(len(report.layers)) if index is None else [index]
     found["layers"] = [_layer_dict(report, place, effective) for place in indexes]
     if seen is not None:

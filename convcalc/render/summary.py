@@ -11,6 +11,7 @@ from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import GAP, Block, Line, plain_text, wrap_facts
 from convcalc.render.rows import Row, choose_depth, describe_fold, fold_rows, leaf_rows, tree_rows
+from convcalc.render.shifts import shift_facts, wrap_words
 from convcalc.units import format_bytes, format_count, format_exact
 
 MOST_ROWS = 60  # a longer table is folded by default
@@ -41,7 +42,7 @@ def table(
     which the rows are sorted. With `exact`, numbers are not abbreviated. Without `layers`, the table is left out.
     """
     if depth == 0 or not layers:
-        return [*heading_lines(report, width), [], *format_totals(report, width)]
+        return [*heading_lines(report, width), [], *_closing_lines(report, width)]
     if fold:
         depth = choose_depth(report, MOST_ROWS, nested=sort is None)
     rows = sort_rows(report, sort, depth) if sort else tree_rows(report, depth)
@@ -61,7 +62,7 @@ def _report_lines(
     found = grid(columns, rows, width=width, exact=exact, fixed=columns is not SHOWN, style=_style_of)
     legend = legend_lines(list_row_signs(rows, found.titles), width)
     notes: list[Line] = [[(note, "dim")], []] if note else []
-    return [*heading_lines(report, width), [], found, *legend, [], *notes, *format_totals(report, width)]
+    return [*heading_lines(report, width), [], found, *legend, [], *notes, *_closing_lines(report, width)]
 
 
 def list_row_signs(rows: Sequence[Row], titles: Sequence[str]) -> list[str]:
@@ -155,6 +156,16 @@ def format_totals(report: Report, width: int | None) -> list[Line]:
             line[-1] = (note.split(", ")[0], "dim")
         lines.append(line)
     return lines
+
+
+def _closing_lines(report: Report, width: int | None) -> list[Line]:
+    """Return the totals, and what the outputs do if the input is shifted, unless it is a vector."""
+    texts = wrap_words(shift_facts(report.network), None if width is None else width - 11 - len(GAP))
+    labels = ("shifts" if number == 0 else "" for number in range(len(texts)))
+    shifts: list[Line] = [
+        [(f"{label:<11}", "head"), (GAP, ""), (text, "")] for label, text in zip(labels, texts, strict=True)
+    ]
+    return [*format_totals(report, width), *shifts]
 
 
 def _short_text(count: int | None, meaning: str = "") -> str:

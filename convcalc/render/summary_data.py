@@ -26,7 +26,8 @@ def _json_lines(report: Report) -> Iterator[str]:
         yield f"{encode(key)}: {encode(value)},\n "
     yield '"layers": [\n  '
     yield ",\n  ".join(encode(layer.to_dict()) for layer in report.layers)
-    yield f'],\n "totals": {encode(report.totals_dict())}}}\n'
+    yield f'],\n "totals": {encode(report.totals_dict())}'
+    yield f',\n "shift_equivariance": {encode(report.shifts_dict())}}}\n'
 
 
 def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | None) -> str:

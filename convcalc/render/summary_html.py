@@ -20,6 +20,7 @@ from convcalc.render.drawing.stack import draw_stack
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.lines import Line
 from convcalc.render.rows import Row, describe_rows, fold_rows, list_leaves
+from convcalc.render.shifts import shift_facts
 from convcalc.render.summary import format_totals, heading_lines
 
 _MOST_ROWS = 2000  # a limit on the size of the notebook file, which stores about 500 bytes per row
@@ -68,6 +69,7 @@ def html_report(report: Report, pictures: bool = True) -> str:
     title, *facts = heading_lines(report, None)
     rows, note = fold_rows(report, _MOST_ROWS)
     described = [row._replace(what=text) for row, text in zip(rows, describe_rows(report, rows), strict=True)]
+    shifts = shift_facts(report.network)
     parts = [
         # keeps the MathJax of a notebook from typesetting names as formulas
         '<div class="convcalc tex2jax_ignore mathjax_ignore">',
@@ -80,6 +82,7 @@ def html_report(report: Report, pictures: bool = True) -> str:
         '<div class="totals">',
         *(_total_html(line) for line in format_totals(report, None)),
         "</div>",
+        *([f"<p>shifts: {escape(shifts)}</p>"] if shifts else []),
         *(_pictures_html(report) if pictures else ()),
         "</div>",
     ]

@@ -8,6 +8,7 @@ from convcalc.render.columns import SHOWN
 from convcalc.render.grid import Column
 from convcalc.render.markdown import escape, legend_markdown
 from convcalc.render.rows import Row, layer_rows, tree_rows
+from convcalc.render.shifts import shift_facts
 from convcalc.render.summary import list_row_signs, sort_rows, unknown_costs
 from convcalc.units import format_bytes, format_count
 
@@ -40,7 +41,9 @@ def markdown_report(
         ]
     )
     signs = list_row_signs(named, [column.title for column in columns])
-    return "\n".join([*lines, *legend_markdown(signs), "", totals_line(report), ""])
+    shifts = shift_facts(report.network)
+    ends = ["", totals_line(report), *(["", escape(f"Shifts: {shifts}.")] if shifts else []), ""]
+    return "\n".join([*lines, *legend_markdown(signs), *ends])
 
 
 def totals_line(report: Report) -> str:

@@ -115,6 +115,8 @@ CASES = {
     + [["mcu", "small", "--runtime", "liveness"], ["mcu", "small", "--device", "nucleo-l4r5zi", "--dtype", "float32"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
     "conventions": [["explain", "--conventions"], *(["explain", net, "--conventions"] for net in VALID)],
+    "algorithms": [["explain", net, "*", "--algorithms"] for net in ("small", "several", "sound", "unknown")]
+    + [["explain", "example:resnet18", "stage1.*", "--algorithms"]],
     "alternatives": [["alternatives", net] for net in VALID if net != "unknown"]
     + [["alternatives", "example:mobilenet_v1", "--by", "params", "--limit", "1"], ["alternatives", "unknown"]],
     "fit": [
@@ -166,7 +168,7 @@ CASES = {
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
 OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of their kind
     "report": {"bias", "size_min"},
-    "receptive_field": {"region", "size_min", "effective", "sigma_min", "ignored"},
+    "receptive_field": {"region", "shift_equivariance", "size_min", "effective", "sigma_min", "ignored"},
     "fit": {"min", "max", "output", "layers", "shape"},
     "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape"},
     "verify": {"totals", "refusal"},
@@ -383,6 +385,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "mcu": [["mcu", "small", "--ram", "64KiB"]],
     "explanation": [["explain", "small", "stem"], ["explain", "small"]],
     "conventions": [["explain", "--conventions"], ["explain", "small", "--conventions"]],
+    "algorithms": [["explain", "small", "*", "--algorithms"]],
     "alternatives": [["alternatives", "small"]],
     "fit": CASES["fit"][:2],
     "sweep": CASES["sweep"][:2],

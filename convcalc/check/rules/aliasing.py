@@ -2,15 +2,10 @@
 
 from collections.abc import Iterator
 
+from convcalc.analysis.low_pass import samples_without_low_pass
 from convcalc.analysis.report import Report
 from convcalc.check.rule import Rule
-from convcalc.layers.base import Layer
-from convcalc.layers.conv import PointwiseConv, Window
-from convcalc.layers.pool import AvgPool, BlurPool, MaxPool
-from convcalc.network import Network, Node
 from convcalc.problems import Problem
-
-_STRIDED = (Window, PointwiseConv, MaxPool)
 
 
 class Aliasing(Rule):
@@ -51,38 +46,13 @@ layers:
     def findings(self, report: Report) -> Iterator[Problem]:
         """Yield a finding for each strided layer without a low-pass filter before it."""
         for node in report.network.nodes:
-            if (
-                isinstance(node.layer, _STRIDED)
-                and _skips_positions(node.layer)
-                and not _follows_low_pass(report.network, node)
-            ):
+            if samples_without_low_pass(report.network, node):
+                stride = _format_sizes(node.layer.__dict__["stride"])
                 yield self.finding(
                     node.path,
-                    f"{node.layer.kind} has stride {_format_sizes(node.layer.stride)} and no low-pass filter before it",
+                    f"{node.layer.kind} has stride {stride} and no low-pass filter before it",
                     "use stride 1 here, and a blurpool with this stride after it (and after its activation)",
                 )
-
-
-def _skips_positions(layer: Layer) -> bool:
-    """Whether the layer has a stride greater than 1 on an axis with more than one output position."""
-    strides: tuple[int, ...] = layer.__dict__["stride"]
-    return any(stride > 1 and size > 1 for stride, size in zip(strides, layer.output.spatial, strict=True))
-
-
-def _follows_low_pass(network: Network, node: Node) -> bool:
-    """Whether the node is a convolution directly after a low-pass filter with stride 1.
-
-    A filter with a larger stride does not count: it removes only detail that is too fine for its own stride.
-    """
-    number = node.reads[0] - len(network.inputs)
-    if number < 0 or isinstance(node.layer, MaxPool):
-        return False
-    before = network.nodes[number].layer
-    if not isinstance(before, AvgPool | BlurPool):
-        return False
-    strides: tuple[int, ...] = node.layer.__dict__["stride"]
-    axes = zip(strides, before.kernel_size, before.stride, strict=True)
-    return all(kernel > 1 and own == 1 for stride, kernel, own in axes if stride > 1)
 
 
 def _format_sizes(strides: tuple[int, ...]) -> str:
