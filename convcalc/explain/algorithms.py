@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from convcalc.layers.base import Layer
 from convcalc.layers.conv import Conv, DepthwiseConv, PointwiseConv
-from convcalc.network import Dtype
-from convcalc.units import tensor_bytes
+from convcalc.units import Dtype, tensor_bytes
 
 KINDS = ("conv", "depthwise_conv", "pointwise_conv")
 

@@ -20,7 +20,7 @@ import convcalc
 from convcalc.explain.algorithms import Algorithm, list_algorithms, make_task
 from convcalc.explain.fast_algorithms import find_fft_start
 from convcalc.layers.base import Layer
-from convcalc.network import Dtype
+from convcalc.units import Dtype
 from tests.documented import printed
 from tests.support.places import EXAMPLES
 from tests.support.specs import load
