@@ -14,7 +14,7 @@ from convcalc.layers.base import Layer
 
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
-    **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
+    **dict.fromkeys(("arithmetic", "gc_pause", "problems", "processes", "shape", "symbolic", "units", "version"), 0),
     **dict.fromkeys(
         (
             *("arguments", "axis_order", "convert.formats", "device.runtime_names", "examples", "intervals"),
