@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "draw", "report", "rf", "memory", "mcu"),
-    "Decide": ("explain", "alternatives", "fit", "sweep", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "sweep", "merge", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
@@ -42,6 +42,7 @@ OTHER_WORDS = {
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget optimize search tune",
     "sweep": "explore grid pareto sample scan space vary",
+    "merge": "collect concat concatenate gather join",
     "diff": "changes delta",
     "compare": "benchmark rank versus vs",
     "check": "ci gate lint test validate",

@@ -1,21 +1,21 @@
 """The parts that `fit` and `sweep` share: the option -p, the document whose parameters vary, and the progress bar."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, TypeVar
 
 import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.space.combinations import Combinations, Param
-from convcalc.space.sweeping import Numbers
 from convcalc.space.values import expand_values
 from convcalc.spec.blame import advise_import, blame_params
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.source import read_value
 
+Chunk = TypeVar("Chunk", bound=Sized)
 _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
@@ -87,7 +87,7 @@ def explain_invalid(error: InvalidSpec, document: Document, overrides: Overrides
     return error
 
 
-def show_rate(chunks: Iterable[Numbers], total: int, where: writing.Output) -> Iterator[Numbers]:
+def show_rate(chunks: Iterable[Chunk], total: int, where: writing.Output) -> Iterator[Chunk]:
     """Yield the chunks unchanged, and show how many rows are done, how many per second, and the time left."""
     if not writing.may_show_bar(where):
         yield from chunks
