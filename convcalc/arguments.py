@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
 from convcalc.arithmetic import Pair
+from convcalc.exact import real, whole
 from convcalc.problems import Flaw, did_you_mean, join_words, normalise_word, printable, shorten, show, suggest_list
 from convcalc.shape import MOST_AXES, Shape
 
@@ -121,7 +122,7 @@ def suggest_correction(value: Any, expected: str) -> str:
     """
     number_expected = "integer" in expected or "number" in expected
     if isinstance(value, float) and value.is_integer() and "integer" in expected:
-        return f"write {int(value)}"
+        return f"write {whole(value)}"
     if "true or false" in expected and value.__class__ is int and value in (0, 1):
         return "write true" if value else "write false"
     if not isinstance(value, str):
@@ -211,7 +212,7 @@ class Integer(Key[int]):
         """Return the integer; raises `Flaw` if it is below the minimum."""
         if value.__class__ is not int or not self.minimum <= value <= LARGEST:
             raise self.flaw(value)
-        return int(value)
+        return value
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of an integer with its minimum."""
@@ -243,7 +244,7 @@ class Number(Key[float]):
         above = self.maximum is not None and value > self.maximum
         if below or above:
             raise self.flaw(value)
-        return float(value)
+        return real(value)  # type: ignore[no-any-return]
 
     def schema(self) -> dict[str, Any]:
         """Return the schema of a number with its bounds."""

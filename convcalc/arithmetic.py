@@ -11,7 +11,7 @@ Sources: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep le
 the documentation of `torch.nn.Conv2d`, `ConvTranspose2d` and `MaxPool2d`.
 """
 
-from math import gcd
+from convcalc.exact import gcd, largest
 
 Pair = tuple[int, int]
 
@@ -54,7 +54,7 @@ def same_padding(size: int, kernel_size: int, stride: int, dilation: int) -> Pai
     padding "SAME"; `torch.nn.Conv2d(padding="same")` at stride 1.
     """
     windows = -(-size // stride)
-    total = max((windows - 1) * stride + effective_kernel_size(kernel_size, dilation) - size, 0)
+    total = largest((windows - 1) * stride + effective_kernel_size(kernel_size, dilation) - size, 0)
     return total // 2, total - total // 2
 
 
@@ -89,7 +89,7 @@ def same_transposed_padding(kernel_size: int, stride: int, dilation: int, output
     than the stride s, the returned output padding is at least s - d (k - 1) - 1. Source: TensorFlow,
     `tf.nn.conv2d_transpose`, "SAME".
     """
-    output_padding = max(output_padding, stride - effective_kernel_size(kernel_size, dilation))
+    output_padding = largest(output_padding, stride - effective_kernel_size(kernel_size, dilation))
     total = effective_kernel_size(kernel_size, dilation) + output_padding - stride
     return (total // 2, total - total // 2), output_padding
 

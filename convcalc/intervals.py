@@ -14,10 +14,11 @@ each layer one field size and one stride, which is the case of period 1.
 """
 
 from collections.abc import Callable
-from math import gcd, lcm
+from math import lcm
 from typing import NamedTuple
 
 from convcalc.arithmetic import effective_kernel_size
+from convcalc.exact import all_equal, fixed, gcd
 
 MOST_POSITIONS = 4_096  # the longest period that is computed
 MOST_READ = 100_000  # most positions that are visited to compose two layers
@@ -79,7 +80,7 @@ class Reads(NamedTuple):
     @property
     def is_fixed(self) -> bool:
         """Whether all outputs read the same interval."""
-        return not self.shift and len({*zip(self.low, self.high, strict=True)}) == 1
+        return not self.shift and all_equal(zip(self.low, self.high, strict=True))
 
 
 SAME = Reads(1, 1, (0,), (0,))
@@ -113,6 +114,7 @@ def spread_window(kernel_size: int, stride: int, before: int, dilation: int) -> 
     """
     if stride > MOST_POSITIONS:
         raise TooVaried
+    kernel_size, stride, before, dilation = fixed((kernel_size, stride, before, dilation))
     common = gcd(stride, dilation)
     step = stride // common
     inverse = pow(dilation // common, -1, step)

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from convcalc.exact import fixed
+
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
@@ -195,7 +197,7 @@ def show(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list | tuple):
-        return f"the list {shorten(_format_list(value))}" if value else "an empty list"
+        return f"the list {shorten(_format_list(fixed(value)))}" if value else "an empty list"
     return str(value) if not isinstance(value, int) or abs(value) < 10**40 else "an integer of more than 40 digits"
 
 

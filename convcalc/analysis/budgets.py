@@ -3,13 +3,15 @@
 Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from convcalc.analysis.receptive_field import FieldReport, field_report, input_size
+from convcalc.analysis.receptive_field import Field, FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
-from convcalc.network import Limit
+from convcalc.analysis.training import Training
+from convcalc.exact import largest, least
+from convcalc.network import Limit, Network
 from convcalc.problems import Problem
 from convcalc.shape import Shape
 from convcalc.units import format_bytes
@@ -20,6 +22,36 @@ _MEMORY = ("weight_memory", "activation_memory", "peak_memory", *_DEVICE)
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
 _MOST_NAMED = 3  # maximum number of layers named in a hint
+
+
+class Figures(Protocol):
+    """What is read from a `Report` to find figures and limits, so that other results can take its place."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+
+    @property
+    def trained(self) -> Network:
+        """The network as written, before batch norms are folded."""
+
+    @property
+    def layers(self) -> Sequence[Any]:
+        """The figures of each layer, with its name."""
+
+    @property
+    def totals(self) -> Any:
+        """The figures of the whole network."""
+
+    @property
+    def fields(self) -> Sequence[Field]:
+        """The receptive fields of all tensors."""
+
+    def outputs(self) -> dict[str, Shape]:
+        """Return the shapes of the network's outputs by name."""
+
+    def training(self) -> Training:
+        """Return the memory for training."""
 
 
 class BudgetUse(NamedTuple):
@@ -62,7 +94,7 @@ class LimitUse(NamedTuple):
         return self.used / self.limit
 
 
-class _LimitedFigure(NamedTuple):
+class LimitedFigure(NamedTuple):
     """A value that has a limit, such as the params of `conv1`; None means unknown.
 
     `smallest` and `largest` differ only for a receptive field, whose size depends on axis and position. `where` is the
@@ -108,9 +140,9 @@ def measure_limits(report: Report, outside: Iterable[Limit] = ()) -> tuple[Limit
 
 
 def _measure_limit(report: Report, limit: Limit) -> Iterator[LimitUse]:
-    for name, shape in _select_limited_shapes(report, limit).items():
+    for name, shape in select_limited_shapes(report, limit).items():
         yield LimitUse(f"output {name}", limit.metric, shape.sizes, limit.shape or ())
-    found = _select_limited_figures(report, limit)
+    found = select_limited_figures(report, limit)
     if limit.pattern is None:
         for one in found:
             yield from _compare_with_bounds(limit, one)
@@ -122,13 +154,14 @@ def _measure_limit(report: Report, limit: Limit) -> Iterator[LimitUse]:
     yield from _compare_with_bounds(limit._replace(maximum=None), smallest)
 
 
-def _select_limited_shapes(report: Report, limit: Limit) -> dict[str, Shape]:
+def select_limited_shapes(report: Figures, limit: Limit) -> dict[str, Shape]:
+    """Return the shapes of the outputs that a limit applies to, by name; empty for a limit on anything else."""
     if limit.shape is None:
         return {}
     return {name: shape for name, shape in report.outputs().items() if limit.output in (None, name)}
 
 
-def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure]:
+def select_limited_figures(report: Figures, limit: Limit) -> list[LimitedFigure]:
     """Return the values that a limit applies to; empty for a limit on output shapes.
 
     A limit with a pattern applies to each matching layer, a limit on the receptive field to each network output, and
@@ -137,24 +170,24 @@ def _select_limited_figures(report: Report, limit: Limit) -> list[_LimitedFigure
     if limit.pattern is not None:
         layers = [layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern)]
         values = [(f"{layer.name}: ", layer_figure(layer, limit.metric)) for layer in layers]
-        return [_LimitedFigure(where, value, value) for where, value in values]
+        return [LimitedFigure(where, value, value) for where, value in values]
     if limit.metric == "output_shape":
         return []
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
-        return [_LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
+        return [LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
     value = figure(report, limit.metric, limit.runtime)
-    return [_LimitedFigure("", value, value)]
+    return [LimitedFigure("", value, value)]
 
 
 def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
     """Return the smallest and the largest size of a receptive field over all axes; (None, None) if it is unknown."""
     if field.size is None:
         return None, None
-    return min(field.size_min or field.size, default=0), max(field.size, default=0)
+    return least(*(field.size_min or field.size)) if field.size else 0, largest(0, *field.size)
 
 
-def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[LimitUse]:
+def _compare_with_bounds(limit: Limit, found: LimitedFigure) -> Iterator[LimitUse]:
     name = found.where + _name_limit(limit)
     if limit.maximum is not None:
         yield LimitUse(name, limit.metric, found.largest, limit.maximum)
@@ -172,18 +205,28 @@ def _name_limit(limit: Limit) -> str:
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
-    for name, shape in _select_limited_shapes(report, limit).items():
+    yield from check_limited_shapes(limit, select_limited_shapes(report, limit))
+    for found in select_limited_figures(report, limit):
+        hint = "" if found.where else _write_hint(report, limit)
+        yield from check_limited_figure(limit, found, hint)
+
+
+def check_limited_shapes(limit: Limit, shapes: Mapping[str, Shape]) -> Iterator[Problem]:
+    """Yield a problem for each output, by name, whose shape is not the required one."""
+    for name, shape in shapes.items():
         if shape.sizes != limit.shape:
             required = "×".join(map(str, limit.shape or ()))
             yield _make_problem(limit, f"output {name} has shape {shape}; the budget requires {required}", "")
-    for where, smallest, largest in _select_limited_figures(report, limit):
-        hint = "" if where else _write_hint(report, limit)
-        yield from _check_bounds(limit._replace(minimum=None), largest, where, hint)
-        if smallest is not None:
-            yield from _check_bounds(limit._replace(maximum=None), smallest, where, hint)
 
 
-def figure(report: Report, metric: str, runtime: str = "") -> int | None:
+def check_limited_figure(limit: Limit, found: LimitedFigure, hint: str = "") -> Iterator[Problem]:
+    """Yield a problem if a value is unknown or above the maximum of its limit, and one if it is below the minimum."""
+    yield from _check_bounds(limit._replace(minimum=None), found.largest, found.where, hint)
+    if found.smallest is not None:
+        yield from _check_bounds(limit._replace(maximum=None), found.smallest, found.where, hint)
+
+
+def figure(report: Figures, metric: str, runtime: str = "") -> int | None:
     """Return the network's value of a metric, such as `params`; None if it is unknown.
 
     `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one.
@@ -195,7 +238,7 @@ def figure(report: Report, metric: str, runtime: str = "") -> int | None:
     return value
 
 
-def _measure_device(report: Report, runtime: str) -> tuple[int, int] | str:
+def _measure_device(report: Figures, runtime: str) -> tuple[int, int] | str:
     """Return the bytes of the arena and of flash on a microcontroller, or why they are unknown."""
     from convcalc.device.mcu import measure_network  # imported only for budgets that need it
     from convcalc.device.program import NoOperator
@@ -295,7 +338,7 @@ def _unknown_hint(report: Report, metric: str) -> str:
     return f"unknown for: {', '.join(names[:_MOST_NAMED])}{more}"
 
 
-def output_fields(report: Report) -> dict[str, tuple[str, FieldReport]]:
+def output_fields(report: Figures) -> dict[str, tuple[str, FieldReport]]:
     """Return, by name of a network output, the name of a layer and its receptive field.
 
     The layer is the one that produces the output. However, if the network has a single output, and that output has no

@@ -1,8 +1,8 @@
 """Computes the cost of one layer for a whole batch: elements, operations, and bytes of weights."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
+from convcalc.caching import remember
 from convcalc.layers.base import Layer
 from convcalc.network import Dtype
 from convcalc.shape import Shape
@@ -20,7 +20,7 @@ class Cost(NamedTuple):
     weight_memory: int
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
     """Return the cost of a layer. Its weights are counted even if the layer uses the weights of another layer."""
     weights, biases, buffers = layer.weight_tensors(), layer.bias_tensors(), layer.buffer_tensors()

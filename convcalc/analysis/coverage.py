@@ -8,8 +8,6 @@ As in `convcalc.analysis.receptive_field`, a layer is assumed to read all channe
 of a vector are traced separately.
 """
 
-from functools import lru_cache
-
 from convcalc.analysis.positions import (
     MOST_BITS,
     Sets,
@@ -21,6 +19,7 @@ from convcalc.analysis.positions import (
     reads_every_position,
     unflatten_features,
 )
+from convcalc.caching import remember
 from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
@@ -113,7 +112,7 @@ def _unite_sets(one: Sets, other: Sets) -> Sets:
     return tuple(a | b for a, b in zip(one, other, strict=True))
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def _reads_every_position(layer: Layer) -> bool:
     try:
         reach = layer.reach()

@@ -5,6 +5,7 @@
 
 from convcalc.analysis import budgets
 from convcalc.analysis.report import Report
+from convcalc.exact import largest
 
 FIGURES: dict[str, str] = {
     "layers": "layers",
@@ -23,7 +24,7 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: Report, name: str) -> int | None:
+def figure(report: budgets.Figures, name: str) -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
     For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
@@ -32,7 +33,7 @@ def figure(report: Report, name: str) -> int | None:
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
-        return None if size is None else max(size, default=0)
+        return None if size is None else largest(0, *size)
     return budgets.figure(report, name)
 
 

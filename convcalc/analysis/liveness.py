@@ -9,6 +9,7 @@ are counted: no scratch space of kernels and no alignment.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from convcalc.exact import largest
 from convcalc.network import Network
 
 
@@ -27,7 +28,7 @@ class Liveness(NamedTuple):
     last_uses: tuple[int, ...]
 
 
-def _find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
+def find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
     """Return, per tensor, the number of the tensor whose memory it uses: itself, or the one it views or overwrites."""
     first = len(network.inputs)
     readers = count_readers(network)
@@ -72,11 +73,11 @@ def count_readers(network: Network) -> list[int]:
     return readers
 
 
-def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
+def find_last_uses(network: Network, owner: list[int]) -> list[int]:
     """Return, by tensor number, the index of the last node that needs the memory of the tensor.
 
     It is -1 if there is no such node, and for a tensor that uses the memory of another tensor. For an output of the
-    network, it is the index of the last node. `owner` is the result of `_find_memory_owners`.
+    network, it is the index of the last node. `owner` is the result of `find_memory_owners`.
     """
     first, end = len(network.inputs), len(network.nodes) - 1
     last = [-1] * len(owner)
@@ -89,15 +90,12 @@ def _find_last_uses(network: Network, owner: list[int]) -> list[int]:
     return last
 
 
-def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
-    """Return the bytes that are live at each node, and their peak; `sizes` are the bytes of every tensor.
+def measure_live_bytes(network: Network, sizes: Sequence[int], owner: Sequence[int], last: Sequence[int]) -> list[int]:
+    """Return the bytes that are live at each node.
 
-    With `inplace`, an elementwise layer overwrites its input if nothing else reads that input. An input of the network
-    is live until the last layer that reads it has run.
+    `owner` and `last` are the results of `find_memory_owners` and `find_last_uses`.
     """
     first = len(network.inputs)
-    owner = _find_memory_owners(network, sizes, inplace)
-    last = _find_last_uses(network, owner)
     freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):
         if owner[tensor] == tensor and index >= 0:
@@ -109,6 +107,25 @@ def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = Tru
         size += sizes[number] if owner[number] == number else 0
         live.append(size)
         size -= freed[index]
+    return live
+
+
+def compute_peak(network: Network, sizes: Sequence[int], inplace: bool = True) -> int:
+    """Return the largest number of bytes that are live at once, without the layer at which that is."""
+    owner = find_memory_owners(network, sizes, inplace)
+    return largest(*measure_live_bytes(network, sizes, owner, find_last_uses(network, owner)))  # type: ignore[no-any-return]
+
+
+def compute_liveness(network: Network, sizes: Sequence[int], inplace: bool = True) -> Liveness:
+    """Return the bytes that are live at each node, and their peak; `sizes` are the bytes of every tensor.
+
+    With `inplace`, an elementwise layer overwrites its input if nothing else reads that input. An input of the network
+    is live until the last layer that reads it has run.
+    """
+    first = len(network.inputs)
+    owner = find_memory_owners(network, sizes, inplace)
+    last = find_last_uses(network, owner)
+    live = measure_live_bytes(network, sizes, owner, last)
     peak_at = max(range(len(live)), key=live.__getitem__)
     born = range(first + peak_at + 1)
     alive = tuple(tensor for tensor in born if owner[tensor] == tensor and last[tensor] >= peak_at)

@@ -11,10 +11,10 @@ tensor, so it contains no positions in padding and none that were cropped before
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import pairwise
 from math import prod
 
+from convcalc.caching import remember
 from convcalc.intervals import Reads
 
 MOST_BITS = 1 << 24  # most positions in one set, which then takes 2 MiB
@@ -91,17 +91,30 @@ def _repeat_positions(positions: int, step: int, count: int) -> int:
     return positions
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
     """Whether all outputs together read every input; also False if the sets to compare would exceed MOST_BITS."""
     if _is_gapless(reads, outputs):
         first, last = reads.at(0), reads.at(outputs - 1)
         if first is not None and last is not None and first[0] <= 0 and last[1] >= size - 1:
             return True
+    if _skips_position(reads, size):
+        return False
     try:
         return find_read_positions(reads, full_set(outputs), size) == full_set(size)
     except TooLarge:
         return False
+
+
+def _skips_position(reads: Reads, size: int) -> bool:
+    """Whether the input after the interval of output 0 exists and is before that of output 1; False if uncertain.
+
+    This decides about a 1×1 convolution with a stride without computing sets.
+    """
+    first, second = reads.at(0), reads.at(1)
+    if reads.period > 1 or first is None or second is None:
+        return False
+    return 0 <= first[1] + 1 < size and first[1] + 1 < second[0]
 
 
 def _is_gapless(reads: Reads, outputs: int) -> bool:

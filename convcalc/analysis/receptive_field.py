@@ -10,12 +10,13 @@ input value that it is computed from, not on the statistics that scale it.
 Source: Araujo, Norris and Sim 2019, "Computing receptive fields of convolutional neural networks" (Distill).
 """
 
-from functools import lru_cache
 from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
 from convcalc.analysis.coverage import Box, Coverage
+from convcalc.caching import remember
+from convcalc.exact import all_equal, largest, least
 from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
 from convcalc.layers.base import Layer
 from convcalc.layers.merge import Concat
@@ -140,7 +141,7 @@ def input_size(network: Network) -> tuple[int, ...]:
     )
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     """Return the field of a layer's output, given the fields of its inputs.
 
@@ -202,8 +203,8 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             aligned = aligned and _are_aligned(list(seen))
         axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
     collapsed = all(field.collapsed for field in inputs)
-    layouts = {field.layout for field in inputs if field.layout}
-    layout = layouts.pop() if len(layouts) == 1 else ()
+    layouts = [field.layout for field in inputs if field.layout]
+    layout = layouts[0] if layouts and all_equal(layouts) else ()
     return Field(tuple(axes), aligned, whole, collapsed, any(field.flat for field in inputs), layout)
 
 
@@ -253,7 +254,7 @@ def moving_paths(paths: Paths) -> Paths:
 
 def _are_aligned(inputs: list[Paths]) -> bool:
     """Whether all paths that move along with the output position have the same jump and centre."""
-    return len({(path.jump, path.center()) for paths in inputs for path in moving_paths(paths)}) <= 1
+    return all_equal((path.jump, path.center()) for paths in inputs for path in moving_paths(paths))
 
 
 def _unite_paths(paths: Paths) -> Paths:
@@ -267,7 +268,7 @@ def _unite_paths(paths: Paths) -> Paths:
     return tuple(by_jump.values())
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int, ...]) -> FieldReport:
     """Return the sizes, jumps and centres to report for a tensor's receptive field.
 
@@ -303,7 +304,7 @@ def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
     """
     if len(paths) == 1:
         sizes = paths[0].sizes()
-        return min(sizes), max(sizes)
+        return least(*sizes), largest(*sizes)
     period = lcm(*(path.period for path in paths))
     residues = range(min(period, positions))
     if len(residues) > MOST_RESIDUES:

@@ -11,6 +11,7 @@ from convcalc.analysis.cost import Cost, activation_bytes, cost
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
 from convcalc.analysis.training import OPTIMIZERS, Training, compute_training_memory
+from convcalc.caching import begin_run
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
@@ -293,12 +294,7 @@ class Report:
 
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
-        network = self.trained
-        sizes = _list_tensor_bytes(network)
-        stored = sum(
-            cost(node.layer, network.dtype, network.batch).weight_memory for node in network.nodes if node.owner is None
-        )
-        return compute_training_memory(network, sizes, stored, self.optimizer)
+        return measure_training(self.trained, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
@@ -341,9 +337,17 @@ class Report:
         return {**self.totals.to_dict(), "training_memory": self.training().total}
 
 
-def _list_tensor_bytes(network: Network) -> tuple[int, ...]:
+def list_tensor_bytes(network: Network) -> tuple[int, ...]:
+    """Return the bytes of all tensors of a network, by tensor number."""
     shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
+
+
+def measure_training(network: Network, optimizer: str) -> Training:
+    """Return the memory for training a network; `optimizer` is a key of OPTIMIZERS."""
+    spent = [cost(node.layer, network.dtype, network.batch) for node in network.nodes if node.owner is None]
+    stored = sum(one.weight_memory for one in spent)
+    return compute_training_memory(network, list_tensor_bytes(network), stored, optimizer)
 
 
 @defer_garbage_collection
@@ -357,11 +361,12 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     _check_types(network, inplace, fold_batchnorm)
     if optimizer not in tuple(OPTIMIZERS):
         raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}; got {optimizer}")
+    begin_run()
     trained = network
     if fold_batchnorm:
         network = batchnorm_folding.fold_batchnorm(network)
     dtype, batch = network.dtype, network.batch
-    sizes = _list_tensor_bytes(network)
+    sizes = list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
@@ -437,14 +442,20 @@ def sum_known(figures: Sequence[int | None]) -> int | None:
     return sum(known) if len(known) == len(figures) else None
 
 
+def find_last_placed(shapes: Sequence[Shape], seen: Sequence[Field]) -> int:
+    """Return the index of the last layer whose output has positions, or of the last layer if there is none.
+
+    `shapes` are the output shapes of the layers, and `seen` are their receptive fields.
+    """
+    # the output of attention and of recurrent layers has positions, although each of them sees everything
+    indexes = range(len(shapes) - 1, -1, -1)
+    placed = (index for index in indexes if not seen[index].collapsed or shapes[index].positions > 1)
+    return next(placed, len(shapes) - 1)
+
+
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
     """Return the sums over all layers, and the receptive field of the last layer that has positions."""
-    # the output of attention and of recurrent layers has positions, although each of them sees everything
-    placed = [
-        layer
-        for layer, field in zip(layers, seen, strict=True)
-        if not field.collapsed or layer.output_shape.positions > 1
-    ] or layers
+    placed = layers[find_last_placed([layer.output_shape for layer in layers], seen)]
     return Totals(
         layers=len(layers),
         params=sum([layer.params for layer in layers]),
@@ -458,6 +469,6 @@ def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Livene
         activation_memory=sum([layer.activation_memory for layer in layers]),
         peak_memory=live.peak,
         peak_at=layers[live.peak_at].name,
-        receptive_field=placed[-1].receptive_field,
-        receptive_field_at=placed[-1].name,
+        receptive_field=placed.receptive_field,
+        receptive_field_at=placed.name,
     )

@@ -1,6 +1,7 @@
 """The options that several commands share, and functions that read networks and option values."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeVar
@@ -144,6 +145,12 @@ def format_option(*formats: str) -> Callable[[Function], Function]:
         default=formats[0],
         help=f"Output format (default: by the suffix of -o FILE, else {formats[0]}).",
     )
+
+
+def refuse_terminal(format: str, where: Output) -> None:
+    """Raise Failure if the format is a page, which would go to a terminal."""
+    if format == "html" and where.file is None and sys.stdout.isatty():
+        raise Failure("a page cannot be shown in a terminal: add -o FILE.html")
 
 
 def output_options(function: Function, only: str = "text") -> Function:

@@ -92,8 +92,8 @@ def _list_param_names(net: str) -> list[str]:
         root = read_net(split_net(net)[0]).root
     except (InvalidSpec, OSError, examples.NoExample):
         return []
-    params = root.get("params") if isinstance(root, dict) else None
-    return [str(name) for name in params] if isinstance(params, dict) else []
+    named = [root.get(key) for key in ("params", "space")] if isinstance(root, dict) else []
+    return list(dict.fromkeys(str(name) for names in named if isinstance(names, dict) for name in names))
 
 
 def _list_layer_names(context: click.Context) -> list[str]:

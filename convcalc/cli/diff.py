@@ -15,12 +15,13 @@ from convcalc.network import Network
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
-from convcalc.spec.net_argument import split_net
+from convcalc.spec.net_argument import join_net, split_net
 
 _EXAMPLES = """\b
 Examples:
   convcalc diff example:resnet50 example:resnext50_32x4d
   convcalc diff example:mobilenet_v1 example:mobilenet_v1@width=0.5
+  convcalc diff --git main net.yaml -o diff.html
   convcalc diff example:resnet18 example:resnet34 --fail-if 'macs>+200%' -f markdown"""
 
 
@@ -53,7 +54,7 @@ Examples:
     multiple=True,
     help="Exit with status 1 if this is true: 'macs > +5%', for example, or 'peak_memory >= +64KiB'.",
 )
-@common.format_option("table", "json", "markdown")
+@common.format_option("table", "json", "markdown", "html")
 @common.output_options
 @common.quiet_option("Omit the table of layers (text and Markdown), and print no warnings.")
 def command(
@@ -74,10 +75,14 @@ def command(
     in every copy of a repeat or use of a block is one row. With --git REV, one FILE is compared with its version at
     that revision. --set applies to both networks; NET@NAME=VALUE,…, --set-old and --set-new to one.
 
+    -f html writes a page for a browser, which loads nothing: the totals, both networks as graphs side by side, every
+    layer with what changed in it, and the lines of both specs.
+
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field, weight_memory,
     activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
     """
     asked = [_read_condition(text) for text in conditions]
+    common.refuse_terminal(format, where)
     old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
     files = (old, new)[: len(nets)] if len(nets) <= 2 else nets
@@ -85,10 +90,12 @@ def command(
         _ComparedNetwork("OLD", _make_old_reader(files, revision, where), old_overrides),
         _ComparedNetwork("NEW", _make_new_reader(files, where), new_overrides),
     )
-    reports, errors = [], []
+    reports, documents, errors = [], [], []
     for side in reversed(sides):  # NEW is first, so that a missing file is reported before a missing git revision
         try:
-            reports.append(analyse(_build_network(side, where), **memory))
+            document, network = _read_network(side, where)
+            reports.append(analyse(network, **memory))
+            documents.append(document)
         except InvalidSpec as error:
             errors.append(error)
     if errors:
@@ -96,7 +103,12 @@ def command(
     difference = compare_reports(*reports[::-1])
     failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
-    writing.write_text(_render(difference, labels, format, failed, where), where, files)
+    text = (
+        _render_page(difference, nets, documents[::-1], failed, len(asked))
+        if format == "html"
+        else _render(difference, labels, format, failed, where)
+    )
+    writing.write_text(text, where, files)
     return _report_failures(difference, failed) or int(exit_code and not difference.is_empty)
 
 
@@ -158,11 +170,14 @@ def _add_parameters(overrides: Overrides, option: str, texts: tuple[str, ...]) -
     return overrides.with_params({**overrides.params, **common.read_params(texts, option)})
 
 
-def _build_network(side: _ComparedNetwork, where: writing.Output) -> Network:
-    """Return the network. Raises InvalidSpec for a mistake in the spec, and Failure for one in the options."""
+def _read_network(side: _ComparedNetwork, where: writing.Output) -> tuple[Document, Network]:
+    """Return the document and the network.
+
+    Raises InvalidSpec for a mistake in the spec, and Failure for one in the options.
+    """
     document, overrides = side.read_document(side.overrides)
     try:
-        return common.build_network(document, overrides, where)
+        return document, common.build_network(document, overrides, where)
     except InvalidSpec as error:
         refused = writing.find_refusal(error)
         if refused is None:
@@ -187,6 +202,37 @@ def _render(
         return difference_markdown(difference, [failure_text(one, difference) for one in failed], not where.quiet)
     width = writing.table_width(where)
     return writing.render_text(difference_lines(difference, width, not where.quiet, labels), where)
+
+
+def _render_page(
+    difference: Difference,
+    nets: Sequence[str],
+    documents: Sequence[Document],
+    failed: list[Condition],
+    asked: int,
+) -> str:
+    """Return the page of the difference.
+
+    A network is labelled with its name and the parameters in its argument, or with its file if both labels are equal.
+    """
+    from convcalc.render.diff_html import difference_html
+    from convcalc.render.page.network_data import Subject
+
+    reports = (difference.old, difference.new)
+    arguments = (nets[0], nets[-1])
+    names = [join_net(report.network.name, split_net(net)[1]) for net, report in zip(arguments, reports, strict=True)]
+    if names[0] == names[1]:
+        names = [report.network.file or name for report, name in zip(reports, names, strict=True)]
+    subjects = [
+        Subject(
+            name,
+            report,
+            text=document.text if document.quotable else None,
+            source=document.model.format if document.model is not None else "",
+        )
+        for name, report, document in zip(names, reports, documents, strict=True)
+    ]
+    return difference_html(difference, subjects, failed, asked)
 
 
 def _report_failures(difference: Difference, failed: list[Condition]) -> int:

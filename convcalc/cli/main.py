@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Inspect": ("summary", "draw", "report", "rf", "memory", "mcu"),
-    "Decide": ("explain", "alternatives", "fit", "sweep", "merge", "diff", "compare"),
+    "Decide": ("explain", "alternatives", "fit", "sweep", "merge", "space", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
     "Reference": ("help", "layers", "rules", "schema", "examples", "init", "completion"),
@@ -41,8 +41,9 @@ OTHER_WORDS = {
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget optimize search tune",
-    "sweep": "explore grid pareto sample scan space vary",
+    "sweep": "explore grid pareto scan vary",
     "merge": "collect concat concatenate gather join",
+    "space": "nas ofa sample supernet",
     "diff": "changes delta",
     "compare": "benchmark rank versus vs",
     "check": "ci gate lint test validate",

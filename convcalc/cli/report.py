@@ -1,6 +1,5 @@
 """`convcalc report`: writes everything about one or more networks as one HTML page."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +39,7 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
 
     If a network cannot be read, its problems are reported and nothing is written.
     """
-    if format == "html" and where.file is None and sys.stdout.isatty():
-        raise writing.Failure("a page cannot be shown in a terminal: add -o FILE.html")
+    common.refuse_terminal(format, where)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and format == "json":

@@ -126,18 +126,25 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
         if pager and output.file is None and _is_longer_than_screen(text):
             click.echo_via_pager(text)  # keeps colours if the pager is less; click sets LESS=-R if LESS is not set
         else:
-            sys.stdout.write(_escape_markup(text))
+            _print_text(text)
         return
     # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
 
 
-def _escape_markup(text: str) -> str:
-    """Return XML and HTML with character references (`&#215;`) if standard output is not UTF-8; other text as it is."""
+def _print_text(text: str) -> None:
+    """Write text to standard output. If that is not UTF-8, fragments of XML and HTML get character references.
+
+    A page is always UTF-8, as it says: with references, its scripts and style would no longer match their hashes.
+    """
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     if encoding in ("utf8", "utf8sig") or not text.startswith("<"):
-        return text
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+        sys.stdout.write(text)
+    elif text.startswith("<!DOCTYPE html>"):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    else:
+        sys.stdout.write(text.encode("ascii", "xmlcharrefreplace").decode("ascii"))
 
 
 def _is_longer_than_screen(text: str) -> bool:

@@ -31,7 +31,7 @@ class ValueChange(NamedTuple):
 
 
 class LayerChange(NamedTuple):
-    """A layer that differs between the networks; `old` is None if it was added, `new` is None if it was removed.
+    """What happened to a layer; `old` is None if it was added, `new` is None if it was removed.
 
     `written` lists the changed kind, arguments, options and connections. `shapes` lists the changed input and
     output shapes. `moved` is true if its position relative to the other layers changed.
@@ -48,6 +48,12 @@ class LayerChange(NamedTuple):
         """Whether the name changed; False if the kind changed too, as a new kind usually has a new default name."""
         old, new = self.old, self.new
         return old is not None and new is not None and old.kind == new.kind and old.name != new.name
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened to the layer."""
+        one_sided = self.old is None or self.new is None
+        return not (one_sided or self.moved or self.renamed or self.written or self.shapes)
 
     @property
     def layer(self) -> LayerReport:
@@ -72,7 +78,8 @@ class Difference(NamedTuple):
     new: Report
     figures: dict[str, FigurePair]
     given: tuple[ValueChange, ...]  # changed spec parameters, inputs, outputs, batch size and data types
-    layers: tuple[LayerChange, ...]  # in the order of the new network; removed layers after their old predecessors
+    aligned: tuple[LayerChange, ...]  # all layers of both, in the order of the new network; a removed layer follows
+    # the layer that preceded it in the old network
 
     def __repr__(self) -> str:
         old, new = (printable(report.network.name) for report in (self.old, self.new))
@@ -83,6 +90,11 @@ class Difference(NamedTuple):
         from convcalc.render.lines import RichBlocks
 
         return RichBlocks(lambda width: difference_lines(self, width, layers=True))
+
+    @property
+    def layers(self) -> tuple[LayerChange, ...]:
+        """The layers that differ, in the order of `aligned`."""
+        return tuple(change for change in self.aligned if not change.is_empty)
 
     @property
     def is_empty(self) -> bool:
@@ -106,7 +118,7 @@ def compare_reports(old: Report, new: Report) -> Difference:
         new,
         figures,
         tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
-        tuple(_compare_layers(old, new, pairs)),
+        tuple(_align_layers(old, new, pairs)),
     )
 
 
@@ -132,14 +144,14 @@ def _compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[
 # -- layers
 
 
-def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
-    """Return the layers that differ, in the order of the new network; `pairs` are the corresponding layers.
+def _align_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[LayerChange]:
+    """Return what happened to each layer, in the order of the new network; `pairs` are the corresponding layers.
 
     A removed layer is listed after the layer that precedes it in the old network.
     """
     sources = _find_tensor_sources(old.network, {pair.old: number for number, pair in enumerate(pairs)})
     new_sources = _find_tensor_sources(new.network, {pair.new: number for number, pair in enumerate(pairs)})
-    found: list[tuple[int, int, LayerChange | None]] = []
+    found: list[tuple[int, int, LayerChange]] = []
     for pair in pairs:
         rewired = _list_input_sources(old.network, sources, pair.old) != _list_input_sources(
             new.network, new_sources, pair.new
@@ -153,11 +165,11 @@ def _compare_layers(old: Report, new: Report, pairs: Sequence[Pair]) -> list[Lay
         place = places.get(index, place)
         if index in gone:
             found.append((place, index + 1, LayerChange(layer, None)))
-    return [change for _, _, change in sorted(found, key=lambda item: item[:2]) if change is not None]
+    return [change for _, _, change in sorted(found, key=lambda item: item[:2])]
 
 
-def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange | None:
-    """Return what changed between two corresponding layers; None if nothing changed.
+def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool) -> LayerChange:
+    """Return what changed between two corresponding layers.
 
     `rewired` is true if the inputs of the layer come from different layers than before.
     """
@@ -166,8 +178,7 @@ def _compare_pair(old: LayerReport, new: LayerReport, moved: bool, rewired: bool
         written += (ValueChange("from", old.reads, new.reads),)
     before = {"input": old.layer.inputs, "output": old.output_shape}
     shapes = tuple(_compare_values(before, {"input": new.layer.inputs, "output": new.output_shape}))
-    change = LayerChange(old, new, moved, written, shapes)
-    return change if written or shapes or moved or change.renamed else None
+    return LayerChange(old, new, moved, written, shapes)
 
 
 def _compare_arguments(old: LayerReport, new: LayerReport) -> Iterator[ValueChange]:

@@ -28,6 +28,7 @@ DOCUMENTS: dict[str, str] = {
     "alternatives": "alternatives",
     "fit": "fit",
     "sweep": "sweep",
+    "space": "space",
     "diff": "diff",
     "compare": "compare",
     "verify": "verify",

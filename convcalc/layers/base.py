@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from convcalc.arguments import LARGEST, Flag, Key, PerAxisPadding, to_json_value
 from convcalc.arithmetic import Pair, window_count, window_formula
+from convcalc.exact import largest
 from convcalc.intervals import Reads, sliding_window
 from convcalc.problems import Flaw, join_words
 from convcalc.shape import AXIS_NAMES, Shape, axis_name
@@ -63,7 +64,7 @@ class StatedChannels(Key[int | None]):
         """Return the value if it is a positive integer; otherwise raise `Flaw`."""
         if value.__class__ is not int or value < 1:
             raise self.flaw(value)
-        return int(value)
+        return value
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a positive integer."""
@@ -354,9 +355,9 @@ def check_padding_mode(layer: Layer, padding: PerAxisPadding, key: str, mode: st
         return
     for axis, (size, pair) in enumerate(zip(layer.input.spatial, padding, strict=True)):
         limit = size - 1 if mode == "reflect" else size
-        if max(pair) > limit:
+        if largest(*pair) > limit:
             raise Flaw(
-                f"padding {max(pair)} is too large for {key} {mode}: at most {limit} for an "
+                f"padding {largest(*pair)} is too large for {key} {mode}: at most {limit} for an "
                 f"input {axis_name(axis, layer.input.axes)} of {size}",
                 key="padding",
                 code="CV016",

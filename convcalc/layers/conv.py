@@ -10,6 +10,7 @@ from convcalc.arithmetic import (
     transposed_formula,
     transposed_size,
 )
+from convcalc.exact import largest
 from convcalc.intervals import spread_window
 from convcalc.layers.base import (
     Layer,
@@ -173,7 +174,7 @@ class ConvTranspose(OutChannels, _Groups, Bias, _InChannels, AllMacs, SavesInput
     def normalise(self) -> None:
         """Check output_padding, and replace `same` padding by numbers; raises `Flaw` if output_padding is too large."""
         for stride, dilation, extra in zip(self.stride, self.dilation, self.output_padding, strict=True):
-            if extra >= max(stride, dilation):
+            if extra >= largest(stride, dilation):
                 raise Flaw(
                     f"output_padding must be less than the larger of stride {stride} and dilation {dilation}; "
                     f"got {extra}",

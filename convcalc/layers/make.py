@@ -5,15 +5,15 @@
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
+from convcalc.caching import remember
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.shape import Shape
 
 
-@lru_cache(maxsize=10_000)
+@remember
 def make_layer(kind: type[Layer], shapes: tuple[Shape, ...], values: tuple[Any, ...]) -> Layer:
     """Return a layer; `values` are all its arguments, in normal form and in the order of `kind.keys`.
 

@@ -1,6 +1,7 @@
 """Defines the layers with several inputs: add, multiply and concat."""
 
 from convcalc.arguments import Choice
+from convcalc.exact import all_equal
 from convcalc.layers.base import Reach, SavedForBackward
 from convcalc.layers.mixins import Free, NoMacs, NoWeights, SamePlace, SavesNothing
 from convcalc.problems import Flaw, join_words
@@ -12,7 +13,7 @@ class _Elementwise(SamePlace):
     in_place = True
 
     def inferred_shape(self) -> Shape:
-        if len({shape.axes for shape in self.inputs}) > 1:
+        if not all_equal(shape.axes for shape in self.inputs):
             raise Flaw(
                 f"the inputs of {self.kind} have different numbers of axes: {_format_shapes(self.inputs)}",
                 "use flatten, reshape or global pooling with keepdims to give them the same number",
@@ -114,8 +115,8 @@ class Concat(Free, SavesNothing):
     def inferred_shape(self) -> Shape:
         """Return the output shape: the sum of the sizes along the axis. Raises `Flaw` if other axes differ in size."""
         place = self.place
-        others = {(*shape.sizes[:place], *shape.sizes[place + 1 :]) for shape in self.inputs}
-        if len(others) > 1 or len({shape.axes for shape in self.inputs}) > 1:
+        others = [(*shape.sizes[:place], *shape.sizes[place + 1 :]) for shape in self.inputs]
+        if not all_equal(others) or not all_equal(shape.axes for shape in self.inputs):
             hint = "all sizes except the channels must be equal; use crop or pad with like to match them"
             if place:
                 hint = f"the channels and all sizes except the {self.axis} must be equal"
@@ -136,8 +137,8 @@ def _broadcast_shapes(shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _broadcast_sizes(sizes: tuple[int, ...]) -> int:
-    others = {size for size in sizes if size != 1}
-    return 0 if len(others) > 1 else max(others, default=1)
+    others = [size for size in sizes if size != 1] or [1]
+    return others[0] if all_equal(others) else 0
 
 
 def _format_shapes(shapes: tuple[Shape, ...]) -> str:

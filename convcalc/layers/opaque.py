@@ -69,7 +69,10 @@ class Opaque(Layer):
         output = self.output_shape[1:]
         if any(len(sizes) != len(output) for sizes in spatial):
             return False
-        return all(set(sizes) <= {1, size} and size in sizes for size, *sizes in zip(output, *spatial, strict=True))
+        return all(
+            size in sizes and all(one in (1, size) for one in sizes)
+            for size, *sizes in zip(output, *spatial, strict=True)
+        )
 
     def inferred_shape(self) -> Shape:
         """Return the value of the argument `output_shape`."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from convcalc.arguments import Flag, Padding, PerAxis, PerAxisPadding
 from convcalc.arithmetic import adaptive_window_total, same_padding, window_count
+from convcalc.exact import largest
 from convcalc.intervals import adaptive_window, spread_window
 from convcalc.layers.base import (
     Filter,
@@ -54,9 +55,9 @@ class _Pooling(Layer):
             self.fill(padding=tuple(map(same_padding, self.input.spatial, *window)))
             return
         for pair, kernel in zip(padding, self.kernel_size, strict=True):
-            if max(pair) > kernel // 2:
+            if largest(*pair) > kernel // 2:
                 raise Flaw(
-                    f"padding {max(pair)} exceeds half the kernel size: floor({kernel} / 2) = {kernel // 2}",
+                    f"padding {largest(*pair)} exceeds half the kernel size: floor({kernel} / 2) = {kernel // 2}",
                     key="padding",
                     code="CV016",
                 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from convcalc.arguments import Choice, Integer, LayerName, Padding, PaddingMode, PerAxis, PerAxisNumber
 from convcalc.arithmetic import Pair
+from convcalc.exact import fixed
 from convcalc.intervals import Ratio, blended_inputs, nearest_input, reduce_ratio, shifted_input, sliding_window
 from convcalc.layers.base import (
     Filter,
@@ -316,7 +317,7 @@ def _invert_factor(factor: float) -> Ratio:
         return 1, factor
     from fractions import Fraction  # imported only when needed: it costs start-up time
 
-    written = Fraction(str(factor))
+    written = Fraction(str(fixed(factor)))
     return written.denominator, written.numerator
 
 

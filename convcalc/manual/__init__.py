@@ -20,6 +20,7 @@ TOPICS: dict[str, str] = {
     "explain": "every figure of a layer as a formula with its numbers",
     "fit": "the largest network within a budget",
     "sweep": "every combination of parameter values: filters, Pareto fronts, plots, samples",
+    "space": "count, sample and rank all networks of a search space",
     "alternatives": "cheaper replacements for a convolution, and writing them into the spec",
     "diff": "the cost of a change, and several networks side by side",
     "check": "budgets and design mistakes in every pull request",

@@ -67,17 +67,18 @@ def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
     return format_exact(value) if exact else format_count(value)
 
 
-def _side_text(row: TotalRow, new: bool, exact: bool) -> str:
+def side_text(row: TotalRow, new: bool, exact: bool) -> str:
+    """Return the old or the new value of a total as text, such as `4.23 M`, or `4,231,976` if `exact` is true."""
     return row.texts[new] if row.texts is not None else _figure_text(row, row.figure[new], exact)
 
 
-def _change_text(row: TotalRow, exact: bool) -> str:
+def change_text(row: TotalRow, exact: bool) -> str:
     """Return the change with its sign; an empty text if it is 0, and `?` if it is unknown."""
     change = row.figure.change
     return "" if change == 0 else f"{'+' if (change or 0) > 0 else ''}{_figure_text(row, change, exact)}"
 
 
-def _percent_text(figure: FigurePair) -> str:
+def percent_text(figure: FigurePair) -> str:
     """Return the change in percent of the old value, such as `-12.3%`.
 
     The text is empty if there is no change, if a value is unknown, or if the old value is 0.
@@ -92,10 +93,10 @@ def _percent_text(figure: FigurePair) -> str:
 
 TOTALS: tuple[Column[TotalRow], ...] = (
     Column("name", "", 9, lambda row: row.name, lambda row, exact: row.title, right=False),
-    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: _side_text(row, False, exact)),
-    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: _side_text(row, True, exact)),
-    Column("change", "change", 6, lambda row: row.figure.change, _change_text),
-    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: _percent_text(row.figure)),
+    Column("old", "old", 5, lambda row: row.figure.old, lambda row, exact: side_text(row, False, exact)),
+    Column("new", "new", 9, lambda row: row.figure.new, lambda row, exact: side_text(row, True, exact)),
+    Column("change", "change", 6, lambda row: row.figure.change, change_text),
+    Column("relative", "", 8, lambda row: row.figure.relative, lambda row, exact: percent_text(row.figure)),
 )
 
 
@@ -185,8 +186,8 @@ def failure_text(condition: Condition, difference: Difference) -> str:
         return f"{title}: the change in {condition.metric} is unknown"
     row = TotalRow(condition.metric, "", figure, None)
     before, after = (_figure_text(row, value, True) for value in (figure.old, figure.new))
-    percent = _percent_text(figure)
-    by = f"{_change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
+    percent = percent_text(figure)
+    by = f"{change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
     return f"{title}: {condition.metric} changed by {by}, from {before} to {after}"
 
 
@@ -198,7 +199,15 @@ def difference_json(difference: Difference, failed: Sequence[str]) -> str:
 
     The schema is convcalc/diff/1. `failed` has the texts of the conditions of --fail-if that are met or unknown.
     """
-    head = {
+    head = difference_dict(difference, failed)
+    layers = ",\n  ".join(map(json.dumps, head.pop("layers")))
+    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
+    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
+
+
+def difference_dict(difference: Difference, failed: Sequence[str]) -> dict[str, Any]:
+    """Return the difference as the document that `difference_json` writes."""
+    return {
         "schema": _SCHEMA,
         "version": __version__,
         "equal": difference.is_empty,
@@ -207,10 +216,8 @@ def difference_json(difference: Difference, failed: Sequence[str]) -> str:
         "new": _header_dict(difference.new),
         "totals": _totals_dict(difference),
         "given": [_change_dict(change) for change in difference.given],
+        "layers": [_layer_dict(change) for change in difference.layers],
     }
-    lines = [f" {json.dumps(key)}: {json.dumps(value)},\n" for key, value in head.items()]
-    layers = ",\n  ".join(json.dumps(_layer_dict(change)) for change in difference.layers)
-    return "{\n" + "".join(lines) + f' "layers": [\n  {layers}]\n}}\n'
 
 
 def _header_dict(report: Report) -> dict[str, Any]:

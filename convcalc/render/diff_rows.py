@@ -226,6 +226,25 @@ def value_text(value: Any) -> str:
     return shorten(printable(str(value)))
 
 
+# -- texts of one layer
+
+
+def describe_layer(change: LayerChange) -> str:
+    """Return the kind and the arguments of a layer in short, such as `conv 3×3 64`."""
+    return _describe_kind([change])
+
+
+def describe_change(change: LayerChange) -> str:
+    """Return what happened to a layer that both networks have, such as `stride 1 → 2, moved`."""
+    parts = [
+        _describe_arguments([change]) if change.written else "",
+        _describe_input([change]) if change.shapes and not change.written else "",
+        "moved" if change.moved else "",
+        f"renamed from {change.old.name}" if change.renamed and change.old is not None else "",
+    ]
+    return ", ".join(filter(None, parts))
+
+
 # -- names
 
 

@@ -34,6 +34,7 @@ _SCRIPTS = (
     "memory.js",
     "field.js",
     "layer.js",
+    "theme.js",
     "report.js",
 )
 

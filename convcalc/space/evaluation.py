@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from convcalc.analysis.budgets import find_breaches
 from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report, analyse
-from convcalc.gc_pause import defer_garbage_collection
+from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
@@ -20,6 +20,7 @@ from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
 SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
+_ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
 
@@ -81,6 +82,8 @@ class OrdinaryEvaluator:
         problems: dict[int, Problem] = {}
         broken: dict[int, tuple[str, ...]] = {}
         for index, row in enumerate(list_rows(values)):
+            if index % _ROWS_PER_COLLECTION == 0:
+                collect_recent_garbage()
             report = self._analyse_row(row)
             if isinstance(report, Problem):
                 problems[index] = report

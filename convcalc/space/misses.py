@@ -3,31 +3,36 @@
 For example, a network of 110 params with a budget of 100 misses it by 0.1, a tenth of the limit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from math import inf
 
-from convcalc.analysis.budgets import figure, layer_figure, output_fields
-from convcalc.analysis.report import Report
+from convcalc.analysis.budgets import Figures, figure, layer_figure, output_fields
+from convcalc.exact import largest
 from convcalc.network import Limit
 
 
-def find_largest_miss(report: Report, outside: Sequence[Limit] = ()) -> float:
+def find_largest_miss(report: Figures, outside: Sequence[Limit] = ()) -> float:
     """Return the largest violation of the limits in the spec's budget and in `outside`, relative to the limit.
 
     Return 0 if the network is within all limits, and infinity if a value is unknown or an output has the wrong shape.
     """
-    return max((_measure_miss(report, limit) for limit in (*report.network.budget, *outside)), default=0)
+    return _find_largest(_measure_miss(report, limit) for limit in (*report.network.budget, *outside))
 
 
-def _measure_miss(report: Report, limit: Limit) -> float:
+def _find_largest(misses: Iterable[float]) -> float:
+    found = list(misses)
+    return inf if any(miss is inf for miss in found) else largest(0.0, *found)
+
+
+def _measure_miss(report: Figures, limit: Limit) -> float:
     if limit.metric == "output_shape":
         shapes = [shape for name, shape in report.outputs().items() if limit.output in (None, name)]
-        return 0 if all(shape.sizes == limit.shape for shape in shapes) else inf
-    return max((measure_relative_miss(value, limit) for value in _list_limited_figures(report, limit)), default=0)
+        return 0.0 if all(shape.sizes == limit.shape for shape in shapes) else inf
+    return _find_largest(measure_relative_miss(value, limit) for value in _list_limited_figures(report, limit))
 
 
-def _list_limited_figures(report: Report, limit: Limit) -> list[int | None]:
+def _list_limited_figures(report: Figures, limit: Limit) -> list[int | None]:
     if limit.pattern is not None:
         named = (layer for layer in report.layers if fnmatchcase(layer.name, limit.pattern))
         return [layer_figure(layer, limit.metric) for layer in named]
@@ -44,8 +49,8 @@ def measure_relative_miss(value: int | None, limit: Limit) -> float:
     """
     if value is None:
         return inf
-    if limit.maximum is not None and value > limit.maximum:
-        return (value - limit.maximum) / limit.maximum if limit.maximum else inf
-    if limit.minimum is not None and value < limit.minimum:
-        return (limit.minimum - value) / limit.minimum
-    return 0
+    if limit.maximum == 0 and value > 0:
+        return inf
+    over = (value - limit.maximum) / limit.maximum if limit.maximum else 0.0
+    under = (limit.minimum - value) / limit.minimum if limit.minimum else 0.0
+    return largest(0.0, over, under)  # type: ignore[no-any-return]

@@ -113,6 +113,7 @@ def _make_default_context(expansion: Expansion, variables: dict[str, Any]) -> Ex
     """
     scope = Scope("", None, (), variables, 0, False)
     scope.use_path = expansion.entry.word_path
+    scope.copy = expansion.copy
     inside = Expansion(expansion.entry, scope, None)
     inside.tensors = expansion.tensors
     return inside

@@ -10,6 +10,7 @@ from typing import Any
 
 from convcalc.arguments import is_integer
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
+from convcalc.exact import fixed
 from convcalc.network import Limit
 from convcalc.problems import Flaw, Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import MOST_AXES
@@ -41,6 +42,7 @@ def read_quantity(metric: str, value: Any, name: str = "") -> int:
     """
     in_bytes = metric in (*MEMORY, *DEVICE)
     suffixes = MEMORY_SUFFIXES if in_bytes else COUNT_SUFFIXES
+    value = fixed(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Flaw(f"{name or metric} must be a quantity such as {'256KiB' if in_bytes else '5M'}; got {show(value)}")
     if isinstance(value, str) and in_bytes and value[-1:] in ("K", "M", "G"):
@@ -89,7 +91,7 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
     is a glob that the names of the layers must match, such as `head.*`.
     """
     if metric == "output_shape":
-        sizes = isinstance(value, list) and all(type(size) is int and size > 0 for size in value)
+        sizes = isinstance(value, list) and all(is_integer(size) and size > 0 for size in value)
         if not sizes or not 1 <= len(value) <= MOST_AXES + 1:
             message = f"output_shape must be a list of positive integers, channels first; got {show(value)}"
             raise Flaw(message, suggest_shape(value, "[1000]"))

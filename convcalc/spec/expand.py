@@ -9,6 +9,7 @@ The expander decides which layers the network has and how they are connected. Ot
 (`WeightSharing`) and hold the result (`Draft`).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from convcalc.arguments import suggest_correction
@@ -22,40 +23,67 @@ from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, RESERVED_LAYERS
 from convcalc.spec.layer_maker import LayerMaker
 from convcalc.spec.problem_list import ExpansionReporter, Problems
 from convcalc.spec.replay import Recording, make_replay_key
-from convcalc.spec.resolve import Resolver
-from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, Tensor, Tensors, UnknownValue
+from convcalc.spec.resolve import ChosenValues, Resolver
+from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Frame, Place, Scope, Tensor, Tensors, UnknownValue
 from convcalc.spec.sharing import WeightSharing
 
 MOST_SCOPES = 64
+OnStep = Callable[[list[Frame], Draft], None]
 
 
 class Expander:
-    """Expands entries, and adds the resulting layers and groups to a draft, the unfinished network."""
+    """Expands entries, and adds the resulting layers and groups to a draft, the unfinished network.
 
-    def __init__(self, problems: Problems, params: dict[str, Any], draft: Draft) -> None:
+    `choices` has values that replace those in `params`. `on_step` is called before each entry, copy and branch with the
+    frames that are open, outermost first, and the draft.
+    """
+
+    def __init__(
+        self,
+        problems: Problems,
+        params: dict[str, Any],
+        draft: Draft,
+        choices: ChosenValues | None = None,
+        on_step: OnStep | None = None,
+    ) -> None:
         self.problems = problems
         self.draft = draft
         self.reporter = ExpansionReporter(problems)
-        self.resolver = Resolver(self.reporter, params)
+        self.resolver = Resolver(self.reporter, params, choices)
         self.layer_maker = LayerMaker(self.resolver, self.reporter)
         self.binder = BlockBinder(self.resolver, self.reporter)
         self.sharing = WeightSharing(self.resolver, self.reporter, draft.nodes)
         self.recordings: dict[object, Recording] = {}
+        self.frames: list[Frame] = []
+        self.on_step = on_step
 
     def expand_body(self, body: Body, scope: Scope, path: Path) -> None:
         """Expand the entries of a list, in order, in the scope `scope`; `path` is the path of the list in the spec."""
         self.draft.check_coming_entries(body.least, path)
         self.draft.count_entries(len(body.entries), path)
         scope.body = body
-        if not body.dynamic:
-            for entry in body.entries:
-                self._expand_entry(entry, scope, make_default_name(entry.word, entry.ordinal))
-            return
-        ordinals: dict[str, int] = {}
-        for entry in body.entries:
-            word = self._find_kind_or_block_name(entry, scope)
-            ordinals[word] = ordinals.get(word, 0) + 1
-            self._expand_entry(entry, scope, make_default_name(word, ordinals[word]))
+        frame = self._open_frame(scope, body, None, len(body.entries))
+        ordinals = frame.ordinals
+        for position, entry in enumerate(body.entries):
+            self._step(frame, position)
+            word, ordinal = entry.word, entry.ordinal
+            if body.dynamic:
+                word = self.resolver.find_word(entry, scope)
+                ordinals[word] = ordinal = ordinals.get(word, 0) + 1
+            self._expand_entry(entry, scope, make_default_name(word, ordinal))
+        self.frames.pop()
+
+    def _open_frame(
+        self, scope: Scope, body: Body | None, entry: Entry | None, stop: int, is_repeat: bool = False
+    ) -> Frame:
+        frame = Frame(scope, body, entry, stop, is_repeat)
+        self.frames.append(frame)
+        return frame
+
+    def _step(self, frame: Frame, position: int) -> None:
+        frame.position = position
+        if self.on_step is not None:
+            self.on_step(self.frames, self.draft)
 
     # -- one entry
 
@@ -85,18 +113,23 @@ class Expander:
         home = self._make_inner_scope(expansion, scope, name, scope.inputs)
         first: Tensors | None = None
         start = len(self.draft.nodes)
+        frame = self._open_frame(home, None, entry, copies, is_repeat=True)
         for index in range(copies):
-            place = self._expand_once(Expansion(entry, scope, index, first), home, str(index))
+            frame.previous_copy = first
+            self._step(frame, index)
+            copy = Expansion(entry, scope, index, first, f"{home.prefix}{index}")
+            place = self._expand_once(copy, home, str(index))
             home.places[str(index)] = place
             if not place.disabled_by:
                 first = place.outputs
+        self.frames.pop()
         if first is None:
             option = "when" if copies else "repeat"
             self._register_name(scope, name, _make_disabled_place(entry, option), entry)
             return
         self._register_name(scope, name, Place("repeat", entry.path, first, home.places), entry)
         enabled = sum(not place.disabled_by for place in home.places.values())
-        word = self._find_kind_or_block_name(entry, scope)
+        word = self.resolver.find_word(entry, scope)
         self.draft.add_group(scope.prefix + name, word, start, first, entry.line, enabled)
         scope.previous = first
 
@@ -157,7 +190,7 @@ class Expander:
         entry = expansion.entry
         if not entry.dynamic or entry.broken:
             return entry.kind, entry.block
-        word = self.resolver.find_variable(expansion.scope, entry.word[1:])
+        word = self.resolver.find_variable(expansion, entry.word[1:])
         if word is UNKNOWN:
             raise UnknownValue
         block = entry.find_block_above(word)
@@ -173,13 +206,6 @@ class Expander:
         raise UnknownValue
 
     # -- names
-
-    def _find_kind_or_block_name(self, entry: Entry, scope: Scope) -> str:
-        """Return the name of an entry's layer kind or block; for `- $act`, return the value of act."""
-        if not entry.dynamic:
-            return entry.word
-        value = self.resolver.find_variable(scope, entry.word[1:])
-        return value if isinstance(value, str) else entry.word[1:]
 
     def _evaluate_name(self, expansion: Expansion, default: str) -> str:
         """Return the value of the option `name`, or `default` if it is not given; report an invalid name."""
@@ -227,6 +253,7 @@ class Expander:
         outer = expansion.scope
         scope = Scope(f"{home.prefix}{name}.", outer, given, outer.variables, home.depth + 1, home.frozen)
         scope.index = expansion.index
+        scope.copy = expansion.copy
         if expansion.entry.counter is not None:
             scope.variables = {**outer.variables, expansion.entry.counter: expansion.index}
         scope.use_path = outer.use_path
@@ -275,20 +302,27 @@ class Expander:
             self.draft.count_entries(found.entries, entry.path)
             place = Place(block.name, entry.path, *found.replay(scope))
         else:
-            recording, problems = Recording(self.draft, scope), len(self.problems.found)
+            recording, problems, lookups = Recording(self.draft, scope), len(self.problems.found), self._count_lookups()
             self.expand_body(block.body, scope, entry.path)
             place = Place(block.name, entry.path, self._find_output(expansion, scope), scope.places)
-            if key is not None and len(self.problems.found) == problems:
+            # a value of its own per copy is not part of the key
+            if key is not None and len(self.problems.found) == problems and lookups == self._count_lookups():
                 recording.finish(place.outputs)
                 self.recordings[key] = recording
         place.use = use
         return place
 
+    def _count_lookups(self) -> int:
+        return 0 if self.resolver.choices is None else self.resolver.choices.lookups
+
     def _expand_branches(self, expansion: Expansion, scope: Scope) -> Tensors:
         entry, resolver = expansion.entry, self.resolver
         outputs: list[Tensor] = []
-        for step, body in zip(entry.branches, entry.bodies, strict=True):
+        frame = self._open_frame(scope, None, entry, len(entry.bodies))
+        for position, (step, body) in enumerate(zip(entry.branches, entry.bodies, strict=True)):
+            self._step(frame, position)
             outputs.extend(self._expand_branch(expansion, scope, step, body))
+        self.frames.pop()
         path = (*entry.path, "merge")
         merge = resolver.evaluate(entry.merge, path, expansion)
         if merge not in MERGES:
@@ -305,7 +339,8 @@ class Expander:
         """Expand one branch and return its output; `step` is its name, or its index if it has no name."""
         entry, name = expansion.entry, str(step)
         path = (*entry.path, "branches", step)
-        inner = self._make_inner_scope(Expansion(entry, scope, expansion.index), scope, name, scope.inputs)
+        branch = Expansion(entry, scope, expansion.index, copy=expansion.copy)
+        inner = self._make_inner_scope(branch, scope, name, scope.inputs)
         start = len(self.draft.nodes)
         self.expand_body(body, inner, path)
         output = self._find_output(expansion, inner)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from convcalc.arguments import MOST_DIGITS, is_number
+from convcalc.exact import fixed, largest, least, log2, square_root, whole
 from convcalc.problems import show
 
 Number = int | float
@@ -26,9 +27,9 @@ def _round_to(value: Number, divisor: Number) -> int:
     """
     if not is_whole(divisor) or divisor < 1:
         raise ArithmeticError(f"the divisor of round_to must be a positive integer; got {divisor}")
-    step = int(divisor)
-    nearest = max(step, int(value + step / 2) // step * step)
-    return nearest + step if nearest < 0.9 * value else nearest
+    step = whole(divisor)
+    nearest = largest(step, whole(value + step / 2) // step * step)
+    return nearest + step * (nearest < 0.9 * value)  # type: ignore[no-any-return]
 
 
 def _round8(value: Number) -> int:
@@ -55,17 +56,18 @@ def get_item(items: Any, index: Any) -> Any:
         raise ArithmeticError(f"an index must be an integer; got {show(index)}")
     if not -len(items) <= index < len(items):
         count = f"{len(items)} item{'' if len(items) == 1 else 's'}"
-        raise ArithmeticError(f"index {int(index)} is out of range: the list has {count}")
+        raise ArithmeticError(f"index {whole(index)} is out of range: the list has {count}")
     return items[int(index)]
 
 
 def is_whole(value: Any) -> bool:
     """Whether a value is a number without a fraction."""
-    return is_number(value) and value == int(value)
+    return is_number(value) and value == whole(value)
 
 
 def _power(base: Number, exponent: Number) -> Number:
     """Return base ** exponent; if the result would be too large, raise OverflowError before calculating it."""
+    base, exponent = fixed((base, exponent))
     if abs(base) > 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
         raise OverflowError
     if 0 < abs(base) < 1 and exponent * math.log10(abs(base)) > MOST_DIGITS + 1:
@@ -77,16 +79,16 @@ def _power(base: Number, exponent: Number) -> Number:
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
-    "min": (min, 2, 1000),
-    "max": (max, 2, 1000),
+    "min": (least, 2, 1000),
+    "max": (largest, 2, 1000),
     "abs": (abs, 1, 1),
     "round": (round, 1, 1),
     "floor": (math.floor, 1, 1),
     "ceil": (math.ceil, 1, 1),
-    "int": (int, 1, 1),
-    "sqrt": (math.sqrt, 1, 1),
+    "int": (whole, 1, 1),
+    "sqrt": (square_root, 1, 1),
     "len": (_count_items, 1, 1),
-    "log2": (math.log2, 1, 1),
+    "log2": (log2, 1, 1),
     "round_to": (_round_to, 2, 2),
     "round8": (_round8, 1, 1),
 }

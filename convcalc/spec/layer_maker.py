@@ -7,6 +7,7 @@ For example, `conv: {out_channels: $width, kernel_size: 3}` on an input of 3×32
 from typing import Any
 
 from convcalc.arguments import Key, LayerName, NamedShape, list_required
+from convcalc.caching import is_paused
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_layer
 from convcalc.problems import Flaw, Path, did_you_mean, shorten, show
@@ -32,10 +33,10 @@ class LayerMaker:
         """
         entry = expansion.entry
         shapes = tuple([tensor.shape for tensor in tensors])
-        layer = entry.made.get(shapes)
+        layer = None if is_paused() else entry.made.get(shapes)
         if layer is None:
             layer = self._make_new_layer(expansion, kind, shapes)
-            if entry.literal and not entry.dynamic and "like" not in entry.arguments:
+            if entry.literal and not is_paused() and not entry.dynamic and "like" not in entry.arguments:
                 entry.made[shapes] = layer
         return layer
 

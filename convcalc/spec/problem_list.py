@@ -36,6 +36,11 @@ class Problems:
         self.found: list[Problem] = []
         self._first: dict[Path, object] = {}
 
+    def clear(self) -> None:
+        """Forget all problems."""
+        self.found.clear()
+        self._first.clear()
+
     def add(
         self,
         path: Path,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
+from convcalc.caching import begin_run
 from convcalc.examples import PREFIX
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.network import Dtype, Network
@@ -16,14 +17,16 @@ from convcalc.problems import Fix, Path, Problem, did_you_mean, find_nearest, sh
 from convcalc.shape import Shape
 from convcalc.spec.blocks import BlockCompiler
 from convcalc.spec.budget import BudgetReader
+from convcalc.spec.choices import SpaceReader
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.draft import Draft
 from convcalc.spec.entries import MOST_NAME, Body
-from convcalc.spec.expand import Expander
+from convcalc.spec.expand import Expander, OnStep
 from convcalc.spec.inputs import InputReader, Overrides, read_override
 from convcalc.spec.params import ParamReader
 from convcalc.spec.problem_list import MOST_PROBLEMS, Problems, TooMuch
+from convcalc.spec.resolve import ChosenValues
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Expansion, Place, Scope, UnknownValue
 from convcalc.spec.values import ValueCompiler
 from convcalc.units import BITS, DTYPE_ALIASES, is_integer_type
@@ -32,6 +35,7 @@ TOP_KEYS = (
     "name",
     "description",
     "params",
+    "space",
     "input",
     "inputs",
     "dtype",
@@ -48,6 +52,8 @@ _FOREIGN_TOP_KEYS = {
     "network": "layers",
     "architecture": "layers",
     "parameters": "params",
+    "search_space": "space",
+    "choices": "space",
     "variables": "params",
     "batch_size": "batch",
     "precision": "dtype",
@@ -68,7 +74,8 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
 
     Raises InvalidSpec, with all problems, if the spec is invalid, and WrongOverride if an override is wrong.
     """
-    reader = _SpecReader(document, overrides or Overrides())
+    begin_run()
+    reader = SpecReader(document, overrides or Overrides())
     network, more = None, []
     try:
         network = reader.read_network()
@@ -82,56 +89,84 @@ def read_network(document: Document, overrides: Overrides | None = None) -> Netw
     return network
 
 
-class _SpecReader:
-    """Reads a whole spec; mistakes are collected in `problems`."""
+class SpecReader:
+    """Reads a whole spec; mistakes are collected in `problems`.
+
+    After `compile`, the entries can be expanded more than once, each time with other values of spec parameters.
+    """
 
     def __init__(self, document: Document, overrides: Overrides) -> None:
         self.document = document
         self.overrides = overrides
         self.problems = Problems()
+        self.root: dict[str, Any] = {}
         self.meant: set[str] = set()  # the likely correct spellings of misspelt keys
         values = ValueCompiler(self.problems)
         self.entries = EntryCompiler(document, self.problems, values)
         self.blocks = BlockCompiler(self.problems, values, self.entries)
+        self.space = SpaceReader(self.problems, values)
         self.params = ParamReader(self.problems, values, overrides, document.file)
         self.inputs = InputReader(self.problems, self.params.evaluate, overrides, document.file)
         self.budget = BudgetReader(self.problems, self.params.evaluate)
 
     def read_network(self) -> Network | None:
         """Return the network, or None if the spec has a mistake."""
+        body = self.compile()
+        if body is None:
+            return None
+        copies = self.params.list_copy_values()
+        network = self.expand(body, copies)
+        if copies is not None and not self.problems.found:
+            copies.report_lengths(self.problems, {name: self.params.find_path(name) for name in copies.lists})
+        limits = self.budget.read_budget(self.root, [node.name for node in network.nodes], list(network.outputs))
+        if self.problems.found or self.document.problems:
+            return None
+        return network._replace(budget=tuple(limits))
+
+    def compile(self) -> Body | None:
+        """Return the compiled entries of the network, after reading all that does not depend on their expansion.
+
+        Return None after reporting that there are none.
+        """
         root = self._read_root()
         if root is None:
             return None
-        self.params.read_params(root)
-        name, description = self._read_name(root), self._read_text(root, "description", "")
-        inputs = self.inputs.read_inputs(root, self.meant)
-        dtype, batch = self._read_dtype(root), self._read_batch(root)
-        check = self._read_check(root)
+        self.root = root
+        self.params.read_params(root, self.space.read_space(root))
+        self.name, self.description = self._read_name(root), self._read_text(root, "description", "")
+        self.dtype, self.batch = self._read_dtype(root), self._read_batch(root)
+        self.check = self._read_check(root)
         body = self._compile_blocks_and_layers(root)
         if body is None:
-            return None
+            self.inputs.read_inputs(root, self.meant)  # to report their mistakes too
+        return body
+
+    def expand(self, body: Body, choices: ChosenValues | None, on_step: OnStep | None = None) -> Network:
+        """Return the network, without its budget, that the compiled entries expand to.
+
+        `choices` has values that replace those of spec parameters, and `on_step` is called before each entry (see
+        `Expander`). The network is incomplete if a problem is reported.
+        """
+        self.params.chosen = choices
+        inputs = self.inputs.read_inputs(self.root, self.meant)
         draft = Draft(self.problems, inputs)
-        expander = Expander(self.problems, self.params.variables, draft)
+        expander = Expander(self.problems, self.params.variables, draft, choices, on_step)
         scope = _make_top_scope(draft, inputs)
         self._expand_layers(body, expander, scope)
-        outputs = self._find_outputs(root, expander, scope)
-        limits = self.budget.read_budget(root, [node.name for node in draft.nodes], list(outputs))
-        if self.problems.found or self.document.problems:
-            return None
         return Network(
-            name=name,
-            description=description,
+            name=self.name,
+            description=self.description,
             file=self.document.file,
             params=self.params.variables,
-            dtype=dtype,
-            batch=batch,
+            dtype=self.dtype,
+            batch=self.batch,
             inputs={name: shape for name, shape in inputs.items() if shape is not None},
+            outputs=self._find_outputs(self.root, expander, scope),
             nodes=tuple(draft.nodes),
             groups=tuple(sorted(draft.groups, key=lambda group: (group.start, -group.stop, len(group.name)))),
-            outputs=outputs,
-            budget=tuple(limits),
-            check=check,
-            own={key: value for key, value in root.items() if key.startswith("x-")},
+            budget=(),
+            check=self.check,
+            own={key: value for key, value in self.root.items() if key.startswith("x-")},
             misread=self.inputs.misread,
         )
 
@@ -211,7 +246,7 @@ class _SpecReader:
     def _check_batch_size(self, value: Any) -> int:
         """Return the batch size; 1 after reporting a wrong value."""
         if is_integer(value) and 1 <= value <= LARGEST:
-            return int(value)
+            return value  # type: ignore[no-any-return]
         if value is not UNKNOWN:
             hint = suggest_correction(value, "an integer")
             self.problems.add(("batch",), f"batch must be a positive integer; got {show(value)}", "CV013", hint)

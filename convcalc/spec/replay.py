@@ -6,6 +6,7 @@ names of the first use; for each later use, `replay` copies them with new number
 
 from collections.abc import Callable
 
+from convcalc.caching import is_paused
 from convcalc.network import Node
 from convcalc.spec.draft import Draft
 from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, Use
@@ -14,9 +15,11 @@ from convcalc.spec.scopes import UNKNOWN_TENSOR, Place, Scope, Tensor, Tensors, 
 def make_replay_key(use: Use, scope: Scope) -> object | None:
     """Return a key for a use of a block; uses with equal keys expand to equal layers.
 
-    Return None if the layers cannot be copied: if a parameter is a list or unknown, if an input shape is unknown, or if
-    the use shares the weights of another use.
+    Return None if the layers cannot be copied: if a parameter is a list or unknown, if an input shape is unknown, if
+    the use shares the weights of another use, or while caches are paused.
     """
+    if is_paused():
+        return None
     values = tuple((value.__class__, value) for value in use.variables.values())
     shapes = tuple(tensor.shape for tensor in scope.inputs)
     if scope.twin is not None or None in shapes or any(kind not in (int, float, bool, str) for kind, _ in values):

@@ -4,7 +4,7 @@ For example, inside a block with the parameter width = 64, the option `repeat: $
 `from: [previous, stem.conv1]` refers to two tensors.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from convcalc.arguments import is_arithmetic, is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
@@ -18,6 +18,22 @@ from convcalc.spec.templates import Template, check_list_length
 MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may stand for
 
 
+class ChosenValues(Protocol):
+    """The values of spec parameters with choices; `per_copy` are the parameters that have a value per copy of a repeat.
+
+    `lookups` counts the values that have been looked up.
+    """
+
+    per_copy: frozenset[str]
+    lookups: int
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether this object has the value of a spec parameter."""
+
+    def find(self, name: str, copy: str) -> Any:
+        """Return the value of a spec parameter in a copy of a repeat; UNKNOWN after a mistake."""
+
+
 class Resolver:
     """Evaluates expressions and finds layers for entries that are being expanded.
 
@@ -25,9 +41,12 @@ class Resolver:
     name depends on an entry or parameter whose mistake has been reported.
     """
 
-    def __init__(self, reporter: ExpansionReporter, params: dict[str, Any]) -> None:
+    def __init__(
+        self, reporter: ExpansionReporter, params: dict[str, Any], choices: "ChosenValues | None" = None
+    ) -> None:
         self.reporter = reporter
         self.params = params
+        self.choices = choices  # the values that replace those of `params`; None if there are none
         self.collected = 0  # the number of inputs found so far by names with `*`
 
     # -- values
@@ -72,9 +91,31 @@ class Resolver:
         self.reporter.report_option(expansion, name, message, self._suggest_true_or_false(expansion, name, value))
         raise UnknownValue
 
-    def find_variable(self, scope: Scope, name: str) -> Any:
+    def find_variable(self, expansion: Expansion, name: str) -> Any:
         """Return the value of the block's parameter `name`, or else of the spec's; UNKNOWN if neither has it."""
-        return scope.variables[name] if name in scope.variables else self.params.get(name, UNKNOWN)
+        variables = expansion.scope.variables
+        if name in variables:
+            return variables[name]
+        if self.choices is not None and name in self.choices:
+            return self.choices.find(name, expansion.copy)
+        return self.params.get(name, UNKNOWN)
+
+    def find_word(self, entry: Entry, scope: Scope) -> str:
+        """Return the name of an entry's layer kind or block; for `- $act`, return the value of act.
+
+        If act has one value per copy of a repeat, return its own name instead: one entry has one name.
+        """
+        if not entry.dynamic:
+            return entry.word
+        name = entry.word[1:]
+        if name not in scope.variables and self.choices is not None and name in self.choices.per_copy:
+            return name
+        value = self.find_variable(Expansion(entry, scope, scope.index), name)
+        return value if isinstance(value, str) else name
+
+    def _has_variable(self, scope: Scope, name: str) -> bool:
+        """Return whether a parameter has this name, without looking up its value."""
+        return scope.variables.get(name, self.params.get(name, UNKNOWN)) is not UNKNOWN
 
     def _make_lookup(self, expansion: Expansion) -> Lookup:
         """Return a function that returns the value of a name in the entry's expressions."""
@@ -85,7 +126,7 @@ class Resolver:
             elif name == "in_channels":
                 value = self._count_input_channels(expansion)
             else:
-                value = self.find_variable(expansion.scope, name)
+                value = self.find_variable(expansion, name)
                 if value is UNKNOWN and name == expansion.entry.counter:
                     value = expansion.index
             if value is UNKNOWN or value is None:
@@ -100,7 +141,7 @@ class Resolver:
         If width is a parameter, the hint for `width` is `write $width`, and the hint for `2 * $width` is
         `write $(2 * width)`.
         """
-        if isinstance(written, str) and self.find_variable(expansion.scope, written) is not UNKNOWN:
+        if isinstance(written, str) and self._has_variable(expansion.scope, written):
             return f"write ${written}"
         if isinstance(written, Template) and written.whole is None:
             bare = written.text.replace("$", "")
@@ -119,7 +160,7 @@ class Resolver:
         if isinstance(written, Template):
             bare = written.text.replace("$", "")
             return suggest_correction(bare, "true or false") if bare != value else ""
-        if isinstance(value, str) and self.find_variable(expansion.scope, value) is not UNKNOWN:
+        if isinstance(value, str) and self._has_variable(expansion.scope, value):
             return f"write $({value})"
         return suggest_correction(value, "true or false")
 

@@ -100,6 +100,7 @@ class Scope:
 
     __slots__ = (
         "body",
+        "copy",
         "depth",
         "frozen",
         "has_named_inputs",
@@ -127,6 +128,7 @@ class Scope:
         self.places: dict[str, Place] = {}
         self.has_named_inputs = False  # if true, the name `input` is not available
         self.index: int | None = None  # the value of $index, None outside of repeats
+        self.copy = ""  # the full name of the innermost copy of a repeat around it; "" outside of repeats
         self.twin: Place | None = None  # the earlier place whose weights the layers in this scope reuse
         self.use_path: Path | None = None  # inside a block, where that block is used
         self.body = _EMPTY_BODY
@@ -136,14 +138,47 @@ class Expansion:
     """The expansion of one entry in a scope, or of one copy of a repeated entry.
 
     `index` is the value of $index. `previous_copy` is the output of the previous copy, None for the first copy.
-    `tensors` are the inputs of the entry, None until they are looked up.
+    `tensors` are the inputs of the entry, None until they are looked up. `copy` is the full name of the innermost copy
+    of a repeat that the expansion is, or is in.
     """
 
-    __slots__ = ("entry", "index", "previous_copy", "scope", "tensors")
+    __slots__ = ("copy", "entry", "index", "previous_copy", "scope", "tensors")
 
-    def __init__(self, entry: Entry, scope: Scope, index: int | None, previous_copy: Tensors | None = None) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        scope: Scope,
+        index: int | None,
+        previous_copy: Tensors | None = None,
+        copy: str | None = None,
+    ) -> None:
         self.entry = entry
         self.scope = scope
+        self.copy = scope.copy if copy is None else copy
         self.index = index
         self.previous_copy = previous_copy
         self.tensors: Tensors | None = None
+
+
+class Frame:
+    """How far the expansion has come in a list of entries, in the copies of a repeat, or in the branches of an entry.
+
+    For a list, `body` has its entries; for a repeat or branches, `entry` is that entry, and `stop` the number of copies
+    or branches. `position` is the index of the next entry, copy or branch. `scope` contains what is expanded. In a
+    repeat, `previous_copy` is the output of the copy before. If the kinds of entries come from parameters, `ordinals`
+    counts the entries of each word.
+    """
+
+    __slots__ = ("body", "entry", "is_repeat", "ordinals", "position", "previous_copy", "scope", "stop")
+
+    def __init__(
+        self, scope: Scope, body: Body | None, entry: Entry | None, stop: int, is_repeat: bool = False
+    ) -> None:
+        self.scope = scope
+        self.is_repeat = is_repeat
+        self.body = body
+        self.entry = entry
+        self.stop = stop
+        self.position = 0
+        self.previous_copy: Tensors | None = None
+        self.ordinals: dict[str, int] = {}

@@ -16,6 +16,7 @@ from convcalc.layers.base import Layer
 from convcalc.network import Dtype
 from convcalc.shape import AXIS_NAMES, MOST_AXES
 from convcalc.spec import budget
+from convcalc.spec.choices import MOST_CHOICES
 from convcalc.spec.entries import (
     LAYER_NAME,
     MERGES,
@@ -74,6 +75,7 @@ def _top_key_schemas() -> dict[str, _Schema]:
         },
         "description": {"type": "string", "description": "a one-line description of the network"},
         "params": {"$ref": "#/definitions/parameters"},
+        "space": _make_space_schema(),
         "input": _SHAPE,
         "inputs": {
             "type": "object",
@@ -97,6 +99,26 @@ def _top_key_schemas() -> dict[str, _Schema]:
         },
         "budget": _budget_schema(),
         "check": _make_check_schema(),
+    }
+
+
+def _make_space_schema() -> _Schema:
+    values: _Schema = {"type": "array", "items": _VALUE, "minItems": 1, "maxItems": MOST_CHOICES, "uniqueItems": True}
+    mapping: _Schema = {
+        "type": "object",
+        "properties": {
+            "choices": {**values, "description": "the values, such as [3, 5, 7]"},
+            "per": {"const": "copy", "description": "copy: each copy of a repeat has a value of its own"},
+        },
+        "required": ["choices"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "additionalProperties": {"anyOf": [values, mapping]},
+        "propertyNames": _make_name_schema(RESERVED_NAMES),
+        "description": "the choices of spec parameters, for convcalc space; the first one is the default of a name "
+        "that params lacks",
     }
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from convcalc.arguments import is_number
+from convcalc.exact import fixed, whole
 from convcalc.problems import shorten, show
 from convcalc.spec.expressions import Evaluate, Lookup, Parser, WrongExpression
 from convcalc.spec.functions import is_whole
@@ -55,7 +56,7 @@ class Template:
         """
         if self.whole is not None:
             value = self.whole.evaluate(lookup)
-            return int(value) if value.__class__ is float and value.is_integer() else value
+            return whole(value) if value.__class__ is float and value.is_integer() else value
         text = "".join(
             part if isinstance(part, str) else self._format_value(part.evaluate(lookup)) for part in self.parts
         )
@@ -67,6 +68,7 @@ class Template:
         if isinstance(value, bool):
             return "true" if value else "false"
         if is_number(value):
+            value = fixed(value)
             return str(int(value)) if is_whole(value) else repr(value)
         if isinstance(value, str):
             return value

@@ -111,6 +111,14 @@ def _suggest_for_unknown_name(name: str, names: frozenset[str], compared: bool) 
     return f"available: {', '.join(params)}{quotes}" if params else f"declare it, as in params: {{{shorten(name)}: 8}}"
 
 
+def list_names(compiled: Compiled) -> frozenset[str]:
+    """Return the names in the expressions of a compiled value."""
+    if isinstance(compiled, Template):
+        return frozenset(compiled.names)
+    items = compiled.items if isinstance(compiled, Computed) else ()
+    return frozenset(name for item in items for name in list_names(item))
+
+
 def holds_only_values(value: Any) -> bool:
     """Whether a value is a number, true, false, text or a list of these."""
     if isinstance(value, list):

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from . import graphs, growth, many, startup, warm
+from . import graphs, growth, many, rows, startup, warm
 from .measure import Row, like_installed
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "written": growth.written,  # before torch is imported, whose objects would slow down garbage collection here
     "repeated": growth.repeated,
     "graphs": graphs.graphs,
+    "rows": rows.rows,
     "torchinfo": warm.torchinfo,
     "onnx": warm.onnx,
 }

@@ -15,7 +15,13 @@ import pytest
 from convcalc.cli.main import SECTIONS, commands, run
 
 BROKEN = os.fsdecode(b"\xff")
-NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
+NET = """\
+params: {width: 4}
+space: {width: [2, 4]}
+input: [3, 8, 8]
+layers:
+  - conv: {out_channels: $width, kernel_size: 3, name: c}
+"""
 NEEDS = {  # arguments with which a command would succeed
     **{
         name: ["net.yaml"]
@@ -25,6 +31,7 @@ NEEDS = {  # arguments with which a command would succeed
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
     "sweep": ["net.yaml", "-p", "width=1,2"],
+    "space": ["net.yaml", "--sample", "2"],
     "diff": ["net.yaml", "net.yaml"],
     "import": ["model.json"],
     "export": ["net.yaml", "--to", "torch"],

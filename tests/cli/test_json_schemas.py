@@ -71,6 +71,12 @@ batch: 3
     "padding_only": "input: [1, 3]\nlayers:\n  - conv: {out_channels: 1, kernel_size: 1, padding: 2, stride: 7}\n",
     "ordered": "input: [3, 8, 8]\nlayers: [relu, sigmoid, {conv: {out_channels: 4, kernel_size: 3, name: c}}]\n",
     "reordered": "input: [3, 8, 8]\nlayers: [sigmoid, {conv: {out_channels: 4, kernel_size: 3}}, relu]\n",
+    "choices": """
+space: {depth: [1, 2], kernel: {choices: [1, 3, 5], per: copy}}
+input: [4, 7]
+layers: [{conv: {out_channels: 4, kernel_size: $kernel, repeat: $depth}}]
+""",
+    "uncounted": "space: {n: [1, 2]}\ninput: [4]\nlayers: [{opaque: {output_shape: [$n], params: $n}}]\n",
     "wrong": "params: {n: 1}\ninput: [3, 8, 8]\nlayers:\n  - conv: {filters: 4}\n  - relu: {from: nobody}\n  - reluu\n",
 }
 EXAMPLES = ["example:lenet5", "example:m5", "example:unet_padded", "example:mobilenet_v1"]
@@ -105,7 +111,7 @@ CASES = {
         ["rf", "example:efficientnet_b0", "mbconv1", "--effective"],
     ],
     "memory": [["memory", net] for net in VALID] + [["memory", "small", "--no-inplace", "--optimizer", "adam"]],
-    "mcu": [["mcu", net] for net in VALID if net not in ("unknown", "volume")]
+    "mcu": [["mcu", net] for net in VALID if net not in ("uncounted", "unknown", "volume")]
     + [["mcu", "small", "--runtime", "liveness"], ["mcu", "small", "--device", "nucleo-l4r5zi", "--dtype", "float32"]],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
     "conventions": [["explain", "--conventions"], *(["explain", net, "--conventions"] for net in VALID)],
@@ -133,6 +139,15 @@ CASES = {
             "--no-spec-budget",
         ],
         ["sweep", "small", "-p", "width=4", "--where", "macs < 0", "--drop-invalid", "--max-macs", "1G"],
+    ],
+    "space": [
+        ["space", "choices"],
+        ["space", "choices", "--max-params", "500", "--set", "kernel=3"],
+        ["space", "choices", "--sample", "2"],
+        ["space", "choices", "--best", "-params"],
+        ["space", "choices", "--pareto", "layers,-params", "--max-peak-memory", "1B"],
+        ["space", "uncounted", "--best", "params"],
+        ["space", "uncounted"],
     ],
     "diff": [
         ["diff", "small", "small"],

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from convcalc.cli import writing_ascii
+from tests.support.html_pages import Page
 
 
 def printed(encoding: str, *arguments: str) -> str:
@@ -84,3 +85,18 @@ def test_graphs_have_ascii_in_place_of_signs(format: str) -> None:
     assert "?" not in text
     assert text.isascii()
     assert ("$\\times$" if format == "tikz" else "3x224x224") in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("report", "example:lenet5"), ("diff", "example:lenet5", "example:resnet18", "-f", "html")],
+    ids=lambda arguments: arguments[0],
+)
+def test_pages_are_utf_8_on_every_stream(encoding: str, arguments: tuple[str, ...]) -> None:
+    """A page says that it is UTF-8, and its script and style run only as long as they match their hashes."""
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "convcalc", *arguments]
+    text = subprocess.run(command, capture_output=True, env=environment, check=True).stdout.decode("utf-8")
+    Page(text).assert_closed()
+    assert "×" in text

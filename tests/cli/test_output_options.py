@@ -18,6 +18,7 @@ ARGUMENTS = {
     "explain": ["example:lenet5"],
     "alternatives": ["example:lenet5"],
     "fit": ["example:mobilenet_v1", "-p", "width=0.5", "--max-params", "5M"],
+    "sweep": ["example:mobilenet_v1", "-p", "width=0.5"],
     "diff": ["example:lenet5", "example:alexnet"],
     "compare": ["example:lenet5", "example:alexnet"],
     "check": ["example:lenet5"],

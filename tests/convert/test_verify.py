@@ -12,8 +12,7 @@ import jsonschema
 import pytest
 
 import convcalc
-from convcalc import examples
-from convcalc.analysis.cost import cost
+from convcalc import caching, examples
 from convcalc.cli.main import run
 from convcalc.convert.comparison import compare_with
 from convcalc.convert.onnx_graph.measure_file import measure_file
@@ -21,7 +20,6 @@ from convcalc.convert.onnx_graph.onnx_writers import WRITERS
 from convcalc.json_schemas import document_schema
 from convcalc.layers import KINDS
 from convcalc.layers.conv import Conv
-from convcalc.layers.make import make_layer
 from convcalc.render.layers import parse_page
 from convcalc.shape import Shape
 from tests.support.specs import load
@@ -34,8 +32,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Any], None
     """Install a wrong rule in conv; cached layers and costs are cleared before and after."""
 
     def forget() -> None:
-        make_layer.cache_clear()
-        cost.cache_clear()
+        caching.forget()
 
     forget()
     yield lambda rule, replacement: monkeypatch.setattr(Conv, rule, replacement)

@@ -157,9 +157,10 @@ def shapes_of(name: str, kind: str) -> list[list[int]]:
 
 
 def test_every_example_is_in_one_of_the_tables() -> None:
-    from tests.examples import test_mlperf_tiny, test_zoo, test_zoo_dense, test_zoo_hybrids
+    from tests.examples import test_mlperf_tiny, test_search_spaces, test_zoo, test_zoo_dense, test_zoo_hybrids
 
-    tables = [*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE, *test_zoo_hybrids.TABLE, *test_mlperf_tiny.BY_HAND]
+    tables = [*TABLE, *test_zoo.ZOO, *test_zoo_dense.TABLE, *test_zoo_hybrids.TABLE]
+    tables += [*test_mlperf_tiny.BY_HAND, *test_search_spaces.TABLE]
     assert Counter(path.stem for path in EXAMPLES.iterdir()) == Counter(tables)
 
 

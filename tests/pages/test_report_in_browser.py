@@ -6,7 +6,6 @@ import json
 import struct
 import time
 import zlib
-from collections.abc import Iterator
 from contextlib import chdir
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,7 +21,7 @@ from convcalc.render.columns import COLUMNS
 from convcalc.render.rows import describe_rows, tree_rows
 from convcalc.render.summary import sort_rows
 from tests.pages.test_report import HOSTILE, NAME, SHOWN, SPEC
-from tests.support.browser import Browser, start_browser
+from tests.support.browser import Browser
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ("resnet50", "unet", "m5", "vit_tiny", "crnn", "lenet5")
@@ -37,13 +36,6 @@ window.dispatchEvent(new Event("afterprint"));
 return rows;
 """
 SELECTED = "return [...document.querySelectorAll('.grid [aria-selected=true] .name')].map((found) => found.title)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with start_browser() as found:
-        found.resize(1280, 900)
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -481,3 +473,20 @@ def test_a_network_of_several_opens_from_the_comparison(browser: Browser, folder
     wait_for(lambda: len([found for found in browser.find_all(".grid") if found.is_displayed()]) == 1)
     assert "84 layers" in " ".join(browser.texts(".table .status"))
     assert browser.messages() == []
+
+
+def test_all_networks_open_and_close_at_once(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "several.html")
+    for title, count in (("Open all", 3), ("Close all", 0)):
+        browser.click(".compare button", title)
+        wait_for(lambda count=count: len([one for one in browser.find_all(".grid") if one.is_displayed()]) == count)
+    assert browser.messages() == []
+
+
+def test_the_heads_of_compared_figures_are_above_their_numbers(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "several.html")
+    right = "return [...document.querySelectorAll(arguments[0])].map((one) => one.getBoundingClientRect().right)"
+    heads = browser.run(right, ".comparison thead .barred span")
+    numbers = browser.run(right, ".comparison tbody tr:first-child .bar span")
+    assert len(heads) == len(numbers) == 5
+    assert heads == pytest.approx(numbers, abs=1)

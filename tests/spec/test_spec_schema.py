@@ -39,7 +39,7 @@ BEYOND = {
         computed_not_whole division_by_zero in_channels_outside nothing_laid unknown_expression_name unknown_function
         wrong_copies wrong_expressions wrong_indices
     """,
-    "values of params": "null_parameter",
+    "values of params": "null_parameter space_copies_unlike_list space_of_copies",
     "shapes": """
         convolution_on_vector groups_do_not_divide groups_do_not_divide_deeper kernel_too_large linear_on_map
         merge_shapes mistake_in_block_used_twice one_dimensional_padding_pair stated_channels

@@ -30,7 +30,9 @@ def write_comparison(subjects: Sequence[Subject]) -> Markup:
     """Return a table with one row per network. A bar compares a figure with the largest in its column."""
     rows = network_rows([(subject.label, subject.report) for subject in subjects])
     most = {name: max((row.figures[name] or 0 for row in rows), default=0) for name in _WITH_BARS}
-    head = element("tr", (element("th", column.title, scope="col", class_=_side(column)) for column in _SHOWN))
+    head = element(
+        "tr", (element("th", element("span", column.title), scope="col", class_=_side(column)) for column in _SHOWN)
+    )
     body = (
         element("tr", (_write_cell(row, column, most, number) for column in _SHOWN)) for number, row in enumerate(rows)
     )

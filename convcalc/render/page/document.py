@@ -24,12 +24,15 @@ _ICON = (
 _DATA = "data"  # the id of the element with the data
 
 
-def write_document(title: str, body: Markup, data: Mapping[str, Any], scripts: Sequence[str]) -> str:
+def write_document(
+    title: str, body: Markup, data: Mapping[str, Any], scripts: Sequence[str], styles: Sequence[str] = ("page.css",)
+) -> str:
     """Return the text of a page.
 
-    The scripts read `data` from the page; `scripts` are files in the folder `assets`, in the order in which they run.
+    The scripts read `data` from the page. `scripts` and `styles` are files in the folder `assets`, in the order in
+    which they apply.
     """
-    style = _write_colors() + _read_asset("page.css")
+    style = _write_colors() + "".join(map(_read_asset, styles))
     script = _join_scripts(scripts)
     head = join(
         element("meta", charset="utf-8"),

@@ -60,10 +60,8 @@ def _write_problem(problem: Problem, lines: Sequence[str], number: int) -> Marku
 def write_spec(subject: Subject, number: int) -> Markup:
     """Return the spec with numbered lines, or what there is in place of it."""
     if subject.text is None:
-        return write_section("Spec", "", element("p", _explain_missing_spec(subject), class_="empty"))
-    lines = split_lines(subject.text)
-    if not lines[-1]:  # after the last line break
-        lines.pop()
+        return write_section("Spec", "", element("p", explain_missing_spec(subject), class_="empty"))
+    lines = list_lines(subject.text)
     shown = (element("span", line, id=f"n{number}-line{index}") for index, line in enumerate(lines[:_MOST_LINES], 1))
     left_out = f"and {len(lines) - _MOST_LINES:,} more lines" if len(lines) > _MOST_LINES else ""
     code = element("pre", Markup("\n".join(shown)), class_="spec", tabindex=0)
@@ -72,7 +70,14 @@ def write_spec(subject: Subject, number: int) -> Markup:
     )
 
 
-def _explain_missing_spec(subject: Subject) -> str:
+def list_lines(text: str) -> list[str]:
+    """Return the lines of a spec, counted as in problems."""
+    lines = split_lines(text)
+    return lines if lines[-1] else lines[:-1]  # nothing is after the last line break
+
+
+def explain_missing_spec(subject: Subject) -> str:
+    """Return why there is no text of a spec to show."""
     if subject.source:
         return f"The network was read from {subject.source}; convcalc import writes it as a spec."
     return "The text of the spec is not part of this page."

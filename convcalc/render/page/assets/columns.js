@@ -44,8 +44,13 @@ const COLUMNS = [
   countColumn("live_memory", "live", 11),
   { name: "share", title: "share", width: 13, left: true, bar: true },
 ];
-const SHOWN = ["what", "output_shape", "params", "macs", "share", "receptive_field"];
-const SHOWN_NARROW = ["output_shape", "macs", "share"];
+
+// All columns, those that are shown at first, and those that are in a narrow window.
+const LAYER_COLUMNS = {
+  all: COLUMNS,
+  shown: ["what", "output_shape", "params", "macs", "share", "receptive_field"],
+  narrow: ["output_shape", "macs", "share"],
+};
 
 function sizeOfField(field) {
   return field.global ? Infinity : field.size === null ? null : Math.max(0, ...field.size);

@@ -34,10 +34,14 @@ function stepTowards(corner, other) {
 }
 
 class Graph {
-  constructor(network) {
+  // `title` says what the select for metrics does, `name` is the name of the network for readers who do not see it. The
+  // graph is folded to `depth` at first, or as `convcalc draw` does.
+  constructor(network, title = "Colour", name = "the network", depth = undefined) {
     this.network = network;
+    this.title = title;
     this.graphs = network.data.graphs;
-    this.graph = this.graphs.find((graph) => graph.chosen) || this.graphs[0];
+    const isFirst = (graph) => (depth === undefined ? graph.chosen : graph.depth === depth);
+    this.graph = this.graphs.find(isFirst) || this.graphs[0];
     this.metric = network.shareOf;
     this.element = make("section", { class: "graph" });
     if (!this.graph) {
@@ -52,7 +56,7 @@ class Graph {
       class: "canvas",
       tabindex: 0,
       role: "application",
-      "aria-label": "Graph of the network. Arrow keys select boxes, plus and minus zoom, 0 shows everything.",
+      "aria-label": `Graph of ${name}. Arrow keys select boxes, plus and minus zoom, 0 shows everything.`,
       onkeydown: (event) => this.pressKey(event),
       onwheel: (event) => this.turnWheel(event),
       onpointerdown: (event) => this.startDrag(event),
@@ -66,7 +70,7 @@ class Graph {
   }
 
   makeTools() {
-    const metrics = make("select", { "aria-label": "Colour by", onchange: () => this.colorBy(metrics.value) });
+    const metrics = make("select", { "aria-label": this.title, onchange: () => this.colorBy(metrics.value) });
     for (const [name, title] of Object.entries(METRICS))
       metrics.append(make("option", { value: name, selected: name === this.metric }, title));
     const depths = make("select", { "aria-label": "Depth", onchange: () => this.foldTo(this.graphs[depths.value]) });
@@ -81,7 +85,7 @@ class Graph {
     return make(
       "div",
       { class: "tools" },
-      make("label", {}, "Colour", metrics),
+      make("label", {}, this.title, metrics),
       make("label", {}, "Fold", depths),
       make(
         "span",
@@ -135,19 +139,26 @@ class Graph {
         text,
       ),
     );
+    const change = box.layers ? this.network.changeIn(...box.layers) : null;
     return draw(
       "g",
-      { class: "node", "data-box": index },
-      draw("title", {}, this.describeBox(box)),
+      { class: change ? `node is-${change.name}` : "node", "data-box": index },
+      draw("title", {}, [change && change.name, this.describeBox(box)].filter(Boolean).join(": ")),
       shadows,
       draw("rect", { class: `box front ${tone}`, x, y, width, height, rx: 5 }),
       texts,
+      change ? this.drawSign(change.sign, x, y) : null,
     );
+  }
+
+  drawSign(sign, x, y) {
+    const text = draw("text", { x, y: y + 5 }, sign);
+    return draw("g", { class: "sign" }, draw("circle", { cx: x, cy: y, r: 9 }), text);
   }
 
   // Texts are measured in Helvetica by the program; a wider font of the reader is squeezed into the boxes.
   squeezeTexts() {
-    const texts = [...this.scene.querySelectorAll("text")];
+    const texts = [...this.scene.querySelectorAll("text[data-room]")];
     const lengths = texts.map((text) => text.getComputedTextLength());
     texts.forEach((text, index) => {
       const room = Number(text.dataset.room);
@@ -247,15 +258,13 @@ class Graph {
 
   selectBox(index) {
     const { layers } = this.graph.boxes[index];
-    if (layers) this.network.select(this.network.findItem(...layers), this);
+    if (layers) this.network.selectRange(...layers, this);
   }
 
-  // Returns the indexes of the boxes that have layers of the selected item.
+  // Returns the indexes of the boxes that have selected layers.
   listSelected() {
-    const item = this.network.selected;
-    if (!item) return [];
     return this.graph.boxes.flatMap((box, index) =>
-      box.layers && box.layers[0] < item.stop && item.start < box.layers[1] ? [index] : [],
+      box.layers && this.network.isSelected(...box.layers) ? [index] : [],
     );
   }
 

@@ -8,18 +8,16 @@ const METRICS = {
   weight_memory: "weights",
 };
 
-// An item has `figures`, which are named as in the report, and stands for the layers from `start` to `stop` - 1.
-function makeItems(data) {
+// Makes an item of each row of a tree. It stands for the layers from `start` to `stop` - 1; `complete` adds more to it.
+function nestItems(rows, complete) {
   const open = [];
   let layer = 0;
-  const items = data.rows.map((row, index) => {
+  const items = rows.map((row, index) => {
     while (open.length && open.at(-1).level >= row.level) open.pop().stop = layer;
-    const isScope = row.layer === undefined;
-    const figures = isScope ? row : data.report.layers[row.layer];
     const { level, label, what } = row;
-    const item = { index, level, label, what, isScope, figures, name: figures.name, parent: open.at(-1) || null };
-    item.start = layer;
-    item.output = isScope ? row.output_layer : row.layer;
+    const isScope = row.layer === undefined && row.layers === undefined;
+    const item = { index, level, label, what, isScope, parent: open.at(-1) || null, start: layer };
+    complete(item, row);
     if (isScope) open.push(item);
     else {
       layer += 1;
@@ -29,6 +27,15 @@ function makeItems(data) {
   });
   for (const scope of open) scope.stop = layer;
   return items;
+}
+
+// An item has `figures`, which are named as in the report, and the index of its `output` layer.
+function makeItems(data) {
+  return nestItems(data.rows, (item, row) => {
+    item.figures = item.isScope ? row : data.report.layers[row.layer];
+    item.name = item.figures.name;
+    item.output = item.isScope ? row.output_layer : row.layer;
+  });
 }
 
 // Returns the worst finding of each line, or of each layer of a model file, which has no lines.
@@ -59,6 +66,15 @@ class Network {
     return this.findings.get(item.figures.line) || this.findings.get(item.name);
   }
 
+  // Returns what happened to an item, or to the layers from `start` to `stop` - 1; in the page of a diff only.
+  changeOf() {
+    return null;
+  }
+
+  changeIn() {
+    return null;
+  }
+
   // Returns an item's share of the total of a metric; null if one of them is unknown.
   share(item, metric = this.shareOf) {
     const [part, whole] = [item.figures[metric], this.report.totals[metric]];
@@ -74,6 +90,14 @@ class Network {
     if (item === this.selected) return;
     this.selected = item;
     for (const listener of this.listeners) listener(item, source);
+  }
+
+  isSelected(start, stop) {
+    return this.selected !== null && start < this.selected.stop && this.selected.start < stop;
+  }
+
+  selectRange(start, stop, source) {
+    this.select(this.findItem(start, stop), source);
   }
 
   selectLayer(index, source) {

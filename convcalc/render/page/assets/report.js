@@ -28,20 +28,21 @@ function markLine(article, network, item) {
   spec.scrollTop = line.offsetTop - spec.clientHeight / 2;
 }
 
-function makeThemeButton() {
-  const themes = ["auto", "light", "dark"];
-  let chosen = 0;
-  const button = make("button", {
-    type: "button",
-    class: "theme",
-    onclick: () => {
-      chosen = (chosen + 1) % themes.length;
-      document.documentElement.dataset.theme = themes[chosen];
-      button.textContent = `Theme: ${themes[chosen]}`;
-    },
-  });
-  button.textContent = "Theme: auto";
-  return button;
+// Makes buttons that open or close the parts of all networks, below their comparison.
+function makeFoldButtons() {
+  const parts = [...document.querySelectorAll("details.network")];
+  if (!parts.length) return;
+  const setAll = (open) => () => parts.forEach((part) => (part.open = open));
+  document
+    .querySelector(".compare")
+    .append(
+      make(
+        "div",
+        { class: "tools" },
+        make("button", { type: "button", onclick: setAll(true) }, "Open all"),
+        make("button", { type: "button", onclick: setAll(false) }, "Close all"),
+      ),
+    );
 }
 
 function start() {
@@ -57,6 +58,7 @@ function start() {
     if (!details) open();
     else details.addEventListener("toggle", () => details.open && open());
   }
+  makeFoldButtons();
   document.querySelector("footer").append(makeThemeButton());
   window.addEventListener("hashchange", followLink);
   followLink();

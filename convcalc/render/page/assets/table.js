@@ -16,13 +16,16 @@ function foldAtFirst(items) {
 }
 
 class LayerTable {
-  constructor(network, host) {
+  // `host` is the element that the table will fill; `isShown` says whether an item is listed at all.
+  constructor(network, host, columns = LAYER_COLUMNS, isShown = () => true) {
     this.network = network;
-    this.folded = foldAtFirst(network.items);
+    this.allColumns = columns.all;
+    this.isShown = isShown;
+    this.folded = foldAtFirst(network.items.filter(isShown));
     this.sort = null; // { column, down }
     this.words = "";
     this.widths = new Map(); // of columns, once they are known
-    this.shown = new Set(host.clientWidth && host.clientWidth < 560 ? SHOWN_NARROW : SHOWN);
+    this.shown = new Set(host.clientWidth && host.clientWidth < 560 ? columns.narrow : columns.shown);
     this.id = newId("row");
     this.filter = make("input", {
       type: "search",
@@ -56,7 +59,7 @@ class LayerTable {
   }
 
   makeTools() {
-    const boxes = COLUMNS.map((column) => {
+    const boxes = this.allColumns.map((column) => {
       const box = make("input", {
         type: "checkbox",
         checked: this.shown.has(column.name),
@@ -78,7 +81,7 @@ class LayerTable {
   // -- what is shown
 
   get columns() {
-    return COLUMNS.filter((column) => this.shown.has(column.name));
+    return this.allColumns.filter((column) => this.shown.has(column.name));
   }
 
   get isFlat() {
@@ -93,6 +96,12 @@ class LayerTable {
 
   filterBy(text) {
     this.words = text.trim().toLowerCase();
+    this.grid.scrollTop = 0;
+    this.update();
+  }
+
+  showOnly(isShown) {
+    this.isShown = isShown;
     this.grid.scrollTop = 0;
     this.update();
   }
@@ -118,7 +127,7 @@ class LayerTable {
 
   listRows() {
     if (!this.isFlat) return this.listTree();
-    const rows = this.network.layers.filter((item) => this.matches(item));
+    const rows = this.network.layers.filter((item) => this.isShown(item) && this.matches(item));
     if (!this.sort) return rows;
     const { column, down } = this.sort;
     const value = column.name === "share" ? (item) => this.network.share(item) : column.value || ((item) => item.name);
@@ -130,7 +139,7 @@ class LayerTable {
     const rows = [];
     let below = Infinity; // level of the folded scope whose rows are skipped
     for (const item of this.network.items) {
-      if (item.level > below) continue;
+      if (item.level > below || !this.isShown(item)) continue;
       below = Infinity;
       rows.push(item);
       if (this.folded.has(item)) below = item.level;
@@ -139,7 +148,7 @@ class LayerTable {
   }
 
   matches(item) {
-    const text = `${item.name} ${item.figures.kind} ${item.what}`.toLowerCase();
+    const text = `${item.name} ${item.figures.kind} ${item.search || item.what}`.toLowerCase();
     return this.words.split(/\s+/).every((word) => text.includes(word));
   }
 
@@ -148,7 +157,10 @@ class LayerTable {
   update() {
     this.rows = this.listRows();
     const columns = this.columns;
-    const labels = this.rows.map((item) => (this.isFlat ? item.name.length : item.label.length + 2 * item.level + 2));
+    const signs = this.rows.some((item) => this.network.changeOf(item)) ? 3 : 0;
+    const labels = this.rows.map(
+      (item) => signs + (this.isFlat ? item.name.length : item.label.length + 2 * item.level + 2),
+    );
     const widest = labels.reduce((most, length) => Math.max(most, length), 10);
     const widths = columns.map((column) =>
       column.bar ? `minmax(${column.width}ch, 1fr)` : `${this.measure(column)}ch`,
@@ -157,11 +169,10 @@ class LayerTable {
     this.head.replaceChildren(this.makeTitle(NAME), ...columns.map((column) => this.makeTitle(column)));
     this.grid.setAttribute("aria-rowcount", this.rows.length + 1);
     this.body.style.height = `${Math.max(this.rows.length, 1) * ROW}px`;
-    const layers = this.network.layers.length;
-    const matching = this.words
-      ? `${WHOLE.format(this.rows.length)} of ${WHOLE.format(layers)} layers`
-      : `${WHOLE.format(layers)} layers`;
-    this.status.textContent = matching;
+    const layers = WHOLE.format(this.network.layers.length);
+    const shown = this.network.layers.filter((item) => this.isShown(item) && (!this.words || this.matches(item))).length;
+    const count = shown < this.network.layers.length ? `${WHOLE.format(shown)} of ${layers}` : layers;
+    this.status.textContent = `${count} layers`;
     this.drawRows();
   }
 
@@ -196,9 +207,10 @@ class LayerTable {
 
   makeRow(item, place) {
     const selected = item === this.network.selected;
+    const change = this.network.changeOf(item);
     const row = make("div", {
       role: "row",
-      class: `row${item.isScope ? " scope" : ""}${place % 2 ? " odd" : ""}`,
+      class: `row${item.isScope ? " scope" : ""}${place % 2 ? " odd" : ""}${change ? ` is-${change.name}` : ""}`,
       id: `${this.id}-${item.index}`,
       "aria-rowindex": place + 2,
       "aria-level": this.isFlat ? 1 : item.level + 1,
@@ -214,10 +226,12 @@ class LayerTable {
   makeName(item) {
     const name = this.isFlat ? item.name : item.label;
     const finding = this.network.findingOf(item);
+    const change = this.network.changeOf(item);
     const cell = make(
       "div",
       { role: "rowheader", class: "cell name", title: item.name },
       item.isScope ? make("span", { class: "twisty", "aria-hidden": "true" }, this.folded.has(item) ? "▸" : "▾") : null,
+      change ? make("span", { class: "sign", title: change.name }, change.sign) : null,
       make("span", { class: "text" }, name),
       finding ? make("span", { class: `mark is-${finding.severity}`, title: finding.message }, "●") : null,
     );

@@ -1,0 +1,69 @@
+"""Remembers the results of pure functions while networks are read and analysed: `remember` decorates such a function.
+
+The results belong to a run. They are kept for the next run, which is then faster, but the first run after they have
+become many begins with none: `begin_run`. Within a run, nothing is forgotten, however many layers the network has; a
+cache of limited size would forget exactly what a network with one layer more than its size needs next.
+
+While `is_paused`, nothing is remembered or recalled, because the numbers are then recorded (`convcalc.exact`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+MOST_KEPT = 10_000  # results of one function that are kept for the next run
+_results: list[dict[Any, Any]] = []
+_paused = False
+
+
+def remember(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Return a function that calls `function` once for equal positional arguments, which must be hashable."""
+    known: dict[Any, _Result] = {}
+    _results.append(known)
+
+    call: Callable[..., _Result] = function
+
+    @wraps(function)
+    def recall(*arguments: Any) -> _Result:
+        if _paused:
+            return call(*arguments)
+        try:
+            return known[arguments]
+        except KeyError:
+            found = known[arguments] = call(*arguments)
+            return found
+
+    return cast(Callable[_Parameters, _Result], recall)
+
+
+def begin_run() -> None:
+    """Forget the results of functions with more than MOST_KEPT results."""
+    for known in _results:
+        if len(known) > MOST_KEPT:
+            known.clear()
+
+
+def forget() -> None:
+    """Forget all results."""
+    for known in _results:
+        known.clear()
+
+
+def is_paused() -> bool:
+    """Whether nothing is remembered or recalled at the moment."""
+    return _paused
+
+
+@contextmanager
+def pause() -> Iterator[None]:
+    """Remember and recall nothing in a `with` block."""
+    global _paused
+    before, _paused = _paused, True
+    try:
+        yield
+    finally:
+        _paused = before

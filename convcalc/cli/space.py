@@ -1,0 +1,250 @@
+"""`convcalc space`: counts, samples and ranks the networks that the choices of a spec describe."""
+
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from convcalc.analysis.figures import find_figure
+from convcalc.cli import common, completing, writing
+from convcalc.cli.limits import limit_options
+from convcalc.network import Limit
+from convcalc.problems import did_you_mean, printable, show
+from convcalc.spec.blame import advise_import
+from convcalc.spec.document import Document
+from convcalc.spec.inputs import Overrides
+
+if TYPE_CHECKING:
+    from convcalc.space.design_space import DesignSpace, Found, Part
+    from convcalc.space.front import Aim
+
+_EXAMPLES = """\b
+Examples:
+  convcalc space example:ofa_mobilenet_v3
+  convcalc space example:ofa_mobilenet_v3 --max-params 5M --sample 3 --seed 1
+  convcalc space example:ofa_mobilenet_v3 --max-macs 300M --best params"""
+_NONE_FITS = 1
+_MOST_DRAWN = 100_000
+_MOST_WRITTEN = 1_000
+
+
+def _list_figures() -> list[str]:
+    from convcalc.space.graph import ADDITIVE
+
+    return list(ADDITIVE)
+
+
+@click.command("space", epilog=_EXAMPLES)
+@common.network_options
+@limit_options
+@click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
+@click.option(
+    "--sample",
+    type=click.IntRange(1, _MOST_DRAWN),
+    metavar="N",
+    help="Draw N networks, each of those within the budget with the same probability.",
+)
+@click.option("--seed", type=int, default=0, metavar="S", help="Seed of --sample (default: 0).")
+@click.option(
+    "--best",
+    metavar="METRIC",
+    shell_complete=completing.complete_from(_list_figures),
+    help="Find the network within the budget with the most of a metric, such as params; a leading minus: the least.",
+)
+@click.option(
+    "--pareto",
+    metavar="A,B",
+    shell_complete=completing.complete_list_from(_list_figures),
+    help="Find the networks that no other beats in two metrics, such as macs,-params: least MACs, most params.",
+)
+@click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of networks to list; 0 for all.")
+@click.option(
+    "--emit", metavar="DIR", help="Write a spec for each network found into a folder, with the choices as its defaults."
+)
+@common.format_option("table", "json", "csv")
+@common.output_options
+@common.quiet_option("Print only the networks found, as options for other commands; with the default format only.")
+def command(
+    net: str,
+    overrides: Overrides,
+    limits: tuple[Limit, ...],
+    no_spec_budget: bool,
+    sample: int | None,
+    seed: int,
+    best: str | None,
+    pareto: str | None,
+    rows: int | None,
+    emit: str | None,
+    format: str,
+    where: writing.Output,
+) -> int:
+    """Count, sample and rank the networks of a design space.
+
+    NET must have choices for spec parameters (space:). By default, the number of networks is printed, how many are
+    within the budget, and the distribution of their params, MACs and peak memory. The budget consists of the limits in
+    the spec and on the command line. --set fixes a choice. No network is listed to count them, so that a space of 10^19
+    takes seconds. The exit status is 1 if no network is within the budget.
+
+    With -q, --sample, --best and --pareto print only options for other commands, one line per network:
+
+    \b
+      convcalc summary NET $(convcalc space NET --best params --max-macs 300M -q)
+    """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
+    asked = [name for name, value in (("sample", sample), ("best", best), ("pareto", pareto)) if value is not None]
+    _check_options(asked, emit, format, where)
+    document, overrides = common.read_document(net, overrides, where)
+    _check_document(net, document)
+    if emit is not None:
+        _check_written_overrides(overrides)
+    from convcalc.space.coupling import Coupled
+    from convcalc.space.design_space import WrongLimit, find_varying_limits, read_space
+    from convcalc.space.slots import TooManyFigures
+
+    try:
+        aims = _read_aims(best, pareto)
+        space = read_space(document, overrides)
+        _check_known(space, aims)
+        varying = sorted(find_varying_limits(space)) if not no_spec_budget else []
+        if varying:
+            raise writing.Failure(f"the budget depends on {varying[0]}, which is chosen: use --no-spec-budget")
+        every = [*(() if no_spec_budget else space.network.budget), *limits]
+        part = space.restrict(every)
+        if not asked:
+            return _print_space(space, part, every, format, where, net)
+        found = _find_networks(part, sample, seed, aims)
+    except (Coupled, TooManyFigures, WrongLimit) as error:
+        raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
+    if emit is not None:
+        _write_specs(document, overrides, found, emit, space.network.name)
+    text = _render(space, every, found, asked[0], format, rows, overrides, where)
+    writing.write_text(text, where, [net])
+    return 0 if found else _NONE_FITS
+
+
+def _check_options(asked: list[str], emit: str | None, format: str, where: writing.Output) -> None:
+    if len(asked) > 1:
+        raise click.UsageError(f"--{asked[0]} cannot be combined with --{asked[1]}")
+    if where.quiet and format != "table":
+        raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
+    if not asked and (emit is not None or where.quiet):
+        raise click.UsageError(f"{'-q' if emit is None else '--emit'} needs --sample, --best or --pareto")
+
+
+def _check_document(net: str, document: Document) -> None:
+    """Raise Failure if the document has no choices; an invalid spec passes, so that its errors are reported."""
+    if document.model is not None:
+        why = f"space counts the choices of spec parameters, which {document.model.format} does not have"
+        raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add space: to it')}")
+    if isinstance(document.root, dict) and not document.problems and "space" not in document.root:
+        raise writing.Failure(
+            f"{printable(net)}: the spec has no choices: add them, such as space: {{depth: [2, 3, 4]}}"
+        )
+
+
+def _check_written_overrides(overrides: Overrides) -> None:
+    if overrides.inputs or overrides.batch is not None or overrides.dtype is not None:
+        raise click.UsageError("--emit writes spec parameters only: write --input, --batch and --dtype into the spec")
+
+
+def _read_aims(best: str | None, pareto: str | None) -> "list[Aim]":
+    """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
+    from convcalc.space.front import Aim
+
+    option = "--best" if best is not None else "--pareto"
+    texts = [best] if best is not None else [] if pareto is None else pareto.split(",")
+    aims = []
+    for text in texts:
+        written = text.strip().removeprefix("-")
+        figure = find_figure(written) or written
+        if figure not in _list_figures():
+            hint = did_you_mean(figure, _list_figures()) or f"available: {', '.join(_list_figures())}"
+            raise writing.Failure(f"{option}: unknown metric {show(written)}: {hint}")
+        has_minus = text.strip().startswith("-")
+        aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))
+    if pareto is not None and (len(aims) != 2 or aims[0].figure == aims[1].figure):
+        raise writing.Failure(
+            f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}"
+        )
+    return aims
+
+
+def _check_known(space: "DesignSpace", aims: "Sequence[Aim]") -> None:
+    for aim in aims:
+        if aim.figure in space.unknown:
+            raise writing.Failure(f"{aim.figure} is unknown for layer {printable(space.unknown[aim.figure])}")
+
+
+def _find_networks(part: "Part", sample: int | None, seed: int, aims: "list[Aim]") -> "list[Found]":
+    if sample is not None:
+        return part.draw(sample, seed)
+    if len(aims) == 2:
+        return part.find_front((aims[0], aims[1]))
+    found = part.find_best(aims[0])
+    return [] if found is None else [found]
+
+
+def _print_space(
+    space: "DesignSpace", part: "Part", limits: list[Limit], format: str, where: writing.Output, net: str
+) -> int:
+    """Print the number of networks and their figures, and return the exit status."""
+    from convcalc.render import space as render
+
+    within = part.count() if limits else None
+    answer = render.describe_space(space, limits, within)
+    if format == "json":
+        text = render.space_json(answer, None, [])
+    elif format == "csv":
+        text = render.space_csv(answer)
+    else:
+        text = writing.render_text(render.space_lines(answer, writing.table_width(where)), where)
+    writing.write_text(text, where, [net])
+    return _NONE_FITS if within == 0 else 0
+
+
+def _render(
+    space: "DesignSpace",
+    limits: list[Limit],
+    found: "list[Found]",
+    listed: str,
+    format: str,
+    rows: int | None,
+    overrides: Overrides,
+    where: writing.Output,
+) -> str:
+    """Return the networks found in the requested format, with at most `rows` (0: all; None: the default)."""
+    from convcalc.render import space as render
+
+    most = rows or None
+    if format == "json":
+        return render.space_json(render.Answer(space, limits, None, {}), listed, found[:most])
+    if format == "csv":
+        return render.found_csv(space, found, most)
+    if where.quiet:
+        return "".join(render.options_text(one, overrides) for one in found[:most])
+    most = render.MOST_ROWS if rows is None else most
+    return writing.render_text(render.found_lines(space, limits, found, most, writing.table_width(where)), where)
+
+
+def _write_specs(document: Document, overrides: Overrides, found: "list[Found]", folder: str, name: str) -> None:
+    """Write a spec for each network found. Raises Failure if a file exists; then nothing is written."""
+    from convcalc.space.writing import CannotWrite, write_network
+
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", name) or "network"
+    files = [os.path.join(folder, f"{stem}-{number}.yaml") for number in range(1, len(found) + 1)]
+    if len(files) > _MOST_WRITTEN:
+        raise writing.Failure(f"--emit writes at most {_MOST_WRITTEN:,} specs; {len(files):,} networks were found")
+    existing = next((file for file in files if os.path.exists(file)), None)
+    if existing is not None:
+        raise writing.Failure(f"{printable(existing)} already exists: nothing was written")
+    try:
+        texts = [write_network(document, {**overrides.params, **one.params}, one.figures) for one in found]
+        if files:
+            os.makedirs(folder, exist_ok=True)
+    except CannotWrite as error:
+        raise writing.Failure(f"--emit: {error}") from None
+    except OSError as error:
+        raise writing.Failure(f"--emit {printable(folder)}: {(error.strerror or str(error)).lower()}") from None
+    for file, text in zip(files, texts, strict=True):
+        writing.write_bytes(text.encode(), writing.Output(file, "never", True), [])

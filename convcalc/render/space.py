@@ -1,0 +1,305 @@
+"""Writes the results of `convcalc space` as a table, CSV, JSON, or command-line options.
+
+By default, the result describes all networks: how many there are, how many are within the budget, and how their params,
+MACs and peak memory are distributed. With --sample, --best or --pareto, it lists networks.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from shlex import quote
+from typing import Any, NamedTuple
+
+from convcalc.analysis.figures import FIGURES
+from convcalc.network import Limit
+from convcalc.problems import printable, show
+from convcalc.render.cells import Cells, cell_table, wrapped_table
+from convcalc.render.lines import Block, wrap_facts
+from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
+from convcalc.space.design_space import DesignSpace, Found, find_peak_range
+from convcalc.space.extent import count_networks, sum_figure
+from convcalc.space.graph import ADDITIVE
+from convcalc.spec.budget import MEMORY
+from convcalc.spec.emit import format_scalar
+from convcalc.spec.inputs import Overrides
+from convcalc.units import format_bytes, format_count
+
+_SCHEMA = "convcalc/space/1"
+DESCRIBED = ("params", "macs")  # the figures whose distribution is shown
+_PERCENTS = (5, 50, 95)
+_BINS = 12
+_BAR = 24  # characters of the longest bar
+_MOST_DIGITS = 30  # of a number of networks that is written in full
+MOST_ROWS = 20  # default number of rows of a printed table
+
+
+class Distribution(NamedTuple):
+    """The distribution of a figure: its quantiles by percent, and a histogram; `error` as in `Tally`."""
+
+    least: int
+    most: int
+    mean: float
+    quantiles: dict[int, int]
+    histogram: list[Bin]
+    error: int
+
+
+class Answer(NamedTuple):
+    """What is known about a space: the number of its networks, and of those `within` the limits (None: not counted)."""
+
+    space: DesignSpace
+    limits: Sequence[Limit]
+    within: int | None
+    distributions: dict[str, Distribution | None]
+
+
+def describe_space(space: DesignSpace, limits: Sequence[Limit], within: int | None) -> Answer:
+    """Return the number and the figures of the networks of a space. Raises TooManyFigures."""
+    distributions = {name: None if name in space.unknown else _distribute(space, name) for name in DESCRIBED}
+    return Answer(space, limits, within, distributions)
+
+
+def _distribute(space: DesignSpace, name: str) -> Distribution:
+    tally = Tally(space.graph, name, is_rough=True)
+    # rounded figures are too small by half of the largest error on average
+    quantiles = {percent: min(find_quantile(tally, percent) + tally.error // 2, tally.most) for percent in _PERCENTS}
+    mean = sum_figure(space.graph, name) / count_all(space)
+    return Distribution(tally.least, tally.most, mean, quantiles, make_histogram(tally, _BINS), tally.error)
+
+
+def count_all(space: DesignSpace) -> int:
+    """Return the number of networks of a space."""
+    return count_networks(space.graph)[space.graph.start]
+
+
+def count_text(number: int) -> str:
+    """Return a number of networks, such as `7,371`; in the form 1.23e45 if it has more than 30 digits."""
+    text = str(number)
+    return f"{number:,}" if len(text) <= _MOST_DIGITS else f"{text[0]}.{text[1:4]}e{len(text) - 1}"
+
+
+def _networks_text(number: int) -> str:
+    return f"{count_text(number)} network{'' if number == 1 else 's'}"
+
+
+def percent_text(part: int, whole: int) -> str:
+    """Return a part as a percentage with three digits: `14.9%`, `0.0398%`; very small parts as `3e-07%`."""
+    return f"{100 * part / whole:.3g}%" if whole else "0%"
+
+
+def _limit_text(limit: Limit) -> str:
+    write = format_bytes if limit.metric in MEMORY else format_count
+    ends = (("≥", limit.minimum), ("≤", limit.maximum))
+    name = "MACs" if limit.metric == "macs" else limit.metric.replace("_", " ")
+    return ", ".join(f"{name} {sign} {write(value)}" for sign, value in ends if value is not None)
+
+
+def _figure_text(name: str, value: int | None) -> str:
+    if value is None:
+        return "?"
+    return format_bytes(value) if name in MEMORY else format_count(value)
+
+
+def heading_lines(space: DesignSpace, limits: Sequence[Limit], width: int | None) -> list[Block]:
+    """Return the name of the network, the number of networks in its space, and the limits."""
+    named = [f"{_networks_text(count_all(space))}"]
+    named += [
+        f"{name} ×{len(choices.values)}{' per copy' if choices.per_copy else ''}"
+        for name, choices in space.choices.items()
+    ]
+    lines: list[Block] = [[(printable(space.network.name), "title")], *wrap_facts(named, width)]
+    return [*lines, *(wrap_facts([_limit_text(limit) for limit in limits], width) if limits else [])]
+
+
+def space_lines(answer: Answer, width: int | None) -> list[Block]:
+    """Return the table of the figures of a space, and a histogram of each; `width` is in characters."""
+    space = answer.space
+    lines = heading_lines(space, answer.limits, width)
+    if answer.within is not None:
+        share = percent_text(answer.within, count_all(space))
+        fits = "is" if answer.within == 1 else "are"
+        lines += wrap_facts([f"{_networks_text(answer.within)} ({share}) {fits} within the budget"], width)
+    lines += [[], cell_table(_make_figure_columns(answer), width)]
+    for name, distribution in answer.distributions.items():
+        if distribution is not None and distribution.least < distribution.most:
+            lines += [[], cell_table(_make_histogram_columns(name, distribution, count_all(space)), width)]
+    for name, distribution in answer.distributions.items():
+        if distribution is not None and distribution.error:
+            text = (
+                f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
+            )
+            lines += [[], *wrap_facts([text], width, "dim")]
+    return [*lines, *_invalid_lines(space, width)]
+
+
+def _make_figure_columns(answer: Answer) -> list[Cells]:
+    peaks = find_peak_range(answer.space)
+    names = [*answer.distributions, "peak_memory"]
+    found = list(answer.distributions.values())
+
+    def texts(values: list[float | None], last: str) -> list[str]:
+        shown = [
+            _figure_text(name, None if value is None else round(value))
+            for name, value in zip(names, values, strict=False)
+        ]
+        return [*shown, last]
+
+    columns = [
+        Cells("figure", [FIGURES[name] for name in names], right=False),
+        Cells("min", texts([one and one.least for one in found], format_bytes(peaks[0]))),
+    ]
+    for weight, percent in zip((5, 6, 5), _PERCENTS, strict=True):
+        columns.append(Cells(f"{percent}%", texts([one and one.quantiles[percent] for one in found], ""), weight))
+    columns.append(Cells("max", texts([one and one.most for one in found], format_bytes(peaks[1]))))
+    return [*columns, Cells("mean", texts([one and one.mean for one in found], ""), 7)]
+
+
+def _make_histogram_columns(name: str, distribution: Distribution, total: int) -> list[Cells]:
+    bins = distribution.histogram
+    largest = max(bin.networks for bin in bins)
+    return [
+        Cells(f"{FIGURES[name]} from", [_figure_text(name, bin.start) for bin in bins]),
+        Cells("to", [_figure_text(name, min(bin.stop - 1, distribution.most)) for bin in bins]),
+        Cells(
+            "networks",
+            [count_text(bin.networks) if len(str(bin.networks)) < 10 else f"{bin.networks:.3e}" for bin in bins],
+            5,
+        ),
+        Cells("share", [percent_text(bin.networks, total) for bin in bins], 7),
+        Cells("", ["█" * round(_BAR * bin.networks / largest) for bin in bins], 4, right=False),
+    ]
+
+
+def _invalid_lines(space: DesignSpace, width: int | None) -> list[Block]:
+    if not space.invalid:
+        return []
+    lines: list[Block] = [[], [("some choices make the network invalid and are not counted", "warning")]]
+    for params, problem in space.invalid:
+        line = f"line {problem.span.line}: " if problem.span else ""
+        lines += wrap_facts([f"  {printable(_params_text(params))}: {printable(line + problem.message)}"], width)
+    return lines
+
+
+def _params_text(params: dict[str, Any]) -> str:
+    return " · ".join(f"{name} {_value_text(value)}" for name, value in params.items())
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value_text, value))}]"
+    return printable(value) if isinstance(value, str) else show(value)
+
+
+def found_lines(
+    space: DesignSpace, limits: Sequence[Limit], found: Sequence[Found], rows: int | None, width: int | None
+) -> list[Block]:
+    """Return a table of at most `rows` networks (None: all): their figures, and the values of their spec parameters."""
+    lines = [*heading_lines(space, limits, width), []]
+    if not found:
+        return [*lines, [("no network is within the budget", "warning")]]
+    shown = found[:rows]
+    weights = {"params": 8, "macs": 8, "peak_memory": 6, "weight_memory": 3, "flops": 2}
+    columns = [
+        Cells(FIGURES[name], [_figure_text(name, one.figures[name]) for one in shown], weight)
+        for name, weight in weights.items()
+    ]
+    lines.append(
+        wrapped_table([*columns, Cells("choices", [_params_text(one.params) for one in shown], right=False)], width)
+    )
+    if len(found) > len(shown):
+        lines.append([(f"and {len(found) - len(shown):,} more: --limit 0 lists all", "dim")])
+    return lines
+
+
+def options_text(found: Found, overrides: Overrides) -> str:
+    """Return a line with the options for a network, such as `--set depth=2`, and those with which it was found."""
+    params = {**overrides.params, **found.params}
+    options = [("--set", f"{name}={_option_value(value)}") for name, value in params.items()]
+    for name, sizes in overrides.inputs.items():
+        options.append(("--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))))
+    if overrides.batch is not None:
+        options.append(("--batch", str(overrides.batch)))
+    if overrides.dtype is not None:
+        types = overrides.dtype
+        options.append(("--dtype", types if isinstance(types, str) else ",".join(map("=".join, types.items()))))
+    return " ".join(f"{option} {_quote(value)}" for option, value in options) + "\n"
+
+
+def _quote(text: str) -> str:
+    """Return text in quotes for a shell or xargs if it needs them.
+
+    A shell does not remove quotes that come out of $(…), so brackets and commas go without.
+    """
+    return text if re.fullmatch(r"[\w=\[\],.:/+-]+", text, re.ASCII) else quote(text)
+
+
+def _option_value(value: Any) -> str:
+    """Return text that --set parses as exactly this value, with no spaces between the items of a list."""
+    return f"[{','.join(map(_option_value, value))}]" if isinstance(value, list) else format_scalar(value)
+
+
+def space_csv(answer: Answer) -> str:
+    """Return the histograms of a space as CSV text: a row for each figure and bin."""
+    rows: list[list[Any]] = [["figure", "start", "stop", "networks"]]
+    for name, distribution in answer.distributions.items():
+        rows += [[name, *bin] for bin in distribution.histogram] if distribution else []
+    return _write_csv(rows)
+
+
+def found_csv(space: DesignSpace, found: Sequence[Found], rows: int | None) -> str:
+    """Return networks as CSV text with exact numbers; at most `rows` (None: all)."""
+    names = [*ADDITIVE, "peak_memory"]
+    table: list[list[Any]] = [[*space.choices, *names]]
+    for one in found[:rows]:
+        values = [_value_text(one.params[name]) if name in one.params else "" for name in space.choices]
+        table.append([*values, *(one.figures[name] for name in names)])
+    return _write_csv(table)
+
+
+def _write_csv(rows: list[list[Any]]) -> str:
+    import csv
+    from io import StringIO
+
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> str:
+    """Return the result as JSON text; `listed` says which networks are in `found`: sample, best or pareto."""
+    space = answer.space
+    least, most = find_peak_range(space)
+    figures = {name: one and _distribution_dict(one) for name, one in answer.distributions.items()}
+    document = {
+        "schema": _SCHEMA,
+        "name": space.network.name,
+        "file": space.network.file,
+        "choices": {
+            name: {"values": list(choices.values), "per": "copy" if choices.per_copy else "network"}
+            for name, choices in space.choices.items()
+        },
+        "networks": count_all(space),
+        "limits": [_limit_dict(limit) for limit in answer.limits],
+        "within_budget": answer.within,
+        "figures": {**figures, "peak_memory": {"min": least, "max": most}},
+        "listed": listed,
+        "found": [{"params": one.params, "figures": one.figures} for one in found],
+        "invalid": [{"params": one.params, "problem": one.problem.message} for one in space.invalid],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def _distribution_dict(found: Distribution) -> dict[str, Any]:
+    return {
+        "min": found.least,
+        "max": found.most,
+        "mean": found.mean,
+        "quantiles": {str(percent): value for percent, value in found.quantiles.items()},
+        "histogram": [bin._asdict() for bin in found.histogram],
+        "error": found.error,
+    }
+
+
+def _limit_dict(limit: Limit) -> dict[str, Any]:
+    ends = {"metric": limit.metric, "min": limit.minimum, "max": limit.maximum}
+    return {key: value for key, value in ends.items() if value is not None}
