@@ -79,12 +79,12 @@ def make_recipe(document: Document, setup: Setup, space: Combinations, request: 
 
 def divide_numbers(numbers: Numbers, workers: int) -> Iterator[Numbers]:
     """Yield the numbers of rows in parts for workers, of which the first ones are short."""
-    most = min(max(-(-len(numbers) // (2 * workers)), _FEWEST), _MOST)
+    most = min(max(-(-len(numbers) // workers), _FEWEST), _MOST)
     done, size = 0, _FEWEST
     while done < len(numbers):
         yield numbers[done : done + size]
         done += size
-        size = min(2 * size, most)
+        size = min(4 * size, most)
 
 
 _LOCK = Lock()  # a traced calculation is not safe for threads, in which a worker of Dask runs its tasks
