@@ -45,7 +45,9 @@ def test_rows_and_shards_of_dask_are_those_of_one_process(tmp_path: Path, monkey
         assert run(["merge", "rows", "-o", "merged.csv"]) == 0
         assert Path("merged.csv").read_bytes() == serial
         with dask.get_client() as client:
-            table = convcalc.sweep(MOBILENET, {"width": "0.25:1:0.05", "size": [96, 224]}, executor=client.get_executor())
+            table = convcalc.sweep(
+                MOBILENET, {"width": "0.25:1:0.05", "size": [96, 224]}, executor=client.get_executor()
+            )
         assert table.rows == convcalc.sweep(MOBILENET, {"width": "0.25:1:0.05", "size": [96, 224]}).rows
 
 
@@ -87,15 +89,14 @@ def test_a_scheduler_that_does_not_answer_is_reported(
     assert "\x1b" not in said
 
 
-def test_the_example_for_optuna_in_the_manual_finds_the_front(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_example_for_optuna_in_the_manual_keeps_its_limit() -> None:
     page = (Path(convcalc.__file__).parent / "manual" / "sweep.md").read_text(encoding="utf-8")
     [code] = [code for code in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if "optuna" in code]
     found: dict[str, Any] = {}
     exec(code, found)
     trials = found["study"].best_trials
-    assert trials
-    assert all(trial.user_attrs["memory"] <= 256 * 1024 for trial in trials)
+    assert len(trials) > 5
     for trial in trials:
-        report = convcalc.summary("example:mobilenet_v1", params=trial.params, dtype="int8").totals
-        assert trial.values == [report.macs, report.receptive_field_size if False else trial.params["width"]]
-        assert report.peak_memory <= 256 * 1024
+        totals = convcalc.summary("example:mobilenet_v1", params=trial.params, dtype="int8").totals
+        assert trial.values == [totals.params, totals.macs]
+        assert totals.peak_memory <= 256 * 1024
