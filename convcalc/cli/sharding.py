@@ -128,7 +128,7 @@ def _write_shards(
             written.part.add_to(tally, plan)
         if folder.read_facts(written.facts.first) is None:
             hint = "all workers must share it"
-            raise Flaw(f"{printable(folder.path)} has not the shard that a worker has written", hint)
+            raise Flaw(f"{printable(folder.path)} lacks a shard that a worker has written", hint)
     return tally, facts
 
 
