@@ -19,8 +19,8 @@ from convcalc.space.combinations import show_count
 _MANIFEST = "sweep.json"
 _VERSION = 1  # of the folder's layout
 _FORMATS = ("csv", "parquet")
-_FEWEST, _MOST = 1_024, 131_072  # rows of a shard
-_SHARDS = 32  # of a small sweep, so that several workers have something to do
+_FEWEST, _MOST = 32_768, 131_072  # rows of a shard; fewer than 20,000 would be calculated without numpy
+_SHARDS = 32  # of a sweep of medium size, so that several workers have something to do
 _MOST_BYTES = 64 * 2**20  # of a JSON file
 _MOST_ROWS = 10**18  # of all shards together
 _MOST_NAMED = 3  # shards in a message
@@ -142,7 +142,7 @@ def _join_names(names: list[str]) -> str:
 
 
 def read_folder(path: str) -> ShardFolder:
-    """Return a folder of shards. Raises Flaw if it is none."""
+    """Return a folder of shards. Raises Flaw if it is not one."""
     return _read_manifest(path)[0]
 
 
@@ -152,7 +152,7 @@ def _read_manifest(path: str) -> tuple[ShardFolder, dict[str, Any]]:
         found = _read_json(os.path.join(path, _MANIFEST))
     except FileNotFoundError:
         hint = "name a folder that convcalc sweep -o FOLDER/ has written"
-        raise Flaw(f"{printable(path)} has no {_MANIFEST}, so that it is no folder of shards", hint) from None
+        raise Flaw(f"{printable(path)} has no {_MANIFEST}, so it is not a folder of shards", hint) from None
     except ValueError:
         raise Flaw(f"{name} is damaged") from None
     if isinstance(found, dict) and found.get("version") not in (_VERSION, None):

@@ -203,7 +203,7 @@ def test_a_folder_with_other_files_is_refused(capsys: Capture) -> None:
     Path("rows").mkdir()
     Path("rows/notes.txt").touch()
     assert "rows is not empty and has no sweep.json: name a new folder" in refused(capsys, *SWEEP, "-o", "rows")
-    assert "rows has no sweep.json, so that it is no folder of shards" in refused(capsys, "merge", "rows")
+    assert "rows has no sweep.json, so it is not a folder of shards" in refused(capsys, "merge", "rows")
     for text in ("", "[]", "{}", '{"version": 1}', "[" * 100_000, '{"version": 1, "kinds": {}, "format": "exe"}'):
         Path("rows/sweep.json").write_text(text, encoding="utf-8")
         assert refused(capsys, "merge", "rows") == f"convcalc: {Path('rows/sweep.json')} is damaged\n"
