@@ -21,11 +21,14 @@ _HOMES = {
     "Report": "convcalc.analysis.report",
     "Shape": "convcalc.shape",
     "Summary": "convcalc.api",
+    "Sweep": "convcalc.sweep_api",
+    "SweepTable": "convcalc.space.sweep_table",
     "Totals": "convcalc.analysis.report",
     "analyse": "convcalc.analysis.report",
     "from_torch": "convcalc.api",
     "load": "convcalc.api",
     "summary": "convcalc.api",
+    "sweep": "convcalc.sweep_api",
 }
 __all__ = [
     "InvalidSpec",
@@ -36,12 +39,15 @@ __all__ = [
     "Report",
     "Shape",
     "Summary",
+    "Sweep",
+    "SweepTable",
     "Totals",
     "__version__",
     "analyse",
     "from_torch",
     "load",
     "summary",
+    "sweep",
 ]
 
 
@@ -55,6 +61,8 @@ if TYPE_CHECKING:
     from convcalc.network import Network
     from convcalc.problems import InvalidSpec, NotImported, Problem
     from convcalc.shape import Shape
+    from convcalc.space.sweep_table import SweepTable
+    from convcalc.sweep_api import Sweep, sweep
 else:  # a type checker that saw __getattr__ would accept any name
 
     def __getattr__(name: str) -> object:

@@ -75,7 +75,7 @@ def load(
     if _is_torch_module(net):
         _reject_arguments(given - {"input_shape", "batch", "dtype"}, "a PyTorch module: it takes input_shape")
         net, input_shape = _trace_module(net, input_shape), None
-    document, remaining = _read_document(net, _make_overrides(params, input, inputs, batch, dtype))
+    document, remaining = read_document(net, make_overrides(params, input, inputs, batch, dtype))
     if input_shape is not None:
         _reject_arguments({"input_shape"}, "a spec or a model file: it takes input, or inputs by name")
     return read_overridden_network(document, remaining)
@@ -156,7 +156,7 @@ def _trace_module(
     return plain_spec(read_module(module, _normalise_value(input_shape), input_dtype=input_dtype))
 
 
-def _make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
+def make_overrides(params: object, input: object, inputs: object, batch: object, dtype: object) -> Overrides:
     """Return the arguments of `load` as `Overrides`; raise TypeError if `params` or `inputs` is not a mapping."""
     for name, value in (("params", params), ("inputs", inputs)):
         if value is not None and not isinstance(value, Mapping):
@@ -167,7 +167,7 @@ def _make_overrides(params: object, input: object, inputs: object, batch: object
     return Overrides(_normalise_value(params or {}), given, _normalise_value(batch), _normalise_value(dtype), True)
 
 
-def _read_document(spec: object, overrides: Overrides) -> tuple[Document, Overrides]:
+def read_document(spec: object, overrides: Overrides) -> tuple[Document, Overrides]:
     """Read a mapping, path, `example:NAME` or text stream; raise TypeError for any other type.
 
     Also return the overrides that still apply.

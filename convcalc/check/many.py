@@ -2,11 +2,9 @@
 
 import gc
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from convcalc import examples
 from convcalc.check.fixing import apply_harmless_fixes, fix
@@ -15,18 +13,22 @@ from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
 from convcalc.convert.net_files import read_net
 from convcalc.problems import Flaw, InvalidSpec, NotImported, Problem, printable
+from convcalc.processes import (
+    MOST_PROCESSES,
+    block_interrupts,
+    choose_process_context,
+    prepare_worker,
+    resume_garbage_collection,
+    usable_processors,
+)
 from convcalc.spec.blame import read_overridden_network
 from convcalc.spec.document import Document
 from convcalc.spec.files import STANDARD_INPUT, explain_unreadable
 from convcalc.spec.inputs import Overrides, WrongOverride
 from convcalc.spec.net_argument import read_net_params, split_net
 
-if TYPE_CHECKING:
-    from multiprocessing.context import BaseContext
-
 NOT_CHECKED = "CV000"
 PATIENCE = 0.1  # seconds of work before processes are started, about twice the time that starting them takes
-_MOST_PROCESSES = 61  # Windows cannot wait for more processes at once
 _SHARES = 8  # shares of the files per process: with more, processes end at about the same time but communicate more
 _MOST_OF_A_SHARE = 32  # maximum number of files in a share
 
@@ -63,14 +65,14 @@ def check_all(tasks: Sequence[Task], how: How, jobs: int | None = None) -> Itera
     crashes.
     """
     if len(tasks) > 1 and not gc.isenabled():
-        _resume_garbage_collection()
+        resume_garbage_collection()
     if jobs is None:
         begun, done = monotonic(), 0
         while done < len(tasks) and not is_long(monotonic() - begun, done, len(tasks)):
             yield check_file(tasks[done], how)
             done += 1
         tasks, jobs = tasks[done:], usable_processors()
-    processes = min(jobs, len(tasks), _MOST_PROCESSES)
+    processes = min(jobs, len(tasks), MOST_PROCESSES)
     if processes > 1:
         yield from check_in_processes(tasks, how, processes)
     else:
@@ -83,20 +85,6 @@ def is_long(seconds: float, done: int, total: int) -> bool:
     `seconds` is the time that the first `done` of `total` files took.
     """
     return seconds > PATIENCE and seconds * (total - done) > PATIENCE * done
-
-
-def usable_processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _resume_garbage_collection() -> None:
-    """Turn garbage collection on again, because checking thousands of files leaves many unused objects in memory.
-
-    Objects that exist already, such as modules, are exempt, which saves time.
-    """
-    gc.freeze()
-    gc.enable()
 
 
 def check_file(task: Task, how: How) -> Checked:
@@ -181,11 +169,11 @@ def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Itera
     from concurrent.futures.process import BrokenProcessPool
 
     before = multiprocessing.active_children()
-    executor = ProcessPoolExecutor(processes, _choose_process_context(), _prepare_worker)
+    executor = ProcessPoolExecutor(processes, choose_process_context(), prepare_worker)
     sent = [task for task in tasks if task.file != STANDARD_INPUT]  # only this process can read standard input
     share = max(min(len(sent) // (processes * _SHARES), _MOST_OF_A_SHARE), 1)
     try:
-        with _block_interrupts():
+        with block_interrupts():
             shares = [executor.submit(_check_files, sent[at : at + share], how) for at in range(0, len(sent), share)]
         results = (checked for share in shares for checked in share.result())
         for task in tasks:
@@ -204,50 +192,3 @@ def check_in_processes(tasks: Sequence[Task], how: How, processes: int) -> Itera
 
 def _check_files(tasks: Sequence[Task], how: How) -> list[Checked]:
     return [check_file(task, how) for task in tasks]
-
-
-def _choose_process_context() -> "BaseContext":
-    """Return the multiprocessing context: fork (fast) on Linux if this process has a single thread, otherwise spawn.
-
-    In the fork of a process with several threads, a lock that another thread held would stay locked forever.
-    """
-    import multiprocessing
-    import threading
-
-    forked = sys.platform == "linux" and threading.active_count() == 1
-    return multiprocessing.get_context("fork" if forked else "spawn")
-
-
-@contextmanager
-def _block_interrupts() -> Iterator[None]:
-    """Block Ctrl-C inside a `with` block, because an interrupt would make a starting process print a traceback."""
-    import signal
-
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    usual = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
-
-
-def _prepare_worker() -> None:
-    """Make a worker process ignore Ctrl-C, which its parent handles, and end when its parent ends."""
-    import signal
-    import threading
-
-    _resume_garbage_collection()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Wait until the parent process has ended, even if it was killed, then end this process."""
-    import multiprocessing
-
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -11,6 +11,7 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
+from convcalc.cli.staff import Staff, staff_options
 from convcalc.cli.sweep_options import request_options, sampling_options
 from convcalc.cli.varying import param_option, read_space, read_varied_document
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
@@ -26,7 +27,8 @@ Examples:
   convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.25 -p size=96,128,160
   convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.05 --where 'macs < 300M and peak_memory < 2MiB' -f csv
   convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.05 -p size=96:224:32 --plot macs,params,size plot.svg
-  convcalc sweep example:mobilenet_v1 -p width=0.5,1 --join accuracy.csv --derive 'score=top1/macs' --sort score"""
+  convcalc sweep example:mobilenet_v1 -p width=0.5,1 --join accuracy.csv --derive 'score=top1/macs' --sort score
+  convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.0001 -p size=96:224:1 -j 4 -o rows/"""
 
 
 @click.command("sweep", epilog=_EXAMPLES)
@@ -47,6 +49,7 @@ Examples:
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.format_option("table", "csv", "json", "jsonl", "parquet", "markdown")
 @common.output_options
+@staff_options
 @common.quiet_option("Do not print warnings and progress.")
 def command(
     net: str,
@@ -65,6 +68,7 @@ def command(
     exact: bool,
     format: str,
     where: writing.Output,
+    staff: Staff,
 ) -> int:
     """Evaluate every combination of parameter values, one row each.
 
@@ -72,16 +76,25 @@ def command(
     command line are left out; those that make the spec invalid are kept with the reason. CSV, JSON and Parquet are
     written as the rows come, so that millions of rows need little memory.
 
+    With -o FOLDER/, each part of the rows is a file of its own: the same command continues what was interrupted, and
+    convcalc merge joins the files.
+
     The exit status is 1 if the spec is invalid for every combination.
     """
+    from convcalc.cli.sharding import choose_shard_format, is_folder, refuse_choices, write_folder
     from convcalc.cli.sweeping import Job, run_sweep
     from convcalc.space.evaluation import Setup
     from convcalc.space.evaluators import make_evaluator
     from convcalc.space.planning import make_plan
+    from convcalc.space.recipes import make_recipe
 
-    if exact and format not in ("table", "markdown"):
+    in_folder = is_folder(where.file)
+    if in_folder:
+        format = choose_shard_format(format)
+        refuse_choices(request, plot_file, listed, exact)
+    elif exact and format not in ("table", "markdown"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
-    inputs = (net, *([request.join] if request.join else []))
+    inputs = (net, *([request.join] if isinstance(request.join, str) else []))
     if plot_file is not None:
         _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
@@ -90,17 +103,19 @@ def command(
     setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, named)
     try:
         space = read_space(tried, overrides)
-        numbers = sampling.choose_numbers(space)
+        numbers = sampling.choose_all(space) if in_folder else sampling.choose_numbers(space)
     except Flaw as flaw:
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     try:
         fixed = request.columns is not None
-        planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), request)
+        recipe = make_recipe(document, setup, space, request)
+        planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), recipe.request)
         if runtime is not None and not planned.list_device_figures():
             raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
         is_shard = sampling.shard.parts > 1
-        job = Job(inputs, document, setup, planned, numbers, is_shard, plot_file, fixed, listed, exact, format)
-        return run_sweep(job, where)
+        settings = (plot_file, fixed, listed, exact, format, recipe, staff)
+        job = Job(inputs, document, setup, planned, numbers, is_shard, *settings)
+        return write_folder(job, sampling, where) if in_folder else run_sweep(job, where)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
 

@@ -37,6 +37,10 @@ class Sampling(NamedTuple):
             return range(first, last)
         return self.shard.select(self._draw(space, self.size))
 
+    def choose_all(self, space: Combinations) -> Numbers:
+        """Return the numbers of the rows of all shards. Raises Flaw if --sample has too many."""
+        return range(space.size) if self.size is None else self._draw(space, self.size)
+
     def _draw(self, space: Combinations, size: int) -> list[int]:
         from convcalc.space.draws import MOST_DRAWN, draw_latin_hypercube, draw_rows
 

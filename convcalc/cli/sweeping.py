@@ -9,6 +9,7 @@ import click
 from convcalc.analysis.budgets import measure_device
 from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
+from convcalc.cli.staff import Staff, raise_refusals, report_loss
 from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
 from convcalc.network import Limit
@@ -17,12 +18,14 @@ from convcalc.space.choosing import PARETO, Choice
 from convcalc.space.evaluation import SHAPES, Setup
 from convcalc.space.ordering import Row
 from convcalc.space.planning import Planned
+from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part
 from convcalc.space.scatter import Scatter
-from convcalc.space.sweeping import PROBLEM, Numbers, Tally, split_numbers, sweep_chunk
+from convcalc.space.sweeping import PROBLEM, Numbers, Plan, Tally, split_numbers, sweep_chunk
 from convcalc.space.values import list_kinds
+from convcalc.space.workers import run_tasks
 from convcalc.spec.document import Document
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 _MOST_WAITING = 100  # chunks of invalid rows that are held until there is a valid one
 _PRINTED = ("table", "markdown")  # formats that show the first rows
 
@@ -31,7 +34,8 @@ class Job(NamedTuple):
     """What to sweep, and how to write it.
 
     `inputs` are the files that are read. `numbers` are the rows to evaluate, all or a shard of them. `listed` is the
-    value of --limit. No column is dropped from a table if the user has chosen them (`fixed`).
+    value of --limit. No column is dropped from a table if the user has chosen them (`fixed`). `recipe` describes the
+    sweep to the workers of `staff`.
     """
 
     inputs: tuple[str, ...]
@@ -45,14 +49,20 @@ class Job(NamedTuple):
     listed: int | None
     exact: bool
     format: str
+    recipe: Recipe
+    staff: Staff = Staff()
 
 
-class _Described(NamedTuple):
-    """The name and the file of a network, and its limits together with those of the command line."""
+class Described(NamedTuple):
+    """The name and the file of a network, and its limits together with those of the command line.
+
+    They are those of a valid network, unless a shard has none (`is_valid`).
+    """
 
     name: str
     file: str | None
     limits: tuple[Limit, ...]
+    is_valid: bool = True
 
 
 def run_sweep(job: Job, where: writing.Output) -> int:
@@ -68,7 +78,7 @@ def run_sweep(job: Job, where: writing.Output) -> int:
                 raise Interrupted
     except Interrupted:
         run.report_interrupt()
-        return _INTERRUPTED
+        return INTERRUPTED
     run.draw_plot()
     run.warn()
     return 0
@@ -103,14 +113,27 @@ class _Run:
 
     def _list_chunks(self, stop: StopOnInterrupt) -> Iterator[list[Row]]:
         """Yield the rows that the plan keeps, chunk by chunk, until an interrupt."""
-        numbers = self.job.numbers
-        for chunk in show_rate(split_numbers(numbers), len(numbers), self.where):
-            rows = sweep_chunk(self.job.planned.plan, chunk, self.tally)
+        for rows in self._sweep_here() if self.job.staff.is_empty else self._sweep_elsewhere(stop):
             if self.scatter is not None:
                 self.scatter.add(rows)
             yield rows
             if stop.is_requested:
                 return
+
+    def _sweep_here(self) -> Iterator[list[Row]]:
+        numbers = self.job.numbers
+        for chunk in show_rate(split_numbers(numbers), len(numbers), self.where):
+            yield sweep_chunk(self.job.planned.plan, chunk, self.tally)
+
+    def _sweep_elsewhere(self, stop: StopOnInterrupt) -> Iterator[list[Row]]:
+        job, plan = self.job, self.job.planned.plan
+        plan.evaluator.evaluate(plan.combinations.list_columns(job.numbers[:1]), ())  # raises for a wrong parameter
+        with job.staff.hire() as workers:
+            tasks = ((job.recipe, numbers) for numbers in divide_numbers(job.numbers, workers.ahead))
+            parts = run_tasks(workers, evaluate_part, tasks, report_loss, lambda: stop.is_requested)
+            for part in show_rate(raise_refusals(parts), len(job.numbers), self.where):
+                part.add_to(self.tally, plan)
+                yield part.rows
 
     def _count_listed(self) -> int | None:
         """Return how many rows are listed at most; None for all."""
@@ -131,32 +154,16 @@ class _Run:
         shown, known = len(planned.shown), len(planned.plan.names)
         return rows if shown == known else [row[:shown] + row[known:] for row in rows]
 
-    def _describe(self) -> _Described:
-        """Return the description of the first valid network, or of the network with the defaults if a shard has none.
-
-        Raises InvalidSpec if no combination is valid, and there are no further shards.
-        """
-        job = self.job
-        overrides = job.setup.overrides
-        number = self.tally.first_valid
-        if number is None and job.numbers and not job.is_shard:
-            number = job.numbers[0]
-        row = {} if number is None else job.planned.plan.combinations.get_row(number)
-        try:
-            read = common.make_reader(job.document, self.where)
-            network = read(overrides.with_params({**overrides.params, **row}))
-        except InvalidSpec as error:
-            if job.is_shard:
-                return _Described(job.document.file or "network", job.document.file, job.setup.limits)
-            raise explain_invalid(error, job.document, overrides, job.planned.plan.combinations) from None
-        self.title = network.name
-        limits = (*(network.budget if job.setup.spec_budget else ()), *job.setup.limits)
-        return _Described(network.name, network.file, limits)
+    def _describe(self) -> Described:
+        described = describe_network(self.job, self.tally, self.where)
+        if described.is_valid:
+            self.title = described.name
+        return described
 
     def _print_rows(self, rows: Sequence[Row], choice: Choice) -> str:
         from convcalc.render.sweep import Swept, sweep_lines, sweep_markdown
 
-        name, _, limits = self._describe()
+        name, _, limits, _ = self._describe()
         size = self.job.planned.plan.combinations.size
         on_front = len(choice.front.list_rows()) if choice.front else 0
         device = self.job.planned.list_device_figures()
@@ -185,7 +192,7 @@ class _Run:
         facts = self._list_facts(self._describe())  # if no row is valid, nothing has been written
         target.write("".join([*waiting, writer.end(facts)]))
 
-    def _list_facts(self, described: _Described) -> dict[str, Any]:
+    def _list_facts(self, described: Described) -> dict[str, Any]:
         from convcalc.render.limits import limit_dict, merge_limits
 
         tally = self.tally
@@ -208,31 +215,12 @@ class _Run:
             raise Flaw("-f parquet is binary", "write it to a file with -o FILE.parquet")
         chunks = iter(chunks)
         rows = next(chunks, [])
-        file = ParquetRows(choose_kinds(self._names, rows, self._list_known_values()), target.stream)
+        file = ParquetRows(choose_kinds(self._names, rows, list_known_values(self.job.planned.plan)), target.stream)
         file.write(rows)
         for rows in chunks:
             file.write(rows)
         file.close()
         self._describe()
-
-    def _list_known_values(self) -> dict[str, Sequence[Any]]:
-        """Return values of the columns whose kind is known before there are rows."""
-        plan = self.job.planned.plan
-        joined = plan.join.list_values() if plan.join else {}
-        figures = {name: [""] if name in SHAPES else [0] for name in plan.figures}
-        params = {param.name: list_kinds(param.values) for param in plan.combinations.params}
-        constants = {name: [value] for name, value in plan.constants.items()}
-        return {**figures, PROBLEM: [""], PARETO: [True], **constants, **joined, **params}
-
-    def _explain_unplanned(self) -> str:
-        """Return in how many rows the memory of a microcontroller is unknown, and the reason in the first one."""
-        job, count = self.job, self.tally.unplanned
-        overrides = job.setup.overrides
-        row = job.planned.plan.combinations.get_row(self.tally.first_unplanned)
-        network = common.make_reader(job.document, self.where)(overrides.with_params({**overrides.params, **row}))
-        reason = measure_device(network, job.setup.runtime)
-        names = " and ".join(job.planned.list_device_figures())
-        return f"{names}: unknown in {count:,} row{'' if count == 1 else 's'}: {printable(str(reason))}"
 
     def draw_plot(self) -> None:
         """Write the plot, if there is one."""
@@ -257,10 +245,58 @@ class _Run:
         """Report expressions without a result, and lines of the CSV file that match no combination."""
         if self.where.quiet:
             return
-        for text, (count, message) in self.tally.undefined.items():
-            click.echo(f"convcalc: {text}: no result in {count:,} row{'' if count == 1 else 's'}: {message}", err=True)
-        if self.tally.unplanned:
-            click.echo(f"convcalc: {self._explain_unplanned()}", err=True)
-        join = self.job.planned.plan.join
-        for message in () if join is None else join.list_warnings(self.tally.tried):
+        for message in list_warnings(self.job, self.tally, self.where):
             click.echo(f"convcalc: {message}", err=True)
+
+
+def describe_network(job: Job, tally: Tally, where: writing.Output) -> Described:
+    """Return the description of the first valid network, or of the network with the defaults if a shard has none.
+
+    Raises InvalidSpec if no combination is valid, and there are no further shards.
+    """
+    overrides = job.setup.overrides
+    number = tally.first_valid
+    if number is None and job.numbers and not job.is_shard:
+        number = job.numbers[0]
+    row = {} if number is None else job.planned.plan.combinations.get_row(number)
+    try:
+        read = common.make_reader(job.document, where)
+        network = read(overrides.with_params({**overrides.params, **row}))
+    except InvalidSpec as error:
+        if job.is_shard:
+            file = job.document.file
+            return Described(file or "network", file, job.setup.limits, False)
+        raise explain_invalid(error, job.document, overrides, job.planned.plan.combinations) from None
+    limits = (*(network.budget if job.setup.spec_budget else ()), *job.setup.limits)
+    return Described(network.name, network.file, limits)
+
+
+def list_known_values(plan: Plan) -> dict[str, Sequence[Any]]:
+    """Return values of the columns whose kind is known before there are rows."""
+    joined = plan.join.list_values() if plan.join else {}
+    figures = {name: [""] if name in SHAPES else [0] for name in plan.figures}
+    params = {param.name: list_kinds(param.values) for param in plan.combinations.params}
+    constants = {name: [value] for name, value in plan.constants.items()}
+    return {**figures, PROBLEM: [""], PARETO: [True], **constants, **joined, **params}
+
+
+def list_warnings(job: Job, tally: Tally, where: writing.Output) -> list[str]:
+    """Return messages on rows in which something has no value, and on lines of the CSV file without a combination."""
+    found = [
+        f"{text}: no result in {count:,} row{'' if count == 1 else 's'}: {message}"
+        for text, (count, message) in tally.undefined.items()
+    ]
+    if tally.unplanned:
+        found.append(_explain_unplanned(job, tally, where))
+    join = job.planned.plan.join
+    return found if join is None else found + join.list_warnings(tally.tried)
+
+
+def _explain_unplanned(job: Job, tally: Tally, where: writing.Output) -> str:
+    """Return in how many rows the memory of a microcontroller is unknown, and the reason in the first one."""
+    overrides = job.setup.overrides
+    row = job.planned.plan.combinations.get_row(tally.first_unplanned)
+    network = common.make_reader(job.document, where)(overrides.with_params({**overrides.params, **row}))
+    reason = measure_device(network, job.setup.runtime)
+    names = " and ".join(job.planned.list_device_figures())
+    return f"{names}: unknown in {tally.unplanned:,} row{'' if tally.unplanned == 1 else 's'}: {printable(str(reason))}"

@@ -3,8 +3,8 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Sized
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,10 +13,10 @@ from convcalc.problems import InvalidSpec, printable, show
 
 if TYPE_CHECKING:
     from convcalc.space.combinations import Combinations
-    from convcalc.space.sweeping import Numbers
     from convcalc.spec.document import Document
     from convcalc.spec.inputs import Overrides
 
+Chunk = TypeVar("Chunk", bound=Sized)
 _USAGE = "-p must be NAME=VALUES, such as width=0.25:1.5:0.05"
 
 
@@ -98,7 +98,7 @@ def explain_invalid(error: InvalidSpec, document: Document, overrides: Overrides
     return error
 
 
-def show_rate(chunks: Iterable[Numbers], total: int, where: writing.Output) -> Iterator[Numbers]:
+def show_rate(chunks: Iterable[Chunk], total: int, where: writing.Output) -> Iterator[Chunk]:
     """Yield the chunks unchanged, and show how many rows are done, how many per second, and the time left."""
     if not writing.may_show_bar(where):
         yield from chunks

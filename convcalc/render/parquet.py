@@ -4,13 +4,24 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
-from convcalc.problems import Flaw, show
+from convcalc.problems import Flaw, printable, show
 from convcalc.space.ordering import Row
 
+_MISFIT = object()  # a value that no column of numbers takes
 _ADVICE = "-f parquet needs pyarrow: pip install 'convcalc[parquet]'"
+
+
+def require_pyarrow() -> Any:
+    """Return the package pyarrow with its module for Parquet. Raises Flaw if it is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise Flaw(_ADVICE) from None
+    return pyarrow
 
 
 class ParquetRows:
@@ -21,11 +32,7 @@ class ParquetRows:
     """
 
     def __init__(self, kinds: dict[str, type], stream: IO[bytes]) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise Flaw(_ADVICE) from None
+        pyarrow = require_pyarrow()
         types = {int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_(), str: pyarrow.string()}
         self.kinds = kinds
         self.arrow = pyarrow
@@ -58,9 +65,27 @@ class ParquetRows:
 
 
 def _convert(value: Any, kind: type) -> Any:
+    """Return a value for a column of a kind; unchanged, so that it is refused, if it would lose something."""
     if kind is str and not isinstance(value, str):
         return json.dumps(value, separators=(",", ":"))
-    return kind(value) if isinstance(value, int | float) else value
+    if not isinstance(value, int | float) or kind is str:
+        return value
+    return kind(value) if kind is float or kind(value) == value else _MISFIT
+
+
+def merge_files(names: Iterable[str], kinds: dict[str, type], stream: IO[bytes]) -> None:
+    """Write the rows of several Parquet files with the same columns to a binary stream.
+
+    Only one group of rows is held. Raises Flaw if pyarrow is not installed, or a file has other columns.
+    """
+    merged = ParquetRows(kinds, stream)
+    for name in names:
+        with merged.arrow.parquet.ParquetFile(name) as file:
+            if not file.schema_arrow.equals(merged.schema):
+                raise Flaw(f"{printable(name)} has other columns")
+            for batch in file.iter_batches():
+                merged.file.write_batch(batch)
+    merged.close()
 
 
 def choose_kinds(names: Sequence[str], rows: Sequence[Row], known: Mapping[str, Sequence[Any]]) -> dict[str, type]:

@@ -32,7 +32,7 @@ class Swept(NamedTuple):
 
     `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
     the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped. `device` are the
-    columns with the memory of a microcontroller with `runtime`.
+    columns with the memory of a microcontroller with `runtime`. `more` says how to get the rows that are not listed.
     """
 
     title: str
@@ -46,6 +46,7 @@ class Swept(NamedTuple):
     fixed: bool = False
     device: Sequence[str] = ()
     runtime: str = ""
+    more: str = "--limit 0 lists all"
 
 
 def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
@@ -57,7 +58,7 @@ def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
     if found.rows:
         lines += [[], _make_table(_make_cells(found, exact), len(found.rows), width)]
     if found.total > len(found.rows):
-        lines.append([(f"and {found.total - len(found.rows):,} more: --limit 0 lists all", "dim")])
+        lines.append([(f"and {found.total - len(found.rows):,} more: {found.more}", "dim")])
     return lines
 
 

@@ -55,13 +55,14 @@ class Join(NamedTuple):
         return found
 
 
-def read_join(name: str, tried: Sequence[str], fixed: Mapping[str, Any], taken: Sequence[str]) -> Join:
-    """Return the join of a CSV file.
+def read_join(source: str | CsvFile, tried: Sequence[str], fixed: Mapping[str, Any], taken: Sequence[str]) -> Join:
+    """Return the join of a CSV file, which is read unless it has been.
 
     `tried` are the parameters that vary and `fixed` the values of others; lines with another value are left out.
     `taken` are the names of figures, which the other columns of the file cannot have. Raises Flaw.
     """
-    file = read_csv(name)
+    file = read_csv(source) if isinstance(source, str) else source
+    name = file.name
     on = tuple(column for column in file.columns if column in tried)
     if not on:
         parameters = join_words(tried)

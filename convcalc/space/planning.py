@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
+from convcalc.space.csv_files import CsvFile
 from convcalc.space.evaluation import COLUMNS, Evaluator
 from convcalc.space.formulas import find_column, read_formula
 from convcalc.space.join import Join, read_join
@@ -25,12 +26,15 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}", re.ASCII)
 
 
 class Request(NamedTuple):
-    """What the user asks of a sweep, as texts; see `convcalc sweep --help`. `plot` are the columns of the plot."""
+    """What the user asks of a sweep, as texts; see `convcalc sweep --help`.
+
+    `join` is the name of a CSV file, or the file if it has been read. `plot` are the columns of the plot.
+    """
 
     columns: str | None = None
     derive: Sequence[str] = ()
     where: Sequence[str] = ()
-    join: str | None = None
+    join: str | CsvFile | None = None
     drop_invalid: bool = False
     sort: str | None = None
     top: int | None = None
@@ -119,9 +123,9 @@ class _Planner:
         )
         return Planned(plan, shown, order, request.top, pareto or marked, bool(marked), axes)
 
-    def _read_join(self, name: str) -> Join:
+    def _read_join(self, source: str | CsvFile) -> Join:
         with _naming("--join"):
-            return read_join(name, self.tried, self.fixed, [*self.known, PROBLEM])
+            return read_join(source, self.tried, self.fixed, [*self.known, PROBLEM])
 
     def _read_derived(self, text: str) -> Derived:
         """Return a derived column, and add it to the known columns."""

@@ -54,7 +54,7 @@ class Tally:
 
     `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
     `first_valid` is the number of the first valid row. `unplanned` valid rows have a network whose memory on a
-    microcontroller is unknown, of which `first_unplanned` is the number of the first one. For a
+    microcontroller is unknown, of which `first_unplanned` is the number of the first one. For an
     option and formula without a result in some rows, `undefined` has their number and the first message.
     """
 
@@ -80,6 +80,20 @@ class Tally:
         if failures:
             count, first = self.undefined.get(text, (0, next(iter(failures.values()))))
             self.undefined[text] = (count + len(failures), first)
+
+    def merge(self, later: "Tally") -> None:
+        """Add the counts of later rows."""
+        self.tried += later.tried
+        self.invalid += later.invalid
+        self.exceeding += later.exceeding
+        self.filtered += later.filtered
+        self.kept += later.kept
+        self.first_valid = later.first_valid if self.first_valid is None else self.first_valid
+        self.first_unplanned = self.first_unplanned if self.unplanned else later.first_unplanned
+        self.unplanned += later.unplanned
+        for text, (count, message) in later.undefined.items():
+            before, first = self.undefined.get(text, (0, message))
+            self.undefined[text] = (before + count, first)
 
 
 def split_numbers(numbers: Numbers) -> Iterator[Numbers]:

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from convcalc.check.many import usable_processors
+from convcalc.processes import usable_processors
 
 from .measure import SPEC, WALL, Goal, Row, medians, python
 

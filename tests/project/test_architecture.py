@@ -15,7 +15,7 @@ from convcalc.layers.base import Layer
 PACKAGE = Path(convcalc.__file__).parent
 FLOORS = {
     **dict.fromkeys(("caching", "exact"), -1),
-    **dict.fromkeys(("arithmetic", "gc_pause", "problems", "shape", "symbolic", "units", "version"), 0),
+    **dict.fromkeys(("arithmetic", "gc_pause", "problems", "processes", "shape", "symbolic", "units", "version"), 0),
     **dict.fromkeys(
         (
             *("arguments", "axis_order", "convert.formats", "device.runtime_names", "examples", "intervals"),
@@ -32,6 +32,7 @@ FLOORS = {
     **dict.fromkeys(("alternatives", "check", "diff", "explain", "memory_savings", "space"), 6),
     "render": 7,
     "api": 8,
+    "sweep_api": 8.5,
     "cli": 9,
     **dict.fromkeys(("__init__", "__main__"), 10),
 }
@@ -43,6 +44,7 @@ LIBRARIES = {
     "onnx": "convert",
     "numpy": "convert space/arrays.py",
     "pyarrow": "render/parquet.py",
+    "distributed": "space/dask_cluster.py",
 }
 RESULTS = (
     "analysis/report.py",
@@ -52,6 +54,7 @@ RESULTS = (
     "network.py",
     "problems.py",
     "space/fitting.py",
+    "space/sweep_table.py",
 )
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 

@@ -1,0 +1,91 @@
+"""Writes the rows of a shard as CSV or Parquet, in the process that evaluates them.
+
+`write_shard(recipe, folder, 131072, range(131072, 262144))` evaluates a shard, unless it is there, and returns what is
+known about it.
+"""
+
+from io import BytesIO
+from typing import IO
+
+from convcalc.problems import Flaw
+from convcalc.render.sweep_rows import CsvRows
+from convcalc.space.ordering import Row
+from convcalc.space.recipes import Part, Recipe, evaluate_part
+from convcalc.space.shard_folder import Facts, ShardFolder
+from convcalc.space.sweeping import Numbers
+
+
+class Written:
+    """A shard that was evaluated and written, or was there: its facts; its length is the number of its rows.
+
+    `part` has no rows, but the counts of a shard that was evaluated; None if it was there.
+    """
+
+    def __init__(self, facts: Facts, part: Part | None) -> None:
+        self.facts = facts
+        self.part = part
+
+    def __len__(self) -> int:
+        return self.facts.tried
+
+
+def write_shard(recipe: Recipe, folder: ShardFolder, first: int, numbers: Numbers) -> Written | Flaw | OSError:
+    """Return the shard with these rows, or the error if it cannot be evaluated or written."""
+    found = folder.read_facts(first)
+    if found is not None:
+        return Written(found, None)
+    part = evaluate_part(recipe, numbers)
+    if isinstance(part, Flaw):
+        return part
+    try:
+        data = format_shard(folder, part.rows)
+        facts = _describe_shard(first, part, data)
+        folder.save(facts, data)
+    except (Flaw, OSError) as error:
+        return error
+    part.rows = []
+    return Written(facts, part)
+
+
+def format_header(folder: ShardFolder) -> bytes:
+    """Return the first line of a shard in CSV."""
+    return CsvRows(tuple(folder.kinds)).begin().encode("utf-8", "replace")
+
+
+def format_shard(folder: ShardFolder, rows: list[Row]) -> bytes:
+    """Return the contents of the file of a shard. Raises Flaw if pyarrow is missing, or a value does not fit."""
+    if folder.format == "csv":
+        return format_header(folder) + CsvRows(tuple(folder.kinds)).write(rows).encode("utf-8", "replace")
+    from convcalc.render.parquet import ParquetRows
+
+    stream = BytesIO()
+    file = ParquetRows(folder.kinds, stream)
+    file.write(rows)
+    file.close()
+    return stream.getvalue()
+
+
+def _describe_shard(first: int, part: Part, data: bytes) -> Facts:
+    from hashlib import sha256  # imported only here: it loads OpenSSL
+
+    tally = part.tally
+    counts = (tally.tried, tally.kept, tally.invalid, tally.exceeding, tally.filtered)
+    return Facts(first, *counts, len(data), sha256(data).hexdigest())
+
+
+def merge_shards(folder: ShardFolder, stream: IO[bytes]) -> None:
+    """Write the rows of all shards to a stream. Raises Flaw if pyarrow is missing, and OSError."""
+    names = map(folder.name_file, folder.firsts)
+    if folder.format == "parquet":
+        from convcalc.render.parquet import merge_files
+
+        merge_files(names, folder.kinds, stream)
+        return
+    import shutil
+
+    header = format_header(folder)
+    stream.write(header)
+    for name in names:
+        with open(name, "rb") as shard:
+            shard.seek(len(header))
+            shutil.copyfileobj(shard, stream, 1 << 20)
