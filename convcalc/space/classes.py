@@ -1,4 +1,4 @@
-"""Splits rows by the classes of their values: a trace in which a parameter is an integer serves only such rows.
+"""Splits rows by the classes of their values: a trace with an integer parameter is valid only for integers.
 
 Integers and floats can be traced. All other values, such as texts, lists, true and false, must be equal in all rows.
 """

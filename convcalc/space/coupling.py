@@ -1,4 +1,4 @@
-"""Explains why a design space has too many states: what its later layers use of choices that were made before them.
+"""Explains why a design space has too many states: which earlier choices its later layers depend on.
 
 For example, `head` uses width, which has a different value in each of 5,001 states.
 """
@@ -11,7 +11,7 @@ _MOST_NAMED = 3
 
 
 class Coupled(Exception):
-    """Raised if a design space does not decompose; the message names the place and what couples it."""
+    """Raised if later layers depend on too many earlier choices; the message names the place and the choices."""
 
 
 def explain_coupling(variants: Variants, states: list[State]) -> str:
