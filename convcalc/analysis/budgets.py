@@ -25,7 +25,7 @@ _MOST_NAMED = 3  # maximum number of layers named in a hint
 
 
 class Figures(Protocol):
-    """What is read from a `Report` to find figures and limits, so that other results can take its place."""
+    """The parts of a `Report` that budgets need; any other object with these attributes can be checked too."""
 
     @property
     def network(self) -> Network:
@@ -81,7 +81,7 @@ class LimitUse(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the value is known and within the limit."""
+        """Whether the limit is respected; False if the value is unknown."""
         if not (isinstance(self.used, int) and isinstance(self.limit, int)):
             return self.used == self.limit
         return self.used >= self.limit if self.is_minimum else self.used <= self.limit
