@@ -18,11 +18,11 @@ Sizes = tuple[int, ...]
 _MVE_CHANNEL_BLOCK = 124
 _INT32 = 4
 _SUM_BYTES = {"int8": 4, "int16": 8}  # bytes of a sum of products, by the data type of the inputs
-_MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # a transposed convolution runs as a convolution from there on
+_MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # limits for running a transposed convolution as a convolution
 UNKNOWN = frozenset(  # operators whose scratch buffers convcalc cannot compute
     ("ADD_N", "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 )
-_LEAST_CHANNELS_AS_CONV = 2  # a depthwise convolution of one channel into that many runs as a convolution under MVE
+_LEAST_CHANNELS_AS_CONV = 2  # under MVE, a depthwise convolution from 1 to at least 2 channels runs as a convolution
 
 
 def request_reference(operator: Operator, dtype: str) -> Sizes:

@@ -15,7 +15,7 @@ from convcalc.units import format_bytes
 
 
 class McuPage(NamedTuple):
-    """What the report of `convcalc mcu` shows besides the figures: its heading, limits, notes and suggestions.
+    """The parts of the report of `convcalc mcu` besides the figures: heading, limits, notes and suggestions.
 
     `ram` and `flash` are the bytes available, and `device` names the board; None if they are not given. `patchings` are
     the ways to run the network in patches, and `chosen` is the one that the figures are for.
@@ -100,7 +100,7 @@ def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, 
 
 
 def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
-    """Return a line for RAM and for flash if the network needs more than there is."""
+    """Return one line each for RAM and flash that the network exceeds."""
     arena = report.arena if page.chosen is None else page.chosen.peak
     needs = (("RAM", arena, page.ram), ("flash", report.flash.total, page.flash))
     return [

@@ -15,7 +15,7 @@ from convcalc.problems import Flaw, printable, show
 from convcalc.spec.files import explain_unreadable, reached_through_link
 
 _MOST_BYTES = 64 * 2**20
-_MOST_LINES = 5  # that are named in a message
+_MOST_LINES = 5  # limit of line numbers in a message
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MOST_DIGITS}}}", re.ASCII)
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf(?:inity)?)", re.ASCII | re.I

@@ -11,7 +11,7 @@ from convcalc.problems import Flaw, show
 from convcalc.space.ordering import Row, Signed
 
 Vector = tuple[float, ...]
-MOST_ON_FRONT = 1_000_000  # rows, because they are held
+MOST_ON_FRONT = 1_000_000  # limit of rows, which are all held in memory
 
 
 class Front:

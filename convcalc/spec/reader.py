@@ -138,7 +138,7 @@ class SpecReader:
         self.check = self._read_check(root)
         body = self._compile_blocks_and_layers(root)
         if body is None:
-            self.inputs.read_inputs(root, self.meant)  # to report their mistakes too
+            self.inputs.read_inputs(root, self.meant)  # so that mistakes in the inputs are reported, too
         return body
 
     def expand(self, body: Body, choices: ChosenValues | None, on_step: OnStep | None = None) -> Network:
