@@ -307,7 +307,6 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
-    """Return a hint for a violated limit."""
     if limit.metric not in _DEVICE:
         return _write_hint_on_largest(report, limit.metric)
     found = _measure_device(report, limit.runtime)

@@ -242,7 +242,7 @@ def _pass_layer(
 
 
 def find_reach(node: Node, carrying: Iterable[int]) -> Reach:
-    """Return which positions of the inputs `carrying` a layer reads; see `convcalc.layers.base.Reach`."""
+    """Return which positions of its inputs with the indexes `carrying` a layer reads; see `Reach`."""
     layer = node.layer
     if not (isinstance(layer, Concat) and layer.place):
         return layer.reach()

@@ -145,7 +145,7 @@ def merge_spreads(parts: Sequence[tuple[float, AxisSpread]]) -> AxisSpread:
 
 
 def _simplify(spread: AxisSpread) -> AxisSpread:
-    """Return an equal spread of period 1, if all positions differ only by a constant jump."""
+    """Return the same spread, with period 1 if its positions differ only by a constant jump."""
     if spread.period == 1 or spread.shift % spread.period:
         return spread
     step = spread.shift // spread.period

@@ -103,7 +103,7 @@ def _convolve_mve_bytes(window: Window) -> int:
 
 
 def _measure_padded_ends(window: Window) -> int | None:
-    """Return the larger buffer of the padded left and right end; None if they are the whole row."""
+    """Return the larger of the buffers for the padded left and right ends; None if the ends cover the whole row."""
     (_, size), (_, kernel), (_, output), (_, stride), (_, before) = (
         window.input, window.kernel, window.output, window.stride, window.padding,
     )  # fmt: skip

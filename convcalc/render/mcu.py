@@ -104,7 +104,7 @@ def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
     arena = report.arena if page.chosen is None else page.chosen.peak
     needs = (("RAM", arena, page.ram), ("flash", report.flash.total, page.flash))
     return [
-        [(f"does not fit: {name} exceeds {most:,} B by {size - most:,} B", "error")]
+        [(f"does not fit: {name} of {size:,} B exceeds {most:,} B by {size - most:,} B", "error")]
         for name, size, most in needs
         if most is not None and size > most
     ]
@@ -178,6 +178,6 @@ def _suggestion_lines(report: McuReport, page: McuPage, width: int | None) -> li
     columns = [
         Cells("arena", [f"{one.arena:,}" for one in page.suggestions]),
         Cells("change", [f"{change:.1%}" for change in changes]),
-        Cells("what lowers it", [one.change for one in page.suggestions], right=False),
+        Cells("suggestion", [one.change for one in page.suggestions], right=False),
     ]
     return [[], wrapped_table(columns, width)]

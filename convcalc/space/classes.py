@@ -11,9 +11,9 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 class Group(NamedTuple):
-    """Rows with equal classes of values: `columns` of numbers, `given` values that are equal in all rows, and `rows`.
+    """Rows whose values have the same classes: `columns` of numbers, and `given` values that are equal in all rows.
 
-    `rows` are the numbers of the rows, and `key` is a text that is equal for groups of the same kind.
+    `rows` are the row numbers, and `key` is a text that is equal for groups that a trace can serve together.
     """
 
     key: str

@@ -106,7 +106,7 @@ def _read_header(file: CsvFile, cells: list[str], line: int) -> tuple[str, ...]:
 def _read_line(file: CsvFile, cells: list[str], line: int) -> CsvLine:
     if len(cells) != len(file.columns):
         count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-        raise file.make_flaw(line, f"{count} in place of {len(file.columns)}, one per column")
+        raise file.make_flaw(line, f"{count} instead of {len(file.columns)}, one per column")
     return CsvLine(line, tuple(_read_cell(file, cell.strip(), line) for cell in cells))
 
 

@@ -122,8 +122,8 @@ class _Explorer:
         self.expanded += layers
         if self.expanded > MOST_LAYERS_EXPANDED or len(self.legs) > MOST_STEPS:
             raise Coupled(
-                f"the space is too large to explore: {len(self.legs):,} steps between layers with {self.expanded:,} "
-                "layers were followed and more are left; fix some of the choices with --set, or shorten the network"
+                f"the space is too large to explore: stopped after {len(self.legs):,} steps between states and "
+                f"{self.expanded:,} expanded layers; fix some of the choices with --set, or shorten the network"
             )
 
 

@@ -62,7 +62,7 @@ class LimitCheck(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text with traced numbers: texts and marks."""
+    """A text with traced numbers: plain texts, and a mark in place of each number."""
 
     parts: tuple[str | Mark, ...]
 

@@ -86,7 +86,7 @@ class Sheet:
 
 
 class Columns:
-    """The columns of nodes: per value of an input (`tables`), or per row."""
+    """The calculated columns of nodes: one value per row, or per entry of a table if a node depends on one input."""
 
     def __init__(self, sheet: Sheet, tables: dict[int, Any]) -> None:
         self.sheet = sheet

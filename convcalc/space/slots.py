@@ -21,7 +21,7 @@ class TooManyFigures(Exception):
 
 
 class Effort(NamedTuple):
-    """The bytes that the slots of all nodes need: of the largest node, of all, and of all that are added."""
+    """Bytes of the slots of a graph: of the largest node, of all nodes together, and of all additions."""
 
     largest: int
     stored: int

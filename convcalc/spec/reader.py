@@ -124,7 +124,7 @@ class SpecReader:
         return network._replace(budget=tuple(limits))
 
     def compile(self) -> Body | None:
-        """Return the compiled entries of the network, after reading all that does not depend on their expansion.
+        """Return the compiled entries of the network, after reading the parts of the spec that do not depend on them.
 
         Return None after reporting that there are none.
         """

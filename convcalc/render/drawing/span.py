@@ -1,6 +1,6 @@
 """Places the axes of a plot: from labels, units and values to coordinates, grid lines and numbers.
 
-An `Axis` says what an axis means; `make_span` places it: `span.place(value)` is the coordinate of a value.
+An `Axis` is a label with a unit; `make_span` places it: `span.place(value)` is the coordinate of a value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ ABOVE, BELOW = 22, 40  # space for the label of the y axis, and for the numbers 
 
 
 class Axis(NamedTuple):
-    """The meaning of an axis. `unit` is that of its numbers: `B` for bytes in powers of 1024, or another, such as `s`.
+    """The label and unit of an axis. `unit` is `B` for bytes, with prefixes in powers of 1024, or another, such as `s`.
 
     `whole` numbers have no decimals and no K or M; a `log` axis has only positive values.
     """

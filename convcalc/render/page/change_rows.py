@@ -69,7 +69,6 @@ def _describe_row(change: LayerChange, old: _Layer | None, new: _Layer | None) -
 
 
 def _list_layers(report: Report, is_old: bool) -> Iterator[tuple[str, _Layer]]:
-    """Yield the layers by name."""
     around: list[_Scope] = []
     indexes = iter(range(len(report.layers)))
     for row in tree_rows(report):
@@ -118,7 +117,7 @@ def _pair_scopes(difference: Difference, old: dict[str, _Layer], new: dict[str, 
 
 
 def _list_following(difference: Difference, new: dict[str, _Layer]) -> list[_Chain]:
-    """Return, for each layer, the scopes around the next one that the new network has."""
+    """Return, for each layer, the scopes around the next layer that exists in the new network."""
     found: list[_Chain] = []
     after: _Chain = ()
     for change in reversed(difference.aligned):
