@@ -1,8 +1,7 @@
 """Remembers the results of pure functions while networks are read and analysed: `remember` decorates such a function.
 
-The results belong to a run. They are kept for the next run, which is then faster, but the first run after they have
-become many begins with none: `begin_run`. Within a run, nothing is forgotten, however many layers the network has; a
-cache of limited size would forget exactly what a network with one layer more than its size needs next.
+Results are kept for the next run, which is then faster. If there are too many, `begin_run` forgets them. Within a run,
+nothing is forgotten: a least-recently-used cache would be useless for a network with one layer more than its size.
 
 While `is_paused`, nothing is remembered or recalled, because the numbers are then recorded (`convcalc.exact`).
 """
@@ -21,7 +20,7 @@ _paused = False
 
 
 def remember(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Return a function that calls `function` once for equal positional arguments, which must be hashable."""
+    """Return a function that calls `function` once per set of equal positional arguments, which must be hashable."""
     known: dict[Any, _Result] = {}
     _results.append(known)
 

@@ -1,14 +1,13 @@
-"""Defines the functions of numbers with which layer kinds and expressions calculate, in place of Python's own.
+"""Defines the number functions that layer kinds and expressions use instead of Python's `max`, `int` and others.
 
 For plain numbers, they return what Python's functions return:
 
 >>> largest(3, 5), least(3, 5), whole(3.7), gcd(12, 18), all_equal([8, 8, 1])
 (5, 3, 3, 6, False)
 
-A rule must not depend on how Python stores a number. It then also works with a `Recorded` number, which records every
-operation, so that one calculation serves many values (`convcalc.space`). Such a number supports the operators, `==`,
-`sum`, `prod`, `abs`, `round`, `floor` and `ceil`, but Python's `max`, `min`, `int`, `gcd` and `set` would only see its
-current value.
+They also accept a `Recorded` number, which records every operation, so that one calculation can be replayed for many
+values (`convcalc.space`). A `Recorded` number supports the operators, `==`, `sum`, `prod`, `abs`, `round`, `floor` and
+`ceil`, but Python's `max`, `min`, `int`, `gcd` and `set` would only see its current value.
 """
 
 import math

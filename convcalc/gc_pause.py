@@ -10,10 +10,10 @@ _Result = TypeVar("_Result")
 
 
 def collect_recent_garbage() -> None:
-    """Free objects that were created since the last call and refer to each other, also if the collector is off.
+    """Free reference cycles that were created since the last call, even if the garbage collector is off.
 
-    Only recent objects are looked at, so that the time does not grow with what is kept. Call it in a loop that reads
-    networks, each of which leaves about 60 KB.
+    Only recent objects are examined, so the time does not grow with the number of older ones. Call it in a loop that
+    reads networks: each leaves cycles of about 60 KB.
     """
     gc.collect(0)
 

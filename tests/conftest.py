@@ -1,4 +1,4 @@
-"""What all tests share: tests that need PyTorch, Keras or a browser are skipped without it, and hypothesis draws the
+"""Shared settings: tests that need PyTorch, Keras or a browser are skipped without it, and hypothesis draws the
 same cases every time, so that a run says the same twice.
 
 `HYPOTHESIS_PROFILE=explore python -m pytest` draws new ones.

@@ -26,7 +26,7 @@ _MOST_NAMED = 3  # maximum number of layers named in a hint
 
 
 class Figures(Protocol):
-    """What is read from a `Report` to find figures and limits, so that other results can take its place."""
+    """The parts of a `Report` that budgets need; any other object with these attributes can be checked too."""
 
     @property
     def network(self) -> Network:
@@ -85,7 +85,7 @@ class LimitUse(NamedTuple):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the value is known and within the limit."""
+        """Whether the limit is respected; False if the value is unknown."""
         if not (isinstance(self.used, int) and isinstance(self.limit, int)):
             return self.used == self.limit
         return self.used >= self.limit if self.is_minimum else self.used <= self.limit
@@ -320,7 +320,6 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
-    """Return a hint for a violated limit."""
     if limit.metric not in _DEVICE:
         return _write_hint_on_largest(report, limit.metric)
     found = _measure_device(report, limit.runtime)

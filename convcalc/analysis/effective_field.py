@@ -128,7 +128,7 @@ def _square_filter(weights: Filter) -> TapWeights:
 
 
 def _find_mean_energy(layer: Layer) -> float:
-    """Return the mean energy that the fixed filter of a layer sends to all its taps together; 1 if it has none."""
+    """Return the mean energy that a layer's fixed filter sends to all its taps together; 1 without a fixed filter."""
     if layer.fixed_filter() is None:
         return 1.0
     try:
@@ -149,7 +149,7 @@ def _find_axis_energy(reads: Reads, weights: TapWeights | None) -> Number:
 
 
 def _find_state(network: Network, fields: Sequence[Field], found: EffectiveFields, index: int) -> State:
-    """Return the effective receptive field of a layer's output, and note the inputs that are ignored in `found`."""
+    """Return the effective receptive field of a layer's output, and add its ignored inputs to `found`."""
     node, edges = network.nodes[index], found.edges[index]
     inputs = [found.states[edge.tensor] for edge in edges]
     if all(isinstance(state, NoSpread) and state.nowhere for state in inputs):
@@ -189,7 +189,7 @@ def _choose_inputs(node: Node, inputs: list[State], shapes: list[Shape]) -> dict
 
 
 def _merge_inputs(node: Node, inputs: dict[int, Spread], edges: list[Edge]) -> Spread:
-    """Return the spread of all inputs together; masses add. Raises _NotCovered if their weights are unknown."""
+    """Return the spread of all inputs together; energies add up. Raises _NotCovered for unknown weights."""
     spreads = [
         spread._replace(log=spread.log + edges[place].log, unknown=spread.unknown | edges[place].unknown)
         for place, spread in inputs.items()
@@ -242,7 +242,7 @@ def _pass_layer(
 
 
 def find_reach(node: Node, carrying: Iterable[int]) -> Reach:
-    """Return which positions of the inputs `carrying` a layer reads; see `convcalc.layers.base.Reach`."""
+    """Return which positions of its inputs with the indexes `carrying` a layer reads; see `Reach`."""
     layer = node.layer
     if not (isinstance(layer, Concat) and layer.place):
         return layer.reach()

@@ -1,7 +1,7 @@
 """Computes where the energy of the gradient of one output position arrives in a network's input.
 
 `map_energy` goes backward from layer to layer with the same theory as `convcalc.analysis.effective_field`, and returns
-the energy at every input position of one axis or of two. The 50 % width of a result is the length of the shortest
+the energy at every input position of one axis or of two. The 50% width of a result is the length of the shortest
 interval with half of the energy.
 """
 
@@ -47,7 +47,7 @@ class _Energy(NamedTuple):
 def map_energy(
     network: Network, found: EffectiveFields, tensor: int, position: Sequence[int], axes: Sequence[int], within: bool
 ) -> EnergyMap:
-    """Return where the energy of a position of a tensor arrives along one or two axes of the input.
+    """Return where the energy of one position of a tensor arrives in the input, along one or two of its axes.
 
     `position` is the position on the axes of the input. With `within`, energy that leaves a tensor at its border is
     lost; otherwise the axes have no ends. Raises TooLarge if that would take too long.
@@ -145,7 +145,7 @@ def _add_energies(parts: Sequence[_Energy]) -> _Energy:
     return _normalise(_Energy((top, left), rows, most))
 
 
-# -- what a map shows
+# -- widths of a map
 
 
 def find_narrowest(row: Sequence[float], share: float) -> tuple[int, int]:
@@ -162,7 +162,7 @@ def find_narrowest(row: Sequence[float], share: float) -> tuple[int, int]:
 
 
 class Widths(NamedTuple):
-    """How the energy of one position is spread: the 50 % and 95 % width per axis, and the part within the input."""
+    """How far the energy of one position spreads: the 50% and 95% widths per axis, and the part inside the input."""
 
     half: tuple[int, ...]
     most: tuple[int, ...]

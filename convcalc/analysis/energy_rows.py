@@ -12,12 +12,12 @@ from operator import add
 from convcalc.analysis.energy_spread import TapWeights
 from convcalc.intervals import Reads
 
-MOST_STEPS = 20_000_000  # most additions for a map, which take a few seconds
+MOST_STEPS = 20_000_000  # limit of additions for a map: a few seconds
 _MOST_TAPS = 16  # of a kernel whose taps are added one by one
 _TAP_STEPS = 20  # a tap of an irregular layer takes as long as this many additions
 Row = list[float]
-Size = int | None  # of an axis; None if it has no ends
-_Tap = tuple[int, float]  # the position that is read, and its weight
+Size = int | None  # positions of an axis; None if the axis is unlimited
+_Tap = tuple[int, float]  # an input position and its weight
 
 
 class TooLarge(ValueError):
@@ -40,7 +40,7 @@ class Budget:
 def spread_rows(
     rows: list[Row], reads: Reads, weights: TapWeights | None, start: int, size: Size, budget: Budget
 ) -> tuple[int, list[Row]]:
-    """Return the number of the first input position that receives energy, and the energy from there on for each row.
+    """Return the first input position that receives energy, and for each row the energy from that position on.
 
     The first value of a row is the energy of output `start`. Energy outside an axis of `size` positions is lost. Raises
     TooLarge if that would take more additions than the budget allows.
@@ -81,7 +81,7 @@ def _add_taps(row: Row, taps: int, stride: int, step: int, length: int) -> Row:
 def _add_many_taps(row: Row, taps: int, stride: int, step: int, length: int) -> Row:
     """Return the same as `_add_taps`, in time that does not depend on the number of taps.
 
-    Each output adds its share at its first tap and takes it away after its last; what remains is summed up.
+    Each output adds its share at its first tap and subtracts it after its last one; the running sum is the energy.
     """
     found = [0.0] * (length + step)
     for place, value in enumerate(row):

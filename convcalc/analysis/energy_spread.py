@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 from convcalc.intervals import MOST_POSITIONS, Reads, TooVaried
 
-Number = Fraction | float  # exact, unless branches were merged
-# the energy weights of the taps of an output, given its remainder modulo the period and the number of taps
+Number = Fraction | float  # fractions; floats after a merge of branches
+# (output position modulo the period, number of taps) -> the energy weights of its taps
 TapWeights = Callable[[int, int], Sequence[Number]]
-_MOST_READ = 20_000  # most taps that are visited per layer
+_MOST_READ = 20_000  # limit of taps visited per layer
 _CLOSE = 1e-12
 
 
@@ -145,7 +145,7 @@ def merge_spreads(parts: Sequence[tuple[float, AxisSpread]]) -> AxisSpread:
 
 
 def _simplify(spread: AxisSpread) -> AxisSpread:
-    """Return an equal spread of period 1, if all positions differ only by a constant jump."""
+    """Return the same spread, with period 1 if its positions differ only by a constant jump."""
     if spread.period == 1 or spread.shift % spread.period:
         return spread
     step = spread.shift // spread.period

@@ -32,8 +32,8 @@ from convcalc.layers.curves import ACTIVATIONS, find_curve
 from convcalc.layers.merge import Concat
 from convcalc.network import Network, Node
 
-_HE = 2.0  # variance of a weight × values per output
-_MOST_PARTS = 256  # of a concatenation that are normalised one by one
+_HE = 2.0  # He initialisation: variance of a weight × values per output
+_MOST_PARTS = 256  # limit of concatenated parts that are normalised one by one
 
 
 class Edge(NamedTuple):
@@ -45,7 +45,7 @@ class Edge(NamedTuple):
 
 
 class _Passed(NamedTuple):
-    """What a layer does: the gain of each input, and the distribution of its output, None if it is unknown."""
+    """The effect of a layer: the gain of each input, and the distribution of its output (None: unknown)."""
 
     gains: Sequence[float | None]
     values: Values | None
@@ -121,7 +121,7 @@ def _pass(node: Node, inputs: list[Values | None], factor: float) -> _Passed:
     return rule(layer, inputs, factor)
 
 
-# -- rules: from a layer, the distributions of its inputs and the factor of its filter to what it does
+# -- rules: each takes a layer, the distributions of its inputs and the factor of its filter
 
 Rule = Callable[[Layer, list[Values | None], float], _Passed]
 
@@ -149,7 +149,7 @@ def _normalise_channels(layer: Layer, inputs: list[Values | None], factor: float
 
 
 def _normalise_samples(layer: Layer, inputs: list[Values | None], factor: float) -> _Passed:
-    """Return values with mean 0 and variance 1 over several channels, which keep their differences."""
+    """Return values with mean 0 and variance 1 over several channels; the differences between channels remain."""
     (values,) = inputs
     if values is None:
         return _Passed([None], NOISE)

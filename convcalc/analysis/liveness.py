@@ -111,7 +111,7 @@ def measure_live_bytes(network: Network, sizes: Sequence[int], owner: Sequence[i
 
 
 def compute_peak(network: Network, sizes: Sequence[int], inplace: bool = True) -> int:
-    """Return the largest number of bytes that are live at once, without the layer at which that is."""
+    """Return the largest number of bytes that are live at once."""
     owner = find_memory_owners(network, sizes, inplace)
     return largest(*measure_live_bytes(network, sizes, owner, find_last_uses(network, owner)))  # type: ignore[no-any-return]
 

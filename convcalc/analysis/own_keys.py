@@ -11,7 +11,7 @@ PREFIX = "x-"
 
 
 def list_own_values(keys: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return those of a spec's keys that are the user's own, each with a number, a text, or None for an empty value."""
+    """Return the user's own keys of a spec; values are numbers, texts, or None if empty."""
     return {key: _flatten(value) for key, value in keys.items() if isinstance(key, str) and key.startswith(PREFIX)}
 
 

@@ -109,7 +109,7 @@ def reads_every_position(reads: Reads, outputs: int, size: int) -> bool:
 def _skips_position(reads: Reads, size: int) -> bool:
     """Whether the input after the interval of output 0 exists and is before that of output 1; False if uncertain.
 
-    This decides about a 1×1 convolution with a stride without computing sets.
+    This handles 1×1 convolutions with a stride without computing sets.
     """
     first, second = reads.at(0), reads.at(1)
     if reads.period > 1 or first is None or second is None:

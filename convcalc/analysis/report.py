@@ -268,7 +268,7 @@ class Report:
     def save_html(self, file: "str | os.PathLike[str]") -> None:
         """Write everything about the network to a file, as one HTML page that works offline.
 
-        It has the findings of the lint rules that are on by default. Raises OSError if the file cannot be written.
+        The page includes the findings of the default lint rules. Raises OSError if the file cannot be written.
         """
         from convcalc.render.report import save_report
 
@@ -459,7 +459,7 @@ def find_last_placed(shapes: Sequence[Shape], seen: Sequence[Field]) -> int:
 
     `shapes` are the output shapes of the layers, and `seen` are their receptive fields.
     """
-    # the output of attention and of recurrent layers has positions, although each of them sees everything
+    # outputs of attention and recurrent layers have positions, although each position depends on all inputs
     indexes = range(len(shapes) - 1, -1, -1)
     placed = (index for index in indexes if not seen[index].collapsed or shapes[index].positions > 1)
     return next(placed, len(shapes) - 1)

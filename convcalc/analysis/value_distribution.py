@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from convcalc.layers.curves import Curve
 
-LEAST = 1e-12  # a smaller variance is replaced by this
-_POINTS, _WIDEST = 240, 6.0  # of the grid that stands for a normal distribution, in standard deviations
-_STEP = 1e-5  # for derivatives
+LEAST = 1e-12  # smallest variance, so that nothing is divided by zero
+_POINTS, _WIDEST = 240, 6.0  # points of the grid for a normal distribution, and its half width in standard deviations
+_STEP = 1e-5  # difference of the arguments in a numerical derivative
 
 
 class Values(NamedTuple):
@@ -76,7 +76,7 @@ NOISE = make_normal(0.0, 1.0)
 
 
 def standardise(values: Values, between: float) -> Values:
-    """Return the values with mean 0 and variance 1; `between` is the part of it between channels."""
+    """Return the values with mean 0 and variance 1, of which the part `between` is between channels."""
     mean, deviation = values.mean, sqrt(values.variance)
     return values._replace(points=tuple([(point - mean) / deviation for point in values.points]), between=between)
 
@@ -93,7 +93,7 @@ def mean_slope(curve: Curve, values: Values) -> float:
 
 
 def take_largest(values: Values, count: float) -> Values:
-    """Return the distribution of the largest of as many independent values."""
+    """Return the distribution of the largest of `count` independent values."""
     pairs = sorted(zip(values.points, values.chances, strict=True))
     chances, below, reached = [], 0.0, 0.0
     for _, chance in pairs:

@@ -45,7 +45,7 @@ def _list_figures() -> list[str]:
     "--sample",
     type=click.IntRange(1, _MOST_DRAWN),
     metavar="N",
-    help="Draw N networks, each of those within the budget with the same probability.",
+    help="Draw N networks uniformly from those within the budget.",
 )
 @click.option("--seed", type=int, default=0, metavar="S", help="Seed of --sample (default: 0).")
 @click.option(

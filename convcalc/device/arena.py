@@ -14,11 +14,11 @@ from typing import NamedTuple
 from convcalc.device.program import NoOperator, Program
 
 ALIGNMENT = 16
-MOST_BUFFERS = 5_000  # placing them takes time that grows with the square of their number
+MOST_BUFFERS = 5_000  # the time to place them grows with the square of their number
 
 
 class Buffer(NamedTuple):
-    """Bytes that are needed from time `first` to time `last`: 0 is before the first operator, n while operator n runs.
+    """Memory needed from time `first` to `last`: 0 is before the first operator, n while operator n runs.
 
     `tensor` is the number of the tensor that it holds; None for a scratch buffer of the operator that runs.
     """
@@ -130,7 +130,7 @@ def measure_extent(buffers: Sequence[Buffer], offsets: Sequence[int]) -> int:
 
 
 def measure_live_bytes(buffers: Sequence[Buffer], times: int) -> list[int]:
-    """Return the sum of the sizes of all buffers needed at each time from 0 to `times`: a lower bound of every plan."""
+    """Return the bytes of all buffers needed at each time from 0 to `times`; no plan needs less than the largest."""
     change = [0] * (times + 2)
     for buffer in buffers:
         change[buffer.first] += buffer.size

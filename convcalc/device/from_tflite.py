@@ -1,6 +1,6 @@
 """Reads the operators of a TFLite file: `read_program(path)` returns a `Program` with the file's own tensors.
 
-The figures of a file are therefore exact, whatever wrote it. Only the first subgraph may have operators.
+Figures computed from it are exact, whichever converter wrote the file. Only files with one subgraph are supported.
 """
 
 import os
@@ -41,7 +41,7 @@ def read_program(path: str) -> Program:
 
 
 def number_tensors(model: Model) -> dict[int, int]:
-    """Return the number in the program of each tensor of the file that is not a constant, by its number in the file."""
+    """Return a dict from the numbers of tensors in the file to those in the program; constants are left out."""
     kept = (number for number, tensor in enumerate(model.tensors) if tensor.contents is None)
     return {number: place for place, number in enumerate(kept)}
 
@@ -123,7 +123,7 @@ class _FileReader:
         )
 
     def _count_channels(self, operator: FileOperator, output: FileTensor) -> int:
-        """Return the number of channels that are quantised separately: those of convolutions always count as such."""
+        """Return the number of channels that are quantised separately: of a convolution, always all."""
         if operator.name == "FULLY_CONNECTED":
             scales = self.scales.get(operator.inputs[1], 0) if len(operator.inputs) > 1 else 0
             return scales if scales > 1 else 0

@@ -1,7 +1,7 @@
 """Turns a network into the operators that TensorFlow Lite's converter writes: `lower(network)` returns a `Program`.
 
 Batch norms are folded into the layer before them, and activations such as ReLU into the operator before them. Padding
-that is neither none nor `same` becomes an operator, and a convolution in 1-D is one in 2-D between two reshapes.
+other than none or `same` becomes an operator of its own, and a 1-D convolution becomes a 2-D one between two reshapes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.units import tensor_bytes
 
-_FUSED = {"relu", "relu6"}  # activations that become part of the operator before them
+_FUSED = {"relu", "relu6"}  # activations that are fused into the operator before them
 _FUSE_INTO = frozenset(
     (
         *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"),
@@ -37,7 +37,7 @@ class Builder:
         self.shapes: list[Shape] = []
         self.operators: list[Operator] = []
         self.numbers: list[int] = []
-        self.writers: dict[int, int] = {}  # by tensor, the index of the operator that writes it
+        self.writers: dict[int, int] = {}  # tensor -> index of the operator that writes it
         self.readers = _count_readers(network)  # by tensor of the network
         self.node: Node = network.nodes[0]
 
@@ -88,7 +88,7 @@ class Builder:
         return number
 
     def reshape(self, number: int, shape: Shape) -> int:
-        """Return a tensor with another shape: a RESHAPE of the given one, or of the one that it is a RESHAPE of.
+        """Return a tensor with another shape; a RESHAPE of a RESHAPE becomes a single one.
 
         A reshape back to the earlier shape is that earlier tensor.
         """
@@ -107,7 +107,7 @@ class Builder:
             and index
             and self.operators[index - 1].name == self.operators[index].name
         ):
-            index -= 1  # a convolution in 1-D: its activation is part of the convolution, before the reshape
+            index -= 1  # after a 1-D convolution, the activation is fused into the convolution, before the reshape
         operator = self.operators[index]
         if operator.code not in _FUSE_INTO or operator.merged:
             return False
@@ -120,7 +120,7 @@ class Builder:
 
 
 def _count_readers(network: Network) -> list[int]:
-    """Return how many layers read each tensor, by number; those of a layer that changes nothing are of its input."""
+    """Return how many layers read each tensor, by number; those of an identity layer count for its input."""
     readers = count_readers(network)
     for index in range(len(network.nodes) - 1, -1, -1):
         node = network.nodes[index]

@@ -1,7 +1,7 @@
-"""The operators that each layer kind becomes. A rule takes a `Builder`, the layer and the tensors it reads.
+"""Defines the operators that each layer kind becomes. A rule takes a `Builder`, the layer and the tensors it reads.
 
 For example, the rule of `conv` emits a CONV_2D, with a PAD before it if CONV_2D cannot express the padding.
-The layout is channels last, as in TensorFlow: a map that becomes a vector or tokens is reshaped.
+The layout is channels last, as in TensorFlow, so a map that becomes a vector or tokens needs a RESHAPE.
 """
 
 from collections.abc import Callable, Sequence

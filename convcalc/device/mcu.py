@@ -43,7 +43,7 @@ class McuReport(NamedTuple):
 
     @property
     def arena(self) -> int:
-        """The bytes of the tensor arena: head and tail."""
+        """Bytes of the tensor arena: head plus tail."""
         return self.head + (self.tail or 0)
 
     @property
@@ -68,7 +68,7 @@ def measure_network(network: Network, runtime: Runtime, dtype: str = "int8", cod
 
 
 def convert_to_int8(program: Program) -> Program:
-    """Return a program in float32 as it would be in int8: a quarter of the bytes, apart from biases."""
+    """Return a float32 program converted to int8: a quarter of the bytes, except for biases."""
     tensors = tuple(tensor._replace(bytes=-(-tensor.bytes // 4)) for tensor in program.tensors)
     operators = tuple(
         operator._replace(
@@ -114,14 +114,14 @@ def _measure_live(program: Program, runtime: Runtime, flash: Flash) -> McuReport
 
 
 def measure_live(program: Program, runtime: Runtime) -> tuple[list[Buffer], list[int]]:
-    """Return the tensors of a program, and the live bytes at each time, with the operators that work in place."""
+    """Return the tensors of a program, and the live bytes at each time if operators work in place where they can."""
     viewed = _merge_views(program, _find_accumulators(program) if runtime.adds_in_place else {})
     buffers = list_buffers(viewed, [()] * len(viewed.operators), alignment=1)
     return buffers, _overwrite_inputs(viewed, runtime, buffers, measure_live_bytes(buffers, len(viewed.operators)))
 
 
 def _find_accumulators(program: Program) -> dict[int, int]:
-    """Return, by output of a convolution that is only added to another tensor, that tensor: it takes the sum.
+    """Map each output of a convolution that is only added to another tensor to that tensor, which takes the sum.
 
     Nothing else may read the other tensor later, and both must have the same size.
     """
@@ -143,7 +143,7 @@ def _find_accumulators(program: Program) -> dict[int, int]:
 
 
 def _merge_views(program: Program, accumulators: Mapping[int, int]) -> Program:
-    """Return the program in which a view reads and writes the same tensor, as does a convolution that adds to one."""
+    """Return the program in which a view shares a tensor with its input, and a convolution with what it adds to."""
     owner = list(range(len(program.tensors)))
     operators: list[Operator] = []
     for operator in program.operators:
@@ -160,7 +160,7 @@ def _merge_views(program: Program, accumulators: Mapping[int, int]) -> Program:
 
 
 def _overwrite_inputs(program: Program, runtime: Runtime, buffers: Sequence[Buffer], live: list[int]) -> list[int]:
-    """Return the live bytes if operators that can do it write to the memory of an input that nothing else needs."""
+    """Return the live bytes if operators overwrite an input that nothing else needs, where they can."""
     by_tensor = {buffer.tensor: buffer for buffer in buffers if buffer.tensor not in program.outputs}
     sizes = {buffer.tensor: buffer.size for buffer in buffers}
     for time, operator in enumerate(program.operators, 1):

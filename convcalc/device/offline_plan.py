@@ -14,10 +14,10 @@ from convcalc.device.placement import improve
 
 
 class OfflinePlan(NamedTuple):
-    """A plan for a program, and the head before it.
+    """A plan for a program, and the head without it.
 
-    `offsets` are by tensor of the program, -1 for a tensor that is not planned. `after` is the report of the program
-    with this plan. If `optimal` is true, no placement has a smaller head.
+    `offsets` has the offset of each tensor of the program, -1 if it is not planned. `after` is the report of the
+    program with this plan. If `optimal` is true, no placement has a smaller head.
     """
 
     offsets: tuple[int, ...]

@@ -25,10 +25,10 @@ from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.shape import Shape
 from convcalc.units import tensor_bytes
 
-MOST_EXTRA = 0.1  # of the MACs, for the patching that is chosen without a budget
+MOST_EXTRA = 0.1  # largest part of extra MACs if a patching is chosen without a budget
 GRIDS = (2, 3, 4, 5, 6, 8)  # patches per axis that are tried
 MOST_GRID = 64
-_MOST_CUTS = 60  # places that are tried, the first ones of the network
+_MOST_CUTS = 60  # layers that are tried as the end of the stage, the first ones of the network
 Interval = tuple[int, int]
 Region = tuple[Interval, ...]
 
@@ -68,13 +68,13 @@ class PatchPlanner:
         self.inputs = len(self.network.inputs)
         self.macs = sum(node.layer.count_macs() or 0 for node in self.network.nodes)
         self.peak = measure(self.program, runtime).head
-        self.rest_peaks: dict[int, int] = {}  # by index of the last patched layer
+        self.rest_peaks: dict[int, int] = {}  # index of the last patched layer -> peak of the remaining layers
 
     def find_cuts(self) -> list[int]:
         """Return the indexes of the layers that can end a patched stage.
 
-        All layers up to there have an output with two spatial axes that depends on positions nearby, and of all their
-        outputs, only that of the last one is read later.
+        All layers up to such a layer have an output with two spatial axes whose positions depend on positions nearby,
+        and later layers read only the output of the last one.
         """
         _, last = find_lifetimes(self.program)
         found, latest = [], max((last.get(tensor, 0) for tensor in range(self.inputs)), default=0)
@@ -115,7 +115,7 @@ class PatchPlanner:
         )
 
     def list_front(self) -> list[Patching]:
-        """Return the patchings that no other one beats in both peak and extra MACs, the fewest extra MACs first."""
+        """Return the Pareto front of peak and extra MACs, the fewest extra MACs first."""
         front: list[Patching] = []
         for found in sorted(self._try_all(), key=lambda found: (found.extra_macs, found.peak)):
             if found.peak < (front[-1].peak if front else self.peak):
@@ -164,7 +164,7 @@ class PatchPlanner:
         return total
 
     def _measure_patch(self, cut: int, sizes: Sequence[tuple[int, int]]) -> int:
-        """Return the live bytes of a patch, without the output of `cut`, which is written to its place in the whole."""
+        """Return the live bytes of a patch, without the output of `cut`, which goes straight into the whole map."""
         tensors = [
             tensor._replace(bytes=self._bytes(self.network.tensor_shape(number), size))
             for number, (tensor, size) in enumerate(zip(self.program.tensors, sizes, strict=False))
@@ -196,9 +196,9 @@ def read_patching(text: str) -> tuple[int, str]:
 
 
 def choose_patching(front: Sequence[Patching], available: int | None) -> Patching | None:
-    """Return the patching with the fewest extra MACs within the available bytes; if none fits, the lowest peak.
+    """Return the patching with the fewest extra MACs that fits; if none fits, the one with the lowest peak.
 
-    Without a budget, return that with the lowest peak among those that cost at most 10% more MACs, or the cheapest one.
+    Without a budget, return the lowest peak that costs at most 10% more MACs, or else the cheapest patching.
     `front` is the result of `list_front`. Return None if no patching lowers the peak.
     """
     if available is not None:

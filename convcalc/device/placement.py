@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from convcalc.device.arena import Buffer, measure_extent, measure_live_bytes, place_greedily, place_in_order
 
-_MOST_STEPS = 60_000  # buffers placed in the exact search
-_MOST_EXACT = 14  # buffers, of those that may be placed in different orders
+_MOST_STEPS = 60_000  # limit of placed buffers in the exact search
+_MOST_EXACT = 14  # limit of buffers for an exact search
 _TRIES = 3_000  # orders that are tried
-_MOST_COMPARED = 20_000_000  # pairs of buffers that are compared in all tries together
+_MOST_COMPARED = 20_000_000  # limit of compared pairs of buffers over all orders
 
 
 class Placement(NamedTuple):
@@ -49,7 +49,7 @@ def improve(buffers: Sequence[Buffer]) -> Placement:
 
 
 def _list_orders(buffers: Sequence[Buffer]) -> Iterator[list[int]]:
-    """Yield orders in which to place the buffers: by size, time, duration and area, then these at random variations."""
+    """Yield orders in which to place the buffers: by size, time, duration and area, then random variations of these."""
     from random import Random  # with a fixed seed: the same network always has the same plan
 
     indexes = range(len(buffers))
@@ -105,7 +105,7 @@ class _ExactSearch:
                 self._extend(left - {index}, starts[index])
 
     def _find_lowest(self, index: int, placed: Sequence[int], lowest: int) -> int:
-        """Return the lowest offset, at least `lowest`, at which a buffer is above all placed ones it meets in time."""
+        """Return the lowest offset, at least `lowest`, above all placed buffers that are live at the same time."""
         buffer = self.buffers[index]
         met = (
             self.offsets[other] + self.buffers[other].size

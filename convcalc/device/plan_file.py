@@ -1,7 +1,8 @@
 """Reads and writes the metadata `OfflineMemoryAllocation` of TFLite files, the offsets of tensors in the arena.
 
-A file is not written anew. A new root table, with the plan, is put before the old content, which moves by a multiple of
-16 bytes and is otherwise unchanged: all offsets in a FlatBuffer are relative. The fields are numbered as in schema.fbs.
+A file is extended rather than rewritten: a new root table with the plan is put before the old content. The content
+moves by a multiple of 16 bytes and is otherwise unchanged, because all offsets in a FlatBuffer are relative. The fields
+are numbered as in schema.fbs.
 """
 
 import struct
@@ -81,7 +82,7 @@ class _Front:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.data = bytearray(struct.pack("<I4s", 0, b"TFL3"))
-        self.old: list[tuple[int, int]] = []  # places of offsets, and the positions in the old content they lead to
+        self.old: list[tuple[int, int]] = []  # (place of an offset, position in the old content that it points to)
 
     def add_root(self, root: Table, buffers: Sequence[int], metadata: Sequence[int], plan: bytes) -> None:
         """Add a root table with the fields of the old one, one more buffer, and one more entry of metadata."""
@@ -140,7 +141,7 @@ class _Front:
         self.data += struct.pack("<I", len(_NAME)) + _NAME + b"\0"
 
     def _lead(self, place: int) -> None:
-        """Let the offset at a place lead to the end of the data, which is aligned before."""
+        """Align the end of the data, and let the offset at a place point to it."""
         self._align(4)
         struct.pack_into("<I", self.data, place, len(self.data) - place)
 

@@ -10,7 +10,7 @@ Pair = tuple[int, int]
 
 
 class Tensor(NamedTuple):
-    """A tensor that is not a constant: the layer or input it comes from, and its bytes for the whole batch.
+    """A tensor that is not a constant: the layer or input that writes it, and its bytes for the whole batch.
 
     `variable` is true if it keeps its values from one run to the next.
     """

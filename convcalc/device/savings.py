@@ -51,7 +51,7 @@ def _place_better(report: McuReport) -> Iterator[ArenaSaving]:
 
 
 def _omit_scratch(report: McuReport) -> Iterator[ArenaSaving]:
-    """Yield the arena without scratch buffers if they raise it, which the portable kernels mostly do not need."""
+    """Yield the arena without scratch buffers if they raise it; most portable kernels need none."""
     if not any(report.scratch):
         return
     live = [size - scratch for size, scratch in zip(report.live[1:], report.scratch, strict=True)]

@@ -17,12 +17,12 @@ from convcalc.device.program import NoOperator, Operator, Window
 Sizes = tuple[int, ...]
 _MVE_CHANNEL_BLOCK = 124
 _INT32 = 4
-_SUM_BYTES = {"int8": 4, "int16": 8}  # of the sums of products, by the data type of the inputs
-_MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # a transposed convolution runs as a convolution from there on
-UNKNOWN = frozenset(  # operators whose kernels request buffers that are not computed here
+_SUM_BYTES = {"int8": 4, "int16": 8}  # bytes of a sum of products, by the data type of the inputs
+_MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # limits for running a transposed convolution as a convolution
+UNKNOWN = frozenset(  # operators whose scratch buffers convcalc cannot compute
     ("ADD_N", "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
 )
-_LEAST_CHANNELS_AS_CONV = 2  # a depthwise convolution of one channel into that many runs as a convolution under MVE
+_LEAST_CHANNELS_AS_CONV = 2  # under MVE, a depthwise convolution from 1 to at least 2 channels runs as a convolution
 
 
 def request_reference(operator: Operator, dtype: str) -> Sizes:
@@ -103,7 +103,7 @@ def _convolve_mve_bytes(window: Window) -> int:
 
 
 def _measure_padded_ends(window: Window) -> int | None:
-    """Return the larger buffer of the padded left and right end; None if they are the whole row."""
+    """Return the larger of the buffers for the padded left and right ends; None if the ends cover the whole row."""
     (_, size), (_, kernel), (_, output), (_, stride), (_, before) = (
         window.input, window.kernel, window.output, window.stride, window.padding,
     )  # fmt: skip

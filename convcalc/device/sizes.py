@@ -10,9 +10,9 @@ from typing import NamedTuple
 from convcalc.device.arena import align
 from convcalc.device.program import Operator, Program
 
-TAIL_ERROR, FILE_ERROR = 0.001, 0.08  # the largest errors on the five networks
-_TENSOR, _NODE, _INTERPRETER = 12, 32, 280  # bytes per tensor, per operator, and once
-_OTHER_KERNEL = 72  # bytes of the data of an operator of any other kind
+TAIL_ERROR, FILE_ERROR = 0.001, 0.08  # largest relative errors on the five networks
+_TENSOR, _NODE, _INTERPRETER = 12, 32, 280  # bytes per tensor, per operator, and per interpreter
+_OTHER_KERNEL = 72  # bytes of the data of any other operator
 _KERNEL_DATA = {  # bytes of an operator's data and of its attributes
     "CONV_2D": 92,
     "DEPTHWISE_CONV_2D": 92,
@@ -77,7 +77,7 @@ def _count_channels(operator: Operator) -> int:
 
 def estimate_flash(program: Program, code: int) -> Flash:
     """Return the bytes of flash for the model file and `code`; for a model file, those of the file are exact."""
-    width = 4  # of a bias, in either data type
+    width = 4  # bytes of a bias, in int8 and in float32
     weights = sum(operator.weights for operator in program.operators)
     biases = width * sum(operator.biases for operator in program.operators)
     quantised = sum(operator.channels for operator in program.operators) if program.dtype == "int8" else 0

@@ -42,11 +42,11 @@ _ESCAPES = {
 }
 _LETTERS = "".join(chr(code) for code in range(0xC0, 0x100) if chr(code) not in "ÐÞðþ×÷")  # in every font encoding
 _UNKNOWN = "?"
-_MOST_ROWS = 22  # to which a network is folded by default
-_TEXT_WIDTH = 345  # points; that of the class article at 10 pt, which has 360 pt at 11 pt
+_MOST_ROWS = 22  # by default, a network is folded to about this many rows
+_TEXT_WIDTH = 345  # points: the class article has 345 pt at a font size of 10 pt, and 360 pt at 11 pt
 _FONT = 10  # size in points of small text at 11 pt
-_LEAST_TYPE = 90  # points that the types of layers have at least
-_COLUMN_SPACE = 4  # points on each side of a column
+_LEAST_TYPE = 90  # points: the smallest width of the column of types
+_COLUMN_SPACE = 4  # points of space on each side of a column
 _COMPARED = tuple(
     COLUMNS[name] for name in ("name", "params", "macs", "weight_memory", "peak_memory", "receptive_field")
 )
@@ -59,7 +59,7 @@ def escape(text: str) -> str:
 
 
 def architecture_latex(report: Report, depth: int | None, fold: bool, exact: bool) -> str:
-    """Return the architecture as the table of a paper: a row per layer or block, and the totals.
+    """Return the architecture as a table for a paper: one row per layer or block, and the totals.
 
     Scopes are folded to `depth` (None: all layers have rows); with `fold`, to about 20 rows. Long names and types are
     on several lines, so that the table fits the text of the class article.

@@ -40,7 +40,7 @@ _STYLES = {
 }
 _GRAPHIC_RENDITIONS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _FIRST_COMBINING = "\u0300"  # all printable characters before it are one column wide
-_OWN_SIGNS = frozenset("–—…→−√≈≤≥∞─━│├└▁▂▃▄▅▆▇█▉▊▋▌▍▎▏░▒▓▲▸▾◀")  # further ones: rich need not be imported for them
+_OWN_SIGNS = frozenset("–—…→−√≈≤≥∞─━│├└▁▂▃▄▅▆▇█▉▊▋▌▍▎▏░▒▓▲▸▾◀")  # more such characters: rich is not needed
 
 
 def wrap_facts(facts: Sequence[str], width: int | None, style: str = "") -> list[Line]:
@@ -119,7 +119,7 @@ def plain_text(blocks: Iterable[Block], cut: bool = True) -> str:
 def styled_text(blocks: Iterable[Block]) -> str:
     """Return the blocks as text with ANSI escape sequences for their styles.
 
-    A console of rich would write the same, but importing it takes as long as the rest of a short run.
+    A console of rich would write the same, but importing rich takes as long as the rest of a short run.
     """
     starts = {name: _start_style(style) for name, style in _STYLES.items()}
     lines = ("".join(_style_text(text, starts[style]) for text, style in line) for line in split_tables(blocks))

@@ -15,7 +15,7 @@ from convcalc.units import format_bytes
 
 
 class McuPage(NamedTuple):
-    """What the report of `convcalc mcu` shows besides the figures: its heading, limits, notes and suggestions.
+    """The parts of the report of `convcalc mcu` besides the figures: heading, limits, notes and suggestions.
 
     `ram` and `flash` are the bytes available, and `device` names the board; None if they are not given. `patchings` are
     the ways to run the network in patches, and `chosen` is the one that the figures are for.
@@ -100,11 +100,11 @@ def _list_parts(report: McuReport, page: McuPage) -> list[tuple[str, int, bool, 
 
 
 def _excess_lines(report: McuReport, page: McuPage) -> list[Block]:
-    """Return a line for RAM and for flash if the network needs more than there is."""
+    """Return one line each for RAM and flash that the network exceeds."""
     arena = report.arena if page.chosen is None else page.chosen.peak
     needs = (("RAM", arena, page.ram), ("flash", report.flash.total, page.flash))
     return [
-        [(f"does not fit: {name} exceeds {most:,} B by {size - most:,} B", "error")]
+        [(f"does not fit: {name} of {size:,} B exceeds {most:,} B by {size - most:,} B", "error")]
         for name, size, most in needs
         if most is not None and size > most
     ]
@@ -178,6 +178,6 @@ def _suggestion_lines(report: McuReport, page: McuPage, width: int | None) -> li
     columns = [
         Cells("arena", [f"{one.arena:,}" for one in page.suggestions]),
         Cells("change", [f"{change:.1%}" for change in changes]),
-        Cells("what lowers it", [one.change for one in page.suggestions], right=False),
+        Cells("suggestion", [one.change for one in page.suggestions], right=False),
     ]
     return [[], wrapped_table(columns, width)]

@@ -72,7 +72,7 @@ def mcu_json(report: McuReport, page: McuPage) -> str:
 
 
 def draw_arena(report: McuReport, page: McuPage) -> Scene:
-    """Return the picture of the arena: a rectangle per buffer, operators across, offsets up.
+    """Return the picture of the arena: one rectangle per buffer, operators from left to right, offsets upwards.
 
     Raises ValueError if the runtime has no planner.
     """

@@ -1,4 +1,4 @@
-"""Draws the tensor arena over time as text: a column per operator, a row per part of the arena, a letter per buffer."""
+"""Draws the tensor arena over time as text: one column per operator, one letter per buffer, offsets upwards."""
 
 from convcalc.device.arena import Buffer
 from convcalc.device.mcu import McuReport
@@ -7,7 +7,7 @@ from convcalc.render.cells import Cells, cell_table
 from convcalc.render.lines import Block, Line, wrap_facts
 from convcalc.units import format_bytes
 
-_ROWS, _WIDEST = 12, 64  # of the map of the arena, in characters
+_ROWS, _WIDEST = 12, 64  # height and largest width of the map, in characters
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _OTHER, _FREE = "#", "·"
 MOST_LISTED = 12
@@ -15,7 +15,7 @@ _MOST_NAME = 40
 
 
 def map_lines(report: McuReport, width: int | None) -> list[Block]:
-    """Return a map of the arena: a column per operator, a row per part of the arena, a letter per buffer."""
+    """Return a map of the arena: one column per operator, one row per part of the arena, one letter per buffer."""
     if not report.offsets:
         return _peak_lines(report, width)
     letters = _assign_letters(report)

@@ -122,7 +122,7 @@ def _suggestion_lines(report: Report, suggested: list[MemorySaving], width: int 
     columns = [
         Cells("peak", [format_bytes(suggestion.peak) for suggestion in suggested]),
         Cells("change", [f"{change:.1%}" for change in changes]),
-        Cells("what lowers it", [suggestion.change for suggestion in suggested], right=False),
+        Cells("suggestion", [suggestion.change for suggestion in suggested], right=False),
     ]
     return [[], wrapped_table(columns, width)]
 

@@ -29,7 +29,7 @@ DESCRIBED = ("params", "macs")  # the figures whose distribution is shown
 _PERCENTS = (5, 50, 95)
 _BINS = 12
 _BAR = 24  # characters of the longest bar
-_MOST_DIGITS = 30  # of a number of networks that is written in full
+_MOST_DIGITS = 30  # a number of networks with more digits is written as a power of ten
 MOST_ROWS = 20  # default number of rows of a printed table
 
 
@@ -61,7 +61,7 @@ def describe_space(space: DesignSpace, limits: Sequence[Limit], within: int | No
 
 def _distribute(space: DesignSpace, name: str) -> Distribution:
     tally = Tally(space.graph, name, is_rough=True)
-    # rounded figures are too small by half of the largest error on average
+    # figures are rounded down, on average by half of the largest error
     quantiles = {percent: min(find_quantile(tally, percent) + tally.error // 2, tally.most) for percent in _PERCENTS}
     mean = sum_figure(space.graph, name) / count_all(space)
     return Distribution(tally.least, tally.most, mean, quantiles, make_histogram(tally, _BINS), tally.error)
@@ -228,7 +228,7 @@ def options_text(found: Found, overrides: Overrides) -> str:
 def _quote(text: str) -> str:
     """Return text in quotes for a shell or xargs if it needs them.
 
-    A shell does not remove quotes that come out of $(…), so brackets and commas go without.
+    A shell does not remove quotes in the output of $(…), so texts with brackets and commas are not quoted.
     """
     return text if re.fullmatch(r"[\w=\[\],.:/+-]+", text, re.ASCII) else quote(text)
 
@@ -239,7 +239,7 @@ def _option_value(value: Any) -> str:
 
 
 def space_csv(answer: Answer) -> str:
-    """Return the histograms of a space as CSV text: a row for each figure and bin."""
+    """Return the histograms of a space as CSV text: one row per figure and bin."""
     rows: list[list[Any]] = [["figure", "start", "stop", "networks"]]
     for name, distribution in answer.distributions.items():
         rows += [[name, *bin] for bin in distribution.histogram] if distribution else []

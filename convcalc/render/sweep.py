@@ -22,7 +22,7 @@ from convcalc.space.ordering import Row
 from convcalc.space.sweeping import PROBLEM, Tally
 
 MOST_ROWS = 20  # default number of rows of a printed table
-# if the table is too wide, the columns with the lowest weights are dropped first; those that are not listed never are
+# if the table is too wide, columns with low weights are dropped first, and those not listed here never
 _WEIGHTS = {"params": 6, "macs": 7, "peak_memory": 6, "weight_memory": 4, "receptive_field": 3, "output_shape": 2}
 _HEADERS = {"input_shape": "input", "output_shape": "output"}
 

@@ -1,6 +1,6 @@
 """Writes the rows of `convcalc sweep` as they come, as CSV or JSON, so that any number of rows can be written.
 
-A writer returns pieces of text: `begin()`, then `write(rows)` any number of times, then `end(facts)`.
+A writer returns pieces of text: call `begin()`, then `write(rows)` any number of times, then `end(facts)`.
 """
 
 import json
@@ -49,7 +49,7 @@ class CsvRows:
         return stream.getvalue()
 
     def end(self, facts: Mapping[str, Any]) -> str:
-        """Return nothing."""
+        """Return an empty text: CSV has nothing after the rows."""
         return ""
 
 
@@ -62,7 +62,7 @@ class JsonLines:
         self._template = f"{{{pairs}}}"
 
     def begin(self) -> str:
-        """Return nothing."""
+        """Return an empty text: JSON Lines have only rows."""
         return ""
 
     def write(self, rows: Sequence[Row]) -> str:
@@ -75,7 +75,7 @@ class JsonLines:
         return [self._template % cells for cells in zip(*columns, strict=True)]
 
     def end(self, facts: Mapping[str, Any]) -> str:
-        """Return nothing."""
+        """Return an empty text: JSON Lines have only rows."""
         return ""
 
 
@@ -117,7 +117,7 @@ def _list_cells(column: Sequence[Any]) -> Sequence[Any]:
     if kinds <= _PLAIN:
         return column
     if kinds <= _TEXTS:
-        texts = {value: value_text(value) for value in set(column)}  # few different ones
+        texts = {value: value_text(value) for value in set(column)}  # few different values: each is written once
         return [texts[value] for value in column]
     return [value_text(value) for value in column]
 
@@ -128,6 +128,6 @@ def _list_json(column: Sequence[Any]) -> list[str]:
     if kinds <= _PLAIN:
         return json.dumps(column)[1:-1].split(", ")
     if kinds <= _TEXTS:
-        texts = {value: json.dumps(value) for value in set(column)}  # few different ones
+        texts = {value: json.dumps(value) for value in set(column)}  # few different values: each is written once
         return [texts[value] for value in column]
     return [json.dumps(value) for value in column]

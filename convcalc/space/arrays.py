@@ -1,8 +1,8 @@
 """Calculates with columns in numpy arrays: faster than `lists`, but only for numbers below 2^62.
 
-Every column has bounds of its values. Before an operation, the bounds of its result are calculated from those of the
-operands with Python's integers, which have no largest value. If they are too large for 64 bits, `TooLarge` is raised,
-and the caller calculates with `lists` instead. A number never overflows unnoticed.
+Every column has a lower and an upper bound of its values. Before an operation, the bounds of its result are calculated
+from those of the operands with Python's integers, which have no largest value. If they are too large for 64 bits,
+`TooLarge` is raised, and the caller calculates with `lists` instead. A number never overflows unnoticed.
 """
 
 import math
@@ -34,7 +34,7 @@ class Column(NamedTuple):
 
 
 def make_column(values: Sequence[Any]) -> Column:
-    """Return a column with these values, which are integers, floats or booleans, but all of one class."""
+    """Return a column with these values: all integers, all floats, or all booleans."""
     array = np.asarray(values)
     if array.dtype == object or array.dtype.kind == "u":
         raise TooLarge
@@ -48,7 +48,7 @@ def _measure(array: Any) -> Column:
 
 
 def _check(column: Column) -> Column:
-    # also raises for infinity and for nan, which no comparison is true for
+    # comparisons with nan are false, so this also raises for nan, as for infinity
     if not -_LIMIT < column.low <= column.high < _LIMIT:
         raise TooLarge
     return column
@@ -88,8 +88,8 @@ def get_values(column: Column) -> Any:
 def calculate(operation: str, operands: list[Any]) -> Column:
     """Return the column of results of an operation; operands are columns of equal length, and at least one is.
 
-    Where the operation fails, as for a division by zero, the result is any number. Guards exclude such rows. Raises
-    TooLarge if a result may exceed 64 bits.
+    In rows in which the operation fails, such as a division by zero, the result is arbitrary. Guards exclude such rows.
+    Raises TooLarge if a result may exceed 64 bits.
     """
     columns = [operand if isinstance(operand, Column) else _make_constant(operand) for operand in operands]
     if operation not in COMPARISONS:
@@ -192,7 +192,7 @@ def _make_division(operation: str, function: Callable[..., Any]) -> Callable[...
 def _make_comparison(function: Callable[..., Any]) -> Callable[..., Column]:
     def compare(one: Column, other: Column) -> Column:
         if one.high < other.low or one.low > other.high:
-            # all pairs of values compare alike; this is also exact for integers that floats cannot hold
+            # the bounds decide for all values; this is also exact for integers that floats cannot hold
             shape = np.broadcast_shapes(np.shape(one.values), np.shape(other.values))
             return Column(np.broadcast_to(np.bool_(function(*_compare_bounds(one, other))), shape), 0, 1)
         _check(one)
@@ -247,7 +247,7 @@ def _make_elementwise(operation: str) -> Callable[..., Column]:
 
 
 def _calculate_elementwise(operation: str, *columns: Column) -> Column:
-    """Return the results that Python calculates; numpy's may differ in the last digit, or do not exist."""
+    """Return Python's results, because numpy's may differ in the last digit, or numpy lacks the operation."""
     plain = [column.values.tolist() if isinstance(column.values, np.ndarray) else column.values for column in columns]
     found = lists.calculate(operation, plain)
     if operation == "text":
@@ -298,12 +298,12 @@ def is_true_for_any(column: Column) -> bool:
 
 
 def both(one: Column, other: Column) -> Column:
-    """Return where two columns are both true."""
+    """Return, per row, whether both columns are true."""
     return one._replace(values=one.values & other.values)
 
 
 def invert(column: Column) -> Column:
-    """Return where a column is false."""
+    """Return, per row, whether the column is false."""
     return column._replace(values=~column.values)
 
 

@@ -1,7 +1,7 @@
 """Chooses the values of the spec parameters that have choices, while a network is expanded.
 
-A network is determined by the options that are chosen, in the order in which the expansion asks for them: the trail.
-For example, the trail (1, 0) chooses the second option for what is asked first, and the first option for the next.
+The trail lists the chosen options in the order in which the expansion asks for them, and determines the network. For
+example, the trail (1, 0) takes the second option of the first choice and the first option of the second choice.
 """
 
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ class Stop(Exception):
 
 
 class Chooser:
-    """Returns the values of a trail and, beyond its end, the first choices.
+    """Returns the values that a trail chooses and, beyond its end, the first option of each choice.
 
     `made` has the options that were chosen so far, and `values` their values by parameter and copy.
     """

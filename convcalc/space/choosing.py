@@ -28,7 +28,7 @@ class Choice:
         self.kept = self._make_keeper()
 
     def _make_keeper(self) -> Keeper | None:
-        """Return what holds the rows; None if only the front is needed."""
+        """Return the keeper of the rows; None if only the front is needed."""
         planned = self.planned
         if planned.is_marked:
             return FirstRows(None)
@@ -62,5 +62,5 @@ class Choice:
         return [] if self.kept is None else self.kept.list_rows()
 
     def _order_front(self) -> list[Signed]:
-        """Return the order of a front that is not sorted otherwise: the best first objective comes first."""
+        """Return the default order of a front: by its first objective, the best first."""
         return [] if self.planned.is_marked else [Signed(column, not minus) for column, minus in self.planned.pareto]

@@ -1,4 +1,4 @@
-"""Splits rows by the classes of their values: a trace in which a parameter is an integer serves only such rows.
+"""Splits rows by the classes of their values: a trace with an integer parameter is valid only for integers.
 
 Integers and floats can be traced. All other values, such as texts, lists, true and false, must be equal in all rows.
 """
@@ -11,9 +11,9 @@ Columns = Mapping[str, Sequence[Any]]
 
 
 class Group(NamedTuple):
-    """Rows with equal classes of values: `columns` of numbers, `given` values that are equal in all rows, and `rows`.
+    """Rows whose values have the same classes: `columns` of numbers, and `given` values that are equal in all rows.
 
-    `rows` are the numbers of the rows, and `key` is a text that is equal for groups of the same kind.
+    `rows` are the row numbers, and `key` is a text that is equal for groups that a trace can serve together.
     """
 
     key: str

@@ -15,24 +15,24 @@ from convcalc.space.extent import Bound, find_extent
 from convcalc.space.graph import ADDITIVE, Graph
 from convcalc.space.slots import Slots, SlotSums, TooManyFigures
 
-MOST_SUMS = 1_000_000  # different sums, over all nodes
+MOST_SUMS = 1_000_000  # limit of different sums over all nodes
 _MOST_SUMS_BEFORE = 400_000
 _FEW_SUMS = 50_000
 _MOST_SLOT_BYTES = 128 * 1024**2
 _MOST_ADDED_BYTES = 10 * 1024**3
-_MOST_ADDITIONS = 40_000_000  # of sums
-_BYTES_OF_A_SUM = 1_000  # that are added in the time in which a sum is looked up twice
+_MOST_ADDITIONS = 40_000_000  # limit of additions of sums
+_BYTES_OF_A_SUM = 1_000  # bytes of slots that take as long to add as two lookups of a sum
 _MUCH_ADDED_BYTES = 2 * 1024**3
-_ROUGH_BYTES = 32 * 1024**2  # of all slots, if figures are rounded
+_ROUGH_BYTES = 32 * 1024**2  # limit of bytes of all slots if figures are rounded
 Sums = tuple[int, ...]
 
 
 class Tally:
     """The networks of a graph by one additive figure, from `least` to `most`.
 
-    If that is too much work, the figures are rounded down by at most `error`; otherwise it is 0. `is_rough` allows it
-    for more than a second's work; without it, TooManyFigures is raised for more than a minute's. Only figures up to
-    `bound` are counted.
+    If `is_rough` is true and exact figures would take more than about a second, they are rounded down by at most
+    `error`, which is otherwise 0. If it is false, TooManyFigures is raised if they would take more than about a minute.
+    Only figures up to `bound` are counted.
     """
 
     def __init__(self, graph: Graph, figure: str, bound: float = inf, is_rough: bool = False) -> None:
@@ -111,7 +111,7 @@ class Tally:
         return max(self.count_at_most(bound.most) - below, 0)
 
     def find_smallest(self, number: int) -> int:
-        """Return the smallest value that at least `number` networks do not exceed; `number` is at most the total."""
+        """Return the figure of the network with the rank `number`, from 1 to the total, in ascending order."""
         low, high = self.least - 1, self.most
         below, above, turn = 0, self.total, 0
         while high - low > 1:
@@ -172,7 +172,7 @@ def _sum_from_start(graph: Graph, figure: str) -> Iterator[tuple[int, dict[int, 
         here = sums.pop(node, None)
         if here is None:
             continue
-        if furthest <= node:  # no step leads past it
+        if furthest <= node:  # every network passes this node: no step skips it
             yield node, here
         for step in steps:
             furthest = max(furthest, step.target)
@@ -204,5 +204,5 @@ def make_histogram(tally: Tally, bins: int) -> list[Bin]:
 
 
 def find_quantile(tally: Tally, percent: int) -> int:
-    """Return the smallest value that at least `percent` of the networks do not exceed."""
+    """Return the smallest value such that at least `percent` of the networks do not exceed it."""
     return tally.find_smallest(max(-(-tally.total * percent // 100), 1))

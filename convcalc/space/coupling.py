@@ -1,4 +1,4 @@
-"""Explains why a design space has too many states: what its later layers use of choices that were made before them.
+"""Explains why a design space has too many states: which earlier choices its later layers depend on.
 
 For example, `head` uses width, which has a different value in each of 5,001 states.
 """
@@ -11,11 +11,11 @@ _MOST_NAMED = 3
 
 
 class Coupled(Exception):
-    """Raised if a design space does not decompose; the message names the place and what couples it."""
+    """Raised if later layers depend on too many earlier choices; the message names the place and the choices."""
 
 
 def explain_coupling(variants: Variants, states: list[State]) -> str:
-    """Return a message about the states of one place of the spec, which differ in too many ways."""
+    """Return a message that names what differs between the states at one place of the spec."""
     values: dict[tuple[str, str], set[object]] = {}
     for state in states:
         for what, name, value in state.parts:
@@ -26,9 +26,8 @@ def explain_coupling(variants: Variants, states: list[State]) -> str:
     line = variants.document.line(states[0].path)
     place = "" if line is None else f"at line {line}, "
     return (
-        f"the space does not decompose: {place}{len(states):,} networks that have "
-        f"begun differently have to be continued separately, because later layers use {what}; fix some of the choices "
-        "with --set"
+        f"the space has too many states: {place}networks can begin in {len(states):,} ways that must be told apart, "
+        f"because later layers depend on {what}; fix some of the choices with --set"
     )
 
 

@@ -15,7 +15,7 @@ from convcalc.problems import Flaw, printable, show
 from convcalc.spec.files import explain_unreadable, reached_through_link
 
 _MOST_BYTES = 64 * 2**20
-_MOST_LINES = 5  # that are named in a message
+_MOST_LINES = 5  # limit of line numbers in a message
 _INTEGER = re.compile(rf"[+-]?[0-9]{{1,{MOST_DIGITS}}}", re.ASCII)
 _FLOAT = re.compile(
     r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:nan|inf(?:inity)?)", re.ASCII | re.I
@@ -106,7 +106,7 @@ def _read_header(file: CsvFile, cells: list[str], line: int) -> tuple[str, ...]:
 def _read_line(file: CsvFile, cells: list[str], line: int) -> CsvLine:
     if len(cells) != len(file.columns):
         count = f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-        raise file.make_flaw(line, f"{count} in place of {len(file.columns)}, one per column")
+        raise file.make_flaw(line, f"{count} instead of {len(file.columns)}, one per column")
     return CsvLine(line, tuple(_read_cell(file, cell.strip(), line) for cell in cells))
 
 

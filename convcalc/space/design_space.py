@@ -25,7 +25,7 @@ from convcalc.spec.inputs import Overrides
 from convcalc.spec.templates import Template, compile_text
 from convcalc.spec.variants import Variants
 
-_MOST_DIGITS = 4_000  # of the number of networks; Python writes integers of up to 4,300 digits
+_MOST_DIGITS = 4_000  # limit of digits in the number of networks; Python writes integers of up to 4,300 digits
 LIMITED = (*ADDITIVE, "peak_memory")
 
 

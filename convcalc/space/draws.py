@@ -10,8 +10,8 @@ For example, `draw_rows(10**19, 2, seed=0)` returns the numbers of two rows.
 from collections.abc import Sequence
 from math import prod
 
-_BLOCK = 32_768  # bytes
-MOST_DRAWN = 1_000_000  # rows, because their numbers are held
+_BLOCK = 32_768  # bytes per block
+MOST_DRAWN = 1_000_000  # limit of rows, whose numbers are held in memory
 
 
 class RandomIntegers:
@@ -66,7 +66,7 @@ def draw_latin_hypercube(counts: Sequence[int], size: int, seed: int) -> list[in
     """Return the numbers of `size` rows whose values are spread evenly for each parameter.
 
     `counts` has the number of values of each parameter. The values of a parameter are divided into `size` equal parts,
-    of which every row gets another one, by a shuffle; within the part, the value is drawn at random (McKay, Beckman and
+    and a shuffle gives each row a different part; within the part, the value is drawn at random (McKay, Beckman and
     Conover 1979). If `size` is a multiple of the number of values, every value is drawn equally often. The same row can
     be drawn twice.
     """

@@ -50,8 +50,8 @@ class Evaluated(NamedTuple):
 
     `columns` maps each figure to one value per row; an unknown value, and every value of an invalid row, is None.
     `problems` maps the index of each invalid row to its first problem, and `broken` the index of each row that exceeds
-    a limit to its messages. Both list their rows in ascending order. A `broken` that computes its messages on access
-    saves time, because few of them are shown.
+    a limit to its messages. Both list their rows in ascending order. The values of `broken` may be computed on access,
+    which saves time because few messages are shown.
     """
 
     columns: Mapping[str, Sequence[Any]]

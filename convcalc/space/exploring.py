@@ -1,8 +1,8 @@
-"""Explores a design space: expands the spec with different choices, and merges what has reached the same state.
+"""Explores a design space: expands the spec with different choices, and merges expansions that reach the same state.
 
 The result is a graph: its nodes are states (see state.py), and its steps lead from one state to the next with the
 choices that are made and the layers that are added between them. Every path from the start to the end is one network.
-Because equal states continue with equal layers, each state is continued only once: a unit with 7,371 variants takes
+From equal states, the same layers follow, so each state is expanded only once: a unit with 7,371 variants takes
 about thirty expansions.
 """
 
@@ -122,8 +122,8 @@ class _Explorer:
         self.expanded += layers
         if self.expanded > MOST_LAYERS_EXPANDED or len(self.legs) > MOST_STEPS:
             raise Coupled(
-                f"the space is too large to explore: {len(self.legs):,} steps between layers with {self.expanded:,} "
-                "layers were followed and more are left; fix some of the choices with --set, or shorten the network"
+                f"the space is too large to explore: stopped after {len(self.legs):,} steps between states and "
+                f"{self.expanded:,} expanded layers; fix some of the choices with --set, or shorten the network"
             )
 
 

@@ -39,7 +39,7 @@ def find_extent(graph: Graph, figure: str) -> Extent:
     least_before[graph.start] = 0
     for node, steps in enumerate(graph.steps):
         if least_before[node] < 0:
-            continue  # no network passes it
+            continue  # no network passes this node
         for step in steps:
             known, found = least_before[step.target], least_before[node] + step.figures[place]
             least_before[step.target] = found if known < 0 else min(known, found)

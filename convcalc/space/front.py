@@ -25,7 +25,7 @@ class Aim(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """The factor with which smaller is better."""
+        """1 if less is better, otherwise -1: the figure times this factor is to be minimised."""
         return 1 if self.smallest else -1
 
 
@@ -66,7 +66,7 @@ def find_front(graph: Graph, aims: tuple[Aim, Aim], bounds: Sequence[Bound]) -> 
 
 
 def _can_prune(bound: Bound, aims: Sequence[Aim]) -> bool:
-    """Return whether a bound is on the worse side of a figure of the front: then no better network exceeds it."""
+    """Return whether a bound limits the worse values of a figure, so that no better network can exceed it."""
     for aim in aims:
         if aim.figure == bound.figure:
             return bound.least == -inf if aim.smallest else bound.most == inf
@@ -74,7 +74,7 @@ def _can_prune(bound: Bound, aims: Sequence[Aim]) -> bool:
 
 
 def _find_limits(graph: Graph, aim: Aim, bounds: Sequence[Bound]) -> list[float]:
-    """Return, per node, the worst value so far with which a network can still be within the bound of a figure."""
+    """Return, per node, the worst sum up to that node with which a network can still be within the bound."""
     extent = find_extent(graph, aim.figure)
     bound = next((bound for bound in bounds if bound.figure == aim.figure), Bound(aim.figure))
     if aim.smallest:

@@ -28,7 +28,7 @@ ADDITIVE = (
 )
 Figures = tuple[int, ...]  # in the order of ADDITIVE
 Chosen = tuple[str, Any]  # a spec parameter, and the value that is chosen for it
-_Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read it: 0, 1, or 2 for more
+_Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read it: 0, 1, or 2 for two or more
 
 
 class Step(NamedTuple):

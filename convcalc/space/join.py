@@ -67,7 +67,7 @@ def read_join(source: str | CsvFile, tried: Sequence[str], fixed: Mapping[str, A
     if not on:
         parameters = join_words(tried)
         near = next(filter(None, (did_you_mean(column, tried) for column in file.columns)), "")
-        hint = near if file.quotable and near else f"name one of them {parameters}"
+        hint = near if file.quotable and near else f"rename one of the columns to {parameters}"
         raise Flaw(f"{printable(name)}:1: no column is a spec parameter of -p", hint)
     names = tuple(column for column in file.columns if column not in on and column not in fixed)
     for column in names:

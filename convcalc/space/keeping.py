@@ -10,9 +10,9 @@ from typing import Protocol
 from convcalc.problems import Flaw
 from convcalc.space.ordering import Row, Signed, sort_rows
 
-MOST_HELD = 1_000_000  # rows
+MOST_HELD = 1_000_000  # limit of rows in memory
 _ADVICE = "narrow them down with --where or --top, or write them unsorted with -f csv, jsonl or parquet"
-_SPARE = 10_000  # rows that are held beyond those that are needed, so that they are sorted rarely
+_SPARE = 10_000  # extra rows that are held before the next sort, so that sorting is rare
 
 
 class Keeper(Protocol):

@@ -3,7 +3,7 @@
 >>> calculate("sum", [5, 2, [10, 20]])
 [25, 45]
 
-The first operand of `sum` is a constant, and then a coefficient and a column take turns. All functions have a
+The operands of `sum` are a constant, then pairs of a coefficient and a column. All functions have a
 counterpart in `convcalc.space.arrays`.
 """
 
@@ -44,7 +44,7 @@ def get_values(column: Column) -> Column:
 def calculate(operation: str, operands: list[Any]) -> Column:
     """Return the column of results of an operation; operands are columns of equal length, and at least one is.
 
-    Where the operation fails, as for a division by zero, the result is 0. Guards exclude such rows.
+    In rows in which the operation fails, such as a division by zero, the result is 0. Guards exclude such rows.
     """
     if operation == "sum":
         return _add_up(operands[0], operands[1::2], operands[2::2])
@@ -101,12 +101,12 @@ def is_true_for_any(column: Column) -> bool:
 
 
 def both(one: Column, other: Column) -> Column:
-    """Return where two columns are both true."""
+    """Return, per row, whether both columns are true."""
     return list(map(operator.and_, one, other))
 
 
 def invert(column: Column) -> Column:
-    """Return where a column is false."""
+    """Return, per row, whether the column is false."""
     return list(map(operator.not_, column))
 
 

@@ -1,8 +1,7 @@
-"""Computes the figures of a network one by one, when they are asked for.
+"""Computes the figures of a network lazily: each when it is first used.
 
-A `Measurement` has what `convcalc.analysis` reads from a `Report` to find figures, limits and misses, but it computes
-only what is read. With traced numbers, that keeps the record short: without a question about receptive fields, it has
-no guard that only receptive fields need.
+A `Measurement` can take the place of a `Report` where figures and limits are read. Being lazy keeps traces short: if
+nobody asks for receptive fields, the trace has no guards for them.
 """
 
 from functools import cached_property
@@ -123,7 +122,7 @@ class _Totals:
         self._measured = measured
 
     def __getattr__(self, name: str) -> int | None:
-        # called only for names without a property
+        # Python calls this only for names without a property
         if name not in _SUMS:
             raise AttributeError(name)
         return sum_known([getattr(layer, name) for layer in self._measured.layers])

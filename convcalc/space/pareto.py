@@ -11,15 +11,15 @@ from convcalc.problems import Flaw, show
 from convcalc.space.ordering import Row, Signed
 
 Vector = tuple[float, ...]
-MOST_ON_FRONT = 1_000_000  # rows, because they are held
+MOST_ON_FRONT = 1_000_000  # limit of rows, which are all held in memory
 
 
 class Front:
     """The rows of a stream that are on the front so far.
 
-    A row is on the front if no other row is at least as good in all objectives and better in one, so that equal rows
-    are on the front together. An objective is minimised, or maximised with a leading minus. A row in which one of them
-    is unknown is not on the front.
+    A row is on the front if no other row is at least as good in all objectives and better in one, so of equal rows,
+    either all or none are on the front. An objective is minimised, or maximised with a leading minus. A row in which
+    one of them is unknown is not on the front.
     """
 
     def __init__(self, names: Sequence[str], objectives: Sequence[Signed]) -> None:

@@ -1,7 +1,7 @@
 """Traces the reading and analysis of a network: `trace_path` takes the values of one row, and returns a `Path`.
 
-A path is one way through the code: the steps that lead to the figures, and the guards under which other rows take the
-same way. An invalid network is a path too, which leads to the message of its first problem.
+A path is one way through the code: the steps that compute the figures, and guards: every row for which they
+hold takes the same way. The path of an invalid network leads to the message of its first problem.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ class LimitCheck(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A text with traced numbers: texts and marks."""
+    """A text with traced numbers: plain texts, and a mark in place of each number."""
 
     parts: tuple[str | Mark, ...]
 
@@ -150,7 +150,7 @@ class Path:
     # -- rows
 
     def find_rows(self, sheet: Sheet) -> Any:
-        """Return the places of the rows in a sheet that take this path; None for all rows."""
+        """Return the indexes of the rows in a sheet that take this path; None for all rows."""
         backend = sheet.backend
         per_row: list[Any] = []
         for name, found in self._find_values(sheet).items():
@@ -168,7 +168,7 @@ class Path:
         return None if backend.is_true_for_all(kept) else backend.find_true(kept)
 
     def _find_values(self, sheet: Sheet) -> dict[str, Any]:
-        """Return, by input, which of its values keep all guards that depend on this input alone."""
+        """Return, per input, which of its values satisfy all guards that depend on this input alone."""
         known = sheet.masks.get(self.program.number)
         if known is None:
             known = sheet.masks[self.program.number] = {}

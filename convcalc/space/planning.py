@@ -90,7 +90,7 @@ class _Planner:
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
         if PROBLEM in self.tried:
-            raise Flaw(f"-p: {PROBLEM} is the column of errors, so that a spec parameter of this name cannot vary")
+            raise Flaw(f"-p: a spec parameter named {PROBLEM} cannot vary: the column of errors has that name")
         join = None if request.join is None else self._read_join(request.join)
         self.known += () if join is None else join.names
         derived = [self._read_derived(text) for text in request.derive]
@@ -104,7 +104,7 @@ class _Planner:
         marked = self._read_signed("--mark-pareto", request.mark_pareto)
         axes = self._read_signed("--plot", request.plot)
         if axes and not 2 <= len(axes) <= 3:
-            raise Flaw(f"--plot: two columns are needed, and a third one as colour; got {len(axes)}")
+            raise Flaw(f"--plot: expected two columns, or three, the last as colour; got {len(axes)}")
         used = [*shown, *(signed.column for signed in (*order, *pareto, *marked, *axes))]
         needed = {
             *used,

@@ -83,7 +83,7 @@ class Program:
         return lowered
 
     def _lower(self, step: int) -> None:
-        """Find the nodes of a step and of all steps that it depends on, without recursion: traces can be long."""
+        """Find the nodes of a step and of all steps that it depends on; not recursive, because traces can be long."""
         pending = [step]
         while pending:
             number = pending[-1]
@@ -265,7 +265,7 @@ class Program:
         self._numbers, self._lowered, self._uses = {}, {}, []
 
     def schedule(self, results: Iterable[Operand]) -> "Schedule":
-        """Return how to calculate some results."""
+        """Return the order in which to calculate some results, and when to free each node."""
         wanted = frozenset(result for result in results if isinstance(result, int))
         found = self._schedules.get(wanted)
         if found is None:

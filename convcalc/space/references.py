@@ -34,7 +34,7 @@ class Uses(NamedTuple):
     names_vary: bool = False
 
     def join(self, other: "Uses") -> "Uses":
-        """Return what either of two uses has."""
+        """Return the union of two uses."""
         return Uses(
             self.names | other.names,
             self.layers | other.layers,
@@ -48,7 +48,7 @@ NO_USES = Uses()
 
 
 def join_uses(parts: Iterable[Uses]) -> Uses:
-    """Return what any of the parts has."""
+    """Return the union of several uses."""
     found = NO_USES
     for part in parts:
         found = found.join(part)
@@ -121,7 +121,7 @@ class References:
     def _find_inner_uses(self, entry: Entry) -> Uses:
         """Return the uses of the entries in the lists of an entry, or of the block that it uses.
 
-        A block cannot use the layers around it, but spec parameters.
+        A block can use spec parameters, but no layers around it.
         """
         found = join_uses(self.find_remaining(body, 0) for body in entry.bodies)
         blocks = [entry.block] if entry.block is not None else []

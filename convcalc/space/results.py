@@ -1,4 +1,4 @@
-"""Puts the results of several paths together: a column per figure, and the problems and exceeded limits by row."""
+"""Combines the results of several paths: one column per figure, and the problems and exceeded limits by row."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -44,7 +44,7 @@ class Piece(NamedTuple):
 
     @classmethod
     def take(cls, found: Evaluated, sheet: Sheet, places: Sequence[int]) -> "Piece":
-        """Return results that were calculated ordinarily for the rows of a sheet."""
+        """Return the results of the rows of a sheet that were evaluated without tracing."""
         rows = sheet.backend.take(places, sheet.rows)
         problems = {int(rows[row]): problem for row, problem in found.problems.items()}
         return cls(rows, found.columns, problems, {int(rows[row]): said for row, said in found.broken.items()})

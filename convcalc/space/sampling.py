@@ -18,7 +18,7 @@ from convcalc.space.slots import Slots, TooManyFigures
 Path = list[Step]
 _FEW_SUMS = 200_000
 _MOST_STORED_BYTES = 24 * 1024**2
-_MOST_TRIES = 5_000  # per network
+_MOST_TRIES = 5_000  # limit of tries per network
 
 
 class Sampler:

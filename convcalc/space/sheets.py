@@ -16,7 +16,7 @@ _MOST_VALUES = 16_384  # longest table that is kept with all columns that are ca
 
 
 class Sheet:
-    """Some rows. `tables` and `indexes` are by input; `rows` are the numbers of the rows in the whole.
+    """Some rows. `tables` and `indexes` are by input; `rows` are the row numbers in the whole grid.
 
     `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. Sheets with the same
     tables share what was calculated for them, by the number of the program: in `known`, columns per value, and in
@@ -69,7 +69,7 @@ class Sheet:
         return Sheet(self.backend, self.tables, indexes, self.rows[start:stop], self)
 
     def is_compact(self) -> bool:
-        """Whether the tables are so short that it pays to calculate with whole tables."""
+        """Whether the tables are short enough to calculate with whole tables."""
         return all(len(self.backend.get_values(table)) <= _MOST_VALUES for table in self.tables.values())
 
     # -- calculating
@@ -86,7 +86,7 @@ class Sheet:
 
 
 class Columns:
-    """The columns of nodes: per value of an input (`tables`), or per row."""
+    """The calculated columns of nodes: one value per row, or per entry of a table if a node depends on one input."""
 
     def __init__(self, sheet: Sheet, tables: dict[int, Any]) -> None:
         self.sheet = sheet
@@ -154,7 +154,7 @@ class Grid:
     def __init__(self, axes: Mapping[str, Sequence[Any]]) -> None:
         self.axes = axes
         self.rows = prod(len(values) for values in axes.values())
-        self._sheets: dict[ModuleType, Sheet] = {}  # without rows, but with the tables of all axes
+        self._sheets: dict[ModuleType, Sheet] = {}  # sheets without rows, whose tables have the values of all axes
 
     def make_sheet(self, backend: ModuleType, numbers: range) -> Sheet:
         """Return a sheet with the rows that have these numbers; what is calculated for its tables is kept."""

@@ -21,7 +21,7 @@ class TooManyFigures(Exception):
 
 
 class Effort(NamedTuple):
-    """The bytes that the slots of all nodes need: of the largest node, of all, and of all that are added."""
+    """Bytes of the slots of a graph: of the largest node, of all nodes together, and of all additions."""
 
     largest: int
     stored: int
@@ -31,8 +31,8 @@ class Effort(NamedTuple):
 class Slots:
     """The slots of the nodes of a graph, from the node `first` on.
 
-    A step counts with its excess over the cheapest way to the end, by `divisor`; if `divisor` does not divide them all,
-    these numbers are rounded down. Figures above the bound are left out.
+    A step counts with its excess over the cheapest way to the end, divided by `divisor`; if `divisor` does not divide
+    them all, these numbers are rounded down. Figures above the bound are left out.
     """
 
     def __init__(self, graph: Graph, bound: Bound, first: int, extent: Extent | None = None) -> None:
@@ -114,7 +114,7 @@ class Slots:
 
 
 class Reachable:
-    """Which figures the ways from each node to the end can have: as `Slots`, but with one bit for each figure."""
+    """The figures that occur on the ways from each node to the end: like `Slots`, but with one bit per figure."""
 
     def __init__(self, graph: Graph, bound: Bound) -> None:
         self.graph, self.bound = graph, bound
@@ -154,7 +154,7 @@ class SlotSums:
     of decimal digits is the remainder of a division by 9; no slot is large enough to make a difference.
     """
 
-    _CHUNK = 64  # slots that are added up in advance
+    _CHUNK = 64  # slots per block whose sum is computed in advance
 
     def __init__(self, slots: int, number: int, width: int) -> None:
         self.width = width

@@ -1,8 +1,8 @@
-"""Describes the state of an expansion: all that can influence the layers that come after it, and their cost.
+"""Describes the state of an expansion: everything that can influence later layers and their cost.
 
-Two expansions in equal states continue with equal layers. A `State` has the place in the spec, the tensors, names and
-values of parameters that the entries after it can use, and where these tensors are in memory. Whatever no later entry
-can use is left out: this is what lets expansions with different choices meet in one state.
+From equal states, the same layers follow. A `State` has the place in the spec, the tensors, names and values of
+parameters that the entries after it can use, and where these tensors are in memory. Anything that no later entry can
+use is left out, so that expansions with different choices can reach the same state.
 """
 
 from collections.abc import Hashable, Iterator
@@ -43,7 +43,7 @@ class StateReader:
     def __init__(self, references: References, chooser: Chooser) -> None:
         self.references = references
         self.chooser = chooser
-        self._reads: list[int] = []  # by tensor number, how many layers read it
+        self._reads: list[int] = []  # tensor number -> how many layers read it
         self._counted = 0
         self._numbers: dict[int, int] = {}
         self._parts: list[Part] = []
@@ -89,7 +89,7 @@ class StateReader:
         return found[::-1]
 
     def _find_remaining(self, frame: Frame, is_last: bool) -> Uses:
-        """Return what the entries of a frame use that come next, and further copies of one that has begun."""
+        """Return the uses of the remaining entries of a frame, and of the remaining copies of a repeat."""
         if frame.body is not None:
             return self.references.find_remaining(frame.body, frame.position + (not is_last))
         assert frame.entry is not None

@@ -1,4 +1,4 @@
-"""Evaluates many rows at once: the network is read and analysed for one row, and the record is replayed for all others.
+"""Evaluates many rows at once: one row is read and analysed, and the recording is replayed for all others.
 
 `TracedEvaluator` returns what `OrdinaryEvaluator` returns, thousands of times faster. Rows that take another path
 through the code, such as those for which a kernel does not fit, are traced separately.
@@ -17,13 +17,13 @@ from convcalc.space.paths import Path, Unplanned, Untraceable, needs_plan, trace
 from convcalc.space.results import Piece, assemble
 from convcalc.space.sheets import Grid, Sheet, make_sheet
 
-_MOST_PATHS = 2_000  # kept; the least recently useful one is dropped first
-_MOST_NODES = 500_000  # of all kept paths together
-_MOST_SOLVERS = 100  # kept; the least recently used one is dropped first
+_MOST_PATHS = 2_000  # limit of kept paths; the least recently useful one is dropped first
+_MOST_NODES = 500_000  # limit of nodes of all kept paths together
+_MOST_SOLVERS = 100  # limit of kept solvers; the least recently used one is dropped first
 _ROWS_PER_TRACE = 8  # a trace takes as long as reading and analysing about ten networks
-_FREE_TRACES = 30  # after this number of traces, more are made only if each served several rows
+_FREE_TRACES = 30  # after this number of traces, tracing continues only if each trace served several rows
 _ROWS_PER_PATH = 5
-_ROWS_FOR_ARRAYS = 20_000  # importing numpy takes longer than calculating fewer rows without it
+_ROWS_FOR_ARRAYS = 20_000  # for fewer rows, importing numpy takes longer than it saves
 _CHUNK = 1_048_576  # rows whose different values are found together
 _BLOCK = 32_768  # rows that are calculated together
 
@@ -97,7 +97,7 @@ class _Solver:
         self.given = given
         self.figures = figures
         self.paths: list[Path] = []  # the most recently useful one comes first
-        self.nodes = 0  # of all paths together
+        self.nodes = 0  # nodes of all paths together
         self.traces = 0
         self.rows = 0
         self.traced_rows = 0  # rows that took a traced path

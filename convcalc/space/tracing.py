@@ -1,6 +1,6 @@
 """Records a calculation: `Traced` numbers behave like plain ones, and write down every operation in a `Trace`.
 
-The code that calculates does not notice. Operations become steps; every decision that depends on a traced number (an
+The code that calculates needs no change. Operations become steps; every decision that depends on a traced number (an
 `if`, an index, a number in a name) becomes a guard, a condition on which the rest of the record relies:
 
 >>> from convcalc.exact import whole
@@ -151,7 +151,7 @@ class Traced(Recorded):
             return self.trace.rely_on(self.step)
         return bool(self.record("unequal", (self, 0)))
 
-    # -- what needs the value
+    # -- uses that need the value
 
     def __index__(self) -> int:
         return operator.index(self.fix())

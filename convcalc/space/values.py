@@ -11,8 +11,8 @@ from typing import Any, overload
 
 from convcalc.problems import Flaw, show
 
-MOST_VALUES = 10**9  # of one parameter
-_MOST_LISTED = 1_000_000  # values in a list, with those of its ranges
+MOST_VALUES = 10**9  # limit of values per parameter
+_MOST_LISTED = 1_000_000  # limit of values in a list, including those of its ranges
 _LONG = 10_000  # the values of a longer range are computed when they are needed
 _NUMBER = r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER}):({_NUMBER})", re.ASCII)

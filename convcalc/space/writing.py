@@ -1,4 +1,4 @@
-"""Writes one network of a design space as a spec: the text of the space with other defaults of its spec parameters.
+"""Writes one network of a design space as a spec: the text of the space with that network's values as defaults.
 
 The comments and the layout of the text are preserved, and so are the choices, so that the written spec describes the
 same space. For example, `depth: 2` becomes `depth: 4`.

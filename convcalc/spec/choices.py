@@ -50,7 +50,7 @@ class SpaceReader:
         self.values = values
 
     def read_space(self, root: Mapping[str, Any]) -> dict[str, Choices]:
-        """Return the choices under the key `space`, by the names of their spec parameters."""
+        """Return the choices under the key `space`, by spec parameter."""
         written = root.get("space", {})
         if not isinstance(written, dict):
             if written is not UNKNOWN:

@@ -66,7 +66,7 @@ class ParamReader:
                 self.variables[name] = self.space[name].values[0] if name in self.space else UNKNOWN
 
     def list_copy_values(self) -> CopyValues | None:
-        """Return the values of the spec parameters that have one per copy of a repeat; None if there are none."""
+        """Return the values of the spec parameters with one value per copy of a repeat; None if there are none."""
         names = frozenset(name for name, choices in self.space.items() if choices.per_copy)
         lists = {name: self.variables[name] for name in names if isinstance(self.variables[name], list)}
         return CopyValues(lists, names) if names else None

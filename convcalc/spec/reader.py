@@ -125,7 +125,7 @@ class SpecReader:
         return network._replace(budget=tuple(limits))
 
     def compile(self) -> Body | None:
-        """Return the compiled entries of the network, after reading all that does not depend on their expansion.
+        """Return the compiled entries of the network, after reading the parts of the spec that do not depend on them.
 
         Return None after reporting that there are none.
         """
@@ -139,7 +139,7 @@ class SpecReader:
         self.check = self._read_check(root)
         body = self._compile_blocks_and_layers(root)
         if body is None:
-            self.inputs.read_inputs(root, self.meant)  # to report their mistakes too
+            self.inputs.read_inputs(root, self.meant)  # so that mistakes in the inputs are reported, too
         return body
 
     def expand(self, body: Body, choices: ChosenValues | None, on_step: OnStep | None = None) -> Network:

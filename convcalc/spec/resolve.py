@@ -103,7 +103,7 @@ class Resolver:
     def find_word(self, entry: Entry, scope: Scope) -> str:
         """Return the name of an entry's layer kind or block; for `- $act`, return the value of act.
 
-        If act has one value per copy of a repeat, return its own name instead: one entry has one name.
+        If act has one value per copy of a repeat, return `act` itself, so that the entry has one name in all copies.
         """
         if not entry.dynamic:
             return entry.word

@@ -181,7 +181,7 @@ def chains(draw: st.DrawFn, axes: int) -> tuple[Plan, list[list[Step]]]:
 @pytest.mark.parametrize("axes", [1, 2])
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_spreads_match_all_connections(axes: int, data: st.DataObject) -> None:
+def test_spreads_match_a_sum_over_all_connections(axes: int, data: st.DataObject) -> None:
     plan, steps = data.draw(chains(axes))
     report = convcalc.analyse(convcalc.load(plan.spec()))
     state = effective(report).states[-1]
@@ -208,7 +208,7 @@ def assert_spread(spread: AxisSpread, steps: list[Step]) -> None:
 @pytest.mark.parametrize("within", [False, True])
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_maps_match_all_connections(within: bool, data: st.DataObject) -> None:
+def test_energy_maps_match_a_sum_over_all_connections(within: bool, data: st.DataObject) -> None:
     """A map has the energy of every input position, along both axes at once."""
     plan, steps = data.draw(chains(2))
     report = convcalc.analyse(convcalc.load(plan.spec()))
@@ -277,7 +277,7 @@ def find_log_gains(layers: list[Any], shape: tuple[int, ...] = (4, 64)) -> dict[
     return {node.name: [edge.log for edge in edges] for node, edges in zip(report.network.nodes, found, strict=True)}
 
 
-def test_a_hidden_relu_amplifies_by_1467() -> None:
+def test_a_relu_between_norms_amplifies_the_energy_by_1_467() -> None:
     """Half of the gradients pass, and the next norm divides by the variance of a rectified normal, 1/2 - 1/(2π)."""
     norm: list[Any] = [conv(3), "batchnorm"]
     found = find_log_gains([*norm, "relu", *norm])
@@ -419,7 +419,7 @@ def test_a_map_has_the_moments_of_the_spread(name: str) -> None:
         (["flatten", {"reshape": {"shape": [8, 32]}}, conv(3)], "which positions reshape1 reads is unknown"),
     ],
 )
-def test_what_is_not_covered_is_said(layers: list[Any], reason: str) -> None:
+def test_uncovered_layers_state_a_reason(layers: list[Any], reason: str) -> None:
     state = last_state(layers)
     assert isinstance(state, NoSpread)
     assert (state.reason, state.everywhere, state.nowhere) == (reason, False, False)
@@ -518,7 +518,7 @@ def test_the_shortest_interval_with_a_share_of_the_energy(row: list[float], shar
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12).filter(any), st.floats(0.01, 1))
-def test_no_interval_with_that_share_is_shorter(row: list[int], share: float) -> None:
+def test_no_shorter_interval_has_that_share_of_the_energy(row: list[int], share: float) -> None:
     low, high = find_narrowest(row, share)
     least = share * sum(row) * (1 - 1e-9)
     assert sum(row[low : high + 1]) >= least

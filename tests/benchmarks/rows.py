@@ -82,7 +82,7 @@ def one_by_one(load: Load, grid: dict[str, list[Any]]) -> None:
 
 
 def tried(load: Load, runs: int) -> Row:
-    """Evaluate 10,000 rows with all figures, and by how much they miss a budget."""
+    """Evaluate all figures of 10,000 rows, and how far each is beyond a budget."""
     combinations = list(product(*axes(TRIED).values()))
     values = {name: [row[place] for row in combinations] for place, name in enumerate(("width", "size"))}
     asked = (*FIGURES, MISS)

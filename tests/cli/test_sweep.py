@@ -205,7 +205,7 @@ def test_rows_do_not_depend_on_the_sizes_of_chunks(net: str, capsys: Capture, mo
         ("act != 'relu' and width % 2", lambda row: row["act"] != "relu" and row["width"] % 2),
     ],
 )
-def test_a_filter_keeps_the_rows_for_which_python_says_so(
+def test_a_filter_keeps_the_rows_that_python_would_keep(
     text: str, keeps: Callable[[Row], bool], net: str, capsys: Capture
 ) -> None:
     expected = [key(row) for row in summaries(net) if "macs" in row and keeps(row)]
@@ -295,7 +295,9 @@ def beats(one: Row, other: Row, signs: dict[str, int]) -> bool:
         ("macs", {"macs": 1}),
     ],
 )
-def test_the_pareto_front_is_that_of_all_pairs(text: str, signs: dict[str, int], net: str, capsys: Capture) -> None:
+def test_the_pareto_front_matches_a_comparison_of_all_pairs(
+    text: str, signs: dict[str, int], net: str, capsys: Capture
+) -> None:
     valid = [row for row in summaries(net) if "macs" in row]
     front = {key(row) for row in valid if not any(beats(other, row, signs) for other in valid)}
     assert 0 < len(front) < len(valid)
@@ -394,7 +396,7 @@ def test_a_parameter_that_does_not_vary_also_has_to_match(option: list[str], net
         ("a,b\n1,2\n", "a.csv:1: no column is a spec parameter of -p"),
         ("widht,top1\n1,2\n", "a.csv:1: no column is a spec parameter of -p: did you mean width?"),
         ("width;top1\n1;2\n", "a.csv:1: the columns are separated by semicolons: separate them by commas"),
-        ("width,top1\n1,2\n1,2,3\n", "a.csv:3: 3 cells in place of 2, one per column"),
+        ("width,top1\n1,2\n1,2,3\n", "a.csv:3: 3 cells instead of 2, one per column"),
         ("width,top1\n1,2\n\n1.0,3\n", "a.csv:4: line 2 has the same values of width"),
         ("width,top1\n,2\n", "a.csv:2: the value of a spec parameter is empty"),
         ("width,top1,top1\n1,2,3\n", "a.csv:1: two columns have the name 'top1'"),
@@ -403,7 +405,7 @@ def test_a_parameter_that_does_not_vary_also_has_to_match(option: list[str], net
         ("width,problem\n1,2\n", "a.csv:1: the column 'problem' has the name of a figure: rename it"),
         ('width,top1\n1,"2\n', "a.csv:2: not valid CSV: unexpected end of data"),
         ("width,top1\n1,inf\n", "a.csv:2: 'inf' is not a finite number"),
-        ("width,\x1b[2J\n1,2\n\x1b]0;x\x07,2,3\n", "a.csv:3: 3 cells in place of 2"),
+        ("width,\x1b[2J\n1,2\n\x1b]0;x\x07,2,3\n", "a.csv:3: 3 cells instead of 2"),
     ],
 )
 def test_a_mistake_in_the_csv_file_is_reported_with_its_line(
@@ -456,7 +458,7 @@ def test_the_users_own_keys_are_columns(net: str, capsys: Capture) -> None:
         (["--sample", "1000001"], "--sample draws at most 1,000,000 combinations"),
         (["--sample", "2", "-p", "act=1:2:0"], "-p: a step of 0 never leads from 1 to 2"),
         (["--plot", "macs,output_shape", "a.svg"], "the axes of a plot need numbers; got '3×2×2'"),
-        (["--plot", "macs", "a.svg"], "--plot: two columns are needed, and a third one as colour; got 1"),
+        (["--plot", "macs", "a.svg"], "--plot: expected two columns, or three, the last as colour; got 1"),
         (["-p", "width=5"], "-p: 'width' is given twice"),
         (["-f", "csv", "-o", "net.yaml"], "-o net.yaml is also an input file"),
         (["--plot", "macs,params", "nowhere/a.svg"], "--plot nowhere/a.svg: no such folder"),
@@ -574,7 +576,7 @@ def test_the_table_fits_the_terminal(columns: str, net: str, capsys: Capture, mo
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
-def test_long_reasons_are_cut_to_leave_room_for_figures(
+def test_long_problems_are_cut_to_leave_room_for_figures(
     columns: str, net: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)

@@ -14,7 +14,7 @@ GPU = "description: gpu\nkind: gpu\ndense: true\n"
 
 
 @pytest.mark.parametrize("name", list_devices())
-def test_a_device_of_the_package_states_sources(name: str) -> None:
+def test_bundled_devices_state_sources(name: str) -> None:
     device = find_device(name)
     assert device.description
     figures = [*device.figures.values(), *device.peak.values(), *device.cycles_per_mac.values()]

@@ -34,8 +34,8 @@ def test_the_report_shows_used_and_available_memory(capsys: pytest.CaptureFixtur
 
 def test_the_report_says_what_does_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, NET, "--ram", "64KiB", "--flash", "1KiB")
-    assert "does not fit: RAM exceeds 65,536 B by 35,132 B" in text
-    assert "does not fit: flash exceeds 1,024 B by 329,458 B" in text
+    assert "does not fit: RAM of 100,668 B exceeds 65,536 B by 35,132 B" in text
+    assert "does not fit: flash of 330,482 B exceeds 1,024 B by 329,458 B" in text
 
 
 def test_a_device_gives_memory_and_runtime_which_options_replace(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,7 +47,7 @@ def test_a_device_gives_memory_and_runtime_which_options_replace(capsys: pytest.
     assert (found["runtime"], found["arena"]["available"], found["arena"]["head"]) == ("liveness", 1024, 55_296)
 
 
-def test_the_code_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_size_of_the_code_can_be_set(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(printed(capsys, NET, "--code", "100KB", "-f", "json"))["flash"]
     assert found["total"] == found["model"] + 100_000
 

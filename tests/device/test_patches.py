@@ -42,7 +42,7 @@ def test_the_patching_of_the_paper_is_chosen() -> None:
     assert choose_patching([], 1) is None
 
 
-def test_no_way_on_the_front_is_beaten_in_both_figures() -> None:
+def test_no_patching_on_the_front_is_beaten_in_both_figures() -> None:
     front = planner("person_detection").list_front()
     assert len(front) > 2
     for one, other in product(front, front):
@@ -104,7 +104,7 @@ def test_the_macs_and_bytes_of_patches_are_those_of_a_naive_count(last: int, gri
     assert found.rest_peak == rest.peak
 
 
-def test_a_stage_ends_only_where_nothing_else_is_read_later() -> None:
+def test_later_layers_read_only_the_output_of_the_patched_stage() -> None:
     """A tensor that a later layer adds must be whole, so the stage ends before it is written or after it is read."""
     spec = {
         "input": [4, 16, 16],

@@ -217,14 +217,14 @@ def test_conditions_that_failed_are_shown_at_the_top_and_in_their_cards(capsys: 
     assert page.data["difference"]["failed"] == ["macs > +5%", "layers > +1"]
 
 
-def test_conditions_that_all_hold_are_said() -> None:
+def test_the_page_says_that_no_condition_is_met() -> None:
     page = write_page("example:resnet34", "example:resnet18", "--fail-if", "macs > +5%")
     assert "✓ The condition of --fail-if is not met." in [found.text for found in page.all("p")]
     page = write_page("example:resnet34", "example:resnet18", "--fail-if", "macs > 0", "--fail-if", "params > 0")
     assert "✓ None of the 2 conditions of --fail-if is met." in [found.text for found in page.all("p")]
 
 
-def test_equal_networks_are_said_to_be_equal() -> None:
+def test_the_page_says_that_equal_networks_are_equal() -> None:
     page = write_page("example:lenet5", "example:lenet5", "--exit-code")
     texts = [found.text for found in page.all("p", class_="empty")]
     assert "✓ No differences: the networks are the same." in texts
@@ -284,7 +284,7 @@ def test_the_lines_of_both_specs_are_numbered_and_marked() -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_the_compared_lines_are_those_of_both_texts(seed: int) -> None:
+def test_the_compared_lines_reproduce_both_texts(seed: int) -> None:
     random = Random(seed)
     old = [random.choice("abcd") for _ in range(random.randrange(12))]
     new = [random.choice("abcd") if random.random() < 0.3 else line for line in old for _ in range(random.randrange(3))]
@@ -327,7 +327,7 @@ def test_nothing_is_written_if_one_network_is_wrong(capsys: pytest.CaptureFixtur
         (("old.yaml", "new.yaml", "-o", "diff.html", "--fail-if", "macs > 5%%"), "is not a percentage"),
     ],
 )
-def test_what_cannot_be_written_is_said(
+def test_a_page_that_cannot_be_written_is_reported(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_both()

@@ -212,7 +212,7 @@ def test_equal_networks_list_all_layers(browser: Browser, folder: Path) -> None:
     assert browser.find_all(".sign") == []
 
 
-def test_a_failed_condition_is_seen_first(browser: Browser, folder: Path) -> None:
+def test_failed_conditions_are_at_the_top(browser: Browser, folder: Path) -> None:
     browser.open(folder / "small.html")
     failure, card = browser.find(".failed li"), browser.find(".cards .broken")
     assert "params > 0: params changed by" in failure.text
@@ -231,7 +231,7 @@ def test_a_page_without_scripts_shows_totals_changes_and_lines(browser: Browser,
         browser.allow_scripts(True)
 
 
-def test_thousands_of_layers_stay_quick(browser: Browser, folder: Path) -> None:
+def test_a_page_of_thousands_of_layers_is_quick(browser: Browser, folder: Path) -> None:
     browser.open(folder / "long.html")
     assert list_names(browser) == ["sigmoid1"]
     press_state(browser, "unchanged")

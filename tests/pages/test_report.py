@@ -133,7 +133,7 @@ def test_totals_are_readable_without_scripts() -> None:
     assert "stage4bottleneck × 3, 32 layers" in table
 
 
-def test_a_budget_that_is_exceeded_is_said_in_words() -> None:
+def test_an_exceeded_budget_is_stated_in_words() -> None:
     page = write_page(write_spec(SPEC))
     states = {found.text: found.attributes["class"] for found in page.all("li") if "class" in found.attributes}
     # 3 × 3 × 3 × 8 + 8 + 2 × 8 + 8 × 10 + 10 = 330
@@ -308,7 +308,7 @@ def test_nothing_is_written_if_one_network_is_wrong(capsys: pytest.CaptureFixtur
         ((), "Missing argument 'NET...'"),
     ],
 )
-def test_what_cannot_be_written_is_said(
+def test_a_page_that_cannot_be_written_is_reported(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_spec(SPEC)
@@ -319,7 +319,7 @@ def test_what_cannot_be_written_is_said(
     assert sorted(path.name for path in Path().iterdir()) == ["net.yaml"]
 
 
-def test_a_wrong_configuration_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_configuration_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     Path("convcalc.toml").write_text("max-param = 5\n", encoding="utf-8")
     assert run(["report", write_spec(SPEC), "-o", "page.html"]) == 2
     assert "max-param" in capsys.readouterr().err

@@ -192,7 +192,7 @@ def test_the_colours_follow_the_system_and_the_button(browser: Browser, folder: 
         browser.prefer("light")
 
 
-def test_5_000_layers_open_soon(browser: Browser, folder: Path) -> None:
+def test_a_page_of_5_000_layers_opens_quickly(browser: Browser, folder: Path) -> None:
     begun = time.monotonic()
     browser.open(folder / "long.html")
     assert browser.find(".grid .row[data-place='0']").is_displayed()
@@ -466,7 +466,7 @@ def test_findings_mark_their_layers(browser: Browser, folder: Path) -> None:
     assert browser.run("return location.hash").startswith("#n0-line")
 
 
-def test_a_network_of_several_opens_from_the_comparison(browser: Browser, folder: Path) -> None:
+def test_a_network_opens_from_the_comparison(browser: Browser, folder: Path) -> None:
     browser.open(folder / "several.html")
     assert [found for found in browser.find_all(".grid") if found.is_displayed()] == []
     browser.click(".comparison a", "mobilenet_v1@width=0.5")
@@ -483,7 +483,7 @@ def test_all_networks_open_and_close_at_once(browser: Browser, folder: Path) -> 
     assert browser.messages() == []
 
 
-def test_the_heads_of_compared_figures_are_above_their_numbers(browser: Browser, folder: Path) -> None:
+def test_column_titles_of_the_comparison_are_above_their_numbers(browser: Browser, folder: Path) -> None:
     browser.open(folder / "several.html")
     right = "return [...document.querySelectorAll(arguments[0])].map((one) => one.getBoundingClientRect().right)"
     heads = browser.run(right, ".comparison thead .barred span")

@@ -11,7 +11,7 @@ from tests.playground.serving import serve
 
 
 def main() -> int:
-    """Build the folder, and return the exit status: 2 with a message if that is impossible."""
+    """Build the folder, and return the exit status: 2, after a message, if it cannot be built."""
     parser = argparse.ArgumentParser("python -m tests.playground", description="Build the playground, a static folder.")
     parser.add_argument("-o", "--output", type=Path, default=BUILT, metavar="FOLDER", help=f"default: {BUILT}")
     parser.add_argument("--serve", action="store_true", help="then serve it at http://localhost:8000, until Ctrl-C")

@@ -1,4 +1,4 @@
-"""What the page of the playground asks convcalc for. Runs in Pyodide, in a worker of the browser.
+"""Answers the questions of the playground's page. Runs in Pyodide, in a worker of the browser.
 
 Every question and every answer is JSON text, so that nothing else passes between Python and JavaScript:
 
@@ -45,7 +45,7 @@ def answer(question: str) -> str:
 
 
 def describe() -> Answer:
-    """Return what the page shows before a spec is read; the build writes it to a file.
+    """Return the data that the page shows before it reads a spec; the build writes them to a file.
 
     These are the version, the examples as a dict from names to texts, the spec to start from, the schema of specs, the
     metrics that colour pictures, whether there is a command `report`, and the model files that can be imported.
@@ -130,7 +130,7 @@ def report_page(text: str, name: str = "net") -> Answer:
 
 
 def convert(path: str, shape: str = "") -> Answer:
-    """Return the spec of a dropped file as `text`, and remarks on it as `said`; a spec is returned as it is.
+    """Return the spec of a dropped file as `text`, and remarks on it as `said`; a spec is returned unchanged.
 
     `shape` is the shape of the input, as for --input. The file is deleted.
     """

@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BUILT = Path("build/playground")
 PAGE = HERE / "page"
-MARK = "contents.json"  # in every playground, so that nothing else is overwritten
-_KEPT = ROOT / "build"  # has the packages, so that a second build does not download them
+MARK = "contents.json"  # marks a playground, so that no other folder is overwritten
+_KEPT = ROOT / "build"  # keeps the packages, so that a second build does not download them
 _PYODIDE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
 _BUNDLED = ("page.js", "worker.js")
 COPIED = ("index.html", "page.css", "icon.svg", "frame.html", "frame.js", "report_frame.html", "report_frame.js")
@@ -43,7 +43,7 @@ class Unavailable(CannotBuild):
 
 
 def check_target(folder: Path) -> None:
-    """Raise CannotBuild if the folder has something else than a playground, which would be lost."""
+    """Raise CannotBuild if the folder contains anything but a playground, because it would be lost."""
     if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise CannotBuild(f"{folder} exists and is not a playground: give a new folder with -o")
 
@@ -115,9 +115,9 @@ def make_wheels(scratch: Path, target: Path) -> list[Path]:
 
 
 def purify(wheel: Path, target: Path) -> Path:
-    """Write a wheel without compiled modules, and with the tag of pure Python, into a folder.
+    """Write a wheel into a folder, as a pure Python wheel without its compiled modules.
 
-    Only for packages that do without these modules, as PyYAML does.
+    Only for packages that work without these modules, such as PyYAML.
     """
     name, version = wheel.name.split("-")[:2]
     pure = target / f"{name}-{version}-py3-none-any.whl"
@@ -130,7 +130,7 @@ def purify(wheel: Path, target: Path) -> Path:
 
 
 def retag(description: bytes) -> bytes:
-    """Return the file WHEEL of a wheel as that of one in pure Python."""
+    """Return the text of a wheel's file WHEEL, changed to that of a pure Python wheel."""
     kept = [
         line for line in description.decode().splitlines() if line and not line.startswith(("Tag:", "Root-Is-Purelib:"))
     ]

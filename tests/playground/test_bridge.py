@@ -66,7 +66,7 @@ def test_an_invalid_spec_has_problems_with_places_and_no_table() -> None:
     assert ask("picture", text="layers: [", kind="graph") == {"error": "the spec is invalid"}
 
 
-def test_only_so_many_problems_are_returned_as_the_page_can_show() -> None:
+def test_the_number_of_returned_problems_is_limited() -> None:
     found = ask("update", text="input: [3, 8, 8]\nlayers:\n" + "  - rleu\n" * 500)
     assert len(found["problems"]) == MOST_PROBLEMS
     assert found["problems_left_out"] == 500 - MOST_PROBLEMS

@@ -240,7 +240,7 @@ def test_an_error_is_marked_at_its_line_and_leads_there(page: Page) -> None:
     assert page.run("return document.getElementById('stale').hidden")
 
 
-def test_a_mark_is_right_behind_characters_of_two_units(page: Page) -> None:
+def test_marks_are_correct_after_characters_of_two_utf_16_units(page: Page) -> None:
     page.write('input: [3, 8, 8]\nlayers:\n  - {"relu": {name: "🦊"}, lnear: 4}\n'.replace('"🦊"', '"🦊🦊"'))
     page.wait(page.problems, "a problem")
     texts = page.in_editor("return [...root.querySelectorAll('.cm-lintRange-error')].map((one) => one.textContent)")

@@ -296,7 +296,7 @@ def test_networks_are_matched_by_their_files(accuracy: str, capsys: pytest.Captu
         ("name,file\na,b\n", [], "--join: a.csv:1: there is both a column name and a column file"),
         ("name,macs\na,b\n", [], "--join: a.csv:1: the column 'macs' has the name of a figure: rename it"),
         ("name,b\nc,1\n\nc,2\n", [], "--join: a.csv:4: line 2 is also about 'c'"),
-        ("name,b\nc\n", [], "a.csv:2: 1 cell in place of 2, one per column"),
+        ("name,b\nc\n", [], "a.csv:2: 1 cell instead of 2, one per column"),
         ("name,top1\nc,1\n", ["--derive", "d=1+top5"], "no column 'top5': did you mean top1?\n  1+top5\n    ^^^^\n"),
         ("name,b\nc,1\n", ["--columns", "c"], "no column 'c': available: name, "),
     ],

@@ -125,7 +125,9 @@ def test_any_graph_is_drawn_without_overlaps(graph: tuple[list[Size], list[Arrow
 
 @settings(max_examples=300, deadline=None)
 @given(graphs(), st.data())
-def test_frames_of_any_graph_hold_their_boxes_only(graph: tuple[list[Size], list[Arrow]], data: st.DataObject) -> None:
+def test_frames_contain_only_the_boxes_of_their_scope(
+    graph: tuple[list[Size], list[Arrow]], data: st.DataObject
+) -> None:
     sizes, arrows = graph
     scopes: list[Scope] = []
     for start, length in data.draw(st.lists(st.tuples(st.integers(0, 12), st.integers(2, 8)), max_size=3)):
@@ -138,7 +140,7 @@ def test_frames_of_any_graph_hold_their_boxes_only(graph: tuple[list[Size], list
     check_frames(layout, sizes, scopes)
 
 
-def test_a_scope_with_a_stranger_between_its_boxes_has_no_frame() -> None:
+def test_a_scope_with_another_box_between_its_boxes_has_no_frame() -> None:
     chain = [Arrow(0, 1), Arrow(1, 2), Arrow(2, 3)]
     sizes = [Size(90, 40)] * 4
     layout = place_graph(sizes, chain, [Scope("around", frozenset({0, 2})), Scope("end", frozenset({2, 3}))])

@@ -231,13 +231,13 @@ def test_hostile_names_stay_text() -> None:
         ([Mark(10**400, 1)], Axis("cost"), "values on the axis cost must be finite numbers"),
     ],
 )
-def test_what_has_no_place_on_an_axis_is_refused(marks: list[Mark], axis: Axis, message: str) -> None:
+def test_values_without_a_place_on_an_axis_are_refused(marks: list[Mark], axis: Axis, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         draw_scatter("t", "f", marks, axis, Axis("y"))
 
 
 @pytest.mark.parametrize("figure", [-1, float("inf"), float("nan")])
-def test_figures_that_no_colour_means_are_refused(figure: float) -> None:
+def test_figures_without_a_colour_on_the_scale_are_refused(figure: float) -> None:
     with pytest.raises(ValueError, match="must be finite and at least 0"):
         draw_scatter("t", "f", [Mark(1, 1, figure=figure)], Axis("x"), Axis("y"), color=Axis("params"))
 
@@ -319,7 +319,7 @@ def test_latex_makes_a_page_of_a_plot(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_data_is_not_rounded_at_corners() -> None:
+def test_lines_of_data_have_sharp_corners() -> None:
     scene = draw_curves("t", "f", [Curve([(0, 0), (1, 9), (2, 0)], "peak")], Axis("x"), Axis("y"))
     path = re.findall(r'<g data-name="peak"><title>peak</title><path[^>]* d="([^"]*)"', write_svg(scene))
     assert path[0].count("L") == 2

@@ -177,7 +177,7 @@ def test_lists_have_headers(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.yaml").write_text("input: [3, 8, 8]\nlayers: [relu, relu]\n", encoding="utf-8")
     headers = {
-        ("memory", "example:lenet5"): ["tensor shape memory", "part memory", "peak change what lowers it"],
+        ("memory", "example:lenet5"): ["tensor shape memory", "part memory", "peak change suggestion"],
         ("rules",): ["code name severity finds"] * 2,
         ("layers",): ["kind arguments"],
         ("check", "net.yaml", "--statistics"): ["count code problem"],

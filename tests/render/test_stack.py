@@ -136,7 +136,7 @@ def test_the_classifier_stays_at_the_end_if_a_branch_ends_earlier() -> None:
     assert [diagram.boxes[one.boxes[0]].name for one in maps] == ["input", "stem", "aux", "body", "top", "main"]
 
 
-def test_long_rows_wrap_and_nothing_is_refused() -> None:
+def test_long_rows_wrap_and_every_network_is_drawn() -> None:
     report = analyse("resnet152")
     scene = draw_stack(report, fold_network(report, None), "macs")
     assert scene.width < 2_400

@@ -32,7 +32,7 @@ def on_front(rows: list[tuple[Any, ...]], objectives: list[Signed]) -> list[tupl
 
 
 @given(ROWS, ORDERS, st.integers(1, 10))
-def test_a_front_of_a_stream_is_that_of_all_pairs(rows: list[Any], objectives: Any, chunk: int) -> None:
+def test_the_front_of_a_stream_matches_a_comparison_of_all_pairs(rows: list[Any], objectives: Any, chunk: int) -> None:
     front = Front(NAMES, objectives)
     for start in range(0, len(rows), chunk):
         front.add(rows[start : start + chunk])
@@ -55,9 +55,7 @@ def test_numbers_come_before_texts() -> None:
 
 
 @given(ROWS, ORDERS, st.integers(1, 10), st.integers(1, 10))
-def test_the_first_rows_of_an_order_are_those_of_the_sorted_stream(
-    rows: list[Any], order: Any, most: int, chunk: int
-) -> None:
+def test_the_top_rows_are_the_first_of_the_sorted_stream(rows: list[Any], order: Any, most: int, chunk: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping, "_SPARE", 3)
         top, first = TopRows(most, NAMES, order), FirstRows(most)

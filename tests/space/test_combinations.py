@@ -31,7 +31,7 @@ def test_rows_are_those_of_product_in_order(counts: list[int], data: st.DataObje
 
 
 @given(COUNTS, st.data())
-def test_a_number_and_its_place_are_inverse(counts: list[int], data: st.DataObject) -> None:
+def test_a_row_number_and_its_indexes_determine_each_other(counts: list[int], data: st.DataObject) -> None:
     space = make_space(counts)
     number = data.draw(st.integers(0, space.size - 1))
     place = space.find_place(number)

@@ -1,4 +1,4 @@
-"""What is computed without listing a design space is what listing all its networks gives."""
+"""Figures of design spaces, compared with those of all networks, listed one by one."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_slots_count_what_dicts_count(text: str, stored: int) -> None:
         for value in values:
             found = sums.add_first((value - min(values)) // rounded.divisor + 1)
             least = sum(one <= value for one in values)
-            # a network counts where its figure is rounded down, by at most the error and the rest of the slot
+            # a network counts at its rounded figure, which is lower by at most the error and the rest of the slot
             assert least <= found <= sum(one <= value + rounded.find_error() + rounded.divisor for one in values)
 
 
@@ -188,7 +188,7 @@ def test_sums_of_slots_are_exact_in_long_sums() -> None:
     assert sums.add_first(5000) == sum(counts)
 
 
-def test_slots_behind_a_node_in_the_middle_count_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slots_from_a_middle_node_on_give_the_same_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convcalc.space.counting._FEW_SUMS", 0)
     monkeypatch.setattr("convcalc.space.counting._BYTES_OF_A_SUM", -1_000)  # as many sums as possible
     text = UNIT + 2 * UNIT[UNIT.index("  - conv") :]
@@ -212,9 +212,9 @@ layers:
 """
 
 
-def test_a_space_that_does_not_decompose_is_refused_with_what_couples_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_with_too_many_states_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convcalc.space.exploring.MOST_STATES_OF_A_PLACE", 300)
-    with pytest.raises(Coupled, match=r"does not decompose: at line [67], .* the output shape of 'body'"):
+    with pytest.raises(Coupled, match=r"has too many states: at line [67], .* the output shape of 'body'"):
         read(COUPLED)
 
 

@@ -48,7 +48,7 @@ def test_an_invalid_row_has_no_figures_and_its_first_problem() -> None:
     assert {column[2] for column in found.columns.values()} == {None}
 
 
-def test_limits_are_tested_and_missed_by_a_share() -> None:
+def test_exceeded_limits_are_listed_with_the_relative_miss() -> None:
     params = [convcalc.summary(MOBILENET, params={"width": width}).totals.params for width in (0.5, 1.0)]
     limit = Limit("params", None, params[0], ())
     found = evaluate({"width": [0.5, 1.0]}, ["miss"], limits=(limit,), spec_budget=False)

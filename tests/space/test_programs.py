@@ -180,7 +180,7 @@ def test_terms_are_collected_and_cancelled() -> None:
         lambda x: 2**x,
     ],
 )
-def test_a_use_that_is_not_recorded_relies_on_the_value(use: Callable[[Any], Any]) -> None:
+def test_an_unrecorded_operation_adds_a_guard_for_the_value(use: Callable[[Any], Any]) -> None:
     trace, x = traced()
     use(x)
     assert len(trace.guards) == 1

@@ -240,7 +240,7 @@ def test_few_rows_are_not_traced() -> None:
     assert solver.traces == 1
 
 
-def test_values_of_any_number_of_kinds_are_bounded_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_for_rows_of_many_classes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traced_evaluator, "_MOST_SOLVERS", 3)
     spec = {"params": {"sizes": [3]}, "input": "$sizes", "layers": ["relu"]}
     evaluator = TracedEvaluator(of_spec(spec), EMPTY, rows_per_trace=0)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from math import ceil, floor, log, log2, log10
 
-_NEAR = 1e-9  # relative to a step; a tick at the end of a range is not lost to rounding
+_NEAR = 1e-9  # tolerance relative to a step, so that rounding does not lose a tick at the end
 
 
 def choose_ticks(low: float, high: float, most: int) -> list[int]:

@@ -18,8 +18,8 @@ from convcalc.units import format_bytes, format_count
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
 _FEW, _MANY = 6, 120  # a network that folds to fewer boxes is unfolded to at most _MANY
-_MOST_NESTED = 2  # frames in each other
-_MOST_OPENED = 400  # boxes up to which a scope that holds most of the layers is not folded
+_MOST_NESTED = 2  # limit of frames inside each other
+_MOST_OPENED = 400  # a scope that holds most of the layers is open if it has at most this many boxes
 
 
 class Metric(NamedTuple):

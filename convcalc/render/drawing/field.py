@@ -21,7 +21,7 @@ _STRIP = 40  # height of the input of a network with one axis
 _LEFT, _TOP, _BELOW = 40, 20, 34  # space for the numbers and the legend
 _FONT = 11
 _MOST_TICKS = 8
-_LINE = 20  # height of a further line of the legend
+_LINE = 20  # height of each additional line of the legend
 
 
 class _Axis(NamedTuple):

@@ -13,12 +13,12 @@ from convcalc.render.drawing.scene import Point
 from convcalc.render.drawing.text_width import cut_text, measure_text
 
 FONT = 11
-TITLE, BOTTOM = 20, 6  # height of the name at the top of a frame, and the distance from a row to the frame's bottom
-_ABOVE = 12  # between a row and the name of its frame, where arrows have corners
-_SIDE, _NESTED = 8, 6  # between a frame and its boxes, and between frames in each other
-_BASE = 14  # from the top of a frame to the base line of its name
-_LEAST_NAME = 30  # width below which a name is not cut
-_CLEAR = 4  # between a name and an arrow
+TITLE, BOTTOM = 20, 6  # height of a frame's name, and distance from the last row to the frame's bottom
+_ABOVE = 12  # distance between a frame's name and its first row, where arrows have corners
+_SIDE, _NESTED = 8, 6  # distance from a frame to its boxes, and to a frame inside it
+_BASE = 14  # distance from the top of a frame to the base line of its name
+_LEAST_NAME = 30  # a name is not cut to less than this width
+_CLEAR = 4  # distance between a name and an arrow
 _NEAR = 1e-6
 _STRIP = 100  # height of the strips in which areas are looked up
 
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The part of a scope in one column: its boxes, in the rows from `first` to `last`.
+    """The part of a scope that is in one column: its boxes, in the rows from `first` to `last`.
 
     `above` is the number of frames that begin at its first row, from the innermost to this one; `below` is the number
     of those that end at its last row.

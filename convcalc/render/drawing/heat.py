@@ -20,11 +20,11 @@ from convcalc.render.drawing.scene import Shape, Text, make_box
 from convcalc.render.drawing.text_width import measure_text
 from convcalc.render.rf_effective import format_spread
 
-_TONES = {0.25: "step7", 0.5: "step6", 0.75: "step5", 0.95: "step3", 0.99: "step2"}  # by part of the energy
-_VEILED = (0.5, 0.95, 0.99)  # beyond each of these parts an image has one veil more
-_VEIL = "back"  # over an image
+_TONES = {0.25: "step7", 0.5: "step6", 0.75: "step5", 0.95: "step3", 0.99: "step2"}  # part of the energy -> tone
+_VEILED = (0.5, 0.95, 0.99)  # parts of the energy; an image gets one more veil beyond each
+_VEIL = "back"  # tone of the veils over an image
 _LEGEND = "energy within:"
-_MOST_CELLS = 96  # per axis; a cell stands for several positions if the input has more
+_MOST_CELLS = 96  # limit of cells per axis; larger inputs have several positions per cell
 _ROUNDING = 1e-9
 _Ranges = list[tuple[int, int]]
 
@@ -69,7 +69,7 @@ def draw_energy(
 
 
 def draw_heat(energy: EnergyMap, x: Ruler, y: Ruler, clear: bool) -> list[Shape]:
-    """Return the boxes of all areas, or, with `clear`, veils over an image, which grow denser from level to level."""
+    """Return the boxes of all areas or, with `clear`, the veils over an image, denser from level to level."""
     cells, across, down = _collect_cells(energy, x, y)
     levels = _choose_levels(cells, across, down, list(_VEILED if clear else _TONES))
     columns = [(x.place(start), x.place(stop)) for start, stop in across]
@@ -113,7 +113,7 @@ def _collect_cells(energy: EnergyMap, x: Ruler, y: Ruler) -> tuple[list[list[flo
 def _choose_levels(
     cells: Sequence[Sequence[float]], across: _Ranges, down: _Ranges, parts: Sequence[float]
 ) -> list[list[int]]:
-    """Return, for every cell, the index of the part of the energy with which it is reached; len(parts) beyond the last.
+    """Return, for every cell, the index of the smallest part of the energy that includes it; len(parts) if none does.
 
     The densest cells come first, and equally dense cells are on the same level.
     """

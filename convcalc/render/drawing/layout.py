@@ -14,7 +14,7 @@ from convcalc.render.drawing.layout_rows import Graph, Lanes, assign_lanes
 from convcalc.render.drawing.scene import Point
 
 _ROW_GAP, _LANE_GAP, _TRACK_GAP, _COLUMN_GAP = 30, 24, 12, 56
-_MARGIN = 20  # to the left and right of a graph with frames
+_MARGIN = 20  # space to the left and right of a graph with frames
 _SIDE = 20  # distance from the spine to the first track
 _BEST_RATIO = 1.5  # width / height of the drawing
 _MOST_COLUMNS = 12

@@ -1,4 +1,4 @@
-"""Draws plots: marks such as candidates with their front, curves such as a roofline, rectangles such as memory blocks.
+"""Draws plots of marks (candidates and their front), curves (a roofline) and rectangles (memory blocks).
 
 For example:
 
@@ -35,11 +35,11 @@ from convcalc.render.drawing.span import (
 from convcalc.render.drawing.text_width import cut_text
 
 __all__ = ["Axis", "Curve", "Mark", "Rectangle", "draw_curves", "draw_rectangles", "draw_scatter"]
-WIDTH, HEIGHT = 640, 380  # of the area inside the axes
+WIDTH, HEIGHT = 640, 380  # size of the area inside the axes
 _MOST_NAMES = 40
-_LONGEST = 170  # of a name
-_INSIDE = 4  # between the edge of a rectangle and its name
-_SHORTEST = 30  # room for the name in a rectangle; with less, it is left out
+_LONGEST = 170  # largest width of a name
+_INSIDE = 4  # distance between the edge of a rectangle and its name
+_SHORTEST = 30  # a rectangle with less room for its name has none
 
 
 class Mark(NamedTuple):
@@ -87,10 +87,10 @@ def draw_scatter(
 ) -> Scene:
     """Return a plot of marks, with a line through those whose indexes are in `front`: the best trade-offs.
 
-    `facts` is the line below the title. Only marks of the front have names, unless there is none; earlier marks have
-    names first. `color` says what the figures of the marks mean, if these choose the colours: more is darker in light
-    mode, lighter in dark mode. Raises ValueError if there are no marks, or if a value is not finite, a figure is
-    negative, or a value on a logarithmic axis is not positive.
+    `facts` is the line below the title. Only marks of the front have names, or all if there is no front. If names do
+    not fit, the first marks keep theirs. `color` is the axis of the colour scale, if the figures of the marks choose
+    the colours: larger figures are darker in light mode, lighter in dark mode. Raises ValueError if there are no marks,
+    or if a value is not finite, a figure is negative, or a value on a logarithmic axis is not positive.
     """
     first = sorted(front)
     shown = [*(marks[index] for index in first), *(mark for index, mark in enumerate(marks) if index not in set(first))]

@@ -9,15 +9,15 @@ from convcalc.render.drawing.scene import Line, Polygon, Shape, Text, make_box
 from convcalc.render.drawing.text_width import cut_text, measure_text
 
 RADIUS = 4.5
-_CORNERS = (  # of a square, a diamond and two triangles, relative to the radius
+_CORNERS = (  # corners of a square, a diamond and two triangles, relative to the radius
     ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
     ((0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)),
     ((0, -1.2), (1.2, 0.9), (-1.2, 0.9)),
     ((0, 1.2), (1.2, -0.9), (-1.2, -0.9)),
 )
 _FONT, _ROW = 11, 18
-_SIGN, _BETWEEN = 22, 24  # room for the sign of an entry, and the gap after its name
-_LONGEST = 200  # of a name
+_SIGN, _BETWEEN = 22, 24  # width of the sign of an entry, and the gap after its name
+_LONGEST = 200  # largest width of a name
 _MOST_ENTRIES = 12
 
 

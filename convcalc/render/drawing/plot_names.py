@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from convcalc.render.drawing.scene import Point, Text
 
-_ABOVE, _BELOW = 0.75, 0.25  # of the font size: from the base line to the top and to the bottom of a text
+_ABOVE, _BELOW = 0.75, 0.25  # height above and below the base line of a text, relative to the font size
 _GAP = 3
 
 
@@ -48,7 +48,7 @@ class _Area(NamedTuple):
 
 
 class Names:
-    """Knows which parts of a plot are occupied; names are placed inside the plot's `left`, `top`, `right`, `bottom`."""
+    """Records the occupied parts of a plot, and places names inside the plot's `left`, `top`, `right`, `bottom`."""
 
     def __init__(self, left: float, top: float, right: float, bottom: float) -> None:
         self.inside = _Area(left, top, right, bottom)

@@ -1,6 +1,6 @@
 """Places the axes of a plot: from labels, units and values to coordinates, grid lines and numbers.
 
-An `Axis` says what an axis means; `make_span` places it: `span.place(value)` is the coordinate of a value.
+An `Axis` is a label with a unit; `make_span` places it: `span.place(value)` is the coordinate of a value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,18 +14,18 @@ from convcalc.render.drawing.text_width import cut_text, measure_text
 from convcalc.units import format_bytes, format_count
 
 FONT = 11
-_PADDING = 0.05  # of the range, beyond the smallest and the largest value
-_EQUAL = 1e-9  # relative difference of values that are drawn at the same place
-_SMALLEST, _LARGEST = 1e-290, 1e300  # beyond these, computing with floats loses values
-_BETWEEN = 12  # least distance between two numbers
+_PADDING = 0.05  # part of the range that is added at both ends
+_EQUAL = 1e-9  # values with a smaller relative difference are drawn at the same place
+_SMALLEST, _LARGEST = 1e-290, 1e300  # floats outside this range lose precision
+_BETWEEN = 12  # smallest distance between two numbers of an axis
 _MOST_TICKS = 8
-_PREFIXES = {"s": ("n", "µ", "m")}  # units whose values below 1 have a prefix
+_PREFIXES = {"s": ("n", "µ", "m")}  # prefixes for values below 1, by unit
 _RANGES = (1e-9, 1e-6, 1e-3)
-ABOVE, BELOW = 22, 40  # height of the label of the y axis, and of the numbers and the label of the x axis
+ABOVE, BELOW = 22, 40  # space for the label of the y axis, and for the numbers and label of the x axis
 
 
 class Axis(NamedTuple):
-    """The meaning of an axis. `unit` is that of its numbers: `B` for bytes in powers of 1024, or another, such as `s`.
+    """The label and unit of an axis. `unit` is `B` for bytes, with prefixes in powers of 1024, or another, such as `s`.
 
     `whole` numbers have no decimals and no K or M; a `log` axis has only positive values.
     """
@@ -155,7 +155,7 @@ def _find_range(axis: Axis, low: float, high: float) -> tuple[float, float]:
 
 
 def _choose_apart(span: Span) -> Sequence[float]:
-    """Return as many ticks of a horizontal axis as have room next to each other."""
+    """Return as many ticks of a horizontal axis as fit side by side."""
     for most in range(_MOST_TICKS, 0, -1):
         ticks = span.choose_ticks(most)
         widths = [measure_text(span.format(tick), FONT) for tick in ticks]

@@ -28,10 +28,10 @@ _GAP = 26  # between maps, for the arrow
 _STRAIGHT = 14  # an arrow whose ends differ less in height has no corners, for which there is no room
 _TRACK = 10  # between arrows above a band
 _BAND_GAP = 20
-_MARGIN, _GUTTER = 20, 24  # to the left of wrapped lines, and between them, for the arrow
-_LONGEST_LINE = 2_400  # a longer row is wrapped, to lines of about _LINE
+_MARGIN, _GUTTER = 20, 24  # space to the left of wrapped lines and between them, for the arrow
+_LONGEST_LINE = 2_400  # longer rows are wrapped into lines of about _LINE
 _LINE = 1_700
-_MOST = 16_000  # width and height; TeX and some converters have a limit of about that size
+_MOST = 16_000  # limit of width and height: TeX and some converters accept no more
 _MEANING = "height: square root of the spatial size · width: logarithm of the channels"
 
 

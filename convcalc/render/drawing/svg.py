@@ -33,7 +33,6 @@ def write_svg(scene: Scene, standalone: bool = True) -> str:
 
 
 def _list_tones(scene: Scene) -> set[str]:
-    """Return the tones that a scene uses."""
     found = {"back"}
     for part in scene.parts:
         for shape in part.shapes:

@@ -35,9 +35,9 @@ class _Layer(NamedTuple):
 def list_change_rows(difference: Difference) -> list[dict[str, Any]]:
     """Return the rows of both networks in the order of a tree.
 
-    A layer has its index in the old and in the new network (null if it is not there). One that differs has its index in
-    the layers of the difference as `differs`, and one that both networks have then has `change`, which says how. A
-    scope has its name.
+    The row of a layer has its index in the old and in the new network (null if it is missing there). If the layer
+    differs, `differs` is its index among the layers of the difference; if both networks have it, `change` describes the
+    change. The row of a scope has the name of the scope.
     """
     old, new = dict(_list_layers(difference.old, True)), dict(_list_layers(difference.new, False))
     chains = _place_layers(difference, old, new)
@@ -69,7 +69,6 @@ def _describe_row(change: LayerChange, old: _Layer | None, new: _Layer | None) -
 
 
 def _list_layers(report: Report, is_old: bool) -> Iterator[tuple[str, _Layer]]:
-    """Yield the layers by name."""
     around: list[_Scope] = []
     indexes = iter(range(len(report.layers)))
     for row in tree_rows(report):
@@ -86,8 +85,7 @@ def _list_layers(report: Report, is_old: bool) -> Iterator[tuple[str, _Layer]]:
 def _place_layers(difference: Difference, old: dict[str, _Layer], new: dict[str, _Layer]) -> list[_Chain]:
     """Return the scopes around each layer of `difference.aligned`, so that every scope of the new network is one row.
 
-    A removed layer is put into the scope of the new network that stands for its own, if that is open where it is
-    listed.
+    A removed layer is put into the new scope that corresponds to its old one, if that scope is open at that row.
     """
     partners = _pair_scopes(difference, old, new)
     chains: list[_Chain] = []
@@ -105,7 +103,7 @@ def _place_layers(difference: Difference, old: dict[str, _Layer], new: dict[str,
 
 
 def _pair_scopes(difference: Difference, old: dict[str, _Layer], new: dict[str, _Layer]) -> dict[str, _Scope]:
-    """Return the scope of the new network that stands for each one of the old network, by name.
+    """Return the scope of the new network that corresponds to each scope of the old network, by name.
 
     It is the scope with the same name, or else the one at the same depth around the first layer that both have.
     """
@@ -119,7 +117,7 @@ def _pair_scopes(difference: Difference, old: dict[str, _Layer], new: dict[str, 
 
 
 def _list_following(difference: Difference, new: dict[str, _Layer]) -> list[_Chain]:
-    """Return, for each layer, the scopes around the next one that the new network has."""
+    """Return, for each layer, the scopes around the next layer that exists in the new network."""
     found: list[_Chain] = []
     after: _Chain = ()
     for change in reversed(difference.aligned):
@@ -130,9 +128,9 @@ def _list_following(difference: Difference, new: dict[str, _Layer]) -> list[_Cha
 
 
 def _fit_chain(own: _Chain, wanted: _Chain, before: _Chain, after: _Chain) -> _Chain:
-    """Return the scopes around a removed layer between two others: the wanted ones as far as they are open there.
+    """Return the scopes around a removed layer between two others: the wanted scopes that are open at that place.
 
-    `own` are its scopes in the old network, `wanted` those that stand for them in the new one.
+    `own` are its scopes in the old network, `wanted` the corresponding ones in the new network.
     """
     shared = _count_common(before, after)
     if wanted[:shared] != before[:shared]:

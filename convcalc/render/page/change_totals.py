@@ -12,7 +12,7 @@ from convcalc.render.diff import TotalRow, change_text, failure_text, given_text
 from convcalc.render.page.markup import Markup, element, write_section
 from convcalc.render.page.network_data import Subject
 
-_MOST_SETTINGS = 40  # changed settings and conditions that are listed
+_MOST_SETTINGS = 40  # limit of listed settings and conditions
 
 
 def write_change_heading(difference: Difference, subjects: Sequence[Subject]) -> Markup:
@@ -61,7 +61,7 @@ def _write_failure(text: str) -> Markup:
 
 
 def write_change_totals(difference: Difference, failed: Sequence[Condition]) -> Markup:
-    """Return one card per total: its new value, its old one and the change; a card with a failed condition says so."""
+    """Return one card per total: the new value, the old value and the change; failed conditions are marked."""
     return element("ul", (_write_card(row, failed) for row in total_rows(difference)), class_="cards changed")
 
 

@@ -1,4 +1,4 @@
-"""Writes what other tools would print for a network and why, and how convcalc counts."""
+"""Writes the figures that other tools would print for a network, with reasons, and how convcalc counts."""
 
 from convcalc.explain.conventions import ASSUMPTIONS, PAGE, list_cautions
 from convcalc.explain.counters import Reconciled, reconcile_tools
@@ -9,7 +9,7 @@ _COLUMNS = ("tool", "prints", "total", "why it differs from convcalc")
 
 
 def write_counters(subject: Subject) -> Markup:
-    """Return what other tools would print for the network and why, and how convcalc counts."""
+    """Return the figures that other tools would print for the network, with reasons, and how convcalc counts."""
     report = subject.report
     found = reconcile_tools(report)
     head = element(

@@ -1,7 +1,7 @@
 """Makes a whole page: one HTML file that loads nothing, with its style, its scripts and its data inside.
 
 The Content Security Policy of a page allows its own style and script, by their hashes, and images that its reader drops
-on it. Even if a text from a file became markup, it could neither run nor load anything.
+on it. Even if text from a file became markup by mistake, it could neither run nor load anything.
 """
 
 import json
@@ -15,7 +15,7 @@ from convcalc.render.drawing.palette import TONES
 from convcalc.render.page.markup import Markup, element, join
 
 _ASSETS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "assets")
-# the boxes of a network; without an icon in the page, a browser would ask the server for one
+# an icon of boxes; a page without an icon would make the browser request one
 _ICON = (
     "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><g fill='%23206bb3'>"
     "<rect width='4' height='14' y='1' rx='1'/><rect width='4' height='10' x='6' y='3' rx='1'/>"
@@ -69,7 +69,7 @@ def _hash_source(text: str) -> str:
 
 
 def _join_scripts(names: Sequence[str]) -> str:
-    """Return the scripts as one, in a function of its own so that they share their names and nothing else does."""
+    """Return all scripts as one, inside a function: they share their names only with each other."""
     return "\n".join(['"use strict";', "(() => {", *map(_read_asset, names), "})();"])
 
 

@@ -12,8 +12,8 @@ from convcalc.render.excerpt import split_lines
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 
-_MOST_LINES = 20_000  # of the spec
-_LONGEST_QUOTE = 160  # characters of a line
+_MOST_LINES = 20_000  # limit of lines of the spec
+_LONGEST_QUOTE = 160  # characters of a quoted line
 
 
 def write_findings(subject: Subject, number: int) -> Markup:
@@ -58,7 +58,7 @@ def _write_problem(problem: Problem, lines: Sequence[str], number: int) -> Marku
 
 
 def write_spec(subject: Subject, number: int) -> Markup:
-    """Return the spec with numbered lines, or what there is in place of it."""
+    """Return the spec with numbered lines, or the reason why there is none."""
     if subject.text is None:
         return write_section("Spec", "", element("p", explain_missing_spec(subject), class_="empty"))
     lines = list_lines(subject.text)
@@ -73,7 +73,7 @@ def write_spec(subject: Subject, number: int) -> Markup:
 def list_lines(text: str) -> list[str]:
     """Return the lines of a spec, counted as in problems."""
     lines = split_lines(text)
-    return lines if lines[-1] else lines[:-1]  # nothing is after the last line break
+    return lines if lines[-1] else lines[:-1]  # a final line break does not begin a further line
 
 
 def explain_missing_spec(subject: Subject) -> str:

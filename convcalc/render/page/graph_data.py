@@ -12,7 +12,7 @@ from convcalc.render.drawing.layout import Size, place_graph
 from convcalc.render.drawing.text_width import cut_text, measure_text
 from convcalc.render.rows import count_levels
 
-_MOST_BOXES = 600  # of one graph: more are unreadable, and placing them takes long
+_MOST_BOXES = 600  # limit of boxes per graph: more would be unreadable and slow to place
 _NAME, _SMALL = 12, 11  # font sizes
 _LEADING, _PADDING = 15, 10
 _NARROWEST, _WIDEST = 96, 260

@@ -12,8 +12,8 @@ from convcalc.render.page.findings import explain_missing_spec, list_lines
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 
-_MOST_LINES = 20_000  # of one spec
-_MOST_PAIRS = 4_000_000  # of changed lines: matching more of them takes too long
+_MOST_LINES = 20_000  # limit of lines per spec
+_MOST_PAIRS = 4_000_000  # limit of old × new changed lines: matching more takes too long
 _CONTEXT = 3  # unchanged lines around a change; others are folded
 _SIGNS = {"same": " ", "removed": "−", "added": "+"}
 
@@ -28,7 +28,7 @@ class _Line(NamedTuple):
 
 
 def write_line_diff(old: Subject, new: Subject) -> Markup:
-    """Return the lines of both specs, or what there is in place of them."""
+    """Return the lines of both specs, or a note that says why they are not shown."""
     missing = [subject for subject in (old, new) if subject.text is None]
     if old.text is None or new.text is None:
         said = (element("p", f"{one.label}: {explain_missing_spec(one)}", class_="empty") for one in missing)

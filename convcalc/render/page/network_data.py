@@ -1,4 +1,4 @@
-"""Makes the data of one network in a page: its report, and what else the page's views need.
+"""Makes the data of one network in a page: its report, and the data of the page's other views.
 
 `network_data(subject)` returns a dict with the key `report`, a document of the schema convcalc/report, and keys for the
 rows of the table, the graphs, the memory, the receptive fields, the findings and the budgets.
@@ -14,7 +14,7 @@ from convcalc.problems import Problem
 from convcalc.render.page.graph_data import list_graphs
 from convcalc.render.rows import Row, describe_rows, tree_rows
 
-_MOST_NUMBERS = 2_000  # of one receptive field whose size varies from position to position
+_MOST_NUMBERS = 2_000  # limit of numbers for one receptive field whose size varies from position to position
 
 
 class Subject(NamedTuple):
@@ -104,7 +104,8 @@ def _field_dict(field: Field) -> dict[str, Any]:
     """Return how each output position maps to an interval of the input.
 
     Per axis and path it is [period, shift, low, high]: output i + n × period reads the inputs from low[i] + n × shift
-    to high[i] + n × shift; null if it reads none. Tokens of a map have its `layout`, `scattered` tokens have lost it.
+    to high[i] + n × shift; null if it reads none. Tokens made from a map have its `layout`; tokens whose positions are
+    unknown are `scattered`.
     """
     if field.whole:
         return {"whole": True}

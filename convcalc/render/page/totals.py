@@ -15,7 +15,7 @@ from convcalc.render.summary import unknown_costs
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
 
-_LONGEST = 300  # characters of the description and of each fact
+_LONGEST = 300  # limit of characters of the description and of each fact
 
 
 def write_heading(subject: Subject) -> Markup:
@@ -48,7 +48,7 @@ def _name_shapes(shapes: Mapping[str, Shape]) -> str:
 
 
 def write_summary(subject: Subject) -> Markup:
-    """Return the line that stands for a network while its part of the page is folded."""
+    """Return the line that is shown for a network while its section of the page is folded."""
     total = subject.report.totals
     counts = f"{format_count(total.params)} params · {format_count(total.macs)} MACs"
     broken = sum(not use.is_kept for use in subject.limits)

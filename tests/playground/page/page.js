@@ -5,7 +5,7 @@ import { Results } from "./results.js";
 import { readFragment, writeFragment, WrongLink } from "./sharing.js";
 
 const DELAY = 250; // milliseconds without a key before the spec is read
-const PATIENCE = 4000; // milliseconds after which an older run is stopped for a newer text; about a restart
+const PATIENCE = 4000; // milliseconds after which a run is stopped for a newer text; a restart takes about as long
 const MOST_SPEC = 4 << 20; // bytes, as convcalc accepts
 const MOST_FILE = 256 << 20; // bytes of a model file
 const get = (id) => document.getElementById(id);
@@ -14,11 +14,11 @@ const facts = await (await fetch("facts.json")).json();
 const editor = new Editor(get("editor"), { onEdit: edited, schema: () => facts.schema });
 const results = new Results(refresh);
 const program = new Program(showState);
-let analysed = null; // the text of the answer that is shown
-let valid = false; // whether that text has figures
-let asked = null; // the text of the newest question
-let table = ""; // of that text, as HTML
-let name = "net"; // of the file that the text is from or is saved to, without its ending
+let analysed = null; // the spec whose results are shown
+let valid = false; // whether that spec is valid
+let asked = null; // the spec that was sent last
+let table = ""; // the table of the analysed spec, as HTML
+let name = "net"; // file name of the spec, without its ending
 let again = false;
 let working = false;
 let timer = null;

@@ -76,7 +76,7 @@ export class Program {
 
   #fail(failure, waiting) {
     const memory = /MemoryError|out of memory|memory access out of bounds/i.test(failure);
-    // the message of the last exception in a traceback, which advice may follow
+    // the last exception of a traceback; lines with advice may follow it
     const said = [...failure.matchAll(/^(?!PythonError)[\w.]*(?:Error|Exception)\b.*$/gm)].at(-1)?.[0] ?? failure.slice(0, 500);
     waiting.reject(new NoAnswer(memory ? "The network needs more memory than a page can have." : `Internal error: ${said}`));
     this.stop("The program was started again.");

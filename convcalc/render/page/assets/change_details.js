@@ -2,7 +2,7 @@
 
 const EMPTY = "–";
 
-// Returns [title, old text, new text, change] for everything about an item; a text is null where there is none.
+// Returns [title, old text, new text, change] for everything about an item; a text is null if that network has no such item.
 function listFacts(item, changes) {
   const both = (format) => item.sides.map((side) => (side ? format(side) : null));
   const facts = item.isScope ? [["layers", ...item.counts.map(formatExact)]] : listLayerFacts(item, changes, both);

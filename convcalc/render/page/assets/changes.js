@@ -39,7 +39,7 @@ function subtractFigures(before, after) {
   return Object.fromEntries(SUMMED.map((name) => [name, subtract(figure(before, name), figure(after, name))]));
 }
 
-// An item has the figures of both networks as `sides`, null where it is not there, and stands for the layers of the
+// An item has the figures of both networks as `sides`, null if the network lacks it, and stands for the layers of the
 // whole tree from `start` to `stop` - 1.
 class Comparison {
   constructor(data) {
@@ -67,7 +67,7 @@ class Comparison {
     });
   }
 
-  // Completes an item by the figures of both networks, and by what happened to it.
+  // Adds to an item the figures of both networks, and by what happened to it.
   compare(item) {
     const layers = this.layersOf(item);
     const found = SIDES.map((name, side) =>

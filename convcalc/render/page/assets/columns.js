@@ -11,7 +11,7 @@ function countColumn(name, title, width = 10) {
   };
 }
 
-// `width` is the largest width of the column in characters: it is narrower if all of its texts are.
+// `width` is the largest width of the column in characters: shorter texts make it narrower.
 function textColumn(name, title, width, value, right = false) {
   return { name, title, width, value, text: value, left: !right };
 }

@@ -7,7 +7,7 @@ const STATES = [
   ["unchanged", "unchanged"],
 ];
 
-// The buttons that choose which layers are listed. Unchanged layers are not, as long as any other layer is there.
+// The buttons that choose which layers are listed. Unchanged layers are listed at first only if no layer differs.
 class StateFilter {
   constructor(comparison, onChange) {
     this.comparison = comparison;

@@ -30,7 +30,7 @@ function sizeOf(element) {
   return [Math.round(width), Math.round(height)];
 }
 
-// Calls `redraw` with the width of an element whenever that changes, and with 0 never: it is then hidden.
+// Calls `redraw` with the width of an element whenever it changes, except while the element is hidden (width 0).
 function onWidth(element, redraw) {
   let last = 0;
   new ResizeObserver(() => {

@@ -239,7 +239,7 @@ class FieldExplorer {
 
   // -- reacting
 
-  // Moves to the output position that lies where the pointer is.
+  // Selects the output position under the pointer.
   follow(event, now = false) {
     if (
       !this.axes ||
@@ -268,7 +268,7 @@ class FieldExplorer {
     this.load(event.dataTransfer.files[0]);
   }
 
-  // Shows an image file; it is not read by anything but this page.
+  // Shows an image file; it never leaves this page.
   load(file) {
     if (!file || this.inputSize.length === 1) return;
     if (!TYPES.includes(file.type)) {

@@ -34,7 +34,7 @@ function stepTowards(corner, other) {
 }
 
 class Graph {
-  // `title` says what the select for metrics does, `name` is the name of the network for readers who do not see it. The
+  // `title` labels the menu of metrics, `name` is the name of the network for screen readers. The
   // graph is folded to `depth` at first, or as `convcalc draw` does.
   constructor(network, title = "Colour", name = "the network", depth = undefined) {
     this.network = network;

@@ -16,7 +16,7 @@ function foldAtFirst(items) {
 }
 
 class LayerTable {
-  // `host` is the element that the table will fill; `isShown` says whether an item is listed at all.
+  // `host` is the element that the table will fill; `isShown` returns whether an item can be listed.
   constructor(network, host, columns = LAYER_COLUMNS, isShown = () => true) {
     this.network = network;
     this.allColumns = columns.all;
