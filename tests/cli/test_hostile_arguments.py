@@ -31,6 +31,7 @@ NEEDS = {  # arguments with which a command would succeed
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],
     "sweep": ["net.yaml", "-p", "width=1,2"],
+    "merge": ["rows"],
     "space": ["net.yaml", "--sample", "2"],
     "diff": ["net.yaml", "net.yaml"],
     "import": ["model.json"],
@@ -63,6 +64,7 @@ COMMANDS = list(itertools.chain.from_iterable(SECTIONS.values()))
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("net.yaml").write_text(NET, encoding="utf-8")
+    assert run(["sweep", "net.yaml", "-p", "width=1,2", "-o", "rows/"]) == 0
     Path("model.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}', encoding="utf-8")
 
 
