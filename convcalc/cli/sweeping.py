@@ -243,6 +243,6 @@ class _Run:
             return
         for text, (count, message) in self.tally.undefined.items():
             click.echo(f"convcalc: {text}: no result in {count:,} row{'' if count == 1 else 's'}: {message}", err=True)
-        join = self.job.planned.plan.join
-        for message in () if join is None else join.list_warnings(self.tally.tried):
+        plan = self.job.planned.plan
+        for message in () if plan.join is None else plan.join.list_warnings(self.tally.tried, plan.combinations.size):
             click.echo(f"convcalc: {message}", err=True)
