@@ -2,15 +2,16 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
-from io import UnsupportedOperation
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from convcalc.cli import writing_ascii
+from convcalc.cli.pipes import discard_output, ignore_closed_pipe
 from convcalc.examples import PREFIX, list_names
 from convcalc.problems import did_you_mean, find_nearest, join_words, normalise_word, printable, show
 from convcalc.version import __version__
@@ -89,6 +90,16 @@ NOT_DONE = 2
 _INTERRUPTED = 130
 
 
+@contextmanager
+def _stop_at_closed_pipe() -> Iterator[None]:
+    """End with status 0 if the reader of a pipe has gone: click would end with 1, the status of a failing network."""
+    try:
+        yield
+    except BrokenPipeError:
+        discard_output()
+        raise click.exceptions.Exit(0) from None
+
+
 class _Commands(click.Group):
     """Imports a command only when it is used, and lists the commands in sections by purpose."""
 
@@ -101,6 +112,16 @@ class _Commands(click.Group):
         if args and args[0].startswith("-") and args[0] not in own and any(map(_is_net, args)):
             args = ["summary", *args]
         return super().parse_args(context, args)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        """Parse the arguments, and perhaps print the help or the version."""
+        with _stop_at_closed_pipe():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        with _stop_at_closed_pipe():
+            return super().invoke(context)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [name for names in SECTIONS.values() for name in names]
@@ -207,7 +228,8 @@ def run(arguments: list[str] | None = None) -> int:
         register()
     try:
         result = commands.main(arguments, "convcalc", standalone_mode=False)
-        sys.stdout.flush()
+        with ignore_closed_pipe():
+            sys.stdout.flush()
     except click.exceptions.Exit as exit:
         return exit.exit_code
     except click.ClickException as error:
@@ -218,11 +240,8 @@ def run(arguments: list[str] | None = None) -> int:
         return NOT_DONE
     except (click.Abort, KeyboardInterrupt):
         return _INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()  # the reader of the pipe has gone
-        return 0
     except OSError as error:
-        _discard_output()
+        discard_output()
         click.echo(f"convcalc: {_describe_os_error(error)}", err=True)
         return NOT_DONE
     except Exception as error:
@@ -242,12 +261,6 @@ def _describe_os_error(error: OSError) -> str:
     if isinstance(error, FileNotFoundError) and is_working_folder_gone():
         return WORKING_FOLDER_GONE
     return printable(error.strerror or str(error)).lower()
-
-
-def _discard_output() -> None:
-    """Redirect standard output to the null device; otherwise Python fails when it flushes the stream at exit."""
-    with suppress(UnsupportedOperation):  # the stream is not a file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escape_lines(text: str) -> str:

@@ -289,7 +289,7 @@ def list_warnings(job: Job, tally: Tally, where: writing.Output) -> list[str]:
     if tally.unplanned:
         found.append(_explain_unplanned(job, tally, where))
     join = job.planned.plan.join
-    return found if join is None else found + join.list_warnings(tally.tried)
+    return found if join is None else found + join.list_warnings(tally.tried, job.planned.plan.combinations.size)
 
 
 def _explain_unplanned(job: Job, tally: Tally, where: writing.Output) -> str:

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import click
 
+from convcalc.cli.pipes import ignore_closed_pipe
 from convcalc.problems import InvalidSpec, printable, show
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def report_invalid(errors: Sequence[InvalidSpec], output: Output, as_json: bool 
     if as_json:
         from convcalc.render.summary_data import problems_json
 
-        sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
+        with ignore_closed_pipe():
+            sys.stdout.write(problems_json(errors))  # never to -o FILE: it may hold the report of an earlier run
         return WRONG_NETWORK
     for error in errors:
         print_invalid(error, output)
@@ -131,7 +133,8 @@ def write_text(text: str, output: Output, inputs: Iterable[str], pager: bool = F
         if pager and output.file is None and _is_longer_than_screen(text):
             click.echo_via_pager(text)  # keeps colours if the pager is less; click sets LESS=-R if LESS is not set
         else:
-            _print_text(text)
+            with ignore_closed_pipe():
+                _print_text(text)
         return
     # a lone surrogate cannot be encoded: it becomes a question mark, as on a terminal
     write_bytes(text.encode("utf-8", "replace"), output, inputs)
@@ -164,7 +167,8 @@ def _is_longer_than_screen(text: str) -> bool:
 def write_bytes(content: bytes, output: Output, inputs: Iterable[str]) -> None:
     """Write a binary result to standard output or to the file of -o. Raises Failure if that file is an input."""
     if output.file in (None, "-"):
-        sys.stdout.buffer.write(content)
+        with ignore_closed_pipe():
+            sys.stdout.buffer.write(content)
         return
     assert output.file is not None
     target = resolve_target(output.file, inputs)

@@ -72,7 +72,7 @@ def draw_report(report: Report, kind: str, metric: str, depth: int | str | None)
         raise ValueError(f"the kind of the picture must be one of {', '.join(_FOLDED)}; got {show(kind)}")
     if metric not in METRICS:
         raise ValueError(f"color must be one of {', '.join(METRICS)}; got {show(metric)}")
-    if not (depth in (None, "all") or isinstance(depth, int)):
+    if not (depth in (None, "all") or (isinstance(depth, int) and not isinstance(depth, bool) and depth >= 0)):
         raise ValueError(f"depth must be a whole number or all; got {show(depth)}")
     levels = depth if isinstance(depth, int) else None
     return Picture(draw_folded(report, kind, fold_report(report, levels, depth is None), metric))

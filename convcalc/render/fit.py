@@ -7,7 +7,6 @@ within its budget, and some for which it exceeds the budget.
 import json
 import re
 from collections.abc import Sequence
-from shlex import join
 from textwrap import wrap
 from typing import Any
 
@@ -17,6 +16,7 @@ from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
+from convcalc.render.options import join_options, list_override_options
 from convcalc.space.evaluation import Setup
 from convcalc.space.fitting import METRICS, Fit, Trial
 from convcalc.spec.budget_metrics import MEMORY
@@ -78,7 +78,7 @@ def best_options(found: Fit) -> str:
 
     The text is empty if no combination is within the budget. Values are quoted for a shell or xargs.
     """
-    return "".join(f"{join(_list_options(found.setup, trial.values))}\n" for trial in found.best[:1])
+    return "".join(f"{join_options(_list_options(found.setup, trial.values))}\n" for trial in found.best[:1])
 
 
 def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
@@ -86,19 +86,9 @@ def _list_options(setup: Setup, values: dict[str, Any]) -> list[str]:
     overrides = setup.overrides
     params = {**overrides.params, **values}
     options = [text for name, value in params.items() for text in ("--set", f"{name}={_value_option(value)}")]
-    for name, sizes in overrides.inputs.items():
-        options += ["--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))]
-    if overrides.batch is not None:
-        options += ["--batch", str(overrides.batch)]
-    if overrides.dtype is not None:
-        options += ["--dtype", _dtype_option(overrides.dtype)]
+    options += list_override_options(overrides)
     options += [] if setup.inplace else ["--no-inplace"]
     return [*options, *(["--fold-batchnorm"] if setup.fold_batchnorm else [])]
-
-
-def _dtype_option(dtype: str | dict[str, str]) -> str:
-    """Return data types in the syntax of --dtype, such as `int8` or `weights=int8,bias=int32`."""
-    return dtype if isinstance(dtype, str) else ",".join(f"{name}={value}" for name, value in dtype.items())
 
 
 def _value_option(value: Any) -> str:

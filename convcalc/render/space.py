@@ -5,9 +5,7 @@ MACs and peak memory are distributed. With --sample, --best or --pareto, it list
 """
 
 import json
-import re
 from collections.abc import Sequence
-from shlex import quote
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES
@@ -15,6 +13,7 @@ from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.lines import Block, wrap_facts
+from convcalc.render.options import join_options, list_override_options
 from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
 from convcalc.space.extent import count_networks, sum_figure
@@ -214,23 +213,8 @@ def found_lines(
 def options_text(found: Found, overrides: Overrides) -> str:
     """Return a line with the options for a network, such as `--set depth=2`, and those with which it was found."""
     params = {**overrides.params, **found.params}
-    options = [("--set", f"{name}={_option_value(value)}") for name, value in params.items()]
-    for name, sizes in overrides.inputs.items():
-        options.append(("--input", ("" if name is None else f"{name}=") + ",".join(map(str, sizes))))
-    if overrides.batch is not None:
-        options.append(("--batch", str(overrides.batch)))
-    if overrides.dtype is not None:
-        types = overrides.dtype
-        options.append(("--dtype", types if isinstance(types, str) else ",".join(map("=".join, types.items()))))
-    return " ".join(f"{option} {_quote(value)}" for option, value in options) + "\n"
-
-
-def _quote(text: str) -> str:
-    """Return text in quotes for a shell or xargs if it needs them.
-
-    A shell does not remove quotes in the output of $(…), so texts with brackets and commas are not quoted.
-    """
-    return text if re.fullmatch(r"[\w=\[\],.:/+-]+", text, re.ASCII) else quote(text)
+    options = [text for name, value in params.items() for text in ("--set", f"{name}={_option_value(value)}")]
+    return join_options([*options, *list_override_options(overrides)]) + "\n"
 
 
 def _option_value(value: Any) -> str:

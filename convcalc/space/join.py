@@ -45,9 +45,13 @@ class Join(NamedTuple):
         places = {name: self.file.columns.index(name) for name in self.names}
         return {name: [line.values[place] for line in self.lines.values()] for name, place in places.items()}
 
-    def list_warnings(self, rows: int) -> list[str]:
-        """Return messages on the lines that no row has matched, and on the rows without a line."""
-        unmatched = [line.number for line in self.lines.values() if line.number not in self.used]
+    def list_warnings(self, rows: int, combinations: int) -> list[str]:
+        """Return messages on the lines that match no combination, and on the rows without a line.
+
+        If there are fewer rows than combinations, as with --sample or --shard, another one may match a line.
+        """
+        is_complete = rows == combinations
+        unmatched = [line.number for line in self.lines.values() if is_complete and line.number not in self.used]
         found = [self.file.describe_unmatched(unmatched, "combination")] if unmatched else []
         if self.missing[0]:
             name = printable(self.file.name)

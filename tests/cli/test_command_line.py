@@ -303,6 +303,36 @@ def test_a_closed_pipe_ends_quietly() -> None:
     assert done.stdout.startswith(b"name,")
 
 
+def run_into_closed_pipe(*arguments: str) -> tuple[int, str]:
+    """Return the exit status and the messages of a command whose output nobody reads."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "convcalc", *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("output", ["csv", "json", "jsonl", "table"])
+def test_a_sweep_into_a_closed_pipe_succeeds(output: str) -> None:
+    arguments = ["sweep", "example:mobilenet_v1", "-p", "width=0.5:1:0.001", "-f", output]
+    assert run_into_closed_pipe(*arguments) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["summary", "--help"], ["summary", "example:resnet50"]])
+def test_text_into_a_closed_pipe_succeeds(arguments: list[str]) -> None:
+    assert run_into_closed_pipe(*arguments) == (0, "")
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_closed_pipe_does_not_hide_a_failed_check(tmp_path: Path, output: str) -> None:
+    bad = tmp_path / "bad.yaml"
+    entries = "".join(f"  - conv{number}\n" for number in range(300))
+    bad.write_text(f"input: [1, 8, 8]\nlayers:\n{entries}", encoding="utf-8")
+    status, _ = run_into_closed_pipe("check", str(bad), "-f", output)
+    assert status == 1
+
+
 def test_output_is_written_atomically_and_keeps_the_permissions_of_the_old_file(net: str) -> None:
     target = Path("out.json")
     target.write_text("old", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import click
@@ -161,6 +162,12 @@ def test_pictures_in_python_display_and_save_themselves() -> None:
     ):
         with pytest.raises(ValueError, match=r"must|no layer"):
             wrong()
+
+
+@pytest.mark.parametrize("depth", [-1, True, "3", 1.5])
+def test_a_depth_is_a_whole_number_or_all(depth: Any) -> None:
+    with pytest.raises(ValueError, match="depth must be a whole number or all"):
+        convcalc.summary("example:lenet5").draw(depth=depth)
 
 
 def test_the_picture_in_the_readme_is_what_the_command_writes() -> None:

@@ -333,6 +333,14 @@ def test_a_shell_splits_the_printed_options_correctly(net: str, capsys: pytest.C
     assert out == "--set size=9 --set width=2 --input 3,9,9 --batch 2 --dtype weights=int8\n"
 
 
+def test_a_shell_splits_a_printed_list_correctly(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text(TWO_INPUTS, encoding="utf-8")
+    assert run(["fit", net, "-p", "kernel=[3, 3],[1, 5]", "--max-params", "1M", "--by", "-macs", "-q"]) == 0
+    out = capsys.readouterr().out
+    assert out.split() == shlex.split(out)
+    assert out in ("--set kernel=[3,3]\n", "--set kernel=[1,5]\n")
+
+
 def test_the_budget_of_the_spec_can_be_ignored(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path(net).write_text(NET + "budget: {params: 200}\n", encoding="utf-8")
     tried = ["-p", "width=1:4:1", "--max-params", "250"]

@@ -381,6 +381,18 @@ def test_a_csv_file_is_joined_on_its_columns_of_parameters(net: str, capsys: Cap
     ]
 
 
+@pytest.mark.parametrize("option", [["--sample", "4"], ["--shard", "1/3"]])
+def test_lines_of_combinations_that_were_not_tried_are_not_reported(
+    option: list[str], net: str, capsys: Capture
+) -> None:
+    lines = "".join(f"{width},50\n" for width in range(1, 13))  # one line for each of the 12 combinations
+    Path("accuracy.csv").write_text(f"width,top1\n{lines}", encoding="utf-8")
+    assert run(["sweep", net, "-p", "width=1:12:1", "--join", "accuracy.csv", "-f", "jsonl", *option]) == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 4
+    assert said.err == ""
+
+
 @pytest.mark.parametrize("option", [[], ["--set", "size=9"]])
 def test_a_parameter_that_does_not_vary_also_has_to_match(option: list[str], net: str, capsys: Capture) -> None:
     Path(net).write_text(NET.replace("size: 8", "size: 9"), encoding="utf-8")
