@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Inspect": ("summary", "draw", "rf", "memory", "mcu"),
+    "Inspect": ("summary", "draw", "rf", "memory", "mcu", "latency"),
     "Decide": ("explain", "alternatives", "fit", "diff", "compare"),
     "Check": ("check",),
     "Convert": ("import", "export", "verify"),
@@ -38,6 +38,7 @@ OTHER_WORDS = {
     "draw": "diagram dot graph graphviz picture plot svg visualise visualize",
     "memory": "bytes mem peak ram",
     "mcu": "arena embedded flash microcontroller tflm tinyml",
+    "latency": "roofline speed throughput time timing",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget grid optimize search sweep tune",

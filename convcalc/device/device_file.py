@@ -11,7 +11,7 @@ For example:
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
 _SUFFIX = ".yaml"
 _MOST_TEXT = 500
 _PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
-_RATES = {f"{unit}/s": factor for unit, factor in MEMORY_SUFFIXES.items()}
+_RATES = {f"{unit}/s": factor for unit, factor in {**MEMORY_SUFFIXES, "TB": 10**12}.items()}
 _PEAKS = {f"{prefix}{unit}": factor for unit in ("FLOPS", "OPS") for prefix, factor in _PREFIXES.items()}
 _CLOCKS = {f"{prefix}Hz": factor for prefix, factor in _PREFIXES.items()}
 DEVICE_KINDS = ("microcontroller", "gpu", "cpu")
@@ -49,7 +49,8 @@ class Device(NamedTuple):
     """A device. A figure that its file does not state is None or missing.
 
     `figures` has `ram`, `flash` and `memory` in bytes, `bandwidth` in bytes per second, `clock` in hertz, and
-    `efficiency`, the share of the roofline that is reached, from 0 to 1. `peak` has operations per second by data type,
+    `efficiency`, the share of the roofline that is reached, from 0 to 1 (`eager_efficiency`: if every operation is a
+    kernel of its own). `peak` has operations per second by data type,
     without sparsity. `cycles_per_mac` is given by layer kind. `runtime` is the runtime that the board is used with.
     """
 
@@ -62,25 +63,34 @@ class Device(NamedTuple):
     cycles_per_mac: Mapping[str, Figure]
 
 
-def list_devices() -> list[str]:
-    """Return the names of the devices that come with convcalc, sorted."""
-    return sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_FOLDER) if file.endswith(_SUFFIX))
+def list_devices(kinds: Sequence[str] = ()) -> list[str]:
+    """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
+    names = sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_FOLDER) if file.endswith(_SUFFIX))
+    return [name for name in names if not kinds or find_device(name).kind in kinds]
 
 
-def find_device(name: str) -> Device:
+def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
     """Return the device with a name, or the one in a file if the name ends with .yaml or .yml.
 
-    Raises Flaw, with the nearest name and the list, if there is none; OSError if the file cannot be read; InvalidSpec,
-    with lines, if its contents are wrong.
+    Raises Flaw, with the nearest name and the list, if there is none, or if `kinds` are given and it is of none of
+    them; OSError if the file cannot be read; InvalidSpec, with lines, if its contents are wrong.
     """
     if name.endswith((_SUFFIX, ".yml")):
-        return read_device(read_file(name), os.path.splitext(os.path.basename(name))[0])
-    known = list_devices()
-    if name not in known:
+        return _check_kind(read_device(read_file(name), os.path.splitext(os.path.basename(name))[0]), kinds)
+    if name not in list_devices():
+        known = list_devices(kinds)
         hint = did_you_mean(name, known)
         listed = f"available: {', '.join(known)}, or a file such as my_board.yaml"
         raise Flaw(f"no device {show(name)}", f"{hint} {listed}".strip())
-    return read_device(read_file(os.path.join(_FOLDER, name + _SUFFIX)), name)
+    return _check_kind(read_device(read_file(os.path.join(_FOLDER, name + _SUFFIX)), name), kinds)
+
+
+def _check_kind(device: Device, kinds: Sequence[str]) -> Device:
+    """Return the device. Raises Flaw if it is of none of the kinds."""
+    if kinds and device.kind not in kinds:
+        known = f"available: {', '.join(list_devices(kinds))}"
+        raise Flaw(f"{show(device.name)} is a {device.kind}, not a {join_words(kinds)}", known)
+    return device
 
 
 def read_device(document: Document, name: str) -> Device:
@@ -237,5 +247,6 @@ _FIGURES: dict[str, _Read] = {
     "bandwidth": partial(_read_quantity, units=_RATES, example="1008 GB/s"),
     "clock": partial(_read_quantity, units=_CLOCKS, example="120 MHz"),
     "efficiency": _read_share,
+    "eager_efficiency": _read_share,
 }
 _KEYS = ("description", "kind", "runtime", "dense", *_FIGURES, "peak", "cycles_per_mac")

@@ -16,6 +16,7 @@ TOPICS: dict[str, str] = {
     "receptive-field": "how far each layer sees, and which pixels one position depends on",
     "memory": "activations, the peak, training, and how to lower them",
     "mcu": "RAM and flash on a microcontroller, to the byte",
+    "latency": "the time on a GPU or a microcontroller, and how far to trust it",
     "explain": "every figure of a layer as a formula with its numbers",
     "fit": "the largest network within a budget",
     "alternatives": "cheaper replacements for a convolution, and writing them into the spec",
