@@ -26,7 +26,7 @@ _UNREADABLE = 2
 def _list_columns() -> Iterable[str]:
     from convcalc.render.compare import COLUMNS
 
-    return COLUMNS
+    return (*COLUMNS, "latency")
 
 
 @click.command("compare", epilog=_EXAMPLES)
@@ -36,6 +36,12 @@ def _list_columns() -> Iterable[str]:
 @common.format_option("table", "json", "csv", "markdown", "latex")
 @common.columns_option(_list_columns, "Columns to show: name, input_shape, params, macs, peak_memory, …")
 @common.sort_option(_list_columns, "Sort by a column, largest first: params, macs, peak_memory, …")
+@click.option(
+    "--device",
+    metavar="NAME|FILE",
+    help="Add the column latency, for a device such as rtx4090; see convcalc latency.",
+    shell_complete=completing.complete_device(),
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -46,6 +52,7 @@ def command(
     format: str,
     columns: str | None,
     sort: str | None,
+    device: str | None,
     limit: int | None,
     exact: bool,
     where: writing.Output,
@@ -59,7 +66,10 @@ def command(
     """
     from convcalc.render.compare import network_rows, sort_network_rows
 
-    shown = _read_columns(columns, sort, exact, format, where)
+    if device is not None and format == "json":
+        raise click.UsageError(f"--device cannot be combined with {common.describe_format(format, where)}: use -f csv")
+    known = _list_known_columns(device, where)
+    shown = _read_columns(columns, sort, exact, format, where, known)
     files = choose_files(_expand_patterns(nets)).files
     documents, wrong, status = _read_documents(files, overrides, where)
     _check_parameters(overrides, [document for _, document, _ in documents])
@@ -74,7 +84,7 @@ def command(
         return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(_report_problem(name, error, where) for name, error in wrong)])
     if reports:
-        rows = sort_network_rows(network_rows(_label_reports(reports)), sort)[:limit]
+        rows = sort_network_rows(network_rows(_label_reports(reports)), sort, known)[:limit]
         text = _render(rows, shown, format, exact, where)
         writing.write_text(text, where, [split_net(file)[0] for file in files])
     elif not files:
@@ -82,15 +92,26 @@ def command(
     return status
 
 
+def _list_known_columns(device: str | None, where: writing.Output) -> dict[str, Any]:
+    """Return all columns by name, with latency if a device is given. Raises Failure if the device is wrong."""
+    from convcalc.render.compare import COLUMNS, latency_column
+
+    if device is None:
+        return dict(COLUMNS)
+    from convcalc.cli.devices import read_timed_device  # imported only with --device
+
+    return {**COLUMNS, "latency": latency_column(read_timed_device(device, where))}
+
+
 def _read_columns(
-    columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output
+    columns: str | None, sort: str | None, exact: bool, format: str, where: writing.Output, known: dict[str, Any]
 ) -> Sequence[Any] | None:
-    """Return the columns that --columns lists; None without that option.
+    """Return the columns that --columns lists; without it, None, or with `latency` in `known`, the usual ones and this.
 
     Raises UsageError if --columns or --sort names an unknown column, if --columns is combined with JSON (which has all
     figures), or if --exact is combined with JSON or CSV (which are always exact).
     """
-    from convcalc.render.compare import COLUMNS
+    from convcalc.render.compare import EVERY
     from convcalc.render.grid import UnknownColumn, find_column, find_columns
 
     if exact and format in ("json", "csv"):
@@ -100,10 +121,13 @@ def _read_columns(
         raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
     try:
         if sort is not None:
-            find_column(sort, COLUMNS)
-        return None if columns is None else find_columns(columns, COLUMNS, ())
+            find_column(sort, known)
+        if columns is None:
+            return (*EVERY[:1], known["latency"], *EVERY[1:]) if "latency" in known else None
+        return find_columns(columns, known, ())
     except UnknownColumn as error:
-        raise click.UsageError(str(error)) from None
+        needs = ": add --device" if "latency" not in known and "latency" in (sort, *(columns or "").split(",")) else ""
+        raise click.UsageError(f"the column latency needs a device{needs}" if needs else str(error)) from None
 
 
 def _expand_patterns(nets: Sequence[str]) -> list[str]:

@@ -6,11 +6,10 @@ from typing import NamedTuple
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, writing
 from convcalc.cli.devices import fail_option, read_device_option
-from convcalc.cli.main import NOT_DONE
 from convcalc.device.device_file import Device
 from convcalc.device.energy import estimate_energy
 from convcalc.device.latency import FUSED, Latency, estimate_latency, name_kernel
-from convcalc.problems import Flaw, InvalidSpec, printable, show
+from convcalc.problems import Flaw, printable, show
 from convcalc.render.latency import LatencyPage, latency_lines, latency_markdown
 from convcalc.spec.inputs import Overrides
 
@@ -36,11 +35,7 @@ def write_report(request: Request, where: writing.Output) -> int:
 
     Raises Failure if an option is wrong or the device lacks a figure, and InvalidSpec if the spec is invalid.
     """
-    try:
-        device = read_device_option(request.device)
-    except InvalidSpec as error:
-        writing.print_invalid(error, where)
-        return NOT_DONE
+    device = read_device_option(request.device, where)
     _check_dtype(device, request.overrides)
     report = analyse(common.load(request.net, request.overrides, where))
     try:

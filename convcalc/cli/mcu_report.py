@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from convcalc.cli import common, writing
 from convcalc.cli.devices import fail_option, read_device_option
-from convcalc.cli.main import NOT_DONE
 from convcalc.device.device_file import Device
 from convcalc.device.from_tflite import expand_offsets, read_program
 from convcalc.device.lowering import DTYPES
@@ -18,7 +17,7 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.device.runtimes import Runtime, find_runtime
 from convcalc.device.savings import suggest_savings
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, NotImported, printable, show
+from convcalc.problems import Flaw, NotImported, printable, show
 from convcalc.render.mcu import McuPage, mcu_lines
 from convcalc.render.mcu_data import draw_arena, mcu_json
 from convcalc.spec.budget import read_quantity
@@ -46,11 +45,7 @@ def write_report(request: Request, where: writing.Output) -> int:
 
     Raises Failure if an option is wrong or the memory cannot be computed, and InvalidSpec if the spec is invalid.
     """
-    try:
-        board = None if request.device is None else read_device_option(request.device, ("microcontroller",))
-    except InvalidSpec as error:
-        writing.print_invalid(error, where)
-        return NOT_DONE
+    board = None if request.device is None else read_device_option(request.device, where, ("microcontroller",))
     runtime = _choose_runtime(request.runtime or ("tinyengine" if request.patches else None), board)
     ram = _read_memory("--ram", request.ram, board and board.figures["ram"])
     flash = _read_memory("--flash", request.flash, board and board.figures["flash"])

@@ -24,6 +24,7 @@ from convcalc.units import BITS
 
 FUSED, EAGER = "fused", "eager"
 _MERGES = ("add", "multiply")
+_NEEDED = "latency needs peak and bandwidth, or clock and cycles_per_mac"
 
 
 class Range(NamedTuple):
@@ -100,6 +101,7 @@ def estimate_latency(report: Report, device: Device, mode: str = FUSED) -> Laten
     other operands. In the mode `eager`, every operation reads its inputs and writes its output. Raises Flaw if the
     device lacks a figure, such as the peak of the network's data type.
     """
+    check_figures(device)
     if device.cycles_per_mac:
         return _count_cycles(report, device, mode)
     dtype = _choose_dtype(report)
@@ -111,6 +113,16 @@ def estimate_latency(report: Report, device: Device, mode: str = FUSED) -> Laten
         time, bound = _apply_roofline(layer.macs, moved, peak.low, bandwidth.low, efficiency)
         layers.append(LayerLatency(layer.name, layer.kind, layer.macs, moved, time, bound))
     return Latency(device, mode, dtype, peak, bandwidth, efficiency, tuple(layers))
+
+
+def check_figures(device: Device) -> None:
+    """Raise Flaw unless a device has the figures from which a time can be computed."""
+    if device.cycles_per_mac:
+        _require(device, "clock")
+        return
+    if not device.peak:
+        raise Flaw(f"{device.name} has no peak", _NEEDED)
+    _require(device, "bandwidth")
 
 
 # -- the roofline
@@ -166,15 +178,13 @@ def find_peak(device: Device, dtype: str) -> Figure:
     """Return the operations per second of a device for a data type. Raises Flaw if the device states none."""
     if dtype in device.peak:
         return device.peak[dtype]
-    if not device.peak:
-        raise Flaw(f"{device.name} has no peak", "latency needs peak and bandwidth, or clock and cycles_per_mac")
     raise Flaw(f"{device.name} has no peak for {dtype}", f"use --dtype {join_words(device.peak)}")
 
 
 def _require(device: Device, key: str) -> Figure:
     figure = device.figures[key]
     if figure is None:
-        raise Flaw(f"{device.name} has no {key}", "latency needs peak and bandwidth, or clock and cycles_per_mac")
+        raise Flaw(f"{device.name} has no {key}", _NEEDED)
     return figure
 
 

@@ -10,9 +10,16 @@ from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.lines import Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.mcu import cell_lines
-from convcalc.units import format_bytes, format_count, is_integer_type
+from convcalc.units import (
+    DURATION_UNITS,
+    choose_scale,
+    format_bytes,
+    format_count,
+    format_digits,
+    format_duration,
+    is_integer_type,
+)
 
-_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
 _JOULES = (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9))
 _LONGEST_NAME = 40
 _MOST_NAMED = 3
@@ -98,21 +105,10 @@ def format_time(time: Range | None) -> str:
     """Return a duration with three digits, such as `1.23 ms`; a range as `35.1 to 116 ms`; `?` if it is unknown."""
     if time is None:
         return "?"
-    unit, scale = _choose_unit(time.high, _UNITS)
     if time.low == time.high:
-        return f"{_three_digits(time.high / scale)} {unit}"
-    return f"{_three_digits(time.low / scale)} to {_three_digits(time.high / scale)} {unit}"
-
-
-def _choose_unit(value: float, units: Sequence[tuple[str, float]]) -> tuple[str, float]:
-    return next((pair for pair in units if value >= 0.9995 * pair[1]), units[-1])
-
-
-def _three_digits(value: float) -> str:
-    """Return a number with at least three digits: `1.23`, `12.3`, `1,234`; `0` for 0."""
-    if value == 0:
-        return "0"
-    return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
+        return format_duration(time.high)
+    unit, scale = choose_scale(time.high, DURATION_UNITS)
+    return f"{format_digits(time.low / scale)} to {format_digits(time.high / scale)} {unit}"
 
 
 def _describe_total(latency: Latency) -> str:
@@ -208,5 +204,5 @@ def format_energy(joules: float | None) -> str:
     """Return an energy with three digits, such as `1.23 mJ`; `?` if it is unknown."""
     if joules is None:
         return "?"
-    unit, scale = _choose_unit(joules, _JOULES)
-    return f"{_three_digits(joules / scale)} {unit}"
+    unit, scale = choose_scale(joules, _JOULES)
+    return f"{format_digits(joules / scale)} {unit}"

@@ -159,3 +159,60 @@ def test_a_cpu_is_not_to_be_trusted(tmp_path: Path, capsys: Capture) -> None:
 def test_the_memory_of_a_gpu_is_not_that_of_a_microcontroller(capsys: Capture) -> None:
     assert run(["mcu", "example:ds_cnn", "--device", "rtx4090"]) == 2
     assert "'rtx4090' is a gpu, not a microcontroller: available: arduino-nano-33-ble" in capsys.readouterr().err
+
+
+# -- other commands
+
+
+def compare(capsys: Capture, *options: str) -> list[dict[str, str]]:
+    nets = ["example:resnet18", "example:mobilenet_v2", "example:vgg16"]
+    assert run(["compare", *nets, "--dtype", "float16", "-f", "csv", *options]) == 0
+    return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+
+def test_compare_shows_the_latency_of_each_network(capsys: Capture) -> None:
+    rows = compare(capsys, "--device", "rtx4090", "--batch", "512", "--sort", "latency")
+    assert [row["name"] for row in rows] == ["vgg16", "mobilenet_v2", "resnet18"]
+    assert run([*NET, "rtx4090", "-f", "json"]) == 0
+    alone = json.loads(capsys.readouterr().out)["latency_max"]
+    assert float(rows[1]["latency"]) == pytest.approx(alone)
+    assert "latency" not in compare(capsys)[0]
+    assert list(compare(capsys, "--device", "h200", "--columns", "latency,name")[0]) == ["latency", "name"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "example:lenet5", "--columns", "latency"], "the column latency needs a device: add --device"),
+        (
+            ["compare", "example:lenet5", "--device", "rtx4090", "-f", "json"],
+            "--device cannot be combined with -f json",
+        ),
+        (["compare", "example:lenet5", "--device", "raspberry-pi-pico"], "raspberry-pi-pico has no peak"),
+        (["draw", "example:lenet5", "--color", "latency"], "--color latency and --device need each other"),
+        (["draw", "example:lenet5", "--device", "rtx4090"], "--color latency and --device need each other"),
+        (["draw", "example:lenet5", "--color", "latency", "--device", "rtx40"], "did you mean rtx4090?"),
+    ],
+)
+def test_mistakes_in_other_commands_are_explained(arguments: list[str], message: str, capsys: Capture) -> None:
+    assert run(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_wrong_device_file_is_quoted_by_other_commands(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "board.yaml"
+    file.write_text(GPU + PEAK.replace(", source: s", ""), encoding="utf-8")
+    for command in (["compare", "example:lenet5"], ["draw", "example:lenet5", "--color", "latency"]):
+        assert run([*command, "--device", str(file)]) == 2
+        assert "board.yaml:5:17: peak.float16 has no source" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["-f", "mermaid"], ["-f", "dot"], ["--as", "stack"], []])
+def test_draw_colours_boxes_by_latency(options: list[str], tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "picture.txt"
+    net = ["draw", "example:resnet8", "--color", "latency", "--device", "nucleo-h7a3zi-q", "--depth", "all"]
+    assert run([*net, *options, "-o", str(file)]) == 0
+    text = file.read_text(encoding="utf-8")
+    # conv1: 32² · 16 · 27 multiply-accumulates · 1.23 cycles / 280 MHz
+    assert "1.94 ms latency" in text or "stack" in options
+    assert "latency on nucleo-h7a3zi-q" in text or "-f" in options

@@ -13,11 +13,12 @@ from convcalc.network import Group, Network
 from convcalc.problems import normalise_word, printable
 from convcalc.render.rows import Leaf, Row, count_levels, leaf_rows, list_leaves
 from convcalc.shape import Shape
-from convcalc.units import format_bytes, format_count
+from convcalc.units import format_bytes, format_count, format_duration
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
 _FEW, _MANY = 6, 120  # a network of fewer boxes, such as one scope with all layers, is unfolded to at most _MANY
 METRICS = ("macs", "params", "flops", "activation_memory", "weight_memory")
+_LATENCY = "latency"  # begins the names of metrics in nanoseconds, such as `latency on rtx4090`
 _TITLES = {
     "macs": "MACs",
     "params": "params",
@@ -32,7 +33,8 @@ class Box(NamedTuple):
 
     `jump` is the distance in the input, along its last axis, between neighbouring positions; None if unknown.
     `output` says which output of the network it has, such as `output logits`; it is empty if it has none.
-    `leaves` are the names of the layers and scopes that it stands for. `copies` is the number of equal copies; the sums
+    `leaves` are the names of the layers and scopes that it stands for, and `span` is the index of its first layer and
+    of the one after its last. `copies` is the number of equal copies; the sums
     of `figures`, by metric, are over all copies, and None if unknown. An input has no figures.
     """
 
@@ -44,6 +46,7 @@ class Box(NamedTuple):
     copies: int = 1
     leaves: tuple[str, ...] = ()
     output: str = ""
+    span: tuple[int, int] = (0, 0)
 
     @property
     def is_input(self) -> bool:
@@ -71,17 +74,32 @@ class Diagram(NamedTuple):
 
 def format_figure(metric: str, figure: int | None) -> str:
     """Return a figure with its unit as drawings show it: `1.23 G MACs`, `3.06 MiB activations`."""
-    return f"{format_amount(metric, figure)} {_TITLES[metric]}"
+    return f"{format_amount(metric, figure)} {_TITLES.get(metric, _LATENCY)}"
 
 
 def format_amount(metric: str, figure: int | None) -> str:
     """Return a figure without the name of its metric: `1.23 G`, `3.06 MiB`."""
+    if metric.startswith(_LATENCY):
+        return format_duration(None if figure is None else figure * 1e-9)
     return format_bytes(figure) if metric.endswith("memory") else format_count(figure)
 
 
+def add_latency(diagram: Diagram, device: str, latencies: Sequence[int | None]) -> tuple[Diagram, str]:
+    """Return the diagram with a metric for the latency on a device, and the name of this metric.
+
+    `latencies` are the nanoseconds of each layer; None means unknown.
+    """
+    metric = f"{_LATENCY} on {printable(device)}"
+    boxes = [
+        box if box.is_input else box._replace(figures={metric: sum_known(latencies[slice(*box.span)]), **box.figures})
+        for box in diagram.boxes
+    ]
+    return diagram._replace(boxes=tuple(boxes)), metric
+
+
 def metric_title(metric: str) -> str:
-    """Return the title of a metric, such as `MACs`."""
-    return _TITLES[metric]
+    """Return the title of a metric, such as `MACs` or `latency on rtx4090`."""
+    return _TITLES.get(metric, metric)
 
 
 def fold_network(report: Report, depth: int | None) -> Diagram:
@@ -197,6 +215,7 @@ def _make_box(groups: Mapping[tuple[int, int], str], leaves: Sequence[Leaf], row
         jump[-1] if jump else None,
         copies,
         tuple(printable(row.name) for row in rows),
+        span=(leaves[0].start, leaves[-1].stop),
     )
 
 
