@@ -183,7 +183,7 @@ class _DeviceReader:
         if not isinstance(written, dict):
             if written is not UNKNOWN:
                 message = f"{name} must be a mapping with value and source; got {show(written)}"
-                self.report(path, message, "write {value: …, source: …}")
+                self.report(path, message, "for example: {value: 640 KiB, source: data sheet}")
             return None
         self._check_keys(path, written, ("value", "source"))
         source = written.get("source")
