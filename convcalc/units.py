@@ -20,6 +20,7 @@ MEMORY_SUFFIXES: dict[str, int] = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+DURATION_SUFFIXES: dict[str, int] = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 DTYPE_ALIASES = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
 MOST_QUANTITY_DIGITS = 40
 

@@ -3,7 +3,7 @@
 Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,000 by 44.7%".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ from convcalc.analysis.report import LayerReport, Report
 from convcalc.network import Limit
 from convcalc.problems import Problem
 from convcalc.shape import Shape
-from convcalc.units import format_bytes
+from convcalc.units import format_bytes, format_duration
 
 _CODE = "CV100"
 _DEVICE = ("arena", "flash")
+_LATENCY = "latency"  # in nanoseconds
 _MEMORY = ("weight_memory", "activation_memory", "peak_memory", *_DEVICE)
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
@@ -112,7 +113,7 @@ def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
 
 def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[BudgetUse]:
     name = found.where + _name_limit(limit)
-    short = format_bytes if limit.metric in _MEMORY else "{:,}".format
+    short = _choose_format(limit.metric)
     used = ["?" if value is None else short(value) for value in (found.smallest, found.largest)]
     if limit.maximum is not None:
         has_percent = limit.maximum and found.largest is not None
@@ -122,13 +123,21 @@ def _compare_with_bounds(limit: Limit, found: _LimitedFigure) -> Iterator[Budget
         yield BudgetUse(name, used[0], f"≥ {short(limit.minimum)}", "")
 
 
+def _choose_format(metric: str) -> Callable[[int], str]:
+    """Return the function that writes a value of a metric briefly."""
+    if metric == _LATENCY:
+        return lambda nanoseconds: format_duration(nanoseconds * 1e-9)
+    return format_bytes if metric in _MEMORY else "{:,}".format
+
+
 def _metric_name(metric: str) -> str:
     return _NAMES.get(metric, metric.replace("_", " "))
 
 
 def _name_limit(limit: Limit) -> str:
-    """Return the name of a limit's metric and, for one of microcontrollers, the runtime: `arena with liveness`."""
-    return _metric_name(limit.metric) + (f" with {limit.runtime}" if limit.runtime else "")
+    """Return the name of a limit's metric and its runtime or device: `arena with liveness`, `latency on rtx4090`."""
+    word = "on" if limit.metric == _LATENCY else "with"
+    return _metric_name(limit.metric) + (f" {word} {limit.runtime}" if limit.runtime else "")
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
@@ -146,8 +155,12 @@ def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
 def figure(report: Report, metric: str, runtime: str = "") -> int | None:
     """Return the network's value of a metric, such as `params`; None if it is unknown.
 
-    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one.
+    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one. For the
+    latency, in nanoseconds, it names the device; of a range, the larger bound counts.
     """
+    if metric == _LATENCY:
+        time = _measure_latency(report, runtime)
+        return None if isinstance(time, str) else time
     if metric in _DEVICE:
         found = _measure_device(report, runtime)
         return None if isinstance(found, str) else found[_DEVICE.index(metric)]
@@ -167,6 +180,21 @@ def _measure_device(report: Report, runtime: str) -> tuple[int, int] | str:
     except NoOperator as error:
         return str(error)
     return found.arena, found.flash.total
+
+
+def _measure_latency(report: Report, device: str) -> int | str:
+    """Return the nanoseconds that a batch takes on a device, fused, or why they are unknown."""
+    from convcalc.device.device_file import find_device  # imported only for budgets that need it
+    from convcalc.device.latency import estimate_latency
+    from convcalc.problems import Flaw
+
+    try:
+        found = estimate_latency(report, find_device(device))
+    except Flaw as flaw:
+        return f"{flaw.message}: {flaw.hint}"
+    if found.total is None:
+        return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
+    return round(found.total.high * 1e9)
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
@@ -214,6 +242,8 @@ def _format_figure(metric: str, value: int | None) -> str:
     """
     if value is None:
         return "?"
+    if metric == _LATENCY:
+        return format_duration(value * 1e-9) if value < 1000 else f"{format_duration(value * 1e-9)} ({value:,} ns)"
     if metric not in _MEMORY:
         return f"{value:,}"
     return format_bytes(value) if value < 1000 else f"{value:,} B ({format_bytes(value)})"
@@ -225,6 +255,10 @@ def _percent_text(part: int, whole: int) -> str:
 
 def _write_hint(report: Report, limit: Limit) -> str:
     """Return a hint for a violated limit."""
+    if limit.metric == _LATENCY:
+        time = _measure_latency(report, limit.runtime)
+        advice = f"convcalc latency --device {limit.runtime} shows the layers that take longest"
+        return time if isinstance(time, str) else advice
     if limit.metric not in _DEVICE:
         return _write_hint_on_largest(report, limit.metric)
     found = _measure_device(report, limit.runtime)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from convcalc.device.device_names import FOLDER, SUFFIX, list_device_names
 from convcalc.device.runtime_names import RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.problems import Flaw, Path, Problem, did_you_mean, join_words, show
@@ -22,8 +23,6 @@ from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.files import read_file
 from convcalc.units import BITS, MEMORY_SUFFIXES, parse_quantity
 
-_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
-_SUFFIX = ".yaml"
 _MOST_TEXT = 500
 _PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _RATES = {f"{unit}/s": factor for unit, factor in {**MEMORY_SUFFIXES, "TB": 10**12}.items()}
@@ -65,7 +64,7 @@ class Device(NamedTuple):
 
 def list_devices(kinds: Sequence[str] = ()) -> list[str]:
     """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
-    names = sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_FOLDER) if file.endswith(_SUFFIX))
+    names = list_device_names()
     return [name for name in names if not kinds or find_device(name).kind in kinds]
 
 
@@ -75,14 +74,14 @@ def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
     Raises Flaw, with the nearest name and the list, if there is none, or if `kinds` are given and it is of none of
     them; OSError if the file cannot be read; InvalidSpec, with lines, if its contents are wrong.
     """
-    if name.endswith((_SUFFIX, ".yml")):
+    if name.endswith((SUFFIX, ".yml")):
         return _check_kind(read_device(read_file(name), os.path.splitext(os.path.basename(name))[0]), kinds)
     if name not in list_devices():
         known = list_devices(kinds)
         hint = did_you_mean(name, known)
         listed = f"available: {', '.join(known)}, or a file such as my_board.yaml"
         raise Flaw(f"no device {show(name)}", f"{hint} {listed}".strip())
-    return _check_kind(read_device(read_file(os.path.join(_FOLDER, name + _SUFFIX)), name), kinds)
+    return _check_kind(read_device(read_file(os.path.join(FOLDER, name + SUFFIX)), name), kinds)
 
 
 def _check_kind(device: Device, kinds: Sequence[str]) -> Device:

@@ -10,7 +10,7 @@ from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
 
-_METRICS = tuple(metric for metric in budget.LIMITED if metric not in budget.DEVICE)
+_METRICS = tuple(metric for metric in budget.LIMITED if metric not in (*budget.DEVICE, budget.LATENCY))
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
