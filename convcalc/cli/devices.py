@@ -19,20 +19,20 @@ def read_device_option(name: str, where: writing.Output, kinds: Sequence[str] = 
     """
     try:
         return find_device(name, kinds)
-    except InvalidSpec as error:
-        writing.print_invalid(error, where)
-        raise click.exceptions.Exit(NOT_DONE) from None
     except Flaw as flaw:
         raise fail_option("--device", flaw) from None
     except ForeignFile as error:
         found = error.problems[0].message.removesuffix(", not a spec")
         raise writing.Failure(f"--device {printable(name)}: {found}, not a device file") from None
+    except InvalidSpec as error:
+        writing.print_invalid(error, where)
+        raise click.exceptions.Exit(NOT_DONE) from None
     except OSError as error:
         raise writing.Failure(f"--device {printable(name)}: {explain_unreadable(name, error)}") from None
 
 
 def read_timed_device(name: str, where: writing.Output) -> Device:
-    """Return the device of --device. Raises Failure if it has not the figures from which a time can be computed."""
+    """Return the device of --device. Raises Failure if it lacks the figures from which a time can be computed."""
     from convcalc.device.latency import check_figures
 
     device = read_device_option(name, where)

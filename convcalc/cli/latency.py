@@ -8,7 +8,7 @@ from convcalc.spec.inputs import Overrides
 _EXAMPLES = """\b
 Examples:
   convcalc latency example:resnet50 --device rtx4090 --dtype float16 --batch 256
-  convcalc latency example:mobilenet_v2 --device my_board.yaml --eager -o roofline.svg
+  convcalc latency example:mobilenet_v2 --device h200 --eager -o roofline.svg
   convcalc latency example:ds_cnn --device nucleo-l4r5zi --energy"""
 _LISTED = 20
 

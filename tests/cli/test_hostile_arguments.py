@@ -18,6 +18,7 @@ BROKEN = os.fsdecode(b"\xff")
 NET = "params: {width: 4}\ninput: [3, 8, 8]\nlayers:\n  - conv: {out_channels: $width, kernel_size: 3, name: c}\n"
 NEEDS = {  # arguments with which a command would succeed
     **{name: ["net.yaml"] for name in ("summary", "draw", "rf", "memory", "mcu", "explain", "alternatives", "compare")},
+    "latency": ["net.yaml", "--device", "rtx4090"],
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],

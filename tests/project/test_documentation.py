@@ -129,7 +129,10 @@ def options_of_commands() -> dict[str, set[str]]:
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         assert command is not None
-        found[name] = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        found[name] = {
+            "--help",
+            *(option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)),
+        }
     return found
 
 
