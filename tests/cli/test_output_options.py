@@ -14,6 +14,7 @@ ARGUMENTS = {
     "rf": ["example:lenet5", "conv2"],
     "memory": ["example:lenet5"],
     "mcu": ["example:lenet5"],
+    "latency": ["example:lenet5", "--device", "rtx4090"],
     "explain": ["example:lenet5"],
     "alternatives": ["example:lenet5"],
     "fit": ["example:mobilenet_v1", "-p", "width=0.5", "--max-params", "5M"],
