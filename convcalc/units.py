@@ -132,9 +132,11 @@ def choose_scale(value: float, units: tuple[tuple[str, float], ...]) -> tuple[st
 
 
 def format_digits(value: float) -> str:
-    """Return a number with at least three digits: `1.23`, `12.3`, `1,234`; `0` for 0."""
+    """Return a number with at least three digits: `1.23`, `12.3`, `1,234`; `0` for 0; `1.23e+09` from a million."""
     if value == 0:
         return "0"
+    if value >= 1e6:
+        return f"{value:.3g}"
     return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 

@@ -24,6 +24,8 @@ from convcalc.spec.files import read_file
 from convcalc.units import BITS, MEMORY_SUFFIXES, parse_quantity
 
 _MOST_TEXT = 500
+_MOST_NUMBER = 1_000_000
+_LEAST_SHARE = 0.0001  # with less, a time could become infinite
 _PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 _RATES = {f"{unit}/s": factor for unit, factor in {**MEMORY_SUFFIXES, "TB": 10**12}.items()}
 _PEAKS = {f"{prefix}{unit}": factor for unit in ("FLOPS", "OPS") for prefix, factor in _PREFIXES.items()}
@@ -191,6 +193,8 @@ class _DeviceReader:
                 hint = "name the data sheet or page that states it"
                 self.report(path if source is None else (*path, "source"), f"{name} has no source", hint)
             return None
+        if written.get("value") is UNKNOWN:
+            return None  # already reported
         try:
             low, high = read(name, written.get("value"))
         except Flaw as flaw:
@@ -227,8 +231,8 @@ def _read_range(name: str, value: Any) -> tuple[float, float]:
     pair = value if isinstance(value, list) and len(value) == 2 else [value, value]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in pair):
         raise Flaw(f"{name} must be a positive number or a range such as [1.2, 2]; got {show(value)}")
-    if not 0 < pair[0] <= pair[1] < float("inf"):
-        raise Flaw(f"{name} must be positive, and a range ascending; got {show(value)}")
+    if not 0 < pair[0] <= pair[1] <= _MOST_NUMBER:
+        raise Flaw(f"{name} must be positive, at most {_MOST_NUMBER:,}, and a range ascending; got {show(value)}")
     return pair[0], pair[1]
 
 
@@ -236,6 +240,8 @@ def _read_share(name: str, value: Any) -> tuple[float, float]:
     low, high = _read_range(name, value)
     if high > 1:
         raise Flaw(f"{name} must be at most 1; got {show(value)}")
+    if low < _LEAST_SHARE:
+        raise Flaw(f"{name} must be at least {_LEAST_SHARE}; got {show(value)}")
     return low, high
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from convcalc.device.device_file import Figure
 from convcalc.device.energy import Energy
 from convcalc.device.latency import FUSED, Latency, LayerLatency, Range
 from convcalc.problems import printable
@@ -93,12 +94,18 @@ def describe_device(latency: Latency) -> list[str]:
     facts = [printable(device.name), printable(device.description)]
     if latency.peak is None or latency.bandwidth is None:
         clock = device.figures["clock"]
-        return [*facts, f"{format_count(int(clock.low))}Hz" if clock else "", f"{latency.dtype}"]
+        return [*facts, _format_rate(clock, "Hz") if clock else "", f"{latency.dtype}"]
     operations = "OPS" if is_integer_type(latency.dtype) else "FLOPS"
-    facts += [f"{format_count(int(latency.peak.low))}{operations} in {latency.dtype}"]
-    facts += [f"{format_count(int(latency.bandwidth.low))}B/s", f"ridge point {latency.ridge:.4g} operations per byte"]
+    facts += [f"{_format_rate(latency.peak, operations)} in {latency.dtype}"]
+    facts += [_format_rate(latency.bandwidth, "B/s"), f"ridge point {latency.ridge:.4g} operations per byte"]
     what = "fused" if latency.mode == FUSED else "eager, a kernel per operation"
     return [*facts, what]
+
+
+def _format_rate(figure: Figure, unit: str) -> str:
+    """Return a figure of a device with its unit, such as `1.01 TB/s`."""
+    text = format_count(int(figure.low))
+    return f"{text}{unit}" if text[-1].isalpha() else f"{text} {unit}"
 
 
 def format_time(time: Range | None) -> str:

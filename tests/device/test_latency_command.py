@@ -216,3 +216,22 @@ def test_draw_colours_boxes_by_latency(options: list[str], tmp_path: Path, capsy
     # conv1: 32² · 16 · 27 multiply-accumulates · 1.23 cycles / 280 MHz
     assert "1.94 ms latency" in text or "stack" in options
     assert "latency on nucleo-h7a3zi-q" in text or "-f" in options
+
+
+def test_the_largest_network_on_the_slowest_device_has_a_time(tmp_path: Path, capsys: Capture) -> None:
+    most = 10**18 - 1
+    net, device = tmp_path / "net.yaml", tmp_path / "board.yaml"
+    conv = f"conv: {{out_channels: {most}, kernel_size: {most}, padding: same}}"
+    net.write_text(f"input: {[most] * 4}\nbatch: {most}\nlayers:\n  - {conv}\n  - {conv}\n", encoding="utf-8")
+    device.write_text(
+        "description: slow\nkind: gpu\ndense: true\nbandwidth: {value: 1 B/s, source: s}\n"
+        "peak: {float32: {value: 1 FLOPS, source: s}}\nefficiency: {value: 0.0001, source: s}\n",
+        encoding="utf-8",
+    )
+    arguments = ["latency", str(net), "--device", str(device), "--energy"]
+    for format in ("table", "csv", "markdown", "svg"):
+        assert run([*arguments, "-f", format]) == 0
+        assert "inf" not in capsys.readouterr().out.lower().replace("info", "")
+    assert run([*arguments, "-f", "json"]) == 0
+    json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(name))
+    assert run(["check", str(net), "--max-latency", "1s@rtx4090"]) == 1
