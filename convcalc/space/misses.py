@@ -39,7 +39,7 @@ def _list_limited_figures(report: Figures, limit: Limit) -> list[int | None]:
     if limit.metric == "receptive_field":
         fields = [field for name, (_, field) in output_fields(report).items() if limit.output in (None, name)]
         return [size for field in fields for size in (field.size_min or field.size or (None,)) + (field.size or ())]
-    return [figure(report, limit.metric)]
+    return [figure(report, limit.metric, limit.runtime)]
 
 
 def measure_relative_miss(value: int | None, limit: Limit) -> float:

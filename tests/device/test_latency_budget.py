@@ -1,11 +1,17 @@
 """Budgets of latency, in the spec, on the command line and in a configuration."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 
+from convcalc import summary
 from convcalc.cli.main import run
+from convcalc.network import Limit
+from convcalc.render.limits import limit_text, merge_limits
+from convcalc.space.misses import find_largest_miss
 
 Capture = pytest.CaptureFixture[str]
 # 10² · 8 · 9 · 2 = 14,400 multiply-accumulates · 3.74 cycles / 120 MHz = 448.8 µs
@@ -116,3 +122,34 @@ def test_fit_finds_the_largest_network_within_a_latency(capsys: Capture) -> None
         assert run(["latency", f"example:mobilenet_v1@width={width}", "--device", "rtx4090", "-f", "json"]) == 0
         assert (json.loads(capsys.readouterr().out)["latency_max"] <= 60e-6) == fits
     assert '"width": 0.5' in json.dumps(best)
+
+
+def test_sweep_lists_the_networks_within_a_latency(spec: Path, capsys: Capture) -> None:
+    text = SPEC.partition("budget")[0].replace("out_channels: 8", "out_channels: $width")
+    spec.write_text(f"params: {{width: 1}}\n{text}", encoding="utf-8")
+    sweep = ["sweep", spec.name, "-p", "width=1:100:1", "--max-latency", "448us@nucleo-l4r5zi"]
+    assert run([*sweep, "-f", "csv", "--columns", "width"]) == 0
+    widths = [row["width"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+    assert widths == [*map(str, range(1, 8))]  # 56.1 µs per channel
+    assert run(sweep) == 0
+    assert "latency on nucleo-l4r5zi ≤ 448 µs\n100 combinations · 93 exceed the budget" in capsys.readouterr().out
+    assert run([*sweep, "-f", "json"]) == 0
+    limit = {"metric": "latency", "device": "nucleo-l4r5zi", "max": 448_000}
+    assert json.loads(capsys.readouterr().out)["limits"] == [limit]
+
+
+def test_a_limit_is_missed_on_its_own_device_or_runtime(spec: Path) -> None:
+    spec.write_text(SPEC.partition("budget")[0], encoding="utf-8")
+    report = summary(spec)
+    slow = Limit("latency", None, 400_000, (), runtime="nucleo-l4r5zi")  # takes 448,800 ns
+    fast = Limit("latency", None, 400_000, (), runtime="nucleo-h7a3zi-q")  # 1.23 cycles at 280 MHz: 63 µs
+    assert find_largest_miss(report, [slow]) == pytest.approx(0.122)
+    assert find_largest_miss(report, [fast]) == 0
+    assert merge_limits([slow, fast]) == [slow, fast]
+
+
+def test_limits_that_depend_on_a_runtime_or_device_name_it() -> None:
+    assert limit_text(Limit("latency", None, 5_000_000, (), runtime="rtx4090")) == "latency on rtx4090 ≤ 5.00 ms"
+    assert limit_text(Limit("arena", 1, 2048, (), runtime="liveness")) == (
+        "arena with liveness ≥ 1 B, arena with liveness ≤ 2.00 KiB"
+    )
