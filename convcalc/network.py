@@ -57,7 +57,7 @@ class Limit(NamedTuple):
     """The minimum and maximum of a metric, for the network, an output, or the layers whose names match a pattern.
 
     `output` names the output; None means all outputs. `shape` is the required shape if the metric is `output_shape`.
-    `runtime` names the runtime for a metric of microcontrollers, such as `arena`.
+    `runtime` names the runtime for a metric of microcontrollers, such as `arena`, and the device for `latency`.
     """
 
     metric: str

@@ -21,6 +21,7 @@ MEMORY_SUFFIXES: dict[str, int] = {
     "MiB": 1024**2,
     "GiB": 1024**3,
 }
+DURATION_SUFFIXES: dict[str, int] = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9}
 DTYPE_ALIASES = {"half": "float16", "fp16": "float16", "fp32": "float32", "f32": "float32", "double": "float64"}
 MOST_QUANTITY_DIGITS = 40
 
@@ -121,6 +122,31 @@ def format_count(value: int | None) -> str:
 def format_bytes(value: int | None) -> str:
     """Return bytes with three or four digits and KiB, MiB or GiB: 102228128 is `97.49 MiB`; `?` if unknown."""
     return "?" if value is None else _scaled(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
+
+
+def format_duration(seconds: float | None) -> str:
+    """Return a duration with three digits and s, ms, µs or ns: 0.0123 is `12.3 ms`; `?` if it is unknown."""
+    if seconds is None:
+        return "?"
+    unit, scale = choose_scale(seconds, DURATION_UNITS)
+    return f"{format_digits(seconds / scale)} {unit}"
+
+
+DURATION_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+
+
+def choose_scale(value: float, units: tuple[tuple[str, float], ...]) -> tuple[str, float]:
+    """Return the first of the units, largest first, in which a value is at least 1; else the last."""
+    return next((pair for pair in units if value >= 0.9995 * pair[1]), units[-1])
+
+
+def format_digits(value: float) -> str:
+    """Return a number with at least three digits: `1.23`, `12.3`, `1,234`; `0` for 0; `1.23e+09` from a million."""
+    if value == 0:
+        return "0"
+    if value >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:,.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
 def _scaled(value: int, base: int, suffixes: tuple[str, ...]) -> str:

@@ -15,10 +15,11 @@ from convcalc.exact import largest, least
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem
 from convcalc.shape import Shape
-from convcalc.units import format_bytes
+from convcalc.units import format_bytes, format_duration
 
 _CODE = "CV100"
 _DEVICE = ("arena", "flash")
+_LATENCY = "latency"  # in nanoseconds
 _MEMORY = ("weight_memory", "activation_memory", "peak_memory", *_DEVICE)
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
@@ -130,7 +131,11 @@ def format_limit(use: LimitUse) -> BudgetUse:
 def _format_short(metric: str, value: int | tuple[int, ...] | None) -> str:
     if isinstance(value, tuple):
         return "×".join(map(str, value))
-    return "?" if value is None else format_bytes(value) if metric in _MEMORY else f"{value:,}"
+    if value is None:
+        return "?"
+    if metric == _LATENCY:
+        return format_duration(value * 1e-9)
+    return format_bytes(value) if metric in _MEMORY else f"{value:,}"
 
 
 def measure_limits(report: Report, outside: Iterable[Limit] = ()) -> tuple[LimitUse, ...]:
@@ -204,8 +209,9 @@ def _metric_name(metric: str) -> str:
 
 
 def _name_limit(limit: Limit) -> str:
-    """Return the name of a limit's metric and, for one of microcontrollers, the runtime: `arena with liveness`."""
-    return _metric_name(limit.metric) + (f" with {limit.runtime}" if limit.runtime else "")
+    """Return the name of a limit's metric and its runtime or device: `arena with liveness`, `latency on rtx4090`."""
+    word = "on" if limit.metric == _LATENCY else "with"
+    return _metric_name(limit.metric) + (f" {word} {limit.runtime}" if limit.runtime else "")
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
@@ -233,8 +239,12 @@ def check_limited_figure(limit: Limit, found: LimitedFigure, hint: str = "") -> 
 def figure(report: Figures, metric: str, runtime: str = "") -> int | None:
     """Return the network's value of a metric, such as `params`; None if it is unknown.
 
-    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one.
+    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one. For the
+    latency, in nanoseconds, it names the device; of a range, the larger bound counts.
     """
+    if metric == _LATENCY:
+        time = _measure_latency(report, runtime)
+        return None if isinstance(time, str) else time
     if metric in _DEVICE:
         found = _measure_device(report, runtime)
         return None if isinstance(found, str) else found[_DEVICE.index(metric)]
@@ -263,6 +273,26 @@ def measure_device(network: Network, runtime: str) -> tuple[int, int] | str:
     except NoOperator as error:
         return str(error)
     return found.arena, found.flash.total
+
+
+def _measure_latency(report: Figures, device: str) -> int | str:
+    """Return the nanoseconds that a batch takes on a device, fused, or why they are unknown.
+
+    Raises TypeError unless the figures are those of a whole report.
+    """
+    from convcalc.device.device_file import find_device  # imported only for budgets that need it
+    from convcalc.device.latency import estimate_latency
+    from convcalc.problems import Flaw
+
+    if not isinstance(report, Report):
+        raise TypeError("the latency needs a whole report")
+    try:
+        found = estimate_latency(report, find_device(device))
+    except Flaw as flaw:
+        return f"{flaw.message}: {flaw.hint}"
+    if found.total is None:
+        return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
+    return round(found.total.high * 1e9)
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
@@ -310,6 +340,8 @@ def _format_figure(metric: str, value: int | None) -> str:
     """
     if value is None:
         return "?"
+    if metric == _LATENCY:
+        return format_duration(value * 1e-9) if value < 1000 else f"{format_duration(value * 1e-9)} ({value:,} ns)"
     if metric not in _MEMORY:
         return f"{value:,}"
     return format_bytes(value) if value < 1000 else f"{value:,} B ({format_bytes(value)})"
@@ -320,6 +352,10 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
+    if limit.metric == _LATENCY:
+        time = _measure_latency(report, limit.runtime)
+        advice = f"convcalc latency --device {limit.runtime} shows the layers that take longest"
+        return time if isinstance(time, str) else advice
     if limit.metric not in _DEVICE:
         return _write_hint_on_largest(report, limit.metric)
     found = _measure_device(report, limit.runtime)

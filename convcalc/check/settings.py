@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 from convcalc.check.options import SEVERITIES, IntegerOption
 from convcalc.check.rule import Rule
+from convcalc.device.device_names import EXAMPLE_DEVICE
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.network import Limit
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec import budget
-from convcalc.spec.budget_metrics import DEVICE, LIMITED
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, LIMITED
 
 KEYS = ("select", "ignore", "fail-on", "per-path")
 
@@ -76,6 +77,8 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     runtime = ""
     if metric in DEVICE:
         value, runtime = _split_runtime(value)
+    elif metric == LATENCY:
+        value, runtime = _split_device(value)
     number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
     least, most = (number, None) if bound == "min" else (None, number)
     return Limit(metric, least, most, (), origin=origin, runtime=runtime)
@@ -90,6 +93,14 @@ def _split_runtime(value: Any) -> tuple[Any, str]:
         return value, DEFAULT_RUNTIME
     quantity, _, name = value.partition("@")
     return quantity.strip(), budget.check_runtime(name.strip())
+
+
+def _split_device(value: Any) -> tuple[str, str]:
+    """Return the duration and the device in a text such as `5ms@rtx4090`. Raises Flaw if there is no such device."""
+    if not isinstance(value, str) or "@" not in value:
+        raise Flaw(f"the limit of latency must name a device, such as 5ms@{EXAMPLE_DEVICE}; got {show(value)}")
+    quantity, _, name = value.partition("@")
+    return quantity.strip(), budget.check_device(name.strip())
 
 
 def read_codes(key: str, value: Any, rules: Mapping[str, type[Rule]]) -> tuple[str, ...]:

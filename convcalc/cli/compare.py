@@ -13,6 +13,8 @@ from convcalc.problems import Flaw
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
     from convcalc.cli.several import ReadNetwork
+    from convcalc.render.compare import NetworkRow
+    from convcalc.render.grid import Column
     from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -25,7 +27,7 @@ Examples:
 def _list_columns() -> Iterable[str]:
     from convcalc.render.compare import COLUMNS
 
-    return COLUMNS
+    return (*COLUMNS, "latency")
 
 
 @click.command("compare", epilog=_EXAMPLES)
@@ -44,6 +46,12 @@ def _list_columns() -> Iterable[str]:
     metavar="NAME=EXPR",
     help="Add a column that is calculated from others, such as score=top1/macs.",
 )
+@click.option(
+    "--device",
+    metavar="NAME|FILE",
+    help="Add the column latency, for a device such as rtx4090; see convcalc latency.",
+    shell_complete=completing.complete_device(),
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -56,6 +64,7 @@ def command(
     sort: str | None,
     join: str | None,
     derive: tuple[str, ...],
+    device: str | None,
     limit: int | None,
     exact: bool,
     where: writing.Output,
@@ -70,14 +79,15 @@ def command(
     from convcalc.cli import several
     from convcalc.spec.net_argument import split_net
 
-    _check_options(columns, exact, format, where)
+    _check_options(columns, exact, device, format, where)
+    timed = None if device is None else _make_latency_column(device, where)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and not networks and format == "json":
         return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(several.report_problem(name, error, where) for name, error in wrong)])
     if networks:
-        rows, shown = _make_rows(networks, columns, sort, join, derive, where)
+        rows, shown = _make_rows(networks, columns, sort, join, derive, timed, where)
         text = _render(rows[:limit], shown, columns is not None, format, exact, where)
         writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
@@ -85,13 +95,26 @@ def command(
     return status
 
 
-def _check_options(columns: str | None, exact: bool, format: str, where: writing.Output) -> None:
-    """Raise UsageError for options that JSON and CSV do not need: JSON has all figures, and both are exact."""
+def _check_options(columns: str | None, exact: bool, device: str | None, format: str, where: writing.Output) -> None:
+    """Raise UsageError for options that do not apply to a format.
+
+    JSON has all figures, and none of a device; JSON and CSV are exact.
+    """
+    if device is not None and format == "json":
+        raise click.UsageError(f"--device cannot be combined with {common.describe_format(format, where)}: use -f csv")
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     if columns is not None and format == "json":
         chosen = common.describe_format(format, where)
         raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
+
+
+def _make_latency_column(device: str, where: writing.Output) -> Column[NetworkRow]:
+    """Return the column of latency for the device of --device. Raises Failure if the device is wrong."""
+    from convcalc.cli.devices import read_timed_device
+    from convcalc.render.compare import latency_column
+
+    return latency_column(read_timed_device(device, where))
 
 
 def _make_rows(
@@ -100,9 +123,12 @@ def _make_rows(
     sort: str | None,
     join: str | None,
     derive: Sequence[str],
+    timed: Column[NetworkRow] | None,
     where: writing.Output,
 ) -> tuple[Sequence[Any], Sequence[Any] | None]:
     """Return the sorted rows with their added columns, and the columns to show; None for those that fit.
+
+    `timed` is the column of latency, if there is a device.
 
     Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
     """
@@ -114,21 +140,23 @@ def _make_rows(
     labels = label_networks(networks)
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
     own = [list_own_values(one.report.network.own) for one in networks]
+    rows = network_rows(labelled)
     added: Sequence[dict[str, Any]] = [{} for _ in networks]
     if join is not None or derive:
-        added = _add_columns(labelled, [one.argument for one in networks], own, join, derive, where)
-    rows = [
-        row._replace(added={**keys, **values})
-        for row, keys, values in zip(network_rows(labelled), own, added, strict=True)
-    ]
+        others = [{**keys, "latency": timed.value(row)} for keys, row in zip(own, rows, strict=True)] if timed else own
+        added = _add_columns(labelled, [one.argument for one in networks], others, join, derive, where)
+    rows = [row._replace(added={**keys, **values}) for row, keys, values in zip(rows, own, added, strict=True)]
     names = dict.fromkeys(name for keys in (*own, *added) for name in keys)
     columns_added = {name: added_column(name, rows) for name in names}
-    known = {**COLUMNS, **columns_added}
-    default = (*EVERY, *(columns_added[name] for name in added[0])) if added and added[0] else None
+    timing = {"latency": timed} if timed else {}
+    known = {**COLUMNS, **columns_added, **timing}
+    shown = (*EVERY[:1], *timing.values(), *EVERY[1:], *(columns_added[name] for name in added[0]))
+    default = shown if len(shown) > len(EVERY) else None
     try:
         return sort_network_rows(rows, sort, known), default if columns is None else find_columns(columns, known, ())
     except UnknownColumn as error:
-        raise click.UsageError(str(error)) from None
+        needs = ": add --device" if "latency" not in known and "latency" in (sort, *(columns or "").split(",")) else ""
+        raise click.UsageError(f"the column latency needs a device{needs}" if needs else str(error)) from None
 
 
 def _add_columns(

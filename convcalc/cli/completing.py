@@ -25,6 +25,17 @@ def complete_list_from(words: Callable[[], Iterable[str]]) -> Completer:
     return complete
 
 
+def complete_device(*kinds: str) -> Completer:
+    """Return a completer for the devices that come with convcalc; only those of some kinds if `kinds` are given."""
+
+    def list_names() -> list[str]:
+        from convcalc.device.device_file import list_devices
+
+        return list_devices(kinds)
+
+    return complete_from(list_names)
+
+
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     """Complete a NET: the names of examples and files; after an `@`, the names of spec parameters."""
     from click.shell_completion import CompletionItem

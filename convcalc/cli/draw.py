@@ -38,9 +38,15 @@ _FOLDED = ("graph", "stack")
 @click.option(
     "--color",
     "metric",
-    type=click.Choice(["macs", "params", "flops", "activation_memory", "weight_memory"]),
+    type=click.Choice(["macs", "params", "flops", "activation_memory", "weight_memory", "latency"]),
     default="macs",
-    help="Metric that colours the boxes of graph and stack (default: macs).",
+    help="Metric that colours the boxes of graph and stack (default: macs). latency needs --device.",
+)
+@click.option(
+    "--device",
+    metavar="NAME|FILE",
+    help="Device of --color latency, such as rtx4090; see convcalc latency.",
+    shell_complete=completing.complete_device(),
 )
 @common.depth_option("as many as needed for about 30 boxes; only for graph and stack")
 @click.option("--position", metavar="3,5", help="Position in LAYER's output, for field (default: the middle).")
@@ -56,6 +62,7 @@ def command(
     layer: str | None,
     kind: str,
     metric: str,
+    device: str | None,
     depth: int | None,
     position: str | None,
     effective: bool,
@@ -80,9 +87,12 @@ def command(
     _check_options(kind, format, layer, position, effective, image, depth)
     if format in ("svg", "png") and where.file is None and sys.stdout.isatty():
         raise writing.Failure("a picture cannot be shown in a terminal: add -o FILE.svg or -o FILE.png")
+    if (device is not None) != (metric == "latency"):
+        raise click.UsageError("--color latency and --device need each other")
     data_url = None if image is None else _read_image(image)
     report = analyse(common.load(net, overrides, where), inplace=inplace, fold_batchnorm=fold_batchnorm)
-    picture = _draw(report, kind, metric, depth, layer, position, effective, data_url, format)
+    times = None if device is None else _estimate_times(report, device, where)
+    picture = _draw(report, kind, metric, times, depth, layer, position, effective, data_url, format)
     inputs = [net] if image is None else [net, image]
     if isinstance(picture, str):
         writing.write_text(picture, where, inputs)
@@ -129,10 +139,28 @@ def _read_image(file: str) -> str:
         raise writing.Failure(f"--image {printable(file)}: {explain_unreadable(file, error)}") from None
 
 
+def _estimate_times(report: Report, name: str, where: writing.Output) -> tuple[str, list[int | None]]:
+    """Return the name of a device, and the nanoseconds of each layer on it; for a range, those of the larger bound.
+
+    Raises Failure if the device has no figures for this network.
+    """
+    from convcalc.cli.devices import fail_option, read_timed_device  # imported only for --color latency
+    from convcalc.device.latency import estimate_latency
+    from convcalc.problems import Flaw
+
+    device = read_timed_device(name, where)
+    try:
+        found = estimate_latency(report, device)
+    except Flaw as flaw:
+        raise fail_option("--device", flaw) from None
+    return device.name, [None if layer.time is None else round(layer.time.high * 1e9) for layer in found.layers]
+
+
 def _draw(
     report: Report,
     kind: str,
     metric: str,
+    times: tuple[str, list[int | None]] | None,
     depth: int | None,
     layer: str | None,
     position: str | None,
@@ -143,10 +171,13 @@ def _draw(
     """Return the picture as the content of a file. Raises Failure if it cannot be drawn."""
     from convcalc.analysis.field_region import NoRegion
     from convcalc.render import draw
+    from convcalc.render.drawing.diagram import add_latency
 
     try:
         if kind in _FOLDED:
             diagram = draw.fold_report(report, None if depth == common.ALL_LEVELS else depth, fold=depth is None)
+            if times is not None:
+                diagram, metric = add_latency(diagram, *times)
             if format in _GRAPH_ONLY:
                 return draw.write_diagram(report, format, diagram, metric)
             scene = draw.draw_folded(report, kind, diagram, metric)

@@ -15,10 +15,20 @@ _METRIC_WORDS = {
     "flops": "FLOPs",
     "receptive-field": "size of the receptive field",
     "arena": "tensor arena on a microcontroller, with the runtime after the @",
+    "latency": "time of a batch on a device, fused",
     "flash": "flash on a microcontroller, with the runtime after the @",
 }
 _SHOWN_BOUNDS = (
-    *("max-params", "max-macs", "max-flops", "max-peak-memory", "max-weight-memory", "max-arena", "max-flash"),
+    *(
+        "max-params",
+        "max-macs",
+        "max-flops",
+        "max-peak-memory",
+        "max-weight-memory",
+        "max-arena",
+        "max-flash",
+        "max-latency",
+    ),
     "min-receptive-field",
 )
 
@@ -52,6 +62,8 @@ def limit_options(function: common.Function) -> common.Function:
 def _limit_example(bound: str) -> str:
     if bound.endswith(("arena", "flash")):
         return "256KiB[@RUNTIME]"
+    if bound.endswith("latency"):
+        return "5ms@DEVICE"
     return "256KiB" if "memory" in bound else "224" if "field" in bound else "5M"
 
 

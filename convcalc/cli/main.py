@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "rf": "Show every layer's receptive field, or the input region of one position.",
         "memory": "Show memory use layer by layer, its peak, and what would lower it.",
         "mcu": "Show the RAM and flash that a network needs on a microcontroller.",
+        "latency": "Estimate how long a network takes on a device, layer by layer.",
     },
     "Decide": {
         "explain": "Show the formula behind every figure, with its numbers.",
@@ -70,6 +71,7 @@ OTHER_WORDS = {
     "report": "browser dashboard html page site",
     "memory": "bytes mem peak ram",
     "mcu": "arena embedded flash microcontroller tflm tinyml",
+    "latency": "roofline speed throughput time timing",
     "explain": "derive formula how why",
     "alternatives": "factorize improve replace shrink suggest",
     "fit": "budget optimize search tune",

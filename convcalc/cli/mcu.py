@@ -19,12 +19,6 @@ Examples:
   convcalc mcu example:resnet8 --runtime tflm-cmsis-mve -o arena.svg"""
 
 
-def _list_devices() -> list[str]:
-    from convcalc.device.device_file import list_devices
-
-    return list_devices()
-
-
 @click.command("mcu", epilog=_EXAMPLES)
 @common.network_options
 @click.option(
@@ -37,7 +31,7 @@ def _list_devices() -> list[str]:
     "--device",
     metavar="NAME|FILE",
     help="Board with its RAM, flash and runtime, or a device file such as my_board.yaml.",
-    shell_complete=completing.complete_from(_list_devices),
+    shell_complete=completing.complete_device("microcontroller"),
 )
 @click.option("--ram", metavar="256KiB", help="RAM that is available (default: that of the device).")
 @click.option("--flash", metavar="1MiB", help="Flash that is available (default: that of the device).")

@@ -4,8 +4,8 @@ import sys
 from typing import Any, NamedTuple
 
 from convcalc.cli import common, writing
-from convcalc.cli.main import NOT_DONE
-from convcalc.device.device_file import Device, find_device
+from convcalc.cli.devices import fail_option, read_device_option
+from convcalc.device.device_file import Device
 from convcalc.device.from_tflite import expand_offsets, read_program
 from convcalc.device.lowering import DTYPES
 from convcalc.device.mcu import McuReport, convert_to_int8, measure, measure_network
@@ -17,11 +17,11 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.device.runtimes import Runtime, find_runtime
 from convcalc.device.savings import suggest_savings
 from convcalc.network import Network
-from convcalc.problems import Flaw, InvalidSpec, NotImported, printable, show
+from convcalc.problems import Flaw, NotImported, printable, show
 from convcalc.render.mcu import McuPage, mcu_lines
 from convcalc.render.mcu_data import draw_arena, mcu_json
 from convcalc.spec.budget import read_quantity
-from convcalc.spec.files import ForeignFile, explain_unreadable
+from convcalc.spec.files import explain_unreadable
 from convcalc.spec.inputs import Overrides
 
 
@@ -45,11 +45,7 @@ def write_report(request: Request, where: writing.Output) -> int:
 
     Raises Failure if an option is wrong or the memory cannot be computed, and InvalidSpec if the spec is invalid.
     """
-    try:
-        board = None if request.device is None else _read_board(request.device)
-    except InvalidSpec as error:
-        writing.print_invalid(error, where)
-        return NOT_DONE
+    board = None if request.device is None else read_device_option(request.device, where, ("microcontroller",))
     runtime = _choose_runtime(request.runtime or ("tinyengine" if request.patches else None), board)
     ram = _read_memory("--ram", request.ram, board and board.figures["ram"])
     flash = _read_memory("--flash", request.flash, board and board.figures["flash"])
@@ -65,19 +61,6 @@ def write_report(request: Request, where: writing.Output) -> int:
         report, page, where = _apply_plan(report, page, net, where)
     _write(report, page, request.format, where, net)
     return 0
-
-
-def _read_board(name: str) -> Device:
-    """Return the board of --device. Raises Failure if there is none of that name, and InvalidSpec for a wrong file."""
-    try:
-        return find_device(name)
-    except Flaw as flaw:
-        raise _fail("--device", flaw) from None
-    except ForeignFile as error:
-        found = error.problems[0].message.removesuffix(", not a spec")
-        raise writing.Failure(f"--device {printable(name)}: {found}, not a device file") from None
-    except OSError as error:
-        raise writing.Failure(f"--device {printable(name)}: {explain_unreadable(name, error)}") from None
 
 
 def _apply_plan(
@@ -145,16 +128,12 @@ def _choose_patches(
     return page._replace(patchings=tuple(front), chosen=choose_patching(front, ram))
 
 
-def _fail(option: str, flaw: Flaw) -> writing.Failure:
-    return writing.Failure(f"{option}: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}")
-
-
 def _choose_runtime(name: str | None, board: Device | None) -> Runtime:
     """Return the runtime that the user chose, else that of the board. Raises Failure if there is none of that name."""
     try:
         return find_runtime(name or (board and board.runtime) or DEFAULT_RUNTIME)
     except Flaw as flaw:
-        raise _fail("--runtime", flaw) from None
+        raise fail_option("--runtime", flaw) from None
 
 
 def _read_memory(option: str, text: str | None, figure: Any = None) -> int | None:

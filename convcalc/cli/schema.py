@@ -23,8 +23,8 @@ def command(document: str, where: writing.Output) -> int:
     """Print the JSON Schema of specs, or of the JSON that a command writes.
 
     DOCUMENT is spec (the default), or the kind of document that a command writes with -f json: report, problems,
-    receptive_field, memory, mcu, explanation, conventions, algorithms, alternatives, fit, sweep, space, diff, compare,
-    verify or page.
+    receptive_field, memory, mcu, latency, explanation, conventions, algorithms, alternatives, fit, sweep, space, diff,
+    compare, verify or page.
 
     Editors can complete and check a spec that begins with this line:
 

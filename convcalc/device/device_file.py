@@ -11,10 +11,11 @@ For example:
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from convcalc.device.device_names import FOLDER, SUFFIX, list_device_names
 from convcalc.device.runtime_names import RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.problems import Flaw, Path, Problem, did_you_mean, join_words, show
@@ -22,11 +23,11 @@ from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.files import read_file
 from convcalc.units import BITS, MEMORY_SUFFIXES, parse_quantity
 
-_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
-_SUFFIX = ".yaml"
 _MOST_TEXT = 500
+_MOST_NUMBER = 1_000_000
+_LEAST_SHARE = 0.0001  # with less, a time could become infinite
 _PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
-_RATES = {f"{unit}/s": factor for unit, factor in MEMORY_SUFFIXES.items()}
+_RATES = {f"{unit}/s": factor for unit, factor in {**MEMORY_SUFFIXES, "TB": 10**12}.items()}
 _PEAKS = {f"{prefix}{unit}": factor for unit in ("FLOPS", "OPS") for prefix, factor in _PREFIXES.items()}
 _CLOCKS = {f"{prefix}Hz": factor for prefix, factor in _PREFIXES.items()}
 DEVICE_KINDS = ("microcontroller", "gpu", "cpu")
@@ -49,7 +50,8 @@ class Device(NamedTuple):
     """A device. A figure that its file does not state is None or missing.
 
     `figures` has `ram`, `flash` and `memory` in bytes, `bandwidth` in bytes per second, `clock` in hertz, and
-    `efficiency`, the share of the roofline that is reached, from 0 to 1. `peak` has operations per second by data type,
+    `efficiency`, the share of the roofline that is reached, from 0 to 1 (`eager_efficiency`: if every operation is a
+    kernel of its own). `peak` has operations per second by data type,
     without sparsity. `cycles_per_mac` is given by layer kind. `runtime` is the runtime that the board is used with.
     """
 
@@ -62,25 +64,34 @@ class Device(NamedTuple):
     cycles_per_mac: Mapping[str, Figure]
 
 
-def list_devices() -> list[str]:
-    """Return the names of the devices that come with convcalc, sorted."""
-    return sorted(file.removesuffix(_SUFFIX) for file in os.listdir(_FOLDER) if file.endswith(_SUFFIX))
+def list_devices(kinds: Sequence[str] = ()) -> list[str]:
+    """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
+    names = list_device_names()
+    return [name for name in names if not kinds or find_device(name).kind in kinds]
 
 
-def find_device(name: str) -> Device:
+def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
     """Return the device with a name, or the one in a file if the name ends with .yaml or .yml.
 
-    Raises Flaw, with the nearest name and the list, if there is none; OSError if the file cannot be read; InvalidSpec,
-    with lines, if its contents are wrong.
+    Raises Flaw, with the nearest name and the list, if there is none, or if `kinds` are given and it is of none of
+    them; OSError if the file cannot be read; InvalidSpec, with lines, if its contents are wrong.
     """
-    if name.endswith((_SUFFIX, ".yml")):
-        return read_device(read_file(name), os.path.splitext(os.path.basename(name))[0])
-    known = list_devices()
-    if name not in known:
+    if name.endswith((SUFFIX, ".yml")):
+        return _check_kind(read_device(read_file(name), os.path.splitext(os.path.basename(name))[0]), kinds)
+    if name not in list_devices():
+        known = list_devices(kinds)
         hint = did_you_mean(name, known)
         listed = f"available: {', '.join(known)}, or a file such as my_board.yaml"
         raise Flaw(f"no device {show(name)}", f"{hint} {listed}".strip())
-    return read_device(read_file(os.path.join(_FOLDER, name + _SUFFIX)), name)
+    return _check_kind(read_device(read_file(os.path.join(FOLDER, name + SUFFIX)), name), kinds)
+
+
+def _check_kind(device: Device, kinds: Sequence[str]) -> Device:
+    """Return the device. Raises Flaw if it is of none of the kinds."""
+    if kinds and device.kind not in kinds:
+        known = f"available: {', '.join(list_devices(kinds))}"
+        raise Flaw(f"{show(device.name)} is a {device.kind}, not a {join_words(kinds)}", known)
+    return device
 
 
 def read_device(document: Document, name: str) -> Device:
@@ -182,6 +193,8 @@ class _DeviceReader:
                 hint = "name the data sheet or page that states it"
                 self.report(path if source is None else (*path, "source"), f"{name} has no source", hint)
             return None
+        if written.get("value") is UNKNOWN:
+            return None  # already reported
         try:
             low, high = read(name, written.get("value"))
         except Flaw as flaw:
@@ -218,8 +231,8 @@ def _read_range(name: str, value: Any) -> tuple[float, float]:
     pair = value if isinstance(value, list) and len(value) == 2 else [value, value]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in pair):
         raise Flaw(f"{name} must be a positive number or a range such as [1.2, 2]; got {show(value)}")
-    if not 0 < pair[0] <= pair[1] < float("inf"):
-        raise Flaw(f"{name} must be positive, and a range ascending; got {show(value)}")
+    if not 0 < pair[0] <= pair[1] <= _MOST_NUMBER:
+        raise Flaw(f"{name} must be positive, at most {_MOST_NUMBER:,}, and a range ascending; got {show(value)}")
     return pair[0], pair[1]
 
 
@@ -227,6 +240,8 @@ def _read_share(name: str, value: Any) -> tuple[float, float]:
     low, high = _read_range(name, value)
     if high > 1:
         raise Flaw(f"{name} must be at most 1; got {show(value)}")
+    if low < _LEAST_SHARE:
+        raise Flaw(f"{name} must be at least {_LEAST_SHARE}; got {show(value)}")
     return low, high
 
 
@@ -237,5 +252,6 @@ _FIGURES: dict[str, _Read] = {
     "bandwidth": partial(_read_quantity, units=_RATES, example="1008 GB/s"),
     "clock": partial(_read_quantity, units=_CLOCKS, example="120 MHz"),
     "efficiency": _read_share,
+    "eager_efficiency": _read_share,
 }
 _KEYS = ("description", "kind", "runtime", "dense", *_FIGURES, "peak", "cycles_per_mac")

@@ -10,9 +10,9 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec.budget import read_quantity
-from convcalc.spec.budget_metrics import DEVICE, LIMITED
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, LIMITED
 
-_METRICS = tuple(metric for metric in LIMITED if metric not in DEVICE)
+_METRICS = tuple(metric for metric in LIMITED if metric not in (*DEVICE, LATENCY))
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,

@@ -22,6 +22,7 @@ DOCUMENTS: dict[str, str] = {
     "receptive_field": "rf",
     "memory": "memory",
     "mcu": "mcu",
+    "latency": "latency",
     "explanation": "explain",
     "conventions": "explain --conventions",
     "algorithms": "explain --algorithms",

@@ -17,6 +17,7 @@ TOPICS: dict[str, str] = {
     "receptive-field": "how far each layer sees, and which pixels one position depends on",
     "memory": "activations, the peak, training, and how to lower them",
     "mcu": "RAM and flash on a microcontroller, to the byte",
+    "latency": "the time on a GPU or a microcontroller, and how far to trust it",
     "explain": "every figure of a layer as a formula with its numbers",
     "fit": "the largest network within a budget",
     "sweep": "every combination of parameter values: filters, Pareto fronts, plots, samples",

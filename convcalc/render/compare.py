@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from io import StringIO
 from math import inf
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
@@ -21,6 +21,9 @@ from convcalc.render.markdown import legend_markdown
 from convcalc.render.values import cell_text, device_title
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
+
+if TYPE_CHECKING:  # importing it would slow the start
+    from convcalc.device.device_file import Device
 
 _SCHEMA = "convcalc/compare/2"
 BEST = "*"
@@ -109,6 +112,30 @@ def _device_column(name: str) -> Column[NetworkRow]:
         return format_exact(found) if exact else format_bytes(found)
 
     return Column(name, device_title(name, DEFAULT_RUNTIME), 1, lambda row: value(row.report), text)
+
+
+def latency_column(device: "Device") -> Column[NetworkRow]:
+    """Return a column for the time that each network takes on a device, fused; its values are in seconds.
+
+    For a device that gives a range, the value is the larger bound. The text is `?` if the time is unknown.
+    """
+    from convcalc.device.latency import Range, estimate_latency  # imported only with --device
+    from convcalc.problems import Flaw
+    from convcalc.render.latency import format_time
+
+    @lru_cache(maxsize=256)
+    def total(report: Report) -> Range | None:
+        try:
+            return estimate_latency(report, device).total
+        except Flaw:
+            return None
+
+    def value(row: NetworkRow) -> float | None:
+        found = total(row.report)
+        return found and found.high
+
+    title = f"latency ({printable(device.name)})"
+    return Column("latency", title, 8, value, lambda row, exact: format_time(total(row.report)))
 
 
 def _task_text(row: NetworkRow) -> str:

@@ -5,27 +5,33 @@ from typing import Any
 
 from convcalc.network import Limit
 from convcalc.problems import printable
-from convcalc.spec.budget_metrics import DEVICE, MEMORY
-from convcalc.units import format_bytes, format_count
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEMORY
+from convcalc.units import format_bytes, format_count, format_duration
 
 TITLES = {"macs": "MACs", "flops": "FLOPs", **{metric: metric.replace("_", " ") for metric in MEMORY}}
 
 
 def limit_text(limit: Limit) -> str:
-    """Return a limit as text, such as `peak memory ≤ 256.0 KiB` or `arena with liveness ≤ 96.0 KiB`."""
+    """Return a limit as text, such as `peak memory ≤ 256.0 KiB` or `latency on rtx4090 ≤ 5.00 ms`."""
     what = TITLES.get(limit.metric, limit.metric.replace("_", " "))
     of = limit.pattern or limit.output
     what = f"{printable(of)}: {what}" if of else what
-    what += f" with {limit.runtime}" if limit.runtime else ""
     if limit.shape is not None:
         return f"{what} = {'×'.join(map(str, limit.shape))}"
+    if limit.runtime:
+        what += f" {'on' if limit.metric == LATENCY else 'with'} {limit.runtime}"
     ends = (("≥", limit.minimum), ("≤", limit.maximum))
-    written = format_bytes if limit.metric in (*MEMORY, *DEVICE) else format_count
-    return ", ".join(f"{what} {sign} {written(value)}" for sign, value in ends if value is not None)
+    return ", ".join(f"{what} {sign} {_format_bound(limit.metric, value)}" for sign, value in ends if value is not None)
+
+
+def _format_bound(metric: str, value: int) -> str:
+    if metric == LATENCY:
+        return format_duration(value * 1e-9)
+    return format_bytes(value) if metric in (*MEMORY, *DEVICE) else format_count(value)
 
 
 def merge_limits(limits: Sequence[Limit]) -> list[Limit]:
-    """Merge limits on the same metric, with the same runtime, into one with the strictest minimum and maximum."""
+    """Merge limits on the same metric, runtime and device into one with the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
         key = (limit.metric, limit.output, limit.pattern, limit.shape, limit.runtime)
@@ -40,11 +46,11 @@ def limit_dict(limit: Limit) -> dict[str, Any]:
     """Return a limit as a JSON-ready dict."""
     settings = {
         "metric": limit.metric,
+        "device" if limit.metric == LATENCY else "runtime": limit.runtime or None,
         "min": limit.minimum,
         "max": limit.maximum,
         "output": limit.output,
         "layers": limit.pattern,
         "shape": limit.shape,
-        "runtime": limit.runtime or None,
     }
     return {key: value for key, value in settings.items() if value is not None}

@@ -9,30 +9,33 @@ from functools import partial
 from typing import Any
 
 from convcalc.arguments import is_integer
+from convcalc.device.device_names import EXAMPLE_DEVICE, list_device_names
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.exact import fixed
 from convcalc.network import Limit
 from convcalc.problems import Flaw, Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import MOST_AXES
-from convcalc.spec.budget_metrics import DEVICE, MEMORY, METRICS, PER_LAYER, PER_OUTPUT
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEMORY, METRICS, PER_LAYER, PER_OUTPUT
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.inputs import Evaluate, suggest_shape
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
-from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES, parse_quantity, suggest_quantity
+from convcalc.units import COUNT_SUFFIXES, DURATION_SUFFIXES, MEMORY_SUFFIXES, parse_quantity, suggest_quantity
 
 
 def read_quantity(metric: str, value: Any, name: str = "") -> int:
-    """Return the integer for a quantity such as `5M` (5,000,000); memory is in bytes.
+    """Return the integer for a quantity such as `5M` (5,000,000); memory is in bytes, latency in nanoseconds.
 
     `name` is the name for the error message, such as `--max-params`; by default, the metric. Raises Flaw if the value
     is invalid.
     """
     in_bytes = metric in (*MEMORY, *DEVICE)
-    suffixes = MEMORY_SUFFIXES if in_bytes else COUNT_SUFFIXES
+    suffixes, example = (MEMORY_SUFFIXES, "256KiB") if in_bytes else (COUNT_SUFFIXES, "5M")
+    if metric == LATENCY:
+        suffixes, example = DURATION_SUFFIXES, "5ms"
     value = fixed(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise Flaw(f"{name or metric} must be a quantity such as {'256KiB' if in_bytes else '5M'}; got {show(value)}")
+        raise Flaw(f"{name or metric} must be a quantity such as {example}; got {show(value)}")
     if isinstance(value, str) and in_bytes and value[-1:] in ("K", "M", "G"):
         unit, digits = value[-1], value[:-1].strip(" +-")
         two = f"{unit}B (powers of 1000) or {unit}iB (powers of 1024)"
@@ -87,6 +90,8 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
     runtime = ""
     if metric in DEVICE:
         runtime, value = _take_runtime(metric, value)
+    elif metric == LATENCY:
+        runtime, value = _take_device(value)
     minimum, maximum = _read_bounds(metric, value)
     return Limit(metric, minimum, maximum, path, output, pattern, runtime=runtime)
 
@@ -98,6 +103,27 @@ def _take_runtime(metric: str, value: Any) -> tuple[str, Any]:
         hint = f"write {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}"
         raise Flaw(f"the limit of {metric} must name a runtime; got {show(value)}", hint)
     return check_runtime(value["runtime"], ("runtime",)), {key: value[key] for key in value if key != "runtime"}
+
+
+def _take_device(value: Any) -> tuple[str, Any]:
+    """Return the device that a limit of latency names, and the limit without it. Raises Flaw if it names none."""
+    if not isinstance(value, dict) or "device" not in value:
+        most = value if isinstance(value, str) else "5ms"
+        hint = f"write {{max: {shorten(most)}, device: {EXAMPLE_DEVICE}}}"
+        raise Flaw(f"the limit of {LATENCY} must name a device; got {show(value)}", hint)
+    return check_device(value["device"], ("device",)), {key: value[key] for key in value if key != "device"}
+
+
+def check_device(name: Any, where: Path = ()) -> str:
+    """Return the name of a device. Raises Flaw, for the value at the path `where`, if none comes with convcalc.
+
+    Device files are not accepted, because a spec may come from a stranger, and must not make convcalc read other files.
+    """
+    known = list_device_names()
+    if name not in known:
+        hint = did_you_mean(str(name), known) or f"available: {', '.join(known)}"
+        raise Flaw(f"no device {show(name)}", hint, where=where)
+    return str(name)
 
 
 def check_runtime(name: Any, where: Path = ()) -> str:

@@ -7,11 +7,13 @@ COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 PER_OUTPUT = ("receptive_field", "output_shape")
 DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
-METRICS = (*COUNTS, *MEMORY, *DEVICE, *PER_OUTPUT)
+LATENCY = "latency"  # in nanoseconds, on a device
+METRICS = (*COUNTS, *MEMORY, *DEVICE, LATENCY, *PER_OUTPUT)
 LIMITED = (
     *COUNTS,
     *MEMORY,
     *DEVICE,
+    LATENCY,
     "receptive_field",
 )  # metrics that options such as --max-params and settings can limit
 PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))

@@ -10,11 +10,12 @@ import re
 from typing import Any
 
 from convcalc.arguments import EXPRESSION, Key, list_required
+from convcalc.device.device_names import EXAMPLE_DEVICE, list_device_names
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.shape import AXIS_NAMES, MOST_AXES
-from convcalc.spec.budget_metrics import COUNTS, DEVICE, MEMORY, PER_LAYER
+from convcalc.spec.budget_metrics import COUNTS, DEVICE, LATENCY, MEMORY, PER_LAYER
 from convcalc.spec.choices import MOST_CHOICES
 from convcalc.spec.entries import (
     LAYER_NAME,
@@ -27,7 +28,7 @@ from convcalc.spec.entries import (
     RESERVED_NAMES,
 )
 from convcalc.spec.reader import RULE_CODE, TOP_KEYS
-from convcalc.units import BITS, COUNT_SUFFIXES, MEMORY_SUFFIXES, Dtype
+from convcalc.units import BITS, COUNT_SUFFIXES, DURATION_SUFFIXES, MEMORY_SUFFIXES, Dtype
 
 _Schema = dict[str, Any]
 
@@ -215,6 +216,7 @@ def _budget_schema() -> _Schema:
         },
     }
     found |= {metric: _make_device_limit_schema(metric) for metric in DEVICE}
+    found[LATENCY] = _make_latency_schema()
     return {
         "type": "object",
         "additionalProperties": False,
@@ -231,6 +233,16 @@ def _make_device_limit_schema(metric: str) -> _Schema:
     what = "the tensor arena" if metric == "arena" else "flash: the model file and code"
     described = f"limits for {what} on a microcontroller, such as {{max: 256KiB, runtime: {DEFAULT_RUNTIME}}}"
     return {**bounds, "minProperties": 2, "required": ["runtime"], "description": described, "examples": [example]}
+
+
+def _make_latency_schema() -> _Schema:
+    """Return the schema of a limit for latency, which names a device."""
+    units = "|".join(DURATION_SUFFIXES)
+    bounds = _make_bounds_schema({"type": "string", "pattern": rf"^[0-9]+(_[0-9]+)*(\.[0-9]+)? ?({units})$|\$"})
+    bounds["properties"] = {**bounds["properties"], "device": {"enum": list_device_names()}}
+    example = {"max": "5ms", "device": EXAMPLE_DEVICE}
+    described = f"limits for the time of a batch on a device, such as {{max: 5ms, device: {EXAMPLE_DEVICE}}}"
+    return {**bounds, "minProperties": 2, "required": ["device"], "description": described, "examples": [example]}
 
 
 def _make_limit_schema(metric: str) -> _Schema:

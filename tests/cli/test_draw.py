@@ -50,7 +50,7 @@ def test_the_suffix_chooses_the_format(arguments: tuple[str, ...], file: str, st
 def test_every_metric_of_the_pictures_is_an_option() -> None:
     [option] = [one for one in draw_command.params if one.name == "metric"]
     assert isinstance(option.type, click.Choice)
-    assert list(option.type.choices) == list(METRICS)
+    assert list(option.type.choices) == [*METRICS, "latency"]
 
 
 def test_a_picture_goes_to_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

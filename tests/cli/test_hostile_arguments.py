@@ -27,6 +27,7 @@ NEEDS = {  # arguments with which a command would succeed
         name: ["net.yaml"]
         for name in ("summary", "draw", "report", "rf", "memory", "mcu", "explain", "alternatives", "compare")
     },
+    "latency": ["net.yaml", "--device", "rtx4090"],
     "check": ["net.yaml"],
     "verify": ["net.yaml"],
     "fit": ["net.yaml", "-p", "width=1,2", "--max-params", "1M"],

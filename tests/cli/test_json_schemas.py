@@ -113,6 +113,9 @@ CASES = {
     "memory": [["memory", net] for net in VALID] + [["memory", "small", "--no-inplace", "--optimizer", "adam"]],
     "mcu": [["mcu", net] for net in VALID if net not in ("uncounted", "unknown", "volume")]
     + [["mcu", "small", "--runtime", "liveness"], ["mcu", "small", "--device", "nucleo-l4r5zi", "--dtype", "float32"]],
+    "latency": [["latency", net, "--device", "rtx4090"] for net in VALID if net != "vector"]
+    + [["latency", "small", "--device", "h200", "--dtype", "float16", "--eager", "--energy"]]
+    + [["latency", net, "--device", "nucleo-l4r5zi", "--energy"] for net in ("small", "volume", "unknown")],
     "explanation": [["explain", net] for net in VALID] + [["explain", net, "*"] for net in SPECS if net != "wrong"],
     "conventions": [["explain", "--conventions"], *(["explain", net, "--conventions"] for net in VALID)],
     "algorithms": [["explain", net, "*", "--algorithms"] for net in ("small", "several", "sound", "unknown")]
@@ -383,6 +386,7 @@ SAMPLES: dict[str, list[list[str]]] = {
     "receptive_field": [["rf", "small", "stem"], ["rf", "several"]],
     "memory": [["memory", "small"]],
     "mcu": [["mcu", "small", "--ram", "64KiB"]],
+    "latency": [["latency", "small", "--device", "rtx3090", "--energy"]],
     "explanation": [["explain", "small", "stem"], ["explain", "small"]],
     "conventions": [["explain", "--conventions"], ["explain", "small", "--conventions"]],
     "algorithms": [["explain", "small", "*", "--algorithms"]],

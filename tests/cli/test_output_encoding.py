@@ -29,6 +29,7 @@ def printed(encoding: str, *arguments: str) -> str:
         ("rf", "example:alexnet", "maxpool3", "--position", "1,3"),
         ("memory", "example:lenet5"),
         ("explain", "example:lenet5", "conv1"),
+        ("latency", "example:lenet5", "--device", "rtx4090"),
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -15,6 +15,7 @@ ARGUMENTS = {
     "memory": ["example:lenet5"],
     "report": ["example:lenet5"],
     "mcu": ["example:lenet5"],
+    "latency": ["example:lenet5", "--device", "rtx4090"],
     "explain": ["example:lenet5"],
     "alternatives": ["example:lenet5"],
     "fit": ["example:mobilenet_v1", "-p", "width=0.5", "--max-params", "5M"],

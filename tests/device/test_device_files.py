@@ -62,6 +62,8 @@ def test_figures_are_read_with_their_units() -> None:
         (BOARD + "rma: {value: 640 KiB, source: s}\n", "3:1", "unknown key 'rma' in a device file"),
         (BOARD + "runtime: tflm-cmsis-dps\n", "3:10", "runtime must be tflm-reference"),
         (BOARD + "efficiency: {value: 1.5, source: s}\n", "3:21", "efficiency must be at most 1; got 1.5"),
+        (BOARD + "efficiency: {value: 1.0e-300, source: s}\n", "3:21", "efficiency must be at least 0.0001"),
+        (BOARD + "cycles_per_mac: {conv: {value: 2000000, source: s}}\n", "3:32", "at most 1,000,000"),
         (BOARD + "cycles_per_mac: {conv: {value: [2, 1], source: s}}\n", "3:32", "a range ascending"),
         (BOARD + "cycles_per_mac: {convv: {value: 2, source: s}}\n", "3:18", "unknown key 'convv'"),
         (BOARD + "peak: {int8: {value: 1 TOPS, source: s}}\n", "3:1", "peak needs `dense: true`"),
@@ -81,6 +83,14 @@ def test_a_wrong_file_is_refused_with_its_line(text: str, place: str, message: s
     said = str(caught.value)
     assert f"board.yaml:{place}: " in said
     assert message in said
+
+
+def test_a_number_that_cannot_be_read_is_reported_once() -> None:
+    text = BOARD + "cycles_per_mac: {conv: {value: 1.0e+300, source: s}}\n"
+    with pytest.raises(InvalidSpec) as caught:
+        read_device(read_text(text, "board.yaml"), "board")
+    assert len(caught.value.problems) == 1
+    assert "UNKNOWN" not in str(caught.value)
 
 
 def test_an_unknown_device_gets_the_nearest_name_and_the_list() -> None:

@@ -18,7 +18,15 @@ FLOORS = {
     **dict.fromkeys(("arithmetic", "gc_pause", "problems", "processes", "shape", "symbolic", "units", "version"), 0),
     **dict.fromkeys(
         (
-            *("arguments", "axis_order", "convert.formats", "device.runtime_names", "examples", "intervals"),
+            *(
+                "arguments",
+                "axis_order",
+                "convert.formats",
+                "device.device_names",
+                "device.runtime_names",
+                "examples",
+                "intervals",
+            ),
             *("json_schemas", "manual"),
         ),
         1,

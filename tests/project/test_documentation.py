@@ -18,6 +18,7 @@ from convcalc.check.configuration import Configurations
 from convcalc.check.rules import RULES
 from convcalc.cli.main import commands
 from convcalc.convert.formats import model_endings
+from convcalc.device.device_file import find_device
 from convcalc.examples import list_names
 from convcalc.manual import PAGE_OF_COMMAND, TOPICS, read_page
 from tests import format_table, json_fields, picture
@@ -64,6 +65,8 @@ def test_specs_of_a_page_are_valid_unless_they_are_called_wrong(page: str) -> No
             if name.startswith(("wrong", "slip")):
                 with pytest.raises(convcalc.InvalidSpec):
                     convcalc.load(name)
+            elif name.endswith("board.yaml"):
+                assert find_device(name).peak
             else:
                 convcalc.load(name)
 
@@ -126,7 +129,10 @@ def options_of_commands() -> dict[str, set[str]]:
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         assert command is not None
-        found[name] = {"--help", *(option for parameter in command.params for option in parameter.opts)}
+        found[name] = {
+            "--help",
+            *(option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)),
+        }
     return found
 
 

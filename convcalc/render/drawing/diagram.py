@@ -14,7 +14,7 @@ from convcalc.network import Group, Network
 from convcalc.problems import normalise_word, printable
 from convcalc.render.rows import Leaf, RangeSums, Row, count_levels, leaf_rows, list_leaves
 from convcalc.shape import Shape
-from convcalc.units import format_bytes, format_count
+from convcalc.units import format_bytes, format_count, format_duration
 
 MOST_BOXES = 30  # by default, a network is folded to at most this many boxes, if folding can do that
 _FEW, _MANY = 6, 120  # a network that folds to fewer boxes is unfolded to at most _MANY
@@ -29,6 +29,10 @@ class Metric(NamedTuple):
     format: Callable[[int | None], str]
 
 
+def _format_nanoseconds(figure: int | None) -> str:
+    return format_duration(None if figure is None else figure * 1e-9)
+
+
 METRICS = {
     "macs": Metric("MACs", format_count),
     "params": Metric("params", format_count),
@@ -36,6 +40,7 @@ METRICS = {
     "activation_memory": Metric("activations", format_bytes),
     "weight_memory": Metric("weights", format_bytes),
 }
+_LATENCY = Metric("latency", _format_nanoseconds)  # of metrics such as `latency on rtx4090`
 
 
 class Box(NamedTuple):
@@ -93,17 +98,30 @@ class Diagram(NamedTuple):
 
 def format_figure(metric: str, figure: int | None) -> str:
     """Return a figure with its unit as drawings show it: `1.23 G MACs`, `3.06 MiB activations`."""
-    return f"{format_amount(metric, figure)} {METRICS[metric].title}"
+    return f"{format_amount(metric, figure)} {METRICS.get(metric, _LATENCY).title}"
 
 
 def format_amount(metric: str, figure: int | None) -> str:
     """Return a figure without the name of its metric: `1.23 G`, `3.06 MiB`."""
-    return METRICS[metric].format(figure)
+    return METRICS.get(metric, _LATENCY).format(figure)
+
+
+def add_latency(diagram: Diagram, device: str, latencies: Sequence[int | None]) -> tuple[Diagram, str]:
+    """Return the diagram with a metric for the latency on a device, and the name of this metric.
+
+    `latencies` are the nanoseconds of each layer; None means unknown.
+    """
+    metric = f"{_LATENCY.title} on {printable(device)}"
+    boxes = [
+        box if box.is_input else box._replace(figures={metric: sum_known(latencies[slice(*box.layers)]), **box.figures})
+        for box in diagram.boxes
+    ]
+    return diagram._replace(boxes=tuple(boxes)), metric
 
 
 def metric_title(metric: str) -> str:
-    """Return the title of a metric, such as `MACs`."""
-    return METRICS[metric].title
+    """Return the title of a metric, such as `MACs` or `latency on rtx4090`."""
+    return METRICS[metric].title if metric in METRICS else metric
 
 
 def fold_network(report: Report, depth: int | None, opened: Sequence[Group] = ()) -> Diagram:

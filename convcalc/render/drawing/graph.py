@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from convcalc.analysis.report import Report
+from convcalc.analysis.report import Report, sum_known
 from convcalc.render.drawing import scale
 from convcalc.render.drawing.diagram import Box, Diagram, format_figure, metric_title
 from convcalc.render.drawing.frames import FONT
@@ -21,7 +21,7 @@ _MOST_SHADOWS = 2
 
 def draw_graph(report: Report, diagram: Diagram, metric: str) -> Scene:
     """Return the drawing of a network as boxes and arrows. `metric` chooses the colours, such as `macs`."""
-    total = getattr(report.totals, metric)
+    total = sum_known([box.figures[metric] for box in diagram.boxes if not box.is_input])
     texts = [_list_texts(box, metric, total) for box in diagram.boxes]
     sizes = [_measure_box(lines, box.copies) for lines, box in zip(texts, diagram.boxes, strict=True)]
     layout = place_graph(sizes, diagram.arrows, diagram.scopes)

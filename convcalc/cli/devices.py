@@ -1,0 +1,48 @@
+"""Reads the option --device, which several commands share: the name of a device, or a device file."""
+
+from collections.abc import Sequence
+
+import click
+
+from convcalc.cli import writing
+from convcalc.cli.main import NOT_DONE
+from convcalc.device.device_file import Device, find_device
+from convcalc.problems import Flaw, InvalidSpec, printable
+from convcalc.spec.files import ForeignFile, explain_unreadable
+
+
+def read_device_option(name: str, where: writing.Output, kinds: Sequence[str] = ()) -> Device:
+    """Return the device of --device; if `kinds` are given, it must be of one of them.
+
+    Raises Failure if there is none of that name or kind. If its file is wrong, prints the problems, with lines, and
+    raises Exit with the status 2.
+    """
+    try:
+        return find_device(name, kinds)
+    except Flaw as flaw:
+        raise fail_option("--device", flaw) from None
+    except ForeignFile as error:
+        found = error.problems[0].message.removesuffix(", not a spec")
+        raise writing.Failure(f"--device {printable(name)}: {found}, not a device file") from None
+    except InvalidSpec as error:
+        writing.print_invalid(error, where)
+        raise click.exceptions.Exit(NOT_DONE) from None
+    except OSError as error:
+        raise writing.Failure(f"--device {printable(name)}: {explain_unreadable(name, error)}") from None
+
+
+def read_timed_device(name: str, where: writing.Output) -> Device:
+    """Return the device of --device. Raises Failure if it lacks the figures from which a time can be computed."""
+    from convcalc.device.latency import check_figures
+
+    device = read_device_option(name, where)
+    try:
+        check_figures(device)
+    except Flaw as flaw:
+        raise fail_option("--device", flaw) from None
+    return device
+
+
+def fail_option(option: str, flaw: Flaw) -> writing.Failure:
+    """Return the failure for a wrong value of an option."""
+    return writing.Failure(f"{option}: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}")
