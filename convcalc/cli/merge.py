@@ -10,7 +10,7 @@ from convcalc.problems import Flaw, printable
 
 _EXAMPLES = """\b
 Examples:
-  convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.0001 -p size=96:224:1 -j 4 -o rows/
+  convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.001 -p size=96:224:32 -j 2 -o rows/
   convcalc merge rows/ -o rows.csv"""
 
 

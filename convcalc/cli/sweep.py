@@ -28,7 +28,7 @@ Examples:
   convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.05 --where 'macs < 300M and peak_memory < 2MiB' -f csv
   convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.05 -p size=96:224:32 --plot macs,params,size plot.svg
   convcalc sweep example:mobilenet_v1 -p width=0.5,1 --join accuracy.csv --derive 'score=top1/macs' --sort score
-  convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.0001 -p size=96:224:1 -j 4 -o rows/"""
+  convcalc sweep example:mobilenet_v1 -p width=0.25:1:0.001 -p size=96:224:32 -j 2 -o rows/"""
 
 
 @click.command("sweep", epilog=_EXAMPLES)

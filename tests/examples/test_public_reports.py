@@ -13,6 +13,7 @@ import sys
 from fractions import Fraction
 from importlib.util import find_spec
 from io import StringIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,7 @@ def test_bars_of_different_fields_differ_at_every_width(
     lines = printed(capsys, "rf", "example:unet_padded").splitlines()
     assert max(map(len, lines[4:])) <= width
     bars: dict[int, str] = {}
-    for line in lines[5:]:
+    for line in takewhile(str.strip, lines[5:]):
         field = next(word for word in line.split() if word.replace("–", "").isdecimal())
         drawn = line.rpartition("  ")[2] if set(line) & set("▏▎▍▌▋▊▉█") else ""
         bars.setdefault(int(field.rpartition("–")[2]), drawn)
