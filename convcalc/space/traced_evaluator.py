@@ -4,6 +4,7 @@
 through the code, such as those for which a kernel does not fit, are traced separately.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import ModuleType
@@ -24,6 +25,7 @@ _ROWS_PER_TRACE = 8  # a trace takes as long as reading and analysing about ten 
 _FREE_TRACES = 30  # after this number of traces, tracing continues only if each trace served several rows
 _ROWS_PER_PATH = 5
 _ROWS_FOR_ARRAYS = 20_000  # for fewer rows, importing numpy takes longer than it saves
+_ROWS_FOR_LOADED_ARRAYS = 1_000  # the same, once it is imported
 _CHUNK = 1_048_576  # rows whose different values are found together
 _BLOCK = 32_768  # rows that are calculated together
 
@@ -211,7 +213,7 @@ def _cut(columns: Columns, start: int, stop: int) -> Columns:
 
 def choose_backend(rows: int) -> ModuleType:
     """Return the module that calculates this many rows fastest: `arrays` for many, if numpy is installed."""
-    if rows < _ROWS_FOR_ARRAYS:
+    if rows < (_ROWS_FOR_LOADED_ARRAYS if "convcalc.space.arrays" in sys.modules else _ROWS_FOR_ARRAYS):
         return lists
     try:
         from convcalc.space import arrays
