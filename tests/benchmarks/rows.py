@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -10,9 +9,10 @@ from importlib.util import find_spec
 from itertools import product
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from convcalc.analysis.figures import FIGURES
-from convcalc.space import traced_evaluator
+from convcalc.space import lists, traced_evaluator
 from convcalc.space.evaluation import MISS, Load, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
@@ -101,8 +101,5 @@ def tried(load: Load, runs: int) -> Row:
 @contextmanager
 def without_numpy() -> Iterator[None]:
     """Calculate any number of rows with lists."""
-    before, traced_evaluator._ROWS_FOR_ARRAYS = traced_evaluator._ROWS_FOR_ARRAYS, sys.maxsize
-    try:
+    with patch.object(traced_evaluator, "choose_backend", lambda rows: lists):
         yield
-    finally:
-        traced_evaluator._ROWS_FOR_ARRAYS = before

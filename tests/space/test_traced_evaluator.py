@@ -13,7 +13,7 @@ import pytest
 
 import convcalc
 from convcalc.network import Limit
-from convcalc.space import traced_evaluator
+from convcalc.space import lists, traced_evaluator
 from convcalc.space.evaluation import COLUMNS, EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
@@ -191,9 +191,10 @@ def test_many_rows_are_the_same_with_numpy_and_without(converted: bool, monkeypa
     load, limits = loader("mobilenet_v1"), (Limit("macs", None, 10**9, ()),)
     given = {name: np.array(column) for name, column in values.items()} if converted else values
     fast = TracedEvaluator(load, Setup(Overrides(), limits=limits)).evaluate(given, EVALUATED)
-    monkeypatch.setattr(traced_evaluator, "_ROWS_FOR_ARRAYS", inf)
+    monkeypatch.setattr(traced_evaluator, "choose_backend", lambda rows: lists)
     slow = TracedEvaluator(load, Setup(Overrides(), limits=limits)).evaluate(values, EVALUATED)
     assert type(fast.columns["activation_memory"]) is np.ndarray
+    assert type(slow.columns["activation_memory"]) is list
     for name in EVALUATED:
         column: Any = fast.columns[name]
         assert column.tolist() == list(slow.columns[name])
