@@ -27,10 +27,15 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
-from tests.examples.test_search_spaces import FBNET_C
-from tests.oracle import make_cases, reference_dense, reference_hybrids, reference_models, reference_tiny, reference_zoo
-from tests.oracle.reference_spaces import fbnet, ofa_mobilenet_v3
-from tests.oracle.reference_zoo import PICTURE
+from tests.oracle import (
+    make_cases,
+    reference_dense,
+    reference_hybrids,
+    reference_models,
+    reference_spaces,
+    reference_tiny,
+    reference_zoo,
+)
 
 TABLE = Path(__file__).parent / "saved.jsonl"
 BATCHES = (2, 5)
@@ -382,8 +387,7 @@ NETWORKS: dict[str, Callable[..., tuple[nn.Module, Any]]] = {
     **reference_dense.MODELS,
     **reference_hybrids.MODELS,
     **reference_tiny.MODELS,
-    "ofa_mobilenet_v3": lambda: (ofa_mobilenet_v3([4] * 5, [7] * 20, [6] * 20), PICTURE),
-    "fbnet": lambda: (fbnet(FBNET_C), PICTURE),
+    **reference_spaces.MODELS,
 }
 
 

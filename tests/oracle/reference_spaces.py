@@ -7,13 +7,14 @@ The choices are lists with a value for each layer. Nothing is computed: the netw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.examples.test_search_spaces import FBNET_C
 from tests.oracle.reference_zoo import CLASSES, PICTURE, bneck, head, residual_if, shuffled, strides, unit
 
 OFA_UNITS = (
@@ -87,6 +88,13 @@ def fbnet(blocks: Sequence[str], last: int = 1984) -> nn.Module:
             channels = out
     assert next(chosen, None) is None
     return nn.Sequential(*layers, unit(352, last), head(last))
+
+
+MODELS: dict[str, Callable[[], tuple[nn.Module, tuple[int, ...]]]] = {
+    # with the defaults of the examples
+    "ofa_mobilenet_v3": lambda: (ofa_mobilenet_v3([4] * 5, [7] * 20, [6] * 20), PICTURE),
+    "fbnet": lambda: (fbnet(FBNET_C), PICTURE),
+}
 
 
 def figures(module: nn.Module) -> dict[str, Any]:
