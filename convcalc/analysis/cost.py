@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from convcalc.caching import remember
 from convcalc.layers.base import Layer
+from convcalc.network import Node
 from convcalc.shape import Shape
 from convcalc.units import Dtype, tensor_bytes
 
@@ -36,6 +37,12 @@ def cost(layer: Layer, dtype: Dtype, batch: int) -> Cost:
         _scale_to_batch(batch, layer.count_macs()),
         stored,
     )
+
+
+def count_node(node: Node, dtype: Dtype, batch: int) -> Cost:
+    """Return what a node adds to the cost of its network: shared weights count once, where they are defined."""
+    found = cost(node.layer, dtype, batch)
+    return found if node.owner is None else found._replace(params=0, buffers=0, weight_memory=0)
 
 
 def _scale_to_batch(batch: int, operations: int | None) -> int | None:

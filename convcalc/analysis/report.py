@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.analysis import batchnorm_folding
-from convcalc.analysis.cost import Cost, activation_bytes, cost
+from convcalc.analysis.cost import Cost, activation_bytes, count_node
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.optimizers import OPTIMIZERS
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
@@ -357,8 +357,7 @@ def list_tensor_bytes(network: Network) -> tuple[int, ...]:
 
 def measure_training(network: Network, optimizer: str) -> Training:
     """Return the memory for training a network; `optimizer` is a key of OPTIMIZERS."""
-    spent = [cost(node.layer, network.dtype, network.batch) for node in network.nodes if node.owner is None]
-    stored = sum(one.weight_memory for one in spent)
+    stored = sum(count_node(node, network.dtype, network.batch).weight_memory for node in network.nodes)
     return compute_training_memory(network, list_tensor_bytes(network), stored, optimizer)
 
 
@@ -391,7 +390,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         field = reported.get(same)
         if field is None:
             field = reported[same] = field_report(seen[number], node.layer.output.spatial, whole)
-        spent = cost(node.layer, dtype, batch)
+        spent = count_node(node, dtype, batch)
         layers.append(_report_layer(node, network, names, sizes, spent, live.live[index], field, number))
     return Report(
         network=network,
@@ -424,7 +423,6 @@ def _report_layer(
     field: FieldReport,
     number: int,
 ) -> LayerReport:
-    owns = node.owner is None
     # positional arguments: naming them costs time for every one of thirty thousand layers
     return LayerReport(
         node.name,
@@ -432,14 +430,14 @@ def _report_layer(
         node.line,
         tuple([names[tensor] for tensor in node.reads]),
         node.layer,
-        cost.params if owns else 0,
-        0 if node.frozen or not owns else cost.params,
-        cost.buffers if owns else 0,
+        cost.params,
+        0 if node.frozen else cost.params,
+        cost.buffers,
         cost.multiplications,
         cost.additions,
         cost.macs,
         sum([sizes[tensor] for tensor in node.reads]),
-        cost.weight_memory if owns else 0,
+        cost.weight_memory,
         sizes[number],
         live_memory,
         field,

@@ -7,7 +7,7 @@ largest peak of these steps. Steps without alternatives are joined with the one 
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.cost import activation_bytes, cost
+from convcalc.analysis.cost import activation_bytes, count_node
 from convcalc.analysis.liveness import compute_liveness
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
@@ -152,18 +152,17 @@ class _Builder:
 
 def _measure_layer(node: Node, network: Network) -> Iterator[int | None]:
     """Yield the additive figures of a layer, in the order of ADDITIVE; None if one is unknown."""
-    spent = cost(node.layer, network.dtype, network.batch)
-    owns = node.owner is None
+    spent = count_node(node, network.dtype, network.batch)
     known = spent.multiplications is not None and spent.additions is not None
     yield 1
-    yield spent.params if owns else 0
-    yield 0 if node.frozen or not owns else spent.params
-    yield spent.buffers if owns else 0
+    yield spent.params
+    yield 0 if node.frozen else spent.params
+    yield spent.buffers
     yield spent.multiplications
     yield spent.additions
     yield spent.macs
     yield (spent.multiplications or 0) + (spent.additions or 0) if known else None
-    yield spent.weight_memory if owns else 0
+    yield spent.weight_memory
     yield activation_bytes(node.layer.output, network.dtype, network.batch)
 
 

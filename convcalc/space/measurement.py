@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from convcalc.analysis.batchnorm_folding import fold_batchnorm
-from convcalc.analysis.cost import Cost, cost
+from convcalc.analysis.cost import Cost, count_node
 from convcalc.analysis.liveness import compute_peak
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
 from convcalc.analysis.report import find_last_placed, list_tensor_bytes, measure_training, sum_known
@@ -60,7 +60,7 @@ class Measurement:
         """The figures of all layers."""
         network, first = self.network, len(self.network.inputs)
         return [
-            _measure_layer(node, cost(node.layer, network.dtype, network.batch), self.tensor_bytes[first + index])
+            _measure_layer(node, count_node(node, network.dtype, network.batch), self.tensor_bytes[first + index])
             for index, node in enumerate(network.nodes)
         ]
 
@@ -89,16 +89,15 @@ class Measurement:
 
 
 def _measure_layer(node: Node, spent: Cost, activation_memory: int) -> LayerFigures:
-    owns = node.owner is None
     return LayerFigures(
         node.name,
-        spent.params if owns else 0,
-        0 if node.frozen or not owns else spent.params,
-        spent.buffers if owns else 0,
+        spent.params,
+        0 if node.frozen else spent.params,
+        spent.buffers,
         spent.multiplications,
         spent.additions,
         spent.macs,
-        spent.weight_memory if owns else 0,
+        spent.weight_memory,
         activation_memory,
     )
 
