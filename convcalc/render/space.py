@@ -12,6 +12,7 @@ from convcalc.analysis.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
+from convcalc.render.limits import limit_text
 from convcalc.render.lines import Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
 from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
@@ -86,13 +87,6 @@ def percent_text(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g}%" if whole else "0%"
 
 
-def _limit_text(limit: Limit) -> str:
-    write = format_bytes if limit.metric in MEMORY else format_count
-    ends = (("≥", limit.minimum), ("≤", limit.maximum))
-    name = "MACs" if limit.metric == "macs" else limit.metric.replace("_", " ")
-    return ", ".join(f"{name} {sign} {write(value)}" for sign, value in ends if value is not None)
-
-
 def _figure_text(name: str, value: int | None) -> str:
     if value is None:
         return "?"
@@ -107,7 +101,7 @@ def heading_lines(space: DesignSpace, limits: Sequence[Limit], width: int | None
         for name, choices in space.choices.items()
     ]
     lines: list[Block] = [[(printable(space.network.name), "title")], *wrap_facts(named, width)]
-    return [*lines, *(wrap_facts([_limit_text(limit) for limit in limits], width) if limits else [])]
+    return [*lines, *(wrap_facts([limit_text(limit) for limit in limits], width) if limits else [])]
 
 
 def space_lines(answer: Answer, width: int | None) -> list[Block]:
