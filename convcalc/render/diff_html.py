@@ -12,7 +12,7 @@ from convcalc.render.diff import difference_dict
 from convcalc.render.page.change_list import write_change_list
 from convcalc.render.page.change_rows import list_change_rows
 from convcalc.render.page.change_totals import write_change_heading, write_change_totals, write_conditions
-from convcalc.render.page.document import write_document
+from convcalc.render.page.document import VIEW_SCRIPTS, write_document
 from convcalc.render.page.graph_data import list_graphs
 from convcalc.render.page.line_diff import write_line_diff
 from convcalc.render.page.markup import element, join
@@ -20,12 +20,7 @@ from convcalc.render.page.network_data import Subject
 from convcalc.version import __version__
 
 _SCRIPTS = (
-    "text.js",
-    "dom.js",
-    "network.js",
-    "columns.js",
-    "table.js",
-    "graph.js",
+    *VIEW_SCRIPTS,
     "layer.js",
     "theme.js",
     "changes.js",

@@ -14,7 +14,7 @@ from convcalc.check.runner import check_report
 from convcalc.check.settings import Settings
 from convcalc.render.page.comparison import write_comparison
 from convcalc.render.page.counters import write_counters
-from convcalc.render.page.document import write_document, write_json
+from convcalc.render.page.document import VIEW_SCRIPTS, write_document, write_json
 from convcalc.render.page.findings import write_findings, write_spec
 from convcalc.render.page.markup import Markup, element, join
 from convcalc.render.page.network_data import Subject, network_data
@@ -25,12 +25,7 @@ from convcalc.version import __version__
 
 _SCHEMA = "convcalc/page/1"
 _SCRIPTS = (
-    "text.js",
-    "dom.js",
-    "network.js",
-    "columns.js",
-    "table.js",
-    "graph.js",
+    *VIEW_SCRIPTS,
     "memory.js",
     "field.js",
     "layer.js",

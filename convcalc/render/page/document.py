@@ -21,6 +21,8 @@ _ICON = (
     "<rect width='4' height='14' y='1' rx='1'/><rect width='4' height='10' x='6' y='3' rx='1'/>"
     "<rect width='4' height='5' x='12' y='5.5' rx='1'/></g></svg>"
 )
+# what the views of every page use, in the order in which they build on each other
+VIEW_SCRIPTS = ("text.js", "dom.js", "network.js", "columns.js", "table.js", "graph.js")
 _DATA = "data"  # the id of the element with the data
 
 
