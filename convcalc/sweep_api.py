@@ -131,7 +131,7 @@ def sweep(
     try:
         space = Combinations(tuple(Param(name, _expand(name, values)) for name, values in params.items()))
         numbers = _choose_numbers(space, sample, seed)
-        recipe = make_recipe(base.document, base.setup, space, request)
+        recipe = make_recipe(base.document, base.setup, space, request, len(numbers))
         planned = make_plan(base.document, base.setup.overrides.params, space, base.evaluator, recipe.request)
         tally = Tally()
         choice = Choice(planned, None)

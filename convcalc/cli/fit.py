@@ -105,7 +105,8 @@ def command(
         chunks = show_rate(split_numbers(range(space.size)), space.size, where)
         load = common.make_reader(document, where)
         most = _count_rows(format, rows, where)
-        found = fit(load, make_evaluator(document, setup), setup, space.params, order, most, chunks, format == "json")
+        evaluator = make_evaluator(document, setup, space.size)
+        found = fit(load, evaluator, setup, space, order, most, chunks, format == "json")
     except Flaw as flaw:
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:

@@ -108,8 +108,9 @@ def command(
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     try:
         fixed = request.columns is not None
-        recipe = make_recipe(document, setup, space, request)
-        planned = make_plan(document, overrides.params, space, make_evaluator(document, setup), recipe.request)
+        rows = numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)  # can be too many for `len`
+        recipe = make_recipe(document, setup, space, request, rows)
+        planned = make_plan(document, overrides.params, space, make_evaluator(document, setup, rows), recipe.request)
         if runtime is not None and not planned.list_device_figures():
             raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
         is_shard = sampling.shard.parts > 1

@@ -16,6 +16,7 @@ from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
+from convcalc.space.combinations import Combinations
 from convcalc.space.misses import find_largest_miss
 from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.inputs import Overrides, WrongOverride
@@ -69,6 +70,9 @@ class Evaluator(Protocol):
         `COLUMNS`. Raises WrongOverride if the spec has no such parameter.
         """
 
+    def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
+        """Return the figures of the rows of a space that have these numbers, as `evaluate` does for their values."""
+
 
 class OrdinaryEvaluator:
     """Reads and analyses the network of every row: slow, but it needs nothing but the rules of the layers.
@@ -97,6 +101,10 @@ class OrdinaryEvaluator:
             for name, column in columns.items():
                 column.append(None if isinstance(report, Problem) else self._measure(report, name))
         return Evaluated(columns, problems, broken)
+
+    def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
+        """Return the figures of the rows of a space that have these numbers; see `Evaluator`."""
+        return self.evaluate(space.list_columns(numbers), figures)
 
     def _analyse_row(self, row: dict[str, Any]) -> Report | Problem:
         """Return the report of one row, or the first problem of an invalid spec."""

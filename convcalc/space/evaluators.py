@@ -6,6 +6,6 @@ from convcalc.spec.document import Document
 from convcalc.spec.reader import read_network
 
 
-def make_evaluator(document: Document, setup: Setup) -> Evaluator:
-    """Return the fastest evaluator for the networks that a document describes."""
-    return TracedEvaluator(lambda overrides: read_network(document, overrides), setup)
+def make_evaluator(document: Document, setup: Setup, rows: int = 0) -> Evaluator:
+    """Return the fastest evaluator for the networks that a document describes; about `rows` will be evaluated."""
+    return TracedEvaluator(lambda overrides: read_network(document, overrides), setup, rows)

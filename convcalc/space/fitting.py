@@ -4,7 +4,7 @@
 combinations, and some that exceed the budget.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.network import Limit, Network
@@ -139,13 +139,13 @@ def fit(
     load: Load,
     evaluator: Evaluator,
     setup: Setup,
-    params: Sequence[Param],
+    space: Combinations,
     order: Order,
     most: int | None = None,
     chunks: Iterable[Numbers] | None = None,
     holds_invalid: bool = True,
 ) -> Fit:
-    """Analyse every combination of the parameters' values and return the results.
+    """Analyse every combination of a space and return the results.
 
     `load` returns the network for given overrides, and `evaluator` the figures of many rows; both use `setup`. At most
     `most` combinations are returned (None: all), and the invalid ones only if `holds_invalid` is true. `chunks` are the
@@ -154,15 +154,14 @@ def fit(
     Raises Flaw if there are too many combinations to be held, WrongOverride if the spec has no such parameter, and
     InvalidSpec if the spec is invalid for every combination.
     """
-    space = Combinations(tuple(params))
     search = _Search(space, order, most, holds_invalid)
     for numbers in split_numbers(range(space.size)) if chunks is None else chunks:
         values = space.list_columns(numbers)
-        search.add(numbers, values, evaluator.evaluate(values, (*METRICS, MISS)))
+        search.add(numbers, values, evaluator.evaluate_rows(space, numbers, (*METRICS, MISS)))
     network = load(_override(setup, space.get_row(search.first_valid or 0)))  # raises InvalidSpec if none is valid
     best = search.top.list_rows()
     return Fit(
-        tuple(params),
+        space.params,
         setup,
         order,
         network,

@@ -27,7 +27,8 @@ _FEWEST, _MOST = 16, 131_072  # rows of a part
 class Recipe(NamedTuple):
     """A sweep: its spec as text, or as the mapping `root` if it has no text, and what is done with it.
 
-    `key` distinguishes the recipes that a worker process gets. `request.join` is a CSV file that has been read, because
+    `key` distinguishes the recipes that a worker process gets. `rows` is about how many rows all workers will evaluate.
+    `request.join` is a CSV file that has been read, because
     other machines cannot read it.
     """
 
@@ -40,6 +41,7 @@ class Recipe(NamedTuple):
     setup: Setup
     space: Combinations
     request: Request
+    rows: int
 
 
 class Part:
@@ -65,7 +67,7 @@ class Part:
             plan.join.missing[0] += self.missing
 
 
-def make_recipe(document: Document, setup: Setup, space: Combinations, request: Request) -> Recipe:
+def make_recipe(document: Document, setup: Setup, space: Combinations, request: Request, rows: int) -> Recipe:
     """Return the recipe of a sweep. Raises Flaw if the CSV file of the request is wrong."""
     if isinstance(request.join, str):
         try:
@@ -74,7 +76,7 @@ def make_recipe(document: Document, setup: Setup, space: Combinations, request: 
             raise Flaw(f"--join: {flaw.message}", flaw.hint) from None
     root = None if document.text is not None else document.root
     key = os.urandom(8).hex()
-    return Recipe(key, __version__, document.text, root, document.file, document.quotable, setup, space, request)
+    return Recipe(key, __version__, document.text, root, document.file, document.quotable, setup, space, request, rows)
 
 
 def divide_numbers(numbers: Numbers, workers: int) -> Iterator[Numbers]:
@@ -126,5 +128,5 @@ def plan_recipe(recipe: Recipe) -> Planned:
     else:
         document = decode_spec(recipe.text.encode("utf-8", "surrogatepass"), recipe.file or "network", recipe.quotable)
         document.file = recipe.file
-    evaluator = make_evaluator(document, recipe.setup)
+    evaluator = make_evaluator(document, recipe.setup, recipe.rows)
     return make_plan(document, recipe.setup.overrides.params, recipe.space, evaluator, recipe.request)

@@ -5,14 +5,13 @@ that depend on one input are calculated per value of the table, all others per r
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from types import ModuleType
 from typing import Any
 
 from convcalc.space.programs import Program
 from convcalc.space.steps import Constant, Operand
 
-_MOST_VALUES = 16_384  # longest table that is kept with all columns that are calculated from it
+MOST_VALUES = 16_384  # longest table that is kept with all columns that are calculated from it
 
 
 class Sheet:
@@ -70,7 +69,7 @@ class Sheet:
 
     def is_compact(self) -> bool:
         """Whether the tables are short enough to calculate with whole tables."""
-        return all(len(self.backend.get_values(table)) <= _MOST_VALUES for table in self.tables.values())
+        return all(len(self.backend.get_values(table)) <= MOST_VALUES for table in self.tables.values())
 
     # -- calculating
 
@@ -146,35 +145,3 @@ def make_sheet(backend: ModuleType, columns: Mapping[str, Sequence[Any]], rows: 
     for name, column in columns.items():
         tables[name], indexes[name] = backend.index_values(column)
     return Sheet(backend, tables, indexes, backend.list_indexes(rows))
-
-
-class Grid:
-    """All combinations of the values of some parameters, by name; the value of the last one changes with every row."""
-
-    def __init__(self, axes: Mapping[str, Sequence[Any]]) -> None:
-        self.axes = axes
-        self.rows = prod(len(values) for values in axes.values())
-        self._sheets: dict[ModuleType, Sheet] = {}  # sheets without rows, whose tables have the values of all axes
-
-    def make_sheet(self, backend: ModuleType, numbers: range) -> Sheet:
-        """Return a sheet with the rows that have these numbers; what is calculated for its tables is kept."""
-        whole = self._sheets.get(backend)
-        if whole is None:
-            tables = {name: backend.make_column(values) for name, values in self.axes.items()}
-            whole = self._sheets[backend] = Sheet(backend, tables, {}, ())
-        indexes = {
-            name: backend.index_grid(numbers, period, len(self.axes[name])) for name, period in self._list_periods()
-        }
-        return Sheet(backend, whole.tables, indexes, backend.list_indexes(len(numbers)), whole)
-
-    def list_columns(self, start: int, stop: int) -> dict[str, list[Any]]:
-        """Return the values of consecutive rows by the name of their parameter."""
-        return {
-            name: [self.axes[name][row // period % len(self.axes[name])] for row in range(start, stop)]
-            for name, period in self._list_periods()
-        }
-
-    def _list_periods(self) -> list[tuple[str, int]]:
-        """Return, by name, for how many consecutive rows a value stays the same."""
-        counts = [len(values) for values in self.axes.values()]
-        return [(name, prod(counts[place + 1 :])) for place, name in enumerate(self.axes)]

@@ -117,7 +117,7 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
     type.
     """
     values = plan.combinations.list_columns(numbers)
-    found = plan.evaluator.evaluate(values, plan.figures)
+    found = plan.evaluator.evaluate_rows(plan.combinations, numbers, plan.figures)
     columns: Columns = {name: [value] * len(numbers) for name, value in plan.constants.items()}
     columns |= {name: list_values(column) for name, column in found.columns.items()}
     columns[PROBLEM] = _list_problems(found.problems, len(numbers))

@@ -5,18 +5,20 @@ through the code, such as those for which a kernel does not fit, are traced sepa
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.space import lists
-from convcalc.space.classes import Columns, Group, describe_columns, split_by_class
+from convcalc.space.classes import Columns, Group, split_by_class
+from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
+from convcalc.space.grids import Grid, make_grid
 from convcalc.space.paths import Path, Unplanned, Untraceable, needs_plan, trace_path
 from convcalc.space.results import Piece, assemble
-from convcalc.space.sheets import Grid, Sheet, make_sheet
+from convcalc.space.sheets import Sheet, make_sheet
 
 _MOST_PATHS = 2_000  # limit of kept paths; the least recently useful one is dropped first
 _MOST_NODES = 500_000  # limit of nodes of all kept paths together
@@ -33,13 +35,16 @@ _BLOCK = 32_768  # rows that are calculated together
 class TracedEvaluator:
     """Evaluates rows by tracing; `load` returns the network for given overrides.
 
-    A path is traced only after `rows_per_trace` rows, so that a few rows are not slower than with `OrdinaryEvaluator`.
+    `expected` is about how many rows will be evaluated, 0 if that is unknown. A path is traced only after
+    `rows_per_trace` rows, so that a few rows are not slower than with `OrdinaryEvaluator`.
     """
 
-    def __init__(self, load: Load, setup: Setup, rows_per_trace: int = _ROWS_PER_TRACE) -> None:
+    def __init__(self, load: Load, setup: Setup, expected: int = 0, rows_per_trace: int = _ROWS_PER_TRACE) -> None:
         self.load = load
         self.setup = setup
+        self.expected = expected
         self.rows_per_trace = rows_per_trace
+        self._grid: tuple[Combinations, Grid | None] | None = None
         self.ordinary = OrdinaryEvaluator(load, setup)
         self.solvers: dict[tuple[str, tuple[str, ...]], _Solver] = {}
         self.untraced_rows = 0  # rows that were evaluated one by one
@@ -48,7 +53,7 @@ class TracedEvaluator:
     def evaluate(self, values: Mapping[str, Sequence[Any]], figures: Sequence[str]) -> Evaluated:
         """Return the figures of all rows; see `Evaluator`."""
         rows = len(next(iter(values.values()), ()))
-        backend = choose_backend(rows)
+        backend = choose_backend(rows, self.expected)
         pieces: list[Piece] = []
         for group in split_by_class(values, rows):
             solver = self._get_solver(group, tuple(figures))
@@ -58,30 +63,26 @@ class TracedEvaluator:
                 pieces += solver.solve(partial(make_sheet, columns=columns, rows=len(chunk)), chunk, backend)
         return assemble(pieces, figures, rows)
 
-    def stream_grid(
-        self, axes: Mapping[str, Sequence[Any]], figures: Sequence[str], rows: int = _CHUNK // 8
-    ) -> Iterator[tuple[int, Evaluated]]:
-        """Yield the figures of all combinations of values in chunks, each with the number of its first row.
-
-        `axes` maps spec parameters to the values to combine; the last parameter changes with every row. Only one chunk
-        of at most `rows` rows is held. What depends on one parameter is calculated once for all chunks.
-        """
-        grid = Grid(axes)
-        key = describe_columns(axes)
-        for start in range(0, grid.rows, rows):
-            stop = min(start + rows, grid.rows)
-            if key is None:
-                yield start, self.evaluate(grid.list_columns(start, stop), figures)
-            else:
-                yield start, self._evaluate_part(grid, key, range(start, stop), tuple(figures))
-
     @defer_garbage_collection
-    def _evaluate_part(self, grid: Grid, key: str, numbers: range, figures: tuple[str, ...]) -> Evaluated:
-        """Return the figures of consecutive combinations; `key` describes the classes of their values."""
-        solver = self._get_solver(Group(key, grid.axes, {}, numbers), figures)
-        places = range(len(numbers))
-        pieces = solver.solve(lambda backend: grid.make_sheet(backend, numbers), places, choose_backend(grid.rows))
-        return assemble(pieces, figures, len(numbers))
+    def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
+        """Return the figures of the rows of a space that have these numbers; see `Evaluator`.
+
+        What depends on one parameter is calculated once for all consecutive rows of a space, also of further calls.
+        """
+        rows = len(numbers)
+        grid = self._get_grid(space) if isinstance(numbers, range) and numbers.step == 1 else None
+        backend = choose_backend(rows, self.expected)
+        if grid is None or (backend is lists and rows < grid.longest):
+            return self.evaluate(space.list_columns(numbers), figures)
+        solver = self._get_solver(Group(grid.key, grid.axes, {}, numbers), tuple(figures))
+        pieces = solver.solve(lambda backend: grid.make_sheet(backend, numbers), range(rows), backend)
+        return assemble(pieces, figures, rows)
+
+    def _get_grid(self, space: Combinations) -> Grid | None:
+        """Return the grid of a space, of which only the last one is kept; None if it cannot be held."""
+        if self._grid is None or self._grid[0] is not space:
+            self._grid = space, make_grid(space)
+        return self._grid[1]
 
     def _get_solver(self, group: Group, figures: tuple[str, ...]) -> "_Solver":
         solver = self.solvers.pop((group.key, figures), None) or _Solver(self, group.given, figures)
@@ -211,9 +212,13 @@ def _cut(columns: Columns, start: int, stop: int) -> Columns:
     return {name: column[start:stop] for name, column in columns.items()}
 
 
-def choose_backend(rows: int) -> ModuleType:
-    """Return the module that calculates this many rows fastest: `arrays` for many, if numpy is installed."""
-    if rows < (_ROWS_FOR_LOADED_ARRAYS if "convcalc.space.arrays" in sys.modules else _ROWS_FOR_ARRAYS):
+def choose_backend(rows: int, expected: int = 0) -> ModuleType:
+    """Return the module that calculates this many rows fastest: `arrays` for many, if numpy is installed.
+
+    `expected` is about how many rows will be evaluated in all.
+    """
+    pays_import = max(rows, expected) >= _ROWS_FOR_ARRAYS or "convcalc.space.arrays" in sys.modules
+    if rows < _ROWS_FOR_LOADED_ARRAYS or not pays_import:
         return lists
     try:
         from convcalc.space import arrays

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from convcalc.analysis.figures import FIGURES
 from convcalc.space import lists, traced_evaluator
+from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MISS, Load, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
@@ -23,6 +24,7 @@ from convcalc.spec.source import read_text
 from .measure import CHECKOUT, IN_PROCESS, Goal, Row, medians
 
 VARIANTS, TRIED, SAMPLE = 1_000, 100, 200  # values of each of two parameters; variants that are analysed on their own
+CHUNK = 131_072  # rows that are evaluated together
 ASKED = ("params", "macs", "flops", "weight_memory", "activation_memory", "peak_memory", "output_shape")
 SETUP = Setup(Overrides(), spec_budget=False)
 
@@ -61,10 +63,12 @@ def million(name: str, load: Load, runs: int, with_numpy: bool) -> Row:
     if with_numpy and find_spec("numpy") is None:
         return Row(label, None, goal, "needs numpy: pip install numpy")
     grid = axes(VARIANTS)
+    space = Combinations(tuple(Param(name, values) for name, values in grid.items()))
 
     def stream() -> None:
-        for _ in TracedEvaluator(load, SETUP).stream_grid(grid, ASKED):
-            pass
+        evaluator = TracedEvaluator(load, SETUP, space.size)
+        for first in range(0, space.size, CHUNK):
+            evaluator.evaluate_rows(space, range(first, min(first + CHUNK, space.size)), ASKED)
 
     with nullcontext() if with_numpy else without_numpy():
         fast, alone = medians(runs, stream, partial(one_by_one, load, grid), clock=IN_PROCESS)
@@ -101,5 +105,5 @@ def tried(load: Load, runs: int) -> Row:
 @contextmanager
 def without_numpy() -> Iterator[None]:
     """Calculate any number of rows with lists."""
-    with patch.object(traced_evaluator, "choose_backend", lambda rows: lists):
+    with patch.object(traced_evaluator, "choose_backend", lambda rows, expected: lists):
         yield

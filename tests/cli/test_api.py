@@ -18,7 +18,7 @@ from convcalc import examples
 from convcalc.convert.comparison import Verification
 from convcalc.diff.difference import compare_reports
 from convcalc.explain.derived_figures import explain_layers
-from convcalc.space.combinations import Param
+from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import OrdinaryEvaluator, Setup
 from convcalc.space.fitting import Order, fit
 from convcalc.spec.inputs import Overrides
@@ -424,7 +424,7 @@ def test_other_results_have_a_short_repr() -> None:
     report = convcalc.summary("example:lenet5")
     setup, param = Setup(Overrides()), Param("width", (1, 2))
     evaluator = OrdinaryEvaluator(lambda _: report.network, setup)
-    tried = fit(evaluator.load, evaluator, setup, [param], Order("macs", False))
+    tried = fit(evaluator.load, evaluator, setup, Combinations((param,)), Order("macs", False))
     assert repr(report.network) == "<Network lenet5, 12 layers, input 1×32×32>"
     assert repr(compare_reports(report, chain(2))).startswith("<Difference lenet5 → network: ")
     assert repr(explain_layers(report, "conv1")[0]).startswith("<Explanation of conv1: ")

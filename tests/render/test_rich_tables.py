@@ -24,7 +24,7 @@ from convcalc.diff.difference import compare_reports
 from convcalc.explain.derived_figures import explain_layers
 from convcalc.render.cells import Cells, wrapped_table
 from convcalc.render.lines import MOST_RICH_ROWS, RichBlocks, Table, plain_text, styled_text
-from convcalc.space.combinations import Param
+from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import OrdinaryEvaluator, Setup
 from convcalc.space.fitting import Order, fit
 from convcalc.spec.inputs import Overrides
@@ -266,7 +266,9 @@ def results() -> dict[str, object]:
         "difference": compare_reports(report, convcalc.summary(path, batch=2)),
         "explanation": explain_layers(report, report.layers[0].name)[0],
         "verification": Verification(report, ()),
-        "fit": fit(evaluator.load, evaluator, evaluator.setup, [Param("width", (1,))], Order("macs", False)),
+        "fit": fit(
+            evaluator.load, evaluator, evaluator.setup, Combinations((Param("width", (1,)),)), Order("macs", False)
+        ),
     }
 
 

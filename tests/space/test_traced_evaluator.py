@@ -13,7 +13,8 @@ import pytest
 
 import convcalc
 from convcalc.network import Limit
-from convcalc.space import lists, traced_evaluator
+from convcalc.space import grids, lists, traced_evaluator
+from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import COLUMNS, EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
@@ -191,7 +192,7 @@ def test_many_rows_are_the_same_with_numpy_and_without(converted: bool, monkeypa
     load, limits = loader("mobilenet_v1"), (Limit("macs", None, 10**9, ()),)
     given = {name: np.array(column) for name, column in values.items()} if converted else values
     fast = TracedEvaluator(load, Setup(Overrides(), limits=limits)).evaluate(given, EVALUATED)
-    monkeypatch.setattr(traced_evaluator, "choose_backend", lambda rows: lists)
+    monkeypatch.setattr(traced_evaluator, "choose_backend", lambda rows, expected: lists)
     slow = TracedEvaluator(load, Setup(Overrides(), limits=limits)).evaluate(values, EVALUATED)
     assert type(fast.columns["activation_memory"]) is np.ndarray
     assert type(slow.columns["activation_memory"]) is list
@@ -299,15 +300,16 @@ def test_the_summary_of_a_row_is_the_public_one() -> None:
         {"size": [96, 128, 0.5, True, 224], "width": [0.25, 1, "wide"]},
     ],
 )
-def test_a_grid_is_streamed_in_the_order_of_its_rows(axes: dict[str, list[Any]]) -> None:
+def test_the_rows_of_a_space_can_be_evaluated_in_parts(axes: dict[str, list[Any]]) -> None:
     load = loader("mobilenet_v1")
     rows = list(product(*axes.values()))
     values = {name: [row[place] for row in rows] for place, name in enumerate(axes)}
     expected = OrdinaryEvaluator(load, EMPTY).evaluate(values, EVALUATED)
     found: dict[str, list[Any]] = {name: [] for name in EVALUATED}
     problems: dict[int, Any] = {}
-    for first, part in TracedEvaluator(load, EMPTY).stream_grid(axes, EVALUATED, rows=4):
-        assert first == len(found["params"])
+    evaluator, space = TracedEvaluator(load, EMPTY), make_space(axes)
+    for first in range(0, len(rows), 6):
+        part = evaluator.evaluate_rows(space, range(first, min(first + 6, len(rows))), EVALUATED)
         for name, column in part.columns.items():
             found[name] += list(column)
         problems |= {first + row: problem for row, problem in part.problems.items()}
@@ -315,12 +317,34 @@ def test_a_grid_is_streamed_in_the_order_of_its_rows(axes: dict[str, list[Any]])
     assert problems == expected.problems
 
 
-def test_a_streamed_grid_is_the_same_with_numpy() -> None:
+def make_space(axes: dict[str, list[Any]]) -> Combinations:
+    return Combinations(tuple(Param(name, values) for name, values in axes.items()))
+
+
+@pytest.mark.parametrize("most", [10, 10**7])  # the limit of values that are kept
+def test_consecutive_rows_of_a_space_are_the_same_with_numpy(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grids, "_MOST_KNOWN", most)
     axes: dict[str, list[Any]] = {"width": [0.1 + i / 100 for i in range(200)], "size": list(range(20, 170))}
-    evaluator = TracedEvaluator(loader("mobilenet_v1"), EMPTY)
-    parts = [part for _, part in evaluator.stream_grid(axes, ["macs", "peak_memory"], rows=9_000)]
+    evaluator, space = TracedEvaluator(loader("mobilenet_v1"), EMPTY, 30_000), make_space(axes)
+    found: list[Any] = []
+    for first in range(0, 30_000, 9_000):
+        part = evaluator.evaluate_rows(space, range(first, min(first + 9_000, 30_000)), ["macs", "peak_memory"])
+        found += list(part.columns["macs"])
     expected = evaluator.evaluate(dict(zip(axes, zip(*product(*axes.values()), strict=True), strict=True)), ["macs"])
-    assert [value for part in parts for value in part.columns["macs"]] == list(expected.columns["macs"])
+    assert found == list(expected.columns["macs"])
+
+
+def test_rows_with_huge_numbers_are_evaluated() -> None:
+    values = list(range(1, 10_001))
+    space = make_space(dict.fromkeys("abcde", values))
+    spec = {
+        "params": dict.fromkeys("abcde", 1),
+        "input": [3],
+        "layers": [{"linear": f"${name}"} for name in "abcde"],
+    }
+    first = space.size - 3
+    found = TracedEvaluator(of_spec(spec), EMPTY, 10**6).evaluate_rows(space, range(first, space.size), ["params"])
+    assert found.columns["params"] == [40_000 + 3 * 10_001 * 10_000 + 10_001 * n for n in (9_998, 9_999, 10_000)]
 
 
 def compare_devices(load: Any, values: dict[str, Any], setup: Setup, traces: int) -> None:

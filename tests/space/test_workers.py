@@ -51,7 +51,7 @@ def write_or_die(mark: str, *task: Any) -> Written | Flaw | OSError:
 
 def recipe(count: int = 100, where: tuple[str, ...] = ()) -> Recipe:
     space = Combinations((Param("width", tuple(range(1, count + 1))),))
-    return make_recipe(Document(SPEC), Setup(Overrides()), space, Request("params", where=where))
+    return make_recipe(Document(SPEC), Setup(Overrides()), space, Request("params", where=where), count)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 40])
