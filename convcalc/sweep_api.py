@@ -16,6 +16,7 @@ from typing import Any, Literal
 from convcalc.api import Spec, make_overrides, read_document
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.choosing import Choice
+from convcalc.space.chunk import Chunk, list_values
 from convcalc.space.combinations import Combinations, Param, check_size
 from convcalc.space.draws import MOST_DRAWN, draw_rows
 from convcalc.space.evaluation import EVALUATED, Setup
@@ -24,7 +25,7 @@ from convcalc.space.ordering import Row
 from convcalc.space.planning import DEFAULT, Planned, Request, make_plan
 from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part, make_recipe
 from convcalc.space.sweep_table import SweepTable
-from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, list_values, split_numbers, sweep_chunk
+from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, split_numbers, sweep_chunk
 from convcalc.space.values import expand_values
 from convcalc.space.workers import GivenExecutor, WorkersLost, run_tasks
 from convcalc.spec.reader import read_network
@@ -135,8 +136,8 @@ def sweep(
         planned = make_plan(base.document, base.setup.overrides.params, space, base.evaluator, recipe.request)
         tally = Tally()
         choice = Choice(planned, None)
-        for rows in _list_rows(planned, numbers, tally, recipe, executor):
-            choice.add(rows)
+        for rows, count in _list_rows(planned, numbers, tally, recipe, executor):
+            choice.add(rows, count)
         chosen = choice.finish()
     except Flaw as flaw:
         message = f"{flaw.message.removeprefix('--')}{f': {flaw.hint}' if flaw.hint else ''}"
@@ -174,12 +175,16 @@ def _choose_numbers(space: Combinations, sample: int | None, seed: int) -> Numbe
 
 def _list_rows(
     planned: Planned, numbers: Numbers, tally: Tally, recipe: Recipe, executor: Executor | None
-) -> Iterator[list[Row]]:
-    """Yield the rows that the plan keeps, in order. Raises Flaw and WorkersLost."""
+) -> Iterator[tuple[Chunk, int]]:
+    """Yield the rows that the plan keeps and that may be chosen, and the number of all that it keeps, in order.
+
+    Raises Flaw and WorkersLost.
+    """
     plan = planned.plan
     if executor is None:
         for chunk in split_numbers(numbers):
-            yield sweep_chunk(plan, chunk, tally)
+            rows = sweep_chunk(plan, chunk, tally)
+            yield rows, len(rows)
         return
     plan.evaluator.evaluate(plan.combinations.list_columns(numbers[:1]), ())  # raises for a wrong parameter
     workers = GivenExecutor(executor)
@@ -188,7 +193,7 @@ def _list_rows(
         if isinstance(part, Flaw):
             raise part
         part.add_to(tally, plan)
-        yield part.rows
+        yield part.rows, part.tally.kept
 
 
 def _make_table(base: Sweep, planned: Planned, chosen: Sequence[Row], tally: Tally) -> SweepTable:

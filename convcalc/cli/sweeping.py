@@ -1,7 +1,7 @@
 """Runs a sweep: shows its progress, writes its rows as they come or as a table, and stops whole after Ctrl-C."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -14,11 +14,14 @@ from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
+from convcalc.render.shard_files import format_part
+from convcalc.render.sweep_rows import RowWriter, make_writer
 from convcalc.space.choosing import PARETO, Choice
+from convcalc.space.chunk import Chunk, make_chunk
 from convcalc.space.evaluation import SHAPES, Setup
 from convcalc.space.ordering import Row
 from convcalc.space.planning import Planned
-from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part
+from convcalc.space.recipes import Part, Recipe, divide_numbers, evaluate_part
 from convcalc.space.scatter import Scatter
 from convcalc.space.sweeping import PROBLEM, Numbers, Plan, Tally, split_numbers, sweep_chunk
 from convcalc.space.values import list_kinds
@@ -97,43 +100,76 @@ class _Run:
 
     def write(self, target: Target, stop: StopOnInterrupt) -> None:
         """Write all rows, or those until an interrupt."""
-        job, planned = self.job, self.job.planned
-        chunks = self._list_chunks(stop)
-        if job.format not in _PRINTED and job.listed is None and not planned.order and not planned.pareto:
-            self._write_rows(map(self._select_columns, chunks), target)
+        if self._is_stream:
+            self._write_rows(None, target, stop)
             return
-        choice = Choice(planned, self._count_listed())
-        for rows in chunks:
-            choice.add(rows)
+        choice = Choice(self.job.planned, self._count_listed())
+        for rows, count in self._list_chunks(stop):
+            choice.add(rows, count)
         chosen = self._select_columns(choice.finish())
-        if job.format in _PRINTED:
+        if self.job.format in _PRINTED:
             target.write(self._print_rows(chosen, choice))
         else:
-            self._write_rows([chosen], target)
+            self._write_rows(make_chunk(chosen, len(self._names)), target, stop)
 
-    def _list_chunks(self, stop: StopOnInterrupt) -> Iterator[list[Row]]:
-        """Yield the rows that the plan keeps, chunk by chunk, until an interrupt."""
-        for rows in self._sweep_here() if self.job.staff.is_empty else self._sweep_elsewhere(stop):
+    def _write_rows(self, chosen: Chunk | None, target: Target, stop: StopOnInterrupt) -> None:
+        """Write the chosen rows, or if they are None, all rows as they come."""
+        if self.job.format == "parquet":
+            shown = len(self.job.planned.shown)
+            chunks = (rows.take_columns(shown) for rows, _ in self._list_chunks(stop))
+            self._write_parquet(chunks if chosen is None else [chosen], target)
+            return
+        writer = make_writer(self.job.format, self._names)
+        texts = self._list_texts(writer, stop) if chosen is None else [writer.format_chunk(chosen)]
+        self._write_texts(writer, texts, target)
+
+    @property
+    def _is_stream(self) -> bool:
+        """Whether all rows are written, in the order in which they are evaluated."""
+        planned = self.job.planned
+        is_whole = self.job.format not in _PRINTED and self.job.listed is None
+        return is_whole and not planned.order and not planned.pareto
+
+    def _list_texts(self, writer: RowWriter, stop: StopOnInterrupt) -> Iterator[str]:
+        """Yield the text of the rows that the plan keeps, piece by piece; worker processes format them, too."""
+        if self.job.staff.is_empty or self.scatter is not None:
+            for rows, _ in self._list_chunks(stop):
+                yield writer.format_chunk(rows.take_columns(len(self._names)))
+            return
+        for part in self._list_parts(stop, format_part, self.job.format, self._names):
+            yield part.text
+
+    def _list_chunks(self, stop: StopOnInterrupt) -> Iterator[tuple[Chunk, int]]:
+        """Yield the rows that may be chosen, chunk by chunk, and the number of all that the plan keeps."""
+        for rows, count in self._sweep_here(stop) if self.job.staff.is_empty else self._sweep_elsewhere(stop):
             if self.scatter is not None:
-                self.scatter.add(rows)
-            yield rows
+                self.scatter.add(rows.list_rows())
+            yield rows, count
+
+    def _sweep_here(self, stop: StopOnInterrupt) -> Iterator[tuple[Chunk, int]]:
+        numbers = self.job.numbers
+        for chunk in show_rate(split_numbers(numbers), len(numbers), self.where):
+            rows = sweep_chunk(self.job.planned.plan, chunk, self.tally)
+            yield rows, len(rows)
             if stop.is_requested:
                 return
 
-    def _sweep_here(self) -> Iterator[list[Row]]:
-        numbers = self.job.numbers
-        for chunk in show_rate(split_numbers(numbers), len(numbers), self.where):
-            yield sweep_chunk(self.job.planned.plan, chunk, self.tally)
+    def _sweep_elsewhere(self, stop: StopOnInterrupt) -> Iterator[tuple[Chunk, int]]:
+        for part in self._list_parts(stop, evaluate_part, self._count_listed()):
+            yield part.rows, part.tally.kept
 
-    def _sweep_elsewhere(self, stop: StopOnInterrupt) -> Iterator[list[Row]]:
+    def _list_parts(
+        self, stop: StopOnInterrupt, function: Callable[..., Part | Flaw], *arguments: Any
+    ) -> Iterator[Part]:
+        """Yield what workers return for the parts of all rows, until an interrupt; count these."""
         job, plan = self.job, self.job.planned.plan
         plan.evaluator.evaluate(plan.combinations.list_columns(job.numbers[:1]), ())  # raises for a wrong parameter
         with job.staff.hire() as workers:
-            tasks = ((job.recipe, numbers) for numbers in divide_numbers(job.numbers, workers.ahead))
-            parts = run_tasks(workers, evaluate_part, tasks, report_loss, lambda: stop.is_requested)
+            tasks = ((job.recipe, numbers, *arguments) for numbers in divide_numbers(job.numbers, workers.ahead))
+            parts = run_tasks(workers, function, tasks, report_loss, lambda: stop.is_requested)
             for part in show_rate(raise_refusals(parts), len(job.numbers), self.where):
                 part.add_to(self.tally, plan)
-                yield part.rows
+                yield part
 
     def _count_listed(self) -> int | None:
         """Return how many rows are listed at most; None for all."""
@@ -175,17 +211,11 @@ class _Run:
             return sweep_markdown(found, self.job.exact)
         return writing.render_text(sweep_lines(found, writing.table_width(self.where), self.job.exact), self.where)
 
-    def _write_rows(self, chunks: Iterable[list[Row]], target: Target) -> None:
-        """Write chunks of rows as they come, and then the facts about the sweep."""
-        from convcalc.render import sweep_rows
-
-        if self.job.format == "parquet":
-            self._write_parquet(chunks, target)
-            return
-        writer = sweep_rows.make_writer(self.job.format, self._names)
+    def _write_texts(self, writer: RowWriter, texts: Iterable[str], target: Target) -> None:
+        """Write the texts of rows as they come, and then the facts about the sweep."""
         waiting = [writer.begin()]
-        for rows in chunks:
-            waiting.append(writer.write(rows))
+        for text in texts:
+            waiting.append(writer.add(text))
             if self.tally.first_valid is not None or len(waiting) > _MOST_WAITING:
                 target.write("".join(waiting))
                 waiting = []
@@ -208,13 +238,13 @@ class _Run:
             "filtered": tally.filtered,
         }
 
-    def _write_parquet(self, chunks: Iterable[list[Row]], target: Target) -> None:
+    def _write_parquet(self, chunks: Iterable[Chunk], target: Target) -> None:
         from convcalc.render.parquet import ParquetRows, choose_kinds
 
         if self.where.file is None and sys.stdout.isatty():
             raise Flaw("-f parquet is binary", "write it to a file with -o FILE.parquet")
         chunks = iter(chunks)
-        rows = next(chunks, [])
+        rows = next(chunks, make_chunk([], len(self._names)))
         file = ParquetRows(choose_kinds(self._names, rows, list_known_values(self.job.planned.plan)), target.stream)
         file.write(rows)
         for rows in chunks:

@@ -4,12 +4,14 @@
 """
 
 import json
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.problems import Flaw, printable, show
-from convcalc.space.ordering import Row
+from convcalc.space.chunk import CODES, Chunk, list_values
 
+_DTYPES = {int: "i", float: "f"}  # of arrays of numpy, which have no unknown values
 _MISFIT = object()  # a value that no column of numbers takes
 _ADVICE = "-f parquet needs pyarrow: pip install 'convcalc[parquet]'"
 
@@ -39,19 +41,23 @@ class ParquetRows:
         self.schema = pyarrow.schema([(name, types[kind]) for name, kind in kinds.items()])
         self.file = pyarrow.parquet.ParquetWriter(stream, self.schema)
 
-    def write(self, rows: Sequence[Row]) -> None:
+    def write(self, rows: Chunk) -> None:
         """Write the next rows. Raises Flaw if a value does not have the kind of its column."""
         if not rows:
             return
-        columns = list(zip(*rows, strict=True))
         arrays = [
             self._make_array(name, kind, column)
-            for (name, kind), column in zip(self.kinds.items(), columns, strict=True)
+            for (name, kind), column in zip(self.kinds.items(), rows.columns, strict=True)
         ]
         self.file.write_table(self.arrow.Table.from_arrays(arrays, schema=self.schema))
 
-    def _make_array(self, name: str, kind: type, column: Sequence[Any]) -> Any:
-        values = [None if value is None else _convert(value, kind) for value in column]
+    def _make_array(self, name: str, kind: type, column: Any) -> Any:
+        if getattr(getattr(column, "dtype", None), "kind", "") == _DTYPES.get(kind):
+            return self.arrow.array(column, type=self.schema.field(name).type)
+        if isinstance(column, array) and column.typecode == CODES.get(kind):
+            buffers = [None, self.arrow.py_buffer(column)]
+            return self.arrow.Array.from_buffers(self.schema.field(name).type, len(column), buffers)
+        values = [None if value is None else _convert(value, kind) for value in list_values(column)]
         try:
             return self.arrow.array(values, type=self.schema.field(name).type)
         except (OverflowError, self.arrow.lib.ArrowException):
@@ -88,12 +94,10 @@ def merge_files(names: Iterable[str], kinds: dict[str, type], stream: IO[bytes])
     merged.close()
 
 
-def choose_kinds(names: Sequence[str], rows: Sequence[Row], known: Mapping[str, Sequence[Any]]) -> dict[str, type]:
+def choose_kinds(names: Sequence[str], rows: Chunk, known: Mapping[str, Sequence[Any]]) -> dict[str, type]:
     """Return the kind of each column: of the values in `known`, or otherwise of its values in the first rows."""
-    return {
-        name: _choose_kind(known[name] if name in known else [row[index] for row in rows])
-        for index, name in enumerate(names)
-    }
+    columns = dict(zip(names, rows.list_columns(), strict=True))
+    return {name: _choose_kind(known.get(name, columns[name])) for name in names}
 
 
 def _choose_kind(values: Sequence[Any]) -> type:

@@ -1,15 +1,16 @@
-"""Writes the rows of a shard as CSV or Parquet, in the process that evaluates them.
+"""Writes rows in the process that evaluates them: as a file of a shard, or as a text that is sent.
 
 `write_shard(recipe, folder, 131072, range(131072, 262144))` evaluates a shard, unless it is there, and returns what is
 known about it.
 """
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import IO
 
 from convcalc.problems import Flaw
-from convcalc.render.sweep_rows import CsvRows
-from convcalc.space.ordering import Row
+from convcalc.render.sweep_rows import CsvRows, make_writer
+from convcalc.space.chunk import Chunk
 from convcalc.space.recipes import Part, Recipe, evaluate_part
 from convcalc.space.shard_folder import Facts, ShardFolder
 from convcalc.space.sweeping import Numbers
@@ -43,8 +44,17 @@ def write_shard(recipe: Recipe, folder: ShardFolder, first: int, numbers: Number
         folder.save(facts, data)
     except (Flaw, OSError) as error:
         return error
-    part.rows = []
+    part.rows = Chunk([], 0)
     return Written(facts, part)
+
+
+def format_part(recipe: Recipe, numbers: Numbers, format: str, names: Sequence[str]) -> Part | Flaw:
+    """Return a part whose rows are the text of their first columns, which have these names, in a format."""
+    part = evaluate_part(recipe, numbers)
+    if isinstance(part, Part):
+        part.text = make_writer(format, names).format_chunk(part.rows.take_columns(len(names)))
+        part.rows = Chunk([], 0)
+    return part
 
 
 def format_header(folder: ShardFolder) -> bytes:
@@ -52,10 +62,10 @@ def format_header(folder: ShardFolder) -> bytes:
     return CsvRows(tuple(folder.kinds)).begin().encode("utf-8", "replace")
 
 
-def format_shard(folder: ShardFolder, rows: list[Row]) -> bytes:
+def format_shard(folder: ShardFolder, rows: Chunk) -> bytes:
     """Return the contents of the file of a shard. Raises Flaw if pyarrow is missing, or a value does not fit."""
     if folder.format == "csv":
-        return format_header(folder) + CsvRows(tuple(folder.kinds)).write(rows).encode("utf-8", "replace")
+        return format_header(folder) + CsvRows(tuple(folder.kinds)).format_chunk(rows).encode("utf-8", "replace")
     from convcalc.render.parquet import ParquetRows
 
     stream = BytesIO()

@@ -1,6 +1,7 @@
 """Writes the rows of `convcalc sweep` as they come, as CSV or JSON, so that any number of rows can be written.
 
-A writer returns pieces of text: call `begin()`, then `write(rows)` any number of times, then `end(facts)`.
+A writer returns pieces of text: call `begin()`, then `add(format_chunk(rows))` any number of times, then `end(facts)`.
+The middle one can be called in other processes.
 """
 
 import json
@@ -9,7 +10,7 @@ from io import StringIO
 from typing import Any, Protocol
 
 from convcalc.render.values import value_text
-from convcalc.space.ordering import Row
+from convcalc.space.chunk import Chunk
 
 _SCHEMA = "convcalc/sweep/1"
 _PLAIN = {int, float, type(None)}
@@ -22,8 +23,11 @@ class RowWriter(Protocol):
     def begin(self) -> str:
         """Return the text before the rows."""
 
-    def write(self, rows: Sequence[Row]) -> str:
-        """Return the text of the next rows."""
+    def format_chunk(self, rows: Chunk) -> str:
+        """Return the text of rows, wherever they are."""
+
+    def add(self, text: str) -> str:
+        """Return the text of the next rows, with what is needed to separate them from those before."""
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return the text after the rows; `facts` are the counts and limits of the sweep."""
@@ -37,16 +41,20 @@ class CsvRows:
 
     def begin(self) -> str:
         """Return the line of names."""
-        return self.write([tuple(self.names)])
+        return self.format_chunk(Chunk([[name] for name in self.names], 1))
 
-    def write(self, rows: Sequence[Row]) -> str:
+    def format_chunk(self, rows: Chunk) -> str:
         """Return one line per row."""
         import csv
 
         stream = StringIO()
-        columns = map(_list_cells, zip(*rows, strict=True))
+        columns = map(_list_cells, rows.list_columns())
         csv.writer(stream, lineterminator="\n").writerows(zip(*columns, strict=True))
         return stream.getvalue()
+
+    def add(self, text: str) -> str:
+        """Return the text unchanged."""
+        return text
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return an empty text: CSV has nothing after the rows."""
@@ -65,13 +73,17 @@ class JsonLines:
         """Return an empty text: JSON Lines have only rows."""
         return ""
 
-    def write(self, rows: Sequence[Row]) -> str:
+    def format_chunk(self, rows: Chunk) -> str:
         """Return one line per row."""
-        return "".join(f"{text}\n" for text in self.format_rows(rows))
+        return "".join(f"{text}\n" for text in self.list_objects(rows))
 
-    def format_rows(self, rows: Sequence[Row]) -> list[str]:
+    def add(self, text: str) -> str:
+        """Return the text unchanged."""
+        return text
+
+    def list_objects(self, rows: Chunk) -> list[str]:
         """Return the JSON object of each row."""
-        columns = map(_list_json, zip(*rows, strict=True))
+        columns = map(_list_json, rows.list_columns())
         return [self._template % cells for cells in zip(*columns, strict=True)]
 
     def end(self, facts: Mapping[str, Any]) -> str:
@@ -91,13 +103,17 @@ class JsonDocument:
         columns = json.dumps(list(self.lines.names))
         return f'{{"schema": {json.dumps(_SCHEMA)}, "columns": {columns}, "rows": ['
 
-    def write(self, rows: Sequence[Row]) -> str:
+    def format_chunk(self, rows: Chunk) -> str:
         """Return the rows, each on a line."""
-        if not rows:
+        return ",\n  ".join(self.lines.list_objects(rows))
+
+    def add(self, text: str) -> str:
+        """Return the text after a comma, unless it has the first rows."""
+        if not text:
             return ""
         comma = "\n  " if self.is_empty else ",\n  "
         self.is_empty = False
-        return comma + ",\n  ".join(self.lines.format_rows(rows))
+        return comma + text
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return the end of the list of rows, and the facts."""
@@ -126,7 +142,7 @@ def _list_json(column: Sequence[Any]) -> list[str]:
     """Return each value of a column as JSON; one call for a column of numbers is much faster than one per value."""
     kinds = set(map(type, column))
     if kinds <= _PLAIN:
-        return json.dumps(column)[1:-1].split(", ")
+        return json.dumps(column)[1:-1].split(", ") if column else []
     if kinds <= _TEXTS:
         texts = {value: json.dumps(value) for value in set(column)}  # few different values: each is written once
         return [texts[value] for value in column]

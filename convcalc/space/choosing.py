@@ -3,8 +3,7 @@
 A `Choice` has a method `add`, which takes the next rows of the stream, and `finish`, which returns the chosen ones.
 """
 
-from collections.abc import Sequence
-
+from convcalc.space.chunk import Chunk, make_chunk
 from convcalc.space.keeping import FirstRows, Keeper, TopRows
 from convcalc.space.ordering import Row, Signed, sort_rows
 from convcalc.space.pareto import Front
@@ -37,9 +36,14 @@ class Choice:
         most = min((limit for limit in (planned.top, self.listed) if limit is not None), default=None)
         return TopRows(most, planned.plan.names, planned.order) if planned.order else FirstRows(most)
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add the next rows of the stream. Raises Flaw if too many rows would have to be held."""
-        self.count += len(rows)
+    def add(self, chunk: Chunk, count: int) -> None:
+        """Add the next `count` rows of the stream, of which the chunk has those that may be chosen.
+
+        Raises Flaw if too many rows would have to be held.
+        """
+        self.count += count
+        first = self.kept if self.front is None and isinstance(self.kept, FirstRows) else None
+        rows = chunk.list_rows(first.count_free() if first else None)
         if self.front is not None:
             self.front.add(rows)
         if self.kept is not None:
@@ -48,7 +52,7 @@ class Choice:
     def finish(self) -> list[Row]:
         """Return the chosen rows; if the front is marked, with a further column: true or false."""
         planned = self.planned
-        rows = self.front.list_rows() if self.kept is None and self.front is not None else self._list_kept()
+        rows = self.front.list_rows() if self.kept is None and self.front is not None else self.list_kept()
         self.total = self.count if self.kept is not None else len(rows)
         if planned.pareto:
             rows = sort_rows(rows, planned.plan.names, planned.order or self._order_front())[: planned.top]
@@ -58,9 +62,22 @@ class Choice:
         self.total = min(self.total, planned.top or self.total)
         return rows[: self.listed]
 
-    def _list_kept(self) -> list[Row]:
+    def list_kept(self) -> list[Row]:
+        """Return the rows that are held, except those on the front."""
         return [] if self.kept is None else self.kept.list_rows()
 
     def _order_front(self) -> list[Signed]:
         """Return the default order of a front: by its first objective, the best first."""
         return [] if self.planned.is_marked else [Signed(column, not minus) for column, minus in self.planned.pareto]
+
+
+def condense(planned: Planned, chunk: Chunk, listed: int | None) -> Chunk:
+    """Return the rows of a chunk that a `Choice` of the whole stream may choose, in an order that leads to the same."""
+    if planned.is_marked or planned.axes:
+        return chunk
+    choice = Choice(planned, listed)
+    if choice.front is None and choice.kept is not None and choice.kept.most is None:
+        return chunk
+    choice.add(chunk, len(chunk))
+    rows = choice.front.list_rows() if choice.front else choice.list_kept()
+    return make_chunk(rows, len(chunk.columns))

@@ -71,7 +71,10 @@ class Evaluator(Protocol):
         """
 
     def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
-        """Return the figures of the rows of a space that have these numbers, as `evaluate` does for their values."""
+        """Return the figures of the rows of a space that have these numbers, as `evaluate` does for their values.
+
+        The numbers are a list, or a range with the step 1.
+        """
 
 
 class OrdinaryEvaluator:

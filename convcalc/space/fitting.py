@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem, printable
+from convcalc.space.chunk import list_values
 from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MISS, Evaluated, Evaluator, Load, Setup
 from convcalc.space.keeping import TopRows, check_held
 from convcalc.space.ordering import Signed
-from convcalc.space.sweeping import Numbers, describe_problem, list_values, split_numbers
+from convcalc.space.sweeping import Numbers, describe_problem, split_numbers
 from convcalc.space.values import are_numbers
 from convcalc.spec.budget_metrics import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides

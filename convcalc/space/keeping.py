@@ -16,7 +16,9 @@ _SPARE = 10_000  # extra rows that are held before the next sort, so that sortin
 
 
 class Keeper(Protocol):
-    """Keeps some rows of a stream."""
+    """Keeps some rows of a stream, at most `most` (None: any number)."""
+
+    most: int | None
 
     def add(self, rows: Sequence[Row]) -> None:
         """Add the next rows of the stream. Raises Flaw if more rows are needed than can be held."""
@@ -36,6 +38,10 @@ class FirstRows:
         """Add the next rows of the stream."""
         self.rows += rows if self.most is None else rows[: self.most - len(self.rows)]
         check_held(len(self.rows))
+
+    def count_free(self) -> int | None:
+        """Return how many more rows are kept; None for any number."""
+        return None if self.most is None else self.most - len(self.rows)
 
     def list_rows(self) -> list[Row]:
         """Return the rows that are kept."""

@@ -10,18 +10,19 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from convcalc.problems import Flaw
+from convcalc.space.choosing import condense
+from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations
 from convcalc.space.csv_files import read_csv
 from convcalc.space.evaluation import Setup
 from convcalc.space.evaluators import make_evaluator
-from convcalc.space.ordering import Row
 from convcalc.space.planning import Planned, Request, make_plan
 from convcalc.space.sweeping import Numbers, Plan, Tally, sweep_chunk
 from convcalc.spec.document import Document
 from convcalc.spec.files import decode_spec
 from convcalc.version import __version__
 
-_FEWEST, _MOST = 16, 131_072  # rows of a part
+_FEWEST, _MOST = 16, 32_768  # rows of a part
 
 
 class Recipe(NamedTuple):
@@ -47,11 +48,13 @@ class Recipe(NamedTuple):
 class Part:
     """The rows of some combinations that are kept, and the counts of all of them; its length is their number.
 
-    `used` are the lines of the CSV file that a combination matches, and `missing` combinations have no line.
+    `text` are the rows as they are written, if they have been formatted. `used` are the lines of the CSV file that a
+    combination matches, and `missing` combinations have no line.
     """
 
-    def __init__(self, rows: list[Row], tally: Tally, used: frozenset[int], missing: int) -> None:
+    def __init__(self, rows: Chunk, tally: Tally, used: frozenset[int], missing: int) -> None:
         self.rows = rows
+        self.text = ""
         self.tally = tally
         self.used = used
         self.missing = missing
@@ -93,21 +96,23 @@ _LOCK = Lock()  # a traced calculation is not safe for threads, in which a worke
 _last: tuple[str, Planned] | None = None
 
 
-def evaluate_part(recipe: Recipe, numbers: Numbers) -> Part | Flaw:
+def evaluate_part(recipe: Recipe, numbers: Numbers, listed: int | None = None) -> Part | Flaw:
     """Return the rows with these numbers, or the error if the request is wrong; see `sweep_chunk`.
 
-    The plan, and what is traced, are kept in this process for further parts of the same recipe.
+    Rows that are certainly not among the first `listed` of the whole sweep (None: all) are left out. The plan, and what
+    is traced, are kept in this process for further parts of the same recipe.
     """
     if recipe.version != __version__:
         return Flaw(f"a worker has convcalc {__version__} in place of {recipe.version}", "install the same version")
     with _LOCK:
         try:
-            plan = _get_planned(recipe).plan
+            planned = _get_planned(recipe)
+            plan = planned.plan
             tally = Tally()
             if plan.join is not None:
                 plan.join.used.clear()
                 plan.join.missing[0] = 0
-            rows = sweep_chunk(plan, numbers, tally)
+            rows = condense(planned, sweep_chunk(plan, numbers, tally), listed)
         except Flaw as flaw:
             return flaw
         used, missing = (frozenset(plan.join.used), plan.join.missing[0]) if plan.join else (frozenset(), 0)

@@ -1,19 +1,20 @@
 """Sweeps over combinations of parameter values: evaluates, joins, derives and filters their rows, chunk by chunk.
 
-`sweep_chunk` takes a `Plan` and the numbers of some rows, and returns the rows that are kept: tuples with a value for
-each of `plan.names`. `split_numbers` yields the numbers of a space in chunks, so that only one chunk of rows is held.
+`sweep_chunk` takes a `Plan` and the numbers of some rows, and returns the rows that are kept, with a column for each of
+`plan.names`. `split_numbers` yields the numbers of a space in chunks, so that only one chunk of rows is held.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from time import process_time
 from typing import Any, NamedTuple
 
 from convcalc.problems import Problem, printable, show
+from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluator
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
-from convcalc.space.ordering import Row
 from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.expressions import WrongExpression
 
@@ -110,7 +111,7 @@ def split_numbers(numbers: Numbers) -> Iterator[Numbers]:
             size = max(size // 2, _FEWEST)
 
 
-def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
+def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> Chunk:
     """Return the rows with these numbers that are kept, and count them.
 
     Raises WrongOverride if the spec has no parameter of a name, and WrongFormula if a value of a formula has the wrong
@@ -119,7 +120,7 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
     values = plan.combinations.list_columns(numbers)
     found = plan.evaluator.evaluate_rows(plan.combinations, numbers, plan.figures)
     columns: Columns = {name: [value] * len(numbers) for name, value in plan.constants.items()}
-    columns |= {name: list_values(column) for name, column in found.columns.items()}
+    columns |= found.columns
     columns[PROBLEM] = _list_problems(found.problems, len(numbers))
     columns |= values
     if plan.join is not None:
@@ -130,11 +131,11 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
         tally.add_unplanned([numbers[index] for index in unknown if index not in found.problems])
     dropped = {*found.broken, *(found.problems if plan.drop_invalid else ())}
     if dropped:
-        columns = _select_rows(columns, [index for index in range(len(numbers)) if index not in dropped])
+        columns = _select_rows(columns, [index not in dropped for index in range(len(numbers))])
     return _finish_rows(plan, columns, len(numbers) - len(dropped), tally)
 
 
-def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list[Row]:
+def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> Chunk:
     """Add the derived columns, apply the filters, and return the rows."""
     for name, formula in plan.derived:
         columns[name], failures = formula.list_values(columns, count)
@@ -142,11 +143,12 @@ def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list
     for formula in plan.where:
         truths, failures = formula.list_values(columns, count)
         tally.add_undefined(f"{formula.option} {formula.text}", failures)
-        chosen = [index for index, value in enumerate(truths) if _is_true(value, formula)]
-        tally.filtered += count - len(chosen)
-        columns, count = _select_rows(columns, chosen), len(chosen)
+        chosen = [_is_true(value, formula) for value in truths]
+        columns, kept = _select_rows(columns, chosen), sum(chosen)
+        tally.filtered += count - kept
+        count = kept
     tally.kept += count
-    return list(zip(*(columns[name] for name in plan.names), strict=True))
+    return Chunk([columns[name] for name in plan.names], count)
 
 
 def _is_true(value: Any, formula: Formula) -> bool:
@@ -156,14 +158,12 @@ def _is_true(value: Any, formula: Formula) -> bool:
     return bool(value)
 
 
-def _select_rows(columns: Columns, indexes: Sequence[int]) -> Columns:
-    return {name: [column[index] for index in indexes] for name, column in columns.items()}
-
-
-def list_values(column: Any) -> Sequence[Any]:
-    """Return a column with the numbers of Python; those of numpy would be slow one by one."""
-    found: Sequence[Any] = column.tolist() if hasattr(column, "tolist") else column
-    return found
+def _select_rows(columns: Columns, chosen: Sequence[bool]) -> Columns:
+    """Return the chosen rows of lists and arrays."""
+    return {
+        name: column.compress(chosen) if hasattr(column, "compress") else list(compress(column, chosen))
+        for name, column in columns.items()
+    }
 
 
 def _list_problems(problems: Any, count: int) -> list[str | None]:

@@ -70,9 +70,9 @@ class TracedEvaluator:
         What depends on one parameter is calculated once for all consecutive rows of a space, also of further calls.
         """
         rows = len(numbers)
-        grid = self._get_grid(space) if isinstance(numbers, range) and numbers.step == 1 else None
         backend = choose_backend(rows, self.expected)
-        if grid is None or (backend is lists and rows < grid.longest):
+        grid = self._get_grid(space)
+        if grid is None or not isinstance(numbers, range) or (backend is lists and rows < grid.longest):
             return self.evaluate(space.list_columns(numbers), figures)
         solver = self._get_solver(Group(grid.key, grid.axes, {}, numbers), tuple(figures))
         pieces = solver.solve(lambda backend: grid.make_sheet(backend, numbers), range(rows), backend)
