@@ -39,7 +39,7 @@ def sections() -> Iterator[str]:
         shared |= {key: found for key, found in schema["$defs"].items() if key in SHARED}
         about = schema["description"].partition(" Written by")[0]
         yield f"### {schema['properties']['schema']['const']}\n"
-        yield f"From `convcalc {command} -f json`. {about}\n"
+        yield f"From `convcalc {command}{'' if ' -o ' in command else ' -f json'}`. {about}\n"
         yield from table(Fields(schema["$defs"]).of_object("", schema))
     everything = {**document_schema("report")["$defs"], **shared}
     for key, title in SHARED.items():

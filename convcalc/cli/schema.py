@@ -24,7 +24,7 @@ def command(document: str, where: writing.Output) -> int:
 
     DOCUMENT is spec (the default), or the kind of document that a command writes with -f json: report, problems,
     receptive_field, memory, mcu, latency, explanation, conventions, algorithms, alternatives, fit, sweep, space, diff,
-    compare, verify or page.
+    compare, verify or page. The document shards is the file sweep.json in a folder of convcalc sweep -o FOLDER/.
 
     Editors can complete and check a spec that begins with this line:
 

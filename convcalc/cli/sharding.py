@@ -1,7 +1,7 @@
 """Writes a sweep as a folder of shards: what is there is not done again, so that it can be interrupted and resumed."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -15,16 +15,15 @@ from convcalc.cli.sweeping import INTERRUPTED, Job, describe_network, list_known
 from convcalc.cli.varying import show_rate
 from convcalc.problems import Flaw, printable
 from convcalc.render.shard_files import Written, write_shard
-from convcalc.space.combinations import check_size, show_count
+from convcalc.space.combinations import check_size
 from convcalc.space.planning import Request
 from convcalc.space.recipes import Recipe
 from convcalc.space.shard_folder import ShardFolder, choose_size, open_folder
+from convcalc.space.shard_manifest import Manifest, describe_sweep
 from convcalc.space.sweeping import Numbers, Tally, sweep_chunk
-from convcalc.space.values import list_kinds
 from convcalc.space.workers import run_tasks
 
 _FIRST = 64  # rows that are evaluated before the workers start: they show the types of derived columns
-_MOST_LISTED = 1_000  # values of a parameter that the folder lists
 
 
 def is_folder(file: str | None) -> bool:
@@ -73,6 +72,7 @@ def write_folder(job: Job, sampling: Sampling, where: writing.Output) -> int:
                 said = f"interrupted: {done:,} of {len(shards):,} shards are complete in {printable(where.file)}"
                 click.echo(f"convcalc: {said}; run the same command to resume", err=True)
                 return INTERRUPTED
+        folder.remove_parts()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         hint = "the complete shards are kept: run the same command to resume"
@@ -94,10 +94,11 @@ def _open(job: Job, sampling: Sampling, path: str) -> ShardFolder:
 
         require_pyarrow()
         kinds = choose_kinds(names, rows, list_known_values(plan))
-    sweep = {**_describe_sweep(job.recipe, sampling, names), "-f": job.format}
+    sweep = describe_sweep(job.recipe, names, sampling.size, sampling.seed, sampling.latin_hypercube)
     total = job.numbers.stop if isinstance(job.numbers, range) else len(job.numbers)  # it can be too large for `len`
-    _choose_shards(ShardFolder(path, job.format, kinds, total, choose_size(total)), sampling)  # before it is created
-    folder = open_folder(path, sweep, job.format, kinds, total)
+    manifest = Manifest(job.format, kinds, total, choose_size(total), sweep)
+    _choose_shards(ShardFolder(path, *manifest[:-1]), sampling)  # before it is created
+    folder = open_folder(path, manifest)
     return folder._replace(path=os.path.abspath(path))  # workers can have another working folder
 
 
@@ -156,40 +157,3 @@ def _raise_os_errors(results: Iterator[Written | Flaw | OSError]) -> Iterator[Wr
         if isinstance(result, OSError):
             raise result
         yield result
-
-
-def _describe_sweep(recipe: Recipe, sampling: Sampling, names: Sequence[str]) -> Mapping[str, Any]:
-    """Return what makes a sweep what it is, by the name of the option."""
-    setup, request = recipe.setup, recipe.request
-    overrides = setup.overrides
-    return {
-        "the version of convcalc": recipe.version,
-        "the spec": _hash(recipe.text or repr(recipe.root)),
-        "-p": {param.name: _describe_values(param.values) for param in recipe.space.params},
-        "--set": repr(overrides.params),
-        "--input": repr(overrides.inputs),
-        "--batch": overrides.batch,
-        "--dtype": repr(overrides.dtype),
-        "--sample": [sampling.size, sampling.seed, sampling.latin_hypercube],
-        "the budget": [repr([tuple(limit) for limit in setup.limits]), setup.spec_budget],
-        "--no-inplace, --fold-batchnorm or --optimizer": [setup.inplace, setup.fold_batchnorm, setup.optimizer],
-        "--columns": list(names),
-        "--derive": list(request.derive),
-        "--where": list(request.where),
-        "--join": _hash(repr(request.join)) if request.join else None,
-    }
-
-
-def _describe_values(values: Sequence[Any]) -> Any:
-    """Return values to try: all of a short list, otherwise their number, the ends and a hash."""
-    kinds = list_kinds(values)
-    if len(values) <= _MOST_LISTED:
-        return list(values)
-    ends = [values[0], values[1], values[len(values) - 1]]
-    return {"count": show_count(len(values)), "ends": ends, "sha256": _hash(repr(list(kinds)))}
-
-
-def _hash(text: str) -> str:
-    from hashlib import sha256  # imported only here: it loads OpenSSL
-
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

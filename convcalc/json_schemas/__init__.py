@@ -1,4 +1,4 @@
-"""Provides the JSON Schemas (draft 2020-12) of the documents that commands write with `-f json`.
+"""Provides the JSON Schemas (draft 2020-12) of the JSON documents that commands write.
 
 `document_schema("report")` returns the complete schema of the document `report`.
 
@@ -29,6 +29,7 @@ DOCUMENTS: dict[str, str] = {
     "alternatives": "alternatives",
     "fit": "fit",
     "sweep": "sweep",
+    "shards": "sweep -o FOLDER/",
     "space": "space",
     "diff": "diff",
     "compare": "compare",

@@ -8,24 +8,27 @@ example, `open_folder("rows", sweep)` returns the folder of a sweep, which is cr
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from convcalc.problems import Flaw, printable
 from convcalc.space.combinations import show_count
+from convcalc.space.shard_manifest import (
+    MOST_ROWS,
+    NAME,
+    Manifest,
+    find_differences,
+    read_json,
+    read_manifest,
+    replace_file,
+    write_manifest,
+)
 
-_MANIFEST = "sweep.json"
-_VERSION = 1  # of the folder's layout
-_FORMATS = ("csv", "parquet")
-_FEWEST, _MOST = 32_768, 131_072  # rows of a shard; fewer than 20,000 would be calculated without numpy
+_FEWEST, _MOST = 8_192, 131_072  # rows of a shard
 _SHARDS = 32  # of a sweep of medium size, so that several workers have something to do
-_MOST_BYTES = 64 * 2**20  # of a JSON file
-_MOST_ROWS = 10**18  # of all shards together
 _MOST_NAMED = 3  # shards in a message
 _DATA = re.compile(r"[0-9]+\.(?:csv|parquet)", re.ASCII)
-_KINDS = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 class Facts(NamedTuple):
@@ -71,7 +74,7 @@ class ShardFolder(NamedTuple):
         """Return the facts of a complete shard; None if it is missing, or has another size."""
         try:
             size = os.path.getsize(self.name_file(first))
-            found = _read_json(self.name_file(first, "json"))
+            found = read_json(self.name_file(first, "json"))
             facts = Facts(**found)
         except (OSError, ValueError, TypeError):
             return None
@@ -81,29 +84,24 @@ class ShardFolder(NamedTuple):
 
     def save(self, facts: Facts, data: bytes) -> None:
         """Write the files of a shard, each under another name until it is complete. Raises OSError."""
-        replace_file(self.name_file(facts.first, "json"), json.dumps(facts._asdict()).encode())
-        replace_file(self.name_file(facts.first), data)
-        stem = os.path.basename(self.name_file(facts.first))
-        for name in os.listdir(self.path):  # what workers that ended have left
-            if name.startswith(f"{stem}.") and name.endswith(".part"):
+        if self.read_facts(facts.first) is not None:
+            return  # another process was faster
+        try:
+            replace_file(self.name_file(facts.first, "json"), json.dumps(facts._asdict()).encode())
+            replace_file(self.name_file(facts.first), data)
+        except FileNotFoundError:  # another process has removed the partial file: the shard must be complete
+            if self.read_facts(facts.first) is None:
+                raise
+
+    def remove_parts(self) -> None:
+        """Remove the partial files that killed workers have left, if all shards are complete."""
+        names = os.listdir(self.path)
+        if sum(_DATA.fullmatch(name) is not None for name in names) < len(self.firsts):
+            return
+        for name in names:
+            if name.endswith(".part"):
                 with suppress(OSError):
                     os.unlink(os.path.join(self.path, name))
-
-
-def replace_file(target: str, data: bytes) -> None:
-    """Write a file under a name with the ending `.part`, then rename it. Raises OSError, and leaves nothing."""
-    handle, partial = tempfile.mkstemp(
-        dir=os.path.dirname(target), prefix=f"{os.path.basename(target)}.", suffix=".part"
-    )
-    try:
-        with open(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(partial, 0o644)
-        os.replace(partial, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(partial)
-        raise
 
 
 def choose_size(total: int) -> int:
@@ -111,30 +109,28 @@ def choose_size(total: int) -> int:
     return min(max(-(-total // _SHARDS), _FEWEST), _MOST)
 
 
-def open_folder(path: str, sweep: Mapping[str, Any], format: str, kinds: Mapping[str, type], total: int) -> ShardFolder:
+def open_folder(path: str, manifest: Manifest) -> ShardFolder:
     """Return the folder of a sweep, which is created if it does not exist.
 
-    `sweep` describes the sweep by its options. Raises Flaw if the folder has something else, such as the shards of
-    another sweep, and OSError if it cannot be created.
+    Raises Flaw if the folder has something else, such as the shards of another sweep, and OSError if it cannot be
+    created.
     """
-    if total > _MOST_ROWS:
-        raise Flaw(f"{show_count(total)} combinations exceed the limit of 10^18 for a folder", "use --sample N")
-    names = {name: kind.__name__ for name, kind in kinds.items()}
-    made = {"version": _VERSION, "format": format, "kinds": names, "total": total, "size": choose_size(total)}
-    sweep = json.loads(json.dumps(sweep))
+    if manifest.total > MOST_ROWS:
+        raise Flaw(
+            f"{show_count(manifest.total)} combinations exceed the limit of 10^18 for a folder", "use --sample N"
+        )
     os.makedirs(path, exist_ok=True)
-    manifest = os.path.join(path, _MANIFEST)
-    if not os.path.exists(manifest):
-        if any(not name.endswith(".part") and name != _MANIFEST for name in os.listdir(path)):
-            raise Flaw(f"{printable(path)} is not empty and has no {_MANIFEST}", "name a new folder")
-        replace_file(manifest, json.dumps({**made, "sweep": sweep}, indent=1).encode())
-    folder, before = _read_manifest(path)
-    different = [str(key) for key in {**sweep, **before} if sweep.get(key) != before.get(key)]
+    if not os.path.exists(os.path.join(path, NAME)):
+        if any(not name.endswith(".part") and name != NAME for name in os.listdir(path)):
+            raise Flaw(f"{printable(path)} is not empty and has no {NAME}", "name a new folder")
+        write_manifest(path, manifest)
+    before = read_manifest(path)
+    different = find_differences(manifest, before)
     if different:
         verb = "differs" if len(different) == 1 else "differ"
         message = f"{printable(path)} has the shards of another sweep: {_join_names(different)} {verb}"
         raise Flaw(message, "name a new folder")
-    return folder
+    return _make_folder(path, before)
 
 
 def _join_names(names: list[str]) -> str:
@@ -143,46 +139,11 @@ def _join_names(names: list[str]) -> str:
 
 def read_folder(path: str) -> ShardFolder:
     """Return a folder of shards. Raises Flaw if it is not one."""
-    return _read_manifest(path)[0]
+    return _make_folder(path, read_manifest(path))
 
 
-def _read_manifest(path: str) -> tuple[ShardFolder, dict[str, Any]]:
-    name = printable(os.path.join(path, _MANIFEST))
-    try:
-        found = _read_json(os.path.join(path, _MANIFEST))
-    except FileNotFoundError:
-        hint = "name a folder that convcalc sweep -o FOLDER/ has written"
-        raise Flaw(f"{printable(path)} has no {_MANIFEST}, so it is not a folder of shards", hint) from None
-    except ValueError:
-        raise Flaw(f"{name} is damaged") from None
-    if isinstance(found, dict) and found.get("version") not in (_VERSION, None):
-        raise Flaw(f"{name} was written by another version of convcalc")
-    try:
-        kinds = {str(column): _KINDS[kind] for column, kind in found["kinds"].items()}
-        folder = ShardFolder(path, found["format"], kinds, found["total"], found["size"])
-        sweep = dict(found["sweep"])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise Flaw(f"{name} is damaged") from None
-    sizes = (folder.total, folder.size)
-    if (
-        folder.format not in _FORMATS
-        or not all(type(size) is int and 0 <= size <= _MOST_ROWS for size in sizes)
-        or not folder.size
-    ):
-        raise Flaw(f"{name} is damaged")
-    return folder, sweep
-
-
-def _read_json(name: str) -> Any:
-    """Return the contents of a JSON file. Raises OSError, and ValueError if it is malformed or too large."""
-    with open(name, "rb") as stream:
-        data = stream.read(_MOST_BYTES + 1)
-    if len(data) > _MOST_BYTES:
-        raise ValueError
-    try:
-        return json.loads(data)
-    except RecursionError:
-        raise ValueError from None
+def _make_folder(path: str, manifest: Manifest) -> ShardFolder:
+    return ShardFolder(path, manifest.format, manifest.kinds, manifest.total, manifest.size)
 
 
 def check_complete(folder: ShardFolder) -> Iterator[Facts]:

@@ -232,6 +232,23 @@ def test_what_commands_write_is_valid(name: str, arguments: list[str], folder: P
     assert errors(name, written(arguments)) == []
 
 
+def test_the_manifest_of_a_folder_is_valid(folder: Path) -> None:
+    long = ["sweep", "small", "-p", "width=1:2000:1", "-o", "rows/", "--columns", "macs"]
+    short = ["sweep", "small", "-p", "width=4,8", "-p", "act=relu,silu", "-o", "few/", "--sample", "3", "--batch", "2"]
+    for arguments in (long, [*short, "--where", "macs > 1", "--max-macs", "1G", "--drop-invalid"]):
+        assert run(arguments) == 0
+        document = json.loads(Path(arguments[arguments.index("-o") + 1], "sweep.json").read_text(encoding="utf-8"))
+        assert errors("shards", document) == []
+        for part in (document, document["sweep"]):
+            for key in list(part):
+                value = part.pop(key)
+                assert not is_valid("shards", document), key
+                part[key] = value
+            part["surprise"] = 1
+            assert not is_valid("shards", document)
+            del part["surprise"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_written_of_every_layer_kind_is_valid(kind: str, folder: Path) -> None:
     manual = parse_page(KINDS[kind])

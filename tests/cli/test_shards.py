@@ -17,10 +17,13 @@ from convcalc.cli.main import run
 from convcalc.problems import Flaw
 from convcalc.render import shard_files
 from convcalc.space import shard_folder
+from convcalc.space.evaluation import Setup
 from convcalc.space.recipes import Part, Recipe, evaluate_part
 from convcalc.space.shard_folder import read_folder
+from convcalc.space.shard_manifest import OPTIONS, replace_file
 from convcalc.space.sweeping import Numbers
 
+REPLACE = "convcalc.space.shard_folder.replace_file"
 Capture = pytest.CaptureFixture[str]
 NET = """
 params: {width: 4, size: 8, act: relu}
@@ -204,11 +207,76 @@ def test_a_folder_with_other_files_is_refused(capsys: Capture) -> None:
     Path("rows/notes.txt").touch()
     assert "rows is not empty and has no sweep.json: name a new folder" in refused(capsys, *SWEEP, "-o", "rows")
     assert "rows has no sweep.json, so it is not a folder of shards" in refused(capsys, "merge", "rows")
-    for text in ("", "[]", "{}", '{"version": 1}', "[" * 100_000, '{"version": 1, "kinds": {}, "format": "exe"}'):
-        Path("rows/sweep.json").write_text(text, encoding="utf-8")
-        assert refused(capsys, "merge", "rows") == f"convcalc: {Path('rows/sweep.json')} is damaged\n"
-    Path("rows/sweep.json").write_text('{"version": 99}', encoding="utf-8")
-    assert "was written by another version of convcalc" in refused(capsys, *SWEEP, "-o", "rows")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("", "it is not JSON"),
+        ("[" * 100_000, "it is not JSON"),
+        ("[]", "it must be an object"),
+        ("{}", "schema is missing"),
+        ({"total": None}, "total must be an integer from 0 to 10^18"),
+        ({"total": True}, "total must be an integer from 0 to 10^18"),
+        ({"total": 10**30}, "total must be an integer from 0 to 10^18"),
+        ({"size": 0}, "size must be an integer from 1 to 10^18"),
+        ({"size": 50.0}, "size must be an integer from 1 to 10^18"),
+        ({"format": "exe"}, "format must be csv or parquet"),
+        ({"format": ["csv"]}, "format must be csv or parquet"),
+        ({"kinds": {"macs": "eval"}}, "kinds must map columns to int, float, bool, str"),
+        ({"kinds": {"macs": {}}}, "kinds must map columns to int, float, bool, str"),
+        ({"kinds": []}, "kinds must map columns to int, float, bool, str"),
+        ({"sweep": "x"}, "sweep must be an object"),
+        ({"sweep": {}}, "sweep.convcalc is missing"),
+        ({"\x1b[2J": 1}, r"\x1b[2J is unknown"),
+    ],
+)
+def test_a_damaged_manifest_is_refused(change: Any, message: str, capsys: Capture) -> None:
+    succeed(capsys, *SWEEP, "-o", "rows/")
+    file = Path("rows/sweep.json")
+    written = json.loads(file.read_text(encoding="utf-8"))
+    text = json.dumps({**written, **change}) if isinstance(change, dict) else change
+    file.write_text(text, encoding="utf-8")
+    advice = "restore it, or remove the folder and run the sweep again"
+    said = f"convcalc: {file} is damaged: {message}: {advice}\n"
+    assert refused(capsys, "merge", "rows") == said
+    assert refused(capsys, *SWEEP, "-o", "rows/") == said
+    assert file.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("change", [{"schema": "convcalc/shards/99"}, {"schema": None}, {"version": 1, "schema": ""}])
+def test_the_manifest_of_another_version_is_refused(change: dict[str, Any], capsys: Capture) -> None:
+    succeed(capsys, *SWEEP, "-o", "rows/")
+    file = Path("rows/sweep.json")
+    file.write_text(json.dumps({**json.loads(file.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+    assert "was written by another version of convcalc: use that version" in refused(capsys, "merge", "rows")
+
+
+def test_two_processes_can_write_the_same_folder(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one completes the folder while this one writes its third shard, and removes what is left over."""
+    expected = serial(capsys)
+    calls: list[str] = []
+
+    def race(target: str, data: bytes) -> None:
+        calls.append(target)
+        if len(calls) == 6:
+            monkeypatch.setattr(REPLACE, replace_file)
+            succeed(capsys, *SWEEP, "-o", "rows/")
+            raise FileNotFoundError(target)  # as if the other process had removed the partial file
+        replace_file(target, data)
+
+    monkeypatch.setattr(REPLACE, race)
+    succeed(capsys, *SWEEP, "-o", "rows/")
+    assert len(calls) == 6
+    assert succeed(capsys, "merge", "rows").encode() == expected
+
+
+def test_every_setting_of_a_sweep_is_in_the_manifest(capsys: Capture) -> None:
+    succeed(capsys, *SWEEP, "-o", "rows/")
+    sweep = json.loads(Path("rows/sweep.json").read_text(encoding="utf-8"))["sweep"]
+    assert set(sweep) == set(OPTIONS)
+    assert {*Setup._fields} - {"overrides"} <= set(sweep)
+    assert {"set", "input", "batch", "dtype"} <= set(sweep)
 
 
 @pytest.mark.parametrize(
@@ -274,15 +342,14 @@ def test_a_missing_folder_is_reported(capsys: Capture) -> None:
 
 def test_a_full_disk_keeps_the_shards_that_are_complete(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = serial(capsys)
-    replace = shard_folder.replace_file
 
     def fail(target: str, data: bytes) -> None:
         if target.endswith("150.csv"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(target, data)
+        replace_file(target, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_folder, "replace_file", fail)
+        patch.setattr(REPLACE, fail)
         said = refused(capsys, *SWEEP, "-o", "rows/")
     assert said == (
         "convcalc: -o rows/: no space left on device; the complete shards are kept: run the same command to resume\n"
@@ -294,10 +361,10 @@ def test_a_full_disk_keeps_the_shards_that_are_complete(capsys: Capture, monkeyp
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
-        shard_folder.replace_file(str(tmp_path / "folder" / "a.csv"), b"x")
+        replace_file(str(tmp_path / "folder" / "a.csv"), b"x")
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="directory"):
-        shard_folder.replace_file(str(tmp_path / "taken"), b"x")
+        replace_file(str(tmp_path / "taken"), b"x")
     assert not list(tmp_path.glob("*.part"))
 
 
