@@ -329,6 +329,19 @@ def take(items: Sequence[int], indexes: Indexes) -> Indexes:
     return np.asarray(items)[indexes]
 
 
+def make_indexes(rows: Sequence[int]) -> Indexes:
+    """Return row numbers as indexes."""
+    return np.asarray(rows, dtype=np.int64)
+
+
+def make_objects(values: Sequence[Any]) -> Any:
+    """Return values as an array of objects, each with the class that it has."""
+    found: Any = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        found[index] = value
+    return found
+
+
 def list_indexes(rows: int) -> Indexes:
     """Return the indexes of a number of rows, from 0."""
     return np.arange(rows)
@@ -342,13 +355,13 @@ def index_grid(numbers: range, period: int, count: int) -> Indexes:
 def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant.
 
-    The column is an array of numbers if all values are numbers of one class, otherwise an array of objects.
+    The column is an array of numbers or truths if all values have the same class, otherwise an array of objects.
     """
     if len(parts) == 1 and isinstance(parts[0][1], np.ndarray):
         return parts[0][1]
     classes = {np.asarray(values).dtype for _, values in parts}
     [dtype] = classes if len(classes) == 1 else [np.dtype(object)]
-    found: Any = np.empty(rows, dtype=dtype if dtype.kind in "if" else object)
+    found: Any = np.empty(rows, dtype=dtype if dtype.kind in "ifb" else object)
     for indexes, values in parts:
         found[indexes] = values
     return found

@@ -5,7 +5,7 @@ For example, `macs < 300M and peak_memory <= 256KiB` is true or false for a row,
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from convcalc.analysis.figures import find_figure
 from convcalc.problems import Flaw, did_you_mean, printable, show
@@ -26,16 +26,19 @@ class WrongFormula(Flaw):
     """Raised for an expression that is malformed; the message shows the expression with carets under the mistake."""
 
 
-class Formula(NamedTuple):
+class Formula:
     """An expression, and the columns whose values it needs by the names under which it refers to them.
 
-    `option` is the option with which it was given, such as `--where`.
+    `option` is the option with which it was given, such as `--where`. `paths` are what formula_paths.py has learnt
+    about it.
     """
 
-    option: str
-    text: str
-    columns: dict[str, str]
-    evaluate: Evaluate
+    def __init__(self, option: str, text: str, columns: dict[str, str], evaluate: Evaluate) -> None:
+        self.option = option
+        self.text = text
+        self.columns = columns
+        self.evaluate = evaluate
+        self.paths: dict[str, list[Any]] = {}
 
     def list_values(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Any], dict[int, str]]:
         """Return the value of the expression in every row, and the messages of the rows without a result.
@@ -49,7 +52,7 @@ class Formula(NamedTuple):
         for lookup.index in range(count):
             try:
                 values.append(self.evaluate(lookup.find))
-            except _UnknownValue:
+            except UnknownValue:
                 values.append(None)
             except Undefined as error:
                 failures[lookup.index] = error.message
@@ -59,7 +62,7 @@ class Formula(NamedTuple):
         return values, failures
 
 
-class _UnknownValue(Exception):
+class UnknownValue(Exception):
     """Raised if an expression needs a value that is None."""
 
 
@@ -75,7 +78,7 @@ class _Row:
     def find(self, name: str) -> Any:
         value = self.columns[name][self.index]
         if value is None:
-            raise _UnknownValue
+            raise UnknownValue
         return value
 
 

@@ -10,9 +10,10 @@ from time import process_time
 from typing import Any, NamedTuple
 
 from convcalc.problems import Problem, printable, show
-from convcalc.space.chunk import Chunk
+from convcalc.space.chunk import Chunk, list_values
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluator
+from convcalc.space.formula_paths import calculate
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
 from convcalc.spec.budget_metrics import DEVICE
@@ -131,24 +132,30 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> Chunk:
         tally.add_unplanned([numbers[index] for index in unknown if index not in found.problems])
     dropped = {*found.broken, *(found.problems if plan.drop_invalid else ())}
     if dropped:
-        columns = _select_rows(columns, [index not in dropped for index in range(len(numbers))])
+        columns, _ = _select_rows(columns, [index not in dropped for index in range(len(numbers))])
     return _finish_rows(plan, columns, len(numbers) - len(dropped), tally)
 
 
 def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> Chunk:
     """Add the derived columns, apply the filters, and return the rows."""
     for name, formula in plan.derived:
-        columns[name], failures = formula.list_values(columns, count)
+        columns[name], failures = calculate(formula, columns, count)
         tally.add_undefined(f"{formula.option} {name}", failures)
     for formula in plan.where:
-        truths, failures = formula.list_values(columns, count)
+        truths, failures = calculate(formula, columns, count)
         tally.add_undefined(f"{formula.option} {formula.text}", failures)
-        chosen = [_is_true(value, formula) for value in truths]
-        columns, kept = _select_rows(columns, chosen), sum(chosen)
+        columns, kept = _select_rows(columns, _find_true(truths, formula))
         tally.filtered += count - kept
         count = kept
     tally.kept += count
     return Chunk([columns[name] for name in plan.names], count)
+
+
+def _find_true(values: Sequence[Any], formula: Formula) -> Any:
+    """Return, per row, whether a value is true, as a list or an array. Raises WrongFormula for a text or a list."""
+    if hasattr(values, "dtype") and values.dtype.kind in "ifb":
+        return values.astype(bool)  # type: ignore[attr-defined]
+    return [_is_true(value, formula) for value in list_values(values)]
 
 
 def _is_true(value: Any, formula: Formula) -> bool:
@@ -158,12 +165,14 @@ def _is_true(value: Any, formula: Formula) -> bool:
     return bool(value)
 
 
-def _select_rows(columns: Columns, chosen: Sequence[bool]) -> Columns:
-    """Return the chosen rows of lists and arrays."""
-    return {
-        name: column.compress(chosen) if hasattr(column, "compress") else list(compress(column, chosen))
+def _select_rows(columns: Columns, chosen: Any) -> tuple[Columns, int]:
+    """Return the chosen rows of lists and arrays, and their number; `chosen` is true or false per row."""
+    plain = list_values(chosen)
+    selected: Columns = {
+        name: column.compress(chosen) if hasattr(column, "compress") else list(compress(column, plain))
         for name, column in columns.items()
     }
+    return selected, sum(plain)
 
 
 def _list_problems(problems: Any, count: int) -> list[str | None]:

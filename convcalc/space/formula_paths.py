@@ -1,0 +1,156 @@
+"""Calculates a formula for many rows at once: it is traced for one row, and the recording is replayed for all others.
+
+`calculate(formula, columns, count)` returns what `formula.list_values` returns, but faster if numpy is there. Rows in
+which a comparison has another result take a path of their own.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from convcalc.space import lists
+from convcalc.space.chunk import list_values
+from convcalc.space.classes import Group, split_by_class
+from convcalc.space.formulas import Formula, UnknownValue
+from convcalc.space.paths import Path
+from convcalc.space.sheets import Sheet
+from convcalc.space.steps import Constant
+from convcalc.space.traced_evaluator import choose_backend
+from convcalc.space.tracing import Trace
+from convcalc.spec.expressions import Undefined, WrongExpression
+
+_FEWEST = 200  # rows of a group; fewer are calculated one by one
+_MOST_PATHS = 12  # of a group; rows that take none of them are calculated one by one
+_MOST_GROUPS = 100  # whose paths are kept
+
+
+class FormulaPath(NamedTuple):
+    """A path through a formula; `message` says why it has no result there, or is empty."""
+
+    path: Path
+    message: str
+
+
+def calculate(formula: Formula, columns: Mapping[str, Any], count: int) -> tuple[Sequence[Any], dict[int, str]]:
+    """Return the value of a formula in every row, and the messages of the rows without a result.
+
+    The values are those of `Formula.list_values`, as a list or an array. Raises WrongFormula if a value has the wrong
+    type.
+    """
+    backend = choose_backend(count)
+    if backend is lists or not formula.columns:
+        return formula.list_values({name: list_values(columns[name]) for name in formula.columns.values()}, count)
+    return _Calculation(backend, formula, columns).calculate(count)
+
+
+class _Calculation:
+    """The values that have been calculated: in parts, each with the indexes of its rows."""
+
+    def __init__(self, backend: ModuleType, formula: Formula, columns: Mapping[str, Any]) -> None:
+        self.backend = backend
+        self.formula = formula
+        self.columns = {name: columns[name] for name in formula.columns.values()}
+        self.parts: list[tuple[Any, Any]] = []
+        self.failures: dict[int, str] = {}
+
+    def calculate(self, count: int) -> tuple[Sequence[Any], dict[int, str]]:
+        """Return the values and messages of all rows."""
+        left: list[int] = []
+        for group in split_by_class(self.columns, count):
+            left += self._add_group(group)
+        if left:
+            self._calculate_one_by_one(sorted(left))
+        values: Sequence[Any] = self.backend.join(self.parts, count)
+        return values, dict(sorted(self.failures.items()))
+
+    def _add_group(self, group: Group) -> list[int]:
+        """Calculate rows whose values have the same classes; return the indexes of those that remain."""
+        rows = self.backend.take(group.rows, self.backend.list_indexes(len(group.rows)))
+        if len(rows) < _FEWEST:
+            return list(group.rows)
+        try:
+            tables = {name: self.backend.make_column(column) for name, column in group.columns.items()}
+            own = self.backend.list_indexes(len(rows))
+            return self._follow_paths(Sheet(self.backend, tables, dict.fromkeys(tables, own), rows), group)
+        except self.backend.TooLarge:
+            return list(group.rows)
+
+    def _follow_paths(self, sheet: Sheet, group: Group) -> list[int]:
+        """Calculate the rows that take one of the first paths; return the indexes of the others.
+
+        Raises TooLarge before anything has been added.
+        """
+        parts: list[tuple[Any, Any]] = []
+        failures: dict[int, str] = {}
+        known = self._get_paths(group)
+        for number in range(_MOST_PATHS):
+            if number == len(known):
+                traced = _trace(self.formula, {**group.given, **sheet.get_first_values()}, group.given)
+                if traced is None:
+                    break
+                known.append(traced)
+            path, message = known[number]
+            taken = path.find_rows(sheet)
+            these = sheet if taken is None else sheet.select(taken)
+            if len(these):
+                value = path.calculate(these).list_values(path.results["value"])
+                parts.append((these.rows, value.value if isinstance(value, Constant) else value))
+                failures |= dict.fromkeys(these.rows.tolist(), message) if message else {}
+                sheet = sheet.select(self.backend.list_indexes(0) if taken is None else self._find_others(taken, sheet))
+            if not len(sheet):
+                break
+        self.parts += parts
+        self.failures |= failures
+        left: list[int] = sheet.rows.tolist()
+        return left
+
+    def _find_others(self, taken: Any, sheet: Sheet) -> Any:
+        return self.backend.find_others(taken, len(sheet))
+
+    def _get_paths(self, group: Group) -> list[FormulaPath]:
+        """Return the paths of a group that are known, a list to which further ones are added."""
+        paths = self.formula.paths
+        if group.key not in paths and len(paths) >= _MOST_GROUPS:
+            paths.clear()
+        found: list[FormulaPath] = paths.setdefault(group.key, [])
+        return found
+
+    def _calculate_one_by_one(self, rows: list[int]) -> None:
+        chosen = {name: _pick(column, rows) for name, column in self.columns.items()}
+        values, failures = self.formula.list_values(chosen, len(rows))
+        self.parts.append((self.backend.make_indexes(rows), self.backend.make_objects(values)))
+        self.failures |= {rows[place]: message for place, message in failures.items()}
+
+
+def _pick(column: Any, rows: Sequence[int]) -> list[Any]:
+    plain = list_values(column)
+    return [plain[row] for row in rows]
+
+
+def _trace(formula: Formula, values: Mapping[str, Any], given: Mapping[str, Any]) -> FormulaPath | None:
+    """Return the path that a row with these values takes; None if it cannot be traced.
+
+    `given` are those that all rows of its group have.
+    """
+    trace = Trace()
+    inputs = {name: value if name in given else trace.add_input(name, value) for name, value in values.items()}
+    path, message, result = Path(trace), "", None
+    try:
+        result = formula.evaluate(lambda name: _get_known(inputs[formula.columns[name]]))
+    except UnknownValue:
+        pass
+    except Undefined as error:
+        message = error.message
+    except (WrongExpression, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        return None
+    if trace.fixes or trace.has_marks(message) or isinstance(result, list):
+        return None
+    path.figures = {"value": result}
+    path.compile()
+    return FormulaPath(path, message)
+
+
+def _get_known(value: Any) -> Any:
+    if value is None:
+        raise UnknownValue
+    return value
