@@ -21,8 +21,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose mark names something that is not installed, so that no test can forget to."""
     if item.get_closest_marker("torch") and find_spec("torch") is None:
         pytest.skip("compares with PyTorch: pip install torch")
-    if item.get_closest_marker("distributed") and not (find_spec("distributed") and find_spec("optuna")):
-        pytest.skip("uses a cluster of Dask and Optuna: pip install distributed optuna")
+    marker = item.get_closest_marker("distributed")
+    packages = (marker.args or ("distributed", "optuna")) if marker else ()
+    if not all(map(find_spec, packages)):
+        pytest.skip(f"uses other processes or Optuna: pip install {' '.join(packages)}")
     if item.get_closest_marker("tflm") and find_spec("tflite_micro") is None:
         pytest.skip("compares with TensorFlow Lite Micro: pip install --pre 'convcalc[tflm]'")
     if item.get_closest_marker("keras") and not (find_spec("keras") and find_spec("torch")):

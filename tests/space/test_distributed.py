@@ -1,13 +1,17 @@
-"""Sweeps on a real cluster of Dask over loopback, with a worker killed in the middle, and asked by Optuna."""
+"""Sweeps on a real cluster of Dask over loopback, with a worker killed in the middle; on MPI and loky; by Optuna."""
 
+import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -89,11 +93,53 @@ def test_a_scheduler_that_does_not_answer_is_reported(
     assert "\x1b" not in said
 
 
-def test_the_example_for_optuna_in_the_manual_keeps_its_limit() -> None:
+def read_example(word: str) -> str:
+    """The example in the manual's page on sweeps that contains a word."""
     page = (Path(convcalc.__file__).parent / "manual" / "sweep.md").read_text(encoding="utf-8")
-    [code] = [code for code in re.findall(r"```py\n(.*?)```", page, re.DOTALL) if "optuna" in code]
+    examples: list[str] = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
+    [found] = [code for code in examples if word in code]
+    return found
+
+
+@pytest.mark.distributed("mpi4py")
+def test_the_example_for_mpi_in_the_manual_has_the_rows_of_one_process(tmp_path: Path) -> None:
+    if which("mpiexec") is None:
+        pytest.skip("starts processes of MPI: apt-get install openmpi-bin")
+    (tmp_path / "rows.py").write_text(
+        f"{read_example('MPIPoolExecutor')}    import json\n    print(json.dumps(table.rows))\n", encoding="utf-8"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(convcalc.__file__).parent.parent),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "OMPI_MCA_rmaps_base_oversubscribe": "1",  # there may be fewer processors than processes
+        "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",  # the same for Open MPI 5
+    }
+    command = ["mpiexec", "-n", "3", sys.executable, "-m", "mpi4py.futures", "rows.py"]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=True)
+    rows = [tuple(row) for row in json.loads(found.stdout)]
+    assert len(rows) > 30_000
+    params = {"width": "0.25:1:0.005", "size": "32:231:1"}
+    assert rows == convcalc.sweep("example:mobilenet_v1", params).rows
+
+
+@pytest.mark.distributed("loky")
+def test_rows_of_loky_are_those_of_one_process() -> None:
+    from loky import get_reusable_executor
+
+    params = {"width": "0.25:1:0.05", "size": "32:231:1"}
+    executor = get_reusable_executor(max_workers=2)
+    try:
+        table = convcalc.sweep("example:mobilenet_v1", params, executor=executor, pareto="macs,-params")
+    finally:
+        executor.shutdown(kill_workers=True)
+    assert table.rows == convcalc.sweep("example:mobilenet_v1", params, pareto="macs,-params").rows
+
+
+def test_the_example_for_optuna_in_the_manual_keeps_its_limit() -> None:
     found: dict[str, Any] = {}
-    exec(code, found)
+    exec(read_example("optuna"), found)
     trials = found["study"].best_trials
     assert len(trials) > 5
     for trial in trials:
