@@ -51,8 +51,8 @@ _FORMAT_NAMES = {
     "parquet": "Parquet",
     "tikz": "TikZ",
 }
-# -o refuses these suffixes, because convcalc does not write their formats
-_FOREIGN_SUFFIXES = frozenset((".jpeg", ".jpg", ".ods", ".pdf", ".xls", ".xlsm", ".xlsx"))
+# -o refuses these suffixes, because convcalc does not write their formats; .txt only if a command writes no text
+_UNUSUAL_SUFFIXES = frozenset((".jpeg", ".jpg", ".ods", ".pdf", ".txt", ".xls", ".xlsm", ".xlsx"))
 
 
 def network_options(function: Function) -> Function:
@@ -204,12 +204,14 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
     Raises UsageError if the command does not have that format. If the command has no -f, `only` is its single format.
     """
     suffix = os.path.splitext(file or "")[1].lower()
-    wanted = suffix[1:] if suffix in _FOREIGN_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
+    wanted = suffix[1:] if suffix in _UNUSUAL_SUFFIXES else _FORMATS_BY_SUFFIX.get(suffix)
     context = click.get_current_context()
     if wanted is None or context.get_parameter_source("format") is ParameterSource.COMMANDLINE:
         return None
     types = [parameter.type for parameter in context.command.params if parameter.name == "format"]
     formats = [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices] or [only]
+    if wanted == "txt":
+        wanted = next((format for format in formats if format in ("table", "text")), wanted)
     wanted = "tikz" if wanted == "latex" and "tikz" in formats else wanted  # LaTeX for a picture
     if wanted not in formats:
         has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"

@@ -19,7 +19,7 @@ from convcalc.space.combinations import check_size
 from convcalc.space.planning import Request
 from convcalc.space.recipes import Recipe
 from convcalc.space.shard_folder import ShardFolder, choose_size, open_folder
-from convcalc.space.shard_manifest import Manifest, describe_sweep
+from convcalc.space.shard_manifest import NAME, Manifest, describe_sweep
 from convcalc.space.sweeping import Numbers, Tally, sweep_chunk
 from convcalc.space.workers import run_tasks
 
@@ -29,6 +29,15 @@ _FIRST = 64  # rows that are evaluated before the workers start: they show the t
 def is_folder(file: str | None) -> bool:
     """Return whether -o names a folder: one that exists, or a name with a slash at its end."""
     return file is not None and (file.endswith(("/", os.sep)) or os.path.isdir(file))
+
+
+def choose_folder(resume: str, where: writing.Output) -> writing.Output:
+    """Return where to write with --resume. Raises UsageError together with -o, and Failure if it is no such folder."""
+    if where.file is not None:
+        raise click.UsageError("--resume cannot be combined with -o")
+    if not os.path.isfile(os.path.join(resume, NAME)):
+        raise writing.Failure(f"--resume {printable(resume)}: there is no {NAME}: start a sweep with -o FOLDER/")
+    return where._replace(file=os.path.join(resume, ""))
 
 
 def choose_shard_format(format: str) -> str:

@@ -46,6 +46,7 @@ Examples:
 )
 @common.memory_options
 @click.option("--limit", "listed", type=click.IntRange(0), metavar="N", help="Number of rows to list; 0 for all.")
+@click.option("--resume", metavar="FOLDER", help="Continue a sweep: like -o FOLDER/, but the folder must have shards.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.format_option("table", "csv", "json", "jsonl", "parquet", "markdown")
 @common.output_options
@@ -65,6 +66,7 @@ def command(
     fold_batchnorm: bool,
     optimizer: str,
     listed: int | None,
+    resume: str | None,
     exact: bool,
     format: str,
     where: writing.Output,
@@ -81,13 +83,14 @@ def command(
 
     The exit status is 1 if the spec is invalid for every combination.
     """
-    from convcalc.cli.sharding import choose_shard_format, is_folder, refuse_choices, write_folder
+    from convcalc.cli.sharding import choose_folder, choose_shard_format, is_folder, refuse_choices, write_folder
     from convcalc.cli.sweeping import Job, run_sweep
     from convcalc.space.evaluation import Setup
     from convcalc.space.evaluators import make_evaluator
     from convcalc.space.planning import make_plan
     from convcalc.space.recipes import make_recipe
 
+    where = where if resume is None else choose_folder(resume, where)
     in_folder = is_folder(where.file)
     if in_folder:
         format = choose_shard_format(format)

@@ -1,5 +1,6 @@
 """Runs a sweep: shows its progress, writes its rows as they come or as a table, and stops whole after Ctrl-C."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -267,9 +268,16 @@ class _Run:
     def report_interrupt(self) -> None:
         """Say how much was done before an interrupt, and where it is."""
         done = f"interrupted after {self.tally.tried:,} of {len(self.job.numbers):,} combinations"
+        click.echo(f"convcalc: {done}{self._describe_kept()}", err=True)
+
+    def _describe_kept(self) -> str:
+        """Return where the rows before an interrupt are."""
         file = self.where.file
-        kept = "" if file in (None, "-") else f"; {printable(str(file))} is unchanged, and {{}} has the rows so far"
-        click.echo(f"convcalc: {done}{kept.format(printable(f'{file}.part'))}", err=True)
+        if file in (None, "-"):
+            return ""
+        name, part = printable(str(file)), printable(f"{file}.part")
+        kept = f"{name} is unchanged" if os.path.exists(str(file)) else f"{name} was not written"
+        return f"; {kept}, and {part} has the rows so far; a sweep into a folder (-o FOLDER/) can be resumed"
 
     def warn(self) -> None:
         """Report expressions without a result, and lines of the CSV file that match no combination."""

@@ -1,10 +1,8 @@
 """Writes several networks as one table, for `convcalc compare` and for the list of `convcalc examples`."""
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from io import StringIO
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,7 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
+from convcalc.render.csv_text import write_csv
 from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
@@ -278,11 +277,7 @@ def networks_markdown(
 def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:
     """Return the table as CSV text: column names, then one line per network with exact numbers."""
     shown = EVERY if columns is None else columns
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([column.name for column in shown])
-    writer.writerows([[column.value(row) for column in shown] for row in rows])
-    return stream.getvalue()
+    return write_csv([[column.name for column in shown], *([column.value(row) for column in shown] for row in rows)])
 
 
 def networks_json(rows: Sequence[NetworkRow]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from convcalc.analysis.figures import FIGURES
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
+from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
@@ -208,16 +209,11 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
     `rows` is the maximum number of combinations (None: all).
     """
-    import csv
-    from io import StringIO
-
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*(param.name for param in found.params), *METRICS])
+    table: list[list[Any]] = [[*(param.name for param in found.params), *METRICS]]
     for trial in found.best[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
-        writer.writerow([*values, *(trial.figures or {}).values()])
-    return stream.getvalue()
+        table.append([*values, *(trial.figures or {}).values()])
+    return write_csv(table)
 
 
 def fit_json(found: Fit, rows: int | None) -> str:

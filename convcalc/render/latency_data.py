@@ -1,12 +1,11 @@
 """Writes how long a network takes on a device as JSON and CSV, and as a picture of the roofline."""
 
-import csv
 import json
-from io import StringIO
 from typing import Any
 
 from convcalc.device.latency import Latency, LayerLatency, Range
 from convcalc.problems import printable
+from convcalc.render.csv_text import write_csv
 from convcalc.render.drawing.plot import Axis, Curve, Mark, draw_curves
 from convcalc.render.drawing.scene import Scene
 from convcalc.render.latency import LatencyPage, choose_layers, format_share, format_time
@@ -46,11 +45,7 @@ def latency_json(latency: Latency, page: LatencyPage) -> str:
 
 def latency_csv(latency: Latency) -> str:
     """Return one line per layer as CSV text, after the names of the columns."""
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_LAYER_KEYS)
-    writer.writerows(_list_values(layer, latency.total) for layer in latency.layers)
-    return stream.getvalue()
+    return write_csv([_LAYER_KEYS, *(_list_values(layer, latency.total) for layer in latency.layers)])
 
 
 def _list_values(layer: LayerLatency, total: Range | None) -> list[Any]:

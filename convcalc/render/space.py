@@ -12,6 +12,7 @@ from convcalc.analysis.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
+from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import limit_text
 from convcalc.render.lines import Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
@@ -221,7 +222,7 @@ def space_csv(answer: Answer) -> str:
     rows: list[list[Any]] = [["figure", "start", "stop", "networks"]]
     for name, distribution in answer.distributions.items():
         rows += [[name, *bin] for bin in distribution.histogram] if distribution else []
-    return _write_csv(rows)
+    return write_csv(rows)
 
 
 def found_csv(space: DesignSpace, found: Sequence[Found], rows: int | None) -> str:
@@ -231,16 +232,7 @@ def found_csv(space: DesignSpace, found: Sequence[Found], rows: int | None) -> s
     for one in found[:rows]:
         values = [_value_text(one.params[name]) if name in one.params else "" for name in space.choices]
         table.append([*values, *(one.figures[name] for name in names)])
-    return _write_csv(table)
-
-
-def _write_csv(rows: list[list[Any]]) -> str:
-    import csv
-    from io import StringIO
-
-    stream = StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    return write_csv(table)
 
 
 def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> str:

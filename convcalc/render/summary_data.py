@@ -35,18 +35,14 @@ def report_csv(report: Report, columns: "Sequence[Column[Row]]", sort: str | Non
 
     `sort` is the name of the column by which the lines are sorted, or None for the order of the network.
     """
-    import csv
-    from io import StringIO
-
+    from convcalc.render.csv_text import write_csv
     from convcalc.render.rows import layer_rows
     from convcalc.render.summary import sort_rows
 
-    stream = StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([column.name for column in columns])
-    for row in sort_rows(report, sort) if sort else layer_rows(report):
-        writer.writerow([column.value(row) for column in columns])
-    return stream.getvalue()
+    rows = sort_rows(report, sort) if sort else layer_rows(report)
+    return write_csv(
+        [[column.name for column in columns], *([column.value(row) for column in columns] for row in rows)]
+    )
 
 
 def problems_json(errors: Sequence[InvalidSpec]) -> str:

@@ -4,6 +4,7 @@ The other formats, which write rows as they come, are in sweep_rows.py.
 """
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES
@@ -32,7 +33,8 @@ class Swept(NamedTuple):
 
     `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
     the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped. `device` are the
-    columns with the memory of a microcontroller with `runtime`. `more` says how to get the rows that are not listed.
+    columns with the memory of a microcontroller with `runtime`. `more` and `choose` say how to get the rows and the
+    columns that are not listed.
     """
 
     title: str
@@ -47,6 +49,7 @@ class Swept(NamedTuple):
     device: Sequence[str] = ()
     runtime: str = ""
     more: str = "--limit 0 lists all"
+    choose: str = "--columns shows those that it names"
 
 
 def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
@@ -56,7 +59,13 @@ def sweep_lines(found: Swept, width: int | None, exact: bool) -> list[Block]:
     lines += wrap_facts(limits, width) if limits else []
     lines += wrap_facts(_list_facts(found), width)
     if found.rows:
-        lines += [[], _make_table(_make_cells(found, exact), len(found.rows), width)]
+        cells = _make_cells(found, exact)
+        table = _make_table(cells, len(found.rows), width)
+        lines += [[], table]
+        hidden = [cell.title for cell in cells if cell.title not in table.titles]
+        if hidden and width is not None:
+            note = f"hidden to fit the width: {', '.join(hidden)}; {found.choose}"
+            lines += [[(line, "dim")] for line in wrap(note, width)]
     if found.total > len(found.rows):
         lines.append([(f"and {found.total - len(found.rows):,} more: {found.more}", "dim")])
     return lines

@@ -6,9 +6,9 @@ The middle one can be called in other processes.
 
 import json
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from typing import Any, Protocol
 
+from convcalc.render.csv_text import guard_text, join_cells
 from convcalc.render.values import value_text
 from convcalc.space.chunk import Chunk
 
@@ -45,12 +45,7 @@ class CsvRows:
 
     def format_chunk(self, rows: Chunk) -> str:
         """Return one line per row."""
-        import csv
-
-        stream = StringIO()
-        columns = map(_list_cells, rows.list_columns())
-        csv.writer(stream, lineterminator="\n").writerows(zip(*columns, strict=True))
-        return stream.getvalue()
+        return join_cells(zip(*map(_list_cells, rows.list_columns()), strict=True))
 
     def add(self, text: str) -> str:
         """Return the text unchanged."""
@@ -132,10 +127,10 @@ def _list_cells(column: Sequence[Any]) -> Sequence[Any]:
     kinds = set(map(type, column))
     if kinds <= _PLAIN:
         return column
-    if kinds <= _TEXTS:
-        texts = {value: value_text(value) for value in set(column)}  # few different values: each is written once
+    if kinds <= _TEXTS:  # few different values: each is written once
+        texts = {value: guard_text(value_text(value)) for value in set(column)}
         return [texts[value] for value in column]
-    return [value_text(value) for value in column]
+    return [guard_text(value_text(value)) for value in column]
 
 
 def _list_json(column: Sequence[Any]) -> list[str]:

@@ -104,5 +104,7 @@ class SweepTable:
         rows = self.rows[:MOST_ROWS]
         more = "to_records() returns all"
         return Swept(
-            self.name, self.names, rows, len(self.rows), self._limits, self._tally, self.combinations, more=more
+            *(self.name, self.names, rows, len(self.rows), self._limits, self._tally, self.combinations),
+            more=more,
+            choose=more,
         )

@@ -90,7 +90,7 @@ def _expand_range(text: str) -> Sequence[Any]:
 
     match = _RANGE.fullmatch(text)
     if match is None:
-        if (":" in text or ".." in text) and re.fullmatch(r"[-+.:0-9eE ]+", text):
+        if (":" in text or ".." in text) and re.fullmatch(r"(?:[-+.:0-9eE_ ]|nan|inf(?:inity)?)+", text, re.IGNORECASE):
             raise Flaw(f"{show(text)} is not a range", "use start:stop:step, such as 0.25:1.5:0.05")
         return [text]
     start, stop, step = map(Fraction, match.groups())

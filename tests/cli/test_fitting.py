@@ -214,6 +214,13 @@ def test_the_number_of_values_is_limited(net: str, capsys: pytest.CaptureFixture
         (["-p", "widht=1,2", "--max-params", "1M"], "the spec has no parameter 'widht': did you mean width?"),
         (["-p", "width", "--max-params", "1M"], "-p must be NAME=VALUES, such as width=0.25:1.5:0.05; got 'width'"),
         (["-p", "width=", "--max-params", "1M"], "-p: no values to try"),
+        *(
+            (
+                ["-p", f"width={text}", "--max-params", "1M"],
+                f"-p: {text!r} is not a range: use start:stop:step",
+            )
+            for text in ("0.25:nan:1", "0.25:inf:1", "-Infinity:1:1", "0:1e9:1", "1:2", "1:2:3:4")
+        ),
         (
             ["-p", "width=0.1..2", "--max-params", "1M"],
             "convcalc: -p: '0.1..2' is not a range: use start:stop:step, such as 0.25:1.5:0.05\n",

@@ -177,6 +177,18 @@ def test_what_is_there_is_not_done_again(capsys: Capture, monkeypatch: pytest.Mo
     assert not Path("rows/000000250.csv.abc.part").exists()
 
 
+def test_a_sweep_can_be_resumed_by_the_name_of_its_folder(capsys: Capture) -> None:
+    succeed(capsys, *SWEEP, "-o", "rows/")
+    before = shards()[2].read_bytes()
+    shards()[2].unlink()
+    succeed(capsys, *SWEEP, "--resume", "rows")
+    assert shards()[2].read_bytes() == before
+    assert "there is no sweep.json: start a sweep with -o FOLDER/" in refused(capsys, *SWEEP, "--resume", "row")
+    assert not Path("row").exists()
+    assert "--resume cannot be combined with -o" in refused(capsys, *SWEEP, "--resume", "rows", "-o", "a.csv")
+    assert "--columns differs" in refused(capsys, *SWEEP, "--columns", "macs", "--resume", "rows")
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -569,8 +569,12 @@ def test_an_interrupt_leaves_the_file_and_keeps_the_rows_beside_it(tmp_path: Pat
     assert file.read_text(encoding="utf-8") == "before"
     rows = (tmp_path / "rows.csv.part").read_text(encoding="utf-8").splitlines()
     assert f"interrupted after {len(rows) - 1:,} of 96,750,129 combinations" in done.stderr
-    assert "rows.csv is unchanged, and rows.csv.part has the rows so far" in done.stderr
+    assert "; rows.csv is unchanged, and rows.csv.part has the rows so far; a sweep into a folder" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "rows.csv.part"]
+    file.unlink()
+    done = interrupt(tmp_path, *SLOW, "-o", "rows.csv")
+    assert "; rows.csv was not written, and rows.csv.part has the rows so far" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv.part"]
 
 
 # -- the table
@@ -584,7 +588,12 @@ def test_the_table_fits_the_terminal(columns: str, net: str, capsys: Capture, mo
     assert max(map(len, lines)) <= int(columns)
     assert lines[:3] == ["net", "MACs ≤ 100.0 K", "40 combinations · 10 invalid"]
     assert lines[-1] == "and 10 more: --limit 0 lists all"
-    assert len(lines) == 3 + 1 + 1 + 20 + 1
+    hidden = " ".join(lines[3 + 1 + 1 + 20 : -1])
+    titles = lines[4].split()
+    for title in ("params", "MACs", "weights", "peak", "field", "output"):
+        assert (title in titles) != (title in hidden.split(";")[0].replace(",", " ").split())
+    assert hidden == "" or hidden.endswith("; --columns shows those that it names")
+    assert (hidden == "") == (int(columns) >= 80)
 
 
 @pytest.mark.parametrize("columns", ["60", "80"])
