@@ -171,7 +171,7 @@ def _add_columns(
 
     Raises Failure.
     """
-    from convcalc.analysis.figures import figures_of
+    from convcalc.metrics.figures import figures_of
     from convcalc.space.evaluation import join_shapes
     from convcalc.space.network_columns import Described, add_columns
     from convcalc.spec.net_argument import split_net

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
+from convcalc.metrics.figures import find_figure
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 
 if TYPE_CHECKING:

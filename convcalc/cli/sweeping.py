@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import click
 
-from convcalc.analysis.budgets import measure_device
 from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.staff import Staff, raise_refusals, report_loss
 from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
+from convcalc.metrics.device_figures import measure_memory
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.space.choosing import PARETO, Choice
@@ -297,6 +297,6 @@ def _explain_unplanned(job: Job, tally: Tally, where: writing.Output) -> str:
     overrides = job.setup.overrides
     row = job.planned.plan.combinations.get_row(tally.first_unplanned)
     network = common.make_reader(job.document, where)(overrides.with_params({**overrides.params, **row}))
-    reason = measure_device(network, job.setup.runtime)
+    reason = measure_memory(network, job.setup.runtime)
     names = " and ".join(job.planned.list_device_figures())
     return f"{names}: unknown in {tally.unplanned:,} row{'' if tally.unplanned == 1 else 's'}: {printable(str(reason))}"

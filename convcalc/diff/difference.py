@@ -6,10 +6,10 @@ For example, `compare_reports(old, new).figures["macs"].change` is the MACs of t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis.figures import figures_of
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.matching import Pair, find_replacements, match_layers
+from convcalc.metrics.figures import figures_of
 from convcalc.network import Network
 from convcalc.problems import printable
 

@@ -8,9 +8,9 @@ from io import StringIO
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
+from convcalc.metrics.figures import FIGURES, figure
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits

@@ -6,7 +6,7 @@ The other formats, which write rows as they come, are in sweep_rows.py.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown

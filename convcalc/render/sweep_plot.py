@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.problems import Flaw
 from convcalc.render.drawing.plot import Axis, Mark, draw_scatter
 from convcalc.render.drawing.svg import write_svg

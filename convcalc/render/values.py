@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.problems import printable
 from convcalc.units import format_bytes, format_count
 

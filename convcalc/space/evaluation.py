@@ -8,11 +8,11 @@ space; nothing is held between two chunks.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from convcalc.analysis.budgets import find_breaches
-from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report, analyse
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
+from convcalc.metrics.budgets import find_breaches
+from convcalc.metrics.figures import FIGURES, figure
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import find_figure
+from convcalc.metrics.figures import find_figure
 from convcalc.problems import Flaw, did_you_mean, printable, show
 from convcalc.spec.expressions import Evaluate, Parser, Undefined, WrongExpression
 from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES

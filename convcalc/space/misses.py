@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from math import inf
 
-from convcalc.analysis.budgets import Figures, figure, layer_figure, output_fields
 from convcalc.exact import largest
+from convcalc.metrics.budgets import Figures, layer_figure, output_fields
+from convcalc.metrics.figures import figure
 from convcalc.network import Limit
 
 

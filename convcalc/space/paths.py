@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from convcalc import caching
-from convcalc.analysis.budgets import (
+from convcalc.metrics.budgets import (
     LimitedFigure,
     check_limited_figure,
     check_limited_shapes,
     select_limited_figures,
     select_limited_shapes,
 )
-from convcalc.analysis.figures import figure
+from convcalc.metrics.figures import figure
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape

@@ -6,10 +6,11 @@
 from typing import TYPE_CHECKING
 
 from convcalc.exact import largest
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
-    from convcalc.analysis.budgets import Figures
     from convcalc.analysis.report import Report
+    from convcalc.metrics.budgets import Figures
 
 FIGURES: dict[str, str] = {
     "layers": "layers",
@@ -32,16 +33,20 @@ def figure(report: "Figures", name: str, runtime: str = "") -> int | None:
     """Return the metric `name` of a network; None if it is unknown.
 
     For `receptive_field`, this is the size of the receptive field on the axis where it is largest. `runtime` names the
-    runtime for a metric of microcontrollers, such as `arena`; by default, it is the first one.
+    runtime for a metric of microcontrollers, in int8; by default, it is the first one. For the latency, in nanoseconds,
+    it names the device; of a range, the larger bound counts.
     """
     if name == "training_memory":
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
         return None if size is None else largest(0, *size)
-    from convcalc.analysis import budgets  # the names can be imported without the engine
+    if name in DEVICE or name == LATENCY:
+        from convcalc.metrics import device_figures  # only few uses need the devices
 
-    return budgets.figure(report, name, runtime)
+        return device_figures.device_figure(report, name, runtime)
+    value: int | None = getattr(report.totals, name)
+    return value
 
 
 def figures_of(report: "Report") -> dict[str, int | None]:
