@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 from typing import Any, Literal
 
 from convcalc.api import Spec, make_overrides, read_document
+from convcalc.metrics.budgets import list_limits
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.choosing import Choice
 from convcalc.space.combinations import Combinations, Param, check_size
@@ -198,7 +199,7 @@ def _make_table(base: Sweep, planned: Planned, chosen: Sequence[Row], tally: Tal
         overrides = base.setup.overrides
         row = planned.plan.combinations.get_row(tally.first_valid)
         network = read_network(base.document, overrides.with_params({**overrides.params, **row}))
-        name, limits = network.name, (*(network.budget if base.setup.spec_budget else ()), *limits)
+        name, limits = network.name, list_limits(network, limits, base.setup.spec_budget)
     shown = len(planned.shown)
     rows = [row[:shown] for row in chosen]
     return SweepTable(name, planned.shown, rows, tally, planned.plan.combinations.size, limits)

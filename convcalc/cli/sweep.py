@@ -15,6 +15,7 @@ from convcalc.cli.staff import Staff, staff_options
 from convcalc.cli.sweep_options import request_options, sampling_options
 from convcalc.cli.varying import param_option, read_space, read_varied_document
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
+from convcalc.metrics.target import Target
 from convcalc.problems import Flaw, printable, show
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def command(
         _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
-    named = _read_runtime(runtime)
+    named = Target(_read_runtime(runtime))
     setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, named)
     try:
         space = read_space(tried, overrides)

@@ -11,6 +11,7 @@ from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.staff import Staff, raise_refusals, report_loss
 from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
+from convcalc.metrics.budgets import complete_limits, list_limits
 from convcalc.metrics.device_figures import measure_memory
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
@@ -169,7 +170,7 @@ class _Run:
         device = self.job.planned.list_device_figures()
         found = Swept(
             *(name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed, device),
-            self.job.setup.runtime,
+            self.job.setup.target.runtime,
         )
         if self.job.format == "markdown":
             return sweep_markdown(found, self.job.exact)
@@ -199,7 +200,7 @@ class _Run:
         return {
             "name": described.name,
             "file": described.file,
-            **({"runtime": self.job.setup.runtime} if self.job.planned.list_device_figures() else {}),
+            **({"runtime": self.job.setup.target.runtime} if self.job.planned.list_device_figures() else {}),
             "limits": [limit_dict(limit) for limit in merge_limits(described.limits)],
             "combinations": self.job.planned.plan.combinations.size,
             "tried": tally.tried,
@@ -231,7 +232,7 @@ class _Run:
 
         plan = job.planned.plan
         params = [param.name for param in plan.combinations.params]
-        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes, job.setup.runtime)
+        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes, job.setup.target.runtime)
         writing.write_text(text, writing.Output(job.plot_file, "never", True), job.inputs)
 
     def report_interrupt(self) -> None:
@@ -265,9 +266,9 @@ def describe_network(job: Job, tally: Tally, where: writing.Output) -> Described
     except InvalidSpec as error:
         if job.is_shard:
             file = job.document.file
-            return Described(file or "network", file, job.setup.limits, False)
+            return Described(file or "network", file, complete_limits(job.setup.limits), False)
         raise explain_invalid(error, job.document, overrides, job.planned.plan.combinations) from None
-    limits = (*(network.budget if job.setup.spec_budget else ()), *job.setup.limits)
+    limits = list_limits(network, job.setup.limits, job.setup.spec_budget)
     return Described(network.name, network.file, limits)
 
 
@@ -297,6 +298,6 @@ def _explain_unplanned(job: Job, tally: Tally, where: writing.Output) -> str:
     overrides = job.setup.overrides
     row = job.planned.plan.combinations.get_row(tally.first_unplanned)
     network = common.make_reader(job.document, where)(overrides.with_params({**overrides.params, **row}))
-    reason = measure_memory(network, job.setup.runtime)
+    reason = measure_memory(network, job.setup.target.runtime)
     names = " and ".join(job.planned.list_device_figures())
     return f"{names}: unknown in {tally.unplanned:,} row{'' if tally.unplanned == 1 else 's'}: {printable(str(reason))}"

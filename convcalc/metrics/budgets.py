@@ -45,6 +45,10 @@ class Figures(Protocol):
         """The figures of the whole network."""
 
     @property
+    def tensor_bytes(self) -> tuple[int, ...]:
+        """The bytes of all tensors, by tensor number."""
+
+    @property
     def fields(self) -> Sequence[Field]:
         """The receptive fields of all tensors."""
 
@@ -112,7 +116,22 @@ class LimitedFigure(NamedTuple):
 
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
     """Return one problem per violated limit in the spec's budget and in `outside`."""
-    return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
+    limits = list_limits(report.network, outside)
+    return [problem for limit in limits for problem in _check_limit(report, limit)]
+
+
+def list_limits(network: Network, outside: Iterable[Limit] = (), spec_budget: bool = True) -> tuple[Limit, ...]:
+    """Return the limits of the spec's budget, unless it is ignored, and those in `outside`; see `complete_limits`."""
+    return complete_limits((*(network.budget if spec_budget else ()), *outside))
+
+
+def complete_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Return limits that all have a minimum, a maximum or a shape: a board that is named alone has its memory."""
+    if not any(limit.device for limit in limits):
+        return limits
+    from convcalc.metrics.device_figures import complete_limit
+
+    return tuple(map(complete_limit, limits))
 
 
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
@@ -143,7 +162,8 @@ def measure_limits(report: Report, outside: Iterable[Limit] = ()) -> tuple[Limit
     A limit on the layers that match a pattern gets one row, about a single layer: the first one with an unknown value
     or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
     """
-    uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
+    limits = list_limits(report.network, outside)
+    uses = (use for limit in limits for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
 
 
@@ -184,8 +204,17 @@ def select_limited_figures(report: Figures, limit: Limit) -> list[LimitedFigure]
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
         return [LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
-    value = figure(report, limit.metric, limit.runtime)
+    value = limited_total(report, limit)
     return [LimitedFigure("", value, value)]
+
+
+def limited_total(report: Figures, limit: Limit) -> int | None:
+    """Return the network's value of the metric of a limit; None if it is unknown. Latency is in nanoseconds."""
+    if limit.metric not in (*DEVICE, LATENCY):
+        return figure(report, limit.metric)
+    from convcalc.metrics.device_figures import limited_figure
+
+    return limited_figure(report, limit)
 
 
 def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
@@ -208,9 +237,9 @@ def _metric_name(metric: str) -> str:
 
 
 def _name_limit(limit: Limit) -> str:
-    """Return the name of a limit's metric and its runtime or device: `arena with liveness`, `latency on rtx4090`."""
-    word = "on" if limit.metric == LATENCY else "with"
-    return _metric_name(limit.metric) + (f" {word} {limit.runtime}" if limit.runtime else "")
+    """Return the name of a limit's metric, its device and its runtime: `latency on rtx4090`, `arena with liveness`."""
+    where = (f" on {limit.device}" if limit.device else "") + (f" with {limit.runtime}" if limit.runtime else "")
+    return _metric_name(limit.metric) + where
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
@@ -292,15 +321,19 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
-    from convcalc.metrics.device_figures import explain_unknown_latency, explain_unknown_memory
+    if limit.metric not in (*DEVICE, LATENCY):
+        return _write_hint_on_largest(report, limit.metric)
+    from convcalc.metrics.device_figures import explain_unknown, find_target
 
-    if limit.metric == LATENCY:
-        advice = f"convcalc latency --device {limit.runtime} shows the layers that take longest"
-        return explain_unknown_latency(report, limit.runtime) or advice
-    if limit.metric in DEVICE:
-        advice = f"convcalc mcu --runtime {limit.runtime} shows what would lower it"
-        return explain_unknown_memory(report, limit.runtime) or advice
-    return _write_hint_on_largest(report, limit.metric)
+    options = (f" --device {limit.device}" if limit.device else "") + (
+        f" --runtime {limit.runtime}" if limit.runtime else ""
+    )
+    advice = (
+        f"convcalc latency{options} shows the layers that take longest"
+        if limit.metric == LATENCY
+        else f"convcalc mcu{options} shows what would lower it"
+    )
+    return explain_unknown(report, limit.metric, find_target(limit)) or advice
 
 
 def _write_hint_on_largest(report: Report, metric: str) -> str:

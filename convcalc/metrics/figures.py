@@ -6,7 +6,6 @@
 from typing import TYPE_CHECKING
 
 from convcalc.exact import largest
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
@@ -29,22 +28,16 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: "Figures", name: str, runtime: str = "") -> int | None:
-    """Return the metric `name` of a network; None if it is unknown.
+def figure(report: "Figures", name: str) -> int | None:
+    """Return the metric `name` of a network, which depends on no device; None if it is unknown.
 
-    For `receptive_field`, this is the size of the receptive field on the axis where it is largest. `runtime` names the
-    runtime for a metric of microcontrollers, in int8; by default, it is the first one. For the latency, in nanoseconds,
-    it names the device; of a range, the larger bound counts.
+    For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
     """
     if name == "training_memory":
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
         return None if size is None else largest(0, *size)
-    if name in DEVICE or name == LATENCY:
-        from convcalc.metrics import device_figures  # only few uses need the devices
-
-        return device_figures.device_figure(report, name, runtime)
     value: int | None = getattr(report.totals, name)
     return value
 

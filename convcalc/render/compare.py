@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convcalc.analysis.report import Report
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.metrics.figures import FIGURES, figure
+from convcalc.metrics.target import Target
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
@@ -105,7 +106,10 @@ def _device_column(name: str) -> Column[NetworkRow]:
 
     @lru_cache(maxsize=256)
     def value(report: Report) -> int | None:
-        return figure(report, name)
+        from convcalc.metrics.device_figures import device_figure
+
+        found: int | None = device_figure(report, name, Target())
+        return found
 
     def text(row: NetworkRow, exact: bool) -> str:
         found = value(row.report)

@@ -7,6 +7,7 @@ combinations, and some that exceed the budget.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convcalc.metrics.budgets import list_limits
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem, printable
 from convcalc.space.combinations import Combinations, Param
@@ -166,7 +167,7 @@ def fit(
         setup,
         order,
         network,
-        (*(network.budget if setup.spec_budget else ()), *setup.limits),
+        list_limits(network, setup.limits, setup.spec_budget),
         space.size,
         search.within,
         tuple(Trial(space.get_row(row[-1]), dict(zip(METRICS, row, strict=False))) for row in best),

@@ -14,7 +14,7 @@ import pytest
 import convcalc
 from convcalc.network import Limit
 from convcalc.space import lists, traced_evaluator
-from convcalc.space.evaluation import COLUMNS, EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
+from convcalc.space.evaluation import EVALUATED, Evaluated, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
 from convcalc.spec.files import read_net
@@ -321,43 +321,3 @@ def test_a_streamed_grid_is_the_same_with_numpy() -> None:
     parts = [part for _, part in evaluator.stream_grid(axes, ["macs", "peak_memory"], rows=9_000)]
     expected = evaluator.evaluate(dict(zip(axes, zip(*product(*axes.values()), strict=True), strict=True)), ["macs"])
     assert [value for part in parts for value in part.columns["macs"]] == list(expected.columns["macs"])
-
-
-def compare_devices(load: Any, values: dict[str, Any], setup: Setup, traces: int) -> None:
-    """Compare the memory of microcontrollers with that of every row on its own; no row is traced in vain."""
-    figures = (*COLUMNS, MISS)
-    traced = TracedEvaluator(load, setup, rows_per_trace=0)
-    found, expected = traced.evaluate(values, figures), OrdinaryEvaluator(load, setup).evaluate(values, figures)
-    assert {name: list(column) for name, column in found.columns.items()} == expected.columns
-    assert dict(found.problems) == expected.problems
-    assert dict(found.broken) == expected.broken
-    assert {solver.traces for solver in traced.solvers.values()} == {traces}
-
-
-@pytest.mark.parametrize("name", ["ds_cnn", "mobilenet_v1", "resnet8", "m5", "vit_tiny"])
-def test_memory_of_microcontrollers_is_calculated_row_by_row(name: str) -> None:
-    load = loader(name)
-    random = Random(name)
-    rows = [{key: vary(random, value) for key, value in load(Overrides()).params.items()} for _ in range(6)]
-    values = {key: [row[key] for row in rows] for key in rows[0]}
-    limits = (Limit("arena", None, 100_000, (), runtime="tflm-cmsis-dsp"),)
-    compare_devices(load, values, Setup(Overrides(), limits=limits, runtime="liveness"), 0)
-
-
-def test_a_budget_for_microcontrollers_ends_tracing_after_the_first_row() -> None:
-    spec = {
-        "params": {"width": 8},
-        "input": [3, 32, 32],
-        "layers": [
-            {"conv": {"out_channels": "$width", "kernel_size": 3}},
-            {"conv": {"out_channels": 9, "kernel_size": 3}},
-        ],
-        "budget": {"arena": {"max": "20KiB", "runtime": "tflm-reference"}},
-    }
-    load, values = of_spec(spec), {"width": list(range(1, 40))}
-    traced, ordinary = TracedEvaluator(load, EMPTY, rows_per_trace=0), OrdinaryEvaluator(load, EMPTY)
-    found, expected = traced.evaluate(values, (MISS,)), ordinary.evaluate(values, (MISS,))
-    assert list(found.columns[MISS]) == expected.columns[MISS]
-    assert dict(found.broken) == expected.broken
-    assert 0 < len(expected.broken) < 39
-    assert [solver.traces for solver in traced.solvers.values()] == [1]
