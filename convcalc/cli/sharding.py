@@ -94,7 +94,8 @@ def _open(job: Job, sampling: Sampling, path: str) -> ShardFolder:
 
         require_pyarrow()
         kinds = choose_kinds(names, rows, list_known_values(plan))
-    sweep = {**_describe_sweep(job.recipe, sampling, names), "-f": job.format}
+    measured = bool(job.planned.list_measured())
+    sweep = {**_describe_sweep(job.recipe, sampling, names, measured), "-f": job.format}
     total = job.numbers.stop if isinstance(job.numbers, range) else len(job.numbers)  # it can be too large for `len`
     _choose_shards(ShardFolder(path, job.format, kinds, total, choose_size(total)), sampling)  # before it is created
     folder = open_folder(path, sweep, job.format, kinds, total)
@@ -158,8 +159,8 @@ def _raise_os_errors(results: Iterator[Written | Flaw | OSError]) -> Iterator[Wr
         yield result
 
 
-def _describe_sweep(recipe: Recipe, sampling: Sampling, names: Sequence[str]) -> Mapping[str, Any]:
-    """Return what makes a sweep what it is, by the name of the option."""
+def _describe_sweep(recipe: Recipe, sampling: Sampling, names: Sequence[str], measured: bool) -> Mapping[str, Any]:
+    """Return what makes a sweep what it is, by the name of the option; `measured` is whether the target matters."""
     setup, request = recipe.setup, recipe.request
     overrides = setup.overrides
     return {
@@ -173,6 +174,7 @@ def _describe_sweep(recipe: Recipe, sampling: Sampling, names: Sequence[str]) ->
         "--sample": [sampling.size, sampling.seed, sampling.latin_hypercube],
         "the budget": [repr([tuple(limit) for limit in setup.limits]), setup.spec_budget],
         "--no-inplace, --fold-batchnorm or --optimizer": [setup.inplace, setup.fold_batchnorm, setup.optimizer],
+        "--runtime, --device or --eager": _hash(repr(setup.target)) if measured else None,
         "--columns": list(names),
         "--derive": list(request.derive),
         "--where": list(request.where),

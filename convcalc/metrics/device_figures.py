@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from convcalc.device.device_file import Device, find_device
-from convcalc.device.latency import EAGER, FUSED, Measured, check_figures, estimate_latency
+from convcalc.device.device_names import EXAMPLE_DEVICE
+from convcalc.device.latency import EAGER, FUSED, Measured, Range, check_figures, estimate_latency
 from convcalc.device.mcu import McuTotals, measure_totals
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
@@ -31,7 +32,7 @@ def device_figure(report: "Figures", metric: str, target: Target) -> Any:
     """
     if metric == LATENCY:
         time = measure_latency(report, target)
-        return None if isinstance(time, str) else time
+        return None if isinstance(time, str) else time.high
     found = _measure_memory(report, target.runtime)
     return None if isinstance(found, str) else found[DEVICE.index(metric)]
 
@@ -68,13 +69,29 @@ def _find_named_device(name: str) -> Device:
     return find_device(name)  # never a user's file, which may change
 
 
-def is_timed(device: Device) -> bool:
-    """Return whether a time can be computed for a device."""
+def list_added(runtime: str | None, device: Device | None) -> tuple[str, ...]:
+    """Return the columns that a runtime and a device add to a table; None if the user names none.
+
+    They are arena and flash for a runtime or a board, and latency for a device. Raises Flaw if the device has neither
+    memory nor the figures from which a time can be computed.
+    """
+    memory = DEVICE if runtime is not None or (device is not None and device.kind == "microcontroller") else ()
+    if device is None:
+        return memory
     try:
         check_figures(device)
     except Flaw:
-        return False
-    return True
+        if memory:
+            return memory
+        raise
+    return (LATENCY, *memory)
+
+
+def check_timed(target: Target) -> None:
+    """Raise Flaw unless a target has a device with the figures from which a time can be computed."""
+    if target.device is None:
+        raise Flaw("latency needs a device", f"add --device NAME, such as {EXAMPLE_DEVICE}")
+    check_figures(target.device)
 
 
 @lru_cache(maxsize=4)
@@ -94,7 +111,7 @@ def measure_memory(network: Network, runtime: str) -> McuTotals | str:
         return str(error)
 
 
-def measure_latency(report: Measured, target: Target) -> Any:
+def measure_latency(report: Measured, target: Target) -> Range | str:
     """Return the seconds that a batch takes on the device of a target, or why they are unknown."""
     if target.device is None:
         return "no device is given"
@@ -104,4 +121,4 @@ def measure_latency(report: Measured, target: Target) -> Any:
         return f"{flaw.message}: {flaw.hint}"
     if found.total is None:
         return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
-    return found.total.high
+    return found.total

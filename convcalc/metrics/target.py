@@ -14,3 +14,6 @@ class Target(NamedTuple):
     runtime: str = DEFAULT_RUNTIME
     device: "Device | None" = None
     eager: bool = False
+
+
+DEFAULT_TARGET = Target()
