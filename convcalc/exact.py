@@ -27,7 +27,8 @@ class Recorded:
         raise NotImplementedError
 
 
-def _apply(operation: str, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+def apply(operation: str, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
+    """Return the result of an operation: that of `plain`, or a recorded number if one of the operands is recorded."""
     for operand in operands:
         if isinstance(operand, Recorded):
             return operand.record(operation, operands)
@@ -36,28 +37,28 @@ def _apply(operation: str, plain: Callable[..., Any], operands: tuple[Any, ...])
 
 def largest(*numbers: Any) -> Any:
     """Return the largest of two or more numbers, as `max` does."""
-    return _apply("largest", max, numbers) if len(numbers) > 1 else numbers[0]
+    return apply("largest", max, numbers) if len(numbers) > 1 else numbers[0]
 
 
 def least(*numbers: Any) -> Any:
     """Return the smallest of two or more numbers, as `min` does."""
-    return _apply("least", min, numbers) if len(numbers) > 1 else numbers[0]
+    return apply("least", min, numbers) if len(numbers) > 1 else numbers[0]
 
 
 def gcd(one: int, other: int) -> int:
     """Return the greatest common divisor of two integers."""
-    found: int = _apply("gcd", math.gcd, (one, other))
+    found: int = apply("gcd", math.gcd, (one, other))
     return found
 
 
 def square_root(number: Any) -> Any:
     """Return the square root as a float; raises ValueError for a negative number."""
-    return _apply("square_root", math.sqrt, (number,))
+    return apply("square_root", math.sqrt, (number,))
 
 
 def log2(number: Any) -> Any:
     """Return the binary logarithm as a float; raises ValueError unless the number is positive."""
-    return _apply("log2", math.log2, (number,))
+    return apply("log2", math.log2, (number,))
 
 
 def whole(number: Any) -> Any:

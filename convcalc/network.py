@@ -57,7 +57,9 @@ class Limit(NamedTuple):
     """The minimum and maximum of a metric, for the network, an output, or the layers whose names match a pattern.
 
     `output` names the output; None means all outputs. `shape` is the required shape if the metric is `output_shape`.
-    `runtime` names the runtime for a metric of microcontrollers, such as `arena`, and the device for `latency`.
+    For the memory of a microcontroller, such as `arena`, `runtime` names the runtime, and `device` a board: its runtime
+    is the default, and its memory the maximum if there is neither a minimum nor a maximum. For `latency`, `device`
+    names the device.
     """
 
     metric: str
@@ -69,6 +71,7 @@ class Limit(NamedTuple):
     shape: tuple[int, ...] | None = None
     origin: str = ""  # where the budget was set, if not in the spec
     runtime: str = ""
+    device: str = ""
 
 
 class Network(NamedTuple):

@@ -14,12 +14,16 @@ from concurrent.futures import Executor
 from typing import Any, Literal
 
 from convcalc.api import Spec, make_overrides, read_document
+from convcalc.device.device_names import EXAMPLE_DEVICE
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
+from convcalc.metrics.budgets import list_limits
+from convcalc.metrics.target import Target
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.choosing import Choice
 from convcalc.space.chunk import Chunk, list_values
 from convcalc.space.combinations import Combinations, Param, check_size
 from convcalc.space.draws import MOST_DRAWN, draw_rows
-from convcalc.space.evaluation import EVALUATED, Setup
+from convcalc.space.evaluation import EVALUATED, MEASURED, Setup
 from convcalc.space.evaluators import make_evaluator
 from convcalc.space.ordering import Row
 from convcalc.space.planning import DEFAULT, Planned, Request, make_plan
@@ -28,8 +32,11 @@ from convcalc.space.sweep_table import SweepTable
 from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, split_numbers, sweep_chunk
 from convcalc.space.values import expand_values
 from convcalc.space.workers import GivenExecutor, WorkersLost, run_tasks
+from convcalc.spec.budget import check_runtime
+from convcalc.spec.budget_metrics import LATENCY
 from convcalc.spec.reader import read_network
 
+_COLUMNS = (*EVALUATED, *MEASURED)
 Values = Iterable[Any] | str | int | float
 Optimizer = Literal["sgd", "momentum", "adam"]
 
@@ -37,8 +44,9 @@ Optimizer = Literal["sgd", "momentum", "adam"]
 class Sweep:
     """A network whose spec parameters vary; the arguments are those of `summary`.
 
-    Use it for an optimiser, which asks for the figures of some variants again and again. What has been learnt about the
-    network is kept between two calls. It is not safe for several threads.
+    `runtime` is that of the figures arena and flash, and `device` (a name, or a device file) that of latency, in
+    seconds; see `convcalc help latency`. Use it for an optimiser, which asks for the figures of some variants again and
+    again. What has been learnt about the network is kept between two calls. It is not safe for several threads.
     """
 
     def __init__(
@@ -54,11 +62,15 @@ class Sweep:
         fold_batchnorm: bool = False,
         optimizer: Optimizer = "sgd",
         spec_budget: bool = True,
+        runtime: str | None = None,
+        device: str | None = None,
+        eager: bool = False,
     ) -> None:
         self.document, overrides = read_document(net, make_overrides(params, input, inputs, batch, dtype))
         if self.document.model is not None:
             raise ValueError(f"{self.document.model.format} has no spec parameters that could vary")
-        self.setup = Setup(overrides, inplace, fold_batchnorm, optimizer, (), spec_budget)
+        target = _read_target(runtime, device, eager)
+        self.setup = Setup(overrides, inplace, fold_batchnorm, optimizer, (), spec_budget, target)
         self.evaluator = make_evaluator(self.document, self.setup)
 
     def evaluate(self, values: Mapping[str, Sequence[Any]], columns: Sequence[str] = DEFAULT) -> dict[str, list[Any]]:
@@ -69,9 +81,10 @@ class Sweep:
         the spec has no such parameter, and ValueError if the lists differ in length or a column is unknown.
         """
         for name in columns:
-            if name not in EVALUATED:
-                hint = did_you_mean(name, EVALUATED) or f"available: {', '.join(EVALUATED)}"
+            if name not in _COLUMNS:
+                hint = did_you_mean(name, _COLUMNS) or f"available: {', '.join(_COLUMNS)}"
                 raise ValueError(f"no column {show(name)}: {hint}")
+        _check_latency(columns, self.setup.target)
         given = {name: list(list_values(column)) for name, column in values.items()}
         counts = {name: len(column) for name, column in given.items()}
         if len(set(counts.values())) != 1:
@@ -106,19 +119,24 @@ def sweep(
     fold_batchnorm: bool = False,
     optimizer: Optimizer = "sgd",
     spec_budget: bool = True,
+    runtime: str | None = None,
+    device: str | None = None,
+    eager: bool = False,
 ) -> SweepTable:
     """Return the figures of a network for all combinations of values of spec parameters, a row each.
 
     `params` maps spec parameters to the values to try: a list, an array, a range such as "0.25:1:0.05", or a single
-    value. The columns, expressions and orders are those of `convcalc sweep`. With an `executor` of
+    value. The columns, expressions and orders are those of `convcalc sweep`; so are `runtime`, `device` and `eager`,
+    for the columns arena, flash and latency (in seconds). With an `executor` of
     `concurrent.futures`, such as a ProcessPoolExecutor or that of Dask, its workers evaluate parts of the rows; they
     get the text of the spec, and need the same version of convcalc. At most a million rows are returned.
 
     Raises InvalidSpec if the spec has no such parameter, ValueError for a mistake in another argument, and RuntimeError
     if the workers are lost.
     """
-    setting = {"input": input, "inputs": inputs, "batch": batch, "dtype": dtype, "spec_budget": spec_budget}
-    base = Sweep(net, **setting, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)  # type: ignore[arg-type]
+    setting: dict[str, Any] = {"input": input, "inputs": inputs, "batch": batch, "dtype": dtype}
+    setting |= {"spec_budget": spec_budget, "runtime": runtime, "device": device, "eager": eager}
+    base = Sweep(net, **setting, inplace=inplace, fold_batchnorm=fold_batchnorm, optimizer=optimizer)
     request = Request(
         None if columns is None else ",".join([columns] if isinstance(columns, str) else columns),
         _list_texts(derive),
@@ -128,12 +146,15 @@ def sweep(
         sort,
         top,
         pareto,
+        added=() if columns is not None else _list_added(runtime, base.setup.target),
+        has_device=device is not None,
     )
     try:
         space = Combinations(tuple(Param(name, _expand(name, values)) for name, values in params.items()))
         numbers = _choose_numbers(space, sample, seed)
         recipe = make_recipe(base.document, base.setup, space, request, len(numbers))
         planned = make_plan(base.document, base.setup.overrides.params, space, base.evaluator, recipe.request)
+        _check_latency(planned.plan.figures, base.setup.target)
         tally = Tally()
         choice = Choice(planned, None)
         for rows, count in _list_rows(planned, numbers, tally, recipe, executor):
@@ -145,6 +166,48 @@ def sweep(
     except WorkersLost as error:
         raise RuntimeError(str(error)) from error.__cause__
     return _make_table(base, planned, chosen, tally)
+
+
+def _read_target(runtime: str | None, device: str | None, eager: bool) -> Target:
+    """Return the target of figures of devices. Raises ValueError for an unknown name, and as `find_device` does."""
+    if eager and device is None:
+        raise ValueError("eager needs a device")
+    if runtime is None and device is None:
+        return Target()
+    from convcalc.device.device_file import find_device
+
+    try:
+        if runtime is not None:
+            check_runtime(runtime)
+        found = None if device is None else find_device(device)
+    except Flaw as flaw:
+        raise ValueError(f"{flaw.message}: {flaw.hint}") from None
+    return Target(runtime or (found and found.runtime) or DEFAULT_RUNTIME, found, eager)
+
+
+def _list_added(runtime: str | None, target: Target) -> tuple[str, ...]:
+    """Return the columns that a runtime and a device add to the default ones. Raises ValueError for a wrong device."""
+    if runtime is None and target.device is None:
+        return ()
+    from convcalc.metrics.device_figures import list_added
+
+    try:
+        return list_added(runtime, target.device)
+    except Flaw as flaw:
+        raise ValueError(f"device: {flaw.message}: {flaw.hint}") from None
+
+
+def _check_latency(columns: Iterable[str], target: Target) -> None:
+    if LATENCY not in columns:
+        return
+    from convcalc.metrics.device_figures import check_timed
+
+    if target.device is None:
+        raise ValueError(f"latency needs a device: pass device, such as {EXAMPLE_DEVICE!r}")
+    try:
+        check_timed(target)
+    except Flaw as flaw:
+        raise ValueError(f"device: {flaw.message}: {flaw.hint}") from None
 
 
 def _list_texts(texts: Sequence[str] | str) -> tuple[str, ...]:
@@ -203,7 +266,8 @@ def _make_table(base: Sweep, planned: Planned, chosen: Sequence[Row], tally: Tal
         overrides = base.setup.overrides
         row = planned.plan.combinations.get_row(tally.first_valid)
         network = read_network(base.document, overrides.with_params({**overrides.params, **row}))
-        name, limits = network.name, (*(network.budget if base.setup.spec_budget else ()), *limits)
+        name, limits = network.name, list_limits(network, limits, base.setup.spec_budget)
     shown = len(planned.shown)
     rows = [row[:shown] for row in chosen]
-    return SweepTable(name, planned.shown, rows, tally, planned.plan.combinations.size, limits)
+    size, measured = planned.plan.combinations.size, planned.list_measured()
+    return SweepTable(name, planned.shown, rows, tally, size, limits, measured, base.setup.target)

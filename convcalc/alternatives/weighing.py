@@ -7,10 +7,10 @@ from convcalc.alternatives.factorings import FACTORINGS, CannotChange, Convoluti
 from convcalc.alternatives.rewriting import ConvReplacement, RewrittenSpec, rewrite_spec
 from convcalc.alternatives.subjects import check_changeable, map_sharers
 from convcalc.analysis.cost import activation_bytes, cost
-from convcalc.analysis.figures import figure
 from convcalc.analysis.report import LayerReport, Report, analyse
 from convcalc.layers.base import Layer
 from convcalc.layers.make import make_written_layer
+from convcalc.metrics.figures import figure
 from convcalc.network import Network
 from convcalc.problems import Flaw
 from convcalc.shape import Shape

@@ -6,11 +6,11 @@ Limits come from the budget in the spec, from configuration files, and from the 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from convcalc.analysis.budgets import BudgetUse, find_breaches, measure_budgets
 from convcalc.analysis.report import Report, analyse
 from convcalc.check.comments import apply_ignores, find_ignores
 from convcalc.check.rule import Rule
 from convcalc.check.settings import Settings
+from convcalc.metrics.budgets import BudgetUse, find_breaches, measure_budgets
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
 from convcalc.spec.document import Document, ModelFile

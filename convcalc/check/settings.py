@@ -74,25 +74,27 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     if bound not in ("max", "min") or metric not in LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in LIMITED for bound in ("max", "min")]
         raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
-    runtime = ""
+    runtime = device = ""
     if metric in DEVICE:
-        value, runtime = _split_runtime(value)
+        value, runtime, device = _split_runtime(value)
     elif metric == LATENCY:
-        value, runtime = _split_device(value)
+        value, device = _split_device(value)
+    if value == "" and bound == "max" and device and metric in DEVICE:  # the memory of the board
+        return Limit(metric, None, None, (), origin=origin, device=device)
     number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
     least, most = (number, None) if bound == "min" else (None, number)
-    return Limit(metric, least, most, (), origin=origin, runtime=runtime)
+    return Limit(metric, least, most, (), origin=origin, runtime=runtime, device=device)
 
 
-def _split_runtime(value: Any) -> tuple[Any, str]:
-    """Return the quantity and the runtime in a text such as `96KiB@tflm-cmsis-dsp`; by default, the first runtime.
+def _split_runtime(value: Any) -> tuple[Any, str, str]:
+    """Return the quantity, the runtime and the board in a text such as `96KiB@tflm-cmsis-dsp`, or `@nucleo-l4r5zi`.
 
-    Raises Flaw if there is no such runtime.
+    If there is neither, the runtime is the first one. Raises Flaw if the name is unknown.
     """
     if not isinstance(value, str) or "@" not in value:
-        return value, DEFAULT_RUNTIME
+        return value, DEFAULT_RUNTIME, ""
     quantity, _, name = value.partition("@")
-    return quantity.strip(), budget.check_runtime(name.strip())
+    return quantity.strip(), *budget.check_runtime_or_board(name.strip())
 
 
 def _split_device(value: Any) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.figures import FIGURES, find_figure
 from convcalc.cli import common, completing, writing
+from convcalc.metrics.figures import FIGURES, find_figure
 from convcalc.problems import did_you_mean, printable, show
 
 if TYPE_CHECKING:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations  # the types are imported only for type checkers
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from convcalc.cli import common, completing, writing
+from convcalc.cli.target_options import Asked, check_columns, target_options
 from convcalc.problems import Flaw
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
     from convcalc.cli.several import ReadNetwork
-    from convcalc.render.compare import NetworkRow
-    from convcalc.render.grid import Column
+    from convcalc.metrics.target import Target
     from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -27,7 +29,7 @@ Examples:
 def _list_columns() -> Iterable[str]:
     from convcalc.render.compare import COLUMNS
 
-    return (*COLUMNS, "latency")
+    return (*COLUMNS, *DEVICE, LATENCY)
 
 
 @click.command("compare", epilog=_EXAMPLES)
@@ -46,12 +48,7 @@ def _list_columns() -> Iterable[str]:
     metavar="NAME=EXPR",
     help="Add a column that is calculated from others, such as score=top1/macs.",
 )
-@click.option(
-    "--device",
-    metavar="NAME|FILE",
-    help="Add the column latency, for a device such as rtx4090; see convcalc latency.",
-    shell_complete=completing.complete_device(),
-)
+@target_options
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
@@ -64,7 +61,7 @@ def command(
     sort: str | None,
     join: str | None,
     derive: tuple[str, ...],
-    device: str | None,
+    asked: Asked,
     limit: int | None,
     exact: bool,
     where: writing.Output,
@@ -79,29 +76,24 @@ def command(
     from convcalc.cli import several
     from convcalc.spec.net_argument import split_net
 
-    _check_options(columns, exact, device, format, where)
-    timed = None if device is None else _make_latency_column(device, where)
+    _check_options(columns, exact, format, where)
+    measured = _choose_measured(asked, columns, sort, join, derive, overrides, where)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and not networks and format == "json":
         return max(status, writing.report_invalid([error for _, error in wrong], where, as_json=True))
     status = max([status, *(several.report_problem(name, error, where) for name, error in wrong)])
     if networks:
-        rows, shown = _make_rows(networks, columns, sort, join, derive, timed, where)
-        text = _render(rows[:limit], shown, columns is not None, format, exact, where)
+        rows, shown = _make_rows(networks, columns, sort, join, derive, measured, where)
+        text = _render(rows[:limit], shown, measured, columns is not None, format, exact, where)
         writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
         raise writing.Failure("nothing to compare")
     return status
 
 
-def _check_options(columns: str | None, exact: bool, device: str | None, format: str, where: writing.Output) -> None:
-    """Raise UsageError for options that do not apply to a format.
-
-    JSON has all figures, and none of a device; JSON and CSV are exact.
-    """
-    if device is not None and format == "json":
-        raise click.UsageError(f"--device cannot be combined with {common.describe_format(format, where)}: use -f csv")
+def _check_options(columns: str | None, exact: bool, format: str, where: writing.Output) -> None:
+    """Raise UsageError for options that do not apply to a format: JSON has every figure, JSON and CSV are exact."""
     if exact and format in ("json", "csv"):
         raise click.UsageError(f"--exact cannot be combined with {common.describe_format(format, where)}")
     if columns is not None and format == "json":
@@ -109,12 +101,42 @@ def _check_options(columns: str | None, exact: bool, device: str | None, format:
         raise click.UsageError(f"--columns cannot be combined with {chosen}, which has every figure")
 
 
-def _make_latency_column(device: str, where: writing.Output) -> Column[NetworkRow]:
-    """Return the column of latency for the device of --device. Raises Failure if the device is wrong."""
-    from convcalc.cli.devices import read_timed_device
-    from convcalc.render.compare import latency_column
+class _Measured(NamedTuple):
+    """The figures to measure on a target: those that the options add to the table (`added`), and others (`needed`)."""
 
-    return latency_column(read_timed_device(device, where))
+    target: Target
+    added: tuple[str, ...]
+    needed: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All figures to measure, in the order of the table."""
+        return tuple(name for name in (LATENCY, *DEVICE) if name in (*self.added, *self.needed))
+
+
+def _choose_measured(
+    asked: Asked,
+    columns: str | None,
+    sort: str | None,
+    join: str | None,
+    derive: Sequence[str],
+    overrides: Overrides,
+    where: writing.Output,
+) -> _Measured:
+    """Return which of arena, flash and latency are needed, and on which runtime and device they are measured.
+
+    Raises Failure if the device is unknown, or missing, and UsageError if it has no effect.
+    """
+    words = {word.partition("(")[0].strip().lower() for text in (columns, sort) if text for word in text.split(",")}
+    words |= {word for text in derive for word in re.findall(r"\w+", text.partition("=")[2])}
+    target = asked.read(where)
+    added = asked.list_added(target) if columns is None else ()
+    if join is not None and asked.device is None:
+        words.discard(LATENCY)  # it may be a column of measured times in the CSV file
+    measured = _Measured(target, added, tuple(name for name in (*DEVICE, LATENCY) if name in words))
+    asked.check_used(measured.names)
+    check_columns(measured.names, target, overrides)
+    return measured
 
 
 def _make_rows(
@@ -123,40 +145,39 @@ def _make_rows(
     sort: str | None,
     join: str | None,
     derive: Sequence[str],
-    timed: Column[NetworkRow] | None,
+    measured: _Measured,
     where: writing.Output,
 ) -> tuple[Sequence[Any], Sequence[Any] | None]:
     """Return the sorted rows with their added columns, and the columns to show; None for those that fit.
-
-    `timed` is the column of latency, if there is a device.
 
     Raises UsageError if --columns or --sort names an unknown column, and Failure for a mistake in --join or --derive.
     """
     from convcalc.analysis.own_keys import list_own_values
     from convcalc.cli.several import label_networks
-    from convcalc.render.compare import COLUMNS, EVERY, added_column, network_rows, sort_network_rows
+    from convcalc.render.compare import COLUMNS, EVERY, added_column, measured_column, network_rows, sort_network_rows
     from convcalc.render.grid import UnknownColumn, find_columns
 
     labels = label_networks(networks)
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
     own = [list_own_values(one.report.network.own) for one in networks]
-    rows = network_rows(labelled)
+    rows = network_rows(labelled, measured.target, measured.names)
     added: Sequence[dict[str, Any]] = [{} for _ in networks]
     if join is not None or derive:
-        others = [{**keys, "latency": timed.value(row)} for keys, row in zip(own, rows, strict=True)] if timed else own
+        found = [{name: row.figures[name] for name in measured.names} for row in rows]
+        others = [{**keys, **values} for keys, values in zip(own, found, strict=True)]
         added = _add_columns(labelled, [one.argument for one in networks], others, join, derive, where)
     rows = [row._replace(added={**keys, **values}) for row, keys, values in zip(rows, own, added, strict=True)]
     names = dict.fromkeys(name for keys in (*own, *added) for name in keys)
     columns_added = {name: added_column(name, rows) for name in names}
-    timing = {"latency": timed} if timed else {}
-    known = {**COLUMNS, **columns_added, **timing}
-    shown = (*EVERY[:1], *timing.values(), *EVERY[1:], *(columns_added[name] for name in added[0]))
+    columns_measured = {name: measured_column(name, measured.target) for name in (LATENCY, *DEVICE)}
+    known = {**COLUMNS, **columns_measured, **columns_added}
+    listed = (columns_measured[name] for name in measured.names if name in measured.added)
+    shown = (*EVERY[:1], *listed, *EVERY[1:], *(columns_added[name] for name in added[0]))
     default = shown if len(shown) > len(EVERY) else None
     try:
         return sort_network_rows(rows, sort, known), default if columns is None else find_columns(columns, known, ())
     except UnknownColumn as error:
-        needs = ": add --device" if "latency" not in known and "latency" in (sort, *(columns or "").split(",")) else ""
-        raise click.UsageError(f"the column latency needs a device{needs}" if needs else str(error)) from None
+        raise click.UsageError(str(error)) from None
 
 
 def _add_columns(
@@ -171,7 +192,7 @@ def _add_columns(
 
     Raises Failure.
     """
-    from convcalc.analysis.figures import figures_of
+    from convcalc.metrics.figures import figures_of
     from convcalc.space.evaluation import join_shapes
     from convcalc.space.network_columns import Described, add_columns
     from convcalc.spec.net_argument import split_net
@@ -195,13 +216,19 @@ def _add_columns(
 
 
 def _render(
-    rows: Sequence[Any], columns: Sequence[Any] | None, fixed: bool, format: str, exact: bool, where: writing.Output
+    rows: Sequence[Any],
+    columns: Sequence[Any] | None,
+    measured: _Measured,
+    fixed: bool,
+    format: str,
+    exact: bool,
+    where: writing.Output,
 ) -> str:
     """Return the table in a format; unless the columns are `fixed`, some are dropped to fit the terminal."""
     from convcalc.render import compare
 
     if format == "json":
-        return compare.networks_json(rows)
+        return compare.networks_json(rows, measured.target, measured.names)
     if format == "csv":
         return compare.networks_csv(rows, columns)
     if format == "markdown":

@@ -7,8 +7,9 @@ import click
 from convcalc.cli import writing
 from convcalc.cli.main import NOT_DONE
 from convcalc.device.device_file import Device, find_device
-from convcalc.problems import Flaw, InvalidSpec, printable
+from convcalc.problems import Flaw, InvalidSpec, printable, show
 from convcalc.spec.files import ForeignFile, explain_unreadable
+from convcalc.spec.inputs import Overrides
 
 
 def read_device_option(name: str, where: writing.Output, kinds: Sequence[str] = ()) -> Device:
@@ -41,6 +42,13 @@ def read_timed_device(name: str, where: writing.Output) -> Device:
     except Flaw as flaw:
         raise fail_option("--device", flaw) from None
     return device
+
+
+def check_dtype(device: Device, overrides: Overrides) -> None:
+    """Raise Failure if --dtype asks for another type than the one that cycles per multiply-accumulate are for."""
+    if device.cycles_per_mac and overrides.dtype not in (None, "int8"):
+        got = "several data types" if isinstance(overrides.dtype, dict) else show(overrides.dtype)
+        raise writing.Failure(f"--dtype must be int8 for {printable(device.name)}, whose cycles are known; got {got}")
 
 
 def fail_option(option: str, flaw: Flaw) -> writing.Failure:

@@ -10,7 +10,9 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common, completing, writing
+from convcalc.cli.target_options import Asked, check_columns, target_options
 from convcalc.problems import Flaw, InvalidSpec, printable
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
     from convcalc.diff.condition import Condition
@@ -50,6 +52,7 @@ Examples:
 )
 @common.override_options
 @common.memory_options
+@target_options
 @click.option("--exit-code", is_flag=True, help="Exit with status 1 if anything differs.")
 @click.option(
     "--fail-if",
@@ -67,6 +70,7 @@ def command(
     old_params: tuple[str, ...],
     new_params: tuple[str, ...],
     overrides: Overrides,
+    asked: Asked,
     exit_code: bool,
     conditions: tuple[str, ...],
     format: str,
@@ -83,13 +87,17 @@ def command(
     layer with what changed in it, and the lines of both specs.
 
     --fail-if tests the change in params, macs, flops, multiplications, layers, receptive_field, weight_memory,
-    activation_memory or peak_memory. A change from zero exceeds every percentage threshold.
+    activation_memory, peak_memory, arena, flash or latency. A change from zero exceeds every percentage threshold.
     """
     from convcalc.analysis.report import analyse
     from convcalc.diff.difference import compare_reports
     from convcalc.spec.net_argument import split_net
 
-    asked = [_read_condition(text) for text in conditions]
+    tested = [_read_condition(text) for text in conditions]
+    target = asked.read(where)
+    used = (*asked.list_added(target), *(one.metric for one in tested))
+    measured = tuple(name for name in (*DEVICE, LATENCY) if name in used)
+    check_columns(measured, target, overrides)
     common.refuse_terminal(format, where)
     old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))
@@ -108,11 +116,11 @@ def command(
             errors.append(error)
     if errors:
         return writing.report_invalid(errors[::-1], where, format == "json")
-    difference = compare_reports(*reports[::-1])
-    failed = [one for one in asked if one.holds(difference.figures[one.metric]) is not False]
+    difference = compare_reports(*reports[::-1], target=target, measured=measured)
+    failed = [one for one in tested if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
     text = (
-        _render_page(difference, nets, documents[::-1], failed, len(asked))
+        _render_page(difference, nets, documents[::-1], failed, len(tested))
         if format == "html"
         else _render(difference, labels, format, failed, where)
     )

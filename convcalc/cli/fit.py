@@ -3,16 +3,17 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
+from convcalc.cli.target_options import Asked, check_columns, target_options
 from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
+from convcalc.metrics.figures import find_figure
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
 
 if TYPE_CHECKING:
     from convcalc.space.fitting import Fit, Order
@@ -29,9 +30,9 @@ _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak
 
 
 def _list_metrics() -> Iterable[str]:
-    from convcalc.space.fitting import METRICS
+    from convcalc.space.fitting import RANKED
 
-    return METRICS
+    return RANKED
 
 
 @click.command("fit", epilog=_EXAMPLES)
@@ -40,6 +41,7 @@ def _list_metrics() -> Iterable[str]:
 @limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
+@target_options
 @click.option(
     "--by",
     default="macs",
@@ -60,6 +62,7 @@ def command(
     no_spec_budget: bool,
     inplace: bool,
     fold_batchnorm: bool,
+    asked: Asked,
     by: str,
     rows: int | None,
     format: str,
@@ -83,7 +86,7 @@ def command(
       convcalc fit NET … -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     from convcalc.space.combinations import check_size
-    from convcalc.space.evaluation import Setup
+    from convcalc.space.evaluation import MEASURED, Setup
     from convcalc.space.evaluators import make_evaluator
     from convcalc.space.fitting import fit
     from convcalc.space.keeping import check_held
@@ -97,7 +100,11 @@ def command(
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise writing.Failure(_NO_BUDGET)
     gc.enable()  # every combination leaves garbage
-    setup = Setup(overrides, inplace, fold_batchnorm, limits=limits, spec_budget=not no_spec_budget)
+    target = asked.read(where, limits)
+    used = (order.metric, *(limit.metric for limit in limits), *asked.list_added(target))
+    measured = tuple(name for name in MEASURED if name in used)
+    check_columns(measured, target, overrides)
+    setup = Setup(overrides, inplace, fold_batchnorm, limits=limits, spec_budget=not no_spec_budget, target=target)
     try:
         space = read_space(tried, overrides)
         check_size(space.size, "use a larger step")
@@ -106,15 +113,31 @@ def command(
         load = common.make_reader(document, where)
         most = _count_rows(format, rows, where)
         evaluator = make_evaluator(document, setup, space.size)
-        found = fit(load, evaluator, setup, space, order, most, chunks, format == "json")
+        found = fit(load, evaluator, setup, space, order, most, chunks, format == "json", measured)
     except Flaw as flaw:
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     except WrongOverride:
         raise
     except InvalidSpec as error:
         raise explain_invalid(error, document, overrides, space) from None
+    if not where.quiet:
+        _explain_unknown(found, measured)
     writing.write_text(_render(found, format, most, where), where, [net])
     return 0 if found.within else _NONE_FITS
+
+
+def _explain_unknown(found: Fit, measured: Sequence[str]) -> None:
+    """Say on standard error why a figure of a device is unknown, if it is for the first combination that is valid."""
+    if not measured:
+        return
+    from convcalc.analysis.report import analyse
+    from convcalc.metrics.device_figures import explain_unknown
+
+    report = analyse(found.network, fold_batchnorm=found.setup.fold_batchnorm)
+    reasons = {name: explain_unknown(report, name, found.setup.target) for name in measured}
+    for reason in dict.fromkeys(filter(None, reasons.values())):
+        names = " and ".join(name for name, why in reasons.items() if why == reason)
+        click.echo(f"convcalc: {names}: unknown: {printable(reason)}", err=True)
 
 
 def _count_rows(format: str, rows: int | None, where: writing.Output) -> int | None:
@@ -141,12 +164,12 @@ def _has_budget(document: Document) -> bool:
 
 def _read_order(text: str) -> Order:
     """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
-    from convcalc.space.fitting import METRICS, Order
+    from convcalc.space.fitting import RANKED, Order
 
     written = text.removeprefix("-")
     metric = find_figure(written) or written
-    if metric not in METRICS:
-        hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
+    if metric not in RANKED:
+        hint = did_you_mean(metric, RANKED) or f"available: {', '.join(RANKED)}"
         raise writing.Failure(f"--by: unknown metric {show(written)}: {hint}")
     return Order(metric, text.startswith("-"))
 

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, writing
-from convcalc.cli.devices import fail_option, read_device_option
-from convcalc.device.device_file import Device
+from convcalc.cli.devices import check_dtype, fail_option, read_device_option
 from convcalc.device.energy import estimate_energy
 from convcalc.device.latency import FUSED, Latency, estimate_latency, name_kernel
-from convcalc.problems import Flaw, printable, show
+from convcalc.problems import Flaw, printable
 from convcalc.render.latency import LatencyPage, latency_lines, latency_markdown
 from convcalc.spec.inputs import Overrides
 
@@ -36,7 +35,7 @@ def write_report(request: Request, where: writing.Output) -> int:
     Raises Failure if an option is wrong or the device lacks a figure, and InvalidSpec if the spec is invalid.
     """
     device = read_device_option(request.device, where)
-    _check_dtype(device, request.overrides)
+    check_dtype(device, request.overrides)
     report = analyse(common.load(request.net, request.overrides, where))
     try:
         latency = estimate_latency(report, device, request.mode)
@@ -46,13 +45,6 @@ def write_report(request: Request, where: writing.Output) -> int:
     page = _make_page(report, latency, request, where.quiet)._replace(energy=energy)
     writing.write_text(_render(latency, page, request.format, where), where, [request.net])
     return 0
-
-
-def _check_dtype(device: Device, overrides: Overrides) -> None:
-    """Raise Failure if --dtype asks for another type than the one that cycles per multiply-accumulate are for."""
-    if device.cycles_per_mac and overrides.dtype not in (None, "int8"):
-        got = "several data types" if isinstance(overrides.dtype, dict) else show(overrides.dtype)
-        raise writing.Failure(f"--dtype must be int8 for {printable(device.name)}, whose cycles are known; got {got}")
 
 
 def _make_page(report: Report, latency: Latency, request: Request, quiet: bool) -> LatencyPage:

@@ -60,11 +60,11 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
 
 def _make_subjects(networks: Sequence[ReadNetwork]) -> list[Subject]:
     """Return the networks with their labels, and with what `convcalc check` finds in them."""
-    from convcalc.analysis.budgets import measure_limits
     from convcalc.check.configuration import Configurations, WrongConfiguration
     from convcalc.check.rules import RULES
     from convcalc.check.runner import check_report
     from convcalc.cli.several import label_networks
+    from convcalc.metrics.budgets import measure_limits
     from convcalc.render.page.network_data import Subject
     from convcalc.spec.net_argument import split_net
 

@@ -103,7 +103,9 @@ def _open(job: Job, sampling: Sampling, path: str) -> ShardFolder:
 
         require_pyarrow()
         kinds = choose_kinds(names, rows, list_known_values(plan))
-    sweep = describe_sweep(job.recipe, names, sampling.size, sampling.seed, sampling.latin_hypercube)
+    sweep = describe_sweep(
+        job.recipe, names, sampling.size, sampling.seed, sampling.latin_hypercube, bool(job.planned.list_measured())
+    )
     total = job.numbers.stop if isinstance(job.numbers, range) else len(job.numbers)  # it can be too large for `len`
     manifest = Manifest(job.format, kinds, total, choose_size(total), sweep)
     _choose_shards(ShardFolder(path, *manifest[:-1]), sampling)  # before it is created

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
+from convcalc.metrics.figures import find_figure
 from convcalc.problems import did_you_mean, printable, show
 
 if TYPE_CHECKING:

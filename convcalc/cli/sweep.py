@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from convcalc.cli import common, completing, writing
+from convcalc.cli import common, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.staff import Staff, staff_options
 from convcalc.cli.sweep_options import request_options, sampling_options
+from convcalc.cli.target_options import Asked, check_columns, target_options
 from convcalc.cli.varying import param_option, read_space, read_varied_document
-from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.problems import Flaw, printable, show
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ Examples:
 @limit_options
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @request_options
-@click.option(
-    "--runtime",
-    metavar="NAME",
-    shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
-    help=f"Runtime of the columns arena and flash: {', '.join(RUNTIME_NAMES)} (default: {DEFAULT_RUNTIME}).",
-)
+@target_options
 @common.memory_options
 @click.option("--limit", "listed", type=click.IntRange(0), metavar="N", help="Number of rows to list; 0 for all.")
 @click.option("--resume", metavar="FOLDER", help="Continue a sweep: like -o FOLDER/, but the folder must have shards.")
@@ -60,7 +55,7 @@ def command(
     limits: tuple[Any, ...],
     no_spec_budget: bool,
     request: Request,
-    runtime: str | None,
+    asked: Asked,
     plot_file: str | None,
     inplace: bool,
     fold_batchnorm: bool,
@@ -102,8 +97,8 @@ def command(
         _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
-    named = _read_runtime(runtime)
-    setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, named)
+    target = asked.read(where, limits)
+    setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, target)
     try:
         space = read_space(tried, overrides)
         numbers = sampling.choose_all(space) if in_folder else sampling.choose_numbers(space)
@@ -111,26 +106,19 @@ def command(
         raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
     try:
         fixed = request.columns is not None
+        added = () if fixed else asked.list_added(target)
+        request = request._replace(added=added, has_device=target.device is not None)
         rows = numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)  # can be too many for `len`
         recipe = make_recipe(document, setup, space, request, rows)
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup, rows), recipe.request)
-        if runtime is not None and not planned.list_device_figures():
-            raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
+        asked.check_used(planned.plan.figures)
+        check_columns(planned.plan.figures, target, overrides)
         is_shard = sampling.shard.parts > 1
         settings = (plot_file, fixed, listed, exact, format, recipe, staff)
         job = Job(inputs, document, setup, planned, numbers, is_shard, *settings)
         return write_folder(job, sampling, where) if in_folder else run_sweep(job, where)
     except Flaw as flaw:
         raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
-
-
-def _read_runtime(name: str | None) -> str:
-    from convcalc.spec.budget import check_runtime
-
-    try:
-        return DEFAULT_RUNTIME if name is None else check_runtime(name)
-    except Flaw as flaw:
-        raise writing.Failure(f"--runtime: {flaw.message}: {flaw.hint}") from None
 
 
 def _check_plot_file(file: str, inputs: Sequence[str], where: writing.Output) -> None:

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
-from convcalc.analysis.budgets import measure_device
+from convcalc.analysis.report import analyse
 from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.staff import Staff, raise_refusals, report_loss
 from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
+from convcalc.metrics.budgets import complete_limits, list_limits
+from convcalc.metrics.device_figures import explain_unknown
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.render.shard_files import format_part
@@ -27,6 +29,7 @@ from convcalc.space.scatter import Scatter
 from convcalc.space.sweeping import PROBLEM, Numbers, Plan, Tally, split_numbers, sweep_chunk
 from convcalc.space.values import list_kinds
 from convcalc.space.workers import run_tasks
+from convcalc.spec.budget_metrics import LATENCY
 from convcalc.spec.document import Document
 
 INTERRUPTED = 130
@@ -203,10 +206,10 @@ class _Run:
         name, _, limits, _ = self._describe()
         size = self.job.planned.plan.combinations.size
         on_front = len(choice.front.list_rows()) if choice.front else 0
-        device = self.job.planned.list_device_figures()
+        device = self.job.planned.list_measured()
         found = Swept(
             *(name, self._names, rows, choice.total, limits, self.tally, size, on_front, self.job.fixed, device),
-            self.job.setup.runtime,
+            self.job.setup.target,
         )
         if self.job.format == "markdown":
             return sweep_markdown(found, self.job.exact)
@@ -225,12 +228,13 @@ class _Run:
 
     def _list_facts(self, described: Described) -> dict[str, Any]:
         from convcalc.render.limits import limit_dict, merge_limits
+        from convcalc.render.values import describe_target
 
         tally = self.tally
         return {
             "name": described.name,
             "file": described.file,
-            **({"runtime": self.job.setup.runtime} if self.job.planned.list_device_figures() else {}),
+            **describe_target(self.job.setup.target, self.job.planned.list_measured()),
             "limits": [limit_dict(limit) for limit in merge_limits(described.limits)],
             "combinations": self.job.planned.plan.combinations.size,
             "tried": tally.tried,
@@ -262,7 +266,7 @@ class _Run:
 
         plan = job.planned.plan
         params = [param.name for param in plan.combinations.params]
-        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes, job.setup.runtime)
+        text = plot_svg(self.title, self.scatter, plan.names, params, job.planned.axes, job.setup.target)
         writing.write_text(text, writing.Output(job.plot_file, "never", True), job.inputs)
 
     def report_interrupt(self) -> None:
@@ -303,16 +307,16 @@ def describe_network(job: Job, tally: Tally, where: writing.Output) -> Described
     except InvalidSpec as error:
         if job.is_shard:
             file = job.document.file
-            return Described(file or "network", file, job.setup.limits, False)
+            return Described(file or "network", file, complete_limits(job.setup.limits), False)
         raise explain_invalid(error, job.document, overrides, job.planned.plan.combinations) from None
-    limits = (*(network.budget if job.setup.spec_budget else ()), *job.setup.limits)
+    limits = list_limits(network, job.setup.limits, job.setup.spec_budget)
     return Described(network.name, network.file, limits)
 
 
 def list_known_values(plan: Plan) -> dict[str, Sequence[Any]]:
     """Return values of the columns whose kind is known before there are rows."""
     joined = plan.join.list_values() if plan.join else {}
-    figures = {name: [""] if name in SHAPES else [0] for name in plan.figures}
+    figures = {name: [""] if name in SHAPES else [0.0] if name == LATENCY else [0] for name in plan.figures}
     params = {param.name: list_kinds(param.values) for param in plan.combinations.params}
     constants = {name: [value] for name, value in plan.constants.items()}
     return {**figures, PROBLEM: [""], PARETO: [True], **constants, **joined, **params}
@@ -324,17 +328,23 @@ def list_warnings(job: Job, tally: Tally, where: writing.Output) -> list[str]:
         f"{text}: no result in {count:,} row{'' if count == 1 else 's'}: {message}"
         for text, (count, message) in tally.undefined.items()
     ]
-    if tally.unplanned:
-        found.append(_explain_unplanned(job, tally, where))
+    found += _explain_unknown(job, tally, where)
     join = job.planned.plan.join
     return found if join is None else found + join.list_warnings(tally.tried, job.planned.plan.combinations.size)
 
 
-def _explain_unplanned(job: Job, tally: Tally, where: writing.Output) -> str:
-    """Return in how many rows the memory of a microcontroller is unknown, and the reason in the first one."""
+def _explain_unknown(job: Job, tally: Tally, where: writing.Output) -> Iterator[str]:
+    """Yield in how many rows figures of a device are unknown, and the reason in the first one.
+
+    The arena and the flash are unknown together.
+    """
     overrides = job.setup.overrides
-    row = job.planned.plan.combinations.get_row(tally.first_unplanned)
-    network = common.make_reader(job.document, where)(overrides.with_params({**overrides.params, **row}))
-    reason = measure_device(network, job.setup.runtime)
-    names = " and ".join(job.planned.list_device_figures())
-    return f"{names}: unknown in {tally.unplanned:,} row{'' if tally.unplanned == 1 else 's'}: {printable(str(reason))}"
+    for name, (count, first) in tally.unknown.items():
+        if name == "flash" and "arena" in tally.unknown:
+            continue
+        row = job.planned.plan.combinations.get_row(first)
+        network = common.make_reader(job.document, where)(overrides.with_params({**overrides.params, **row}))
+        report = analyse(network, fold_batchnorm=job.setup.fold_batchnorm)
+        reason = explain_unknown(report, name, job.setup.target)
+        names = "arena and flash" if name == "arena" and "flash" in tally.unknown else name
+        yield f"{names}: unknown in {count:,} row{'' if count == 1 else 's'}: {printable(reason)}"

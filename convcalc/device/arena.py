@@ -7,11 +7,13 @@ is first and last used), micro_allocator.cc and micro_arena_constants.h (sizes a
 memory_planner/greedy_memory_planner.cc (offsets).
 """
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from operator import or_
 from typing import NamedTuple
 
 from convcalc.device.program import NoOperator, Program
+from convcalc.exact import apply
 
 ALIGNMENT = 16
 MOST_BUFFERS = 5_000  # the time to place them grows with the square of their number
@@ -78,8 +80,8 @@ def place_greedily(buffers: Sequence[Buffer]) -> tuple[int, ...]:
     The largest buffer is placed first, and the last of equally large ones. Each gets the lowest offset at which it fits
     between the placed buffers that are needed at the same time.
     """
-    order = sorted(range(len(buffers)), key=lambda index: (-buffers[index].size, -index))
-    return place_in_order(buffers, order)
+    sizes = [buffer.size for buffer in buffers]
+    return _place(find_overlaps(buffers), sizes, _sort_by_size(sizes), {})
 
 
 def place_around(buffers: Sequence[Buffer], planned: Mapping[int, int]) -> tuple[int, ...]:
@@ -89,38 +91,70 @@ def place_around(buffers: Sequence[Buffer], planned: Mapping[int, int]) -> tuple
     """
     tensors = [(index, buffer.tensor) for index, buffer in enumerate(buffers)]
     fixed = {index: planned[tensor] for index, tensor in tensors if tensor is not None and tensor in planned}
-    others = sorted(set(range(len(buffers))) - set(fixed), key=lambda index: (-buffers[index].size, -index))
-    return _place(buffers, [*fixed, *others], fixed)
+    sizes = [buffer.size for buffer in buffers]
+    order = [*fixed, *(index for index in _sort_by_size(sizes) if index not in fixed)]
+    return _place(find_overlaps(buffers), sizes, order, fixed)
 
 
 def place_in_order(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[int, ...]:
     """Return the offset of each buffer if they are placed in this order, each at the lowest offset that is free."""
-    return _place(buffers, order, {})
+    return _place(find_overlaps(buffers), [buffer.size for buffer in buffers], order, {})
 
 
-def _place(buffers: Sequence[Buffer], order: Sequence[int], fixed: Mapping[int, int]) -> tuple[int, ...]:
+def measure_head(buffers: Sequence[Buffer]) -> int:
+    """Return the extent of buffers that are placed greedily; their sizes may be recorded (`convcalc.exact`)."""
+    found: int = apply("arena_head", find_head, (find_overlaps(buffers), *(buffer.size for buffer in buffers)))
+    return found
+
+
+def find_head(overlaps: Sequence[int], *sizes: int) -> int:
+    """Return the extent of greedily placed buffers of these sizes; `overlaps` is the result of `find_overlaps`."""
+    offsets = _place(overlaps, sizes, _sort_by_size(sizes), {})
+    return max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
+
+
+def find_overlaps(buffers: Sequence[Buffer]) -> tuple[int, ...]:
+    """Return, for each buffer, the set of the others that are needed at the same time: bit n stands for buffer n."""
+    times = max((buffer.last for buffer in buffers), default=0) + 1
+    begins, ends = [0] * times, [0] * times
+    for index, buffer in enumerate(buffers):
+        begins[buffer.first] |= 1 << index
+        ends[buffer.last] |= 1 << index
+    begun, ended = list(accumulate(begins, or_)), [0, *accumulate(ends, or_)]
+    return tuple(begun[buffer.last] & ~ended[buffer.first] & ~(1 << index) for index, buffer in enumerate(buffers))
+
+
+def _sort_by_size(sizes: Sequence[int]) -> list[int]:
+    return sorted(range(len(sizes)), key=lambda index: (-sizes[index], -index))
+
+
+def _place(
+    overlaps: Sequence[int], sizes: Sequence[int], order: Sequence[int], fixed: Mapping[int, int]
+) -> tuple[int, ...]:
     """Return the offset of each buffer, placed in this order; `fixed` has offsets that are given, by index."""
-    offsets = [0] * len(buffers)
-    starts: list[int] = []  # offsets of the placed buffers, ascending
-    placed: list[Buffer] = []
+    offsets = [0] * len(sizes)
+    placed = 0
     for index in order:
-        buffer = buffers[index]
-        offset = fixed[index] if index in fixed else _find_gap(buffer, starts, placed)
-        place = bisect_right(starts, offset)
-        starts.insert(place, offset)
-        placed.insert(place, buffer)
-        offsets[index] = offset
+        offsets[index] = (
+            fixed[index] if index in fixed else _find_gap(sizes[index], overlaps[index] & placed, offsets, sizes)
+        )
+        placed |= 1 << index
     return tuple(offsets)
 
 
-def _find_gap(buffer: Buffer, starts: Sequence[int], placed: Sequence[Buffer]) -> int:
+def _find_gap(size: int, others: int, offsets: Sequence[int], sizes: Sequence[int]) -> int:
+    """Return the lowest offset at which a buffer fits between the others, the bits of a set."""
+    taken = []
+    while others:
+        lowest = others & -others
+        index = lowest.bit_length() - 1
+        taken.append((offsets[index], sizes[index]))
+        others ^= lowest
     offset = 0
-    for start, other in zip(starts, placed, strict=True):
-        if other.first > buffer.last or buffer.first > other.last:
-            continue
-        if start - offset >= buffer.size:
+    for start, length in sorted(taken):
+        if start - offset >= size:
             break
-        offset = max(offset, start + other.size)
+        offset = max(offset, start + length)
     return offset
 
 

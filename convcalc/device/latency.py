@@ -9,22 +9,39 @@ architectures".
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from convcalc.analysis.cost import cost
-from convcalc.analysis.report import Report
 from convcalc.device.device_file import Device, Figure
+from convcalc.exact import largest, least
 from convcalc.layers import FAMILIES
 from convcalc.layers.activation import LogSoftmax, Softmax
 from convcalc.layers.base import Layer
 from convcalc.layers.norm import BatchNorm, Scale, Shift
 from convcalc.layers.recurrent import Embedding
+from convcalc.network import Network
 from convcalc.problems import Flaw, join_words
 from convcalc.units import BITS
 
 FUSED, EAGER = "fused", "eager"
 _MERGES = ("add", "multiply")
 _NEEDED = "latency needs peak and bandwidth, or clock and cycles_per_mac"
+
+
+class Measured(Protocol):
+    """The parts of a `Report` that the time depends on; their numbers may be recorded (`convcalc.exact`)."""
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+
+    @property
+    def layers(self) -> Sequence[Any]:
+        """The figures of each layer, of which the multiply-accumulates are read."""
+
+    @property
+    def tensor_bytes(self) -> tuple[int, ...]:
+        """The bytes of all tensors, by tensor number."""
 
 
 class Range(NamedTuple):
@@ -37,9 +54,9 @@ class Range(NamedTuple):
 class LayerLatency(NamedTuple):
     """The time of one layer, and what limits it. Figures are for the whole batch.
 
-    `moved` are the bytes that are read and written. `time` is the estimate, after the efficiency of the device; None if
-    it is unknown. `bound` is `compute`, `memory`, or empty for a layer that takes no time of its own. On a
-    microcontroller, where only multiply-accumulates take time, `moved` is None, and `bound` is `compute`.
+    `moved` are the bytes that are read and written; None on a microcontroller, where only multiply-accumulates take
+    time. `time` is the estimate, after the efficiency of the device; None if it is unknown. `compute` and `memory` are
+    the seconds of the multiply-accumulates and of moving the bytes, before the efficiency.
     """
 
     name: str
@@ -47,7 +64,15 @@ class LayerLatency(NamedTuple):
     macs: int | None
     moved: int | None
     time: Range | None
-    bound: str
+    compute: float = 0
+    memory: float = 0
+
+    @property
+    def bound(self) -> str:
+        """What limits the layer, `compute` or `memory`; empty if it takes no time of its own, or if that is unknown."""
+        if not self.compute and not self.memory:
+            return ""
+        return "compute" if self.compute > self.memory else "memory"
 
     @property
     def intensity(self) -> float | None:
@@ -91,10 +116,13 @@ def add_times(times: Sequence[Range | None]) -> Range | None:
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return None
-    return Range(sum(time.low for time in known), sum(time.high for time in known))
+    low = high = 0.0
+    for time in known:  # the sum of Python 3.12 rounds differently
+        low, high = low + time.low, high + time.high
+    return Range(low, high)
 
 
-def estimate_latency(report: Report, device: Device, mode: str = FUSED) -> Latency:
+def estimate_latency(report: Measured, device: Device, mode: str = FUSED) -> Latency:
     """Return the time of a network on a device, layer by layer.
 
     In the mode `fused`, batch norms and activations cost nothing, and an addition or multiplication only reads its
@@ -108,10 +136,15 @@ def estimate_latency(report: Report, device: Device, mode: str = FUSED) -> Laten
     peak, bandwidth = find_peak(device, dtype), _require(device, "bandwidth")
     efficiency = _find_efficiency(device, mode)
     layers = []
-    for index, layer in enumerate(report.layers):
-        moved = count_moved_bytes(report, index, mode)
-        time, bound = _apply_roofline(layer.macs, moved, peak.low, bandwidth.low, efficiency)
-        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, moved, time, bound))
+    for index, node in enumerate(report.network.nodes):
+        macs, moved = report.layers[index].macs, count_moved_bytes(report, index, mode)
+        found = LayerLatency(node.name, node.layer.kind, macs, moved, None)
+        if macs is not None:
+            compute, memory = 2 * macs / peak.low, moved / bandwidth.low
+            longest = largest(compute, memory)
+            time = Range(longest / efficiency.high, longest / efficiency.low)
+            found = found._replace(time=time, compute=compute, memory=memory)
+        layers.append(found)
     return Latency(device, mode, dtype, peak, bandwidth, efficiency, tuple(layers))
 
 
@@ -128,37 +161,25 @@ def check_figures(device: Device) -> None:
 # -- the roofline
 
 
-def _apply_roofline(
-    macs: int | None, moved: int, peak: float, bandwidth: float, efficiency: Figure
-) -> tuple[Range | None, str]:
-    """Return `max(2 · macs / peak, moved / bandwidth) / efficiency` seconds, and what limits the layer."""
-    if macs is None:
-        return None, ""
-    compute, memory = 2 * macs / peak, moved / bandwidth
-    longest = max(compute, memory)
-    bound = ("compute" if compute > memory else "memory") if longest else ""
-    return Range(longest / efficiency.high, longest / efficiency.low), bound
-
-
-def count_moved_bytes(report: Report, index: int, mode: str) -> int:
+def count_moved_bytes(report: Measured, index: int, mode: str) -> int:
     """Return the bytes that a layer reads and writes: its inputs, weights and output.
 
     Views move nothing. See `estimate_latency` for what is fused.
     """
-    network = report.network
-    node, found = network.nodes[index], report.layers[index]
-    layer = node.layer
+    network, sizes = report.network, report.tensor_bytes
+    node = network.nodes[index]
+    layer, written = node.layer, sizes[len(network.inputs) + index]
     if layer.is_view or layer.is_part or layer.reads_nothing:
         return 0
     if mode == FUSED and _is_fused(layer):
         return 0
     if mode == FUSED and layer.kind in _MERGES:
         # it runs where its last operand is made, and reads the others
-        return sum(report.tensor_bytes[tensor] for tensor in set(node.reads) - {max(node.reads)})
+        return sum(sizes[tensor] for tensor in set(node.reads) - {max(node.reads)})
     weights = cost(layer, network.dtype, network.batch).weight_memory  # read again if they are shared
     if isinstance(layer, Embedding):
-        weights = min(weights, found.activation_memory)  # only the rows that are looked up
-    return found.input_memory + weights + found.activation_memory
+        weights = least(weights, written)  # only the rows that are looked up
+    return sum(sizes[tensor] for tensor in node.reads) + weights + written
 
 
 def _is_fused(layer: Layer) -> bool:
@@ -168,7 +189,7 @@ def _is_fused(layer: Layer) -> bool:
     return layer.in_place and type(layer) in FAMILIES["activation"] and not isinstance(layer, Softmax | LogSoftmax)
 
 
-def _choose_dtype(report: Report) -> str:
+def _choose_dtype(report: Measured) -> str:
     """Return the wider of the data types of weights and activations, in which a GPU computes."""
     dtype = report.network.dtype
     return max((dtype.activations, dtype.weights), key=lambda name: ("float" in name, BITS[name]))
@@ -197,19 +218,20 @@ def _find_efficiency(device: Device, mode: str) -> Figure:
 # -- cycles per multiply-accumulate
 
 
-def _count_cycles(report: Report, device: Device, mode: str) -> Latency:
+def _count_cycles(report: Measured, device: Device, mode: str) -> Latency:
     """Return the time of a network on a microcontroller in int8: cycles per multiply-accumulate by kind of layer."""
     clock = _require(device, "clock")
     layers = []
-    for node, layer in zip(report.network.nodes, report.layers, strict=True):
-        time: Range | None = Range(0, 0)
-        if layer.macs != 0:
-            cycles = device.cycles_per_mac.get(name_kernel(node.layer))
-            if layer.macs is None or cycles is None:
-                time = None
-            else:
-                time = Range(layer.macs * cycles.low / clock.high, layer.macs * cycles.high / clock.low)
-        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, None, time, "compute" if layer.macs else ""))
+    for index, node in enumerate(report.network.nodes):
+        macs = report.layers[index].macs
+        found = LayerLatency(node.name, node.layer.kind, macs, None, None)
+        cycles = None if macs == 0 else device.cycles_per_mac.get(name_kernel(node.layer))
+        if macs == 0:
+            found = found._replace(time=Range(0, 0))
+        elif macs is not None and cycles is not None:
+            time = Range(macs * cycles.low / clock.high, macs * cycles.high / clock.low)
+            found = found._replace(time=time, compute=time.high)
+        layers.append(found)
     efficiency = Figure(1, 1, "cycles per multiply-accumulate were measured")
     return Latency(device, mode, "int8", None, None, efficiency, tuple(layers))
 
@@ -221,4 +243,4 @@ def name_kernel(layer: Layer) -> str:
     groups, kernel = layer.__dict__["groups"], layer.__dict__["kernel_size"]
     if groups == layer.input.channels > 1:
         return "depthwise_conv"
-    return "pointwise_conv" if groups == 1 and set(kernel) == {1} else "conv"
+    return "pointwise_conv" if groups == 1 and all(size == 1 for size in kernel) else "conv"

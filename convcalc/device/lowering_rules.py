@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.arithmetic import effective_kernel_size, same_padding, same_transposed_padding
 from convcalc.device.program import Pair, Window
+from convcalc.exact import largest
 from convcalc.layers.base import Layer
 from convcalc.shape import Shape
 
@@ -91,11 +92,11 @@ def _slide(
     window = (layer.kernel_size, layer.stride, dilation)
     same = tuple(map(same_padding, shape.spatial, *window))
     ends = _find_end_padding(shape, layer.output, padding, *window)
-    plain = tuple((before, max(end, 0)) for (before, _), end in zip(padding, ends, strict=True))
+    plain = tuple((before, largest(end, 0)) for (before, _), end in zip(padding, ends, strict=True))
     mode = getattr(layer, "padding_mode", "zeros")
     before = [pair[0] for pair in plain]
     if any(map(any, plain)) and (plain != same or counts_zeros or mode != "zeros"):
-        whole = [(one, max(two, end)) for (one, two), (_, end) in zip(padding, plain, strict=True)]
+        whole = [(one, largest(two, end)) for (one, two), (_, end) in zip(padding, plain, strict=True)]
         shape = Shape(shape.channels, tuple(n + sum(pair) for n, pair in zip(shape.spatial, whole, strict=True)))
         number = _pad(builder, number, _as_map(shape), mode, "PADV2" if code == "MAX_POOL_2D" else "PAD")
         before = [0] * shape.axes
@@ -257,7 +258,7 @@ def _combine(code: str) -> Rule:
 def _scale_by_constant(code: str) -> Rule:
     def rule(builder: "Builder", layer: Any, reads: Reads) -> int:
         learnt = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-        return builder.emit(code, reads, layer.output, constants=1, weights=max(learnt, 1))
+        return builder.emit(code, reads, layer.output, constants=1, weights=largest(learnt, 1))
 
     return rule
 

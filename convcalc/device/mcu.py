@@ -13,6 +13,7 @@ from convcalc.device.arena import (
     find_lifetimes,
     list_buffers,
     measure_extent,
+    measure_head,
     measure_live_bytes,
     place_around,
 )
@@ -20,6 +21,7 @@ from convcalc.device.lowering import list_layers, lower
 from convcalc.device.program import Operator, Program
 from convcalc.device.runtimes import Runtime, check_kernels
 from convcalc.device.sizes import CORE_CODE, Flash, estimate_flash, estimate_tail
+from convcalc.exact import largest, least
 from convcalc.network import Network
 
 
@@ -67,6 +69,40 @@ def measure_network(network: Network, runtime: Runtime, dtype: str = "int8", cod
     return measure(program, runtime, code)
 
 
+class McuTotals(NamedTuple):
+    """The bytes of the tensor arena and of flash."""
+
+    arena: int
+    flash: int
+
+
+def measure_totals(network: Network, runtime: Runtime) -> McuTotals:
+    """Return the memory of a network in int8, as `measure_network` does, without its parts.
+
+    The sizes in the network may be recorded (`convcalc.exact`). Raises NoOperator as `measure` does.
+    """
+    program = lower(network) if runtime.plans else list_layers(network)
+    check_kernels(program, runtime)
+    flash = estimate_flash(program, _count_core_code(runtime)).total
+    if not runtime.plans:
+        _, live = measure_live(program, runtime)
+        return McuTotals(largest(*live), flash)
+    buffers = list_buffers(program, _request_scratch(program, runtime))
+    return McuTotals(measure_head(buffers) + _estimate_tail(program, runtime), flash)
+
+
+def _request_scratch(program: Program, runtime: Runtime) -> list[tuple[int, ...]]:
+    return [runtime.request_scratch(operator, operator.dtype or program.dtype) for operator in program.operators]
+
+
+def _count_core_code(runtime: Runtime) -> int:
+    return CORE_CODE if runtime.plans else 0
+
+
+def _estimate_tail(program: Program, runtime: Runtime) -> int:
+    return estimate_tail(program, mve=runtime.name == "tflm-cmsis-mve")
+
+
 def convert_to_int8(program: Program) -> Program:
     """Return a float32 program converted to int8: a quarter of the bytes, except for biases."""
     tensors = tuple(tensor._replace(bytes=-(-tensor.bytes // 4)) for tensor in program.tensors)
@@ -85,9 +121,8 @@ def measure(program: Program, runtime: Runtime, code: int | None = None) -> McuR
     Raises NoOperator if the runtime lacks an operator, or if the program has too many buffers.
     """
     check_kernels(program, runtime)
-    requested = [runtime.request_scratch(operator, operator.dtype or program.dtype) for operator in program.operators]
-    core = CORE_CODE if runtime.plans else 0
-    flash = estimate_flash(program, core if code is None else code)
+    requested = _request_scratch(program, runtime)
+    flash = estimate_flash(program, _count_core_code(runtime) if code is None else code)
     if not runtime.plans:
         return _measure_live(program, runtime, flash)
     buffers = list_buffers(program, requested)
@@ -101,7 +136,7 @@ def measure(program: Program, runtime: Runtime, code: int | None = None) -> McuR
         measure_extent(buffers, offsets),
         tuple(measure_live_bytes(buffers, len(program.operators))),
         tuple(sum(map(align, sizes)) for sizes in requested),
-        estimate_tail(program, mve=runtime.name == "tflm-cmsis-mve"),
+        _estimate_tail(program, runtime),
         flash,
     )
 
@@ -169,7 +204,7 @@ def _overwrite_inputs(program: Program, runtime: Runtime, buffers: Sequence[Buff
         read = [by_tensor[tensor] for tensor in operator.reads if tensor in by_tensor]
         ended = [buffer.size for buffer in read if buffer.last == time and buffer.tensor not in operator.writes]
         if depthwise and ended:
-            live[time] -= min(size, max(ended))
+            live[time] -= least(size, largest(*ended))
         elif operator.in_place and size in ended:
             live[time] -= size
     return live

@@ -13,6 +13,7 @@ from math import prod
 
 from convcalc.device.arena import align
 from convcalc.device.program import NoOperator, Operator, Window
+from convcalc.exact import largest
 
 Sizes = tuple[int, ...]
 _MVE_CHANNEL_BLOCK = 124
@@ -77,7 +78,7 @@ def _request_tokens(operator: Operator) -> Sizes:
 
     It holds a multiplier and a shift for each output feature. (Weights quantised per channel do not need it.)
     """
-    inputs = operator.weights // max(operator.features, 1)
+    inputs = operator.weights // largest(operator.features, 1)
     fits = operator.rank > 2 and inputs % 4 == 0 and not operator.channels
     return (2 * _INT32 * operator.features,) if fits else ()
 
@@ -109,13 +110,14 @@ def _measure_padded_ends(window: Window) -> int | None:
     )  # fmt: skip
     excess = (output - 1) * stride + kernel - size
     uneven = abs(excess) % 2 * (1 if excess >= 0 else -1)  # the remainder as in C
-    right = max(1, (before + uneven + stride - 1) // stride) if before + uneven else 0
-    left = max(1, (before + stride - 1) // stride) if before else 0
+    right = largest(1, (before + uneven + stride - 1) // stride) if before + uneven else 0
+    left = largest(1, (before + stride - 1) // stride) if before else 0
     if right + left > output:
         return None
     channels = window.in_channels
     padded_right = right * channels if uneven else before * channels
-    return max(kernel * channels + before * channels, (kernel - 1) * channels + padded_right)
+    found: int = largest(kernel * channels + before * channels, (kernel - 1) * channels + padded_right)
+    return found
 
 
 def _is_1x1(window: Window) -> bool:
@@ -168,9 +170,9 @@ def _transpose(window: Window, multiple: int) -> Sizes:
     taps = prod(window.kernel)
     if max(window.stride) <= _MOST_REVERSED_STRIDE and window.in_channels >= _LEAST_REVERSED_CHANNELS:
         return 4 * align(taps * window.in_channels, multiple), taps * window.in_channels * window.out_channels
-    rows = max(window.kernel[0], window.stride[0])
+    rows = largest(window.kernel[0], window.stride[0])
     # the source compares the width of the kernel with the stride of the height
-    columns = (window.input[1] - 1) * window.stride[1] + max(window.kernel[1], window.stride[0])
+    columns = (window.input[1] - 1) * window.stride[1] + largest(window.kernel[1], window.stride[0])
     return (_INT32 * columns * window.out_channels * rows,)
 
 

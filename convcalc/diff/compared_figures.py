@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class FigurePair(NamedTuple):
-    """The old and the new value of a metric, such as params, bytes of memory, or the size of the receptive field.
+    """The old and the new value of a metric: a count, bytes of memory, nanoseconds, or the size of the receptive field.
 
     None means unknown. `same` says that the values mean the same although they may differ: receptive fields that are
     the whole input are equal whatever its size.

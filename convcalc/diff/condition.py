@@ -6,13 +6,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import NamedTuple
 
-from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.spec.budget import read_quantity
-from convcalc.spec.budget_metrics import DEVICE, LATENCY, LIMITED
+from convcalc.spec.budget_metrics import LIMITED
 
-_METRICS = tuple(metric for metric in LIMITED if metric not in (*DEVICE, LATENCY))
 _OPERATORS: dict[str, Callable[[Fraction, Fraction], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -30,7 +28,7 @@ class Condition(NamedTuple):
     """A condition on the change of a metric, such as `macs > +5%`; `text` is the condition as written.
 
     `operator`, one of `> >= < <= == !=`, compares the change with `bound`. The bound is in percent of the old value if
-    `relative` is true, otherwise a count or a number of bytes.
+    `relative` is true, otherwise a count or a number of bytes or nanoseconds.
     """
 
     text: str
@@ -64,11 +62,8 @@ def parse_condition(text: str) -> Condition:
     match = _PARTS.fullmatch(text)
     assert match is not None  # every text matches: each part may be empty
     metric, compare, sign, amount = match.groups()
-    if metric in DEVICE:
-        hint = f"limit it in both networks: convcalc check --max-{metric} 256KiB@{DEFAULT_RUNTIME}"
-        raise Flaw(f"{metric} depends on a runtime, which a condition cannot name", hint, within=match.span(1))
-    if metric not in _METRICS:
-        hint = did_you_mean(metric, _METRICS) or f"available: {', '.join(_METRICS)}"
+    if metric not in LIMITED:
+        hint = did_you_mean(metric, LIMITED) or f"available: {', '.join(LIMITED)}"
         message = f"no metric {show(metric)}" if metric else "a condition must start with a metric"
         raise Flaw(message, hint if metric else _EXAMPLE, within=match.span(1))
     if compare not in _OPERATORS:

@@ -6,12 +6,14 @@ For example, `compare_reports(old, new).figures["macs"].change` is the MACs of t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis.figures import figures_of
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.matching import Pair, find_replacements, match_layers
+from convcalc.metrics.figures import figures_of
+from convcalc.metrics.target import DEFAULT_TARGET, Target
 from convcalc.network import Network
 from convcalc.problems import printable
+from convcalc.spec.budget_metrics import LATENCY
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
@@ -71,7 +73,8 @@ class LayerChange(NamedTuple):
 class Difference(NamedTuple):
     """The differences between two networks; their names, descriptions, files and budgets are not compared.
 
-    `figures` maps the name of every metric to its old and new value, even if they are equal.
+    `figures` maps the name of every metric to its old and new value, even if they are equal. The last ones are those
+    measured on `target`; the latency is in nanoseconds.
     """
 
     old: Report
@@ -80,6 +83,7 @@ class Difference(NamedTuple):
     given: tuple[ValueChange, ...]  # changed spec parameters, inputs, outputs, batch size and data types
     aligned: tuple[LayerChange, ...]  # all layers of both, in the order of the new network; a removed layer follows
     # the layer that preceded it in the old network
+    target: Target = DEFAULT_TARGET
 
     def __repr__(self) -> str:
         old, new = (printable(report.network.name) for report in (self.old, self.new))
@@ -105,12 +109,16 @@ class Difference(NamedTuple):
         return same_figures and same_field and not self.given and not self.layers
 
 
-def compare_reports(old: Report, new: Report) -> Difference:
-    """Return the difference between two reports."""
+def compare_reports(
+    old: Report, new: Report, *, target: Target = DEFAULT_TARGET, measured: Sequence[str] = ()
+) -> Difference:
+    """Return the difference between two reports; `measured` are those of arena, flash and latency to include."""
     before, after = figures_of(old), figures_of(new)
     pairs = match_layers(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)
     figures = {name: FigurePair(before[name], after[name]) for name in before}
+    if measured:
+        figures |= _measure_pairs(old, new, target, measured)
     if old.totals.receptive_field.whole and new.totals.receptive_field.whole:
         figures["receptive_field"] = figures["receptive_field"]._replace(same=True)
     return Difference(
@@ -119,7 +127,18 @@ def compare_reports(old: Report, new: Report) -> Difference:
         figures,
         tuple(_compare_values(_collect_settings(old), _collect_settings(new))),
         tuple(_align_layers(old, new, pairs)),
+        target,
     )
+
+
+def _measure_pairs(old: Report, new: Report, target: Target, measured: Sequence[str]) -> dict[str, FigurePair]:
+    from convcalc.metrics.device_figures import device_figure
+
+    def measure(report: Report, name: str) -> int | None:
+        found: int | None = device_figure(report, name, target)
+        return round(found * 1e9) if name == LATENCY and found is not None else found
+
+    return {name: FigurePair(measure(old, name), measure(new, name)) for name in measured}
 
 
 def _collect_settings(report: Report) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 from convcalc.alternatives.factorings import FACTORINGS, Convolution
 from convcalc.alternatives.subjects import names_of, pattern_of
 from convcalc.alternatives.weighing import Alternative, Found, Refused, cost_of
-from convcalc.analysis.figures import FIGURES, figure, figures_of
 from convcalc.analysis.report import Report, field_dict
+from convcalc.metrics.figures import FIGURES, figure, figures_of
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.columns import field_text, is_marked_misaligned

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report
-from convcalc.device.runtime_names import DEFAULT_RUNTIME
+from convcalc.metrics.figures import FIGURES, figure
+from convcalc.metrics.target import DEFAULT_TARGET, Target
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
 from convcalc.render.columns import field_text, is_marked_misaligned, shapes_text
@@ -17,12 +16,10 @@ from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
 from convcalc.render.markdown import legend_markdown
-from convcalc.render.values import cell_text, device_title
+from convcalc.render.values import cell_text, describe_target, device_text, device_title
+from convcalc.spec.budget_metrics import LATENCY
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
-
-if TYPE_CHECKING:  # importing it would slow the start
-    from convcalc.device.device_file import Device
 
 _SCHEMA = "convcalc/compare/2"
 BEST = "*"
@@ -40,18 +37,20 @@ class NetworkRow(NamedTuple):
 
     name: str
     report: Report
-    figures: dict[str, int | None]
+    figures: Mapping[str, Any]
     best: frozenset[str] | None = None
     added: Mapping[str, Any] = {}
 
 
-def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
+def network_rows(
+    named: Sequence[tuple[str, Report]], target: Target = DEFAULT_TARGET, measured: Sequence[str] = ()
+) -> list[NetworkRow]:
     """Return one row per network, with the names of the metrics for which the network has the best value.
 
-    `named` has pairs of a label and a report.
+    `named` has pairs of a label and a report. `measured` are further metrics, which depend on the target.
     """
-    names = (*_LEAST_IS_BEST, *_MOST_IS_BEST)
-    rows = [NetworkRow(name, report, {of: figure(report, of) for of in names}) for name, report in named]
+    names = (*_LEAST_IS_BEST, *measured, *_MOST_IS_BEST)
+    rows = [NetworkRow(name, report, _list_figures(report, target, measured)) for name, report in named]
     best = {name: _find_best([_rank_value(row, name) for row in rows]) for name in names}
     return [
         row._replace(
@@ -59,6 +58,15 @@ def network_rows(named: Sequence[tuple[str, Report]]) -> list[NetworkRow]:
         )
         for row in rows
     ]
+
+
+def _list_figures(report: Report, target: Target, measured: Sequence[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {name: figure(report, name) for name in (*_LEAST_IS_BEST, *_MOST_IS_BEST)}
+    if measured:
+        from convcalc.metrics.device_figures import device_figure
+
+        found |= {name: device_figure(report, name, target) for name in measured}
+    return found
 
 
 def _rank_value(row: NetworkRow, name: str) -> float | None:
@@ -99,42 +107,26 @@ def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
     return Column(name, FIGURES[name], weight, lambda row: row.figures[name], text)
 
 
-def _device_column(name: str) -> Column[NetworkRow]:
-    """Return a column for the memory of a microcontroller, in int8 with the runtime that its title names."""
+def measured_column(name: str, target: Target) -> Column[NetworkRow]:
+    """Return a column for arena, flash or latency; its values are bytes or seconds.
 
-    @lru_cache(maxsize=256)
-    def value(report: Report) -> int | None:
-        return figure(report, name)
+    For a device that gives a range, the value is the larger bound. The text is `?` if the figure is unknown.
+    """
 
     def text(row: NetworkRow, exact: bool) -> str:
-        found = value(row.report)
-        return format_exact(found) if exact else format_bytes(found)
+        found = row.figures[name]
+        shown = _format_latency(row.report, target) if name == LATENCY else device_text(name, found, exact) or "?"
+        return shown + (BEST if name in (row.best or ()) else " ")
 
-    return Column(name, device_title(name, DEFAULT_RUNTIME), 1, lambda row: value(row.report), text)
+    return Column(name, device_title(name, target), 8, lambda row: row.figures.get(name), text)
 
 
-def latency_column(device: "Device") -> Column[NetworkRow]:
-    """Return a column for the time that each network takes on a device, fused; its values are in seconds.
-
-    For a device that gives a range, the value is the larger bound. The text is `?` if the time is unknown.
-    """
-    from convcalc.device.latency import Range, estimate_latency  # imported only with --device
-    from convcalc.problems import Flaw
+def _format_latency(report: Report, target: Target) -> str:
+    from convcalc.metrics.device_figures import measure_latency  # few tables need it
     from convcalc.render.latency import format_time
 
-    @lru_cache(maxsize=256)
-    def total(report: Report) -> Range | None:
-        try:
-            return estimate_latency(report, device).total
-        except Flaw:
-            return None
-
-    def value(row: NetworkRow) -> float | None:
-        found = total(row.report)
-        return found and found.high
-
-    title = f"latency ({printable(device.name)})"
-    return Column("latency", title, 8, value, lambda row, exact: format_time(total(row.report)))
+    found = measure_latency(report, target)
+    return format_time(None if isinstance(found, str) else found)
 
 
 def _task_text(row: NetworkRow) -> str:
@@ -179,10 +171,7 @@ def _count_column(name: str) -> Column[NetworkRow]:
     )
 
 
-_ON_REQUEST = (
-    *map(_count_column, ("trainable_params", "buffers", "multiplications", "additions")),
-    *map(_device_column, ("arena", "flash")),  # slow to compute, and unknown for some networks
-)
+_ON_REQUEST = (*map(_count_column, ("trainable_params", "buffers", "multiplications", "additions")),)
 COLUMNS = {column.name: column for column in (*EVERY, *_ON_REQUEST)}
 GALLERY: tuple[Column[NetworkRow], ...] = (
     _NAME._replace(title="example"),
@@ -280,18 +269,19 @@ def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow
     return write_csv([[column.name for column in shown], *([column.value(row) for column in shown] for row in rows)])
 
 
-def networks_json(rows: Sequence[NetworkRow]) -> str:
+def networks_json(rows: Sequence[NetworkRow], target: Target = DEFAULT_TARGET, measured: Sequence[str] = ()) -> str:
     """Return JSON text with one line per network.
 
-    A line has the header and totals of the report, the names of the metrics in which the network is the best, and the
-    values of the user's own columns.
+    A line has the header and totals of the report, the names of the metrics in which the network is the best, the
+    `measured` metrics, which depend on the target, and the values of the user's own columns.
     """
     lines = []
     for row in rows:
         header = {name: value for name, value in row.report.header().items() if name not in ("schema", "version")}
         added = {"added": dict(row.added)} if row.added else {}
-        lines.append(
-            json.dumps({**header, "totals": row.report.totals_dict(), "best": sorted(row.best or ()), **added})
-        )
-    head = f'{{"schema": {json.dumps(_SCHEMA)}, "version": {json.dumps(__version__)}, "networks": [\n  '
+        found = {"measured": {name: row.figures[name] for name in measured}} if measured else {}
+        totals = row.report.totals_dict()
+        lines.append(json.dumps({**header, "totals": totals, **found, "best": sorted(row.best or ()), **added}))
+    facts = {"schema": _SCHEMA, "version": __version__, **describe_target(target, measured)}
+    head = json.dumps(facts)[:-1] + ', "networks": [\n  '
     return head + ",\n  ".join(lines) + "]}\n"

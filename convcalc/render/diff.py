@@ -15,8 +15,10 @@ from convcalc.render.diff_rows import DifferenceRow, difference_rows, value_text
 from convcalc.render.grid import Column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block, Line, Table
+from convcalc.render.values import describe_target, device_title
 from convcalc.shape import Shape
-from convcalc.units import format_bytes, format_count, format_exact
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.units import format_bytes, format_count, format_duration, format_exact
 from convcalc.version import __version__
 
 _SCHEMA = "convcalc/diff/1"
@@ -51,7 +53,7 @@ def total_rows(difference: Difference) -> list[TotalRow]:
     """Return the rows of the table of totals: the main metrics, and trainable params and buffers if they differ."""
     rows = []
     for name, figure in difference.figures.items():
-        title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name)
+        title = _ALWAYS_SHOWN.get(name) or _SHOWN_IF_DIFFERENT.get(name) or _find_measured_title(difference, name)
         # if all params are trainable, the row of the params already shows their number
         same = figure.old == figure.new or figure == difference.figures["params"]
         if title is not None and not (name in _SHOWN_IF_DIFFERENT and same):
@@ -61,8 +63,15 @@ def total_rows(difference: Difference) -> list[TotalRow]:
     return rows
 
 
+def _find_measured_title(difference: Difference, name: str) -> str | None:
+    """Return the title of a metric that depends on a runtime or a device, with its name; None for any other."""
+    return device_title(name, difference.target) if name in (*DEVICE, LATENCY) else None
+
+
 def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
-    if row.name.endswith("_memory") and value is not None:
+    if row.name == LATENCY and value is not None:
+        return f"{'-' if value < 0 else ''}{format_duration(abs(value) * 1e-9)}"  # no estimate is exact
+    if (row.name.endswith("_memory") or row.name in DEVICE) and value is not None:
         return f"{format_exact(value)} B" if exact else format_bytes(value)
     return format_exact(value) if exact else format_count(value)
 
@@ -182,13 +191,24 @@ def given_text(change: ValueChange) -> str:
 def failure_text(condition: Condition, difference: Difference) -> str:
     """Return a message for a condition of --fail-if that is met or unknown: by how much the metric changed."""
     figure, title = difference.figures[condition.metric], printable(condition.text)
+    name = _find_measured_title(difference, condition.metric) or condition.metric
     if figure.change is None:
-        return f"{title}: the change in {condition.metric} is unknown"
+        return f"{title}: the change in {name} is unknown{_explain_unknown(difference, condition.metric)}"
     row = TotalRow(condition.metric, "", figure, None)
     before, after = (_figure_text(row, value, True) for value in (figure.old, figure.new))
     percent = percent_text(figure)
     by = f"{change_text(row, True) or '0'}{f' ({percent})' if percent else ''}"
-    return f"{title}: {condition.metric} changed by {by}, from {before} to {after}"
+    return f"{title}: {name} changed by {by}, from {before} to {after}"
+
+
+def _explain_unknown(difference: Difference, metric: str) -> str:
+    """Return why a figure of a device is unknown in one of the networks, after a colon; "" for any other metric."""
+    if metric not in (*DEVICE, LATENCY):
+        return ""
+    from convcalc.metrics.device_figures import explain_unknown
+
+    reasons = (explain_unknown(report, metric, difference.target) for report in (difference.old, difference.new))
+    return f": {printable(next(filter(None, reasons), ''))}"
 
 
 # -- for programs
@@ -210,6 +230,7 @@ def difference_dict(difference: Difference, failed: Sequence[str]) -> dict[str, 
     return {
         "schema": _SCHEMA,
         "version": __version__,
+        **describe_target(difference.target, difference.figures),
         "equal": difference.is_empty,
         "failed": list(failed),
         "old": _header_dict(difference.old),
@@ -226,6 +247,9 @@ def _header_dict(report: Report) -> dict[str, Any]:
 
 def _totals_dict(difference: Difference) -> dict[str, Any]:
     found: dict[str, Any] = {name: _figure_dict(figure) for name, figure in difference.figures.items()}
+    if LATENCY in found:  # in seconds, as everywhere
+        sides = {side: found[LATENCY][side] for side in ("old", "new", "change")}
+        found[LATENCY] |= {side: None if value is None else value / 1e9 for side, value in sides.items()}
     fields = (difference.old.totals.receptive_field, difference.new.totals.receptive_field)
     found["receptive_field"]["fields"] = [field_dict(field) for field in fields]
     return found

@@ -7,10 +7,10 @@ For example, params are explained by three lines: `C_out × (k_h × k_w × C_in)
 import re
 from textwrap import wrap
 
-from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
 from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks, sum_by_kind
+from convcalc.metrics.figures import FIGURES
 from convcalc.render.cells import Cells, cell_table
 from convcalc.render.layers import hang_text, parse_page
 from convcalc.render.lines import GAP, NO_BREAK, Block, Line, wrap_facts

@@ -4,10 +4,10 @@ GitHub and Jupyter parse a formula as Markdown before they treat it as LaTeX. Th
 before punctuation and no index without a letter before it, which could be mistaken for Markdown syntax.
 """
 
-from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report
 from convcalc.explain.derived_figures import DerivedFigure, Explanation
 from convcalc.explain.totals import list_remarks
+from convcalc.metrics.figures import FIGURES
 from convcalc.render.cells import cell_markdown
 from convcalc.render.explain import format_result, list_facts, share_cells
 from convcalc.render.layers import parse_page

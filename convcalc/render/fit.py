@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.problems import InvalidSpec, printable, show
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.csv_text import write_csv
@@ -18,8 +18,9 @@ from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.options import join_options, list_override_options
-from convcalc.space.evaluation import Setup
-from convcalc.space.fitting import METRICS, Fit, Trial
+from convcalc.render.values import describe_target, device_text, device_title
+from convcalc.space.evaluation import MEASURED, Setup
+from convcalc.space.fitting import Fit, Trial
 from convcalc.spec.budget_metrics import MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
@@ -48,16 +49,20 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     """
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
-    for metric in METRICS:
-        if metric in asked or metric in _SHOWN:
+    for metric in found.metrics:
+        if metric in asked or metric in _SHOWN or metric in MEASURED:
             texts = [_figure_text(trial, metric) for trial in trials]
-            columns.append(Cells(FIGURES[metric], texts, 9 if metric in asked else _SHOWN[metric]))
+            weight = 9 if metric in asked else _SHOWN.get(metric, 8)
+            title = device_title(metric, found.setup.target) if metric in MEASURED else FIGURES[metric]
+            columns.append(Cells(title, texts, weight))
     return columns
 
 
 def _figure_text(trial: Trial, metric: str) -> str:
     assert trial.figures is not None
     value = trial.figures[metric]
+    if metric in MEASURED:
+        return device_text(metric, value, False) or "?"
     return format_bytes(value) if metric in MEMORY else format_count(value)
 
 
@@ -209,7 +214,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
     `rows` is the maximum number of combinations (None: all).
     """
-    table: list[list[Any]] = [[*(param.name for param in found.params), *METRICS]]
+    table: list[list[Any]] = [[*(param.name for param in found.params), *found.metrics]]
     for trial in found.best[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
         table.append([*values, *(trial.figures or {}).values()])
@@ -228,6 +233,7 @@ def fit_json(found: Fit, rows: int | None) -> str:
         "file": found.network.file,
         "by": found.order.metric,
         "best": "smallest" if found.order.smallest else "largest",
+        **describe_target(found.setup.target, found.metrics),
         "limits": [limit_dict(limit) for limit in merge_limits(found.limits)],
         "tried": {param.name: list(param.values) for param in found.params},
         "within_budget": found.within,

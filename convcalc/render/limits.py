@@ -18,8 +18,7 @@ def limit_text(limit: Limit) -> str:
     what = f"{printable(of)}: {what}" if of else what
     if limit.shape is not None:
         return f"{what} = {'×'.join(map(str, limit.shape))}"
-    if limit.runtime:
-        what += f" {'on' if limit.metric == LATENCY else 'with'} {limit.runtime}"
+    what += (f" on {limit.device}" if limit.device else "") + (f" with {limit.runtime}" if limit.runtime else "")
     ends = (("≥", limit.minimum), ("≤", limit.maximum))
     return ", ".join(f"{what} {sign} {_format_bound(limit.metric, value)}" for sign, value in ends if value is not None)
 
@@ -34,7 +33,7 @@ def merge_limits(limits: Sequence[Limit]) -> list[Limit]:
     """Merge limits on the same metric, runtime and device into one with the strictest minimum and maximum."""
     found: dict[tuple[object, ...], Limit] = {}
     for limit in limits:
-        key = (limit.metric, limit.output, limit.pattern, limit.shape, limit.runtime)
+        key = (limit.metric, limit.output, limit.pattern, limit.shape, limit.runtime, limit.device)
         other = found.get(key, limit)
         least = max((one.minimum for one in (limit, other) if one.minimum is not None), default=None)
         most = min((one.maximum for one in (limit, other) if one.maximum is not None), default=None)
@@ -43,12 +42,17 @@ def merge_limits(limits: Sequence[Limit]) -> list[Limit]:
 
 
 def limit_dict(limit: Limit) -> dict[str, Any]:
-    """Return a limit as a JSON-ready dict."""
+    """Return a limit as a JSON-ready dict; that of latency is in seconds, as the latency is."""
+    least, most = (
+        value / 1e9 if limit.metric == LATENCY and value is not None else value
+        for value in (limit.minimum, limit.maximum)
+    )
     settings = {
         "metric": limit.metric,
-        "device" if limit.metric == LATENCY else "runtime": limit.runtime or None,
-        "min": limit.minimum,
-        "max": limit.maximum,
+        "device": limit.device or None,
+        "runtime": limit.runtime or None,
+        "min": least,
+        "max": most,
         "output": limit.output,
         "layers": limit.pattern,
         "shape": limit.shape,

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from convcalc.analysis.budgets import measure_limits
 from convcalc.analysis.report import Report
 from convcalc.check.rules import RULES
 from convcalc.check.runner import check_report
 from convcalc.check.settings import Settings
+from convcalc.metrics.budgets import measure_limits
 from convcalc.render.page.comparison import write_comparison
 from convcalc.render.page.counters import write_counters
 from convcalc.render.page.document import VIEW_SCRIPTS, write_document, write_json

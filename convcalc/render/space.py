@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table

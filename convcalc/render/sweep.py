@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.target import Target
 from convcalc.network import Limit
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
@@ -15,7 +16,7 @@ from convcalc.render.grid import LEAST_NAME, grid
 from convcalc.render.limits import limit_text, merge_limits
 from convcalc.render.lines import Block, Table, wrap_facts
 from convcalc.render.markdown import escape
-from convcalc.render.values import bytes_text, cell_text, device_title
+from convcalc.render.values import cell_text, device_text, device_title
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
 from convcalc.space.evaluation import SHAPES
@@ -33,8 +34,8 @@ class Swept(NamedTuple):
 
     `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
     the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped. `device` are the
-    columns with the memory of a microcontroller with `runtime`. `more` and `choose` say how to get the rows and the
-    columns that are not listed.
+    columns that were measured on `target`. `more` and `choose` say how to get the rows and the columns that are not
+    listed.
     """
 
     title: str
@@ -47,7 +48,7 @@ class Swept(NamedTuple):
     on_front: int = 0
     fixed: bool = False
     device: Sequence[str] = ()
-    runtime: str = ""
+    target: Target = Target()
     more: str = "--limit 0 lists all"
     choose: str = "--columns shows those that it names"
 
@@ -122,11 +123,11 @@ def _make_cells(found: Swept, exact: bool) -> list[Cells]:
 
 def _find_title(found: Swept, name: str) -> str:
     if name in found.device:
-        return device_title(name, found.runtime)
+        return device_title(name, found.target)
     return FIGURES.get(name) or _HEADERS.get(name, printable(name))
 
 
 def _write_cell(found: Swept, name: str, value: Any, exact: bool) -> str:
     if name == PARETO:
         return "*" if value else ""
-    return bytes_text(value, exact) if name in found.device else cell_text(name, value, exact)
+    return device_text(name, value, exact) if name in found.device else cell_text(name, value, exact)

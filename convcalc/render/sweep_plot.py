@@ -3,30 +3,32 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.target import Target
 from convcalc.problems import Flaw
 from convcalc.render.drawing.plot import Axis, Mark, draw_scatter
 from convcalc.render.drawing.svg import write_svg
-from convcalc.render.values import bytes_text, cell_text, device_title
+from convcalc.render.values import cell_text, device_text, device_title
+from convcalc.space.evaluation import MEASURED
 from convcalc.space.ordering import Row, Signed
 from convcalc.space.scatter import Scatter
-from convcalc.spec.budget_metrics import DEVICE
+from convcalc.spec.budget_metrics import LATENCY
 
-Titles = Mapping[str, str]  # of the columns with the memory of a microcontroller
+Titles = Mapping[str, str]  # of the columns that depend on a runtime or a device
 
 _WIDE = 100  # an axis is logarithmic if its largest value is this many times the smallest
 _WHOLE = ("layers", "receptive_field")
 
 
 def plot_svg(
-    title: str, found: Scatter, names: Sequence[str], params: Sequence[str], axes: Sequence[Signed], runtime: str = ""
+    title: str, found: Scatter, names: Sequence[str], params: Sequence[str], axes: Sequence[Signed], target: Target
 ) -> str:
     """Return a plot of the columns x and y of `axes` as SVG; a third column is the colour of the marks.
 
-    `names` are the columns of a row, of which `params` name the marks of the front. `runtime` is
-    that of the memory of a microcontroller. Raises Flaw if there are no points.
+    `names` are the columns of a row, of which `params` name the marks of the front. `target` is that
+    of arena, flash and latency. Raises Flaw if there are no points.
     """
-    device = {name: device_title(name, runtime) for name in DEVICE if name not in params}
+    device = {name: device_title(name, target) for name in MEASURED if name not in params}
     front = found.front.list_rows()
     places = [names.index(axis.column) for axis in axes]
     best = set(map(id, front))
@@ -61,7 +63,7 @@ def _make_mark(
         return Mark(x, y, name)
     value: Any = row[places[2]]
     column = axes[2].column
-    text = bytes_text(value, False) if column in device else cell_text(column, value, False)
+    text = device_text(column, value, False) if column in device else cell_text(column, value, False)
     title = f"{_label(column, device)} {text}"
     if scaled:
         return Mark(x, y, name, figure=float(value), title=title)
@@ -71,6 +73,7 @@ def _make_mark(
 def _make_axis(column: str, values: Sequence[float], device: Titles) -> Axis:
     least, most = min(values), max(values)
     unit = "B" if column in device or (column in FIGURES and column.endswith("_memory")) else ""
+    unit = "s" if column in device and column == LATENCY else unit
     return Axis(_label(column, device), unit, log=least > 0 and most >= _WIDE * least, whole=column in _WHOLE)
 
 

@@ -1,11 +1,14 @@
 """Writes single values of tables and CSV files: figures, values of spec parameters, and those of the user's columns."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.target import Target
 from convcalc.problems import printable
-from convcalc.units import format_bytes, format_count
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.units import format_bytes, format_count, format_duration
 
 _LONG = 1e6  # a larger float is written with an exponent
 
@@ -19,12 +22,29 @@ def value_text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")) if isinstance(value, bool | list) else str(value)
 
 
-def device_title(name: str, runtime: str) -> str:
-    """Return the header of a figure of microcontrollers, with its runtime: `arena (tflm-reference)`."""
-    return f"{name} ({runtime})"
+def device_title(name: str, target: Target) -> str:
+    """Return the header of a figure with its runtime or device: `arena (tflm-reference)` or `latency (rtx4090)`."""
+    if name != LATENCY or target.device is None:
+        return f"{name} ({target.runtime})"
+    return f"{name} ({printable(target.device.name)}{' eager' if target.eager else ''})"
 
 
-def bytes_text(value: int | None, exact: bool) -> str:
+def describe_target(target: Target, names: Collection[str]) -> dict[str, Any]:
+    """Return the runtime and the device of some figures for JSON; empty if none of them depends on these."""
+    found: dict[str, Any] = {"runtime": target.runtime} if not set(names).isdisjoint(DEVICE) else {}
+    if LATENCY in names and target.device is not None:
+        found |= {"device": target.device.name, "mode": "eager" if target.eager else "fused"}
+    return found
+
+
+def device_text(name: str, value: float | None, exact: bool) -> str:
+    """Return a figure of a device for a table, such as `96.0 KiB` or `1.23 ms`; "" if unknown."""
+    if name != LATENCY:
+        return bytes_text(value, exact)
+    return "" if value is None else format_duration(value)
+
+
+def bytes_text(value: Any, exact: bool) -> str:
     """Return bytes for a table, such as `96.0 KiB`; with all digits if they must be `exact`; "" if unknown."""
     if value is None:
         return ""

@@ -103,7 +103,7 @@ def calculate(operation: str, operands: list[Any]) -> Column:
 
 
 def _make_constant(value: Any) -> Column:
-    return Column(value, 0, 0) if isinstance(value, str) else Column(value, value, value)
+    return Column(value, 0, 0) if isinstance(value, str | tuple) else Column(value, value, value)
 
 
 # -- sums and products
@@ -246,6 +246,11 @@ def _make_elementwise(operation: str) -> Callable[..., Column]:
     return lambda *columns: _calculate_elementwise(operation, *columns)
 
 
+def _find_head(*columns: Column) -> Column:
+    plain = [column.values.tolist() if isinstance(column.values, np.ndarray) else column.values for column in columns]
+    return _measure(np.array(lists.calculate("arena_head", plain), dtype=np.int64))
+
+
 def _calculate_elementwise(operation: str, *columns: Column) -> Column:
     """Return Python's results, because numpy's may differ in the last digit, or numpy lacks the operation."""
     plain = [column.values.tolist() if isinstance(column.values, np.ndarray) else column.values for column in columns]
@@ -280,6 +285,7 @@ _CALCULATIONS: dict[str, Callable[..., Column]] = {
     "absolute": _take_absolute,
     "square_root": _take_square_root,
     "gcd": _find_common_divisor,
+    "arena_head": _find_head,
     "is_integer": lambda one: Column(np.floor(one.values) == one.values, 0, 1),
 }
 

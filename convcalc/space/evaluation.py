@@ -8,17 +8,17 @@ space; nothing is held between two chunks.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from convcalc.analysis.budgets import find_breaches
-from convcalc.analysis.figures import FIGURES, figure
 from convcalc.analysis.report import Report, analyse
-from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
+from convcalc.metrics.budgets import Figures, find_breaches
+from convcalc.metrics.figures import FIGURES, figure
+from convcalc.metrics.target import Target
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
 from convcalc.space.combinations import Combinations
 from convcalc.space.misses import find_largest_miss
-from convcalc.spec.budget_metrics import DEVICE
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
@@ -26,15 +26,16 @@ SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×2
 _ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
-COLUMNS = (*FIGURES, *DEVICE, *SHAPES)  # the figures that a user can ask for
+MEASURED = (*DEVICE, LATENCY)  # figures that depend on a runtime or a device
+COLUMNS = (*FIGURES, *MEASURED, *SHAPES)  # the figures that a user can ask for
 
 
 class Setup(NamedTuple):
     """The settings that all rows share.
 
     `overrides` are overrides of the spec; `inplace`, `fold_batchnorm` and `optimizer` are arguments of `analyse`.
-    `limits` are tested in addition to the spec's own budget, which is ignored if `spec_budget` is false. `runtime`
-    is that of figures of microcontrollers.
+    `limits` are tested in addition to the spec's own budget, which is ignored if `spec_budget` is false. `target`
+    has the runtime and the device of `MEASURED` figures.
     """
 
     overrides: Overrides
@@ -43,7 +44,7 @@ class Setup(NamedTuple):
     optimizer: str = "sgd"
     limits: tuple[Limit, ...] = ()
     spec_budget: bool = True
-    runtime: str = DEFAULT_RUNTIME
+    target: Target = Target()
 
 
 class Evaluated(NamedTuple):
@@ -102,7 +103,7 @@ class OrdinaryEvaluator:
             elif breaches := find_breaches(report, self.setup.limits):
                 broken[index] = tuple(problem.message for problem in breaches)
             for name, column in columns.items():
-                column.append(None if isinstance(report, Problem) else self._measure(report, name))
+                column.append(None if isinstance(report, Problem) else measure(report, name, self.setup))
         return Evaluated(columns, problems, broken)
 
     def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
@@ -121,14 +122,20 @@ class OrdinaryEvaluator:
         network = network if setup.spec_budget else network._replace(budget=())
         return analyse(network, inplace=setup.inplace, fold_batchnorm=setup.fold_batchnorm, optimizer=setup.optimizer)
 
-    def _measure(self, report: Report, name: str) -> Any:
-        if name == MISS:
-            return find_largest_miss(report, self.setup.limits)
-        if name == "input_shape":
-            return join_shapes(report.network.inputs.values())
-        if name == "output_shape":
-            return join_shapes(report.outputs().values())
-        return figure(report, name, self.setup.runtime)
+
+def measure(report: Figures, name: str, setup: Setup) -> Any:
+    """Return one of the figures `EVALUATED` or `COLUMNS` of a network; None if it is unknown."""
+    if name == MISS:
+        return find_largest_miss(report, setup.limits)
+    if name == "input_shape":
+        return join_shapes(report.network.inputs.values())
+    if name == "output_shape":
+        return join_shapes(report.outputs().values())
+    if name in MEASURED:
+        from convcalc.metrics.device_figures import device_figure
+
+        return device_figure(report, name, setup.target)
+    return figure(report, name)
 
 
 def join_shapes(shapes: Iterable[Shape]) -> str:

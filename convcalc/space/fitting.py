@@ -4,14 +4,15 @@
 combinations, and some that exceed the budget.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convcalc.metrics.budgets import list_limits
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem, printable
 from convcalc.space.chunk import list_values
 from convcalc.space.combinations import Combinations, Param
-from convcalc.space.evaluation import MISS, Evaluated, Evaluator, Load, Setup
+from convcalc.space.evaluation import MEASURED, MISS, Evaluated, Evaluator, Load, Setup
 from convcalc.space.keeping import TopRows, check_held
 from convcalc.space.ordering import Signed
 from convcalc.space.sweeping import Numbers, describe_problem, split_numbers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
 METRICS = (*COUNTS, *MEMORY)
+RANKED = (*METRICS, *MEASURED)  # metrics by which combinations can be ranked
 _ADVICE = "list fewer with --limit, or use convcalc sweep"
 _MOST_TRIED = 10_000  # values beyond the best that are evaluated together
 
@@ -35,7 +37,7 @@ class Trial(NamedTuple):
     """
 
     values: dict[str, Any]
-    figures: dict[str, int | None] | None
+    figures: dict[str, Any] | None
     broken: tuple[str, ...] = ()
     problem: Problem | None = None
 
@@ -58,18 +60,20 @@ class Order(NamedTuple):
 class Fit(NamedTuple):
     """The result of trying all combinations.
 
-    `network` is the network of the first valid combination, and `limits` are the limits in its spec and those of
-    `setup`. `tried` and `within` are the numbers of all combinations and of those within the budget. `best` are the
-    combinations within the budget, sorted by `order`, or as many as were asked for. `exceeding` are those nearest to
-    the best one that exceed the budget, at most two per spec parameter: they differ from it in one parameter, whose
-    next or previous values are tried until the budget is exceeded. `nearest` is the combination with the smallest
-    violation of its limits; None if no combination exceeds the budget. `problems` are the problems that make
-    combinations invalid; `invalid` are these combinations, if they were asked for.
+    `metrics` are the names of the figures of a trial. `network` is the network of the first valid combination, and
+    `limits` are the limits in its spec and those of `setup`. `tried` and `within` are the numbers of all combinations
+    and of those within the budget. `best` are the combinations within the budget, sorted by `order`, or as many as were
+    asked for. `exceeding` are those nearest to the best one that exceed the budget, at most two per spec parameter:
+    they differ from it in one parameter, whose next or previous values are tried until the budget is exceeded.
+    `nearest` is the combination with the smallest violation of its limits; None if no combination exceeds the budget.
+    `problems` are the problems that make combinations invalid; `invalid` are these combinations, if they were asked
+    for.
     """
 
     params: tuple[Param, ...]
     setup: Setup
     order: Order
+    metrics: tuple[str, ...]
     network: Network
     limits: tuple[Limit, ...]
     tried: int
@@ -94,11 +98,14 @@ class Fit(NamedTuple):
 class _Search:
     """The rows seen so far: the best ones, the nearest miss, and the invalid ones, if they are to be held."""
 
-    def __init__(self, space: Combinations, order: Order, most: int | None, holds_invalid: bool) -> None:
+    def __init__(
+        self, space: Combinations, order: Order, metrics: Sequence[str], most: int | None, holds_invalid: bool
+    ) -> None:
         self.space = space
+        self.metrics = metrics
         self.holds_invalid = holds_invalid
         # a row ends with its number; a parameter can have the name of a metric
-        names = [*METRICS, *(f"-p {param.name}" for param in space.params), "number"]
+        names = [*metrics, *(f"-p {param.name}" for param in space.params), "number"]
         self.top = TopRows(most, names, self._list_order(order), _ADVICE)
         self.within = 0
         self.first_valid: int | None = None
@@ -113,7 +120,7 @@ class _Search:
 
     def add(self, numbers: Numbers, values: dict[str, list[Any]], found: Evaluated) -> None:
         """Add the rows of a chunk."""
-        columns = [*(list_values(found.columns[metric]) for metric in METRICS), *values.values(), numbers]
+        columns = [*(list_values(found.columns[metric]) for metric in self.metrics), *values.values(), numbers]
         rows = list(zip(*columns, strict=True))
         within = [row for index, row in enumerate(rows) if index not in found.broken and index not in found.problems]
         self.within += len(within)
@@ -145,33 +152,36 @@ def fit(
     most: int | None = None,
     chunks: Iterable[Numbers] | None = None,
     holds_invalid: bool = True,
+    measured: Sequence[str] = (),
 ) -> Fit:
     """Analyse every combination of a space and return the results.
 
     `load` returns the network for given overrides, and `evaluator` the figures of many rows; both use `setup`. At most
     `most` combinations are returned (None: all), and the invalid ones only if `holds_invalid` is true. `chunks` are the
-    numbers of all rows in chunks.
+    numbers of all rows in chunks. `measured` are the figures of devices that a trial has, besides the others.
 
     Raises Flaw if there are too many combinations to be held, WrongOverride if the spec has no such parameter, and
     InvalidSpec if the spec is invalid for every combination.
     """
-    search = _Search(space, order, most, holds_invalid)
+    metrics = (*METRICS, *measured)
+    search = _Search(space, order, metrics, most, holds_invalid)
     for numbers in split_numbers(range(space.size)) if chunks is None else chunks:
         values = space.list_columns(numbers)
-        search.add(numbers, values, evaluator.evaluate_rows(space, numbers, (*METRICS, MISS)))
+        search.add(numbers, values, evaluator.evaluate_rows(space, numbers, (*metrics, MISS)))
     network = load(_override(setup, space.get_row(search.first_valid or 0)))  # raises InvalidSpec if none is valid
     best = search.top.list_rows()
     return Fit(
         space.params,
         setup,
         order,
+        metrics,
         network,
-        (*(network.budget if setup.spec_budget else ()), *setup.limits),
+        list_limits(network, setup.limits, setup.spec_budget),
         space.size,
         search.within,
-        tuple(Trial(space.get_row(row[-1]), dict(zip(METRICS, row, strict=False))) for row in best),
-        tuple(_find_exceeding(space, evaluator, best[0][-1])) if best else (),
-        _make_trial(space, evaluator, search.nearest[1]) if search.nearest else None,
+        tuple(Trial(space.get_row(row[-1]), dict(zip(metrics, row, strict=False))) for row in best),
+        tuple(_find_exceeding(space, evaluator, metrics, best[0][-1])) if best else (),
+        _make_trial(space, evaluator, metrics, search.nearest[1]) if search.nearest else None,
         tuple(Invalid(text, space.get_row(first), count) for text, (first, count) in search.problems.items()),
         tuple(Trial(space.get_row(number), None, problem=problem) for number, problem in search.invalid),
     )
@@ -181,21 +191,21 @@ def _override(setup: Setup, values: dict[str, Any]) -> Overrides:
     return setup.overrides.with_params({**setup.overrides.params, **values})
 
 
-def _make_trial(space: Combinations, evaluator: Evaluator, number: int) -> Trial:
+def _make_trial(space: Combinations, evaluator: Evaluator, metrics: Sequence[str], number: int) -> Trial:
     """Return the result of a valid combination, with its violated limits."""
-    found = evaluator.evaluate(space.list_columns([number]), METRICS)
-    figures = {metric: list_values(found.columns[metric])[0] for metric in METRICS}
+    found = evaluator.evaluate(space.list_columns([number]), metrics)
+    figures = {metric: list_values(found.columns[metric])[0] for metric in metrics}
     return Trial(space.get_row(number), figures, found.broken.get(0, ()))
 
 
-def _find_exceeding(space: Combinations, evaluator: Evaluator, best: int) -> Iterator[Trial]:
+def _find_exceeding(space: Combinations, evaluator: Evaluator, metrics: Sequence[str], best: int) -> Iterator[Trial]:
     """Yield the combinations nearest to the best one that exceed the budget; see `Fit.exceeding`."""
     place = space.find_place(best)
     for axis, param in enumerate(space.params):
         for indexes in (range(place[axis] + 1, len(param.values)), range(place[axis] - 1, -1, -1)):
             number = next(_Way(space, place, axis, indexes).find_broken(evaluator), None)
             if number is not None:
-                yield _make_trial(space, evaluator, number)
+                yield _make_trial(space, evaluator, metrics, number)
 
 
 class _Way(NamedTuple):

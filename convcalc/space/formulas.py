@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from convcalc.analysis.figures import find_figure
+from convcalc.metrics.figures import find_figure
 from convcalc.problems import Flaw, did_you_mean, printable, show
 from convcalc.spec.expressions import Evaluate, Parser, Undefined, WrongExpression
-from convcalc.units import COUNT_SUFFIXES, MEMORY_SUFFIXES
+from convcalc.units import COUNT_SUFFIXES, DURATION_SUFFIXES, MEMORY_SUFFIXES
 
 _MOST_CHARACTERS = 1000
-_SUFFIXES = {suffix: factor for suffix, factor in {**COUNT_SUFFIXES, **MEMORY_SUFFIXES}.items() if suffix}
+_SECONDS = {suffix: factor / 10**9 for suffix, factor in DURATION_SUFFIXES.items()}
+_SUFFIXES = {suffix: factor for suffix, factor in {**COUNT_SUFFIXES, **MEMORY_SUFFIXES, **_SECONDS}.items() if suffix}
 _NUMBER = r"[0-9][0-9_]*(?:\.[0-9]*)?"
 _AMBIGUOUS = re.compile(
     rf"\w+_memory\s*(?:[<>]=?|==|!=)\s*(?P<after>{_NUMBER})\s*(?P<unit_after>[KMG])\b"

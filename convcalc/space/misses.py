@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from math import inf
 
-from convcalc.analysis.budgets import Figures, figure, layer_figure, output_fields
 from convcalc.exact import largest
+from convcalc.metrics.budgets import Figures, layer_figure, limited_total, list_limits, output_fields
 from convcalc.network import Limit
 
 
@@ -17,7 +17,7 @@ def find_largest_miss(report: Figures, outside: Sequence[Limit] = ()) -> float:
 
     Return 0 if the network is within all limits, and infinity if a value is unknown or an output has the wrong shape.
     """
-    return _find_largest(_measure_miss(report, limit) for limit in (*report.network.budget, *outside))
+    return _find_largest(_measure_miss(report, limit) for limit in list_limits(report.network, outside))
 
 
 def _find_largest(misses: Iterable[float]) -> float:
@@ -39,7 +39,7 @@ def _list_limited_figures(report: Figures, limit: Limit) -> list[int | None]:
     if limit.metric == "receptive_field":
         fields = [field for name, (_, field) in output_fields(report).items() if limit.output in (None, name)]
         return [size for field in fields for size in (field.size_min or field.size or (None,)) + (field.size or ())]
-    return [figure(report, limit.metric, limit.runtime)]
+    return [limited_total(report, limit)]
 
 
 def measure_relative_miss(value: int | None, limit: Limit) -> float:

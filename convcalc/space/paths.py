@@ -10,35 +10,29 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from convcalc import caching
-from convcalc.analysis.budgets import (
+from convcalc.metrics.budgets import (
     LimitedFigure,
     check_limited_figure,
     check_limited_shapes,
+    list_limits,
     select_limited_figures,
     select_limited_shapes,
 )
-from convcalc.analysis.figures import figure
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
 from convcalc.space.classes import is_traceable
-from convcalc.space.evaluation import MISS, Load, Setup, join_shapes
+from convcalc.space.evaluation import Load, Setup, measure
 from convcalc.space.measurement import Measurement
-from convcalc.space.misses import find_largest_miss
 from convcalc.space.programs import Program
 from convcalc.space.sheets import Columns, Sheet
 from convcalc.space.steps import Constant, Mark, Operand
 from convcalc.space.tracing import Trace, Traced
-from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.inputs import WrongOverride
 
 
 class Untraceable(Exception):
     """Raised if the calculation cannot be traced; it must be done for every row."""
-
-
-class Unplanned(Exception):
-    """Raised if the figures depend on a memory plan: nearly every row is a path of its own, so tracing does not pay."""
 
 
 class LimitCheck(NamedTuple):
@@ -193,7 +187,7 @@ def trace_path(load: Load, setup: Setup, values: Mapping[str, Any], figures: Seq
     """Return the path that a row takes; `values` are the values of all its parameters.
 
     Integers and floats become traced numbers; the path holds for rows with equal other values. Raises WrongOverride if
-    the spec has no such parameter, Untraceable if the calculation cannot be traced, and Unplanned if that does not pay.
+    the spec has no such parameter, and Untraceable if the calculation cannot be traced.
     """
     trace = Trace()
     given = {name: trace.add_input(name, value) if is_traceable(value) else value for name, value in values.items()}
@@ -217,19 +211,12 @@ def _follow(path: Path, load: Load, setup: Setup, given: Mapping[str, Any], figu
     network = network if setup.spec_budget else network._replace(budget=())
     if any(path.trace.has_marks(name) for name in _list_names(network)):
         raise Untraceable
-    if needs_plan(figures, (*network.budget, *setup.limits)):
-        raise Unplanned
     measured = Measurement(network, setup.inplace, setup.fold_batchnorm, setup.optimizer)
-    path.figures = {name: _measure(measured, name, setup) for name in figures}
-    for limit in (*network.budget, *setup.limits):
+    path.figures = {name: measure(measured, name, setup) for name in figures}
+    for limit in list_limits(network, setup.limits):
         check = LimitCheck(limit, select_limited_figures(measured, limit), select_limited_shapes(measured, limit))
         path.checks.append(check)
     path.exceeds = sum(_list_excesses(path.checks)) > 0
-
-
-def needs_plan(figures: Iterable[str], limits: Iterable[Limit]) -> bool:
-    """Return whether figures or limits are about the memory of a microcontroller, which must be planned."""
-    return not {*figures, *(limit.metric for limit in limits)}.isdisjoint(DEVICE)
 
 
 def _list_names(network: Network) -> Iterable[str]:
@@ -237,14 +224,6 @@ def _list_names(network: Network) -> Iterable[str]:
     yield from network.outputs
     for node in network.nodes:
         yield node.name
-
-
-def _measure(measured: Measurement, name: str, setup: Setup) -> Any:
-    if name == MISS:
-        return find_largest_miss(measured, setup.limits)
-    if name == "input_shape":
-        return join_shapes(measured.network.inputs.values())
-    return join_shapes(measured.outputs().values()) if name == "output_shape" else figure(measured, name)
 
 
 def _list_excesses(checks: Iterable[LimitCheck]) -> Iterable[Any]:

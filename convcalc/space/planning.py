@@ -12,12 +12,12 @@ from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
 from convcalc.space.csv_files import CsvFile
-from convcalc.space.evaluation import COLUMNS, Evaluator
+from convcalc.space.evaluation import COLUMNS, MEASURED, Evaluator
 from convcalc.space.formulas import find_column, read_formula
 from convcalc.space.join import Join, read_join
 from convcalc.space.ordering import Signed, read_signed
 from convcalc.space.sweeping import PROBLEM, Derived, Plan
-from convcalc.spec.budget_metrics import DEVICE
+from convcalc.spec.budget_metrics import LATENCY
 from convcalc.spec.document import Document
 from convcalc.spec.expressions import RESERVED
 
@@ -28,7 +28,9 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}", re.ASCII)
 class Request(NamedTuple):
     """What the user asks of a sweep, as texts; see `convcalc sweep --help`.
 
-    `join` is the name of a CSV file, or the file if it has been read. `plot` are the columns of the plot.
+    `join` is the name of a CSV file, or the file if it has been read. `plot` are the columns of the plot. `added` are
+    figures that follow the default columns, if `columns` is None. Without a device (`has_device`), `latency` may be a
+    column of the CSV file.
     """
 
     columns: str | None = None
@@ -41,6 +43,8 @@ class Request(NamedTuple):
     pareto: str | None = None
     mark_pareto: str | None = None
     plot: str | None = None
+    added: tuple[str, ...] = ()
+    has_device: bool = False
 
 
 class Planned(NamedTuple):
@@ -59,9 +63,9 @@ class Planned(NamedTuple):
     is_marked: bool
     axes: tuple[Signed, ...]
 
-    def list_device_figures(self) -> list[str]:
-        """Return the figures that are the memory of a microcontroller: `arena`, `flash`, both or none."""
-        return [name for name in self.plan.figures if name in DEVICE]
+    def list_measured(self) -> list[str]:
+        """Return the figures that depend on a runtime or a device: some of `arena`, `flash` and `latency`."""
+        return [name for name in self.plan.figures if name in MEASURED]
 
 
 def make_plan(
@@ -91,11 +95,11 @@ class _Planner:
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
         if PROBLEM in self.tried:
             raise Flaw(f"-p: a spec parameter named {PROBLEM} cannot vary: the column of errors has that name")
-        join = None if request.join is None else self._read_join(request.join)
-        self.known += () if join is None else join.names
+        join = None if request.join is None else self._read_join(request.join, request.has_device)
+        self.known += () if join is None else [name for name in join.names if name not in self.known]
         derived = [self._read_derived(text) for text in request.derive]
         where = [read_formula("--where", text, self.known, self._explain) for text in request.where]
-        listed = self._read_columns(request.columns)
+        listed = self._read_columns(request)
         added = [*(join.names if join else ()), *(name for name, _ in derived)]
         names = [*self.tried, *listed, *(name for name in added if name not in listed)]
         shown = tuple(dict.fromkeys([*names, *(() if request.drop_invalid else (PROBLEM,))]))
@@ -110,11 +114,12 @@ class _Planner:
             *used,
             *(name for formula in (*where, *(formula for _, formula in derived)) for name in formula.columns.values()),
         }
+        own = (*self.tried, *(join.names if join else ()))
         plan = Plan(
             self.space,
             evaluator,
             tuple(dict.fromkeys(used)),
-            tuple(name for name in COLUMNS if name in needed and name not in self.tried),
+            tuple(name for name in COLUMNS if name in needed and name not in own),
             {name: value for name, value in self.own.items() if name in needed},
             join,
             tuple(derived),
@@ -123,9 +128,10 @@ class _Planner:
         )
         return Planned(plan, shown, order, request.top, pareto or marked, bool(marked), axes)
 
-    def _read_join(self, source: str | CsvFile) -> Join:
+    def _read_join(self, source: str | CsvFile, has_device: bool) -> Join:
+        taken = [name for name in (*self.known, PROBLEM) if has_device or name != LATENCY]
         with _naming("--join"):
-            return read_join(source, self.tried, self.fixed, [*self.known, PROBLEM])
+            return read_join(source, self.tried, self.fixed, taken)
 
     def _read_derived(self, text: str) -> Derived:
         """Return a derived column, and add it to the known columns."""
@@ -133,11 +139,11 @@ class _Planner:
         self.known.append(derived.name)
         return derived
 
-    def _read_columns(self, text: str | None) -> list[str]:
-        if text is None:
-            return [name for name in DEFAULT if name not in self.tried]
+    def _read_columns(self, request: Request) -> list[str]:
+        if request.columns is None:
+            return [name for name in (*DEFAULT, *request.added) if name not in self.tried]
         with _naming("--columns"):
-            return [self._find(name.strip()) for name in text.split(",")]
+            return [self._find(name.strip()) for name in request.columns.split(",")]
 
     def _find(self, name: str) -> str:
         found = find_column(name, self.known)

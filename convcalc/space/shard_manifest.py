@@ -39,7 +39,7 @@ OPTIONS = {
     "inplace": "--no-inplace",
     "fold_batchnorm": "--fold-batchnorm",
     "optimizer": "--optimizer",
-    "runtime": "--runtime",
+    "target": "--runtime, --device or --eager",
     "columns": "--columns",
     "derive": "--derive",
     "where": "--where",
@@ -63,9 +63,12 @@ class Manifest(NamedTuple):
 
 
 def describe_sweep(
-    recipe: Recipe, columns: Sequence[str], sample: int | None, seed: int, latin_hypercube: bool
+    recipe: Recipe, columns: Sequence[str], sample: int | None, seed: int, latin_hypercube: bool, has_target: bool
 ) -> dict[str, Any]:
-    """Return what makes a sweep what it is, by the keys of `OPTIONS`; the last three arguments draw its rows."""
+    """Return what makes a sweep what it is, by the keys of `OPTIONS`.
+
+    `sample`, `seed` and `latin_hypercube` draw its rows. `has_target` is whether the runtime and the device matter.
+    """
     setup, request = recipe.setup, recipe.request
     return {
         "convcalc": recipe.version,
@@ -75,6 +78,7 @@ def describe_sweep(
         "seed": seed,
         "latin_hypercube": latin_hypercube,
         **_describe_setup(setup),
+        "target": _hash(repr(setup.target)) if has_target else None,
         "columns": list(columns),
         "derive": list(request.derive),
         "where": list(request.where),
@@ -91,7 +95,7 @@ def _describe_setup(setup: Setup) -> dict[str, Any]:
         "batch": overrides.batch,
         "dtype": repr(overrides.dtype),
         "limits": [repr(tuple(limit)) for limit in setup.limits],
-        **{name: value for name, value in setup._asdict().items() if name not in ("overrides", "limits")},
+        **{name: value for name, value in setup._asdict().items() if name not in ("overrides", "limits", "target")},
     }
 
 

@@ -40,6 +40,12 @@ class Step(NamedTuple):
     operands: tuple[Operand, ...]
 
 
+def _find_head(*operands: Any) -> int:
+    from convcalc.device.arena import find_head  # few calculations need it
+
+    return find_head(*operands)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,
@@ -65,6 +71,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "gcd": math.gcd,
     "square_root": math.sqrt,
     "log2": math.log2,
+    "arena_head": _find_head,  # the buffers that overlap, and then the size of each
 }
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "unequal")
 

@@ -6,6 +6,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from convcalc.metrics.target import DEFAULT_TARGET, Target
 from convcalc.network import Limit
 from convcalc.problems import printable
 from convcalc.space.ordering import Row, Signed, read_signed, sort_rows
@@ -34,6 +35,8 @@ class SweepTable:
         tally: Tally,
         combinations: int,
         limits: Sequence[Limit] = (),
+        measured: Sequence[str] = (),
+        target: Target = DEFAULT_TARGET,
     ) -> None:
         self.name = name
         self.names = tuple(names)
@@ -45,6 +48,7 @@ class SweepTable:
         self.filtered = tally.filtered
         self._tally = tally
         self._limits = limits
+        self._measured, self._target = measured, target
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -75,7 +79,8 @@ class SweepTable:
             raise ValueError(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
         order = [Signed(column, not minus) for column, minus in objectives]
         rows = sort_rows(found.list_rows(), self.names, order)
-        return SweepTable(self.name, self.names, rows, self._tally, self.combinations, self._limits)
+        settings = (self._limits, self._measured, self._target)
+        return SweepTable(self.name, self.names, rows, self._tally, self.combinations, *settings)
 
     def __repr__(self) -> str:
         return f"<SweepTable of {printable(self.name)}: {len(self.rows):,} rows of {self.tried:,} combinations>"
@@ -103,8 +108,7 @@ class SweepTable:
 
         rows = self.rows[:MOST_ROWS]
         more = "to_records() returns all"
+        counts = (len(self.rows), self._limits, self._tally, self.combinations)
         return Swept(
-            *(self.name, self.names, rows, len(self.rows), self._limits, self._tally, self.combinations),
-            more=more,
-            choose=more,
+            *(self.name, self.names, rows, *counts), device=self._measured, target=self._target, more=more, choose=more
         )

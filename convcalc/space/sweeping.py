@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 from convcalc.problems import Problem, printable, show
 from convcalc.space.chunk import Chunk, list_values
 from convcalc.space.combinations import Combinations
-from convcalc.space.evaluation import Evaluator
+from convcalc.space.evaluation import MEASURED, Evaluator
 from convcalc.space.formula_paths import calculate
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
-from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
@@ -55,9 +54,9 @@ class Tally:
     """Counts the rows of a sweep.
 
     `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
-    `first_valid` is the number of the first valid row. `unplanned` valid rows have a network whose memory on a
-    microcontroller is unknown, of which `first_unplanned` is the number of the first one. For an
-    option and formula without a result in some rows, `undefined` has their number and the first message.
+    `first_valid` is the number of the first valid row. For a figure of a device that
+    is unknown in some valid rows, `unknown` has their number, and the number of the first one. For an option and
+    formula without a result in some rows, `undefined` has their number and the first message.
     """
 
     def __init__(self) -> None:
@@ -67,15 +66,14 @@ class Tally:
         self.filtered = 0
         self.kept = 0
         self.first_valid: int | None = None
-        self.unplanned = 0
-        self.first_unplanned = 0
+        self.unknown: dict[str, tuple[int, int]] = {}
         self.undefined: dict[str, tuple[int, str]] = {}
 
-    def add_unplanned(self, numbers: Sequence[int]) -> None:
-        """Count the rows with these numbers, whose memory on a microcontroller is unknown."""
-        if numbers and not self.unplanned:
-            self.first_unplanned = numbers[0]
-        self.unplanned += len(numbers)
+    def add_unknown(self, name: str, numbers: Sequence[int]) -> None:
+        """Count the rows with these numbers, in which a figure is unknown."""
+        if numbers:
+            count, first = self.unknown.get(name, (0, numbers[0]))
+            self.unknown[name] = (count + len(numbers), first)
 
     def add_undefined(self, text: str, failures: dict[int, str]) -> None:
         """Count the rows in which a formula has no result."""
@@ -91,8 +89,9 @@ class Tally:
         self.filtered += later.filtered
         self.kept += later.kept
         self.first_valid = later.first_valid if self.first_valid is None else self.first_valid
-        self.first_unplanned = self.first_unplanned if self.unplanned else later.first_unplanned
-        self.unplanned += later.unplanned
+        for name, (rows, number) in later.unknown.items():
+            known, earliest = self.unknown.get(name, (0, number))
+            self.unknown[name] = (known + rows, earliest)
         for text, (count, message) in later.undefined.items():
             before, first = self.undefined.get(text, (0, message))
             self.undefined[text] = (before + count, first)
@@ -127,9 +126,9 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> Chunk:
     if plan.join is not None:
         columns |= plan.join.list_columns(values)
     _count_rows(tally, numbers, found.problems, found.broken)
-    for name in [name for name in plan.figures if name in DEVICE][:1]:  # both are unknown together
-        unknown = [index for index, value in enumerate(found.columns[name]) if value is None]
-        tally.add_unplanned([numbers[index] for index in unknown if index not in found.problems])
+    for name in [name for name in plan.figures if name in MEASURED]:
+        unknown = [index for index, value in enumerate(columns[name]) if value is None]
+        tally.add_unknown(name, [numbers[index] for index in unknown if index not in found.problems])
     dropped = {*found.broken, *(found.problems if plan.drop_invalid else ())}
     if dropped:
         columns, _ = _select_rows(columns, [index not in dropped for index in range(len(numbers))])

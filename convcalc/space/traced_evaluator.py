@@ -16,7 +16,7 @@ from convcalc.space.classes import Columns, Group, split_by_class
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluated, Load, OrdinaryEvaluator, Setup
 from convcalc.space.grids import Grid, make_grid
-from convcalc.space.paths import Path, Unplanned, Untraceable, needs_plan, trace_path
+from convcalc.space.paths import Path, Untraceable, trace_path
 from convcalc.space.results import Piece, assemble
 from convcalc.space.sheets import Sheet, make_sheet
 
@@ -104,7 +104,6 @@ class _Solver:
         self.traces = 0
         self.rows = 0
         self.traced_rows = 0  # rows that took a traced path
-        self.needs_plan = needs_plan(figures, evaluator.setup.limits)
 
     def solve(self, make: Callable[[ModuleType], Sheet], places: Sequence[int], backend: ModuleType) -> list[Piece]:
         """Return the results of the rows that `make` returns for a backend; `places` are their numbers in the whole."""
@@ -146,8 +145,6 @@ class _Solver:
         return found
 
     def _is_worth_tracing(self) -> bool:
-        if self.needs_plan:
-            return False
         is_useful = self.traces < _FREE_TRACES or self.traced_rows >= _ROWS_PER_PATH * self.traces
         return is_useful and self.rows >= self.evaluator.rows_per_trace * (self.traces + 1)
 
@@ -158,9 +155,6 @@ class _Solver:
         collect_recent_garbage()
         try:
             return trace_path(evaluator.load, evaluator.setup, {**self.given, **values}, self.figures)
-        except Unplanned:
-            self.needs_plan = True
-            return None
         except Untraceable:
             return None
 

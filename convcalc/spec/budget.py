@@ -3,13 +3,13 @@
 For example, `params: 5M` becomes a limit with the maximum 5,000,000. Limits are not enforced here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
 from convcalc.arguments import is_integer
-from convcalc.device.device_names import EXAMPLE_DEVICE, list_device_names
+from convcalc.device.device_names import EXAMPLE_BOARD, EXAMPLE_DEVICE, list_board_names, list_device_names
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.exact import fixed
 from convcalc.network import Limit
@@ -87,22 +87,29 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
             message = f"output_shape must be a list of positive integers, channels first; got {show(value)}"
             raise Flaw(message, suggest_shape(value, "[1000]"))
         return Limit(metric, None, None, path, output, pattern, tuple(value))
-    runtime = ""
+    runtime = device = ""
     if metric in DEVICE:
-        runtime, value = _take_runtime(metric, value)
+        runtime, device, value = _take_runtime(metric, value)
     elif metric == LATENCY:
-        runtime, value = _take_device(value)
-    minimum, maximum = _read_bounds(metric, value)
-    return Limit(metric, minimum, maximum, path, output, pattern, runtime=runtime)
+        device, value = _take_device(value)
+    minimum, maximum = (None, None) if device and metric in DEVICE and value == {} else _read_bounds(metric, value)
+    return Limit(metric, minimum, maximum, path, output, pattern, runtime=runtime, device=device)
 
 
-def _take_runtime(metric: str, value: Any) -> tuple[str, Any]:
-    """Return the runtime that a limit names, and the limit without it. Raises Flaw if it names none, or another."""
-    if not isinstance(value, dict) or "runtime" not in value:
+def _take_runtime(metric: str, value: Any) -> tuple[str, str, Any]:
+    """Return the runtime and the board that a limit names, and the limit without them.
+
+    One of them may be "". Raises Flaw if it names neither, or another name.
+    """
+    names = value if isinstance(value, dict) else {}
+    if "runtime" not in names and "device" not in names:
         most = value if isinstance(value, str) else "256KiB"
-        hint = f"write {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}"
-        raise Flaw(f"the limit of {metric} must name a runtime; got {show(value)}", hint)
-    return check_runtime(value["runtime"], ("runtime",)), {key: value[key] for key in value if key != "runtime"}
+        board = f"{{device: {EXAMPLE_BOARD}}} for the memory of a board"
+        hint = f"write {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}, or {board}"
+        raise Flaw(f"the limit of {metric} must name a runtime or a device; got {show(value)}", hint)
+    runtime = check_runtime(names["runtime"], ("runtime",)) if "runtime" in names else ""
+    device = check_board(names["device"], ("device",)) if "device" in names else ""
+    return runtime, device, {key: names[key] for key in names if key not in ("runtime", "device")}
 
 
 def _take_device(value: Any) -> tuple[str, Any]:
@@ -119,18 +126,32 @@ def check_device(name: Any, where: Path = ()) -> str:
 
     Device files are not accepted, because a spec may come from a stranger, and must not make convcalc read other files.
     """
-    known = list_device_names()
-    if name not in known:
-        hint = did_you_mean(str(name), known) or f"available: {', '.join(known)}"
-        raise Flaw(f"no device {show(name)}", hint, where=where)
-    return str(name)
+    return _check_name("device", name, list_device_names(), where)
+
+
+def check_board(name: Any, where: Path = ()) -> str:
+    """Return the name of a microcontroller that comes with convcalc. Raises Flaw as `check_device` does."""
+    if name in list_device_names() and name not in list_board_names():
+        raise Flaw(f"{show(name)} is not a microcontroller", f"available: {', '.join(list_board_names())}", where=where)
+    return _check_name("device", name, list_board_names(), where)
 
 
 def check_runtime(name: Any, where: Path = ()) -> str:
     """Return the name of a runtime. Raises Flaw, for the value at the path `where`, if there is none of that name."""
-    if name not in RUNTIME_NAMES:
-        hint = did_you_mean(str(name), RUNTIME_NAMES) or f"available: {', '.join(RUNTIME_NAMES)}"
-        raise Flaw(f"no runtime {show(name)}", hint, where=where)
+    return _check_name("runtime", name, RUNTIME_NAMES, where)
+
+
+def check_runtime_or_board(name: str) -> tuple[str, str]:
+    """Return the name of a runtime and that of a board, of which one is empty. Raises Flaw if `name` is neither."""
+    if name in list_device_names():
+        return "", check_board(name)
+    return _check_name("runtime or device", name, (*RUNTIME_NAMES, *list_board_names())), ""
+
+
+def _check_name(what: str, name: Any, known: Sequence[str], where: Path = ()) -> str:
+    if name not in known:
+        hint = did_you_mean(str(name), known) or f"available: {', '.join(known)}"
+        raise Flaw(f"no {what} {show(name)}", hint, where=where)
     return str(name)
 
 

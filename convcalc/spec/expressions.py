@@ -94,7 +94,7 @@ class Parser:
     is 2000. The expressions of a spec have none.
     """
 
-    def __init__(self, text: str, start: int, end: int, suffixes: Mapping[str, int] | None = None) -> None:
+    def __init__(self, text: str, start: int, end: int, suffixes: Mapping[str, int | float] | None = None) -> None:
         self.tokens = _split_tokens(text, start, end)
         self.suffixes = suffixes or {}
         self.position = 0
@@ -258,10 +258,10 @@ class Parser:
         if factor is None:
             return value
         end = self.take_token().end
-        if isinstance(value, float):
+        if isinstance(value, float) or isinstance(factor, float):
             from fractions import Fraction  # imported only here: it costs start-up time
 
-            exact = Fraction(number.value.replace("_", "")) * factor
+            exact = Fraction(number.value.replace("_", "")) * Fraction(str(factor))
             value = int(exact) if exact.denominator == 1 else float(exact)
         else:
             value *= factor

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from convcalc.arguments import EXPRESSION, Key, list_required
-from convcalc.device.device_names import EXAMPLE_DEVICE, list_device_names
+from convcalc.device.device_names import EXAMPLE_BOARD, EXAMPLE_DEVICE, list_board_names, list_device_names
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
@@ -226,13 +226,18 @@ def _budget_schema() -> _Schema:
 
 
 def _make_device_limit_schema(metric: str) -> _Schema:
-    """Return the schema of a limit for microcontrollers, which names a runtime."""
+    """Return the schema of a limit for microcontrollers: with a runtime, or of a board, whose memory is the default."""
     bounds = _make_bounds_schema(_make_quantity_schema(metric))
-    bounds["properties"] = {**bounds["properties"], "runtime": {"enum": list(RUNTIME_NAMES)}}
-    example = {"max": "256KiB", "runtime": DEFAULT_RUNTIME}
+    names = {"runtime": {"enum": list(RUNTIME_NAMES)}, "device": {"enum": list_board_names()}}
+    bounds["properties"] = {**bounds["properties"], **names}
+    runtime = {"max": "256KiB", "runtime": DEFAULT_RUNTIME}
     what = "the tensor arena" if metric == "arena" else "flash: the model file and code"
-    described = f"limits for {what} on a microcontroller, such as {{max: 256KiB, runtime: {DEFAULT_RUNTIME}}}"
-    return {**bounds, "minProperties": 2, "required": ["runtime"], "description": described, "examples": [example]}
+    described = (
+        f"limits for {what} on a microcontroller, such as {{max: 256KiB, runtime: {DEFAULT_RUNTIME}}}; or a board with "
+        f"its runtime and its memory: {{device: {EXAMPLE_BOARD}}}"
+    )
+    either = [{"required": ["device"]}, {"required": ["runtime"], "minProperties": 2}]
+    return {**bounds, "anyOf": either, "description": described, "examples": [runtime, {"device": EXAMPLE_BOARD}]}
 
 
 def _make_latency_schema() -> _Schema:

@@ -16,9 +16,9 @@ from convcalc.alternatives.factorings import CannotChange
 from convcalc.alternatives.rewriting import rewrite_text
 from convcalc.alternatives.subjects import common_pattern, list_convolutions
 from convcalc.alternatives.weighing import Alternative, build_options, list_options
-from convcalc.analysis.figures import FIGURES
 from convcalc.analysis.report import Report, analyse
 from convcalc.cli.main import run
+from convcalc.metrics.figures import FIGURES
 from convcalc.render import columns as layer_columns
 from convcalc.render import compare
 from convcalc.spec.document import Document

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc.analysis import coverage
-from convcalc.analysis.budgets import output_fields
 from convcalc.analysis.field_region import find_region
 from convcalc.analysis.positions import (
     MOST_BITS,
@@ -33,6 +32,7 @@ from convcalc.intervals import (
     sliding_window,
     spread_window,
 )
+from convcalc.metrics.budgets import output_fields
 from tests.analysis.test_receptive_field import Field, channels, fields, last_field, last_placed, report_of
 from tests.support.dependence import Entry, Plan, Tensor, networks, pooled
 from tests.support.specs import report

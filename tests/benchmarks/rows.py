@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.space import lists, traced_evaluator
 from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MISS, Load, OrdinaryEvaluator, Setup

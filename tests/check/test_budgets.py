@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.budgets import find_breaches, measure_limits
 from convcalc.check.settings import read_limit
+from convcalc.metrics.budgets import find_breaches, measure_limits
 from convcalc.problems import Flaw, Problem
 
 # conv: 3 × 8 × 9 + 8 = 224 params, 900 positions × 216 = 194,400 MACs; linear: 7,200 × 10 + 10 = 72,010 params

@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 
 import convcalc
-from convcalc.analysis.budgets import BudgetUse, measure_budgets
 from convcalc.check.runner import Checked
 from convcalc.cli.main import run
+from convcalc.metrics.budgets import BudgetUse, measure_budgets
 from convcalc.network import Limit
 from convcalc.problems import Problem
 from convcalc.render.check import disarm_commands, github_summary, text_lines

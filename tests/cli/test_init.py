@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 import convcalc
-from convcalc.analysis.budgets import find_breaches
 from convcalc.cli.main import run
+from convcalc.metrics.budgets import find_breaches
 from convcalc.spec.spec_schema import make_spec_schema
 
 

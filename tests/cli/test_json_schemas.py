@@ -128,6 +128,7 @@ CASES = {
         ["fit", "small", "-p", "bias=true,false", "--by", "-macs", "--no-spec-budget", "--min-receptive-field", "1"],
         ["fit", "small", "-p", "sizes=[1, 1],[3, 3]", "--no-spec-budget", "--max-peak-memory", "1MiB"],
         ["fit", "example:mobilenet_v1", "-p", "width=0.5,1.0", "--max-macs", "300M", "--limit", "1"],
+        ["fit", "example:ds_cnn", "-p", "channels=8,16", "--max-latency", "9ms@nucleo-l4r5zi", "--runtime", "liveness"],
     ],
     "sweep": [
         ["sweep", "small", "-p", "width=2:12:2", "--no-spec-budget", "--derive", "half=width/2"],
@@ -144,6 +145,7 @@ CASES = {
             "--no-spec-budget",
         ],
         ["sweep", "small", "-p", "width=4", "--where", "macs < 0", "--drop-invalid", "--max-macs", "1G"],
+        ["sweep", "small", "-p", "width=4", "--device", "nucleo-l4r5zi", "--max-arena", "@nucleo-l4r5zi"],
     ],
     "space": [
         ["space", "choices"],
@@ -164,21 +166,28 @@ CASES = {
         ["diff", "sound", "volume"],
         ["diff", "ordered", "reordered"],
         ["diff", "example:resnet18", "example:resnet34", "--fail-if", "macs > +200%"],
+        ["diff", "small", "unknown", "--device", "nucleo-l4r5zi", "--fail-if", "arena > 1%"],
     ],
-    "compare": [["compare", *VALID], ["compare", "small"], ["compare", "wrong", "small"]],
+    "compare": [
+        ["compare", *VALID, "--device", "nucleo-l4r5zi"],
+        ["compare", *VALID],
+        ["compare", "small"],
+        ["compare", "wrong", "small"],
+    ],
     "page": [["report", net] for net in VALID] + [["report", "small", "example:vit_tiny", "--fold-batchnorm"]],
 }
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
+MEASURED = ("runtime", "device", "mode")
 OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of their kind
     "report": {"bias", "size_min"},
     "receptive_field": {"region", "shift_equivariance", "size_min", "effective", "sigma_min", "ignored"},
-    "fit": {"min", "max", "output", "layers", "shape"},
-    "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape"},
+    "fit": {"min", "max", "output", "layers", "shape", *MEASURED, "latency", "arena", "flash"},
+    "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape", *MEASURED},
     "verify": {"totals", "refusal"},
     "page": {"bias", "size_min", "copies", "whole", "axes", "layout", "layers", "figures"},
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),
-    "compare": {"added", "bias", "size_min"},
-    "diff": {"bias", "size_min"},
+    "compare": {"added", "bias", "size_min", "measured", *MEASURED, "latency", "arena", "flash"},
+    "diff": {"bias", "size_min", *MEASURED, "latency", "arena", "flash"},
 }
 ACTIONS = ("added", "removed", "moved", "renamed", "changed", "reshaped")
 NAMED_BY_USERS = {

@@ -134,22 +134,22 @@ def test_sweep_lists_the_networks_within_a_latency(spec: Path, capsys: Capture) 
     assert run(sweep) == 0
     assert "latency on nucleo-l4r5zi ≤ 448 µs\n100 combinations · 93 exceed the budget" in capsys.readouterr().out
     assert run([*sweep, "-f", "json"]) == 0
-    limit = {"metric": "latency", "device": "nucleo-l4r5zi", "max": 448_000}
+    limit = {"metric": "latency", "device": "nucleo-l4r5zi", "max": 0.000448}
     assert json.loads(capsys.readouterr().out)["limits"] == [limit]
 
 
 def test_a_limit_is_missed_on_its_own_device_or_runtime(spec: Path) -> None:
     spec.write_text(SPEC.partition("budget")[0], encoding="utf-8")
     report = summary(spec)
-    slow = Limit("latency", None, 400_000, (), runtime="nucleo-l4r5zi")  # takes 448,800 ns
-    fast = Limit("latency", None, 400_000, (), runtime="nucleo-h7a3zi-q")  # 1.23 cycles at 280 MHz: 63 µs
+    slow = Limit("latency", None, 400_000, (), device="nucleo-l4r5zi")  # takes 448,800 ns
+    fast = Limit("latency", None, 400_000, (), device="nucleo-h7a3zi-q")  # 1.23 cycles at 280 MHz: 63 µs
     assert find_largest_miss(report, [slow]) == pytest.approx(0.122)
     assert find_largest_miss(report, [fast]) == 0
     assert merge_limits([slow, fast]) == [slow, fast]
 
 
 def test_limits_that_depend_on_a_runtime_or_device_name_it() -> None:
-    assert limit_text(Limit("latency", None, 5_000_000, (), runtime="rtx4090")) == "latency on rtx4090 ≤ 5.00 ms"
+    assert limit_text(Limit("latency", None, 5_000_000, (), device="rtx4090")) == "latency on rtx4090 ≤ 5.00 ms"
     assert limit_text(Limit("arena", 1, 2048, (), runtime="liveness")) == (
         "arena with liveness ≥ 1 B, arena with liveness ≤ 2.00 KiB"
     )

@@ -202,12 +202,25 @@ def test_compare_shows_measured_times_beside_the_latency(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "example:lenet5", "--columns", "latency"], "the column latency needs a device: add --device"),
+        (["compare", "example:lenet5", "--columns", "latency"], "latency needs a device: add --device NAME, such as"),
+        (["compare", "example:lenet5", "--columns", "latenzy"], "no column 'latenzy': did you mean latency?"),
         (
-            ["compare", "example:lenet5", "--device", "rtx4090", "-f", "json"],
-            "--device cannot be combined with -f json",
+            ["compare", "example:lenet5", "--device", "rtx4090", "--columns", "macs"],
+            "--device needs the column latency",
         ),
-        (["compare", "example:lenet5", "--device", "raspberry-pi-pico"], "raspberry-pi-pico has no peak"),
+        (["compare", "example:lenet5", "--eager"], "--eager needs --device NAME"),
+        (
+            ["compare", "example:lenet5", "--runtime", "livenes"],
+            "--runtime: no runtime 'livenes': did you mean liveness?",
+        ),
+        (
+            ["compare", "example:lenet5", "--device", "raspberry-pi-pico", "--columns", "latency"],
+            "raspberry-pi-pico has no peak",
+        ),
+        (
+            ["compare", "example:lenet5", "--device", "nucleo-l4r5zi", "--dtype", "float32"],
+            "--dtype must be int8 for nucleo-l4r5zi, whose cycles are known; got 'float32'",
+        ),
         (["draw", "example:lenet5", "--color", "latency"], "--color latency and --device need each other"),
         (["draw", "example:lenet5", "--device", "rtx4090"], "--color latency and --device need each other"),
         (["draw", "example:lenet5", "--color", "latency", "--device", "rtx40"], "did you mean rtx4090?"),

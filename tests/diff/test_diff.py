@@ -283,18 +283,6 @@ def test_a_wrong_condition_is_shown_with_a_caret(both: list[str], capsys: pytest
     ]
 
 
-def test_a_condition_on_the_memory_of_a_microcontroller_is_refused_with_the_reason(
-    both: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(["diff", *both, "--fail-if", "arena > +5%"]) == 2
-    assert capsys.readouterr().err.splitlines() == [
-        "convcalc: --fail-if: arena depends on a runtime, which a condition cannot name: limit it in both networks: "
-        "convcalc check --max-arena 256KiB@tflm-reference",
-        "  arena > +5%",
-        "  ^^^^^",
-    ]
-
-
 def test_params_are_set_on_both_sides_or_one(both: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def given(*options: str) -> list[dict[str, int]]:
         assert run(["diff", *both, "-f", "json", *options]) == 0

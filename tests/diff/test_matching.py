@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Report, examples
-from convcalc.analysis.figures import FIGURES
 from convcalc.diff import matching
 from convcalc.diff.compared_figures import FigurePair
 from convcalc.diff.condition import parse_condition
 from convcalc.diff.difference import Difference, LayerChange, ValueChange, compare_reports
 from convcalc.diff.matching import Pair, find_longest_rising, match_layers
+from convcalc.metrics.figures import FIGURES
 from convcalc.problems import Flaw
 from tests.support.specs import load
 

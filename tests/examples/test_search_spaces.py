@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.budgets import figure
+from convcalc.metrics.figures import figure
 from convcalc.space.counting import Tally
 from convcalc.space.design_space import DesignSpace, read_space
 from convcalc.space.extent import count_networks

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.figures import FIGURES
+from convcalc.metrics.figures import FIGURES
 from convcalc.network import Limit
 from convcalc.space.evaluation import EVALUATED, Setup
 from convcalc.space.evaluators import make_evaluator

@@ -15,7 +15,7 @@ import convcalc
 from convcalc.network import Limit
 from convcalc.space import grids, lists, traced_evaluator
 from convcalc.space.combinations import Combinations, Param
-from convcalc.space.evaluation import COLUMNS, EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
+from convcalc.space.evaluation import EVALUATED, Evaluated, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
 from convcalc.spec.files import read_net
@@ -345,43 +345,3 @@ def test_rows_with_huge_numbers_are_evaluated() -> None:
     first = space.size - 3
     found = TracedEvaluator(of_spec(spec), EMPTY, 10**6).evaluate_rows(space, range(first, space.size), ["params"])
     assert found.columns["params"] == [40_000 + 3 * 10_001 * 10_000 + 10_001 * n for n in (9_998, 9_999, 10_000)]
-
-
-def compare_devices(load: Any, values: dict[str, Any], setup: Setup, traces: int) -> None:
-    """Compare the memory of microcontrollers with that of every row on its own; no row is traced in vain."""
-    figures = (*COLUMNS, MISS)
-    traced = TracedEvaluator(load, setup, rows_per_trace=0)
-    found, expected = traced.evaluate(values, figures), OrdinaryEvaluator(load, setup).evaluate(values, figures)
-    assert {name: list(column) for name, column in found.columns.items()} == expected.columns
-    assert dict(found.problems) == expected.problems
-    assert dict(found.broken) == expected.broken
-    assert {solver.traces for solver in traced.solvers.values()} == {traces}
-
-
-@pytest.mark.parametrize("name", ["ds_cnn", "mobilenet_v1", "resnet8", "m5", "vit_tiny"])
-def test_memory_of_microcontrollers_is_calculated_row_by_row(name: str) -> None:
-    load = loader(name)
-    random = Random(name)
-    rows = [{key: vary(random, value) for key, value in load(Overrides()).params.items()} for _ in range(6)]
-    values = {key: [row[key] for row in rows] for key in rows[0]}
-    limits = (Limit("arena", None, 100_000, (), runtime="tflm-cmsis-dsp"),)
-    compare_devices(load, values, Setup(Overrides(), limits=limits, runtime="liveness"), 0)
-
-
-def test_a_budget_for_microcontrollers_ends_tracing_after_the_first_row() -> None:
-    spec = {
-        "params": {"width": 8},
-        "input": [3, 32, 32],
-        "layers": [
-            {"conv": {"out_channels": "$width", "kernel_size": 3}},
-            {"conv": {"out_channels": 9, "kernel_size": 3}},
-        ],
-        "budget": {"arena": {"max": "20KiB", "runtime": "tflm-reference"}},
-    }
-    load, values = of_spec(spec), {"width": list(range(1, 40))}
-    traced, ordinary = TracedEvaluator(load, EMPTY, rows_per_trace=0), OrdinaryEvaluator(load, EMPTY)
-    found, expected = traced.evaluate(values, (MISS,)), ordinary.evaluate(values, (MISS,))
-    assert list(found.columns[MISS]) == expected.columns[MISS]
-    assert dict(found.broken) == expected.broken
-    assert 0 < len(expected.broken) < 39
-    assert [solver.traces for solver in traced.solvers.values()] == [1]

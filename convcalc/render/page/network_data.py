@@ -7,9 +7,9 @@ rows of the table, the graphs, the memory, the receptive fields, the findings an
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.budgets import LimitUse
 from convcalc.analysis.receptive_field import Field, input_size
 from convcalc.analysis.report import Report, field_dict
+from convcalc.metrics.budgets import LimitUse
 from convcalc.problems import Problem
 from convcalc.render.page.graph_data import list_graphs
 from convcalc.render.rows import Row, describe_rows, tree_rows

@@ -5,8 +5,8 @@ None of it needs a script: `write_totals(subject)` returns a list whose first ca
 
 from collections.abc import Iterator, Mapping
 
-from convcalc.analysis.budgets import LimitUse, format_limit
 from convcalc.analysis.report import Report
+from convcalc.metrics.budgets import LimitUse, format_limit
 from convcalc.problems import shorten
 from convcalc.render.columns import field_text
 from convcalc.render.page.markup import Markup, element, join, write_section

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from convcalc.exact import largest
 
 if TYPE_CHECKING:
-    from convcalc.analysis.budgets import Figures
     from convcalc.analysis.report import Report
+    from convcalc.metrics.budgets import Figures
 
 FIGURES: dict[str, str] = {
     "layers": "layers",
@@ -28,20 +28,18 @@ FIGURES: dict[str, str] = {
 }
 
 
-def figure(report: "Figures", name: str, runtime: str = "") -> int | None:
-    """Return the metric `name` of a network; None if it is unknown.
+def figure(report: "Figures", name: str) -> int | None:
+    """Return the metric `name` of a network, which depends on no device; None if it is unknown.
 
-    For `receptive_field`, this is the size of the receptive field on the axis where it is largest. `runtime` names the
-    runtime for a metric of microcontrollers, such as `arena`; by default, it is the first one.
+    For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
     """
     if name == "training_memory":
         return report.training().total
     if name == "receptive_field":
         size = report.totals.receptive_field.size
         return None if size is None else largest(0, *size)
-    from convcalc.analysis import budgets  # the names can be imported without the engine
-
-    return budgets.figure(report, name, runtime)
+    value: int | None = getattr(report.totals, name)
+    return value
 
 
 def figures_of(report: "Report") -> dict[str, int | None]:

@@ -5,22 +5,21 @@ Each violation is a `Problem`, such as "72,344 params exceed the budget of 50,00
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from convcalc.analysis.receptive_field import Field, FieldReport, field_report, input_size
 from convcalc.analysis.report import LayerReport, Report
 from convcalc.analysis.training import Training
 from convcalc.exact import largest, least
+from convcalc.metrics.figures import figure
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem
 from convcalc.shape import Shape
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 from convcalc.units import format_bytes, format_duration
 
 _CODE = "CV100"
-_DEVICE = ("arena", "flash")
-_LATENCY = "latency"  # in nanoseconds
-_MEMORY = ("weight_memory", "activation_memory", "peak_memory", *_DEVICE)
+_MEMORY = ("weight_memory", "activation_memory", "peak_memory", *DEVICE)
 _COUNTS = ("layers", "params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
 _NAMES = {"macs": "MACs", "flops": "FLOPs", "trainable_params": "trainable params"}
 _MOST_NAMED = 3  # maximum number of layers named in a hint
@@ -44,6 +43,10 @@ class Figures(Protocol):
     @property
     def totals(self) -> Any:
         """The figures of the whole network."""
+
+    @property
+    def tensor_bytes(self) -> tuple[int, ...]:
+        """The bytes of all tensors, by tensor number."""
 
     @property
     def fields(self) -> Sequence[Field]:
@@ -113,7 +116,22 @@ class LimitedFigure(NamedTuple):
 
 def find_breaches(report: Report, outside: Iterable[Limit] = ()) -> list[Problem]:
     """Return one problem per violated limit in the spec's budget and in `outside`."""
-    return [problem for limit in (*report.network.budget, *outside) for problem in _check_limit(report, limit)]
+    limits = list_limits(report.network, outside)
+    return [problem for limit in limits for problem in _check_limit(report, limit)]
+
+
+def list_limits(network: Network, outside: Iterable[Limit] = (), spec_budget: bool = True) -> tuple[Limit, ...]:
+    """Return the limits of the spec's budget, unless it is ignored, and those in `outside`; see `complete_limits`."""
+    return complete_limits((*(network.budget if spec_budget else ()), *outside))
+
+
+def complete_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    """Return limits that all have a minimum, a maximum or a shape: a board that is named alone has its memory."""
+    if not any(limit.device for limit in limits):
+        return limits
+    from convcalc.metrics.device_figures import complete_limit
+
+    return tuple(map(complete_limit, limits))
 
 
 def measure_budgets(report: Report, outside: Iterable[Limit] = ()) -> tuple[BudgetUse, ...]:
@@ -133,7 +151,7 @@ def _format_short(metric: str, value: int | tuple[int, ...] | None) -> str:
         return "×".join(map(str, value))
     if value is None:
         return "?"
-    if metric == _LATENCY:
+    if metric == LATENCY:
         return format_duration(value * 1e-9)
     return format_bytes(value) if metric in _MEMORY else f"{value:,}"
 
@@ -144,7 +162,8 @@ def measure_limits(report: Report, outside: Iterable[Limit] = ()) -> tuple[Limit
     A limit on the layers that match a pattern gets one row, about a single layer: the first one with an unknown value
     or, if all values are known, the one with the largest value (for a maximum) or the smallest (for a minimum).
     """
-    uses = (use for limit in (*report.network.budget, *outside) for use in _measure_limit(report, limit))
+    limits = list_limits(report.network, outside)
+    uses = (use for limit in limits for use in _measure_limit(report, limit))
     return tuple(dict.fromkeys(uses))
 
 
@@ -185,8 +204,17 @@ def select_limited_figures(report: Figures, limit: Limit) -> list[LimitedFigure]
     if limit.metric == "receptive_field":
         fields = [found for name, found in output_fields(report).items() if limit.output in (None, name)]
         return [LimitedFigure(f"{layer}: ", *_find_field_bounds(field)) for layer, field in fields]
-    value = figure(report, limit.metric, limit.runtime)
+    value = limited_total(report, limit)
     return [LimitedFigure("", value, value)]
+
+
+def limited_total(report: Figures, limit: Limit) -> int | None:
+    """Return the network's value of the metric of a limit; None if it is unknown. Latency is in nanoseconds."""
+    if limit.metric not in (*DEVICE, LATENCY):
+        return figure(report, limit.metric)
+    from convcalc.metrics.device_figures import limited_figure
+
+    return limited_figure(report, limit)
 
 
 def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:
@@ -209,9 +237,9 @@ def _metric_name(metric: str) -> str:
 
 
 def _name_limit(limit: Limit) -> str:
-    """Return the name of a limit's metric and its runtime or device: `arena with liveness`, `latency on rtx4090`."""
-    word = "on" if limit.metric == _LATENCY else "with"
-    return _metric_name(limit.metric) + (f" {word} {limit.runtime}" if limit.runtime else "")
+    """Return the name of a limit's metric, its device and its runtime: `latency on rtx4090`, `arena with liveness`."""
+    where = (f" on {limit.device}" if limit.device else "") + (f" with {limit.runtime}" if limit.runtime else "")
+    return _metric_name(limit.metric) + where
 
 
 def _check_limit(report: Report, limit: Limit) -> Iterator[Problem]:
@@ -234,65 +262,6 @@ def check_limited_figure(limit: Limit, found: LimitedFigure, hint: str = "") -> 
     yield from _check_bounds(limit._replace(minimum=None), found.largest, found.where, hint)
     if found.smallest is not None:
         yield from _check_bounds(limit._replace(maximum=None), found.smallest, found.where, hint)
-
-
-def figure(report: Figures, metric: str, runtime: str = "") -> int | None:
-    """Return the network's value of a metric, such as `params`; None if it is unknown.
-
-    `runtime` names the runtime for a metric of microcontrollers, in int8; by default, it is the first one. For the
-    latency, in nanoseconds, it names the device; of a range, the larger bound counts.
-    """
-    if metric == _LATENCY:
-        time = _measure_latency(report, runtime)
-        return None if isinstance(time, str) else time
-    if metric in _DEVICE:
-        found = _measure_device(report, runtime)
-        return None if isinstance(found, str) else found[_DEVICE.index(metric)]
-    value: int | None = getattr(report.totals, metric)
-    return value
-
-
-@lru_cache(maxsize=4)
-def _measure_device(report: Any, runtime: str) -> tuple[int, int] | str:
-    """Return the bytes of the arena and of flash on a microcontroller, or why they are unknown.
-
-    The last results are kept, because a limit, its message, its miss and a column need the same one.
-    """
-    return measure_device(report.trained, runtime)
-
-
-def measure_device(network: Network, runtime: str) -> tuple[int, int] | str:
-    """Return the bytes of the arena and of flash of a network on a microcontroller, or why they are unknown."""
-    from convcalc.device.mcu import measure_network  # imported only for budgets that need it
-    from convcalc.device.program import NoOperator
-    from convcalc.device.runtime_names import DEFAULT_RUNTIME
-    from convcalc.device.runtimes import find_runtime
-
-    try:
-        found = measure_network(network, find_runtime(runtime or DEFAULT_RUNTIME))
-    except NoOperator as error:
-        return str(error)
-    return found.arena, found.flash.total
-
-
-def _measure_latency(report: Figures, device: str) -> int | str:
-    """Return the nanoseconds that a batch takes on a device, fused, or why they are unknown.
-
-    Raises TypeError unless the figures are those of a whole report.
-    """
-    from convcalc.device.device_file import find_device  # imported only for budgets that need it
-    from convcalc.device.latency import estimate_latency
-    from convcalc.problems import Flaw
-
-    if not isinstance(report, Report):
-        raise TypeError("the latency needs a whole report")
-    try:
-        found = estimate_latency(report, find_device(device))
-    except Flaw as flaw:
-        return f"{flaw.message}: {flaw.hint}"
-    if found.total is None:
-        return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
-    return round(found.total.high * 1e9)
 
 
 def layer_figure(layer: LayerReport, metric: str) -> int | None:
@@ -340,7 +309,7 @@ def _format_figure(metric: str, value: int | None) -> str:
     """
     if value is None:
         return "?"
-    if metric == _LATENCY:
+    if metric == LATENCY:
         return format_duration(value * 1e-9) if value < 1000 else f"{format_duration(value * 1e-9)} ({value:,} ns)"
     if metric not in _MEMORY:
         return f"{value:,}"
@@ -352,14 +321,19 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
-    if limit.metric == _LATENCY:
-        time = _measure_latency(report, limit.runtime)
-        advice = f"convcalc latency --device {limit.runtime} shows the layers that take longest"
-        return time if isinstance(time, str) else advice
-    if limit.metric not in _DEVICE:
+    if limit.metric not in (*DEVICE, LATENCY):
         return _write_hint_on_largest(report, limit.metric)
-    found = _measure_device(report, limit.runtime)
-    return found if isinstance(found, str) else f"convcalc mcu --runtime {limit.runtime} shows what would lower it"
+    from convcalc.metrics.device_figures import explain_unknown, find_target
+
+    options = (f" --device {limit.device}" if limit.device else "") + (
+        f" --runtime {limit.runtime}" if limit.runtime else ""
+    )
+    advice = (
+        f"convcalc latency{options} shows the layers that take longest"
+        if limit.metric == LATENCY
+        else f"convcalc mcu{options} shows what would lower it"
+    )
+    return explain_unknown(report, limit.metric, find_target(limit)) or advice
 
 
 def _write_hint_on_largest(report: Report, metric: str) -> str:

@@ -1,0 +1,137 @@
+"""The options --runtime, --device and --eager, which say on what arena, flash and latency are measured."""
+
+from __future__ import annotations  # the types are imported only for type checkers
+
+from collections.abc import Iterable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from convcalc.cli import common, completing, writing
+from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
+from convcalc.metrics.target import Target
+from convcalc.problems import Flaw
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
+
+if TYPE_CHECKING:
+    from convcalc.network import Limit
+    from convcalc.spec.inputs import Overrides
+
+
+class Asked(NamedTuple):
+    """The runtime and the device that the user names, as texts, and whether the latency is eager."""
+
+    runtime: str | None
+    device: str | None
+    eager: bool
+
+    def read(self, where: writing.Output, limits: Sequence[Limit] = ()) -> Target:
+        """Return the target. What the user does not name is that of the limits, or of the device.
+
+        Raises Failure for an unknown name, and Exit if the problems of a device file have been printed.
+        """
+        from convcalc.cli.devices import read_device_option
+        from convcalc.spec.budget import check_runtime
+
+        try:
+            runtime = None if self.runtime is None else check_runtime(self.runtime)
+        except Flaw as flaw:
+            raise writing.Failure(f"--runtime: {flaw.message}: {flaw.hint}") from None
+        device = None if self.device is None else read_device_option(self.device, where)
+        limited = _find_limited_target(limits)
+        return Target(
+            runtime or (limited.runtime if device is None else device.runtime or DEFAULT_RUNTIME),
+            device or limited.device,
+            self.eager,
+        )
+
+    def list_added(self, target: Target) -> tuple[str, ...]:
+        """Return the columns that the options add: arena and flash for a runtime or board, latency for a device.
+
+        Raises Failure if a device has neither memory nor the figures from which a time can be computed.
+        """
+        if self.runtime is None and self.device is None:
+            return ()
+        from convcalc.cli.devices import fail_option
+        from convcalc.metrics.device_figures import list_added
+
+        try:
+            return list_added(self.runtime, None if self.device is None else target.device)
+        except Flaw as flaw:
+            raise fail_option("--device", flaw) from None
+
+    def check_used(self, names: Iterable[str]) -> None:
+        """Raise UsageError if an option has no effect on the columns that are shown or needed."""
+        used = set(names)
+        if self.runtime is not None and used.isdisjoint(DEVICE):
+            raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
+        if self.device is not None and used.isdisjoint((*DEVICE, LATENCY)):
+            raise click.UsageError("--device needs the column latency, arena or flash: --columns latency")
+
+
+def check_columns(names: Iterable[str], target: Target, overrides: Overrides) -> None:
+    """Raise Failure if the latency is one of some columns, and the target does not say for which device it is.
+
+    It is also raised if the device lacks the figures from which a time can be computed, or has them only for int8.
+    """
+    if LATENCY not in names:
+        return
+    from convcalc.cli.devices import check_dtype, fail_option
+    from convcalc.metrics.device_figures import check_timed
+
+    try:
+        check_timed(target)
+    except Flaw as flaw:
+        if target.device is None:
+            raise writing.Failure(f"{flaw.message}: {flaw.hint}") from None
+        raise fail_option("--device", flaw) from None
+    assert target.device is not None
+    check_dtype(target.device, overrides)
+
+
+def _find_limited_target(limits: Sequence[Limit]) -> Target:
+    """Return the runtime of the first limit on a microcontroller's memory, and the device of the first on latency."""
+    memory = next((limit for limit in limits if limit.metric in DEVICE), None)
+    latency = next((limit for limit in limits if limit.metric == LATENCY), None)
+    if memory is None and latency is None:
+        return Target()
+    from convcalc.metrics.device_figures import find_target
+
+    runtime = Target().runtime if memory is None else find_target(memory).runtime
+    return Target(runtime, None if latency is None else find_target(latency).device)
+
+
+def target_options(function: common.Function) -> common.Function:
+    """Add --runtime, --device and --fused/--eager; the command receives `asked`."""
+
+    @wraps(function)
+    def run(runtime: str | None, device: str | None, eager: bool | None, **rest: Any) -> Any:
+        if eager is not None and device is None:
+            raise click.UsageError(f"--{'eager' if eager else 'fused'} needs --device NAME")
+        return function(asked=Asked(runtime, device, bool(eager)), **rest)
+
+    return common.add_options(
+        run,
+        click.option(
+            "--runtime",
+            metavar="NAME",
+            shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
+            help=f"Add the columns arena and flash, with a runtime: {', '.join(RUNTIME_NAMES)} (default: that of the "
+            f"device, else {DEFAULT_RUNTIME}).",
+        ),
+        click.option(
+            "--device",
+            metavar="NAME|FILE",
+            shell_complete=completing.complete_device(),
+            help="Add the column latency, for a device such as rtx4090 or a device file; for a board, also arena and "
+            "flash.",
+        ),
+        click.option(
+            "--eager/--fused",
+            "eager",
+            default=None,
+            help="For latency: batch norms and activations are kernels of their own, or part of the layer before them "
+            "(default).",
+        ),
+    )

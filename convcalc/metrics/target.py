@@ -1,0 +1,19 @@
+"""Defines `Target`: the runtime and the device on which the arena, the flash and the latency are measured."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from convcalc.device.runtime_names import DEFAULT_RUNTIME
+
+if TYPE_CHECKING:
+    from convcalc.device.device_file import Device  # importing it would slow the start
+
+
+class Target(NamedTuple):
+    """The runtime for the memory of a microcontroller, and the device for the latency, eager or fused."""
+
+    runtime: str = DEFAULT_RUNTIME
+    device: "Device | None" = None
+    eager: bool = False
+
+
+DEFAULT_TARGET = Target()
