@@ -20,11 +20,12 @@ from convcalc.space.combinations import Combinations, Param, check_size
 from convcalc.space.draws import MOST_DRAWN, draw_rows
 from convcalc.space.evaluation import EVALUATED, Setup
 from convcalc.space.evaluators import make_evaluator
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Row
 from convcalc.space.planning import DEFAULT, Planned, Request, make_plan
 from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part, make_recipe
 from convcalc.space.sweep_table import SweepTable
-from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, list_values, split_numbers, sweep_chunk
+from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, split_numbers, sweep_chunk
 from convcalc.space.values import expand_values
 from convcalc.space.workers import GivenExecutor, WorkersLost, run_tasks
 from convcalc.spec.reader import read_network
@@ -71,7 +72,7 @@ class Sweep:
             if name not in EVALUATED:
                 hint = did_you_mean(name, EVALUATED) or f"available: {', '.join(EVALUATED)}"
                 raise ValueError(f"no column {show(name)}: {hint}")
-        given = {name: list(list_values(column)) for name, column in values.items()}
+        given = {name: list(to_python_numbers(column)) for name, column in values.items()}
         counts = {name: len(column) for name, column in given.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(f"the parameters need the same number of values each; got {show(counts)}")
@@ -79,7 +80,7 @@ class Sweep:
         problems: list[str | None] = [None] * next(iter(counts.values()))
         for row, problem in found.problems.items():
             problems[row] = describe_problem(problem)
-        return {**{name: list(list_values(found.columns[name])) for name in columns}, PROBLEM: problems}
+        return {**{name: list(to_python_numbers(found.columns[name])) for name in columns}, PROBLEM: problems}
 
 
 def sweep(

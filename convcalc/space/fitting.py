@@ -12,8 +12,9 @@ from convcalc.problems import Problem, printable
 from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MISS, Evaluated, Evaluator, Load, Setup
 from convcalc.space.keeping import TopRows, check_held
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Signed
-from convcalc.space.sweeping import Numbers, describe_problem, list_values, split_numbers
+from convcalc.space.sweeping import Numbers, describe_problem, split_numbers
 from convcalc.space.values import are_numbers
 from convcalc.spec.budget_metrics import COUNTS, MEMORY
 from convcalc.spec.inputs import Overrides
@@ -112,7 +113,7 @@ class _Search:
 
     def add(self, numbers: Numbers, values: dict[str, list[Any]], found: Evaluated) -> None:
         """Add the rows of a chunk."""
-        columns = [*(list_values(found.columns[metric]) for metric in METRICS), *values.values(), numbers]
+        columns = [*(to_python_numbers(found.columns[metric]) for metric in METRICS), *values.values(), numbers]
         rows = list(zip(*columns, strict=True))
         within = [row for index, row in enumerate(rows) if index not in found.broken and index not in found.problems]
         self.within += len(within)
@@ -121,7 +122,7 @@ class _Search:
         if self.first_valid is None and len(found.problems) < len(rows):
             self.first_valid = next(number for index, number in enumerate(numbers) if index not in found.problems)
         if found.broken:
-            misses = list_values(found.columns[MISS])
+            misses = to_python_numbers(found.columns[MISS])
             nearest = min((misses[index], numbers[index]) for index in found.broken)
             self.nearest = nearest if self.nearest is None else min(self.nearest, nearest)
 
@@ -184,7 +185,7 @@ def _override(setup: Setup, values: dict[str, Any]) -> Overrides:
 def _make_trial(space: Combinations, evaluator: Evaluator, number: int) -> Trial:
     """Return the result of a valid combination, with its violated limits."""
     found = evaluator.evaluate(space.list_columns([number]), METRICS)
-    figures = {metric: list_values(found.columns[metric])[0] for metric in METRICS}
+    figures = {metric: to_python_numbers(found.columns[metric])[0] for metric in METRICS}
     return Trial(space.get_row(number), figures, found.broken.get(0, ()))
 
 

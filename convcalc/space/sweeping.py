@@ -13,6 +13,7 @@ from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import Evaluator
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Row
 from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.expressions import WrongExpression
@@ -119,7 +120,7 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
     values = plan.combinations.list_columns(numbers)
     found = plan.evaluator.evaluate(values, plan.figures)
     columns: Columns = {name: [value] * len(numbers) for name, value in plan.constants.items()}
-    columns |= {name: list_values(column) for name, column in found.columns.items()}
+    columns |= {name: to_python_numbers(column) for name, column in found.columns.items()}
     columns[PROBLEM] = _list_problems(found.problems, len(numbers))
     columns |= values
     if plan.join is not None:
@@ -137,10 +138,10 @@ def sweep_chunk(plan: Plan, numbers: Numbers, tally: Tally) -> list[Row]:
 def _finish_rows(plan: Plan, columns: Columns, count: int, tally: Tally) -> list[Row]:
     """Add the derived columns, apply the filters, and return the rows."""
     for name, formula in plan.derived:
-        columns[name], failures = formula.list_values(columns, count)
+        columns[name], failures = formula.evaluate_rows(columns, count)
         tally.add_undefined(f"{formula.option} {name}", failures)
     for formula in plan.where:
-        truths, failures = formula.list_values(columns, count)
+        truths, failures = formula.evaluate_rows(columns, count)
         tally.add_undefined(f"{formula.option} {formula.text}", failures)
         chosen = [index for index, value in enumerate(truths) if _is_true(value, formula)]
         tally.filtered += count - len(chosen)
@@ -158,12 +159,6 @@ def _is_true(value: Any, formula: Formula) -> bool:
 
 def _select_rows(columns: Columns, indexes: Sequence[int]) -> Columns:
     return {name: [column[index] for index in indexes] for name, column in columns.items()}
-
-
-def list_values(column: Any) -> Sequence[Any]:
-    """Return a column with the numbers of Python; those of numpy would be slow one by one."""
-    found: Sequence[Any] = column.tolist() if hasattr(column, "tolist") else column
-    return found
 
 
 def _list_problems(problems: Any, count: int) -> list[str | None]:
