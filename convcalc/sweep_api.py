@@ -20,11 +20,12 @@ from convcalc.metrics.budgets import list_limits
 from convcalc.metrics.target import Target
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.choosing import Choice
-from convcalc.space.chunk import Chunk, list_values
+from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations, Param, check_size
 from convcalc.space.draws import MOST_DRAWN, draw_rows
 from convcalc.space.evaluation import EVALUATED, MEASURED, Setup
 from convcalc.space.evaluators import make_evaluator
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Row
 from convcalc.space.planning import DEFAULT, Planned, Request, make_plan
 from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part, make_recipe
@@ -85,7 +86,7 @@ class Sweep:
                 hint = did_you_mean(name, _COLUMNS) or f"available: {', '.join(_COLUMNS)}"
                 raise ValueError(f"no column {show(name)}: {hint}")
         _check_latency(columns, self.setup.target)
-        given = {name: list(list_values(column)) for name, column in values.items()}
+        given = {name: list(to_python_numbers(column)) for name, column in values.items()}
         counts = {name: len(column) for name, column in given.items()}
         if len(set(counts.values())) != 1:
             raise ValueError(f"the parameters need the same number of values each; got {show(counts)}")
@@ -93,7 +94,7 @@ class Sweep:
         problems: list[str | None] = [None] * next(iter(counts.values()))
         for row, problem in found.problems.items():
             problems[row] = describe_problem(problem)
-        return {**{name: list(list_values(found.columns[name])) for name in columns}, PROBLEM: problems}
+        return {**{name: list(to_python_numbers(found.columns[name])) for name in columns}, PROBLEM: problems}
 
 
 def sweep(

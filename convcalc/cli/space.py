@@ -17,7 +17,7 @@ from convcalc.problems import did_you_mean, printable, show
 if TYPE_CHECKING:
     from convcalc.network import Limit
     from convcalc.space.design_space import DesignSpace, Found, Part
-    from convcalc.space.front import Aim
+    from convcalc.space.extent import Aim
     from convcalc.spec.document import Document
     from convcalc.spec.inputs import Overrides
 
@@ -153,7 +153,7 @@ def _check_written_overrides(overrides: Overrides) -> None:
 
 def _read_aims(best: str | None, pareto: str | None) -> list[Aim]:
     """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
-    from convcalc.space.front import Aim
+    from convcalc.space.extent import Aim
 
     option = "--best" if best is not None else "--pareto"
     texts = [best] if best is not None else [] if pareto is None else pareto.split(",")
@@ -194,7 +194,7 @@ def _print_space(
     """Print the number of networks and their figures, and return the exit status."""
     from convcalc.render import space as render
 
-    within = part.count() if limits else None
+    within = part.estimate() if limits else None
     answer = render.describe_space(space, limits, within)
     if format == "json":
         text = render.space_json(answer, None, [])
@@ -203,7 +203,7 @@ def _print_space(
     else:
         text = writing.render_text(render.space_lines(answer, writing.table_width(where)), where)
     writing.write_text(text, where, [net])
-    return _NONE_FITS if within == 0 else 0
+    return _NONE_FITS if within is not None and within.networks == 0 else 0
 
 
 def _render(

@@ -315,7 +315,7 @@ def describe_network(job: Job, tally: Tally, where: writing.Output) -> Described
 
 def list_known_values(plan: Plan) -> dict[str, Sequence[Any]]:
     """Return values of the columns whose kind is known before there are rows."""
-    joined = plan.join.list_values() if plan.join else {}
+    joined = plan.join.list_joined_values() if plan.join else {}
     figures = {name: [""] if name in SHAPES else [0.0] if name == LATENCY else [0] for name in plan.figures}
     params = {param.name: list_kinds(param.values) for param in plan.combinations.params}
     constants = {name: [value] for name, value in plan.constants.items()}

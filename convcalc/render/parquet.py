@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from convcalc.problems import Flaw, printable, show
-from convcalc.space.chunk import CODES, Chunk, list_values
+from convcalc.space.chunk import CODES, Chunk
+from convcalc.space.lists import to_python_numbers
 
 _DTYPES = {int: "i", float: "f"}  # of arrays of numpy, which have no unknown values
 _MISFIT = object()  # a value that no column of numbers takes
@@ -57,7 +58,7 @@ class ParquetRows:
         if isinstance(column, array) and column.typecode == CODES.get(kind):
             buffers = [None, self.arrow.py_buffer(column)]
             return self.arrow.Array.from_buffers(self.schema.field(name).type, len(column), buffers)
-        values = [None if value is None else _convert(value, kind) for value in list_values(column)]
+        values = [None if value is None else _convert(value, kind) for value in to_python_numbers(column)]
         try:
             return self.arrow.array(values, type=self.schema.field(name).type)
         except (OverflowError, self.arrow.lib.ArrowException):

@@ -20,6 +20,7 @@ from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
 from convcalc.space.extent import count_networks, sum_figure
 from convcalc.space.graph import ADDITIVE
+from convcalc.space.sampling import Estimate
 from convcalc.spec.budget_metrics import MEMORY
 from convcalc.spec.emit import format_scalar
 from convcalc.spec.inputs import Overrides
@@ -50,11 +51,11 @@ class Answer(NamedTuple):
 
     space: DesignSpace
     limits: Sequence[Limit]
-    within: int | None
+    within: Estimate | None
     distributions: dict[str, Distribution | None]
 
 
-def describe_space(space: DesignSpace, limits: Sequence[Limit], within: int | None) -> Answer:
+def describe_space(space: DesignSpace, limits: Sequence[Limit], within: Estimate | None) -> Answer:
     """Return the number and the figures of the networks of a space. Raises TooManyFigures."""
     distributions = {name: None if name in space.unknown else _distribute(space, name) for name in DESCRIBED}
     return Answer(space, limits, within, distributions)
@@ -75,8 +76,16 @@ def count_all(space: DesignSpace) -> int:
 
 def count_text(number: int) -> str:
     """Return a number of networks, such as `7,371`; in the form 1.23e45 if it has more than 30 digits."""
-    text = str(number)
-    return f"{number:,}" if len(text) <= _MOST_DIGITS else f"{text[0]}.{text[1:4]}e{len(text) - 1}"
+    return f"{number:,}" if len(str(number)) <= _MOST_DIGITS else _round_text(number)
+
+
+def _round_text(number: int) -> str:
+    """Return an integer of at least 4 digits with 4 digits, such as `1.234e+19`; a float could be too small for it."""
+    exponent = len(str(number)) - 1
+    digits = (number + 5 * 10 ** (exponent - 4)) // 10 ** (exponent - 3) if exponent > 3 else number
+    if digits == 10_000:
+        digits, exponent = 1_000, exponent + 1
+    return f"{digits // 1000}.{digits % 1000:03}e+{exponent}"
 
 
 def _networks_text(number: int) -> str:
@@ -110,9 +119,7 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
     space = answer.space
     lines = heading_lines(space, answer.limits, width)
     if answer.within is not None:
-        share = percent_text(answer.within, count_all(space))
-        fits = "is" if answer.within == 1 else "are"
-        lines += wrap_facts([f"{_networks_text(answer.within)} ({share}) {fits} within the budget"], width)
+        lines += wrap_facts([_describe_within(answer.within, count_all(space))], width)
     lines += [[], cell_table(_make_figure_columns(answer), width)]
     for name, distribution in answer.distributions.items():
         if distribution is not None and distribution.least < distribution.most:
@@ -124,6 +131,16 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
             )
             lines += [[], *wrap_facts([text], width, "dim")]
     return [*lines, *_invalid_lines(space, width)]
+
+
+def _describe_within(within: Estimate, total: int) -> str:
+    """Return a sentence such as `6 networks (7.14%) are within the budget`."""
+    share = percent_text(within.networks, total)
+    if not within.is_exact:
+        low, high = percent_text(within.low, total), percent_text(within.high, total)
+        number = _round_text(within.networks) if within.networks >= 10**4 else f"{within.networks:,}"
+        return f"about {number} networks ({share}; {low} to {high} with 95% confidence) are within the budget"
+    return f"{_networks_text(within.networks)} ({share}) {'is' if within.networks == 1 else 'are'} within the budget"
 
 
 def _make_figure_columns(answer: Answer) -> list[Cells]:
@@ -156,7 +173,7 @@ def _make_histogram_columns(name: str, distribution: Distribution, total: int) -
         Cells("to", [_figure_text(name, min(bin.stop - 1, distribution.most)) for bin in bins]),
         Cells(
             "networks",
-            [count_text(bin.networks) if len(str(bin.networks)) < 10 else f"{bin.networks:.3e}" for bin in bins],
+            [_round_text(bin.networks) if bin.networks >= 10**9 else f"{bin.networks:,}" for bin in bins],
             5,
         ),
         Cells("share", [percent_text(bin.networks, total) for bin in bins], 7),
@@ -237,7 +254,7 @@ def found_csv(space: DesignSpace, found: Sequence[Found], rows: int | None) -> s
 
 def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> str:
     """Return the result as JSON text; `listed` says which networks are in `found`: sample, best or pareto."""
-    space = answer.space
+    space, within = answer.space, answer.within
     least, most = find_peak_range(space)
     figures = {name: one and _distribution_dict(one) for name, one in answer.distributions.items()}
     document = {
@@ -250,7 +267,8 @@ def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> st
         },
         "networks": count_all(space),
         "limits": [_limit_dict(limit) for limit in answer.limits],
-        "within_budget": answer.within,
+        "within_budget": within.networks if within is not None and within.is_exact else None,
+        "within_budget_estimate": None if within is None or within.is_exact else within._asdict(),
         "figures": {**figures, "peak_memory": {"min": least, "max": most}},
         "listed": listed,
         "found": [{"params": one.params, "figures": one.figures} for one in found],

@@ -75,7 +75,7 @@ def _index_near_integers(array: Any, low: int, high: int) -> tuple[Column, Index
     return make_column(used + low), places[offsets]
 
 
-def gather(column: Column, indexes: Indexes) -> Column:
+def select_values(column: Column, indexes: Indexes) -> Column:
     """Return the values of a column at some indexes."""
     return Column(column.values[indexes], column.low, column.high)
 
@@ -303,12 +303,12 @@ def is_true_for_any(column: Column) -> bool:
     return bool(column.values.any())
 
 
-def both(one: Column, other: Column) -> Column:
+def combine_truths(one: Column, other: Column) -> Column:
     """Return, per row, whether both columns are true."""
     return one._replace(values=one.values & other.values)
 
 
-def invert(column: Column) -> Column:
+def invert_truths(column: Column) -> Column:
     """Return, per row, whether the column is false."""
     return column._replace(values=~column.values)
 
@@ -328,7 +328,7 @@ def find_others(indexes: Indexes, rows: int) -> Indexes:
 # -- rows
 
 
-def take(items: Sequence[int], indexes: Indexes) -> Indexes:
+def select_integers(items: Sequence[int], indexes: Indexes) -> Indexes:
     """Return the integers at some indexes of a sequence."""
     if isinstance(items, range):
         return indexes * items.step + items.start
@@ -358,7 +358,7 @@ def index_grid(numbers: range, period: int, count: int) -> Indexes:
     return np.arange(numbers.start, numbers.stop) // period % count
 
 
-def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
+def join_parts(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant.
 
     The column is an array of numbers or truths if all values have the same class, otherwise an array of objects.

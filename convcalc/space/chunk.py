@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Row
 
 CODES = {int: "q", float: "d"}  # type codes of the arrays in which columns are sent
@@ -24,12 +25,12 @@ class Chunk:
 
     def list_columns(self) -> list[Sequence[Any]]:
         """Return the columns with the numbers of Python."""
-        return list(map(list_values, self.columns))
+        return list(map(to_python_numbers, self.columns))
 
     def list_rows(self, most: int | None = None) -> list[Row]:
         """Return the rows, or the first `most`, as tuples."""
         columns = self.columns if most is None else [column[:most] for column in self.columns]
-        return list(zip(*map(list_values, columns), strict=True))
+        return list(zip(*map(to_python_numbers, columns), strict=True))
 
     def take_columns(self, count: int) -> "Chunk":
         """Return the same rows with the first columns only."""
@@ -41,12 +42,6 @@ class Chunk:
 
     def __setstate__(self, state: tuple[list[Any], int]) -> None:
         self.columns, self.count = state
-
-
-def list_values(column: Any) -> Sequence[Any]:
-    """Return a column with the numbers of Python; those of numpy would be slow one by one."""
-    found: Sequence[Any] = column.tolist() if hasattr(column, "tolist") else column
-    return found
 
 
 def make_chunk(rows: Sequence[Row], columns: int) -> Chunk:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
+from convcalc.space.lists import to_python_numbers
+
 Columns = Mapping[str, Sequence[Any]]
 
 
@@ -30,7 +32,7 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
     if len(uniform) == len(values):
         yield Group(key, uniform, {}, range(rows))
         return
-    mixed = {name: _list_values(column) for name, column in values.items() if not classes[name]}
+    mixed = {name: list(to_python_numbers(column)) for name, column in values.items() if not classes[name]}
     groups: dict[tuple[str, ...], list[int]] = {}
     for row, found in enumerate(zip(*mixed.values(), strict=True)):
         groups.setdefault(tuple(map(_describe, found)), []).append(row)
@@ -58,16 +60,11 @@ def _find_class(column: Sequence[Any]) -> str:
     kind = getattr(getattr(column, "dtype", None), "kind", "")
     if kind == "i":
         return "int"
-    plain = _list_values(column)
+    plain = list(to_python_numbers(column))
     classes = set(map(type, plain))
     if classes == {int}:
         return "int"
     return "float" if classes == {float} and all(map(isfinite, plain)) else ""
-
-
-def _list_values(column: Sequence[Any]) -> list[Any]:
-    """Return the values of a list or array as numbers of Python."""
-    return column.tolist() if hasattr(column, "tolist") else list(column)
 
 
 def _describe(value: Any) -> str:

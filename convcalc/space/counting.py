@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from convcalc.space.extent import Bound, find_extent
 from convcalc.space.graph import ADDITIVE, Graph
+from convcalc.space.grid import Grid
 from convcalc.space.slots import Slots, SlotSums, TooManyFigures
 
-MOST_SUMS = 1_000_000  # limit of different sums over all nodes
+_MOST_JOINT_SUMS = 200_000  # limit of different sums of several figures over all nodes
 _MOST_SUMS_BEFORE = 400_000
 _FEW_SUMS = 50_000
 _MOST_SLOT_BYTES = 128 * 1024**2
@@ -127,7 +128,14 @@ class Tally:
 
 def count_within(graph: Graph, bounds: Sequence[Bound]) -> int:
     """Return the number of networks within several bounds at once. Raises TooManyFigures."""
-    return sum(sum_to_end(graph, bounds, MOST_SUMS)[graph.start].values())
+    try:
+        return sum(sum_to_end(graph, bounds, _MOST_JOINT_SUMS)[graph.start].values())
+    except TooManyFigures:
+        grid = Grid(graph, bounds)
+        effort = grid.measure_effort()
+        if effort.largest > _MOST_SLOT_BYTES or effort.added > _MOST_ADDED_BYTES:
+            raise
+        return grid.count()
 
 
 def sum_to_end(graph: Graph, bounds: Sequence[Bound], most: int) -> list[dict[Sums, int]]:

@@ -15,10 +15,11 @@ from convcalc.space.chooser import Choice
 from convcalc.space.counting import Tally, count_within
 from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
-from convcalc.space.extent import Bound, count_networks, find_extent, find_peaks
-from convcalc.space.front import Aim, find_best, find_front
+from convcalc.space.extent import Aim, Bound, count_networks, find_extent, find_peaks
+from convcalc.space.front import find_best, find_front
 from convcalc.space.graph import ADDITIVE, Graph, build_graph
-from convcalc.space.sampling import Path, Sampler, sum_path
+from convcalc.space.sampling import Estimate, Path, Sampler, sum_path
+from convcalc.space.slots import TooManyFigures
 from convcalc.spec.choices import Choices
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
@@ -122,6 +123,18 @@ class Part:
             [bound] = self.bounds
             return Tally(self.graph, bound.figure, bound.most).count_within(bound)
         return count_within(self.graph, self.bounds)
+
+    def estimate(self) -> Estimate:
+        """Return the number of networks, estimated from a sample if counting them is too much work.
+
+        Raises TooManyFigures if it cannot be estimated either, because very few networks are within the limits.
+        """
+        try:
+            networks = self.count()
+        except TooManyFigures:
+            assert self.graph is not None, "an empty part is counted"
+            return Sampler(self.graph, self.bounds, Random(0)).estimate()
+        return Estimate(networks, networks, networks)
 
     def draw(self, number: int, seed: int) -> list[Found]:
         """Return networks that are drawn independently, each with the same probability; [] if there are none.

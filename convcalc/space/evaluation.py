@@ -17,6 +17,7 @@ from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
 from convcalc.space.combinations import Combinations
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.misses import find_largest_miss
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 from convcalc.spec.inputs import Overrides, WrongOverride
@@ -145,6 +146,6 @@ def join_shapes(shapes: Iterable[Shape]) -> str:
 
 def list_rows(values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     """Yield each row of columns as a mapping from names to values, with Python numbers for those of numpy."""
-    columns = [column.tolist() if hasattr(column, "tolist") else column for column in values.values()]
+    columns = list(map(to_python_numbers, values.values()))
     for row in zip(*columns, strict=True):
         yield dict(zip(values, row, strict=True))

@@ -17,6 +17,18 @@ class Bound(NamedTuple):
     most: float = inf
 
 
+class Aim(NamedTuple):
+    """A figure, and whether less of it is better."""
+
+    figure: str
+    smallest: bool
+
+    @property
+    def sign(self) -> int:
+        """1 if less is better, otherwise -1: the figure times this factor is to be minimised."""
+        return 1 if self.smallest else -1
+
+
 class Extent(NamedTuple):
     """Per node of a graph, the bounds of a figure on the ways to the end (`least`, `most`) and from the start to it."""
 

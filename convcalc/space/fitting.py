@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convcalc.metrics.budgets import list_limits
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem, printable
-from convcalc.space.chunk import list_values
 from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MEASURED, MISS, Evaluated, Evaluator, Load, Setup
 from convcalc.space.keeping import TopRows, check_held
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Signed
 from convcalc.space.sweeping import Numbers, describe_problem, split_numbers
 from convcalc.space.values import are_numbers
@@ -120,7 +120,7 @@ class _Search:
 
     def add(self, numbers: Numbers, values: dict[str, list[Any]], found: Evaluated) -> None:
         """Add the rows of a chunk."""
-        columns = [*(list_values(found.columns[metric]) for metric in self.metrics), *values.values(), numbers]
+        columns = [*(to_python_numbers(found.columns[metric]) for metric in self.metrics), *values.values(), numbers]
         rows = list(zip(*columns, strict=True))
         within = [row for index, row in enumerate(rows) if index not in found.broken and index not in found.problems]
         self.within += len(within)
@@ -129,7 +129,7 @@ class _Search:
         if self.first_valid is None and len(found.problems) < len(rows):
             self.first_valid = next(number for index, number in enumerate(numbers) if index not in found.problems)
         if found.broken:
-            misses = list_values(found.columns[MISS])
+            misses = to_python_numbers(found.columns[MISS])
             nearest = min((misses[index], numbers[index]) for index in found.broken)
             self.nearest = nearest if self.nearest is None else min(self.nearest, nearest)
 
@@ -194,7 +194,7 @@ def _override(setup: Setup, values: dict[str, Any]) -> Overrides:
 def _make_trial(space: Combinations, evaluator: Evaluator, metrics: Sequence[str], number: int) -> Trial:
     """Return the result of a valid combination, with its violated limits."""
     found = evaluator.evaluate(space.list_columns([number]), metrics)
-    figures = {metric: list_values(found.columns[metric])[0] for metric in metrics}
+    figures = {metric: to_python_numbers(found.columns[metric])[0] for metric in metrics}
     return Trial(space.get_row(number), figures, found.broken.get(0, ()))
 
 

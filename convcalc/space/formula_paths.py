@@ -1,6 +1,6 @@
 """Calculates a formula for many rows at once: it is traced for one row, and the recording is replayed for all others.
 
-`calculate(formula, columns, count)` returns what `formula.list_values` returns, but faster if numpy is there. Rows in
+`calculate(formula, columns, count)` returns what `formula.evaluate_rows` returns, but faster if numpy is there. Rows in
 which a comparison has another result take a path of their own.
 """
 
@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from convcalc.space import lists
-from convcalc.space.chunk import list_values
 from convcalc.space.classes import Group, split_by_class
 from convcalc.space.formulas import Formula, UnknownValue
+from convcalc.space.lists import to_python_numbers
 from convcalc.space.paths import Path
 from convcalc.space.sheets import Sheet
 from convcalc.space.steps import Constant
@@ -34,12 +34,14 @@ class FormulaPath(NamedTuple):
 def calculate(formula: Formula, columns: Mapping[str, Any], count: int) -> tuple[Sequence[Any], dict[int, str]]:
     """Return the value of a formula in every row, and the messages of the rows without a result.
 
-    The values are those of `Formula.list_values`, as a list or an array. Raises WrongFormula if a value has the wrong
+    The values are those of `Formula.evaluate_rows`, as a list or an array. Raises WrongFormula if a value has the wrong
     type.
     """
     backend = choose_backend(count)
     if backend is lists or not formula.columns:
-        return formula.list_values({name: list_values(columns[name]) for name in formula.columns.values()}, count)
+        return formula.evaluate_rows(
+            {name: to_python_numbers(columns[name]) for name in formula.columns.values()}, count
+        )
     return _Calculation(backend, formula, columns).calculate(count)
 
 
@@ -93,7 +95,7 @@ class _Calculation:
             taken = path.find_rows(sheet)
             these = sheet if taken is None else sheet.select(taken)
             if len(these):
-                value = path.calculate(these).list_values(path.results["value"])
+                value = path.calculate(these).get_values(path.results["value"])
                 parts.append((these.rows, value.value if isinstance(value, Constant) else value))
                 failures |= dict.fromkeys(these.rows.tolist(), message) if message else {}
                 sheet = sheet.select(self.backend.list_indexes(0) if taken is None else self._find_others(taken, sheet))
@@ -117,13 +119,13 @@ class _Calculation:
 
     def _calculate_one_by_one(self, rows: list[int]) -> None:
         chosen = {name: _pick(column, rows) for name, column in self.columns.items()}
-        values, failures = self.formula.list_values(chosen, len(rows))
+        values, failures = self.formula.evaluate_rows(chosen, len(rows))
         self.parts.append((self.backend.make_indexes(rows), self.backend.make_objects(values)))
         self.failures |= {rows[place]: message for place, message in failures.items()}
 
 
 def _pick(column: Any, rows: Sequence[int]) -> list[Any]:
-    plain = list_values(column)
+    plain = to_python_numbers(column)
     return [plain[row] for row in rows]
 
 

@@ -41,7 +41,7 @@ class Formula:
         self.evaluate = evaluate
         self.paths: dict[str, list[Any]] = {}
 
-    def list_values(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Any], dict[int, str]]:
+    def evaluate_rows(self, columns: Mapping[str, Sequence[Any]], count: int) -> tuple[list[Any], dict[int, str]]:
         """Return the value of the expression in every row, and the messages of the rows without a result.
 
         A value is None if the expression has no result, as in a division by zero, or if a value that it needs is None

@@ -1,39 +1,43 @@
 """Finds the best networks of a graph: the one with the most or fewest of a figure, and the Pareto front of two figures.
 
 A network is on the front if no other has a better value of one figure and at least as good a value of the other. The
-front to each node is made from the fronts of the nodes before it, so no network is ever listed.
+front to each node is made from the fronts of the nodes before it, so no network is ever listed. A limit on another
+figure is a further objective: of two ways to a node with equal figures, the one that leaves more of the limit is
+better.
 """
 
 from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple, Union
 
-from convcalc.space.counting import MOST_SUMS, Sums, sum_to_end
-from convcalc.space.extent import Bound, find_extent
+from convcalc.space.best_first import search_best
+from convcalc.space.extent import Aim, Bound, find_extent
 from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.pareto import Archive, Staircase
 from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures
 
 _MOST_LABELS = 2_000_000
+_MOST_COMPARED = 100_000  # limit of labels of one node that are compared in more than three figures
 
 
-class Aim(NamedTuple):
-    """A figure, and whether less of it is better."""
+class _Objective(NamedTuple):
+    """A figure, times a sign so that less is better, and the range per node in which a way can be within its bound.
 
-    figure: str
-    smallest: bool
+    `is_exact` is true if neither less nor more is better, because both the smallest and the largest value are limited.
+    """
 
-    @property
-    def sign(self) -> int:
-        """1 if less is better, otherwise -1: the figure times this factor is to be minimised."""
-        return 1 if self.smallest else -1
+    place: int
+    sign: int
+    is_exact: bool
+    least: list[float]
+    most: list[float]
 
 
 class _Label(NamedTuple):
-    """A way from the start to a node: its two figures times their signs, its last step, and the way before that."""
+    """A way from the start to a node: its figures times their signs, its last step, and the way before that."""
 
-    first: int
-    second: int
+    values: tuple[int, ...]
     step: Step | None
     before: Union["_Label", None]
 
@@ -43,52 +47,93 @@ def find_front(graph: Graph, aims: tuple[Aim, Aim], bounds: Sequence[Bound]) -> 
 
     Of several networks with equal figures, one is returned. Raises TooManyFigures.
     """
-    if not all(_can_prune(bound, aims) for bound in bounds):
-        return _find_front_of_all(graph, aims, bounds)
-    first, second = (ADDITIVE.index(aim.figure) for aim in aims)
-    limits = [_find_limits(graph, aim, bounds) for aim in aims]
-    waiting: dict[int, list[_Label]] = {graph.start: [_Label(0, 0, None, None)]}
+    objectives = _list_objectives(graph, aims, bounds)
+    waiting: dict[int, list[_Label]] = {graph.start: [_Label((0,) * len(objectives), None, None)]}
     made = 0
     for node, steps in enumerate(graph.steps[:-1]):
-        here = _select_front(waiting.pop(node, ()))
+        here = _select_front(waiting.pop(node, ()), objectives)
         made += len(here) * len(steps)
         if made > _MOST_LABELS:
-            raise TooManyFigures(f"the Pareto front of {aims[0].figure} and {aims[1].figure} is too long")
-        for step in steps:
-            one, other = aims[0].sign * step.figures[first], aims[1].sign * step.figures[second]
-            most, other_most = (limit[step.target] for limit in limits)
-            waiting.setdefault(step.target, []).extend(
-                _Label(label.first + one, label.second + other, step, label)
-                for label in here
-                if label.first + one <= most and label.second + other <= other_most
+            names = ", ".join(ADDITIVE[objective.place] for objective in objectives)
+            raise TooManyFigures(
+                f"more than {_MOST_LABELS:,} partial networks differ in {names}, so that the best cannot be found: "
+                "drop a limit, or fix some of the choices with --set"
             )
-    return [_trace(label) for label in _select_front(waiting.get(graph.end, ()))]
+        for step in steps:
+            own = [objective.sign * step.figures[objective.place] for objective in objectives]
+            ranges = [(objective.least[step.target], objective.most[step.target]) for objective in objectives]
+            there = waiting.setdefault(step.target, [])
+            for label in here:
+                values = tuple(map(int.__add__, label.values, own))
+                if all(low <= value <= high for value, (low, high) in zip(values, ranges, strict=True)):
+                    there.append(_Label(values, step, label))
+    complete = [(label.values[:2], label) for label in waiting.get(graph.end, ())]
+    return [_trace(label) for label in _select_unbeaten(complete, 2)]
 
 
-def _can_prune(bound: Bound, aims: Sequence[Aim]) -> bool:
-    """Return whether a bound limits the worse values of a figure, so that no better network can exceed it."""
-    for aim in aims:
-        if aim.figure == bound.figure:
-            return bound.least == -inf if aim.smallest else bound.most == inf
-    return False
+def _list_objectives(graph: Graph, aims: Sequence[Aim], bounds: Sequence[Bound]) -> list[_Objective]:
+    """Return an objective for each aim and, after these, for each further figure that has a bound."""
+    limited = {bound.figure: bound for bound in bounds}
+    signs = {aim.figure: aim.sign for aim in aims}
+    names = [*signs, *(name for name in limited if name not in signs)]
+    return [_make_objective(graph, limited.get(name, Bound(name)), signs.get(name)) for name in names]
 
 
-def _find_limits(graph: Graph, aim: Aim, bounds: Sequence[Bound]) -> list[float]:
-    """Return, per node, the worst sum up to that node with which a network can still be within the bound."""
-    extent = find_extent(graph, aim.figure)
-    bound = next((bound for bound in bounds if bound.figure == aim.figure), Bound(aim.figure))
-    if aim.smallest:
-        return [bound.most - rest for rest in extent.least]
-    return [rest - bound.least for rest in extent.most]
+def _make_objective(graph: Graph, bound: Bound, aimed: int | None) -> _Objective:
+    """Return the objective for a figure with a bound; `aimed` is the sign of its aim, None if it is only limited."""
+    extent = find_extent(graph, bound.figure)
+    least = [bound.least - rest for rest in extent.most]
+    most = [bound.most - rest for rest in extent.least]
+    sign = aimed or (1 if bound.least == -inf else -1)
+    is_exact = (bound.least if sign == 1 else -bound.most) > -inf
+    if sign == -1:
+        least, most = [-value for value in most], [-value for value in least]
+    return _Objective(ADDITIVE.index(bound.figure), sign, is_exact, least, most)
 
 
-def _select_front(labels: Iterable[_Label]) -> list[_Label]:
+def _select_front(labels: Iterable[_Label], objectives: Sequence[_Objective]) -> list[_Label]:
+    """Return the labels that no other one beats: of those with equal exact figures, by all other figures."""
+    exact = [place for place, objective in enumerate(objectives) if objective.is_exact]
+    free = [place for place, objective in enumerate(objectives) if not objective.is_exact]
+    groups: dict[tuple[int, ...], list[tuple[tuple[int, ...], _Label]]] = {}
+    for label in labels:
+        key = tuple(label.values[place] for place in exact)
+        groups.setdefault(key, []).append((tuple(label.values[place] for place in free), label))
+    return [label for group in groups.values() for label in _select_unbeaten(group, len(free))]
+
+
+def _select_unbeaten(labels: list[tuple[tuple[int, ...], _Label]], figures: int) -> list[_Label]:
+    """Return the labels whose values, of `figures` figures, are not at least as good in all of them in another one."""
+    labels.sort(key=lambda item: item[0])
+    if figures < 2:
+        return [label for _, label in labels[:1]]
+    if figures == 2:
+        return _select_descending(labels)
+    if figures > 3 and len(labels) > _MOST_COMPARED:
+        raise TooManyFigures(
+            f"{len(labels):,} partial networks differ in {figures} figures, so that the best cannot be found: "
+            "drop a limit, or fix some of the choices with --set"
+        )
+    # an earlier label is at least as good in the first figure, so that only the others are compared
+    others = Staircase() if figures == 3 else Archive()
+    known: set[tuple[int, ...]] = set()
+    found = []
+    for values, label in labels:
+        rest = values[1:]
+        if rest not in known and others.insert(rest) is not None:
+            known.add(rest)
+            found.append(label)
+    return found
+
+
+def _select_descending(labels: Iterable[tuple[tuple[int, ...], _Label]]) -> list[_Label]:
+    """Return the labels whose second value is smaller than that of every label before."""
     best: float = inf
     found = []
-    for label in sorted(labels, key=lambda label: label[:2]):
-        if label.second < best:
+    for (_, second), label in labels:
+        if second < best:
             found.append(label)
-            best = label.second
+            best = second
     return found
 
 
@@ -100,53 +145,13 @@ def _trace(label: _Label) -> Path:
     return path[::-1]
 
 
-def _find_front_of_all(graph: Graph, aims: Sequence[Aim], bounds: Sequence[Bound]) -> list[Path]:
-    """Return the front among all different figures of the networks within the bounds."""
-    names = dict.fromkeys([*(aim.figure for aim in aims), *(bound.figure for bound in bounds)])
-    limited = {bound.figure: bound for bound in bounds}
-    every = [limited.get(name, Bound(name)) for name in names]
-    by_sum = sum_to_end(graph, every, MOST_SUMS)
-    order = sorted(
-        by_sum[graph.start], key=lambda sums: [aim.sign * part for aim, part in zip(aims, sums, strict=False)]
-    )
-    best: float = inf
-    found = []
-    for sums in order:
-        value = aims[-1].sign * sums[len(aims) - 1]
-        if value < best:
-            found.append(_follow(graph, by_sum, sums, [bound.figure for bound in every]))
-            best = value
-    return found
-
-
-def _follow(graph: Graph, by_sum: list[dict[Sums, int]], sums: Sums, names: Sequence[str]) -> Path:
-    """Return the first network with exactly these figures."""
-    places = [ADDITIVE.index(name) for name in names]
-    node, path = graph.start, []
-    while node != graph.end:
-        for step in graph.steps[node]:
-            rest = tuple(part - step.figures[place] for part, place in zip(sums, places, strict=True))
-            if rest in by_sum[step.target]:
-                break
-        path.append(step)
-        node, sums = step.target, rest
-    return path
-
-
 def find_best(graph: Graph, aim: Aim, bounds: Sequence[Bound]) -> Path | None:
     """Return the best network within the bounds; None if there is none. Raises TooManyFigures."""
-    others = [bound for bound in bounds if bound.figure != aim.figure]
-    own = next((bound for bound in bounds if bound.figure == aim.figure), Bound(aim.figure))
     if not bounds:
         return _find_extreme(graph, aim)
-    if not others:
-        return Reachable(graph, own).find_extreme(aim.smallest)
-    other = Aim(others[0].figure, smallest=others[0].least == -inf)
-    if len(others) == 1 and _can_prune(own, [aim]) and _can_prune(others[0], [other]):
-        front = find_front(graph, (aim, other), bounds)
-    else:
-        front = _find_front_of_all(graph, [aim], bounds)
-    return front[0] if front else None
+    if all(bound.figure == aim.figure for bound in bounds):
+        return Reachable(graph, bounds[0]).find_extreme(aim.smallest)
+    return search_best(graph, aim, bounds)
 
 
 def _find_extreme(graph: Graph, aim: Aim) -> Path:

@@ -40,7 +40,7 @@ class Join(NamedTuple):
                 column.append(None if line is None else line.values[place])
         return dict(zip(self.names, columns, strict=True))
 
-    def list_values(self) -> dict[str, list[Any]]:
+    def list_joined_values(self) -> dict[str, list[Any]]:
         """Return the values of the joined columns in all lines of the file."""
         places = {name: self.file.columns.index(name) for name in self.names}
         return {name: [line.values[place] for line in self.lines.values()] for name, place in places.items()}

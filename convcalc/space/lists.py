@@ -18,6 +18,11 @@ Column = list[Any]
 Indexes = list[int]
 
 
+def to_python_numbers(column: Any) -> Any:
+    """Return a list or array with the numbers of Python; those of numpy would be slow one by one."""
+    return column.tolist() if hasattr(column, "tolist") else column
+
+
 def make_column(values: Sequence[Any]) -> Column:
     """Return a column with these values."""
     return list(values)
@@ -25,13 +30,13 @@ def make_column(values: Sequence[Any]) -> Column:
 
 def index_values(values: Sequence[Any]) -> tuple[Column, Indexes]:
     """Return the different values of a sequence, and for each item the index of its value among them."""
-    plain = values.tolist() if hasattr(values, "tolist") else values
+    plain = to_python_numbers(values)
     places: dict[Any, int] = {}
     indexes = [places.setdefault(value, len(places)) for value in plain]
     return list(places), indexes
 
 
-def gather(column: Column, indexes: Indexes) -> Column:
+def select_values(column: Column, indexes: Indexes) -> Column:
     """Return the values of a column at some indexes."""
     return list(map(column.__getitem__, indexes))
 
@@ -100,12 +105,12 @@ def is_true_for_any(column: Column) -> bool:
     return any(column)
 
 
-def both(one: Column, other: Column) -> Column:
+def combine_truths(one: Column, other: Column) -> Column:
     """Return, per row, whether both columns are true."""
     return list(map(operator.and_, one, other))
 
 
-def invert(column: Column) -> Column:
+def invert_truths(column: Column) -> Column:
     """Return, per row, whether the column is false."""
     return list(map(operator.not_, column))
 
@@ -124,7 +129,7 @@ def find_others(indexes: Indexes, rows: int) -> Indexes:
 # -- rows
 
 
-def take(items: Sequence[int], indexes: Indexes) -> Indexes:
+def select_integers(items: Sequence[int], indexes: Indexes) -> Indexes:
     """Return the integers at some indexes of a sequence."""
     return [items[index] for index in indexes]
 
@@ -139,7 +144,7 @@ def index_grid(numbers: range, period: int, count: int) -> Indexes:
     return [row // period % count for row in numbers]
 
 
-def join(parts: Sequence[tuple[Indexes, Any]], rows: int) -> list[Any]:
+def join_parts(parts: Sequence[tuple[Indexes, Any]], rows: int) -> list[Any]:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant."""
     found: list[Any] = [None] * rows
     for indexes, values in parts:

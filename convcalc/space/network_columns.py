@@ -55,7 +55,7 @@ def add_columns(networks: Sequence[Described], join: str | None, derive: Sequenc
     columns["name"] = [network.names[0] for network in networks]
     for text in derive:
         name, formula = read_derived(text, list(columns))
-        columns[name], _ = formula.list_values(columns, len(networks))
+        columns[name], _ = formula.evaluate_rows(columns, len(networks))
         shown.append(name)
         for row, value in zip(values, columns[name], strict=True):
             row[name] = value
@@ -82,7 +82,7 @@ class _Joined:
             next((lines[name] for name in getattr(network, f"{keys[0]}s") if name in lines), None)
             for network in networks
         ]
-        self.values = [self._list_values(line) for line in found]
+        self.values = [self._list_cells(line) for line in found]
         used = {line.number for line in found if line is not None}
         missed = [line.number for line in lines.values() if line.number not in used]
         self.unmatched = file.describe_unmatched(missed, "network") if missed else ""
@@ -98,6 +98,6 @@ class _Joined:
             lines[name] = line
         return lines
 
-    def _list_values(self, line: CsvLine | None) -> dict[str, Any]:
+    def _list_cells(self, line: CsvLine | None) -> dict[str, Any]:
         places = {column: self.file.columns.index(column) for column in self.columns}
         return {column: None if line is None else line.values[place] for column, place in places.items()}

@@ -24,7 +24,7 @@ class Front:
 
     def __init__(self, names: Sequence[str], objectives: Sequence[Signed]) -> None:
         self.objectives = [(names.index(column), minus) for column, minus in objectives]
-        self.vectors: _Staircase | _Archive = _Staircase() if len(objectives) == 2 else _Archive()
+        self.vectors: Staircase | Archive = Staircase() if len(objectives) == 2 else Archive()
         self.count = 0
         self.members: dict[Vector, list[Row]] = {}
 
@@ -64,7 +64,7 @@ class Front:
         return [row for rows in self.members.values() for row in rows]
 
 
-class _Staircase:
+class Staircase:
     """The different vectors of a front of two objectives, sorted: the second objective falls as the first grows."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class _Staircase:
         return beaten
 
 
-class _Archive:
+class Archive:
     """The different vectors of a front of any number of objectives; those that beat many others come first."""
 
     def __init__(self) -> None:

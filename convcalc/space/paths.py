@@ -87,7 +87,7 @@ class ProblemText(NamedTuple):
 
 
 def _expect(backend: ModuleType, column: Any, expected: bool) -> Any:
-    return column if expected else backend.invert(column)
+    return column if expected else backend.invert_truths(column)
 
 
 def _format(value: Any, format: str) -> str:
@@ -149,7 +149,7 @@ class Path:
         per_row: list[Any] = []
         for name, found in self._find_values(sheet).items():
             if not backend.is_true_for_all(found):
-                per_row.append(backend.gather(found, sheet.indexes[name]))
+                per_row.append(backend.select_values(found, sheet.indexes[name]))
                 if not backend.is_true_for_any(per_row[-1]):
                     return backend.list_indexes(0)
         mixed = [(node, expected) for node, expected in self.guards if len(self.program.nodes[node].inputs) > 1]
@@ -158,7 +158,7 @@ class Path:
             per_row += [_expect(backend, columns.get_rows(node), expected) for node, expected in mixed]
         if not per_row:
             return None
-        kept = reduce(backend.both, per_row)
+        kept = reduce(backend.combine_truths, per_row)
         return None if backend.is_true_for_all(kept) else backend.find_true(kept)
 
     def _find_values(self, sheet: Sheet) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Path:
             for node, expected in single:
                 name, table = columns.get_table(node)
                 found = _expect(sheet.backend, table, expected)
-                known[name] = sheet.backend.both(known[name], found) if name in known else found
+                known[name] = sheet.backend.combine_truths(known[name], found) if name in known else found
         return known
 
     def find_first_problem(self, get: Callable[[int], Any]) -> Problem:

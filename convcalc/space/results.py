@@ -29,8 +29,8 @@ class Piece(NamedTuple):
     def calculate(cls, path: Path, sheet: Sheet, places: Sequence[int]) -> "Piece":
         """Return the results of the rows of a sheet, which all take this path."""
         columns = path.calculate(sheet)
-        rows = sheet.backend.take(places, sheet.rows)
-        get = {step: columns.list_values(node) for step, node in path.nodes.items()}
+        rows = sheet.backend.select_integers(places, sheet.rows)
+        get = {step: columns.get_result(node) for step, node in path.nodes.items()}
 
         def get_value(value: Any, index: int) -> Any:
             return _get_at(get[value.step], index) if type(value) is Traced else value
@@ -38,14 +38,14 @@ class Piece(NamedTuple):
         if path.problems:
             problems = ByRow(rows, lambda at: path.find_first_problem(lambda step: _get_at(get[step], at)))
             return cls(rows, dict.fromkeys(path.figures, Constant(None)), problems, {})
-        found = {name: columns.list_values(result) for name, result in path.results.items()}
+        found = {name: columns.get_result(result) for name, result in path.results.items()}
         exceeds = get[path.exceeds.step] if type(path.exceeds) is Traced else Constant(path.exceeds)
         return cls(rows, found, {}, _list_broken(path, rows, exceeds, get_value))
 
     @classmethod
-    def take(cls, found: Evaluated, sheet: Sheet, places: Sequence[int]) -> "Piece":
+    def from_evaluated(cls, found: Evaluated, sheet: Sheet, places: Sequence[int]) -> "Piece":
         """Return the results of the rows of a sheet that were evaluated without tracing."""
-        rows = sheet.backend.take(places, sheet.rows)
+        rows = sheet.backend.select_integers(places, sheet.rows)
         problems = {int(rows[row]): problem for row, problem in found.problems.items()}
         return cls(rows, found.columns, problems, {int(rows[row]): said for row, said in found.broken.items()})
 
@@ -85,7 +85,7 @@ class ByRow(Mapping[int, _Result], Generic[_Result]):
 
     def _find_places(self) -> dict[int, int]:
         if self._places is None:
-            rows = self._rows.tolist() if hasattr(self._rows, "tolist") else self._rows
+            rows = lists.to_python_numbers(self._rows)
             self._places = {row: place for place, row in enumerate(rows)}
         return self._places
 
@@ -142,10 +142,8 @@ def _join_columns(parts: Sequence[tuple[Any, Any]], rows: int) -> Sequence[Any]:
     if plain and all(hasattr(indexes, "dtype") for indexes, _ in plain):
         from convcalc.space import arrays
 
-        joined: Sequence[Any] = arrays.join(plain, rows)
+        joined: Sequence[Any] = arrays.join_parts(plain, rows)
         return joined
-    return lists.join([(_list_values(indexes), _list_values(values)) for indexes, values in plain], rows)
-
-
-def _list_values(values: Any) -> Any:
-    return values.tolist() if hasattr(values, "tolist") else values
+    return lists.join_parts(
+        [(lists.to_python_numbers(indexes), lists.to_python_numbers(values)) for indexes, values in plain], rows
+    )

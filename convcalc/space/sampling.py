@@ -2,23 +2,41 @@
 
 If the networks have few different figures, the figures are drawn first, by the number of networks that have them, and
 then each step, by the number of ways to the end that have the remaining figures. Otherwise, the figures are rounded
-down to multiples of a divisor, so that a few networks beyond the bounds are drawn as well; these are drawn again.
+down to multiples of a divisor, so that networks beyond the bounds are drawn as well; these are drawn again.
 """
 
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from math import sqrt
 from random import Random
+from typing import NamedTuple
 
 from convcalc.space.counting import Sums, sum_to_end
 from convcalc.space.extent import Bound, count_networks
 from convcalc.space.graph import ADDITIVE, Graph, Step
-from convcalc.space.slots import Slots, TooManyFigures
+from convcalc.space.grid import Grid
+from convcalc.space.slots import TooManyFigures
 
 Path = list[Step]
 _FEW_SUMS = 200_000
 _MOST_STORED_BYTES = 24 * 1024**2
 _MOST_TRIES = 5_000  # limit of tries per network
+_DRAWN_TO_ESTIMATE = 10_000
+_DEVIATIONS = 1.96  # a normal variable is within this number of standard deviations with a probability of 95%
+
+
+class Estimate(NamedTuple):
+    """An estimated number of networks; the true one is from `low` to `high` with a probability of 95%."""
+
+    networks: int
+    low: int
+    high: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the number is known exactly."""
+        return self.low == self.high
 
 
 class Sampler:
@@ -28,31 +46,19 @@ class Sampler:
         self.graph, self.bounds, self.random = graph, bounds, random
         self.is_empty = False
         self._by_sum: list[dict[Sums, int]] | None = None
-        self._slots: Slots | None = None
+        self._grid: Grid | None = None
         if not bounds:
             self._counts = count_networks(graph)
             return
         try:
             self._by_sum = sum_to_end(graph, bounds, _FEW_SUMS)
             self._sums, self._ends = _accumulate(self._by_sum[graph.start])
-            self.is_empty = not self._sums
         except TooManyFigures:
-            self._choose_slots()
-
-    def _choose_slots(self) -> None:
-        """Count by the figure whose bound leaves the fewest networks, rounded down."""
-        fewest = -1
-        for bound in self.bounds:
-            slots = Slots(self.graph, bound, self.graph.start)
-            slots.coarsen(_MOST_STORED_BYTES)
-            by_node = slots.fill_all()
-            counts = [slots.read(by_node[self.graph.start], place) for place in range(slots.tops[self.graph.start])]
-            ends = list(accumulate(counts))
-            if not ends or not ends[-1]:
-                self.is_empty = True
-            elif fewest < 0 or ends[-1] < fewest:
-                fewest = ends[-1]
-                self._slots, self._by_node, self._ends = slots, by_node, ends
+            self._grid = Grid(graph, bounds)
+            self._grid.coarsen(_MOST_STORED_BYTES)
+            self._by_node = self._grid.fill_all()
+            self._ends = list(accumulate(self._grid.list_counts(self._by_node[graph.start])))
+        self.is_empty = not self._ends or not self._ends[-1]
 
     def draw(self) -> Path:
         """Return the steps of a network. Raises TooManyFigures if none is found among thousands."""
@@ -60,14 +66,27 @@ class Sampler:
             path = self._draw_path()
             if is_within(path, self.bounds):
                 return path
-        raise TooManyFigures(
-            f"fewer than 1 in {_MOST_TRIES:,} of the networks within one limit are within all of them: "
+        raise self._make_error(_MOST_TRIES)
+
+    def _make_error(self, tries: int) -> TooManyFigures:
+        return TooManyFigures(
+            f"none of {tries:,} networks that are nearly within the limits is within all of them: "
             "drop a limit, or fix some of the choices with --set"
         )
 
+    def estimate(self) -> Estimate:
+        """Return an estimate of the number of networks, from many draws. Raises TooManyFigures if none is found."""
+        if self.is_empty:
+            return Estimate(0, 0, 0)
+        drawn = _DRAWN_TO_ESTIMATE
+        found = sum(is_within(self._draw_path(), self.bounds) for _ in range(drawn))
+        if not found:
+            raise self._make_error(drawn)
+        return _estimate(self._ends[-1], found, drawn)
+
     def _draw_path(self) -> Path:
-        if self._slots is not None:
-            return self._draw_by_slot(self._slots)
+        if self._grid is not None:
+            return self._draw_by_slot(self._grid)
         if self._by_sum is not None:
             return self._draw_by_sums(self._by_sum)
         return self._draw_any()
@@ -92,22 +111,40 @@ class Sampler:
             node, rest = steps[place].target, rests[place]
         return path
 
-    def _draw_by_slot(self, slots: Slots) -> Path:
-        slot = bisect_right(self._ends, self.random.randrange(self._ends[-1]))
+    def _draw_by_slot(self, grid: Grid) -> Path:
+        place = grid.find_place(bisect_right(self._ends, self.random.randrange(self._ends[-1])))
         node, path = self.graph.start, []
         while node != self.graph.end:
-            steps = self.graph.steps[node]
-            rests = [slot - slots.find_excess(node, step) // slots.divisor for step in steps]
-            counts = [slots.read(self._by_node[step.target], rest) for step, rest in zip(steps, rests, strict=True)]
-            place = self._choose(counts)
-            path.append(steps[place])
-            node, slot = steps[place].target, rests[place]
+            following = grid.follow(node, place)
+            counts = [grid.read(self._by_node[step.target], rest) for step, rest in following]
+            step, place = following[self._choose(counts)]
+            path.append(step)
+            node = step.target
         return path
 
     def _choose(self, weights: Sequence[int]) -> int:
         """Return an index with a probability in proportion to its weight."""
         ends = list(accumulate(weights))
         return bisect_right(ends, self.random.randrange(ends[-1]))
+
+
+def _estimate(whole: int, found: int, drawn: int) -> Estimate:
+    """Return the estimate of a part of `whole` networks, of which `found` were drawn in `drawn` draws.
+
+    The interval is the one of Wilson (1927), which is also valid for small numbers.
+    """
+    square = _DEVIATIONS**2
+    middle = (found + square / 2) / (drawn + square)
+    spread = _DEVIATIONS * sqrt(found * (drawn - found) / drawn + square / 4) / (drawn + square)
+    return Estimate(
+        whole * found // drawn, _multiply(whole, max(middle - spread, 0.0)), _multiply(whole, min(middle + spread, 1.0))
+    )
+
+
+def _multiply(number: int, factor: float) -> int:
+    """Return the rounded product of an integer of any size and a factor from 0 to 1."""
+    numerator, denominator = factor.as_integer_ratio()
+    return number * numerator // denominator
 
 
 def is_within(path: Path, bounds: Sequence[Bound]) -> bool:

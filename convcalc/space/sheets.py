@@ -50,15 +50,15 @@ class Sheet:
 
     def select(self, places: Any) -> "Sheet":
         """Return a sheet with some of the rows: those at these places in this sheet."""
-        indexes = {name: self.backend.take(found, places) for name, found in self.indexes.items()}
-        return Sheet(self.backend, self.tables, indexes, self.backend.take(self.rows, places), self)
+        indexes = {name: self.backend.select_integers(found, places) for name, found in self.indexes.items()}
+        return Sheet(self.backend, self.tables, indexes, self.backend.select_integers(self.rows, places), self)
 
     def compress(self) -> "Sheet":
         """Return a sheet with the same rows, without values in the tables that no row uses."""
         tables, indexes = {}, {}
         for name, table in self.tables.items():
             used, found = self.backend.index_values(self.indexes[name])
-            tables[name] = self.backend.gather(table, self.backend.get_values(used))
+            tables[name] = self.backend.select_values(table, self.backend.get_values(used))
             indexes[name] = found
         return Sheet(self.backend, tables, indexes, self.rows)
 
@@ -115,7 +115,7 @@ class Columns:
         found = self._rows.get(number)
         if found is None:
             indexes = self.sheet.indexes[self._inputs[number]]
-            found = self._rows[number] = self.sheet.backend.gather(self.tables[number], indexes)
+            found = self._rows[number] = self.sheet.backend.select_values(self.tables[number], indexes)
         return found
 
     def get_table(self, number: int) -> tuple[str, Any]:
@@ -128,7 +128,7 @@ class Columns:
         if with_table:
             self.tables.pop(number, None)
 
-    def list_values(self, result: Operand) -> Any:
+    def get_result(self, result: Operand) -> Any:
         """Return the values of a result per row, or a constant."""
         if isinstance(result, Constant):
             return result

@@ -6,6 +6,7 @@ Python adds and shifts millions of digits at once. For example, the slots 1, 0, 
 figure, and two with a figure that is larger by twice the divisor.
 """
 
+from collections.abc import Iterator
 from itertools import accumulate
 from math import ceil, gcd, inf
 from typing import NamedTuple
@@ -49,8 +50,12 @@ class Slots:
     def coarsen(self, most: int) -> None:
         """Choose a divisor so large that the slots of all nodes need at most `most` bytes."""
         while self.measure_effort().stored > most:
-            self.divisor *= 2
-            self._find_tops()
+            self.set_divisor(2 * self.divisor)
+
+    def set_divisor(self, divisor: int) -> None:
+        """Choose another divisor."""
+        self.divisor = divisor
+        self._find_tops()
 
     def _find_tops(self) -> None:
         """Find the number of slots of each node: up to its largest figure, or the largest within the bound."""
@@ -63,8 +68,30 @@ class Slots:
         rounded = [0] * len(self.graph.steps)
         for node in range(self.graph.end - 1, self.first - 1, -1):
             steps = self.graph.steps[node]
-            rounded[node] = max(self.find_excess(node, step) % self.divisor + rounded[step.target] for step in steps)
+            rounded[node] = max(
+                (self.find_excess(node, step) % self.divisor + rounded[step.target] for step in steps), default=0
+            )
         return rounded[self.first]
+
+    def is_cut(self, node: int) -> bool:
+        """Return whether the bound leaves out some of the largest figures of a node."""
+        return self.tops[node] <= (self.extent.most[node] - self.extent.least[node]) // self.divisor
+
+    def find_length(self) -> int:
+        """Return a number of slots that suffices for every node, also before its largest figures are left out."""
+        reached = [
+            self.tops[step.target] + self.find_excess(node, step) // self.divisor
+            for node, steps in enumerate(self.graph.steps)
+            for step in steps
+        ]
+        return max(1, *self.tops, *reached)
+
+    def find_first_slot(self) -> int:
+        """Return the first slot of the node `first` whose networks may reach the smallest value of the bound."""
+        if self.bound.least == -inf:
+            return 0
+        missing = int(self.bound.least) - self.extent.least[self.first] - self.find_error()
+        return max(-(-missing // self.divisor), 0)
 
     def measure_effort(self) -> Effort:
         """Return the bytes that the slots need."""
@@ -87,16 +114,6 @@ class Slots:
                     del found[target]
         return found[self.first]
 
-    def fill_all(self) -> list[bytes]:
-        """Return the slots of every node as bytes, the smallest figure first."""
-        found: dict[int, int] = {self.graph.end: 1}
-        for node in range(self.graph.end - 1, self.first - 1, -1):
-            found[node] = self._add_steps(node, found)
-        return [
-            found.get(node, 0).to_bytes(max(top, node == self.graph.end) * self.width, "little")
-            for node, top in enumerate(self.tops)
-        ]
-
     def _add_steps(self, node: int, found: dict[int, int]) -> int:
         total = 0
         for step in self.graph.steps[node]:
@@ -108,10 +125,6 @@ class Slots:
         bits = number * self.width * 8
         return slots & ((1 << bits) - 1) if slots.bit_length() > bits else slots
 
-    def read(self, slots: bytes, place: int) -> int:
-        """Return the number in one slot; 0 if there is no such slot."""
-        return 0 if place < 0 else int.from_bytes(slots[place * self.width : (place + 1) * self.width], "little")
-
 
 class Reachable:
     """The figures that occur on the ways from each node to the end: like `Slots`, but with one bit per figure."""
@@ -121,26 +134,50 @@ class Reachable:
         self.slots = slots = Slots(graph, bound, graph.start)
         if sum(slots.tops) > _MOST_BITS:
             raise TooManyFigures(f"the networks have too many different values of {bound.figure} to compare them")
-        self.bits = [0] * len(graph.steps)
-        self.bits[-1] = 1
+        bits = [0] * len(graph.steps)
+        bits[-1] = 1
         for node in range(graph.end - 1, -1, -1):
             for step in graph.steps[node]:
-                self.bits[node] |= self.bits[step.target] << (slots.find_excess(node, step) // slots.divisor)
-            self.bits[node] &= (1 << slots.tops[node]) - 1
+                bits[node] |= bits[step.target] << self.find_offset(node, step)
+            bits[node] &= (1 << slots.tops[node]) - 1
+        self._of_start = bits[graph.start]
+        self._bits = [found.to_bytes(found.bit_length() // 8 + 1, "little") for found in bits]
+
+    def find_offset(self, node: int, step: Step) -> int:
+        """Return by how many places a step moves a figure."""
+        return self.slots.find_excess(node, step) // self.slots.divisor
+
+    def contains(self, node: int, place: int) -> bool:
+        """Return whether a way from a node to the end has the figure at a place."""
+        bits = self._bits[node]
+        return 0 <= place < 8 * len(bits) and bool(bits[place >> 3] >> (place & 7) & 1)
+
+    def get_figure(self, place: int) -> int:
+        """Return the figure of a network at a place of the start."""
+        return self.slots.extent.least[self.graph.start] + place * self.slots.divisor
+
+    def list_places(self, smallest: bool) -> Iterator[int]:
+        """Yield the places of the figures of all networks within the bound, the smallest or the largest first."""
+        low, high = self._find_first_place(), self._of_start.bit_length()
+        for place in range(low, high) if smallest else range(high - 1, low - 1, -1):
+            if self.contains(self.graph.start, place):
+                yield place
+
+    def _find_first_place(self) -> int:
+        if self.bound.least == -inf:
+            return 0
+        return max(ceil((self.bound.least - self.slots.extent.least[self.graph.start]) / self.slots.divisor), 0)
 
     def find_extreme(self, smallest: bool) -> list[Step] | None:
         """Return the steps of the network with the smallest or largest figure within the bound; None without one."""
-        least, divisor = self.slots.extent.least[self.graph.start], self.slots.divisor
-        skipped = max(ceil((self.bound.least - least) / divisor), 0) if self.bound.least > -inf else 0
-        bits = self.bits[self.graph.start] >> skipped
-        if not bits:
+        place = next(self.list_places(smallest), None)
+        if place is None:
             return None
-        place = skipped + ((bits & -bits).bit_length() if smallest else bits.bit_length()) - 1
         node, path = self.graph.start, []
         while node != self.graph.end:
             for step in self.graph.steps[node]:
-                rest = place - self.slots.find_excess(node, step) // divisor
-                if rest >= 0 and self.bits[step.target] >> rest & 1:
+                rest = place - self.find_offset(node, step)
+                if self.contains(step.target, rest):
                     break
             path.append(step)
             node, place = step.target, rest

@@ -10,12 +10,13 @@ from time import process_time
 from typing import Any, NamedTuple
 
 from convcalc.problems import Problem, printable, show
-from convcalc.space.chunk import Chunk, list_values
+from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations
 from convcalc.space.evaluation import MEASURED, Evaluator
 from convcalc.space.formula_paths import calculate
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
+from convcalc.space.lists import to_python_numbers
 from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid
@@ -154,7 +155,7 @@ def _find_true(values: Sequence[Any], formula: Formula) -> Any:
     """Return, per row, whether a value is true, as a list or an array. Raises WrongFormula for a text or a list."""
     if hasattr(values, "dtype") and values.dtype.kind in "ifb":
         return values.astype(bool)  # type: ignore[attr-defined]
-    return [_is_true(value, formula) for value in list_values(values)]
+    return [_is_true(value, formula) for value in to_python_numbers(values)]
 
 
 def _is_true(value: Any, formula: Formula) -> bool:
@@ -166,7 +167,7 @@ def _is_true(value: Any, formula: Formula) -> bool:
 
 def _select_rows(columns: Columns, chosen: Any) -> tuple[Columns, int]:
     """Return the chosen rows of lists and arrays, and their number; `chosen` is true or false per row."""
-    plain = list_values(chosen)
+    plain = to_python_numbers(chosen)
     selected: Columns = {
         name: column.compress(chosen) if hasattr(column, "compress") else list(compress(column, plain))
         for name, column in columns.items()

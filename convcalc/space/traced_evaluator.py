@@ -189,17 +189,13 @@ class _Solver:
     def _evaluate_ordinarily(self, sheet: Sheet, places: Sequence[int]) -> Piece:
         backend = sheet.backend
         values: dict[str, Sequence[Any]] = {
-            name: _to_list(backend.get_values(backend.gather(table, sheet.indexes[name])))
+            name: list(lists.to_python_numbers(backend.get_values(backend.select_values(table, sheet.indexes[name]))))
             for name, table in sheet.tables.items()
         }
         rows = len(sheet)
         self.evaluator.untraced_rows += rows
         ordered = {name: [value] * rows for name, value in self.given.items() if name not in values} | values
-        return Piece.take(self.evaluator.ordinary.evaluate(ordered, self.figures), sheet, places)
-
-
-def _to_list(values: Any) -> list[Any]:
-    return values.tolist() if hasattr(values, "tolist") else list(values)
+        return Piece.from_evaluated(self.evaluator.ordinary.evaluate(ordered, self.figures), sheet, places)
 
 
 def _cut(columns: Columns, start: int, stop: int) -> Columns:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from math import inf
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,16 +18,17 @@ from convcalc.network import Limit
 from convcalc.space.counting import Tally, find_quantile, make_histogram
 from convcalc.space.coupling import Coupled
 from convcalc.space.design_space import DesignSpace, find_peak_range, read_space
-from convcalc.space.extent import Bound, sum_figure
-from convcalc.space.front import Aim
+from convcalc.space.extent import Aim, Bound, sum_figure
 from convcalc.space.graph import ADDITIVE
+from convcalc.space.grid import Grid
+from convcalc.space.sampling import Sampler
 from convcalc.space.slots import Slots, SlotSums
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 from tests.space.brute_force import Listed, list_networks, measure
 from tests.space.random_spaces import spaces
 
-MOST = 500
+MOST = 300
 
 
 def read(text: str, **params: Any) -> DesignSpace:
@@ -82,8 +84,8 @@ def test_the_networks_within_a_budget_are_counted_drawn_and_ranked(text: str, da
     listed = list_or_reject(text)
     space = read(text)
     names = data.draw(st.lists(st.sampled_from([*ADDITIVE, "peak_memory"]), max_size=3, unique=True))
-    limits = [at_most(name, data.draw(st.sampled_from(values_of(listed, name)))) for name in names]
-    kept = [one for one in listed if all(one.figures[limit.metric] <= limit.maximum for limit in limits)]
+    limits = [draw_limit(data, name, values_of(listed, name)) for name in names]
+    kept = [one for one in listed if all(is_within(one.figures[limit.metric], limit) for limit in limits)]
     part = space.restrict(limits)
     assert part.count() == len(kept)
     drawn = part.draw(20, seed=1)
@@ -101,6 +103,17 @@ def test_the_networks_within_a_budget_are_counted_drawn_and_ranked(text: str, da
     front = part.find_front((Aim(one, smallest), Aim(other, not smallest)))
     assert all(Listed(*found) in kept for found in front)
     assert [(found.figures[one], found.figures[other]) for found in front] == find_front(kept, one, other, smallest)
+
+
+def draw_limit(data: st.DataObject, name: str, values: Sequence[int]) -> Limit:
+    """Draw a limit that has a maximum, a minimum or, unless it is on the peak memory, both."""
+    ends = sorted(data.draw(st.lists(st.sampled_from(values), min_size=2, max_size=2)))
+    kind = "max" if name == "peak_memory" else data.draw(st.sampled_from(["max", "max", "min", "both"]))
+    return Limit(name, ends[0] if kind != "max" else None, ends[1] if kind != "min" else None, ())
+
+
+def is_within(value: int, limit: Limit) -> bool:
+    return (limit.minimum is None or limit.minimum <= value) and (limit.maximum is None or value <= limit.maximum)
 
 
 def find_front(listed: Sequence[Listed], one: str, other: str, smallest: bool) -> list[tuple[int, int]]:
@@ -178,6 +191,46 @@ def test_slots_count_what_dicts_count(text: str, stored: int) -> None:
             least = sum(one <= value for one in values)
             # a network counts at its rounded figure, which is lower by at most the error and the rest of the slot
             assert least <= found <= sum(one <= value + rounded.find_error() + rounded.divisor for one in values)
+
+
+@settings(max_examples=10, deadline=None)
+@given(spaces(), st.integers(8, 4096), st.data())
+def test_a_grid_of_slots_counts_and_draws_what_is_within_several_limits(
+    text: str, stored: int, data: st.DataObject
+) -> None:
+    """Spaces this small use dicts; here they use a grid of slots, exact and rounded."""
+    listed = list_or_reject(text)
+    graph = read(text).graph
+    names = data.draw(st.lists(st.sampled_from(["params", "macs", "layers"]), min_size=1, max_size=3, unique=True))
+    limits = [draw_limit(data, name, values_of(listed, name)) for name in names]
+    bounds = [
+        Bound(
+            limit.metric,
+            -inf if limit.minimum is None else limit.minimum,
+            inf if limit.maximum is None else limit.maximum,
+        )
+        for limit in limits
+    ]
+    peak = data.draw(st.sampled_from(values_of(listed, "peak_memory")))
+    limited = graph.limit_peak(peak)
+    assert limited is not None
+    graph = limited
+    limits.append(at_most("peak_memory", peak))
+    kept = [one for one in listed if all(is_within(one.figures[limit.metric], limit) for limit in limits)]
+    assert Grid(graph, bounds).count() == len(kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("convcalc.space.sampling._FEW_SUMS", 0)
+        patch.setattr("convcalc.space.sampling._MOST_STORED_BYTES", stored)
+        patch.setattr("convcalc.space.sampling._DRAWN_TO_ESTIMATE", 200)
+        sampler = Sampler(graph, bounds, Random(1))
+        if sampler.is_empty:
+            assert not kept
+        elif len(kept) * 10 > len(listed):  # otherwise, none of the 200 might be within the limits
+            estimate = sampler.estimate()
+            # far more than the 95% of the interval, so that no drawn space fails
+            spread = 4 * (estimate.high - estimate.low) + 1
+            assert estimate.low - spread <= len(kept) <= estimate.high + spread
+            assert sampler.draw()
 
 
 def test_sums_of_slots_are_exact_in_long_sums() -> None:

@@ -85,7 +85,7 @@ def compare(formula: Formula, columns: dict[str, Any]) -> None:
     plain = {name: column.tolist() if hasattr(column, "tolist") else column for name, column in columns.items()}
     expected: Any = None
     try:
-        expected = formula.list_values(plain, ROWS)
+        expected = formula.evaluate_rows(plain, ROWS)
     except Flaw as flaw:
         said = flaw.message
     if expected is None:
@@ -128,7 +128,7 @@ def test_formulas_of_figures_are_calculated_together(text: str, monkeypatch: pyt
     formula = read_formula("--where", text, list(columns))
     values, _ = calculate(formula, columns, ROWS)
     plain = {name: column.tolist() for name, column in columns.items()}
-    assert values.tolist() == formula.list_values(plain, ROWS)[0]  # type: ignore[attr-defined]
+    assert values.tolist() == formula.evaluate_rows(plain, ROWS)[0]  # type: ignore[attr-defined]
 
 
 def test_a_sweep_with_expressions_is_the_same_without_numpy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,7 +106,7 @@ def test_a_replayed_calculation_is_exact(backend: ModuleType, calculate: Calcula
     sheet = make_sheet(lists, dict(zip("abc", zip(*rows, strict=True), strict=True)), len(rows))
     columns = sheet.calculate(program, [found for found, _ in guards])
     for index, row in enumerate(rows):
-        if all(get_at(columns.list_values(found), index) == expected for found, expected in guards):
+        if all(get_at(columns.get_result(found), index) == expected for found, expected in guards):
             assert_equal(replay(backend, program, node, row), calculate(*row))
         else:
             assert index > 0
@@ -117,11 +117,11 @@ def replay(backend: ModuleType, program: Program, node: Any, row: tuple[Any, ...
     if backend is not lists:
         try:
             sheet = make_sheet(backend, {name: [value] for name, value in zip("abc", row, strict=True)}, 1)
-            return get_at(sheet.calculate(program, [node]).list_values(node), 0)
+            return get_at(sheet.calculate(program, [node]).get_result(node), 0)
         except backend.TooLarge:
             pass
     sheet = make_sheet(lists, {name: [value] for name, value in zip("abc", row, strict=True)}, 1)
-    return get_at(sheet.calculate(program, [node]).list_values(node), 0)
+    return get_at(sheet.calculate(program, [node]).get_result(node), 0)
 
 
 def get_at(values: Any, index: int) -> Any:
