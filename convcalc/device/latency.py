@@ -17,6 +17,7 @@ from convcalc.device.device_file import Device, Figure
 from convcalc.layers import FAMILIES
 from convcalc.layers.activation import LogSoftmax, Softmax
 from convcalc.layers.base import Layer
+from convcalc.layers.conv import SeparableConv
 from convcalc.layers.norm import BatchNorm, Scale, Shift
 from convcalc.layers.recurrent import Embedding
 from convcalc.problems import Flaw, join_words
@@ -24,6 +25,7 @@ from convcalc.units import BITS
 
 FUSED, EAGER = "fused", "eager"
 _MERGES = ("add", "multiply")
+_NO_MACS = "the multiply-accumulates are unknown"
 _NEEDED = "latency needs peak and bandwidth, or clock and cycles_per_mac"
 
 
@@ -38,7 +40,7 @@ class LayerLatency(NamedTuple):
     """The time of one layer, and what limits it. Figures are for the whole batch.
 
     `moved` are the bytes that are read and written. `time` is the estimate, after the efficiency of the device; None if
-    it is unknown. `bound` is `compute`, `memory`, or empty for a layer that takes no time of its own. On a
+    it is unknown, for the `reason`. `bound` is `compute`, `memory`, or empty for a layer that takes no time of its own. On a
     microcontroller, where only multiply-accumulates take time, `moved` is None, and `bound` is `compute`.
     """
 
@@ -48,6 +50,7 @@ class LayerLatency(NamedTuple):
     moved: int | None
     time: Range | None
     bound: str
+    reason: str = ""
 
     @property
     def intensity(self) -> float | None:
@@ -111,7 +114,8 @@ def estimate_latency(report: Report, device: Device, mode: str = FUSED) -> Laten
     for index, layer in enumerate(report.layers):
         moved = count_moved_bytes(report, index, mode)
         time, bound = _apply_roofline(layer.macs, moved, peak.low, bandwidth.low, efficiency)
-        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, moved, time, bound))
+        reason = _NO_MACS if time is None else ""
+        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, moved, time, bound, reason))
     return Latency(device, mode, dtype, peak, bandwidth, efficiency, tuple(layers))
 
 
@@ -202,20 +206,43 @@ def _count_cycles(report: Report, device: Device, mode: str) -> Latency:
     clock = _require(device, "clock")
     layers = []
     for node, layer in zip(report.network.nodes, report.layers, strict=True):
-        time: Range | None = Range(0, 0)
-        if layer.macs != 0:
-            cycles = device.cycles_per_mac.get(name_kernel(node.layer))
-            if layer.macs is None or cycles is None:
-                time = None
-            else:
-                time = Range(layer.macs * cycles.low / clock.high, layer.macs * cycles.high / clock.low)
-        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, None, time, "compute" if layer.macs else ""))
+        parts = list_kernels(node.layer)
+        macs = [layer.macs] if len(parts) == 1 else [_count_macs(part, report) for _, part in parts]
+        times = [_time_kernel(device, clock, kind, number) for (kind, _), number in zip(parts, macs, strict=True)]
+        bound = "compute" if layer.macs else ""
+        missing = [kind for (kind, _), time in zip(parts, times, strict=True) if time is None]
+        reason = f"{device.name} has no cycles_per_mac for {join_words(missing)}" if missing else ""
+        reason = _NO_MACS if layer.macs is None else reason
+        layers.append(LayerLatency(layer.name, layer.kind, layer.macs, None, add_times(times), bound, reason))
     efficiency = Figure(1, 1, "cycles per multiply-accumulate were measured")
     return Latency(device, mode, "int8", None, None, efficiency, tuple(layers))
 
 
-def name_kernel(layer: Layer) -> str:
-    """Return the layer kind whose kernel runs a layer: a convolution may be depthwise or pointwise by its arguments."""
+def _count_macs(layer: Layer, report: Report) -> int | None:
+    return cost(layer, report.network.dtype, report.network.batch).macs
+
+
+def _time_kernel(device: Device, clock: Figure, kind: str, macs: int | None) -> Range | None:
+    """Return the time of a kernel; None if its multiply-accumulates or the cycles of its kind are unknown."""
+    if macs == 0:
+        return Range(0, 0)
+    cycles = device.cycles_per_mac.get(kind)
+    if macs is None or cycles is None:
+        return None
+    return Range(macs * cycles.low / clock.high, macs * cycles.high / clock.low)
+
+
+def list_kernels(layer: Layer) -> list[tuple[str, Layer]]:
+    """Return the kernels that run a layer, each as its layer kind and a layer of that kind.
+
+    A separable convolution is a depthwise and a pointwise one; a `conv` may be either of them by its arguments.
+    """
+    if isinstance(layer, SeparableConv):
+        return [("depthwise_conv", layer.depthwise), ("pointwise_conv", layer.pointwise)]
+    return [(_name_kernel(layer), layer)]
+
+
+def _name_kernel(layer: Layer) -> str:
     if layer.kind != "conv":
         return layer.kind
     groups, kernel = layer.__dict__["groups"], layer.__dict__["kernel_size"]
