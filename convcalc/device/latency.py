@@ -40,8 +40,8 @@ class LayerLatency(NamedTuple):
     """The time of one layer, and what limits it. Figures are for the whole batch.
 
     `moved` are the bytes that are read and written. `time` is the estimate, after the efficiency of the device; None if
-    it is unknown, for the `reason`. `bound` is `compute`, `memory`, or empty for a layer that takes no time of its own. On a
-    microcontroller, where only multiply-accumulates take time, `moved` is None, and `bound` is `compute`.
+    it is unknown, for the `reason`. `bound` is `compute`, `memory`, or empty for a layer that takes no time of its own.
+    On a microcontroller, where only multiply-accumulates take time, `moved` is None, and `bound` is `compute`.
     """
 
     name: str
