@@ -90,9 +90,6 @@ def check_kernels(program: Program, runtime: Runtime) -> None:
     """Raise NoOperator if the runtime lacks operators of a program; the message names them and their layers."""
     if not runtime.plans:
         return
-    unknown = [operator for operator in program.operators if operator.code in scratch.UNKNOWN]
-    if unknown:
-        raise NoOperator(f"the scratch buffers of {unknown[0].code} (layer {unknown[0].name}) are not known")
     missing: dict[str, str] = {}
     for operator in program.operators:
         if operator.code not in runtime.kernels:
