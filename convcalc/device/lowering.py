@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from convcalc.analysis.batchnorm_folding import fold_batchnorm
 from convcalc.analysis.liveness import count_readers
 from convcalc.device.lowering_rules import ACTIVATIONS, CONVOLUTIONS, RULES, SKIPPED
+from convcalc.device.lowering_sequences import WRITTEN_FOR
 from convcalc.device.program import NoOperator, Operator, Program, Tensor, Window
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
@@ -41,10 +42,16 @@ class Builder:
         self.readers = _count_readers(network)  # by tensor of the network
         self.node: Node = network.nodes[0]
 
-    def add_tensor(self, name: str, shape: Shape) -> int:
+    def add_tensor(self, name: str, shape: Shape, dtype: str | None = None) -> int:
         """Add a tensor with the shape of one sample, and return its number."""
-        self.tensors.append(Tensor(name, tensor_bytes(self.network.batch * shape.elements, self.dtype)))
+        self.tensors.append(Tensor(name, tensor_bytes(self.network.batch * shape.elements, dtype or self.dtype)))
         self.shapes.append(shape)
+        return len(self.tensors) - 1
+
+    def add_variable(self, size: int) -> int:
+        """Add a tensor of `size` bytes that keeps its values from one run to the next, and return its number."""
+        self.tensors.append(Tensor(self.node.name, size, variable=True))
+        self.shapes.append(Shape(size))
         return len(self.tensors) - 1
 
     def emit(
@@ -61,12 +68,16 @@ class Builder:
         reduced: int = 0,
         features: int = 0,
         rank: int | None = None,
+        dtype: str | None = None,
+        working: tuple[int, ...] = (),
+        persistent: int = 0,
     ) -> int:
         """Add an operator for the current layer, and return the number of its output tensor.
 
-        `weights` is the number of weights. Weights that belong to another layer are not counted again.
+        `weights` is the number of weights. Weights that belong to another layer are not counted again. `dtype` is the
+        data type of the output, None for that of the network. The other arguments are those of `Operator`.
         """
-        number = self.add_tensor(self.node.name, shape)
+        number = self.add_tensor(self.node.name, shape, dtype)
         shared = self.node.owner is not None
         self.writers[number] = len(self.operators)
         self.operators.append(
@@ -83,6 +94,8 @@ class Builder:
                 shape.axes + 2 if rank is None else rank,
                 reduced,
                 features,
+                working=working,
+                persistent=persistent,
             )
         )
         return number
@@ -150,7 +163,7 @@ def lower(network: Network, dtype: str = "int8") -> Program:
         builder.node = node
         builder.numbers.append(_lower_node(builder, [builder.numbers[tensor] for tensor in node.reads]))
     outputs = tuple(dict.fromkeys(builder.numbers[tensor] for tensor in folded.outputs.values()))
-    notes = tuple(_describe_merged(network, folded, builder.operators))
+    notes = (*_describe_merged(network, folded, builder.operators), *_describe_written(folded))
     tensors, operators = tuple(builder.tensors), tuple(builder.operators)
     inputs = tuple(range(len(folded.inputs)))
     return _drop_unread(Program(network.name, dtype, tensors, operators, inputs, outputs, notes))
@@ -160,7 +173,7 @@ def _drop_unread(program: Program) -> Program:
     """Return the program without reshapes whose output nothing reads, and without the tensors that only they wrote."""
     read = {*program.outputs, *(tensor for operator in program.operators for tensor in operator.reads)}
     operators = [operator for operator in program.operators if operator.code != "RESHAPE" or operator.writes[0] in read]
-    kept = {*program.inputs, *(tensor for operator in operators for tensor in operator.writes)}
+    kept = {*program.inputs, *(tensor for operator in operators for tensor in (*operator.reads, *operator.writes))}
     moved = {tensor: place for place, tensor in enumerate(sorted(kept))}
     return program._replace(
         tensors=tuple(program.tensors[tensor] for tensor in moved),
@@ -221,6 +234,13 @@ def _lower_node(builder: Builder, reads: Sequence[int]) -> int:
     if rule is None:
         raise builder.refuse("convcalc does not know operators of TensorFlow Lite that express it")
     return rule(builder, layer, reads)
+
+
+def _describe_written(network: Network) -> Iterable[str]:
+    """Yield notes on the kinds for which converters write different operators."""
+    kinds = dict.fromkeys(node.layer.kind for node in network.nodes if node.layer.kind in WRITTEN_FOR)
+    for kind in kinds:
+        yield f"{kind}: the operators that TensorFlow 2.21 writes for {WRITTEN_FOR[kind]}; other converters may differ"
 
 
 def _describe_merged(network: Network, folded: Network, operators: Sequence[Operator]) -> Iterable[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcalc.arithmetic import effective_kernel_size, same_padding, same_transposed_padding
+from convcalc.device.lowering_sequences import attend, normalise_layer, read_sequence
 from convcalc.device.program import Pair, Window
 from convcalc.layers.base import Layer
 from convcalc.shape import Shape
@@ -79,7 +80,7 @@ def _leave_2d(builder: "Builder", layer: Layer, number: int) -> int:
 
 
 def _slide(
-    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int, counts_zeros: bool, weights: dict[str, int]
+    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int, counts_zeros: bool, weights: dict[str, Any]
 ) -> int:
     """Emit an operator with a window, and a PAD before it if its padding is neither none nor `same`.
 
@@ -122,7 +123,7 @@ def _pad(builder: "Builder", number: int, shape: Shape, mode: str, code: str = "
 # -- convolutions and linear layers
 
 
-def _learn(layer: Layer, channels: int) -> dict[str, int]:
+def _learn(layer: Layer, channels: int) -> dict[str, Any]:
     """Return the weights of a convolution; the converter gives each a bias, zero if the layer has none."""
     return {"constants": 2, "weights": sum(layer.weight_tensors()), "biases": channels, "channels": channels}
 
@@ -338,6 +339,9 @@ RULES: dict[str, Rule] = {
     "mean": _reduce_named("MEAN"),
     "sum": _reduce_named("SUM"),
     "batchnorm": _normalise_batch,
+    "layernorm": normalise_layer,
+    "attention": attend,
+    "lstm": read_sequence,
     "scale": _scale_by_constant("MUL"),
     "shift": _scale_by_constant("ADD"),
     "prelu": _activate_leaky,
