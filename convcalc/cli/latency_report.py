@@ -7,7 +7,7 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.cli import common, writing
 from convcalc.cli.devices import check_dtype, fail_option, read_device_option
 from convcalc.device.energy import estimate_energy
-from convcalc.device.latency import FUSED, Latency, estimate_latency, name_kernel
+from convcalc.device.latency import FUSED, Latency, estimate_latency, list_kernels
 from convcalc.problems import Flaw, printable
 from convcalc.render.latency import LatencyPage, latency_lines, latency_markdown
 from convcalc.spec.inputs import Overrides
@@ -69,7 +69,8 @@ def _list_notes(report: Report, latency: Latency) -> list[str]:
             f"a batch of {network.batch} may not fill the device, and then takes longer: the efficiency was fitted to "
             f"batches from {SMALLEST_BATCH}, and the time to launch kernels is not counted"
         )
-    if latency.mode == FUSED and any(name_kernel(node.layer) == "depthwise_conv" for node in network.nodes):
+    kinds = {kind for node in network.nodes for kind, _ in list_kernels(node.layer)}
+    if latency.mode == FUSED and "depthwise_conv" in kinds:
         low, high = DEPTHWISE
         notes.append(f"compiled networks of depthwise convolutions reached {low} to {high} of the roofline")
     memory, peak = device.figures["memory"], report.totals.peak_memory + report.totals.weight_memory

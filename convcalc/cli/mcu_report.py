@@ -14,7 +14,7 @@ from convcalc.device.patches import PatchPlanner, choose_patching, read_patching
 from convcalc.device.plan_file import add_plan
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
-from convcalc.device.runtimes import Runtime, find_runtime
+from convcalc.device.runtimes import FLOAT_KERNELS, Runtime, find_runtime
 from convcalc.device.savings import suggest_savings
 from convcalc.network import Network
 from convcalc.problems import Flaw, NotImported, printable, show
@@ -193,7 +193,7 @@ def _report_file(net: str, runtime: Runtime, code: int | None, where: writing.Ou
     report = measure(program, runtime, code)
     facts = (f"{len(program.operators):,} operators", f"{program.count_tensors():,} tensors", program.dtype)
     notes: list[str] = []
-    if program.dtype == "float32":
+    if program.dtype == "float32" and not any(operator.code in FLOAT_KERNELS for operator in program.operators):
         small = measure(convert_to_int8(program), runtime, code)
         notes.append(
             f"the file is in float32: in int8, the head would be {small.head:,} B instead of {report.head:,} B"

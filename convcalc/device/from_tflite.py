@@ -22,6 +22,8 @@ _LEARNT = {
 _DATA = {"TRANSPOSE_CONV": 2}  # the input with the data, if it is not the first
 _DILATIONS = {"CONV_2D": (5, 4), "DEPTHWISE_CONV_2D": (6, 5)}  # the fields of the attributes, height and width
 _POOLING = ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D")
+_MULTIPLYING = ("FULLY_CONNECTED", "BATCH_MATMUL")
+_CELL_STATE = 19  # the input of an LSTM with the state of its cells
 _REDUCING = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_ALL")
 _TYPES = {"int8": "int8", "float32": "float32"}
 MOST_BYTES = 64 * 1024 * 1024
@@ -118,9 +120,37 @@ class _FileReader:
             self._count_channels(operator, output),
             len(data.dims),
             0 if reduced is None else max(prod(reduced.dims), 1),
-            prod(output.dims) if operator.name != "FULLY_CONNECTED" else output.dims[-1] if output.dims else 1,
+            output.dims[-1] if operator.name in _MULTIPLYING and output.dims else prod(output.dims),
             dtype=data.type.dtype or "another type",
+            working=self._read_working(operator, data),
+            persistent=self._count_copies(operator),
         )
+
+    def _read_working(self, operator: FileOperator, data: FileTensor) -> tuple[int, ...]:
+        """Return the bytes of the intermediate results for which a kernel requests buffers; see `Operator`."""
+        if operator.name == "ADD_N":
+            return (4 * len(operator.inputs),)  # a pointer to each input
+        if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+            state = self._tensor_at(operator.inputs, _CELL_STATE)
+            if state is None:
+                raise NotImported(f"malformed: {operator.name} has no cell state")
+            return (_count_bytes(state),)
+        if operator.name == "SVDF":
+            weights, rank = self._tensor_at(operator.inputs, 1), operator.options and operator.options.number(0, "i")
+            if weights is None or not weights.dims or not data.dims or not rank or weights.dims[0] % rank or rank < 0:
+                raise NotImported("malformed: the number of filters of SVDF is not a multiple of its rank")
+            filters = 4 * data.dims[0] * weights.dims[0]
+            return filters, filters // rank
+        return ()
+
+    def _count_copies(self, operator: FileOperator) -> int:
+        """Return the bytes of the transposed inputs that a BATCH_MATMUL keeps."""
+        if operator.name != "BATCH_MATMUL":
+            return 0
+        flags = [operator.options.number(field, "b") if operator.options else 0 for field in (0, 1)]
+        copied = [self._tensor_at(operator.inputs, 0)] if flags[0] else []
+        copied += [] if flags[1] else [self._tensor_at(operator.inputs, 1)]
+        return sum(_count_bytes(tensor) for tensor in copied if tensor is not None)
 
     def _count_channels(self, operator: FileOperator, output: FileTensor) -> int:
         """Return the number of channels that are quantised separately: of a convolution, always all."""

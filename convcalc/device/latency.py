@@ -17,6 +17,7 @@ from convcalc.exact import largest, least
 from convcalc.layers import FAMILIES
 from convcalc.layers.activation import LogSoftmax, Softmax
 from convcalc.layers.base import Layer
+from convcalc.layers.conv import SeparableConv
 from convcalc.layers.norm import BatchNorm, Scale, Shift
 from convcalc.layers.recurrent import Embedding
 from convcalc.network import Network
@@ -25,6 +26,7 @@ from convcalc.units import BITS
 
 FUSED, EAGER = "fused", "eager"
 _MERGES = ("add", "multiply")
+_NO_MACS = "the multiply-accumulates are unknown"
 _NEEDED = "latency needs peak and bandwidth, or clock and cycles_per_mac"
 
 
@@ -55,8 +57,8 @@ class LayerLatency(NamedTuple):
     """The time of one layer, and what limits it. Figures are for the whole batch.
 
     `moved` are the bytes that are read and written; None on a microcontroller, where only multiply-accumulates take
-    time. `time` is the estimate, after the efficiency of the device; None if it is unknown. `compute` and `memory` are
-    the seconds of the multiply-accumulates and of moving the bytes, before the efficiency.
+    time. `time` is the estimate, after the efficiency of the device; None if it is unknown, for the `reason`. `compute`
+    and `memory` are the seconds of the multiply-accumulates and of moving the bytes, before the efficiency.
     """
 
     name: str
@@ -66,6 +68,7 @@ class LayerLatency(NamedTuple):
     time: Range | None
     compute: float = 0
     memory: float = 0
+    reason: str = ""
 
     @property
     def bound(self) -> str:
@@ -138,12 +141,12 @@ def estimate_latency(report: Measured, device: Device, mode: str = FUSED) -> Lat
     layers = []
     for index, node in enumerate(report.network.nodes):
         macs, moved = report.layers[index].macs, count_moved_bytes(report, index, mode)
-        found = LayerLatency(node.name, node.layer.kind, macs, moved, None)
+        found = LayerLatency(node.name, node.layer.kind, macs, moved, None, reason=_NO_MACS)
         if macs is not None:
             compute, memory = 2 * macs / peak.low, moved / bandwidth.low
             longest = largest(compute, memory)
             time = Range(longest / efficiency.high, longest / efficiency.low)
-            found = found._replace(time=time, compute=compute, memory=memory)
+            found = found._replace(time=time, compute=compute, memory=memory, reason="")
         layers.append(found)
     return Latency(device, mode, dtype, peak, bandwidth, efficiency, tuple(layers))
 
@@ -224,20 +227,47 @@ def _count_cycles(report: Measured, device: Device, mode: str) -> Latency:
     layers = []
     for index, node in enumerate(report.network.nodes):
         macs = report.layers[index].macs
-        found = LayerLatency(node.name, node.layer.kind, macs, None, None)
-        cycles = None if macs == 0 else device.cycles_per_mac.get(name_kernel(node.layer))
-        if macs == 0:
-            found = found._replace(time=Range(0, 0))
-        elif macs is not None and cycles is not None:
-            time = Range(macs * cycles.low / clock.high, macs * cycles.high / clock.low)
-            found = found._replace(time=time, compute=time.high)
+        parts = list_kernels(node.layer)
+        counts = [macs] if len(parts) == 1 else [_count_macs(part, report) for _, part in parts]
+        times = [_time_kernel(device, clock, kind, count) for (kind, _), count in zip(parts, counts, strict=True)]
+        found = LayerLatency(node.name, node.layer.kind, macs, None, add_times(times))
+        missing = [kind for (kind, _), time in zip(parts, times, strict=True) if time is None]
+        if macs is None:
+            found = found._replace(reason=_NO_MACS)
+        elif missing:
+            found = found._replace(reason=f"{device.name} has no cycles_per_mac for {join_words(missing)}")
+        elif found.time is not None:
+            found = found._replace(compute=found.time.high)
         layers.append(found)
     efficiency = Figure(1, 1, "cycles per multiply-accumulate were measured")
     return Latency(device, mode, "int8", None, None, efficiency, tuple(layers))
 
 
-def name_kernel(layer: Layer) -> str:
-    """Return the layer kind whose kernel runs a layer: a convolution may be depthwise or pointwise by its arguments."""
+def _count_macs(layer: Layer, report: Measured) -> int | None:
+    return cost(layer, report.network.dtype, report.network.batch).macs
+
+
+def _time_kernel(device: Device, clock: Figure, kind: str, macs: int | None) -> Range | None:
+    """Return the time of a kernel; None if its multiply-accumulates or the cycles of its kind are unknown."""
+    if macs == 0:
+        return Range(0, 0)
+    cycles = device.cycles_per_mac.get(kind)
+    if macs is None or cycles is None:
+        return None
+    return Range(macs * cycles.low / clock.high, macs * cycles.high / clock.low)
+
+
+def list_kernels(layer: Layer) -> list[tuple[str, Layer]]:
+    """Return the kernels that run a layer, each as its layer kind and a layer of that kind.
+
+    A separable convolution is a depthwise and a pointwise one; a `conv` may be either of them by its arguments.
+    """
+    if isinstance(layer, SeparableConv):
+        return [("depthwise_conv", layer.depthwise), ("pointwise_conv", layer.pointwise)]
+    return [(_name_kernel(layer), layer)]
+
+
+def _name_kernel(layer: Layer) -> str:
     if layer.kind != "conv":
         return layer.kind
     groups, kernel = layer.__dict__["groups"], layer.__dict__["kernel_size"]

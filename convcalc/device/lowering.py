@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from convcalc.analysis.batchnorm_folding import fold_batchnorm
 from convcalc.analysis.liveness import count_readers
 from convcalc.device.lowering_rules import ACTIVATIONS, CONVOLUTIONS, RULES, SKIPPED
+from convcalc.device.lowering_sequences import WRITTEN_FOR
 from convcalc.device.program import NoOperator, Operator, Program, Tensor, Window
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
@@ -21,6 +22,7 @@ _FUSE_INTO = frozenset(
         *("ADD", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D"),
     )
 )
+_FOLD_INTO = frozenset(("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED"))
 DTYPES = ("int8", "float32")
 
 
@@ -36,15 +38,24 @@ class Builder:
         self.tensors: list[Tensor] = []
         self.shapes: list[Shape] = []
         self.operators: list[Operator] = []
+        self.dtypes: list[str] = []
         self.numbers: list[int] = []
         self.writers: dict[int, int] = {}  # tensor -> index of the operator that writes it
         self.readers = _count_readers(network)  # by tensor of the network
         self.node: Node = network.nodes[0]
 
-    def add_tensor(self, name: str, shape: Shape) -> int:
+    def add_tensor(self, name: str, shape: Shape, dtype: str | None = None) -> int:
         """Add a tensor with the shape of one sample, and return its number."""
-        self.tensors.append(Tensor(name, tensor_bytes(self.network.batch * shape.elements, self.dtype)))
+        self.tensors.append(Tensor(name, tensor_bytes(self.network.batch * shape.elements, dtype or self.dtype)))
         self.shapes.append(shape)
+        self.dtypes.append(dtype or self.dtype)
+        return len(self.tensors) - 1
+
+    def add_variable(self, size: int) -> int:
+        """Add a tensor of `size` bytes that keeps its values from one run to the next, and return its number."""
+        self.tensors.append(Tensor(self.node.name, size, variable=True))
+        self.shapes.append(Shape(size))
+        self.dtypes.append(self.dtype)
         return len(self.tensors) - 1
 
     def emit(
@@ -61,19 +72,23 @@ class Builder:
         reduced: int = 0,
         features: int = 0,
         rank: int | None = None,
+        dtype: str | None = None,
+        working: tuple[int, ...] = (),
+        persistent: int = 0,
     ) -> int:
         """Add an operator for the current layer, and return the number of its output tensor.
 
-        `weights` is the number of weights. Weights that belong to another layer are not counted again.
+        `weights` is the number of weights. Weights that belong to another layer are not counted again. `dtype` is the
+        data type of the output, None for that of the network. The other arguments are those of `Operator`.
         """
-        number = self.add_tensor(self.node.name, shape)
+        number, reads = self.add_tensor(self.node.name, shape, dtype), tuple(reads)
         shared = self.node.owner is not None
         self.writers[number] = len(self.operators)
         self.operators.append(
             Operator(
                 self.node.name,
                 code,
-                tuple(reads),
+                reads,
                 (number,),
                 window,
                 constants,
@@ -83,6 +98,9 @@ class Builder:
                 shape.axes + 2 if rank is None else rank,
                 reduced,
                 features,
+                dtype=self.dtypes[reads[0]] if self.dtypes[reads[0]] != self.dtype else None,
+                working=working,
+                persistent=persistent,
             )
         )
         return number
@@ -99,24 +117,50 @@ class Builder:
 
     def fuse(self, tensor: int) -> bool:
         """Make the current layer part of the operator that writes a tensor, if that is possible."""
+        index = self._find_writer(tensor)
+        if index is None or self.operators[index].code not in _FUSE_INTO:
+            return False
+        self.operators[index] = self.operators[index]._replace(merged=(self.node.name,))
+        return True
+
+    def _find_writer(self, tensor: int) -> int | None:
+        """Return the index of the operator that writes a tensor, if the current layer may become part of it.
+
+        After a 1-D convolution, that is the convolution before the reshape. None if others read the tensor.
+        """
         index = self.writers.get(tensor)
         if index is None or self.readers[self.node.reads[0]] != 1:
-            return False
-        if (
-            self.operators[index].code == "RESHAPE"
-            and index
-            and self.operators[index - 1].name == self.operators[index].name
-        ):
-            index -= 1  # after a 1-D convolution, the activation is fused into the convolution, before the reshape
+            return None
         operator = self.operators[index]
-        if operator.code not in _FUSE_INTO or operator.merged:
-            return False
-        self.operators[index] = operator._replace(merged=(self.node.name,))
-        return True
+        if operator.code == "RESHAPE" and index and self.operators[index - 1].name == operator.name:
+            index -= 1
+        return None if self.operators[index].merged else index
+
+    def add_constant(self, code: str, tensor: int, weights: int, clips: bool = False) -> int:
+        """Multiply by a constant (MUL) or add one (ADD), and return the number of the output; `clips`: then clip it.
+
+        After a convolution or linear layer, the constant becomes part of the weights or biases, and after another ADD
+        of a constant, of that constant. Otherwise it is an operator.
+        """
+        index = self._find_writer(tensor)
+        if index is not None:
+            operator = self.operators[index]
+            if operator.code in _FOLD_INTO or (operator.code == code == "ADD" and operator.constants):
+                folded = _add_biases(operator) if code == "ADD" else operator
+                self.operators[index] = folded._replace(merged=(self.node.name,) if clips else ())
+                return tensor
+        return self.emit(code, (tensor,), self.shapes[tensor], constants=1, weights=weights)
 
     def refuse(self, reason: str) -> NoOperator:
         """Return the error that the current layer cannot be expressed, for the given reason."""
         return NoOperator(f"layer {self.node.name} ({self.node.layer.kind}): {reason}")
+
+
+def _add_biases(operator: Operator) -> Operator:
+    """Return a linear layer or transposed convolution with biases, if it had none."""
+    if operator.code == "FULLY_CONNECTED" and not operator.biases:
+        return operator._replace(constants=2, biases=operator.features)
+    return operator._replace(constants=3) if operator.code == "TRANSPOSE_CONV" else operator
 
 
 def _count_readers(network: Network) -> list[int]:
@@ -150,7 +194,7 @@ def lower(network: Network, dtype: str = "int8") -> Program:
         builder.node = node
         builder.numbers.append(_lower_node(builder, [builder.numbers[tensor] for tensor in node.reads]))
     outputs = tuple(dict.fromkeys(builder.numbers[tensor] for tensor in folded.outputs.values()))
-    notes = tuple(_describe_merged(network, folded, builder.operators))
+    notes = (*_describe_merged(network, folded, builder.operators), *_describe_written(builder.operators, folded))
     tensors, operators = tuple(builder.tensors), tuple(builder.operators)
     inputs = tuple(range(len(folded.inputs)))
     return _drop_unread(Program(network.name, dtype, tensors, operators, inputs, outputs, notes))
@@ -160,7 +204,7 @@ def _drop_unread(program: Program) -> Program:
     """Return the program without reshapes whose output nothing reads, and without the tensors that only they wrote."""
     read = {*program.outputs, *(tensor for operator in program.operators for tensor in operator.reads)}
     operators = [operator for operator in program.operators if operator.code != "RESHAPE" or operator.writes[0] in read]
-    kept = {*program.inputs, *(tensor for operator in operators for tensor in operator.writes)}
+    kept = {*program.inputs, *(tensor for operator in operators for tensor in (*operator.reads, *operator.writes))}
     moved = {tensor: place for place, tensor in enumerate(sorted(kept))}
     return program._replace(
         tensors=tuple(program.tensors[tensor] for tensor in moved),
@@ -221,6 +265,15 @@ def _lower_node(builder: Builder, reads: Sequence[int]) -> int:
     if rule is None:
         raise builder.refuse("convcalc does not know operators of TensorFlow Lite that express it")
     return rule(builder, layer, reads)
+
+
+def _describe_written(operators: Sequence[Operator], network: Network) -> Iterable[str]:
+    """Yield notes on the kinds for which converters write different operators."""
+    kinds = dict.fromkeys(node.layer.kind for node in network.nodes if node.layer.kind in WRITTEN_FOR)
+    for kind in kinds:
+        yield f"{kind}: the operators that TensorFlow 2.21 writes for {WRITTEN_FOR[kind]}; other converters may differ"
+    if any(operator.code == "RESIZE_NEAREST_NEIGHBOR" for operator in operators):
+        yield "upsample: RESIZE_NEAREST_NEIGHBOR, as for tf.image.resize; UpSampling2D of Keras 3 would become TILE"
 
 
 def _describe_merged(network: Network, folded: Network, operators: Sequence[Operator]) -> Iterable[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from convcalc.arithmetic import effective_kernel_size, same_padding, same_transposed_padding
+from convcalc.device.lowering_sequences import attend, normalise_layer, read_sequence
 from convcalc.device.program import Pair, Window
 from convcalc.exact import largest
 from convcalc.layers.base import Layer
@@ -25,7 +26,6 @@ ACTIVATIONS = {
     "relu": "RELU",
     "relu6": "RELU6",
     "leaky_relu": "LEAKY_RELU",
-    "elu": "ELU",
     "gelu": "GELU",
     "sigmoid": "LOGISTIC",
     "tanh": "TANH",
@@ -80,7 +80,7 @@ def _leave_2d(builder: "Builder", layer: Layer, number: int) -> int:
 
 
 def _slide(
-    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int, counts_zeros: bool, weights: dict[str, int]
+    builder: "Builder", layer: Any, reads: Reads, code: str, groups: int, counts_zeros: bool, weights: dict[str, Any]
 ) -> int:
     """Emit an operator with a window, and a PAD before it if its padding is neither none nor `same`.
 
@@ -96,7 +96,10 @@ def _slide(
     mode = getattr(layer, "padding_mode", "zeros")
     before = [pair[0] for pair in plain]
     if any(map(any, plain)) and (plain != same or counts_zeros or mode != "zeros"):
-        whole = [(one, largest(two, end)) for (one, two), (_, end) in zip(padding, plain, strict=True)]
+        trims = not weights  # before a pooling, only the padding that its windows reach
+        whole = [
+            pair if trims else (one, largest(two, pair[1])) for (one, two), pair in zip(padding, plain, strict=True)
+        ]
         shape = Shape(shape.channels, tuple(n + sum(pair) for n, pair in zip(shape.spatial, whole, strict=True)))
         number = _pad(builder, number, _as_map(shape), mode, "PADV2" if code == "MAX_POOL_2D" else "PAD")
         before = [0] * shape.axes
@@ -123,7 +126,7 @@ def _pad(builder: "Builder", number: int, shape: Shape, mode: str, code: str = "
 # -- convolutions and linear layers
 
 
-def _learn(layer: Layer, channels: int) -> dict[str, int]:
+def _learn(layer: Layer, channels: int) -> dict[str, Any]:
     """Return the weights of a convolution; the converter gives each a bias, zero if the layer has none."""
     return {"constants": 2, "weights": sum(layer.weight_tensors()), "biases": channels, "channels": channels}
 
@@ -255,10 +258,10 @@ def _combine(code: str) -> Rule:
     return rule
 
 
-def _scale_by_constant(code: str) -> Rule:
+def _apply_constant(code: str) -> Rule:
     def rule(builder: "Builder", layer: Any, reads: Reads) -> int:
         learnt = sum(layer.weight_tensors()) + sum(layer.bias_tensors())
-        return builder.emit(code, reads, layer.output, constants=1, weights=largest(learnt, 1))
+        return builder.add_constant(code, reads[0], largest(learnt, 1))
 
     return rule
 
@@ -268,8 +271,15 @@ def _normalise_batch(builder: "Builder", layer: Any, reads: Reads) -> int:
     if not layer.track_running_stats:
         raise builder.refuse("its statistics are those of the batch, which no operator of TensorFlow Lite computes")
     channels = layer.input.channels
-    number = builder.emit("MUL", reads, layer.output, constants=1, weights=channels)
-    return builder.emit("ADD", (number,), layer.output, constants=1, weights=channels)
+    return builder.add_constant("ADD", builder.add_constant("MUL", reads[0], channels), channels)
+
+
+def _activate_elu(builder: "Builder", layer: Any, reads: Reads) -> int:
+    """Emit an ELU, which the converter computes in floating point."""
+    if builder.dtype == "float32":
+        return builder.emit("ELU", reads, layer.output)
+    number = builder.emit("DEQUANTIZE", reads, layer.output, dtype="float32")
+    return builder.emit("QUANTIZE", (builder.emit("ELU", (number,), layer.output, dtype="float32"),), layer.output)
 
 
 def _activate_leaky(builder: "Builder", layer: Any, reads: Reads) -> int:
@@ -283,7 +293,7 @@ def _activate_silu(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 def _activate_hardsigmoid(builder: "Builder", layer: Any, reads: Reads) -> int:
     """Emit relu6(x + 3) / 6: a sum, whose output is clipped, and a product."""
-    clipped = builder.emit("ADD", reads, layer.output, constants=1, weights=1)
+    clipped = builder.add_constant("ADD", reads[0], 1, clips=True)
     return builder.emit("MUL", (clipped,), layer.output, constants=1, weights=1)
 
 
@@ -339,8 +349,12 @@ RULES: dict[str, Rule] = {
     "mean": _reduce_named("MEAN"),
     "sum": _reduce_named("SUM"),
     "batchnorm": _normalise_batch,
-    "scale": _scale_by_constant("MUL"),
-    "shift": _scale_by_constant("ADD"),
+    "layernorm": normalise_layer,
+    "attention": attend,
+    "lstm": read_sequence,
+    "scale": _apply_constant("MUL"),
+    "shift": _apply_constant("ADD"),
+    "elu": _activate_elu,
     "prelu": _activate_leaky,
     "silu": _activate_silu,
     "hardsigmoid": _activate_hardsigmoid,

@@ -47,6 +47,8 @@ class Operator(NamedTuple):
     `features` are the axes of its input, the number of axes that it reduces, and the outputs of a matrix product per
     position. `merged` names the layers that are part of this operator, such as its activation. `in_place` is true if
     the output may overwrite an input of the same size. `dtype` is the data type of its input, None if the program's.
+    `working` are the bytes of intermediate results for which a recurrent or n-ary kernel requests buffers, and
+    `persistent` the bytes of copies that a kernel keeps in the tail of the arena.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Operator(NamedTuple):
     merged: tuple[str, ...] = ()
     in_place: bool = False
     dtype: str | None = None
+    working: tuple[int, ...] = ()
+    persistent: int = 0
 
 
 class Program(NamedTuple):

@@ -24,6 +24,8 @@ _KERNEL_NAMES = (
     "SVDF TANH TRANSPOSE TRANSPOSE_CONV UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE ZEROS_LIKE"
 )
 KERNELS = frozenset(_KERNEL_NAMES.split())
+# kernels in floating point only. Source: elementwise.cc, ceil.cc, exp.cc, floor.cc, neg.cc and round.cc at 90b983c
+FLOAT_KERNELS = frozenset(("CEIL", "COS", "EXP", "FLOOR", "LOG", "NEG", "ROUND", "SIN", "SQRT", "SQUARE"))
 
 
 class Runtime(NamedTuple):
@@ -90,13 +92,13 @@ def check_kernels(program: Program, runtime: Runtime) -> None:
     """Raise NoOperator if the runtime lacks operators of a program; the message names them and their layers."""
     if not runtime.plans:
         return
-    unknown = [operator for operator in program.operators if operator.code in scratch.UNKNOWN]
-    if unknown:
-        raise NoOperator(f"the scratch buffers of {unknown[0].code} (layer {unknown[0].name}) are not known")
     missing: dict[str, str] = {}
     for operator in program.operators:
+        dtype = operator.dtype or program.dtype
         if operator.code not in runtime.kernels:
             missing.setdefault(operator.code, operator.name)
+        elif operator.code in FLOAT_KERNELS and dtype != "float32":
+            missing.setdefault(f"{operator.code} in {dtype}", operator.name)
     if missing:
         named = ", ".join(f"{code} (layer {name})" for code, name in list(missing.items())[:5])
         raise NoOperator(f"{runtime.name} has no kernel for {named}")

@@ -3,7 +3,8 @@
 For example, CMSIS-NN's convolution of 3×3×16 inputs requests 576 bytes on a Cortex-M4: 4 × 3 × 3 × 16.
 
 Sources, read at the commits given: github.com/tensorflow/tflite-micro at 90b983c (tensorflow/lite/micro/kernels:
-reduce_common.cc, transpose_conv.cc, mirror_pad.cc, and cmsis_nn/) and github.com/ARM-software/CMSIS-NN at 99f736a
+add_n.cc, batch_matmul.cc, mirror_pad.cc, reduce_common.cc, svdf_common.cc, transpose_conv.cc,
+unidirectional_sequence_lstm.cc, and cmsis_nn/) and github.com/ARM-software/CMSIS-NN at 99f736a
 (Source/…/arm_*_get_buffer_sizes_s8.c and Include/arm_nnsupportfunctions.h). Some sizes depend on the compiler; these
 are those of GCC.
 """
@@ -20,9 +21,9 @@ _MVE_CHANNEL_BLOCK = 124
 _INT32 = 4
 _SUM_BYTES = {"int8": 4, "int16": 8}  # bytes of a sum of products, by the data type of the inputs
 _MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # limits for running a transposed convolution as a convolution
-UNKNOWN = frozenset(  # operators whose scratch buffers convcalc cannot compute
-    ("ADD_N", "BATCH_MATMUL", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM")
-)
+_LSTM, _SVDF = "UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"
+_LSTM_BUFFERS, _LSTM_BUFFERS_CMSIS = 4, 3  # each has the size of the cell state; CMSIS-NN runs only integers
+_MOST_AXES_MULTIPLIED = 4  # of a BATCH_MATMUL, beyond which CMSIS-NN's buffer does not grow
 _LEAST_CHANNELS_AS_CONV = 2  # under MVE, a depthwise convolution from 1 to at least 2 channels runs as a convolution
 
 
@@ -30,7 +31,7 @@ def request_reference(operator: Operator, dtype: str) -> Sizes:
     """Return the buffers that the portable kernels of TensorFlow Lite Micro request."""
     if operator.code == "TRANSPOSE_CONV" and dtype in _SUM_BYTES:
         return (_SUM_BYTES[dtype] * _count_outputs(operator),)
-    return _request_common(operator, dtype)
+    return operator.working * _LSTM_BUFFERS if operator.code == _LSTM else _request_common(operator, dtype)
 
 
 def request_dsp(operator: Operator, dtype: str) -> Sizes:
@@ -40,6 +41,10 @@ def request_dsp(operator: Operator, dtype: str) -> Sizes:
 
 def request_mve(operator: Operator, dtype: str) -> Sizes:
     """Return the buffers that the kernels of CMSIS-NN request on a Cortex-M55 or M85 (MVE, Helium)."""
+    if dtype == "int8" and operator.code == "BATCH_MATMUL":
+        return (_INT32 * (operator.features if operator.rank <= _MOST_AXES_MULTIPLIED else 1),)
+    if dtype == "int8" and needs_sums(operator) and not operator.constants:
+        return (_INT32 * operator.features,)
     return _request_cmsis(operator, dtype, _MVE)
 
 
@@ -53,19 +58,23 @@ def _request_cmsis(operator: Operator, dtype: str, rules: dict[str, Callable[[Wi
         raise NoOperator(f"the buffers of CMSIS-NN are known for int8 only; {operator.code} ({operator.name}) is int16")
     if operator.code == "FULLY_CONNECTED":
         return _request_tokens(operator) if dtype == "int8" else ()
+    if operator.code == _LSTM:
+        return operator.working * (_LSTM_BUFFERS_CMSIS if dtype in _SUM_BYTES else _LSTM_BUFFERS)
     if operator.code in rules and operator.window is not None and dtype == "int8":
         return rules[operator.code](operator.window)
     return _request_common(operator, dtype)
 
 
 def _request_common(operator: Operator, dtype: str) -> Sizes:
-    """Return the buffers that do not depend on the kernels: reductions and mirrored padding."""
+    """Return the buffers that do not depend on the kernels, such as those of reductions and mirrored padding."""
     if operator.code in ("MEAN", "SUM"):
         sums = (_INT32 * _count_outputs(operator),) if dtype in _SUM_BYTES else ()
         return (*sums, _INT32 * operator.rank, _INT32 * operator.reduced)
     if operator.code in ("REDUCE_MAX", "REDUCE_MIN"):
         return _INT32 * operator.rank, _INT32 * operator.reduced
-    return (_INT32 * operator.rank,) * 2 if operator.code == "MIRROR_PAD" else ()
+    if operator.code == _SVDF:
+        return operator.working if dtype in _SUM_BYTES else operator.working[:1]
+    return (_INT32 * operator.rank,) * 2 if operator.code == "MIRROR_PAD" else operator.working
 
 
 def _count_outputs(operator: Operator) -> int:
@@ -78,9 +87,17 @@ def _request_tokens(operator: Operator) -> Sizes:
 
     It holds a multiplier and a shift for each output feature. (Weights quantised per channel do not need it.)
     """
+    return (2 * _INT32 * operator.features,) if _runs_as_1x1(operator) and not operator.channels else ()
+
+
+def _runs_as_1x1(operator: Operator) -> bool:
     inputs = operator.weights // largest(operator.features, 1)
-    fits = operator.rank > 2 and inputs % 4 == 0 and not operator.channels
-    return (2 * _INT32 * operator.features,) if fits else ()
+    return operator.rank > 2 and inputs % 4 == 0
+
+
+def needs_sums(operator: Operator) -> bool:
+    """Whether an operator is a linear layer for which MVE needs the sum of the weights of each output feature."""
+    return operator.code == "FULLY_CONNECTED" and not _runs_as_1x1(operator)
 
 
 def _convolve_dsp(window: Window) -> Sizes:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from convcalc.device.arena import align
 from convcalc.device.program import Operator, Program
+from convcalc.device.scratch import needs_sums
 
 TAIL_ERROR, FILE_ERROR = 0.001, 0.08  # largest relative errors on the five networks
 _TENSOR, _NODE, _INTERPRETER = 12, 32, 280  # bytes per tensor, per operator, and per interpreter
@@ -60,15 +61,17 @@ class Flash(NamedTuple):
 def estimate_tail(program: Program, mve: bool = False) -> int:
     """Return the persistent bytes of the arena in a 32-bit build; `mve` adds the sums of kernels that MVE stores.
 
-    Variables are part of it.
+    Variables are part of it, and so are the copies that kernels keep.
     """
     operators = program.operators
     channels = sum(_count_channels(operator) for operator in operators) if program.dtype != "float32" else 0
     data = sum(_KERNEL_DATA.get(operator.code, _OTHER_KERNEL) for operator in operators)
     variables = sum(align(tensor.bytes) for tensor in program.tensors if tensor.variable)
-    sums = sum(4 * operator.features for operator in operators if operator.rank == 2) if mve else 0
+    copies = sum(align(operator.persistent) for operator in operators)
+    if mve and program.dtype == "int8":
+        copies += sum(4 * operator.features for operator in operators if needs_sums(operator) and operator.constants)
     fixed = _INTERPRETER + _TENSOR * program.count_tensors() + _NODE * len(operators)
-    return fixed + data + _CHANNEL * channels + variables + sums
+    return fixed + data + _CHANNEL * channels + variables + copies
 
 
 def _count_channels(operator: Operator) -> int:

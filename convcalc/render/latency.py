@@ -123,10 +123,10 @@ def _describe_total(latency: Latency) -> str:
 
 
 def _list_total_facts(latency: Latency, page: LatencyPage) -> list[str]:
-    """Return how the total is computed, and the samples per second; if it is unknown, the layers that cause this."""
+    """Return how the total is computed, and the samples per second; if it is unknown, the reasons."""
     total, efficiency = latency.total, latency.efficiency
     if total is None:
-        return [f"unknown for {text}" for text in _name_unknown(latency)]
+        return _explain_unknown(latency)
     facts = []
     if latency.ridge is not None:
         share = f"{efficiency.low:.2f}" + (f" to {efficiency.high:.2f}" if efficiency.high > efficiency.low else "")
@@ -137,10 +137,17 @@ def _list_total_facts(latency: Latency, page: LatencyPage) -> list[str]:
     return facts
 
 
-def _name_unknown(latency: Latency) -> list[str]:
-    names = [printable(f"{layer.name} ({layer.kind})") for layer in latency.unknown]
+def _explain_unknown(latency: Latency) -> list[str]:
+    """Return each reason why times are unknown, with the first of its layers."""
+    named: dict[str, list[str]] = {}
+    for layer in latency.unknown:
+        named.setdefault(layer.reason, []).append(f"{layer.name} ({layer.kind})")
+    return [printable(f"{reason}: {_shorten_names(names)}") for reason, names in named.items()]
+
+
+def _shorten_names(names: Sequence[str]) -> str:
     more = [f"{len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
-    return names[:_MOST_NAMED] + more
+    return ", ".join([*names[:_MOST_NAMED], *more])
 
 
 def _count_layers(number: int) -> str:

@@ -95,7 +95,7 @@ class _Calculation:
             taken = path.find_rows(sheet)
             these = sheet if taken is None else sheet.select(taken)
             if len(these):
-                value = path.calculate(these).get_values(path.results["value"])
+                value = path.calculate(these).get_result(path.results["value"])
                 parts.append((these.rows, value.value if isinstance(value, Constant) else value))
                 failures |= dict.fromkeys(these.rows.tolist(), message) if message else {}
                 sheet = sheet.select(self.backend.list_indexes(0) if taken is None else self._find_others(taken, sheet))

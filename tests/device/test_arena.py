@@ -158,7 +158,7 @@ def test_an_activation_is_an_operator_if_its_input_is_read_elsewhere() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("layernorm", r"layer layernorm1 \(layernorm\): convcalc does not know operators of TensorFlow Lite"),
+        ({"groupnorm": 2}, r"layer groupnorm1 \(groupnorm\): convcalc does not know operators of TensorFlow Lite"),
         ("gelu", r"tflm-reference has no kernel for GELU \(layer gelu1\)"),
         ({"adaptive_avgpool": 3}, "windows of unequal size"),
         ({"conv": {"out_channels": 4, "kernel_size": 3, "padding": 1, "padding_mode": "circular"}}, "mode circular"),

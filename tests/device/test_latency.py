@@ -177,9 +177,19 @@ def test_cycles_are_counted_by_kernel() -> None:
     assert found.total == pytest.approx((456e-6, 1032e-6))
 
 
+def test_a_separable_convolution_takes_as_long_as_its_two_parts() -> None:
+    """Depthwise: 100 positions · 2 · 9 multiply-accumulates; pointwise: 100 · 2 · 8; for 3 samples."""
+    layer = listed("separable_conv: {out_channels: 8, kernel_size: 3, padding: 1}")
+    whole = estimate_latency(report(layer, "[2, 10, 10]", "int8", batch=3), device(BOARD))
+    macs = 3 * 1_800, 3 * 1_600
+    assert whole.layers[0].macs == sum(macs)
+    assert whole.total == pytest.approx(((2 * macs[0] + 3 * macs[1]) / 1e8, (5 * macs[0] + 3 * macs[1]) / 1e8))
+
+
 def test_a_kind_without_cycles_is_unknown() -> None:
     found = estimate_latency(report(listed("linear: 4"), "[8]", "int8"), device(BOARD))
     assert found.total is None
+    assert found.unknown[0].reason == "mine has no cycles_per_mac for linear"
 
 
 # -- bad devices

@@ -14,7 +14,7 @@ from convcalc.render.limits import limit_text, merge_limits
 from convcalc.space.misses import find_largest_miss
 
 Capture = pytest.CaptureFixture[str]
-# 10² · 8 · 9 · 2 = 14,400 multiply-accumulates · 3.74 cycles / 120 MHz = 448.8 µs
+# 10² · 8 · 9 · 2 = 14,400 multiply-accumulates · 6.76 cycles / 120 MHz = 811.2 µs
 SPEC = """input: [2, 10, 10]
 dtype: int8
 layers:
@@ -38,19 +38,19 @@ def check(spec: Path, limit: str, *options: str) -> int:
 @pytest.mark.parametrize(
     ("limit", "status"),
     [
-        ("{max: 449us, device: nucleo-l4r5zi}", 0),
-        ("{max: 448us, device: nucleo-l4r5zi}", 1),
-        ("{max: 0.4488ms, device: nucleo-l4r5zi}", 0),
-        ("{max: 448799ns, device: nucleo-l4r5zi}", 1),
+        ("{max: 812us, device: nucleo-l4r5zi}", 0),
+        ("{max: 811us, device: nucleo-l4r5zi}", 1),
+        ("{max: 0.8112ms, device: nucleo-l4r5zi}", 0),
+        ("{max: 811199ns, device: nucleo-l4r5zi}", 1),
         ("{max: 1s, device: nucleo-l4r5zi}", 0),
-        ("{min: 500us, device: nucleo-l4r5zi}", 1),
+        ("{min: 900us, device: nucleo-l4r5zi}", 1),
     ],
 )
 def test_the_larger_bound_is_compared_with_the_limit(limit: str, status: int, spec: Path, capsys: Capture) -> None:
     assert check(spec, limit) == status
     said = capsys.readouterr().out
     assert "latency on nucleo-l4r5zi" in said
-    assert "449 µs" in said
+    assert "811 µs" in said
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_an_unknown_time_is_a_problem(spec: Path, capsys: Capture) -> None:
 
 
 def test_a_breach_says_how_to_look_further(spec: Path, capsys: Capture) -> None:
-    assert check(spec, "{max: 400us, device: nucleo-l4r5zi}") == 1
+    assert check(spec, "{max: 700us, device: nucleo-l4r5zi}") == 1
     said = capsys.readouterr().out
-    assert "latency on nucleo-l4r5zi of 449 µs (448,800 ns) exceeds the budget of 400 µs (400,000 ns) by 12.2%" in said
+    assert "latency on nucleo-l4r5zi of 811 µs (811,200 ns) exceeds the budget of 700 µs (700,000 ns) by 15.9%" in said
     assert "convcalc latency --device nucleo-l4r5zi shows the layers that take longest" in said
 
 
 def test_the_command_line_and_a_configuration_limit_the_latency(spec: Path, capsys: Capture) -> None:
     wide = "{max: 1s, device: nucleo-l4r5zi}"
-    assert check(spec, wide, "--max-latency", "400us@nucleo-l4r5zi") == 1
-    assert check(spec, wide, "--max-latency", "450us@nucleo-l4r5zi") == 0
-    spec.with_name("convcalc.toml").write_text('max-latency = "400us@nucleo-l4r5zi"\n', encoding="utf-8")
+    assert check(spec, wide, "--max-latency", "700us@nucleo-l4r5zi") == 1
+    assert check(spec, wide, "--max-latency", "820us@nucleo-l4r5zi") == 0
+    spec.with_name("convcalc.toml").write_text('max-latency = "700us@nucleo-l4r5zi"\n', encoding="utf-8")
     assert check(spec, wide) == 1
     capsys.readouterr()
 
@@ -127,23 +127,23 @@ def test_fit_finds_the_largest_network_within_a_latency(capsys: Capture) -> None
 def test_sweep_lists_the_networks_within_a_latency(spec: Path, capsys: Capture) -> None:
     text = SPEC.partition("budget")[0].replace("out_channels: 8", "out_channels: $width")
     spec.write_text(f"params: {{width: 1}}\n{text}", encoding="utf-8")
-    sweep = ["sweep", spec.name, "-p", "width=1:100:1", "--max-latency", "448us@nucleo-l4r5zi"]
+    sweep = ["sweep", spec.name, "-p", "width=1:100:1", "--max-latency", "810us@nucleo-l4r5zi"]
     assert run([*sweep, "-f", "csv", "--columns", "width"]) == 0
     widths = [row["width"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
-    assert widths == [*map(str, range(1, 8))]  # 56.1 µs per channel
+    assert widths == [*map(str, range(1, 8))]  # 101.4 µs per channel
     assert run(sweep) == 0
-    assert "latency on nucleo-l4r5zi ≤ 448 µs\n100 combinations · 93 exceed the budget" in capsys.readouterr().out
+    assert "latency on nucleo-l4r5zi ≤ 810 µs\n100 combinations · 93 exceed the budget" in capsys.readouterr().out
     assert run([*sweep, "-f", "json"]) == 0
-    limit = {"metric": "latency", "device": "nucleo-l4r5zi", "max": 0.000448}
+    limit = {"metric": "latency", "device": "nucleo-l4r5zi", "max": 0.00081}
     assert json.loads(capsys.readouterr().out)["limits"] == [limit]
 
 
 def test_a_limit_is_missed_on_its_own_device_or_runtime(spec: Path) -> None:
     spec.write_text(SPEC.partition("budget")[0], encoding="utf-8")
     report = summary(spec)
-    slow = Limit("latency", None, 400_000, (), device="nucleo-l4r5zi")  # takes 448,800 ns
-    fast = Limit("latency", None, 400_000, (), device="nucleo-h7a3zi-q")  # 1.23 cycles at 280 MHz: 63 µs
-    assert find_largest_miss(report, [slow]) == pytest.approx(0.122)
+    slow = Limit("latency", None, 700_000, (), device="nucleo-l4r5zi")  # takes 811,200 ns
+    fast = Limit("latency", None, 700_000, (), device="nucleo-h7a3zi-q")  # 1.89 cycles at 280 MHz: 97 µs
+    assert find_largest_miss(report, [slow]) == pytest.approx(811_200 / 700_000 - 1)
     assert find_largest_miss(report, [fast]) == 0
     assert merge_limits([slow, fast]) == [slow, fast]
 
