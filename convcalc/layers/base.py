@@ -2,11 +2,11 @@
 
 A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
 `Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
-receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
-instantiated; `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
+receptive field and what is saved for backward. The rules are abstract: type checkers and a test refuse a kind that
+lacks one. `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -93,7 +93,7 @@ class Sign(NamedTuple):
     meaning: str
 
 
-class Layer(ABC):
+class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2% of a short run
     """A layer with its arguments, input shapes (`inputs`) and output shape (`output`); immutable.
 
     All shapes and counts are per sample. The constructor raises `Flaw` if the inputs do not fit the arguments.
