@@ -14,7 +14,7 @@ from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
-from convcalc.analysis.coverage import Box, Coverage
+from convcalc.analysis.coverage import Box, Coverage, compute_reach
 from convcalc.caching import remember
 from convcalc.exact import all_equal, largest, least
 from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
@@ -117,7 +117,7 @@ def _unite_boxes(boxes: list[Box | None]) -> Box | None:
 def _reads_everything(layer: Layer) -> bool:
     """Whether every output position of a layer depends on the whole input."""
     try:
-        return layer.reach() == "everything"
+        return compute_reach(layer) == "everything"
     except TooVaried:
         return False
 
@@ -149,7 +149,7 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     replaces this by the exact field.
     """
     try:
-        reach = layer.reach()
+        reach = compute_reach(layer)
         if reach == "unknown":  # whatever positions it reads, all of them see the whole input
             return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
         if isinstance(layer, Concat) and layer.place and len(inputs) > 1:
@@ -170,13 +170,16 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             return merged if one_place else _UNKNOWN_FIELD
         if len(reach) != len(merged.axes):
             return _UNKNOWN_FIELD
-        axes = tuple(
-            tuple([compose_reads(reads, path) for path in paths])
-            for reads, paths in zip(reach, merged.axes, strict=True)
-        )
+        axes = tuple(map(_compose_paths, reach, merged.axes))
     except TooVaried:
         return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
     return merged._replace(axes=axes)
+
+
+@remember
+def _compose_paths(reads: Reads, paths: Paths) -> Paths:
+    """Return the paths to the network's input after a layer, given those of its input."""
+    return tuple([compose_reads(reads, path) for path in paths])
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
@@ -200,8 +203,8 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             axes.append(next(iter(seen)))
             continue
         if not whole:
-            aligned = aligned and _are_aligned(list(seen))
-        axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
+            aligned = aligned and _are_aligned(tuple(seen))
+        axes.append(_unite_paths(tuple([path for paths in seen for path in paths])))
     collapsed = all(field.collapsed for field in inputs)
     layouts = [field.layout for field in inputs if field.layout]
     layout = layouts[0] if layouts and all_equal(layouts) else ()
@@ -252,11 +255,13 @@ def moving_paths(paths: Paths) -> Paths:
     return tuple([path for path in paths if path.shift])
 
 
-def _are_aligned(inputs: list[Paths]) -> bool:
+@remember
+def _are_aligned(inputs: tuple[Paths, ...]) -> bool:
     """Whether all paths that move along with the output position have the same jump and centre."""
     return all_equal((path.jump, path.center()) for paths in inputs for path in moving_paths(paths))
 
 
+@remember
 def _unite_paths(paths: Paths) -> Paths:
     """Unite the paths that have the same jump. Raises TooVaried if there are more than MOST_PATHS different jumps."""
     by_jump: dict[Ratio, Reads] = {}
@@ -295,6 +300,7 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
     )
 
 
+@remember
 def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
     """Return the smallest and the largest size of the receptive field over all positions along an axis.
 

@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, count_node
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.optimizers import OPTIMIZERS
@@ -30,10 +30,11 @@ _SCHEMA = "convcalc/report/2"
 
 
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
+_get_counts = attrgetter(*COUNTS)
 
 
 def _make_counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
-    return {name: getattr(figures, name) for name in COUNTS}
+    return dict(zip(COUNTS, _get_counts(figures), strict=True))
 
 
 def _format_costs(figures: "LayerReport | Totals") -> str:
@@ -71,7 +72,7 @@ class LayerReport(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
     @property
     def output_shape(self) -> Shape:
@@ -148,7 +149,7 @@ class Totals(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the totals as a JSON-ready dict."""
@@ -172,13 +173,12 @@ def field_dict(field: FieldReport) -> dict[str, Any]:
     if field.size_min is not None:
         found["size_min"] = list(field.size_min)
     for name, ratios in (("jump", field.jump), ("center", field.center)):
-        found[name] = None if ratios is None else [_ratio_value(ratio) for ratio in ratios]
+        found[name] = None if ratios is None else _list_ratio_values(ratios)
     return {**found, "aligned": field.aligned}
 
 
-def _ratio_value(ratio: Ratio) -> int | str:
-    numerator, denominator = ratio
-    return numerator if denominator == 1 else f"{numerator}/{denominator}"
+def _list_ratio_values(ratios: Sequence[Ratio]) -> list[int | str]:
+    return [top if bottom == 1 else f"{top}/{bottom}" for top, bottom in ratios]
 
 
 def _has_known_field(layer: LayerReport) -> bool:
@@ -375,7 +375,9 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     begin_run()
     trained = network
     if fold_batchnorm:
-        network = batchnorm_folding.fold_batchnorm(network)
+        from convcalc.analysis.batchnorm_folding import fold_batchnorm as fold  # costs start-up time
+
+        network = fold(network)
     dtype, batch = network.dtype, network.batch
     sizes = list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
@@ -444,6 +446,11 @@ def _report_layer(
         node.frozen,
         None if node.owner is None else network.nodes[node.owner].name,
     )
+
+
+def add_known(one: int | None, other: int | None) -> int | None:
+    """Return the sum of two values; None if one of them is unknown."""
+    return None if one is None or other is None else one + other
 
 
 def sum_known(figures: Sequence[int | None]) -> int | None:

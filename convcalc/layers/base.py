@@ -2,8 +2,8 @@
 
 A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
 `Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
-receptive field and what is saved for backward. The rules are abstract: type checkers and a test refuse a kind that
-lacks one. `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
+receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
+defined. `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
 from abc import abstractmethod
@@ -118,6 +118,8 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
     output: Shape
 
     def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):
+            _check_rules(cls)
         keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
         for base in cls.__bases__:
             keys = {**getattr(base, "keys", {}), **keys}
@@ -237,8 +239,8 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
         values = self.__dict__
         return {
             name: to_json_value(values[name])
-            for name, key in self.keys.items()
-            if values.get(name) is not None and not isinstance(key, StatedChannels)
+            for name in self.keys
+            if values.get(name) is not None and name not in self.stated
         }
 
     def glance(self) -> str:
@@ -263,6 +265,16 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
+
+
+_RULES = {name: rule for name, rule in vars(Layer).items() if getattr(rule, "__isabstractmethod__", False)}
+
+
+def _check_rules(kind: type[Layer]) -> None:
+    """Raise TypeError if a kind lacks a rule."""
+    absent = [name for name, rule in _RULES.items() if getattr(kind, name) is rule]
+    if absent:
+        raise TypeError(f"{kind.__name__} does not define {', '.join(absent)}")
 
 
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:
