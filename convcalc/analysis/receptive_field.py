@@ -18,7 +18,7 @@ from convcalc.analysis.coverage import Box, Coverage, compute_reach
 from convcalc.caching import remember
 from convcalc.exact import all_equal, largest, least
 from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
 from convcalc.layers.reshape import Reshape
 from convcalc.layers.tokens import Map
@@ -91,7 +91,10 @@ def compute_fields(network: Network) -> list[Field]:
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
     if not inputs:
         return Field(((),) * len(coverage.size))  # such as a learnt tensor, which depends on no input
-    if _reads_everything(node.layer):
+    layer, reach = node.layer, _find_reach(node.layer)
+    if reach == "same" and len(inputs) == 1 and layer.output.axes == layer.input.axes:
+        return inputs[0]  # what `propagate_field` returns, for the many layers such as activations
+    if reach == "everything":
         aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
         box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
         if box is None:
@@ -99,7 +102,7 @@ def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field
         axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
         field = Field(axes, aligned, whole, collapsed=True)
     else:
-        field = propagate_field(node.layer, tuple(inputs))
+        field = propagate_field(layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
@@ -114,12 +117,12 @@ def _unite_boxes(boxes: list[Box | None]) -> Box | None:
     return tuple((min(low for low, _ in found), max(high for _, high in found)) if found else None for found in axes)
 
 
-def _reads_everything(layer: Layer) -> bool:
-    """Whether every output position of a layer depends on the whole input."""
+def _find_reach(layer: Layer) -> Reach | None:
+    """Return the reach of a layer; None if it is too varied."""
     try:
-        return compute_reach(layer) == "everything"
+        return compute_reach(layer)
     except TooVaried:
-        return False
+        return None
 
 
 def _covers_input(field: Field, size: tuple[int, ...]) -> bool:

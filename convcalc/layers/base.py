@@ -3,7 +3,7 @@
 A kind is one class. Its keys are its arguments in the YAML, its docstring is its manual page (the tests run the line
 `Example on [input shape]: entry`), and its methods are the rules for the output shape, parameters, operations,
 receptive field and what is saved for backward. The rules are abstract, so that a kind that lacks one cannot be
-defined. `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
+instantiated; `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
 from abc import abstractmethod
@@ -85,14 +85,6 @@ class SavedForBackward(NamedTuple):
     mask_bytes: int = 0  # bytes of masks and indices per sample, independent of the activations' data type
 
 
-class Sign(NamedTuple):
-    """An argument as tables show it: for stride 2, the text `/2` with the sign `/`, which means `stride`."""
-
-    sign: str
-    text: str
-    meaning: str
-
-
 class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2% of a short run
     """A layer with its arguments, input shapes (`inputs`) and output shape (`output`); immutable.
 
@@ -118,16 +110,18 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
     output: Shape
 
     def __init_subclass__(cls) -> None:
-        if "kind" in vars(cls):
-            _check_rules(cls)
-        keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
-        for base in cls.__bases__:
-            keys = {**getattr(base, "keys", {}), **keys}
-        cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0))) if keys else keys
         cls.known_defaults = {}
-        cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
+        keys: dict[str, Key[Any]] = {}
+        for base in reversed(cls.__bases__):
+            keys.update(getattr(base, "keys", {}))
+        keys.update([(name, key) for name, key in vars(cls).items() if isinstance(key, Key)])
+        if keys:
+            cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0)))
+            cls.stated = tuple([name for name, key in keys.items() if isinstance(key, StatedChannels)])
 
     def __init__(self, inputs: tuple[Shape, ...], arguments: dict[str, Any]) -> None:
+        if self.__class__ not in _complete_kinds:
+            _check_rules(self.__class__)
         self.fill(inputs=inputs, given=arguments, **arguments)
         if self.needs_axes and not inputs[0].spatial:
             raise Flaw(
@@ -245,14 +239,10 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
 
     def glance(self) -> str:
         """Return the arguments that differ from their defaults in short form: `3×3, 64, /2, p1`."""
-        return ", ".join(key.glance(value) for key, value in self._list_glanced())
+        return ", ".join(key.glance(value) for key, value in self.list_glanced())
 
-    def signs(self) -> list[Sign]:
-        """Return the arguments that `glance` writes with a sign: `/2` for stride 2."""
-        signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
-        return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
-
-    def _list_glanced(self) -> Iterator[tuple[Key[Any], Any]]:
+    def list_glanced(self) -> Iterator[tuple[Key[Any], Any]]:
+        """Yield the arguments that differ from their defaults, and their values."""
         axes = self.input.axes
         for name, key in self.glance_keys():
             value = self.__dict__[name]
@@ -267,14 +257,16 @@ class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
 
 
-_RULES = {name: rule for name, rule in vars(Layer).items() if getattr(rule, "__isabstractmethod__", False)}
+_RULES = [name for name, rule in vars(Layer).items() if getattr(rule, "__isabstractmethod__", False)]
+_complete_kinds: set[type[Layer]] = set()  # those that were found to have all rules
 
 
 def _check_rules(kind: type[Layer]) -> None:
     """Raise TypeError if a kind lacks a rule."""
-    absent = [name for name, rule in _RULES.items() if getattr(kind, name) is rule]
+    absent = [name for name in _RULES if getattr(getattr(kind, name), "__isabstractmethod__", False)]
     if absent:
         raise TypeError(f"{kind.__name__} does not define {', '.join(absent)}")
+    _complete_kinds.add(kind)
 
 
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:

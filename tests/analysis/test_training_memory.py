@@ -15,6 +15,7 @@ from convcalc.layers import KINDS
 from convcalc.layers.base import SavedForBackward
 from convcalc.layers.mixins import Free, KeepsShape
 from convcalc.network import Network
+from convcalc.shape import Shape
 from tests.support.places import TESTS
 from tests.support.specs import Spec, load
 
@@ -274,8 +275,9 @@ def test_resnet18_with_adam() -> None:
 # --- Declared by the kind --------------------------------------------------------------------------------------------
 
 
-def test_a_kind_without_a_rule_for_saved_tensors_cannot_be_defined() -> None:
-    with pytest.raises(TypeError, match="Forgetful does not define saved_for_backward"):
+def test_a_kind_without_a_rule_for_saved_tensors_cannot_be_created() -> None:
+    class Forgetful(KeepsShape, Free):
+        """A kind without the rule."""
 
-        class Forgetful(KeepsShape, Free):
-            kind = "forgetful"
+    with pytest.raises(TypeError, match="saved_for_backward"):
+        Forgetful((Shape(8),), {})  # type: ignore[abstract]
