@@ -607,7 +607,7 @@ def _abbreviate_per_axis(sign: str, values: Any) -> str:
 def to_json_value(value: Any) -> Any:
     """Convert an argument's value for JSON: a tuple to a list, and a `NamedShape` to the name of its layer."""
     if isinstance(value, tuple):
-        return [to_json_value(item) for item in value]
+        return [to_json_value(item) if isinstance(item, tuple) else item for item in value]
     return value.name if isinstance(value, NamedShape) else value
 
 

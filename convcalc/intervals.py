@@ -51,7 +51,7 @@ class Reads(NamedTuple):
     @property
     def jump(self) -> Ratio:
         """The distance, in input positions, between the intervals of neighbouring outputs: the cumulative stride."""
-        return reduce_ratio(self.shift, self.period)
+        return (self.shift, 1) if self.period == 1 else reduce_ratio(self.shift, self.period)
 
     def sizes(self) -> list[int]:
         """Return the lengths of the intervals of outputs 0 to period - 1; 0 for an output that reads nothing."""
@@ -64,6 +64,9 @@ class Reads(NamedTuple):
         For a period p greater than 1, the centres vary around multiples of the jump. The result is then the mean of
         (centre of output i) - i × jump for i from 0 to p - 1, without outputs that read no input.
         """
+        if self.period == 1:  # the usual case
+            (low,), (high,) = self.low, self.high
+            return (0, 1) if low is None or high is None else reduce_ratio(low + high, 2)
         doubled, count = 0, 0  # twice the centres, times the period
         for position, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
             if low is not None and high is not None:

@@ -113,9 +113,15 @@ def _unite_sets(one: Sets, other: Sets) -> Sets:
 
 
 @remember
+def compute_reach(layer: Layer) -> Reach:
+    """Return `layer.reach()`, which is computed once per layer. Raises TooVaried."""
+    return layer.reach()
+
+
+@remember
 def _reads_every_position(layer: Layer) -> bool:
     try:
-        reach = layer.reach()
+        reach = compute_reach(layer)
     except TooVaried:
         return False
     if reach == "unknown" or (isinstance(layer, Slice) and not layer.input.axes):
@@ -131,7 +137,7 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
     The result for an input is None if they are unknown. Raises TooLarge or TooVaried if they would take too long to
     compute.
     """
-    reach = layer.reach()
+    reach = compute_reach(layer)
     if reach == "unknown":
         return [None] * len(layer.inputs)
     if reach == "everything":

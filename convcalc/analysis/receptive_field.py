@@ -14,11 +14,11 @@ from itertools import combinations
 from math import lcm
 from typing import NamedTuple
 
-from convcalc.analysis.coverage import Box, Coverage
+from convcalc.analysis.coverage import Box, Coverage, compute_reach
 from convcalc.caching import remember
 from convcalc.exact import all_equal, largest, least
 from convcalc.intervals import SAME, Ratio, Reads, TooVaried, compose_reads, fixed_reads, shifted_input, unite_reads
-from convcalc.layers.base import Layer
+from convcalc.layers.base import Layer, Reach
 from convcalc.layers.merge import Concat
 from convcalc.layers.reshape import Reshape
 from convcalc.layers.tokens import Map
@@ -91,7 +91,10 @@ def compute_fields(network: Network) -> list[Field]:
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
     if not inputs:
         return Field(((),) * len(coverage.size))  # such as a learnt tensor, which depends on no input
-    if _reads_everything(node.layer):
+    layer, reach = node.layer, _find_reach(node.layer)
+    if reach == "same" and len(inputs) == 1 and layer.output.axes == layer.input.axes:
+        return inputs[0]  # what `propagate_field` returns, for the many layers such as activations
+    if reach == "everything":
         aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
         box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
         if box is None:
@@ -99,7 +102,7 @@ def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field
         axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
         field = Field(axes, aligned, whole, collapsed=True)
     else:
-        field = propagate_field(node.layer, tuple(inputs))
+        field = propagate_field(layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
@@ -114,12 +117,12 @@ def _unite_boxes(boxes: list[Box | None]) -> Box | None:
     return tuple((min(low for low, _ in found), max(high for _, high in found)) if found else None for found in axes)
 
 
-def _reads_everything(layer: Layer) -> bool:
-    """Whether every output position of a layer depends on the whole input."""
+def _find_reach(layer: Layer) -> Reach | None:
+    """Return the reach of a layer; None if it is too varied."""
     try:
-        return layer.reach() == "everything"
+        return compute_reach(layer)
     except TooVaried:
-        return False
+        return None
 
 
 def _covers_input(field: Field, size: tuple[int, ...]) -> bool:
@@ -149,7 +152,7 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
     replaces this by the exact field.
     """
     try:
-        reach = layer.reach()
+        reach = compute_reach(layer)
         if reach == "unknown":  # whatever positions it reads, all of them see the whole input
             return _UNKNOWN_FIELD._replace(whole=all(field.whole for field in inputs))
         if isinstance(layer, Concat) and layer.place and len(inputs) > 1:
@@ -170,13 +173,16 @@ def propagate_field(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             return merged if one_place else _UNKNOWN_FIELD
         if len(reach) != len(merged.axes):
             return _UNKNOWN_FIELD
-        axes = tuple(
-            tuple([compose_reads(reads, path) for path in paths])
-            for reads, paths in zip(reach, merged.axes, strict=True)
-        )
+        axes = tuple(map(_compose_paths, reach, merged.axes))
     except TooVaried:
         return _UNKNOWN_FIELD._replace(whole=any(field.whole for field in inputs))
     return merged._replace(axes=axes)
+
+
+@remember
+def _compose_paths(reads: Reads, paths: Paths) -> Paths:
+    """Return the paths to the network's input after a layer, given those of its input."""
+    return tuple([compose_reads(reads, path) for path in paths])
 
 
 def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
@@ -200,8 +206,8 @@ def _merge_fields(layer: Layer, inputs: tuple[Field, ...]) -> Field:
             axes.append(next(iter(seen)))
             continue
         if not whole:
-            aligned = aligned and _are_aligned(list(seen))
-        axes.append(_unite_paths(tuple(path for paths in seen for path in paths)))
+            aligned = aligned and _are_aligned(tuple(seen))
+        axes.append(_unite_paths(tuple([path for paths in seen for path in paths])))
     collapsed = all(field.collapsed for field in inputs)
     layouts = [field.layout for field in inputs if field.layout]
     layout = layouts[0] if layouts and all_equal(layouts) else ()
@@ -252,11 +258,13 @@ def moving_paths(paths: Paths) -> Paths:
     return tuple([path for path in paths if path.shift])
 
 
-def _are_aligned(inputs: list[Paths]) -> bool:
+@remember
+def _are_aligned(inputs: tuple[Paths, ...]) -> bool:
     """Whether all paths that move along with the output position have the same jump and centre."""
     return all_equal((path.jump, path.center()) for paths in inputs for path in moving_paths(paths))
 
 
+@remember
 def _unite_paths(paths: Paths) -> Paths:
     """Unite the paths that have the same jump. Raises TooVaried if there are more than MOST_PATHS different jumps."""
     by_jump: dict[Ratio, Reads] = {}
@@ -295,6 +303,7 @@ def field_report(field: Field, spatial: tuple[int, ...], whole_input: tuple[int,
     )
 
 
+@remember
 def measure_span(paths: Paths, positions: int) -> tuple[int, int] | None:
     """Return the smallest and the largest size of the receptive field over all positions along an axis.
 

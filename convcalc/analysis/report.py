@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis import batchnorm_folding
 from convcalc.analysis.cost import Cost, activation_bytes, count_node
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.optimizers import OPTIMIZERS
@@ -30,10 +30,11 @@ _SCHEMA = "convcalc/report/2"
 
 
 COUNTS = ("params", "trainable_params", "buffers", "multiplications", "additions", "macs", "flops")
+_get_counts = attrgetter(*COUNTS)
 
 
 def _make_counts_dict(figures: "LayerReport | Totals") -> dict[str, int | None]:
-    return {name: getattr(figures, name) for name in COUNTS}
+    return dict(zip(COUNTS, _get_counts(figures), strict=True))
 
 
 def _format_costs(figures: "LayerReport | Totals") -> str:
@@ -71,7 +72,7 @@ class LayerReport(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
     @property
     def output_shape(self) -> Shape:
@@ -148,7 +149,7 @@ class Totals(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the totals as a JSON-ready dict."""
@@ -171,14 +172,14 @@ def field_dict(field: FieldReport) -> dict[str, Any]:
     found: dict[str, Any] = {"size": None if field.size is None else list(field.size)}
     if field.size_min is not None:
         found["size_min"] = list(field.size_min)
-    for name, ratios in (("jump", field.jump), ("center", field.center)):
-        found[name] = None if ratios is None else [_ratio_value(ratio) for ratio in ratios]
-    return {**found, "aligned": field.aligned}
+    found["jump"] = _list_ratio_values(field.jump)
+    found["center"] = _list_ratio_values(field.center)
+    found["aligned"] = field.aligned
+    return found
 
 
-def _ratio_value(ratio: Ratio) -> int | str:
-    numerator, denominator = ratio
-    return numerator if denominator == 1 else f"{numerator}/{denominator}"
+def _list_ratio_values(ratios: Sequence[Ratio] | None) -> list[int | str] | None:
+    return None if ratios is None else [top if bottom == 1 else f"{top}/{bottom}" for top, bottom in ratios]
 
 
 def _has_known_field(layer: LayerReport) -> bool:
@@ -291,11 +292,13 @@ class Report:
     @property
     def uncounted(self) -> tuple[LayerReport, ...]:
         """The layers whose FLOPs or MACs are unknown."""
-        return tuple(layer for layer in self.layers if layer.flops is None or layer.macs is None)
+        return tuple([layer for layer in self.layers if None in (layer.multiplications, layer.additions, layer.macs)])
 
     def training(self) -> Training:
         """Return the memory for training the network as written, without folding batch norms."""
-        return measure_training(self.trained, self.optimizer)
+        if self.trained is not self.network:
+            return measure_training(self.trained, self.optimizer)
+        return compute_training_memory(self.network, self.tensor_bytes, self.totals.weight_memory, self.optimizer)
 
     def outputs(self) -> dict[str, Shape]:
         """Return the shapes of the network's outputs by name."""
@@ -375,7 +378,9 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
     begin_run()
     trained = network
     if fold_batchnorm:
-        network = batchnorm_folding.fold_batchnorm(network)
+        from convcalc.analysis.batchnorm_folding import fold_batchnorm as fold  # costs start-up time
+
+        network = fold(network)
     dtype, batch = network.dtype, network.batch
     sizes = list_tensor_bytes(network)
     names = [*network.inputs, *(node.name for node in network.nodes)]
@@ -446,6 +451,11 @@ def _report_layer(
     )
 
 
+def add_known(one: int | None, other: int | None) -> int | None:
+    """Return the sum of two values; None if one of them is unknown."""
+    return None if one is None or other is None else one + other
+
+
 def sum_known(figures: Sequence[int | None]) -> int | None:
     """Return the sum of the values; None if any of them is unknown."""
     known = [figure for figure in figures if figure is not None]
@@ -465,18 +475,18 @@ def find_last_placed(shapes: Sequence[Shape], seen: Sequence[Field]) -> int:
 
 def _sum_totals(layers: list[LayerReport], seen: tuple[Field, ...], live: Liveness, input_memory: int) -> Totals:
     """Return the sums over all layers, and the receptive field of the last layer that has positions."""
-    placed = layers[find_last_placed([layer.output_shape for layer in layers], seen)]
+    placed = layers[find_last_placed([layer.layer.output for layer in layers], seen)]
     return Totals(
         layers=len(layers),
-        params=sum([layer.params for layer in layers]),
-        trainable_params=sum([layer.trainable_params for layer in layers]),
-        buffers=sum([layer.buffers for layer in layers]),
+        params=sum(map(attrgetter("params"), layers)),
+        trainable_params=sum(map(attrgetter("trainable_params"), layers)),
+        buffers=sum(map(attrgetter("buffers"), layers)),
         multiplications=sum_known([layer.multiplications for layer in layers]),
         additions=sum_known([layer.additions for layer in layers]),
         macs=sum_known([layer.macs for layer in layers]),
         input_memory=input_memory,
-        weight_memory=sum([layer.weight_memory for layer in layers]),
-        activation_memory=sum([layer.activation_memory for layer in layers]),
+        weight_memory=sum(map(attrgetter("weight_memory"), layers)),
+        activation_memory=sum(map(attrgetter("activation_memory"), layers)),
         peak_memory=live.peak,
         peak_at=layers[live.peak_at].name,
         receptive_field=placed.receptive_field,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from math import gcd, lcm
 from typing import Literal, NamedTuple
 
+from convcalc.analysis.coverage import compute_reach
 from convcalc.arithmetic import effective_kernel_size
 from convcalc.intervals import Reads, TooVaried
 from convcalc.layers.attention import Attention
@@ -75,7 +76,7 @@ def raise_multiple(axis: AxisShift, multiple: int) -> AxisShift:
 def find_reach(layer: Layer) -> Reach:
     """Return the reach of a layer, `unknown` if it is too varied to be computed."""
     try:
-        return layer.reach()
+        return compute_reach(layer)
     except TooVaried:
         return "unknown"
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from convcalc.analysis.optimizers import OPTIMIZERS
+from convcalc.caching import remember
 from convcalc.layers.base import Layer, SavedForBackward
 from convcalc.network import Network, Node
 from convcalc.units import Dtype, tensor_bytes
@@ -64,6 +65,7 @@ def _count_gradient_bytes(network: Network) -> int:
     )
 
 
+@remember
 def _learnt_bytes(layer: Layer, dtype: Dtype) -> int:
     weights = sum(tensor_bytes(elements, dtype.weights) for elements in layer.weight_tensors())
     return weights + sum(tensor_bytes(elements, dtype.bias) for elements in layer.bias_tensors())
@@ -83,36 +85,47 @@ def count_saved_bytes(network: Network, sizes: Sequence[int]) -> int | None:
     for number, node in enumerate(network.nodes, first):
         if not learns[number]:
             continue
-        saved = node.layer.saved_for_backward()
+        saved = _find_saved(node.layer, network.dtype.activations, network.batch)
         if saved is None:
             return None
-        own += _count_own_bytes(saved, network)
-        if saved.inputs:
-            tensors.update(memory[tensor] for tensor in node.reads)
-        if saved.output:
+        inputs, output, more = saved
+        own += more
+        if inputs:
+            tensors.update([memory[tensor] for tensor in node.reads])
+        if output:
             tensors.add(memory[number])
-    return own + sum(sizes[tensor] for tensor in tensors)
+    return own + sum([sizes[tensor] for tensor in tensors])
 
 
-def _count_own_bytes(saved: SavedForBackward, network: Network) -> int:
-    """Return the bytes that a layer saves in addition to its inputs and output."""
-    values, batch = network.dtype.activations, network.batch
-    return (
-        tensor_bytes(batch * saved.values, values) + tensor_bytes(saved.batch_values, values) + batch * saved.mask_bytes
-    )
+@remember
+def _find_saved(layer: Layer, dtype: str, batch: int) -> tuple[bool, bool, int] | None:
+    """Return whether a layer saves its inputs, whether its output, and the bytes that it saves in addition.
+
+    The result is None if this is unknown. `dtype` is the data type of activations.
+    """
+    saved = layer.saved_for_backward()
+    if saved is None:
+        return None
+    more = tensor_bytes(batch * saved.values, dtype) + tensor_bytes(saved.batch_values, dtype)
+    return saved.inputs, saved.output, more + batch * saved.mask_bytes
 
 
 def _find_dependence_on_learnt(network: Network) -> list[bool]:
     """Return, by tensor number, whether a tensor depends on learnt weights."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
-        learns.append(_is_learnt(network, node) or any(learns[tensor] for tensor in node.reads))
+        learns.append(_is_learnt(network, node) or any(map(learns.__getitem__, node.reads)))
     return learns
 
 
 def _is_learnt(network: Network, node: Node) -> bool:
     owner = node if node.owner is None else network.nodes[node.owner]
-    return not owner.frozen and bool(node.layer.weight_tensors() or node.layer.bias_tensors())
+    return not owner.frozen and _has_weights(node.layer)
+
+
+@remember
+def _has_weights(layer: Layer) -> bool:
+    return bool(layer.weight_tensors() or layer.bias_tensors())
 
 
 def _find_memory_owners(network: Network) -> list[int]:

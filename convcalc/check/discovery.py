@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from convcalc.convert.formats import LAYERS, model_endings
+from convcalc.convert.formats import model_endings
 from convcalc.examples import PREFIX
 from convcalc.spec.files import STANDARD_INPUT, find_folder_format
 from convcalc.spec.net_argument import join_net, split_net
+from convcalc.spec_head import LAYERS
 
 _SUFFIXES = (".yaml", ".yml")
 _SPEC_SUFFIXES = tuple(f".convcalc{suffix}" for suffix in _SUFFIXES)

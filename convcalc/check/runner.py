@@ -13,8 +13,9 @@ from convcalc.check.settings import Settings
 from convcalc.metrics.budgets import BudgetUse, find_breaches, measure_budgets
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Path, Problem
-from convcalc.spec.document import Document, ModelFile
+from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
+from convcalc.spec.model_file import ModelFile
 from convcalc.spec.reader import read_network
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from convcalc.cli.writing import Output, may_show_bar, use_color
 from convcalc.problems import printable, shorten
 from convcalc.render.lines import Line, write
-from convcalc.spec.document import ModelFile
+from convcalc.spec.model_file import ModelFile
 
 _MOST_NOTES = 20  # of import
 _MOST_OPERATORS = 5

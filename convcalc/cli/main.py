@@ -110,9 +110,10 @@ class _Commands(click.Group):
         if not args and not context.resilient_parsing:  # resilient_parsing is true while a shell completes words
             click.echo(context.get_help())
             context.exit(0)
-        own = {name for option in self.get_params(context) for name in option.opts}
-        if args and args[0].startswith("-") and args[0] not in own and any(map(_is_net, args)):
-            args = ["summary", *args]
+        if args and args[0].startswith("-"):
+            own = {name for option in self.get_params(context) for name in option.opts}
+            if args[0] not in own and any(map(_is_net, args)):
+                args = ["summary", *args]
         return super().parse_args(context, args)
 
     def make_context(self, *arguments: Any, **options: Any) -> click.Context:

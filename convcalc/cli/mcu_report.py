@@ -89,7 +89,7 @@ def _apply_plan(
             )
         writing.write_bytes(_plan_file(net, found.offsets), where, [net])
         page = page._replace(notes=(*page.notes, f"{where.file} has this plan; nothing else in it differs from {net}"))
-        where = where._replace(file=None)
+        where = writing.Output(None, where.color, where.quiet)
     return found.after, page, where
 
 

@@ -6,7 +6,7 @@ A file is replaced in one step: other programs see either its old content or the
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -21,15 +21,16 @@ _MOST_DIGITS_OF_WIDTH = 6
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-class Output(NamedTuple):
+class Output:
     """How to write a result: to `file` (None: standard output), with `color` (`auto`, `always` or `never`).
 
     `quiet` is true if the user gave -q.
     """
 
-    file: str | None
-    color: str
-    quiet: bool
+    def __init__(self, file: str | None, color: str, quiet: bool) -> None:
+        self.file = file
+        self.color = color
+        self.quiet = quiet
 
 
 class Failure(click.ClickException):

@@ -2,20 +2,15 @@
 
 For example, a file that begins with `GGUF` is "a GGUF file". The table FORMATS is the only place that lists formats:
 commands use it to choose the reader of a model file, or to say what to do with a file that has no reader; the manual's
-table of formats is generated from it. Nothing is parsed, unpickled or run. This module imports nothing from convcalc,
-so that any other module may import it.
+table of formats is generated from it. Nothing is parsed, unpickled or run. This module imports little from
+convcalc, so that most other modules may import it.
 """
 
 import re
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-HEAD = 65_536  # number of bytes at the start of a file that are inspected
-LAYERS = (
-    rb"""(?:\xef\xbb\xbf)?(?:layers|'layers'|"layers")\s*:"""  # the outermost key of every spec, at the start of a line
-)
-_CONTROL_CHARACTERS = bytes((*range(9), *range(14, 32)))  # without tab, the line breaks and the page break
-_BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, which is text although it contains NUL bytes
+from convcalc.spec_head import is_spec
 
 
 class Format(NamedTuple):
@@ -86,7 +81,7 @@ ONNX = Format(
     extra="onnx",
     lost="the values of weights, metadata",
 )
-SPEC = Format("a spec", (".yaml", ".yml"), _matches_all(b"^" + LAYERS))
+SPEC = Format("a spec", (".yaml", ".yml"), is_spec)
 FORMATS = (
     Format(
         "a Git LFS pointer",
@@ -246,12 +241,6 @@ def find_foreign_format(name: str, head: bytes) -> Format | None:
     """Return the format of a file that is not a spec; None if the file may be a spec."""
     found = recognise(name, head)
     return None if found is SPEC else found
-
-
-def is_binary(head: bytes) -> bool:
-    """Whether the first bytes of a file are not text: more than 5% are control characters, and they are not UTF-16."""
-    controls = len(head) - len(head.translate(None, _CONTROL_CHARACTERS))
-    return controls > len(head) // 20 and not head.startswith(_BYTE_ORDER_MARKS)
 
 
 def describe_readable() -> str:

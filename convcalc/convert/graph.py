@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.axis_order import describe_wrong_number_of_sizes, suggest_sizes
 from convcalc.problems import NotImported as NotImported  # every reader imports it from here
 from convcalc.problems import shorten
+from convcalc.size_correction import describe_wrong_number_of_sizes, suggest_sizes
 from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES
 
 Shapes = Mapping[str | None, Sequence[int]]

@@ -16,9 +16,11 @@ from convcalc.convert.graph import Follow, Graph, Reader, Shapes, WrongNumberOfS
 from convcalc.convert.ultralytics.file_names import find_file
 from convcalc.problems import NotImported, printable, shorten, show
 from convcalc.spec import files
-from convcalc.spec.document import Document, ModelFile
+from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
+from convcalc.spec.model_file import ModelFile
 from convcalc.spec.source import read_text
+from convcalc.spec_head import HEAD
 
 
 class ImportedFile(NamedTuple):
@@ -100,7 +102,7 @@ def find_format(path: str) -> formats.Format:
         raise NotImported("not a regular file")  # opening a pipe would wait until something writes to it
     else:
         with open(path, "rb") as stream:
-            head = stream.read(formats.HEAD)
+            head = stream.read(HEAD)
         found = formats.recognise(path, head)
     if found is not None and found.reader:
         return found

@@ -3,7 +3,7 @@
 from math import inf
 from typing import NamedTuple
 
-from convcalc.analysis.report import LayerReport, Report, sum_known
+from convcalc.analysis.report import LayerReport, Report, add_known, sum_known
 
 
 class Share(NamedTuple):
@@ -38,7 +38,7 @@ def sum_by_kind(report: Report) -> list[Share]:
 
 def _sort_key(share: Share) -> tuple[float, ...]:
     # unknown values come first
-    operations = sum_known((share.multiplications, share.additions))
+    operations = add_known(share.multiplications, share.additions)
     return tuple(inf if figure is None else figure for figure in (share.macs, share.params, operations))
 
 

@@ -6,7 +6,7 @@ receptive field and what is saved for backward. The rules are abstract, so that 
 instantiated; `convcalc.layers.mixins` has rules that several kinds share, such as `NoWeights`.
 """
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -85,15 +85,7 @@ class SavedForBackward(NamedTuple):
     mask_bytes: int = 0  # bytes of masks and indices per sample, independent of the activations' data type
 
 
-class Sign(NamedTuple):
-    """An argument as tables show it: for stride 2, the text `/2` with the sign `/`, which means `stride`."""
-
-    sign: str
-    text: str
-    meaning: str
-
-
-class Layer(ABC):
+class Layer:  # not an ABC: creating a hundred classes with ABCMeta would take 2% of a short run
     """A layer with its arguments, input shapes (`inputs`) and output shape (`output`); immutable.
 
     All shapes and counts are per sample. The constructor raises `Flaw` if the inputs do not fit the arguments.
@@ -118,14 +110,18 @@ class Layer(ABC):
     output: Shape
 
     def __init_subclass__(cls) -> None:
-        keys = {name: key for name, key in vars(cls).items() if isinstance(key, Key)}
-        for base in cls.__bases__:
-            keys = {**getattr(base, "keys", {}), **keys}
-        cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0))) if keys else keys
         cls.known_defaults = {}
-        cls.stated = tuple(name for name, key in keys.items() if isinstance(key, StatedChannels))
+        keys: dict[str, Key[Any]] = {}
+        for base in reversed(cls.__bases__):
+            keys.update(getattr(base, "keys", {}))
+        keys.update([(name, key) for name, key in vars(cls).items() if isinstance(key, Key)])
+        if keys:
+            cls.keys = dict(sorted(keys.items(), key=lambda item: _ARGUMENT_ORDER.get(item[0], 0)))
+            cls.stated = tuple([name for name, key in keys.items() if isinstance(key, StatedChannels)])
 
     def __init__(self, inputs: tuple[Shape, ...], arguments: dict[str, Any]) -> None:
+        if self.__class__ not in _complete_kinds:
+            _check_rules(self.__class__)
         self.fill(inputs=inputs, given=arguments, **arguments)
         if self.needs_axes and not inputs[0].spatial:
             raise Flaw(
@@ -237,20 +233,16 @@ class Layer(ABC):
         values = self.__dict__
         return {
             name: to_json_value(values[name])
-            for name, key in self.keys.items()
-            if values.get(name) is not None and not isinstance(key, StatedChannels)
+            for name in self.keys
+            if values.get(name) is not None and name not in self.stated
         }
 
     def glance(self) -> str:
         """Return the arguments that differ from their defaults in short form: `3×3, 64, /2, p1`."""
-        return ", ".join(key.glance(value) for key, value in self._list_glanced())
+        return ", ".join(key.glance(value) for key, value in self.list_glanced())
 
-    def signs(self) -> list[Sign]:
-        """Return the arguments that `glance` writes with a sign: `/2` for stride 2."""
-        signed = [(key, value) for key, value in self._list_glanced() if key.explain_sign()]
-        return [Sign(key.sign, key.glance(value), key.explain_sign()) for key, value in signed]
-
-    def _list_glanced(self) -> Iterator[tuple[Key[Any], Any]]:
+    def list_glanced(self) -> Iterator[tuple[Key[Any], Any]]:
+        """Yield the arguments that differ from their defaults, and their values."""
         axes = self.input.axes
         for name, key in self.glance_keys():
             value = self.__dict__[name]
@@ -263,6 +255,18 @@ class Layer(ABC):
         unshown = {name for name, key in cls.keys.items() if isinstance(key, Flag) and not key.sign} | set(cls.stated)
         shown = [(name, key) for name, key in cls.keys.items() if name not in unshown]
         return sorted(shown, key=lambda pair: pair[0] != "kernel_size")
+
+
+_RULES = [name for name, rule in vars(Layer).items() if getattr(rule, "__isabstractmethod__", False)]
+_complete_kinds: set[type[Layer]] = set()  # those that were found to have all rules
+
+
+def _check_rules(kind: type[Layer]) -> None:
+    """Raise TypeError if a kind lacks a rule."""
+    absent = [name for name in _RULES if getattr(getattr(kind, name), "__isabstractmethod__", False)]
+    if absent:
+        raise TypeError(f"{kind.__name__} does not define {', '.join(absent)}")
+    _complete_kinds.add(kind)
 
 
 def check_divides(divisor: int, number: int, key: str, what: str, label: str = "") -> None:

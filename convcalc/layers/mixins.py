@@ -35,16 +35,6 @@ class NoMacs(Layer):
         return 0
 
 
-class _NoArithmetic(NoMacs):
-    # comparisons and functions such as exp are not counted
-
-    def count_multiplications(self) -> int:
-        return 0
-
-    def count_additions(self) -> int:
-        return 0
-
-
 class SamePlace(Layer):
     """A kind whose output at a position depends only on the input at the same position, in any channel."""
 
@@ -61,8 +51,16 @@ class KeepsShape(SamePlace):
         return self.input
 
 
-class Free(NoWeights, _NoArithmetic):
-    """A kind without weights and without counted operations."""
+class Free(NoWeights, NoMacs):
+    """A kind without weights and without counted operations: comparisons and functions such as exp do not count."""
+
+    def count_multiplications(self) -> int:
+        """No multiplications."""
+        return 0
+
+    def count_additions(self) -> int:
+        """No additions."""
+        return 0
 
 
 class SavesNothing(Layer):

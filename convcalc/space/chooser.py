@@ -6,6 +6,7 @@ example, the trail (1, 0) takes the second option of the first choice and the fi
 
 from typing import Any, NamedTuple
 
+from convcalc.spec.resolve import ChosenValues
 from convcalc.spec.variants import Variants
 
 
@@ -21,7 +22,7 @@ class Stop(Exception):
     """Raised to end an expansion before the network is complete."""
 
 
-class Chooser:
+class Chooser(ChosenValues):
     """Returns the values that a trail chooses and, beyond its end, the first option of each choice.
 
     `made` has the options that were chosen so far, and `values` their values by parameter and copy.

@@ -11,7 +11,7 @@ from convcalc.analysis.batchnorm_folding import fold_batchnorm
 from convcalc.analysis.cost import Cost, count_node
 from convcalc.analysis.liveness import compute_peak
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
-from convcalc.analysis.report import find_last_placed, list_tensor_bytes, measure_training, sum_known
+from convcalc.analysis.report import add_known, find_last_placed, list_tensor_bytes, measure_training, sum_known
 from convcalc.analysis.training import Training
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
@@ -33,7 +33,7 @@ class LayerFigures(NamedTuple):
     @property
     def flops(self) -> int | None:
         """Multiplications + additions; None if unknown."""
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
 
 class Measurement:
@@ -132,7 +132,7 @@ class _Totals:
 
     @property
     def flops(self) -> int | None:
-        return sum_known((self.multiplications, self.additions))
+        return add_known(self.multiplications, self.additions)
 
     @property
     def peak_memory(self) -> int:

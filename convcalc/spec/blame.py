@@ -6,12 +6,16 @@ are replaced by a single one, which names the option: `--set width=abc`.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from convcalc.network import Network
 from convcalc.problems import InvalidSpec, Problem, printable
-from convcalc.spec.document import Document, ModelFile
+from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides, WrongOverride, make_override_problem
 from convcalc.spec.reader import read_network
+
+if TYPE_CHECKING:
+    from convcalc.spec.model_file import ModelFile
 
 # without the codes for shapes that do not fit and for exceeded limits, which are mistakes in the network itself
 _WRONG_VALUE_CODES = frozenset({"CV010", "CV011", "CV012", "CV013", "CV014", "CV015"})
@@ -38,7 +42,7 @@ def remove_used(document: Document, overrides: Overrides) -> Overrides:
     return overrides.with_params({name: value for name, value in overrides.params.items() if name not in used})
 
 
-def _describe_unknown_params(document: Document, model: ModelFile, overrides: Overrides) -> Problem:
+def _describe_unknown_params(document: Document, model: "ModelFile", overrides: Overrides) -> Problem:
     given = ", ".join(map(overrides.param_option, overrides.params))
     if model.parameters:
         available = f"available: {', '.join(model.parameters)}"

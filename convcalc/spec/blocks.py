@@ -9,7 +9,7 @@ from typing import Any
 from convcalc.problems import Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block
+from convcalc.spec.entries import MOST_NAME, RESERVED_BLOCKS, RESERVED_NAMES, Block, is_parameter_name
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.values import ValueCompiler
 
@@ -43,7 +43,7 @@ class BlockCompiler:
         return blocks
 
     def _check_block_name(self, name: str, path: Path) -> None:
-        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+        if not is_parameter_name(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid block name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_BLOCKS or name in RESERVED_NAMES:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.problems import Path, did_you_mean, shorten, show, suggest_rename
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.problem_list import Problems
+from convcalc.spec.resolve import ChosenValues
 from convcalc.spec.values import ValueCompiler, holds_only_values
 
 _KEYS = ("choices", "per")
@@ -137,7 +138,7 @@ def _holds_expression(value: Any) -> bool:
     return isinstance(value, str) and "$" in value
 
 
-class CopyValues:
+class CopyValues(ChosenValues):
     """The values of the spec parameters that have one value per copy, while a network is expanded.
 
     `lists` are the parameters that are given as lists; the copies take the values of a list in the order in which they

@@ -14,12 +14,10 @@ from convcalc.layers import KINDS
 from convcalc.problems import Path, shorten, show
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.entries import (
-    LAYER_NAME,
     LISTS,
     MERGES,
     MOST_NAME,
     OPTIONS,
-    PARAMETER_NAME,
     RESERVED_LAYERS,
     Block,
     Body,
@@ -27,6 +25,8 @@ from convcalc.spec.entries import (
     Computed,
     Entry,
     has_short_form,
+    is_layer_name,
+    is_parameter_name,
 )
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template
@@ -161,7 +161,7 @@ class EntryCompiler:
     def _compile_dynamic_word(self, entry: Entry, visible: Visible) -> None:
         """Compile an entry with a parameter as its layer kind, such as `- $act`."""
         name = entry.word[1:]
-        if not PARAMETER_NAME.fullmatch(name):
+        if not is_parameter_name(name):
             message = f"{shorten(entry.word)} is not a layer kind"
             inner = name.strip("() ")
             hint = f"write ${inner}" if inner in visible.names else "a parameter that is a layer kind is written $name"
@@ -316,7 +316,7 @@ class EntryCompiler:
             entry.broken = True
 
     def _check_branch_name(self, name: str, path: Path) -> None:
-        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+        if not is_layer_name(name) or len(name) > MOST_NAME:
             too_long = len(name) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
             self.problems.add(path, f"{show(name)} is not a valid name of a branch", "CV015", hint, on_key=True)

@@ -6,9 +6,12 @@ the text that a value or key occupies: the index of its first character, and the
 
 import re
 from bisect import bisect_right
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from convcalc.problems import TITLES, InvalidSpec, Path, Problem, Related, Span, printable
+
+if TYPE_CHECKING:
+    from convcalc.spec.model_file import ModelFile
 
 Extent = tuple[int, int]
 
@@ -45,21 +48,6 @@ class Sequence(list[Any]):
         super().__init__()
         self.extent = extent
         self.item_extents: list[Extent] = []
-
-
-class ModelFile(NamedTuple):
-    """The model file, such as ONNX, that a document was imported from.
-
-    `format` is its format with an article, such as "an ONNX model", and `parameters` the names of the parameters with
-    which it was read, such as the scale of a YOLO. `notes` report what a spec cannot express, and
-    `outcome` says what follows from that. `remarks` say how input shapes were understood.
-    """
-
-    format: str
-    parameters: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    outcome: str = ""
-    remarks: tuple[str, ...] = ()
 
 
 class Document:

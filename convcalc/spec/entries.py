@@ -3,7 +3,6 @@
 An `Entry` is compiled once. It is expanded into layers once for each repetition and each use of its block.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -17,11 +16,21 @@ OPTIONS = ("name", "from", "repeat", "when", "frozen", "share")
 LISTS = ("branches", "sequence")
 MERGES = ("add", "multiply", "concat")
 MOST_NAME = 200
-LAYER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
-PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+LAYER_NAME = "[A-Za-z][A-Za-z0-9_-]*"  # for the schema; is_layer_name is faster
+PARAMETER_NAME = "[A-Za-z][A-Za-z0-9_]*"
 RESERVED_LAYERS = ("input", "previous")
 RESERVED_NAMES = frozenset({*OPTIONS, *RESERVED})
 RESERVED_BLOCKS = frozenset({*KINDS, *LISTS, "merge"})
+
+
+def is_layer_name(text: str) -> bool:
+    """Whether a text is a letter followed by letters, digits, _ and -."""
+    return is_parameter_name(text.replace("-", "_"))
+
+
+def is_parameter_name(text: str) -> bool:
+    """Whether a text is a letter followed by letters, digits and _."""
+    return text.isascii() and text.isidentifier() and not text.startswith("_")
 
 
 def name_arguments(word: str, written: Any) -> dict[str, Any]:

@@ -19,7 +19,16 @@ from convcalc.problems import Path, Related, shorten, show
 from convcalc.spec.bind import BlockBinder
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.draft import Draft
-from convcalc.spec.entries import LAYER_NAME, MERGES, MOST_NAME, RESERVED_LAYERS, Block, Body, Entry, make_default_name
+from convcalc.spec.entries import (
+    MERGES,
+    MOST_NAME,
+    RESERVED_LAYERS,
+    Block,
+    Body,
+    Entry,
+    is_layer_name,
+    make_default_name,
+)
 from convcalc.spec.layer_maker import LayerMaker
 from convcalc.spec.problem_list import ExpansionReporter, Problems
 from convcalc.spec.replay import Recording, make_replay_key
@@ -212,7 +221,7 @@ class Expander:
         if "name" not in expansion.entry.options:
             return default
         value = self.resolver.evaluate_option(expansion, "name")
-        if not isinstance(value, str) or not LAYER_NAME.fullmatch(value) or len(value) > MOST_NAME:
+        if not isinstance(value, str) or not is_layer_name(value) or len(value) > MOST_NAME:
             too_long = isinstance(value, str) and len(value) > MOST_NAME
             hint = f"use at most {MOST_NAME} characters" if too_long else "use a letter, then letters, digits, _ and -"
             message = f"{show(value)} is not a valid layer name"

@@ -8,12 +8,16 @@ import os
 import stat
 import sys
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from convcalc import examples
-from convcalc.convert import formats
 from convcalc.problems import InvalidSpec, Problem, Span, did_you_mean, printable
 from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
+from convcalc.spec_head import HEAD, is_binary, is_spec
+
+if TYPE_CHECKING:
+    from convcalc.convert.formats import Format
 
 STANDARD_INPUT = "-"
 _MOST_ENTRIES = 1_000  # of a folder, that are compared with those of known formats
@@ -24,9 +28,11 @@ MOST_BYTES = 4 * 1024 * 1024
 class ForeignFile(InvalidSpec):
     """A file or folder is in another format than a spec; `format` is None for binary files of an unknown format."""
 
-    def __init__(self, found: formats.Format | None, file: str) -> None:
+    def __init__(self, found: "Format | None", file: str) -> None:
+        from convcalc.convert.formats import describe_readable  # a spec does not need the table of formats
+
         name = found.name if found else "a binary file of an unknown format"
-        hint = found.advice if found else f"convcalc reads specs and: {formats.describe_readable()}"
+        hint = found.advice if found else f"convcalc reads specs and: {describe_readable()}"
         if found and found.reader:
             hint = "model files are read only by their names: save it to a file"
         super().__init__([Problem((), f"{name}, not a spec", "CV000", hint)], file)
@@ -50,16 +56,18 @@ def read_file(name: str) -> Document:
         raise OSError(f"{name} is not a regular file")
     with open(name, "rb") as stream:
         # read(MOST_BYTES + 1) would allocate 4 MiB even for a small file
-        head = stream.read(min(found.st_size, formats.HEAD) + 1)
+        head = stream.read(min(found.st_size, HEAD) + 1)
         _refuse_foreign_format(head, name)
-        rest = stream.read(MOST_BYTES + 1 - len(head)) if len(head) > formats.HEAD else b""
+        rest = stream.read(MOST_BYTES + 1 - len(head)) if len(head) > HEAD else b""
         return _decode_text(head + rest, name, not reached_through_link(name))
 
 
-def find_folder_format(path: str) -> formats.Format | None:
+def find_folder_format(path: str) -> "Format | None":
     """Return the format of a folder such as a SavedModel; None for an ordinary folder. Raises OSError."""
+    from convcalc.convert.formats import recognise_folder
+
     with os.scandir(path) as entries:
-        return formats.recognise_folder(path, [entry.name for entry in islice(entries, _MOST_ENTRIES)])
+        return recognise_folder(path, [entry.name for entry in islice(entries, _MOST_ENTRIES)])
 
 
 def read_net(net: str) -> Document:
@@ -81,9 +89,11 @@ def explain_unreadable(name: str, error: OSError) -> str:
         return printable(said[:1].lower() + said[1:])
     if not os.path.isabs(name) and is_working_folder_gone():
         return WORKING_FOLDER_GONE
+    from convcalc.convert.formats import model_endings
+
     folder = os.path.dirname(name) or "."
     there = os.listdir(folder) if os.path.isdir(folder) else []
-    endings = (".yaml", ".yml", *formats.model_endings())
+    endings = (".yaml", ".yml", *model_endings())
     hint = did_you_mean(os.path.basename(name), [other for other in there if other.endswith(endings)])
     if not hint and name in examples.list_names():
         hint = f"did you mean example:{name}?"
@@ -125,9 +135,13 @@ def decode_spec(data: bytes, file: str, quotable: bool) -> Document:
 
 def _refuse_foreign_format(data: bytes, file: str) -> None:
     """Raise ForeignFile if the first bytes of a file are not those of a spec."""
-    head = data[: formats.HEAD]
-    other = formats.find_foreign_format(file, head)
-    if other or formats.is_binary(head):
+    head = data[:HEAD]
+    if is_spec(head) and not is_binary(head):
+        return
+    from convcalc.convert.formats import find_foreign_format
+
+    other = find_foreign_format(file, head)
+    if other or is_binary(head):
         raise ForeignFile(other, file)
 
 

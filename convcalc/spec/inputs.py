@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from convcalc.arguments import LARGEST, is_integer, suggest_correction
-from convcalc.axis_order import Misreading, describe_wrong_number_of_sizes, find_misreading, suggest_sizes
+from convcalc.axis_order import Misreading, find_misreading
 from convcalc.problems import InvalidSpec, Path, Problem, did_you_mean, shorten, show, suggest_rename
 from convcalc.shape import AXIS_NAMES, MOST_AXES, Shape
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import LAYER_NAME, MOST_NAME, RESERVED_LAYERS
+from convcalc.spec.entries import MOST_NAME, RESERVED_LAYERS, is_layer_name
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.scopes import UnknownValue
 
@@ -170,7 +170,7 @@ class InputReader:
     def _read_named_input(self, name: str, written: Any, given: Mapping[str | None, Any]) -> Shape | None:
         """Return the shape of an input under the key `inputs`, None after reporting a mistake in the shape."""
         path: Path = ("inputs", name)
-        if not LAYER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+        if not is_layer_name(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid input name", "use a letter, then letters, digits, _ and -"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_LAYERS:
@@ -203,6 +203,8 @@ class InputReader:
         shape = read_override(self.problems, self.file, option, lambda: self._read_shape(given, path))
         assert shape is not None
         if own is not None and own.axes != shape.axes:
+            from convcalc.size_correction import describe_wrong_number_of_sizes, suggest_sizes
+
             better = suggest_sizes(shape.sizes, own.sizes)
             form = self.overrides.input_option(name, better.sizes)
             batch = "" if better.batch is None else self._format_batch_option(better.batch)

@@ -3,10 +3,9 @@
 For example, with `params: {width: 64}` and the override width = 32, the value "$(2 * width)" is 64.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
-from convcalc.spec.choices import Choices, CopyValues
 from convcalc.spec.document import UNKNOWN
 from convcalc.spec.entries import Compiled, Computed
 from convcalc.spec.expressions import WrongExpression
@@ -16,6 +15,9 @@ from convcalc.spec.resolve import ChosenValues
 from convcalc.spec.scopes import UnknownValue
 from convcalc.spec.templates import Template
 from convcalc.spec.values import ValueCompiler
+
+if TYPE_CHECKING:
+    from convcalc.spec.choices import Choices, CopyValues
 
 
 class ParamReader:
@@ -31,7 +33,7 @@ class ParamReader:
         self.space: dict[str, Choices] = {}
         self.chosen: ChosenValues | None = None  # values that replace those in `variables`
 
-    def read_params(self, root: dict[str, Any], space: dict[str, Choices]) -> None:
+    def read_params(self, root: dict[str, Any], space: "dict[str, Choices]") -> None:
         """Read the spec parameters; a default can use the parameters above it, and an override replaces the default.
 
         A parameter that has choices in `space`, but no default, has the first choice as its default. Raises
@@ -65,11 +67,15 @@ class ParamReader:
             elif name not in params:
                 self.variables[name] = self.space[name].values[0] if name in self.space else UNKNOWN
 
-    def list_copy_values(self) -> CopyValues | None:
+    def list_copy_values(self) -> "CopyValues | None":
         """Return the values of the spec parameters with one value per copy of a repeat; None if there are none."""
         names = frozenset(name for name, choices in self.space.items() if choices.per_copy)
         lists = {name: self.variables[name] for name in names if isinstance(self.variables[name], list)}
-        return CopyValues(lists, names) if names else None
+        if not names:
+            return None
+        from convcalc.spec.choices import CopyValues
+
+        return CopyValues(lists, names)
 
     def find_path(self, name: str) -> Path:
         """Return the path of the value of a spec parameter: that of its default or, without one, of its choices."""
@@ -107,7 +113,7 @@ class ParamReader:
         self.defaults[name] = self.values.compile_parameter(default, path, frozenset(self.variables))
         return self.evaluate_default(name)
 
-    def _check_choice(self, name: str, choices: Choices) -> None:
+    def _check_choice(self, name: str, choices: "Choices") -> None:
         value = self.variables[name]
         if value is not UNKNOWN and not choices.allows(value):
             message = f"the default of {shorten(name)}, {show(value)}, is not one of its choices in space"

@@ -16,7 +16,6 @@ from convcalc.network import Network
 from convcalc.problems import Fix, Path, Problem, did_you_mean, find_nearest, shorten, show, suggest_rename
 from convcalc.shape import Shape
 from convcalc.spec.blocks import BlockCompiler
-from convcalc.spec.choices import SpaceReader
 from convcalc.spec.compile import EntryCompiler, Visible
 from convcalc.spec.document import UNKNOWN, Document
 from convcalc.spec.draft import Draft
@@ -32,6 +31,7 @@ from convcalc.units import BITS, DTYPE_ALIASES, Dtype, is_integer_type
 
 if TYPE_CHECKING:
     from convcalc.network import Limit
+    from convcalc.spec.choices import Choices
 
 TOP_KEYS = (
     "name",
@@ -65,6 +65,7 @@ _FOREIGN_TOP_KEYS = {
     "backbone": "layers",
     "lint": "check",
 }
+_ENDINGS = (".convcalc.yaml", ".convcalc.yml", ".yaml", ".yml")  # of file names; the rest names the network
 RULE_CODE = r"CV[0-9]{0,3}"
 
 _Read = TypeVar("_Read")
@@ -106,7 +107,7 @@ class SpecReader:
         values = ValueCompiler(self.problems)
         self.entries = EntryCompiler(document, self.problems, values)
         self.blocks = BlockCompiler(self.problems, values, self.entries)
-        self.space = SpaceReader(self.problems, values)
+        self.values = values
         self.params = ParamReader(self.problems, values, overrides, document.file)
         self.inputs = InputReader(self.problems, self.params.evaluate, overrides, document.file)
 
@@ -133,7 +134,7 @@ class SpecReader:
         if root is None:
             return None
         self.root = root
-        self.params.read_params(root, self.space.read_space(root))
+        self.params.read_params(root, self._read_space(root) if "space" in root else {})
         self.name, self.description = self._read_name(root), self._read_text(root, "description", "")
         self.dtype, self.batch = self._read_dtype(root), self._read_batch(root)
         self.check = self._read_check(root)
@@ -230,13 +231,19 @@ class SpecReader:
 
     def _read_name(self, root: dict[str, Any]) -> str:
         """Return the network's name: that in the spec, or else the file name without .yaml; report an invalid name."""
-        file = re.split(r"[/\\]", (self.document.file or "network").removeprefix(PREFIX))[-1]
-        stem = re.sub(r"\.(convcalc\.)?(ya?ml)$", "", file)
+        path = (self.document.file or "network").removeprefix(PREFIX)
+        file = path.replace("\\", "/").rpartition("/")[2]
+        stem = next((file.removesuffix(ending) for ending in _ENDINGS if file.endswith(ending)), file)
         name = self._read_text(root, "name", "network" if stem in ("-", "<stdin>") else stem)
         if len(name) > MOST_NAME or ("name" in root and not name.isprintable()) or name == "":
             message = f"the name must have 1 to {MOST_NAME} printable characters"
             self.problems.add(("name",), message, "CV015")
         return name
+
+    def _read_space(self, root: dict[str, Any]) -> "dict[str, Choices]":
+        from convcalc.spec.choices import SpaceReader  # most specs have no choices
+
+        return SpaceReader(self.problems, self.values).read_space(root)
 
     def _read_budget(self, network: Network) -> "list[Limit]":
         from convcalc.spec.budget import BudgetReader  # most specs have no budget

@@ -4,7 +4,7 @@ For example, inside a block with the parameter width = 64, the option `repeat: $
 `from: [previous, stem.conv1]` refers to two tensors.
 """
 
-from typing import Any, Protocol
+from typing import Any
 
 from convcalc.arguments import is_arithmetic, is_number, suggest_correction
 from convcalc.problems import Path, Related, did_you_mean, shorten, show
@@ -18,7 +18,7 @@ from convcalc.spec.templates import Template, check_list_length
 MOST_COLLECTED = 500_000  # the total number of inputs that names with `*` may stand for
 
 
-class ChosenValues(Protocol):
+class ChosenValues:  # not a Protocol, which takes longer to create than the other classes of this module together
     """The values of spec parameters with choices; `per_copy` are the parameters that have a value per copy of a repeat.
 
     `lookups` counts the values that have been looked up.
@@ -29,9 +29,11 @@ class ChosenValues(Protocol):
 
     def __contains__(self, name: str) -> bool:
         """Return whether this object has the value of a spec parameter."""
+        raise NotImplementedError
 
     def find(self, name: str, copy: str) -> Any:
         """Return the value of a spec parameter in a copy of a repeat; UNKNOWN after a mistake."""
+        raise NotImplementedError
 
 
 class Resolver:

@@ -40,6 +40,8 @@ def read_plain_scalar(text: str) -> Any:
         return text
     if text.isdigit() and len(text) < MOST_DIGITS and text[0] != "0" and text.isascii():
         return int(text)
+    if _is_plain_decimal(text):
+        return float(text)
     if re.fullmatch(_INTEGER, text, re.ASCII):
         digits = text.replace("_", "")
         if len(digits.lstrip("+-")) > MOST_DIGITS:
@@ -51,6 +53,13 @@ def read_plain_scalar(text: str) -> Any:
             raise Flaw(f"the number has more than {MOST_DIGITS} digits", code="CV004")
         return value
     return text
+
+
+def _is_plain_decimal(text: str) -> bool:
+    """Whether a text is a number such as 0.25, for which no regular expression needs to be compiled."""
+    whole, _, rest = text.partition(".")
+    is_short = len(text) < MOST_DIGITS and text.isascii()
+    return is_short and whole.isdigit() and rest.isdigit() and (whole == "0" or whole[0] != "0")
 
 
 def walk_outside_quotes(text: str, start: int, stop: int) -> Iterator[tuple[int, str]]:

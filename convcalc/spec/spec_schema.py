@@ -34,12 +34,12 @@ _Schema = dict[str, Any]
 
 _ENTRIES: _Schema = {"type": "array", "items": {"$ref": "#/definitions/entry"}}
 _SHAPE: _Schema = {"$ref": "#/definitions/shape"}
-_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME.pattern}$"}  # layer kind, block or parameter
+_WORD: _Schema = {"type": "string", "pattern": rf"^\$?{PARAMETER_NAME}$"}  # layer kind, block or parameter
 _VALUE: _Schema = {"type": ["number", "boolean", "string", "array"]}
 _COUNT: _Schema = {"type": "integer", "minimum": 0}
 _SIZE: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, EXPRESSION]}
 _SIZES: _Schema = {"type": "array", "items": _SIZE, "minItems": 1, "maxItems": MOST_AXES + 1}
-_NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME.pattern}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
+_NAME: _Schema = {"type": "string", "pattern": rf"^{LAYER_NAME}$|\$", "not": {"enum": list(RESERVED_LAYERS)}}
 _NAMES: _Schema = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 _LIST_OPTIONS = tuple(option for option in OPTIONS if option != "share")  # the options of branches and sequences
 
@@ -81,7 +81,7 @@ def _top_key_schemas() -> dict[str, _Schema]:
             "type": "object",
             "additionalProperties": _SHAPE,
             "minProperties": 1,
-            "propertyNames": {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": list(RESERVED_LAYERS)}},
+            "propertyNames": {"pattern": f"^{LAYER_NAME}$", "not": {"enum": list(RESERVED_LAYERS)}},
             "description": "named inputs, instead of input; the first entry then needs from",
         },
         "dtype": _dtype_schema(),
@@ -144,7 +144,7 @@ def _make_check_schema() -> _Schema:
 
 def _make_name_schema(reserved: frozenset[str]) -> _Schema:
     """Return the schema of a name of a parameter or block, which is not in `reserved`."""
-    return {"pattern": f"^{PARAMETER_NAME.pattern}$", "not": {"enum": sorted(reserved)}}
+    return {"pattern": f"^{PARAMETER_NAME}$", "not": {"enum": sorted(reserved)}}
 
 
 def _make_parameters_schema() -> _Schema:
@@ -359,7 +359,7 @@ def _make_entry_schema() -> _Schema:
 
 def _make_named_branches_schema() -> _Schema:
     reserved = sorted({*OPTIONS, "merge", *RESERVED_LAYERS, *MERGES})
-    names = {"pattern": f"^{LAYER_NAME.pattern}$", "not": {"enum": reserved}}
+    names = {"pattern": f"^{LAYER_NAME}$", "not": {"enum": reserved}}
     return {"type": "object", "additionalProperties": _ENTRIES, "propertyNames": names, "minProperties": 2}
 
 

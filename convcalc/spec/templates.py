@@ -17,7 +17,7 @@ from convcalc.spec.scalars import walk_outside_quotes
 _MOST_CHARACTERS = 1000
 _MOST_TEXT = 10_000  # characters of a text after the values of its expressions are inserted
 _MOST_ITEMS = 10_000  # items of an evaluated list, including those of nested lists
-_NAME = re.compile(r"\$([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+_NAME = re.compile(r"\$([A-Za-z]\w*)", re.ASCII)
 
 
 class _Expression:

@@ -8,7 +8,7 @@ from typing import Any
 
 from convcalc.problems import Path, find_nearest, shorten, show
 from convcalc.spec.document import UNKNOWN
-from convcalc.spec.entries import MOST_NAME, PARAMETER_NAME, RESERVED_NAMES, Compiled, Computed
+from convcalc.spec.entries import MOST_NAME, RESERVED_NAMES, Compiled, Computed, is_parameter_name
 from convcalc.spec.expressions import WrongExpression
 from convcalc.spec.problem_list import Problems
 from convcalc.spec.templates import Template, compile_text
@@ -49,7 +49,7 @@ class ValueCompiler:
 
         `owner` is the word for it in the message: "parameter" or "count".
         """
-        if not PARAMETER_NAME.fullmatch(name) or len(name) > MOST_NAME:
+        if not is_parameter_name(name) or len(name) > MOST_NAME:
             message, hint = f"{show(name)} is not a valid {owner} name", "use a letter, then letters, digits and _"
             self.problems.add(path, message, "CV015", hint, on_key=True)
         elif name in RESERVED_NAMES:

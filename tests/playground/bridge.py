@@ -31,6 +31,7 @@ from convcalc.render.drawing.diagram import METRICS
 from convcalc.render.summary import format_totals
 from convcalc.render.summary_html import html_report
 from convcalc.spec.spec_schema import make_spec_schema
+from convcalc.spec_head import HEAD, is_binary
 
 Answer = dict[str, Any]
 MOST_LAYERS = 2_000  # in the list of layers from which a receptive field is chosen
@@ -144,10 +145,10 @@ def convert(path: str, shape: str = "") -> Answer:
 def _convert(path: str, shape: str) -> Answer:
     name = os.path.basename(path)
     with open(path, "rb") as stream:
-        head = stream.read(formats.HEAD)
+        head = stream.read(HEAD)
     found = formats.recognise(path, head)
     if found is None or not found.reader or found is formats.SPEC:
-        if found not in (None, formats.SPEC) or formats.is_binary(head):
+        if found not in (None, formats.SPEC) or is_binary(head):
             what = f"{found.name}: {found.advice}" if found else "a file of an unknown format"
             return {"error": f"{name} is {what}"}
         return _read_spec(path, name)

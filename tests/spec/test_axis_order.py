@@ -2,7 +2,8 @@
 
 import pytest
 
-from convcalc.axis_order import SizeCorrection, find_misreading, suggest_sizes
+from convcalc.axis_order import find_misreading
+from convcalc.size_correction import SizeCorrection, suggest_sizes
 
 LIKELY = [
     ((1, 3, 224, 224), (3, 224, 224)),

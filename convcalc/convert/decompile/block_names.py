@@ -14,7 +14,7 @@ from convcalc.convert.decompile.items import (
     find_blocks,
 )
 from convcalc.layers import FAMILIES
-from convcalc.spec.entries import PARAMETER_NAME, RESERVED_BLOCKS, RESERVED_NAMES
+from convcalc.spec.entries import RESERVED_BLOCKS, RESERVED_NAMES, is_parameter_name
 
 _CONVOLUTIONS = frozenset(kind.kind for kind in FAMILIES["convolution"])
 _SHORT_WORDS = {
@@ -51,7 +51,7 @@ def _find_common_name_prefix(top: EntryList, block: FoldedBlock) -> str:
     letters = takewhile(lambda column: len(set(column)) == 1, zip(*(use.name or "" for use in uses), strict=False))
     common = "".join(column[0] for column in letters)
     word = re.sub(r"([-_]?[0-9]+[a-z]?)?[-_]*$", "", common).replace("-", "_")
-    return word if len(word) >= _MIN_NAME_LENGTH and PARAMETER_NAME.fullmatch(word) else ""
+    return word if len(word) >= _MIN_NAME_LENGTH and is_parameter_name(word) else ""
 
 
 def _name_after_contents(block: FoldedBlock) -> str:
