@@ -5,6 +5,7 @@ A `Problem` has its path in the spec (line and column are added later), a messag
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -125,11 +126,20 @@ class NotImported(Exception):
 
 def find_nearest(word: str, words: Iterable[str]) -> str | None:
     """Return the word most similar to a misspelt one, or None if no word is similar."""
+    by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
+    close = find_close(normalise_word(word[:100]), tuple(by_folded))
+    return by_folded[close[0]] if close else None
+
+
+@lru_cache(maxsize=1024)
+def find_close(word: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the two words most similar to `word`, the closest first, or fewer if no more are similar.
+
+    Recent results are kept, because each fix of a file is tried by reading all of it again, with its other mistakes.
+    """
     from difflib import get_close_matches  # imported only for errors: difflib costs start-up time
 
-    by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
-    close = get_close_matches(normalise_word(word[:100]), list(by_folded), n=1, cutoff=0.7)
-    return by_folded[close[0]] if close else None
+    return tuple(get_close_matches(word, words, n=2, cutoff=0.7))
 
 
 def suggest_list(text: str) -> str:
@@ -142,6 +152,7 @@ def suggest_list(text: str) -> str:
     return f"write [{', '.join(items)}]"
 
 
+@lru_cache(maxsize=1024)
 def normalise_word(word: str) -> str:
     """Return a word in lower case without underscores, hyphens and blanks, for comparison."""
     return re.sub(r"[_\-\s]", "", word).lower()
@@ -159,11 +170,11 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
     Return None if a second word is nearly as similar, if the most similar word is in `taken`, or if there is a `hint`
     that does not mention it.
     """
-    from difflib import SequenceMatcher, get_close_matches
+    from difflib import SequenceMatcher
 
     by_folded = {normalise_word(known): known for known in islice(words, _MAX_CANDIDATES)}
     meant = normalise_word(word[:100])
-    close = get_close_matches(meant, list(by_folded), n=2, cutoff=0.7)
+    close = find_close(meant, tuple(by_folded))
     likeness = [SequenceMatcher(None, candidate, meant).ratio() for candidate in close]
     if not close or (len(close) > 1 and likeness[0] - likeness[1] < _CLEAR_LEAD):
         return None

@@ -5,6 +5,7 @@ same cases every time, so that a run says the same twice.
 """
 
 import os
+import sys
 from importlib.util import find_spec
 from shutil import which
 
@@ -14,6 +15,9 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+# hundreds of processes are started, each of which would compile the package anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests, which pytest-xdist passes on
 
 

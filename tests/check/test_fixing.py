@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from convcalc.check.runner import Checked, check
 from convcalc.check.settings import Settings
 from convcalc.cli.main import run
 from convcalc.examples import resolve_net
+from convcalc.problems import find_close
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 
@@ -271,6 +274,22 @@ def test_each_fix_is_applied_regardless_of_other_problems(wrong: str, right: str
     assert found.rewritten is not None
     assert found.rewritten.after == f"{HEAD}  - {right}\n"
     assert [problem.code for problem in found.problems] == remaining
+
+
+def test_a_misspelt_word_is_compared_once_however_often_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together, these fixes cause errors, so each is tried alone: the file is read once per misspelt word."""
+    compared = []
+
+    def compare(word: str, *rest: Any, **options: Any) -> list[str]:
+        compared.append(word)
+        return get_close_matches(word, *rest, **options)
+
+    monkeypatch.setattr("difflib.get_close_matches", compare)
+    find_close.cache_clear()
+    text = HEAD + "".join(f"  - convv{number}\n" for number in range(30))
+    assert fixed(text).rewritten is None
+    known = 2  # with the words branches and sequence for the hint, without them for the fix
+    assert len(compared) <= known * 30
 
 
 def test_diff_shows_and_writes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -328,7 +328,7 @@ def test_text_into_a_closed_pipe_succeeds(arguments: list[str]) -> None:
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_a_closed_pipe_does_not_hide_a_failed_check(tmp_path: Path, output: str) -> None:
     bad = tmp_path / "bad.yaml"
-    entries = "".join(f"  - conv{number}\n" for number in range(300))
+    entries = "".join(f"  - unknown{number}\n" for number in range(300))
     bad.write_text(f"input: [1, 8, 8]\nlayers:\n{entries}", encoding="utf-8")
     status, _ = run_into_closed_pipe("check", str(bad), "-f", output)
     assert status == 1

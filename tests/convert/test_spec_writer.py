@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import convcalc
 from convcalc import Network, examples
+from convcalc.convert.decompile import block_folding
 from convcalc.convert.decompile.leaves import make_layer_items
 from convcalc.convert.decompile.spec_writer import is_exact, list_folds, spec_text
 from convcalc.convert.graph import Graph, Step, plain_spec, sort_steps
@@ -80,19 +82,14 @@ def graph(*steps: Step, **more: Any) -> Graph:
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
 @pytest.mark.parametrize("name", ZOO)
-def test_the_text_describes_the_network_it_was_made_from(name: str, naming: Any) -> None:
+def test_the_text_describes_the_network_and_is_not_much_longer_than_one_written_by_hand(name: str, naming: Any) -> None:
     network = example(name)
-    found = loaded(spec_text(naming(network)))
+    text = spec_text(naming(network))
+    found = loaded(text)
     assert figures(found) == figures(network)
     assert list(found.outputs.values()) == list(network.outputs.values())
-
-
-@pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
-@pytest.mark.parametrize("name", [name for name in ZOO if name != "wavenet"])  # it lists thirty skips by name
-def test_the_text_is_not_much_longer_than_one_written_by_hand(name: str, naming: Any) -> None:
-    with open(examples.find_file(name), encoding="utf-8") as file:
-        by_hand = lines(file.read())
-    assert lines(spec_text(naming(example(name)))) <= 2 * by_hand
+    by_hand = lines(Path(examples.find_file(name)).read_text(encoding="utf-8"))
+    assert lines(text) <= 2 * by_hand or name == "wavenet"  # it lists thirty skips by name
 
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])
@@ -331,9 +328,9 @@ def test_a_network_that_cannot_be_folded_is_written_flat(monkeypatch: pytest.Mon
     assert is_exact(text, convcalc.load(plain_spec(source)))
 
 
-@pytest.mark.parametrize("count", [3_000])
-def test_networks_without_repetition_are_written_flat(count: int) -> None:
-    random = Random(1)
+def test_a_network_is_written_whole_if_the_search_for_repetition_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(block_folding, "_MAX_VISITS", 50_000)  # which several rounds reach
+    random, count = Random(1), 800
     kinds = random.choices(["relu", "tanh", "sigmoid", "elu", "conv4", "conv8"], k=count)
     source = graph(*chain(*kinds))
     assert len(loaded(spec_text(source)).nodes) == count

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import pkgutil
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def room_of_file(path: Path) -> str:
     return room(".".join(("convcalc", *path.relative_to(PACKAGE).with_suffix("").parts)))
 
 
+@cache
 def imports(path: Path) -> list[str]:
+    """The modules and names that a file imports."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -26,13 +26,16 @@ def analyse(name: str) -> Report:
 
 
 def crosses(start: tuple[float, float], end: tuple[float, float], area: Area) -> bool:
-    """Whether one of many points on a line is inside an area, but not on its edge."""
-    steps = max(int(max(abs(end[0] - start[0]), abs(end[1] - start[1])) / 3), 2)
-    return any(
-        area[0] + 0.5 < start[0] + (end[0] - start[0]) * step / steps < area[2] - 0.5
-        and area[1] + 0.5 < start[1] + (end[1] - start[1]) * step / steps < area[3] - 0.5
-        for step in range(steps + 1)
-    )
+    """Whether a part of a line is inside an area, more than half a pixel from its edges."""
+    first, last = 0.0, 1.0  # the part that is inside along both axes, as shares of the line
+    for begin, stop, low, high in zip(start, end, area[:2], area[2:], strict=True):
+        low, high = low + 0.5, high - 0.5
+        if low >= high or max(begin, stop) <= low or min(begin, stop) >= high:
+            return False
+        if begin != stop:
+            enters, leaves = sorted(((low - begin) / (stop - begin), (high - begin) / (stop - begin)))
+            first, last = max(first, enters), min(last, leaves)
+    return first < last
 
 
 def overlap(one: Area, other: Area) -> bool:

@@ -129,13 +129,13 @@ def test_undetectable_mistakes_are_not_detected(name: str) -> None:
 def test_a_changed_example_without_mistakes_is_valid() -> None:
     accepted = 0
     for example in EXAMPLES:
-        for text in mutants(example.read_text(encoding="utf-8"), 25, f"schema {example.stem}"):
+        for text in mutants(example.read_text(encoding="utf-8"), 12, f"schema {example.stem}"):
             with contextlib.suppress(InvalidSpec):
                 document = read_text(text)
                 read_network(document)
                 accepted += 1
                 assert problems(document.root) == [], text
-    assert accepted > 100
+    assert accepted > 50
 
 
 @pytest.mark.parametrize("text", RIGHT)

@@ -5,7 +5,7 @@ a placeholder in its place, and each use supplies its own value.
 """
 
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, pairwise
 from typing import NamedTuple
 
 from convcalc.convert.decompile.items import (
@@ -112,7 +112,10 @@ class Folder:
         """
         kinds = tokens.number_entries(body)
         free = [is_movable(item, self.tensor_uses) for item in body.items]
+        between = _find_places_between_equal_uses(body)
         for start in range(len(body.items)):
+            if start in between:
+                continue
             key: tuple[int, ...] = ()
             read_until = -1
             for stop in range(start + 1, min(start + _MAX_BLOCK_ENTRIES, len(body.items)) + 1):
@@ -123,7 +126,7 @@ class Folder:
                 key += (number,)
                 last = body.items[stop - 1]
                 whole = len(key) > 1 or isinstance(last, BranchesItem)
-                if whole and read_until <= last.output and not _separates_equal_uses(body, start, stop):
+                if whole and read_until <= last.output and stop not in between:
                     places = found.setdefault(key, [])
                     if not places or places[-1].body is not body or places[-1].stop <= start:
                         places.append(_Occurrence(body, start, stop))
@@ -225,16 +228,16 @@ def _is_adjacent(one: _Occurrence, other: _Occurrence) -> bool:
     return one.body is other.body and one.stop == other.start
 
 
-def _separates_equal_uses(body: EntryList, start: int, stop: int) -> bool:
-    """Whether a run begins or ends between two equal uses of a block, which should stay together for a `repeat`."""
-    pairs = [body.items[cut - 1 : cut + 1] for cut in (start, stop) if 0 < cut < len(body.items)]
-    return any(
-        isinstance(one, FoldedUse)
+def _find_places_between_equal_uses(body: EntryList) -> set[int]:
+    """Return the places of uses of a block after an equal use. Both should stay together for a `repeat`."""
+    return {
+        place
+        for place, (one, other) in enumerate(pairwise(body.items), 1)
+        if isinstance(one, FoldedUse)
         and isinstance(other, FoldedUse)
         and one.block is other.block
         and one.values == other.values
-        for one, other in pairs
-    )
+    }
 
 
 def _is_periodic(key: object) -> bool:
