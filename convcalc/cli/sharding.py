@@ -32,12 +32,12 @@ def is_folder(file: str | None) -> bool:
 
 
 def choose_folder(resume: str, where: writing.Output) -> writing.Output:
-    """Return where to write with --resume. Raises UsageError together with -o, and Failure if it is no such folder."""
+    """Return where to write with --resume. Raises UsageError together with -o, and Failure unless it has shards."""
     if where.file is not None:
         raise click.UsageError("--resume cannot be combined with -o")
     if not os.path.isfile(os.path.join(resume, NAME)):
         raise writing.Failure(f"--resume {printable(resume)}: there is no {NAME}: start a sweep with -o FOLDER/")
-    return where._replace(file=os.path.join(resume, ""))
+    return writing.Output(os.path.join(resume, ""), where.color, where.quiet)
 
 
 def choose_shard_format(format: str) -> str:

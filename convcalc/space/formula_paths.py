@@ -62,12 +62,12 @@ class _Calculation:
             left += self._add_group(group)
         if left:
             self._calculate_one_by_one(sorted(left))
-        values: Sequence[Any] = self.backend.join(self.parts, count)
+        values: Sequence[Any] = self.backend.join_parts(self.parts, count)
         return values, dict(sorted(self.failures.items()))
 
     def _add_group(self, group: Group) -> list[int]:
         """Calculate rows whose values have the same classes; return the indexes of those that remain."""
-        rows = self.backend.take(group.rows, self.backend.list_indexes(len(group.rows)))
+        rows = self.backend.select_integers(group.rows, self.backend.list_indexes(len(group.rows)))
         if len(rows) < _FEWEST:
             return list(group.rows)
         try:

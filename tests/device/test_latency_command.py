@@ -253,7 +253,7 @@ def test_a_wrong_device_file_is_quoted_by_other_commands(tmp_path: Path, capsys:
 
 @pytest.mark.parametrize("options", [["-f", "mermaid"], ["-f", "dot"], ["--as", "stack"], []])
 def test_draw_colours_boxes_by_latency(options: list[str], tmp_path: Path, capsys: Capture) -> None:
-    file = tmp_path / "picture.txt"
+    file = tmp_path / ("picture.txt" if "-f" in options else "picture.svg")
     net = ["draw", "example:resnet8", "--color", "latency", "--device", "nucleo-h7a3zi-q", "--depth", "all"]
     assert run([*net, *options, "-o", str(file)]) == 0
     text = file.read_text(encoding="utf-8")
