@@ -13,7 +13,9 @@ _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, which is text altho
 
 def is_spec(head: bytes) -> bool:
     """Whether the first bytes of a file are text with the key `layers` at the start of a line."""
-    return b"\0" not in head and re.search(b"^" + LAYERS, head, re.MULTILINE) is not None
+    if b"\0" in head:
+        return False
+    return b"\nlayers:" in head or re.search(b"^" + LAYERS, head, re.MULTILINE) is not None
 
 
 def is_binary(head: bytes) -> bool:

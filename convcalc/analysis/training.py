@@ -114,7 +114,7 @@ def _find_dependence_on_learnt(network: Network) -> list[bool]:
     """Return, by tensor number, whether a tensor depends on learnt weights."""
     learns = [False] * len(network.inputs)
     for node in network.nodes:
-        learns.append(_is_learnt(network, node) or any(map(learns.__getitem__, node.reads)))
+        learns.append(any(map(learns.__getitem__, node.reads)) or _is_learnt(network, node))
     return learns
 
 
