@@ -6,6 +6,7 @@ same cases every time, so that a run says the same twice.
 
 import gc
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from shutil import which
@@ -20,6 +21,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests, which pytest-xdist passes on
+# a shell lets commands in the background ignore Ctrl-C, and they pass that on to the processes that tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 gc.disable()  # until all tests are collected: their objects are needed to the end
 
 
