@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from itertools import permutations
 from typing import NamedTuple
 
-from convcalc.analysis.report import Report, analyse
+from convcalc.analysis.liveness import compute_peak
+from convcalc.analysis.report import Report, analyse, list_tensor_bytes
 from convcalc.network import Group, Network, Node
 from convcalc.problems import InvalidSpec
 from convcalc.spec.inputs import Overrides
@@ -45,7 +46,7 @@ def suggest_savings(report: Report, load: Load, overrides: Overrides, inplace: b
 
 
 def _compute_peak(network: Network, inplace: bool) -> int:
-    return analyse(network, inplace=inplace).totals.peak_memory
+    return compute_peak(network, list_tensor_bytes(network), inplace)
 
 
 def _try_settings(network: Network, inplace: bool, fold: bool) -> Iterable[MemorySaving]:

@@ -4,7 +4,9 @@ same cases every time, so that a run says the same twice.
 `HYPOTHESIS_PROFILE=explore python -m pytest` draws new ones.
 """
 
+import gc
 import os
+import signal
 import sys
 from importlib.util import find_spec
 from shutil import which
@@ -19,6 +21,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests, which pytest-xdist passes on
+# a shell lets commands in the background ignore Ctrl-C, and they pass that on to the processes that tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
+gc.disable()  # until all tests are collected: their objects are needed to the end
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of garbage collection, which would look at all of them again and again."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

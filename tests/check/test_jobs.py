@@ -121,7 +121,7 @@ def started(files: list[str]) -> tuple[subprocess.Popen[str], list[int]]:
     )
     until = time.monotonic() + 60
     while len(children(process.pid)) < 2 and time.monotonic() < until:
-        time.sleep(0.01)
+        time.sleep(0.05)
     time.sleep(0.2)  # they are running
     return process, children(process.pid)
 

@@ -348,6 +348,7 @@ WRONG_USES = {
 }
 
 
+@pytest.mark.slow
 def test_type_checkers_see_the_types(tmp_path: Path) -> None:
     wrong = "".join(f"{use}\n" for use in WRONG_USES)
     (tmp_path / "user.py").write_text(USER_CODE + wrong, encoding="utf-8")

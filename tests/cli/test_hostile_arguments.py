@@ -5,6 +5,7 @@ Python represents such a byte of an argument or a file name as one of 128 surrog
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -61,12 +62,21 @@ FORMS = (
 COMMANDS = list(itertools.chain.from_iterable(SECTIONS.values()))
 
 
+@pytest.fixture(scope="module")
+def needed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the arguments in NEEDS name."""
+    made = tmp_path_factory.mktemp("needed")
+    net = made / "net.yaml"
+    net.write_text(NET, encoding="utf-8")
+    assert run(["sweep", str(net), "-p", "width=1,2", "-o", f"{made / 'rows'}/"]) == 0
+    (made / "model.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}', encoding="utf-8")
+    return made
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def folder(needed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(needed, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    Path("net.yaml").write_text(NET, encoding="utf-8")
-    assert run(["sweep", "net.yaml", "-p", "width=1,2", "-o", "rows/"]) == 0
-    Path("model.json").write_text('{"class_name": "Sequential", "config": {"layers": []}}', encoding="utf-8")
 
 
 def said_by(arguments: list[str], capsysbinary: pytest.CaptureFixture[bytes]) -> str:

@@ -664,7 +664,7 @@ def each(axes: int, low: int, high: int) -> st.SearchStrategy[list[int]]:
     return st.lists(st.integers(low, high), min_size=axes, max_size=axes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), axes=st.integers(1, 3))
 def test_windows_have_the_sizes_that_onnx_infers(data: st.DataObject, axes: int, tmp_path_factory: Any) -> None:
     kernel, stride, dilation = (data.draw(each(axes, 1, most)) for most in (4, 3, 2))

@@ -207,6 +207,7 @@ def test_an_input_cannot_write_a_command_into_the_log(workspace: Path) -> None:
         assert not re.search(r"^::(error|warning)(?! file=\S+,title=convcalc)", heeded, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_it_installs_itself_and_imports_nothing_from_the_checked_repository(workspace: Path) -> None:
     for name in ("venv", "pip", "convcalc", "click", "sitecustomize"):
         Path(f"{name}.py").write_text("raise SystemExit('a module of the repository is run')\n", encoding="utf-8")

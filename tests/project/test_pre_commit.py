@@ -73,6 +73,7 @@ def test_the_hook_selects_specs_by_name(name: str, taken: bool) -> None:
     assert (re.search(HOOK["files"], name) is not None) == taken
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("pre_commit") is None, reason="pre-commit is not installed")
 def test_pre_commit_rejects_an_invalid_spec(tmp_path: Path) -> None:
     hooks, nets = tmp_path / "hooks", tmp_path / "nets"

@@ -116,14 +116,14 @@ def graphs(draw: st.DrawFn) -> tuple[list[Size], list[Arrow]]:
     return sizes, sorted(arrows)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(graphs())
 def test_any_graph_is_drawn_without_overlaps(graph: tuple[list[Size], list[Arrow]]) -> None:
     sizes, arrows = graph
     check(place_graph(sizes, arrows), sizes, arrows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(graphs(), st.data())
 def test_frames_contain_only_the_boxes_of_their_scope(
     graph: tuple[list[Size], list[Arrow]], data: st.DataObject
