@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.figures import find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
-from convcalc.problems import did_you_mean, printable, show
+from convcalc.problems import Flaw, printable
 
 if TYPE_CHECKING:
     from convcalc.network import Limit
@@ -27,6 +26,7 @@ Examples:
   convcalc space example:ofa_mobilenet_v3 --max-params 5M --sample 3 --seed 1
   convcalc space example:ofa_mobilenet_v3 --max-macs 300M --best params"""
 _NONE_FITS = 1
+_REFUSED = 2
 _MOST_DRAWN = 100_000
 _MOST_WRITTEN = 1_000
 
@@ -115,7 +115,10 @@ def command(
         if not asked:
             return _print_space(space, part, every, format, where, net)
         found = _find_networks(part, sample, seed, aims)
-    except (Coupled, TooManyFigures, WrongLimit) as error:
+    except Coupled as error:
+        writing.print_invalid(document.invalid([error.problem]), where)
+        return _REFUSED
+    except (TooManyFigures, WrongLimit) as error:
         raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
     if emit is not None:
         _write_specs(document, overrides, found, emit, space.network.name)
@@ -152,31 +155,25 @@ def _check_written_overrides(overrides: Overrides) -> None:
 
 
 def _read_aims(best: str | None, pareto: str | None) -> list[Aim]:
-    """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
-    from convcalc.space.extent import Aim
+    """Return the figures of --best or --pareto. Raises Failure for an unknown figure."""
+    from convcalc.space.aims import read_best, read_front
 
-    option = "--best" if best is not None else "--pareto"
-    texts = [best] if best is not None else [] if pareto is None else pareto.split(",")
-    aims = []
-    for text in texts:
-        written = text.strip().removeprefix("-")
-        figure = find_figure(written) or written
-        if figure not in _list_figures():
-            hint = did_you_mean(figure, _list_figures()) or f"available: {', '.join(_list_figures())}"
-            raise writing.Failure(f"{option}: unknown metric {show(written)}: {hint}")
-        has_minus = text.strip().startswith("-")
-        aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))
-    if pareto is not None and (len(aims) != 2 or aims[0].figure == aims[1].figure):
-        raise writing.Failure(
-            f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}"
-        )
-    return aims
+    try:
+        if best is not None:
+            return [read_best(best)]
+        return [] if pareto is None else list(read_front(pareto))
+    except Flaw as flaw:
+        raise writing.Failure(f"{'--pareto' if best is None else '--best'}: {flaw.message}") from None
 
 
 def _check_known(space: DesignSpace, aims: Sequence[Aim]) -> None:
-    for aim in aims:
-        if aim.figure in space.unknown:
-            raise writing.Failure(f"{aim.figure} is unknown for layer {printable(space.unknown[aim.figure])}")
+    from convcalc.space.aims import check_known
+
+    try:
+        for aim in aims:
+            check_known(aim, space.unknown)
+    except Flaw as flaw:
+        raise writing.Failure(printable(flaw.message)) from None
 
 
 def _find_networks(part: Part, sample: int | None, seed: int, aims: list[Aim]) -> list[Found]:

@@ -114,7 +114,7 @@ class _Explorer:
         there = self.states.setdefault(state.location, [])
         there.append(state)
         if len(there) > MOST_STATES_OF_A_PLACE or number > MOST_STATES:
-            raise Coupled(explain_coupling(self.variants, max(self.states.values(), key=len)))
+            raise explain_coupling(self.variants, max(self.states.values(), key=len))
         return number, True
 
     def count_layers(self, layers: int) -> None:
@@ -123,7 +123,7 @@ class _Explorer:
         if self.expanded > MOST_LAYERS_EXPANDED or len(self.legs) > MOST_STEPS:
             raise Coupled(
                 f"the space is too large to explore: stopped after {len(self.legs):,} steps between states and "
-                f"{self.expanded:,} expanded layers; fix some of the choices with --set, or shorten the network"
+                f"{self.expanded:,} expanded layers"
             )
 
 

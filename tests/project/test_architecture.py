@@ -40,7 +40,7 @@ FLOORS = {
     **dict.fromkeys(("alternatives", "check", "diff", "explain", "memory_savings", "space"), 6),
     "render": 7,
     "api": 8,
-    "sweep_api": 8.5,
+    **dict.fromkeys(("space_api", "sweep_api"), 8.5),
     "cli": 9,
     **dict.fromkeys(("__init__", "__main__"), 10),
 }
