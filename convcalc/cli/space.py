@@ -4,7 +4,9 @@ from __future__ import annotations  # the types are imported only for type check
 
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,7 @@ from convcalc.problems import Flaw, printable
 
 if TYPE_CHECKING:
     from convcalc.network import Limit
+    from convcalc.render.space import Answer
     from convcalc.space.design_space import DesignSpace, Found, Part
     from convcalc.space.extent import Aim
     from convcalc.spec.document import Document
@@ -100,21 +103,23 @@ def command(
     if emit is not None:
         _check_written_overrides(overrides)
     from convcalc.space.coupling import Coupled
-    from convcalc.space.design_space import WrongLimit, find_varying_limits, read_space
+    from convcalc.space.design_space import WrongLimit, read_space
     from convcalc.space.slots import TooManyFigures
 
     try:
         aims = _read_aims(best, pareto)
-        space = read_space(document, overrides)
-        _check_known(space, aims)
-        varying = sorted(find_varying_limits(space)) if not no_spec_budget else []
-        if varying:
-            raise writing.Failure(f"the budget depends on {varying[0]}, which is chosen: use --no-spec-budget")
-        every = [*(() if no_spec_budget else space.network.budget), *limits]
-        part = space.restrict(every)
+        with _show_activity(where) as show:
+            show("reading the spec")
+            space = read_space(document, overrides, show)
+            _check_known(space, aims)
+            every = [*(() if no_spec_budget else _list_spec_limits(space, net)), *limits]
+            part = space.restrict(every)
+            if asked:
+                found = _find_networks(part, sample, seed, aims, show)
+            else:
+                answer = _describe_space(space, part, every, show)
         if not asked:
-            return _print_space(space, part, every, format, where, net)
-        found = _find_networks(part, sample, seed, aims)
+            return _print_space(answer, format, where, net)
     except Coupled as error:
         writing.print_invalid(document.invalid([error.problem]), where)
         return _REFUSED
@@ -176,7 +181,32 @@ def _check_known(space: DesignSpace, aims: Sequence[Aim]) -> None:
         raise writing.Failure(printable(flaw.message)) from None
 
 
-def _find_networks(part: Part, sample: int | None, seed: int, aims: list[Aim]) -> list[Found]:
+def _list_spec_limits(space: DesignSpace, net: str) -> tuple[Limit, ...]:
+    """Return the limits of the spec's own budget. Raises Failure if they depend on a choice."""
+    from convcalc.space.design_space import find_varying_limits
+
+    varying = sorted(find_varying_limits(space))
+    if varying:
+        raise writing.Failure(
+            f"{printable(net)}: the spec's budget depends on {printable(varying[0])}, which has choices: "
+            "fix it with --set, or ignore the budget with --no-spec-budget"
+        )
+    return space.network.budget
+
+
+def _show_activity(where: writing.Output) -> AbstractContextManager[Callable[[str], None]]:
+    """Return a context whose value shows a text on standard error if that is a terminal, and the work takes long."""
+    if not writing.may_show_bar(where):
+        return nullcontext(lambda text: None)
+    from convcalc.render.activity import Activity
+
+    return Activity(sys.stderr)
+
+
+def _find_networks(
+    part: Part, sample: int | None, seed: int, aims: list[Aim], show: Callable[[str], None]
+) -> list[Found]:
+    show("drawing networks" if sample is not None else "searching for the best networks")
     if sample is not None:
         return part.draw(sample, seed)
     if len(aims) == 2:
@@ -185,14 +215,20 @@ def _find_networks(part: Part, sample: int | None, seed: int, aims: list[Aim]) -
     return [] if found is None else [found]
 
 
-def _print_space(
-    space: DesignSpace, part: Part, limits: list[Limit], format: str, where: writing.Output, net: str
-) -> int:
+def _describe_space(space: DesignSpace, part: Part, limits: list[Limit], show: Callable[[str], None]) -> Answer:
+    from convcalc.render import space as render
+
+    if limits:
+        show("counting the networks within the budget")
+    within = part.estimate() if limits else None
+    return render.describe_space(space, limits, within, show)
+
+
+def _print_space(answer: Answer, format: str, where: writing.Output, net: str) -> int:
     """Print the number of networks and their figures, and return the exit status."""
     from convcalc.render import space as render
 
-    within = part.estimate() if limits else None
-    answer = render.describe_space(space, limits, within)
+    within = answer.within
     if format == "json":
         text = render.space_json(answer, None, [])
     elif format == "csv":

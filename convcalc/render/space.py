@@ -5,7 +5,7 @@ MACs and peak memory are distributed. With --sample, --best or --pareto, it list
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.figures import FIGURES
@@ -40,9 +40,17 @@ class Answer(NamedTuple):
     distributions: dict[str, Distribution | None]
 
 
-def describe_space(space: DesignSpace, limits: Sequence[Limit], within: Estimate | None) -> Answer:
-    """Return the number and the figures of the networks of a space. Raises TooManyFigures."""
-    distributions = {name: None if name in space.unknown else describe_figure(space, name) for name in DESCRIBED}
+def describe_space(
+    space: DesignSpace, limits: Sequence[Limit], within: Estimate | None, show: Callable[[str], None]
+) -> Answer:
+    """Return the number and the figures of the networks of a space; `show` is called with texts on the progress.
+
+    Raises TooManyFigures.
+    """
+    distributions = {}
+    for name in DESCRIBED:
+        show(f"counting the networks by {FIGURES[name]}")
+        distributions[name] = None if name in space.unknown else describe_figure(space, name)
     return Answer(space, limits, within, distributions)
 
 
@@ -57,7 +65,7 @@ def _round_text(number: int) -> str:
     digits = (number + 5 * 10 ** (exponent - 4)) // 10 ** (exponent - 3) if exponent > 3 else number
     if digits == 10_000:
         digits, exponent = 1_000, exponent + 1
-    return f"{digits // 1000}.{digits % 1000:03}e+{exponent}"
+    return f"{digits // 1000}.{digits % 1000:03}e+{exponent:02}"
 
 
 def _networks_text(number: int) -> str:

@@ -183,7 +183,7 @@ def test_mistakes_in_options_have_clear_messages(
         ("input: [3]\nlayers: [relu]\n", "the spec has no choices: add them, such as space: {depth: [2, 3, 4]}"),
         (
             "space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {params: $(10 * n)}\n",
-            "the budget depends on n, which is chosen: use --no-spec-budget",
+            "the spec's budget depends on n, which has choices: fix it with --set, or ignore the budget with --no-",
         ),
         (
             'space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {per_layer: {"*": {params: 3}}}\n',
