@@ -86,8 +86,9 @@ def _figure_text(name: str, value: int | None) -> str:
 def heading_lines(space: DesignSpace, limits: Sequence[Limit], width: int | None) -> list[Block]:
     """Return the name of the network, the number of networks in its space, and the limits."""
     named = [f"{_networks_text(count_all(space))}"]
+    unused = space.list_unused()
     named += [
-        f"{name} ×{len(choices.values)}{' per copy' if choices.per_copy else ''}"
+        f"{name} ×{len(choices.values)}{' per copy' if choices.per_copy else ''}{' unused' if name in unused else ''}"
         for name, choices in space.choices.items()
     ]
     lines: list[Block] = [[(printable(space.network.name), "title")], *wrap_facts(named, width)]

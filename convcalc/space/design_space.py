@@ -73,6 +73,11 @@ class DesignSpace:
         """The figures that are unknown, each with a layer for which it is."""
         return self.graph.unknown
 
+    def list_unused(self) -> list[str]:
+        """Return the spec parameters with choices that no network uses, which are not counted."""
+        used = {name for steps in self.graph.steps for step in steps for name, _ in step.choices}
+        return [name for name in self.choices if name not in used]
+
     def restrict(self, limits: Sequence[Limit]) -> "Part":
         """Return the part of the space that is within all limits. Raises WrongLimit if one cannot be applied."""
         return Part(self, limits)

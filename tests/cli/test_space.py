@@ -65,6 +65,14 @@ def test_the_table_has_the_number_of_networks_and_their_figures(net: str, capsys
     assert f"{within} networks ({100 * within / NETWORKS:.3g}%) are within the budget\n" in out
 
 
+def test_a_choice_that_no_network_uses_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "n.yaml"
+    file.write_text(
+        "space: {k: [1, 3], z: [1, 2]}\ninput: [3, 9]\nlayers: [{conv: {out_channels: 2, kernel_size: $k}}]"
+    )
+    assert answer(capsys, str(file))[1].splitlines()[1] == "2 networks · k ×2 · z ×2 unused"
+
+
 def test_set_fixes_a_choice(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_json(capsys, net, "--set", "depth=3")["networks"] == 64
     assert read_json(capsys, f"{net}@depth=3,kernel=[1,3,3]")["networks"] == 8
