@@ -21,10 +21,13 @@ _HOMES = {
     "Report": "convcalc.analysis.report",
     "Shape": "convcalc.shape",
     "Summary": "convcalc.api",
+    "Space": "convcalc.space_api",
+    "SpacePart": "convcalc.space_api",
     "Sweep": "convcalc.sweep_api",
     "SweepTable": "convcalc.space.sweep_table",
     "Totals": "convcalc.analysis.report",
     "analyse": "convcalc.analysis.report",
+    "design_space": "convcalc.space_api",
     "from_torch": "convcalc.api",
     "load": "convcalc.api",
     "summary": "convcalc.api",
@@ -38,12 +41,15 @@ __all__ = [
     "Problem",
     "Report",
     "Shape",
+    "Space",
+    "SpacePart",
     "Summary",
     "Sweep",
     "SweepTable",
     "Totals",
     "__version__",
     "analyse",
+    "design_space",
     "from_torch",
     "load",
     "summary",
@@ -62,6 +68,7 @@ if TYPE_CHECKING:
     from convcalc.problems import InvalidSpec, NotImported, Problem
     from convcalc.shape import Shape
     from convcalc.space.sweep_table import SweepTable
+    from convcalc.space_api import Space, SpacePart, design_space
     from convcalc.sweep_api import Sweep, sweep
 else:  # a type checker that saw __getattr__ would accept any name
 

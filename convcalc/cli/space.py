@@ -4,18 +4,20 @@ from __future__ import annotations  # the types are imported only for type check
 
 import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
-from convcalc.metrics.figures import find_figure
-from convcalc.problems import did_you_mean, printable, show
+from convcalc.problems import Flaw, printable
 
 if TYPE_CHECKING:
     from convcalc.network import Limit
+    from convcalc.render.space import Answer
     from convcalc.space.design_space import DesignSpace, Found, Part
     from convcalc.space.extent import Aim
     from convcalc.spec.document import Document
@@ -27,6 +29,7 @@ Examples:
   convcalc space example:ofa_mobilenet_v3 --max-params 5M --sample 3 --seed 1
   convcalc space example:ofa_mobilenet_v3 --max-macs 300M --best params"""
 _NONE_FITS = 1
+_REFUSED = 2
 _MOST_DRAWN = 100_000
 _MOST_WRITTEN = 1_000
 
@@ -100,22 +103,27 @@ def command(
     if emit is not None:
         _check_written_overrides(overrides)
     from convcalc.space.coupling import Coupled
-    from convcalc.space.design_space import WrongLimit, find_varying_limits, read_space
+    from convcalc.space.design_space import WrongLimit, read_space
     from convcalc.space.slots import TooManyFigures
 
     try:
         aims = _read_aims(best, pareto)
-        space = read_space(document, overrides)
-        _check_known(space, aims)
-        varying = sorted(find_varying_limits(space)) if not no_spec_budget else []
-        if varying:
-            raise writing.Failure(f"the budget depends on {varying[0]}, which is chosen: use --no-spec-budget")
-        every = [*(() if no_spec_budget else space.network.budget), *limits]
-        part = space.restrict(every)
+        with _show_activity(where) as show:
+            show("reading the spec")
+            space = read_space(document, overrides, show)
+            _check_known(space, aims)
+            every = [*(() if no_spec_budget else _list_spec_limits(space, net)), *limits]
+            part = space.restrict(every)
+            if asked:
+                found = _find_networks(part, sample, seed, aims, show)
+            else:
+                answer = _describe_space(space, part, every, show)
         if not asked:
-            return _print_space(space, part, every, format, where, net)
-        found = _find_networks(part, sample, seed, aims)
-    except (Coupled, TooManyFigures, WrongLimit) as error:
+            return _print_space(answer, format, where, net)
+    except Coupled as error:
+        writing.print_invalid(document.invalid([error.problem]), where)
+        return _REFUSED
+    except (TooManyFigures, WrongLimit) as error:
         raise writing.Failure(f"{printable(net)}: {printable(str(error))}") from None
     if emit is not None:
         _write_specs(document, overrides, found, emit, space.network.name)
@@ -152,34 +160,53 @@ def _check_written_overrides(overrides: Overrides) -> None:
 
 
 def _read_aims(best: str | None, pareto: str | None) -> list[Aim]:
-    """Return the figures of --best (most first) or --pareto (least first). Raises Failure for an unknown figure."""
-    from convcalc.space.extent import Aim
+    """Return the figures of --best or --pareto. Raises Failure for an unknown figure."""
+    from convcalc.space.aims import read_best, read_front
 
-    option = "--best" if best is not None else "--pareto"
-    texts = [best] if best is not None else [] if pareto is None else pareto.split(",")
-    aims = []
-    for text in texts:
-        written = text.strip().removeprefix("-")
-        figure = find_figure(written) or written
-        if figure not in _list_figures():
-            hint = did_you_mean(figure, _list_figures()) or f"available: {', '.join(_list_figures())}"
-            raise writing.Failure(f"{option}: unknown metric {show(written)}: {hint}")
-        has_minus = text.strip().startswith("-")
-        aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))
-    if pareto is not None and (len(aims) != 2 or aims[0].figure == aims[1].figure):
-        raise writing.Failure(
-            f"--pareto must be two different metrics, such as macs,-params; got {show(','.join(texts))}"
-        )
-    return aims
+    try:
+        if best is not None:
+            return [read_best(best)]
+        return [] if pareto is None else list(read_front(pareto))
+    except Flaw as flaw:
+        raise writing.Failure(f"{'--pareto' if best is None else '--best'}: {flaw.message}") from None
 
 
 def _check_known(space: DesignSpace, aims: Sequence[Aim]) -> None:
-    for aim in aims:
-        if aim.figure in space.unknown:
-            raise writing.Failure(f"{aim.figure} is unknown for layer {printable(space.unknown[aim.figure])}")
+    from convcalc.space.aims import check_known
+
+    try:
+        for aim in aims:
+            check_known(aim, space.unknown)
+    except Flaw as flaw:
+        raise writing.Failure(printable(flaw.message)) from None
 
 
-def _find_networks(part: Part, sample: int | None, seed: int, aims: list[Aim]) -> list[Found]:
+def _list_spec_limits(space: DesignSpace, net: str) -> tuple[Limit, ...]:
+    """Return the limits of the spec's own budget. Raises Failure if they depend on a choice."""
+    from convcalc.space.design_space import find_varying_limits
+
+    varying = sorted(find_varying_limits(space))
+    if varying:
+        raise writing.Failure(
+            f"{printable(net)}: the spec's budget depends on {printable(varying[0])}, which has choices: "
+            "fix it with --set, or ignore the budget with --no-spec-budget"
+        )
+    return space.network.budget
+
+
+def _show_activity(where: writing.Output) -> AbstractContextManager[Callable[[str], None]]:
+    """Return a context whose value shows a text on standard error if that is a terminal, and the work takes long."""
+    if not writing.may_show_bar(where):
+        return nullcontext(lambda text: None)
+    from convcalc.render.activity import Activity
+
+    return Activity(sys.stderr)
+
+
+def _find_networks(
+    part: Part, sample: int | None, seed: int, aims: list[Aim], show: Callable[[str], None]
+) -> list[Found]:
+    show("drawing networks" if sample is not None else "searching for the best networks")
     if sample is not None:
         return part.draw(sample, seed)
     if len(aims) == 2:
@@ -188,14 +215,20 @@ def _find_networks(part: Part, sample: int | None, seed: int, aims: list[Aim]) -
     return [] if found is None else [found]
 
 
-def _print_space(
-    space: DesignSpace, part: Part, limits: list[Limit], format: str, where: writing.Output, net: str
-) -> int:
+def _describe_space(space: DesignSpace, part: Part, limits: list[Limit], show: Callable[[str], None]) -> Answer:
+    from convcalc.render import space as render
+
+    if limits:
+        show("counting the networks within the budget")
+    within = part.estimate() if limits else None
+    return render.describe_space(space, limits, within, show)
+
+
+def _print_space(answer: Answer, format: str, where: writing.Output, net: str) -> int:
     """Print the number of networks and their figures, and return the exit status."""
     from convcalc.render import space as render
 
-    within = part.estimate() if limits else None
-    answer = render.describe_space(space, limits, within)
+    within = answer.within
     if format == "json":
         text = render.space_json(answer, None, [])
     elif format == "csv":

@@ -5,7 +5,7 @@ MACs and peak memory are distributed. With --sample, --best or --pareto, it list
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.metrics.figures import FIGURES
@@ -16,9 +16,8 @@ from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import limit_text
 from convcalc.render.lines import Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
-from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
-from convcalc.space.extent import count_networks, sum_figure
+from convcalc.space.distribution import PERCENTS, Distribution, count_all, describe_figure
 from convcalc.space.graph import ADDITIVE
 from convcalc.space.sampling import Estimate
 from convcalc.spec.budget_metrics import MEMORY
@@ -28,22 +27,9 @@ from convcalc.units import format_bytes, format_count
 
 _SCHEMA = "convcalc/space/1"
 DESCRIBED = ("params", "macs")  # the figures whose distribution is shown
-_PERCENTS = (5, 50, 95)
-_BINS = 12
 _BAR = 24  # characters of the longest bar
 _MOST_DIGITS = 30  # a number of networks with more digits is written as a power of ten
 MOST_ROWS = 20  # default number of rows of a printed table
-
-
-class Distribution(NamedTuple):
-    """The distribution of a figure: its quantiles by percent, and a histogram; `error` as in `Tally`."""
-
-    least: int
-    most: int
-    mean: float
-    quantiles: dict[int, int]
-    histogram: list[Bin]
-    error: int
 
 
 class Answer(NamedTuple):
@@ -55,23 +41,18 @@ class Answer(NamedTuple):
     distributions: dict[str, Distribution | None]
 
 
-def describe_space(space: DesignSpace, limits: Sequence[Limit], within: Estimate | None) -> Answer:
-    """Return the number and the figures of the networks of a space. Raises TooManyFigures."""
-    distributions = {name: None if name in space.unknown else _distribute(space, name) for name in DESCRIBED}
+def describe_space(
+    space: DesignSpace, limits: Sequence[Limit], within: Estimate | None, show: Callable[[str], None]
+) -> Answer:
+    """Return the number and the figures of the networks of a space; `show` is called with texts on the progress.
+
+    Raises TooManyFigures.
+    """
+    distributions = {}
+    for name in DESCRIBED:
+        show(f"counting the networks by {FIGURES[name]}")
+        distributions[name] = None if name in space.unknown else describe_figure(space, name)
     return Answer(space, limits, within, distributions)
-
-
-def _distribute(space: DesignSpace, name: str) -> Distribution:
-    tally = Tally(space.graph, name, is_rough=True)
-    # figures are rounded down, on average by half of the largest error
-    quantiles = {percent: min(find_quantile(tally, percent) + tally.error // 2, tally.most) for percent in _PERCENTS}
-    mean = sum_figure(space.graph, name) / count_all(space)
-    return Distribution(tally.least, tally.most, mean, quantiles, make_histogram(tally, _BINS), tally.error)
-
-
-def count_all(space: DesignSpace) -> int:
-    """Return the number of networks of a space."""
-    return count_networks(space.graph)[space.graph.start]
 
 
 def count_text(number: int) -> str:
@@ -85,7 +66,7 @@ def _round_text(number: int) -> str:
     digits = (number + 5 * 10 ** (exponent - 4)) // 10 ** (exponent - 3) if exponent > 3 else number
     if digits == 10_000:
         digits, exponent = 1_000, exponent + 1
-    return f"{digits // 1000}.{digits % 1000:03}e+{exponent}"
+    return f"{digits // 1000}.{digits % 1000:03}e+{exponent:02}"
 
 
 def _networks_text(number: int) -> str:
@@ -106,8 +87,9 @@ def _figure_text(name: str, value: int | None) -> str:
 def heading_lines(space: DesignSpace, limits: Sequence[Limit], width: int | None) -> list[Block]:
     """Return the name of the network, the number of networks in its space, and the limits."""
     named = [f"{_networks_text(count_all(space))}"]
+    unused = space.list_unused()
     named += [
-        f"{name} ×{len(choices.values)}{' per copy' if choices.per_copy else ''}"
+        f"{name} ×{len(choices.values)}{' per copy' if choices.per_copy else ''}{' unused' if name in unused else ''}"
         for name, choices in space.choices.items()
     ]
     lines: list[Block] = [[(printable(space.network.name), "title")], *wrap_facts(named, width)]
@@ -122,7 +104,7 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
         lines += wrap_facts([_describe_within(answer.within, count_all(space))], width)
     lines += [[], cell_table(_make_figure_columns(answer), width)]
     for name, distribution in answer.distributions.items():
-        if distribution is not None and distribution.least < distribution.most:
+        if distribution is not None and distribution.min < distribution.max:
             lines += [[], cell_table(_make_histogram_columns(name, distribution, count_all(space)), width)]
     for name, distribution in answer.distributions.items():
         if distribution is not None and distribution.error:
@@ -157,11 +139,11 @@ def _make_figure_columns(answer: Answer) -> list[Cells]:
 
     columns = [
         Cells("figure", [FIGURES[name] for name in names], right=False),
-        Cells("min", texts([one and one.least for one in found], format_bytes(peaks[0]))),
+        Cells("min", texts([one and one.min for one in found], format_bytes(peaks[0]))),
     ]
-    for weight, percent in zip((5, 6, 5), _PERCENTS, strict=True):
+    for weight, percent in zip((5, 6, 5), PERCENTS, strict=True):
         columns.append(Cells(f"{percent}%", texts([one and one.quantiles[percent] for one in found], ""), weight))
-    columns.append(Cells("max", texts([one and one.most for one in found], format_bytes(peaks[1]))))
+    columns.append(Cells("max", texts([one and one.max for one in found], format_bytes(peaks[1]))))
     return [*columns, Cells("mean", texts([one and one.mean for one in found], ""), 7)]
 
 
@@ -170,7 +152,7 @@ def _make_histogram_columns(name: str, distribution: Distribution, total: int) -
     largest = max(bin.networks for bin in bins)
     return [
         Cells(f"{FIGURES[name]} from", [_figure_text(name, bin.start) for bin in bins]),
-        Cells("to", [_figure_text(name, min(bin.stop - 1, distribution.most)) for bin in bins]),
+        Cells("to", [_figure_text(name, min(bin.stop - 1, distribution.max)) for bin in bins]),
         Cells(
             "networks",
             [_round_text(bin.networks) if bin.networks >= 10**9 else f"{bin.networks:,}" for bin in bins],
@@ -279,8 +261,8 @@ def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> st
 
 def _distribution_dict(found: Distribution) -> dict[str, Any]:
     return {
-        "min": found.least,
-        "max": found.most,
+        "min": found.min,
+        "max": found.max,
         "mean": found.mean,
         "quantiles": {str(percent): value for percent, value in found.quantiles.items()},
         "histogram": [bin._asdict() for bin in found.histogram],

@@ -4,7 +4,7 @@
 budget. Nothing is listed, so a space of 10^19 networks takes seconds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
@@ -72,6 +72,11 @@ class DesignSpace:
     def unknown(self) -> dict[str, str]:
         """The figures that are unknown, each with a layer for which it is."""
         return self.graph.unknown
+
+    def list_unused(self) -> list[str]:
+        """Return the spec parameters with choices that no network uses, which are not counted."""
+        used = {name for steps in self.graph.steps for step in steps for name, _ in step.choices}
+        return [name for name in self.choices if name not in used]
 
     def restrict(self, limits: Sequence[Limit]) -> "Part":
         """Return the part of the space that is within all limits. Raises WrongLimit if one cannot be applied."""
@@ -157,13 +162,16 @@ class Part:
         return [self.space.describe(path) for path in paths]
 
 
-def read_space(document: Document, overrides: Overrides) -> DesignSpace:
+def read_space(document: Document, overrides: Overrides, show: Callable[[str], None] | None = None) -> DesignSpace:
     """Return the design space of a spec, without the choices of spec parameters that are overridden.
 
-    Raises InvalidSpec if the spec is invalid with its default values, and Coupled if the space has too many states.
+    `show` is called with texts on the progress. Raises InvalidSpec if the spec is invalid with its default values, and
+    Coupled if the space has too many states.
     """
     variants = Variants(document, overrides)
-    explored = explore(variants)
+    explored = explore(variants, show)
+    if show is not None:
+        show(f"measuring {len(explored.legs):,} steps between states")
     graph = build_graph(explored)
     if graph is None:
         raise InvalidSpec([explored.invalid[0][1]], document.file, document.text)

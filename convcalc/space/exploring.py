@@ -6,7 +6,7 @@ From equal states, the same layers follow, so each state is expanded only once: 
 about thirty expansions.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from convcalc.network import Network, Node
@@ -78,9 +78,12 @@ class _Task(NamedTuple):
     chosen: int
 
 
-def explore(variants: Variants) -> Explored:
-    """Return the states and steps of a design space. Raises Coupled if there are too many states."""
-    explorer = _Explorer(variants)
+def explore(variants: Variants, show: Callable[[str], None] | None = None) -> Explored:
+    """Return the states and steps of a design space; `show` is called with texts on the progress.
+
+    Raises Coupled if there are too many states.
+    """
+    explorer = _Explorer(variants, show)
     _Run(explorer, (), _Task((), 0, 0, 0, START, 0, 0)).follow()
     while explorer.tasks:
         task = explorer.tasks.pop()
@@ -93,8 +96,9 @@ def explore(variants: Variants) -> Explored:
 class _Explorer:
     """What is known about a design space so far; `tasks` are the trails that have not been followed."""
 
-    def __init__(self, variants: Variants) -> None:
+    def __init__(self, variants: Variants, show: Callable[[str], None] | None) -> None:
         self.variants = variants
+        self.show = show
         self.references = References(variants.body, variants.root.get("outputs"))
         self.tasks: list[_Task] = []
         self.numbers: dict[Hashable, int] = {}
@@ -114,16 +118,18 @@ class _Explorer:
         there = self.states.setdefault(state.location, [])
         there.append(state)
         if len(there) > MOST_STATES_OF_A_PLACE or number > MOST_STATES:
-            raise Coupled(explain_coupling(self.variants, max(self.states.values(), key=len)))
+            raise explain_coupling(self.variants, max(self.states.values(), key=len))
         return number, True
 
     def count_layers(self, layers: int) -> None:
         """Count layers that were expanded. Raises Coupled if there are too many in total, or too many steps."""
         self.expanded += layers
+        if self.show is not None:
+            self.show(f"exploring: {len(self.legs):,} steps between {len(self.numbers):,} states")
         if self.expanded > MOST_LAYERS_EXPANDED or len(self.legs) > MOST_STEPS:
             raise Coupled(
                 f"the space is too large to explore: stopped after {len(self.legs):,} steps between states and "
-                f"{self.expanded:,} expanded layers; fix some of the choices with --set, or shorten the network"
+                f"{self.expanded:,} expanded layers"
             )
 
 

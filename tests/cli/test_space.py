@@ -65,6 +65,14 @@ def test_the_table_has_the_number_of_networks_and_their_figures(net: str, capsys
     assert f"{within} networks ({100 * within / NETWORKS:.3g}%) are within the budget\n" in out
 
 
+def test_a_choice_that_no_network_uses_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "n.yaml"
+    file.write_text(
+        "space: {k: [1, 3], z: [1, 2]}\ninput: [3, 9]\nlayers: [{conv: {out_channels: 2, kernel_size: $k}}]"
+    )
+    assert answer(capsys, str(file))[1].splitlines()[1] == "2 networks · k ×2 · z ×2 unused"
+
+
 def test_set_fixes_a_choice(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_json(capsys, net, "--set", "depth=3")["networks"] == 64
     assert read_json(capsys, f"{net}@depth=3,kernel=[1,3,3]")["networks"] == 8
@@ -155,9 +163,9 @@ def test_csv_of_the_space_has_its_histograms(net: str, capsys: pytest.CaptureFix
     ("options", "message"),
     [
         (["--best", "param"], "--best: unknown metric 'param': did you mean params?"),
-        (["--best", "receptive_field"], "--best: unknown metric 'receptive_field': available: layers"),
-        (["--pareto", "macs"], "--pareto must be two different metrics"),
-        (["--pareto", "macs,-macs"], "--pareto must be two different metrics"),
+        (["--best", "receptive_field"], "--best: receptive_field is not a sum over the layers: available: layers"),
+        (["--pareto", "macs"], "--pareto: expected two different metrics"),
+        (["--pareto", "macs,-macs"], "--pareto: expected two different metrics"),
         (["--best", "macs", "--sample", "2"], "--sample cannot be combined with --best"),
         (["-q"], "-q needs --sample, --best or --pareto"),
         (["--emit", "x"], "--emit needs --sample, --best or --pareto"),
@@ -183,7 +191,7 @@ def test_mistakes_in_options_have_clear_messages(
         ("input: [3]\nlayers: [relu]\n", "the spec has no choices: add them, such as space: {depth: [2, 3, 4]}"),
         (
             "space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {params: $(10 * n)}\n",
-            "the budget depends on n, which is chosen: use --no-spec-budget",
+            "the spec's budget depends on n, which has choices: fix it with --set, or ignore the budget with --no-",
         ),
         (
             'space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {per_layer: {"*": {params: 3}}}\n',
@@ -213,6 +221,26 @@ def test_an_invalid_spec_is_reported_as_by_other_commands(tmp_path: Path, capsys
     status, out, err = answer(capsys, str(file))
     assert (status, out) == (1, "")
     assert ":1:8: space must be a mapping" in err
+
+
+def test_a_space_with_too_many_states_is_refused_at_the_place_that_couples_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convcalc.space.exploring.MOST_STATES_OF_A_PLACE", 30)
+    file = tmp_path / "n.yaml"
+    file.write_text(
+        "space: {w: {choices: [1, 2, 4, 8], per: copy}}\ninput: [3, 9]\nlayers:\n"
+        "- conv: {out_channels: $w, kernel_size: 1, repeat: 8, name: body}\n- concat: [body.*]\n",
+        encoding="utf-8",
+    )
+    status, out, err = answer(capsys, str(file))
+    assert (status, out) == (2, "")
+    place, excerpt, caret, hint = err.splitlines()
+    assert "n.yaml:5:3: the space has too many states: networks reach this entry in 31 ways" in place
+    assert "depend on the output shape of 'body'" in place
+    assert excerpt.endswith("- concat: [body.*]")
+    assert caret.index("^") == excerpt.index("concat")
+    assert hint.endswith("= fix some of the choices with --set")
 
 
 def test_the_names_of_choices_are_completed(net: str) -> None:

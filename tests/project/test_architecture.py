@@ -44,7 +44,7 @@ FLOORS = {
     **dict.fromkeys(("alternatives", "check", "diff", "explain", "memory_savings", "space"), 8),
     "render": 9,
     "api": 10,
-    "sweep_api": 11,
+    **dict.fromkeys(("space_api", "sweep_api"), 11),
     "cli": 12,
     **dict.fromkeys(("__init__", "__main__"), 13),
 }

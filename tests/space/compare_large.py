@@ -111,8 +111,9 @@ def compare_part(space: DesignSpace, table: Table, random: Random) -> None:
     """Compare the networks within one to three random limits: their number, a sample, the best one and a front."""
     limits = [draw_limit(name, table[name], random) for name in random.sample(FIGURES, random.randint(1, 3))]
     is_within: Any = numpy.ones(len(table["params"]), dtype=bool)
-    for figure, least, most, *_ in limits:
-        is_within &= (table[figure] >= (least or 0)) & (table[figure] <= (most or 2**62))
+    for figure, low, high, *_ in limits:
+        least, most = low or 0, 2**62 if high is None else high
+        is_within &= (table[figure] >= least) & (table[figure] <= most)
     kept = {name: column[is_within] for name, column in table.items()}
     part, number = space.restrict(limits), int(is_within.sum())
     estimate = part.estimate()
