@@ -9,9 +9,11 @@ of a vector are traced separately.
 """
 
 from convcalc.analysis.positions import (
+    ALL,
     MOST_BITS,
     Sets,
     TooLarge,
+    bound_set,
     find_ends,
     find_read_positions,
     flatten_sets,
@@ -74,7 +76,7 @@ class Coverage:
                     seen = _unite_sets(seen, part)
         except (TooLarge, TooVaried):
             return None
-        box = tuple(map(find_ends, seen))
+        box = tuple(map(find_ends, seen, self.size))
         return box if is_known or box == self.all else None
 
     def _find_known_part(self, tensor: int, sets: Sets) -> Sets | None:
@@ -83,9 +85,9 @@ class Coverage:
         if tensor < len(self.network.inputs):
             return sets if shape.axes == len(self.size) else (0,) * len(self.size)
         box = self.all if self.full[tensor] else self.known.get(tensor)
-        if box is None or sets != _all_positions(shape):
+        if box is None or not _are_all(sets, shape):
             return None
-        return tuple(0 if interval is None else 1 << interval[0] | 1 << interval[1] for interval in box)
+        return tuple(map(_span_positions, box, self.size))
 
     def _add_needed_positions(self, tensor: int, sets: Sets, needed: dict[int, Sets]) -> bool:
         """Add to `needed` the input positions from which a layer computes the positions `sets` of its output.
@@ -105,7 +107,21 @@ class Coverage:
 
 
 def _all_positions(shape: Shape) -> Sets:
-    return tuple(map(full_set, shape.spatial or (shape.channels,)))
+    return (ALL,) * (shape.axes or 1)
+
+
+def _are_all(sets: Sets, shape: Shape) -> bool:
+    """Whether sets contain all positions of a tensor. Raises TooLarge."""
+    sizes = shape.spatial or (shape.channels,)
+    return all(places == ALL or places == full_set(size) for places, size in zip(sets, sizes, strict=True))
+
+
+def _span_positions(interval: tuple[int, int] | None, length: int) -> int:
+    """Return a set with the ends of an interval of an axis."""
+    if interval is None:
+        return 0
+    first, last = interval
+    return ALL if first == 0 and last == length - 1 else 1 << first | 1 << last
 
 
 def _unite_sets(one: Sets, other: Sets) -> Sets:
@@ -147,26 +163,30 @@ def _find_needed_positions(layer: Layer, sets: Sets) -> list[Sets | None]:
     if isinstance(layer, Concat) and layer.place:
         return _find_joined_positions(layer, sets)
     if reach == "elsewhere" and not isinstance(layer, Reshape | Map):
-        every = sets == _all_positions(layer.output)
+        every = _are_all(sets, layer.output)
         return [_all_positions(shape) if every else None for shape in layer.inputs]
     return [_find_positions_of_input(reach, shape, layer.output, sets) for shape in layer.inputs]
 
 
 def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Sets) -> Sets:
     if isinstance(reach, tuple):
-        return _read_windows(reach, shape, sets)
+        return tuple(map(_read_window, reach, sets, output.spatial, shape.spatial))
     if reach == "same" and 0 < shape.axes == output.axes:
-        return tuple(1 if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
+        return tuple(ALL if size == 1 else places for size, places in zip(shape.spatial, sets, strict=True))
     if not shape.axes and not output.axes:
-        return (1,) if shape.channels == 1 else sets
-    if sets == _all_positions(output):
+        return (ALL,) if shape.channels == 1 else sets
+    if _are_all(sets, output):
         return _all_positions(shape)
+    sets = tuple(map(bound_set, sets, output.spatial or (output.channels,)))
     features = flatten_sets(sets, output.spatial, output.channels) if output.axes else sets[0]
     return unflatten_features(features, shape.spatial, shape.channels) if shape.axes else (features,)
 
 
-def _read_windows(reach: tuple[Reads, ...], shape: Shape, sets: Sets) -> Sets:
-    return tuple(map(find_read_positions, reach, sets, shape.spatial))
+def _read_window(reads: Reads, outputs: int, count: int, size: int) -> int:
+    """Return the input positions, of `size`, that the output positions `outputs`, of `count`, read on an axis."""
+    if outputs == ALL and reads_every_position(reads, count, size):
+        return ALL
+    return find_read_positions(reads, bound_set(outputs, count), size)
 
 
 def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
@@ -175,8 +195,9 @@ def _find_joined_positions(layer: Concat, sets: Sets) -> list[Sets | None]:
     places = sets[axis]
     for shape in layer.inputs:
         size = shape.spatial[axis]
-        found.append((*sets[:axis], places & full_set(size), *sets[axis + 1 :]))
-        places >>= size
+        own = ALL if places == ALL else places & full_set(size)
+        found.append((*sets[:axis], own, *sets[axis + 1 :]))
+        places = places if places == ALL else places >> size
     return list[Sets | None](found)
 
 
@@ -186,9 +207,9 @@ def _find_needed_features(layer: Slice | Concat, features: int) -> list[Sets | N
     `features` is a set of output features; bit i of a set stands for feature i.
     """
     if isinstance(layer, Slice):
-        return [(find_read_positions(layer.selected(), features, layer.input.channels),)]
+        return [(_read_window(layer.selected(), features, layer.output.channels, layer.input.channels),)]
     found: list[Sets | None] = []
     for shape in layer.inputs:
-        found.append((features & full_set(shape.channels),))
-        features >>= shape.channels
+        found.append((ALL if features == ALL else features & full_set(shape.channels),))
+        features = features if features == ALL else features >> shape.channels
     return found

@@ -17,6 +17,7 @@ from math import prod
 from convcalc.caching import remember
 from convcalc.intervals import Reads
 
+ALL = -1  # the set of all positions, whatever the size of the axis: every bit is 1
 MOST_BITS = 1 << 24  # most positions in one set, which then takes 2 MiB
 Sets = tuple[int, ...]  # one set per axis; a set of features for a vector
 
@@ -32,8 +33,15 @@ def full_set(count: int) -> int:
     return (1 << count) - 1
 
 
-def find_ends(positions: int) -> tuple[int, int] | None:
-    """Return the first and the last position of a set; None if it is empty."""
+def bound_set(positions: int, count: int) -> int:
+    """Return a set without positions from `count` on. Raises TooLarge if all positions are more than MOST_BITS."""
+    return full_set(count) if positions == ALL else positions
+
+
+def find_ends(positions: int, count: int) -> tuple[int, int] | None:
+    """Return the first and the last position of a set on an axis of `count` positions; None if it is empty."""
+    if positions == ALL:
+        return 0, count - 1
     return ((positions & -positions).bit_length() - 1, positions.bit_length() - 1) if positions else None
 
 

@@ -358,6 +358,18 @@ def index_grid(numbers: range, period: int, count: int) -> Indexes:
     return np.arange(numbers.start, numbers.stop) // period % count
 
 
+def renumber(indexes: Indexes, places: Sequence[int], count: int) -> Indexes:
+    """Return, for each index below `count`, its place in `places`, or -1."""
+    table: Any = np.full(count, -1)
+    table[places] = np.arange(len(places))
+    return table[indexes]
+
+
+def find_members(columns: Sequence[Indexes]) -> Indexes:
+    """Return the rows in which no column is -1."""
+    return np.flatnonzero(np.all([column >= 0 for column in columns], axis=0))
+
+
 def join_parts(parts: Sequence[tuple[Indexes, Any]], rows: int) -> Any:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant.
 

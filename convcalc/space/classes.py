@@ -35,7 +35,7 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
     mixed = {name: list(to_python_numbers(column)) for name, column in values.items() if not classes[name]}
     groups: dict[tuple[str, ...], list[int]] = {}
     for row, found in enumerate(zip(*mixed.values(), strict=True)):
-        groups.setdefault(tuple(map(_describe, found)), []).append(row)
+        groups.setdefault(tuple(map(describe_value, found)), []).append(row)
     for found, indexes in groups.items():
         first = {name: column[indexes[0]] for name, column in mixed.items()}
         numbers = {name: [mixed[name][row] for row in indexes] for name, value in first.items() if is_traceable(value)}
@@ -44,10 +44,10 @@ def split_by_class(values: Columns, rows: int) -> Iterator[Group]:
         yield Group(f"{key} {found}", columns, given, indexes)
 
 
-def describe_columns(values: Columns) -> str | None:
-    """Return the key of the group of all rows; None if not all values of each column have the same class."""
+def describe_columns(values: Columns) -> dict[str, str] | None:
+    """Return the class of each column; None if not all values of a column are numbers of the same class."""
     classes = {name: _find_class(column) for name, column in values.items()}
-    return repr(classes) if all(classes.values()) else None
+    return classes if all(classes.values()) else None
 
 
 def is_traceable(value: Any) -> bool:
@@ -67,7 +67,8 @@ def _find_class(column: Sequence[Any]) -> str:
     return "float" if classes == {float} and all(map(isfinite, plain)) else ""
 
 
-def _describe(value: Any) -> str:
+def describe_value(value: Any) -> str:
+    """Return a text that is equal for values that a trace can serve together."""
     return type(value).__name__ if is_traceable(value) else repr(value)
 
 

@@ -144,6 +144,19 @@ def index_grid(numbers: range, period: int, count: int) -> Indexes:
     return [row // period % count for row in numbers]
 
 
+def renumber(indexes: Indexes, places: Sequence[int], count: int) -> Indexes:
+    """Return, for each index below `count`, its place in `places`, or -1."""
+    table = [-1] * count
+    for place, index in enumerate(places):
+        table[index] = place
+    return [table[index] for index in indexes]
+
+
+def find_members(columns: Sequence[Indexes]) -> Indexes:
+    """Return the rows in which no column is -1."""
+    return [row for row, found in enumerate(zip(*columns, strict=True)) if min(found) >= 0]
+
+
 def join_parts(parts: Sequence[tuple[Indexes, Any]], rows: int) -> list[Any]:
     """Return one column for all rows; each part has the numbers of its rows, and their values or a constant."""
     found: list[Any] = [None] * rows

@@ -74,8 +74,10 @@ class TracedEvaluator:
         grid = self._get_grid(space)
         if grid is None or not isinstance(numbers, range) or (backend is lists and rows < grid.longest):
             return self.evaluate(space.list_columns(numbers), figures)
-        solver = self._get_solver(Group(grid.key, grid.axes, {}, numbers), tuple(figures))
-        pieces = solver.solve(lambda backend: grid.make_sheet(backend, numbers), range(rows), backend)
+        pieces: list[Piece] = []
+        for part in grid.parts:
+            solver = self._get_solver(Group(part.key, part.axes, part.given, numbers), tuple(figures))
+            pieces += solver.solve(partial(part.make_sheet, numbers=numbers), range(rows), backend)
         return assemble(pieces, figures, rows)
 
     def _get_grid(self, space: Combinations) -> Grid | None:
@@ -107,7 +109,6 @@ class _Solver:
 
     def solve(self, make: Callable[[ModuleType], Sheet], places: Sequence[int], backend: ModuleType) -> list[Piece]:
         """Return the results of the rows that `make` returns for a backend; `places` are their numbers in the whole."""
-        self.rows += len(places)
         if backend is not lists:
             from convcalc.space.arrays import TooLarge
 
@@ -120,7 +121,8 @@ class _Solver:
     def _solve_blocks(self, whole: Sheet, places: Sequence[int]) -> list[Piece]:
         """Calculate the rows in blocks that fit into the processor's cache."""
         found = []
-        for start in range(0, len(places), _BLOCK):
+        self.rows += len(whole)
+        for start in range(0, len(whole), _BLOCK):
             block = whole.cut(start, start + _BLOCK)
             found += self._solve_sheet(block if whole.is_compact() else block.compress(), places)
         return found

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from . import graphs, growth, many, rows, startup, warm
+from . import graphs, growth, many, rows, shards, startup, warm
 from .measure import Row, like_installed
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "repeated": growth.repeated,
     "graphs": graphs.graphs,
     "rows": rows.rows,
+    "shards": shards.shards,
     "torchinfo": warm.torchinfo,
     "onnx": warm.onnx,
 }

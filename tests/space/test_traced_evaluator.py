@@ -334,6 +334,42 @@ def test_consecutive_rows_of_a_space_are_the_same_with_numpy(most: int, monkeypa
     assert found == list(expected.columns["macs"])
 
 
+@pytest.mark.parametrize("without_numpy", [False, True])
+def test_parameters_with_values_of_several_classes_share_tables(
+    without_numpy: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if without_numpy:
+        monkeypatch.setattr(traced_evaluator, "choose_backend", lambda rows, expected: lists)
+    spec = {
+        "params": {"n": 1, "act": "relu", "wide": True, "scale": 1},
+        "input": [3],
+        "layers": [{"linear": "$(n * 2 if wide else n)"}, "$act", {"linear": "$(int(n * scale))"}],
+    }
+    axes: dict[str, list[Any]] = {
+        "act": ["relu", "silu"],
+        "scale": [1, 0.5, 2, 2.5],
+        "n": list(range(1, 151)),
+        "wide": [True, False, True],
+    }
+    space = make_space(axes)
+    evaluator, chunk = TracedEvaluator(of_spec(spec), EMPTY, 10**6), 1_100
+    figures = ("params", "flops", "output_shape", "receptive_field")
+    found: dict[str, list[Any]] = {name: [] for name in figures}
+    problems = 0
+    for first in range(0, space.size, chunk):
+        part = evaluator.evaluate_rows(space, range(first, min(first + chunk, space.size)), figures)
+        problems += len(part.problems)
+        for name in figures:
+            found[name] += list(part.columns[name])
+    expected = TracedEvaluator(of_spec(spec), EMPTY).evaluate(space.list_columns(range(space.size)), figures)
+    assert found == {name: list(expected.columns[name]) for name in figures}
+    assert problems == len(expected.problems)
+    texts = make_space({"act": ["relu", "silu"]})
+    assert list(evaluator.evaluate_rows(texts, range(2), ["flops"]).columns["flops"]) == [
+        convcalc.summary(spec, params={"act": act}).totals.flops for act in ("relu", "silu")
+    ]
+
+
 def test_rows_with_huge_numbers_are_evaluated() -> None:
     values = list(range(1, 10_001))
     space = make_space(dict.fromkeys("abcde", values))
