@@ -8,6 +8,7 @@ from convcalc.render.grid import Column
 from convcalc.render.page.markup import Markup, element
 from convcalc.render.page.network_data import Subject
 from convcalc.render.page.totals import write_bar
+from convcalc.render.values import device_title
 
 _SHOWN = tuple(
     COLUMNS[name]
@@ -30,7 +31,8 @@ def write_comparison(subjects: Sequence[Subject]) -> Markup:
     """Return a table with one row per network. A bar compares a figure with the largest in its column."""
     first = subjects[0]  # all have the same target
     rows = network_rows([(one.label, one.report) for one in subjects], first.target, first.measured)
-    measured = (measured_column(name, first.target) for name in first.measured)
+    titles = {name: device_title(name, first.target) for name in first.measured}
+    measured = (measured_column(name, first.target)._replace(title=title) for name, title in titles.items())
     shown = (*_SHOWN[:1], *measured, *_SHOWN[1:])
     most = {name: max((row.figures[name] or 0 for row in rows), default=0) for name in _WITH_BARS}
     head = element(
