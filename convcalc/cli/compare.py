@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, check_columns, target_options
+from convcalc.cli.target_options import Asked, target_options
 from convcalc.problems import Flaw
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -152,7 +152,7 @@ def _choose_measured(
         words.discard(LATENCY)  # it may be a column of measured times in the CSV file
     measured = _Measured(target, added, tuple(name for name in (*DEVICE, LATENCY) if name in words))
     asked.check_used(measured.names)
-    check_columns(measured.names, target, overrides)
+    asked.check_columns(measured.names, target, overrides)
     return measured
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, check_columns, target_options
+from convcalc.cli.target_options import Asked, target_options
 
 if TYPE_CHECKING:
     from convcalc.cli.several import ReadNetwork
@@ -47,7 +47,7 @@ def command(
     common.refuse_terminal(format, where)
     target = asked.read(where)
     measured = asked.list_added(target)
-    check_columns(measured, target, overrides)
+    asked.check_columns(measured, target, overrides)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and format == "json":

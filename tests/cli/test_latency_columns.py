@@ -243,6 +243,22 @@ def test_fit_shows_what_is_limited_with_its_runtime_or_device(capsys: Capture) -
     assert "flash" not in out
 
 
+def test_the_budget_of_a_spec_names_the_runtime_and_the_device(folder: Path, capsys: Capture) -> None:
+    spec = "params: {n: 4}\ninput: [3, 9, 9]\nlayers: [{conv: {out_channels: $n, kernel_size: 3}}]\nbudget:\n"
+    spec += "  arena: {max: 1MiB, runtime: tflm-cmsis-mve}\n  latency: {max: 1s, device: nucleo-l4r5zi}\n"
+    (folder / "net.yaml").write_text(spec, encoding="utf-8")
+    figures = [one["figures"] for one in write_json(capsys, "fit", "net.yaml", "-p", "n=4,5")["fits"]]
+    arenas = [device_memory(capsys, "net.yaml", {"n": n}, "tflm-cmsis-mve")[0] for n in (5, 4)]
+    assert [one["arena"] for one in figures] == arenas
+    assert figures[1]["latency"] == find_latency(capsys, {}, "--device", "nucleo-l4r5zi", net="net.yaml")
+    assert [row["arena"] for row in sweep(capsys, "net.yaml", "-p", "n=5,4", "--columns", "arena")] == arenas
+    assert "latency needs a device" in refused(
+        capsys, "net.yaml", "-p", "n=4", "--columns", "latency", "--no-spec-budget"
+    )
+    (folder / "net.yaml").write_text(spec.replace("n: 4", "n: 0"), encoding="utf-8")
+    assert "latency needs a device" in refused(capsys, "net.yaml", "-p", "n=4", "--columns", "latency")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -254,6 +270,15 @@ def test_fit_shows_what_is_limited_with_its_runtime_or_device(capsys: Capture) -
 def test_mistakes_in_fit_are_explained(options: list[str], message: str, capsys: Capture) -> None:
     assert run(["fit", MOBILENET, *VALUES, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--max-latency", "9s@raspberry-pi-pico"], ["--max-latency", "9s@nucleo-l4r5zi"]])
+def test_a_limit_never_asks_for_an_option(options: list[str], capsys: Capture) -> None:
+    """The time on the first board is unknown; that on the second is for int8, whatever the data type."""
+    assert run(["fit", MOBILENET, "-p", "width=0.25", "--dtype", "float16", *options]) == int("pico" in options[1])
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert ("unknown, so the budget cannot be verified" in said.out) == ("pico" in options[1])
 
 
 def test_fit_says_why_a_latency_is_unknown(capsys: Capture) -> None:
