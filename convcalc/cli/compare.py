@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, check_columns, target_options
+from convcalc.cli.target_options import Asked, target_options
 from convcalc.problems import Flaw
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from convcalc.analysis.report import Report
     from convcalc.cli.several import ReadNetwork
     from convcalc.metrics.target import Target
+    from convcalc.render.compare import NetworkRow
+    from convcalc.render.grid import Column
     from convcalc.spec.inputs import Overrides
 
 _EXAMPLES = """\b
@@ -113,6 +115,21 @@ class _Measured(NamedTuple):
         """All figures to measure, in the order of the table."""
         return tuple(name for name in (LATENCY, *DEVICE) if name in (*self.added, *self.needed))
 
+    def list_facts(self) -> list[str]:
+        """Return the names of the runtime and the device, for the legend of a table."""
+        from convcalc.render.values import list_target_facts
+
+        return list_target_facts(self.target, self.names)
+
+    def name_targets(self, columns: Sequence[Column[NetworkRow]] | None) -> Sequence[Column[NetworkRow]] | None:
+        """Return columns whose titles name the runtime or the device, for a table without a legend."""
+        from convcalc.render.values import device_title
+
+        return columns and [
+            column._replace(title=device_title(column.name, self.target)) if column.name in self.names else column
+            for column in columns
+        ]
+
 
 def _choose_measured(
     asked: Asked,
@@ -135,7 +152,7 @@ def _choose_measured(
         words.discard(LATENCY)  # it may be a column of measured times in the CSV file
     measured = _Measured(target, added, tuple(name for name in (*DEVICE, LATENCY) if name in words))
     asked.check_used(measured.names)
-    check_columns(measured.names, target, overrides)
+    asked.check_columns(measured.names, target, overrides)
     return measured
 
 
@@ -232,9 +249,11 @@ def _render(
     if format == "csv":
         return compare.networks_csv(rows, columns)
     if format == "markdown":
-        return compare.networks_markdown(rows, exact, columns)
+        return compare.networks_markdown(rows, exact, columns, measured.list_facts())
     if format == "latex":
         from convcalc.render.latex import networks_latex
 
-        return networks_latex(rows, exact, columns)
-    return writing.render_text(compare.networks_lines(rows, writing.table_width(where), exact, columns, fixed), where)
+        return networks_latex(rows, exact, measured.name_targets(columns))
+    width = writing.table_width(where)
+    lines = compare.networks_lines(rows, width, exact, columns, fixed, measured.list_facts())
+    return writing.render_text(lines, where)

@@ -10,7 +10,7 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, check_columns, target_options
+from convcalc.cli.target_options import Asked, target_options
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -97,7 +97,7 @@ def command(
     target = asked.read(where)
     used = (*asked.list_added(target), *(one.metric for one in tested))
     measured = tuple(name for name in (*DEVICE, LATENCY) if name in used)
-    check_columns(measured, target, overrides)
+    asked.check_columns(measured, target, overrides)
     common.refuse_terminal(format, where)
     old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))
     new, new_overrides = common.split_params(nets[-1], _add_parameters(overrides, "--set-new", new_params))

@@ -10,10 +10,18 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
-from convcalc.cli.target_options import Asked, check_columns, target_options
-from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
+from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.varying import (
+    explain_invalid,
+    list_device_limits,
+    param_option,
+    read_space,
+    read_varied_document,
+    show_rate,
+)
 from convcalc.metrics.figures import find_figure
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.spec.budget_metrics import LATENCY
 
 if TYPE_CHECKING:
     from convcalc.space.fitting import Fit, Order
@@ -100,10 +108,12 @@ def command(
     if not limits and (no_spec_budget or not _has_budget(document)):
         raise writing.Failure(_NO_BUDGET)
     gc.enable()  # every combination leaves garbage
-    target = asked.read(where, limits)
-    used = (order.metric, *(limit.metric for limit in limits), *asked.list_added(target))
-    measured = tuple(name for name in MEASURED if name in used)
-    check_columns(measured, target, overrides)
+    on_device = list_device_limits(document, overrides, limits, not no_spec_budget)
+    target = asked.read(where, on_device)
+    used = (order.metric, *(limit.metric for limit in on_device), *asked.list_added(target))
+    known = [name for name in MEASURED if name != LATENCY or target.device is not None or order.metric == LATENCY]
+    measured = tuple(name for name in known if name in used)
+    asked.check_columns(measured, target, overrides)
     setup = Setup(overrides, inplace, fold_batchnorm, limits=limits, spec_budget=not no_spec_budget, target=target)
     try:
         space = read_space(tried, overrides)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convcalc.cli import common, completing, writing
+from convcalc.cli.target_options import Asked, target_options
 
 if TYPE_CHECKING:
     from convcalc.cli.several import ReadNetwork
@@ -25,10 +26,13 @@ Examples:
 @click.argument("nets", metavar="NET...", nargs=-1, required=True, shell_complete=completing.complete_net)
 @common.override_options
 @common.memory_options
+@target_options
 @common.format_option("html", "json")
 @common.picture_options
 @common.quiet_option()
-def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: writing.Output, **memory: Any) -> int:
+def command(
+    nets: tuple[str, ...], overrides: Overrides, asked: Asked, format: str, where: writing.Output, **memory: Any
+) -> int:
     """Write everything about networks as one HTML page, to look at in a browser.
 
     The page has the totals and budgets, the layers as a table and as a graph, memory over time, receptive fields, the
@@ -41,6 +45,9 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
     from convcalc.spec.net_argument import split_net
 
     common.refuse_terminal(format, where)
+    target = asked.read(where)
+    measured = asked.list_added(target)
+    asked.check_columns(measured, target, overrides)
     files = several.list_nets(nets)
     networks, wrong, status = several.read_networks(files, overrides, where, memory)
     if wrong and format == "json":
@@ -52,7 +59,7 @@ def command(nets: tuple[str, ...], overrides: Overrides, format: str, where: wri
         raise writing.Failure("no specs to report on")
     from convcalc.render.report import report_html, report_json
 
-    subjects = _make_subjects(networks)
+    subjects = [one._replace(target=target, measured=measured) for one in _make_subjects(networks)]
     text = report_json(subjects) if format == "json" else report_html(subjects)
     writing.write_text(text, where, [split_net(file)[0] for file in files])
     return 0

@@ -13,8 +13,8 @@ from convcalc.cli import common, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.staff import Staff, staff_options
 from convcalc.cli.sweep_options import request_options, sampling_options
-from convcalc.cli.target_options import Asked, check_columns, target_options
-from convcalc.cli.varying import param_option, read_space, read_varied_document
+from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.varying import list_device_limits, param_option, read_space, read_varied_document
 from convcalc.problems import Flaw, printable, show
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def command(
         _check_plot_file(plot_file, inputs, where)
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
-    target = asked.read(where, limits)
+    target = asked.read(where, list_device_limits(document, overrides, limits, not no_spec_budget))
     setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, target)
     try:
         space = read_space(tried, overrides)
@@ -112,7 +112,7 @@ def command(
         recipe = make_recipe(document, setup, space, request, rows)
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup, rows), recipe.request)
         asked.check_used(planned.plan.figures)
-        check_columns(planned.plan.figures, target, overrides)
+        asked.check_columns(planned.plan.figures, target, overrides)
         is_shard = sampling.shard.parts > 1
         settings = (plot_file, fixed, listed, exact, format, recipe, staff)
         job = Job(inputs, document, setup, planned, numbers, is_shard, *settings)

@@ -69,37 +69,40 @@ class Asked(NamedTuple):
         if self.device is not None and used.isdisjoint((*DEVICE, LATENCY)):
             raise click.UsageError("--device needs the column latency, arena or flash: --columns latency")
 
+    def check_columns(self, names: Iterable[str], target: Target, overrides: Overrides) -> None:
+        """Raise Failure if the latency is one of some columns, and the target does not say for which device it is.
 
-def check_columns(names: Iterable[str], target: Target, overrides: Overrides) -> None:
-    """Raise Failure if the latency is one of some columns, and the target does not say for which device it is.
+        It is also raised if the device lacks the figures from which a time can be computed, or --dtype asks for another
+        type than the one that the device of --device is for.
+        """
+        if LATENCY not in names:
+            return
+        from convcalc.cli.devices import check_dtype, fail_option
+        from convcalc.metrics.device_figures import check_timed
 
-    It is also raised if the device lacks the figures from which a time can be computed, or has them only for int8.
-    """
-    if LATENCY not in names:
-        return
-    from convcalc.cli.devices import check_dtype, fail_option
-    from convcalc.metrics.device_figures import check_timed
-
-    try:
-        check_timed(target)
-    except Flaw as flaw:
-        if target.device is None:
-            raise writing.Failure(f"{flaw.message}: {flaw.hint}") from None
-        raise fail_option("--device", flaw) from None
-    assert target.device is not None
-    check_dtype(target.device, overrides)
+        try:
+            check_timed(target)
+        except Flaw as flaw:
+            if target.device is None:
+                raise writing.Failure(f"{flaw.message}: {flaw.hint}") from None
+            raise fail_option("--device", flaw) from None
+        if self.device is not None and target.device is not None:
+            check_dtype(target.device, overrides)
 
 
 def _find_limited_target(limits: Sequence[Limit]) -> Target:
-    """Return the runtime of the first limit on a microcontroller's memory, and the device of the first on latency."""
-    memory = next((limit for limit in limits if limit.metric in DEVICE), None)
-    latency = next((limit for limit in limits if limit.metric == LATENCY), None)
-    if memory is None and latency is None:
-        return Target()
-    from convcalc.metrics.device_figures import find_target
+    """Return the runtime of the first limit on a microcontroller's memory, and the device of the first on latency.
 
-    runtime = Target().runtime if memory is None else find_target(memory).runtime
-    return Target(runtime, None if latency is None else find_target(latency).device)
+    A device without the figures from which a time can be computed does not count.
+    """
+    if not limits:
+        return Target()
+    from convcalc.metrics.device_figures import find_target, list_added
+
+    runtimes = [find_target(limit).runtime for limit in limits if limit.metric in DEVICE]
+    devices = [find_target(limit).device for limit in limits if limit.metric == LATENCY]
+    timed = [device for device in devices if LATENCY in list_added(None, device)]
+    return Target(runtimes[0] if runtimes else DEFAULT_RUNTIME, timed[0] if timed else None)
 
 
 def target_options(function: common.Function) -> common.Function:

@@ -3,15 +3,17 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import sys
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.problems import InvalidSpec, printable, show
+from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
+    from convcalc.network import Limit
     from convcalc.space.combinations import Combinations
     from convcalc.spec.document import Document
     from convcalc.spec.inputs import Overrides
@@ -49,6 +51,24 @@ def read_varied_document(
         why = f"{verb} spec parameters, which {document.model.format} does not have"
         raise writing.Failure(f"{printable(net)}: {why}: {advise_import(document, 'and add params: to it')}")
     return document, overrides
+
+
+def list_device_limits(
+    document: Document, overrides: Overrides, limits: Sequence[Limit], spec_budget: bool
+) -> tuple[Limit, ...]:
+    """Return the limits on arena, flash and latency: those of the command line, and those of the spec's budget.
+
+    The budget is that of the network with the defaults; if that is invalid, it has none.
+    """
+    found = [limit for limit in limits if limit.metric in (*DEVICE, LATENCY)]
+    budget = document.root.get("budget") if isinstance(document.root, dict) and spec_budget else None
+    if isinstance(budget, dict) and not {*DEVICE, LATENCY}.isdisjoint(budget):
+        try:
+            network = common.make_reader(document)(overrides)
+        except InvalidSpec:
+            return tuple(found)
+        found += [limit for limit in network.budget if limit.metric in (*DEVICE, LATENCY)]
+    return tuple(found)
 
 
 def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:

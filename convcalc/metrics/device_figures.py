@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convcalc.device.device_file import Device, find_device
 from convcalc.device.device_names import EXAMPLE_DEVICE
-from convcalc.device.latency import EAGER, FUSED, Measured, Range, check_figures, estimate_latency
+from convcalc.device.latency import EAGER, FUSED, Latency, Measured, Range, check_figures, estimate_latency
 from convcalc.device.mcu import McuTotals, measure_totals
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
@@ -111,14 +111,21 @@ def measure_memory(network: Network, runtime: str) -> McuTotals | str:
         return str(error)
 
 
-def measure_latency(report: Measured, target: Target) -> Range | str:
-    """Return the seconds that a batch takes on the device of a target, or why they are unknown."""
+def list_times(report: Measured, target: Target) -> Latency | str:
+    """Return the time of each layer on the device of a target, or why it is unknown for all of them."""
     if target.device is None:
         return "no device is given"
     try:
-        found = estimate_latency(report, target.device, EAGER if target.eager else FUSED)
+        return estimate_latency(report, target.device, EAGER if target.eager else FUSED)
     except Flaw as flaw:
         return f"{flaw.message}: {flaw.hint}"
+
+
+def measure_latency(report: Measured, target: Target) -> Range | str:
+    """Return the seconds that a batch takes on the device of a target, or why they are unknown."""
+    found = list_times(report, target)
+    if isinstance(found, str):
+        return found
     if found.total is None:
         return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
     return found.total

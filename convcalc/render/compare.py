@@ -16,7 +16,7 @@ from convcalc.render.grid import Column, find_column, grid
 from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block
 from convcalc.render.markdown import legend_markdown
-from convcalc.render.values import cell_text, describe_target, device_text, device_title
+from convcalc.render.values import cell_text, describe_target, device_text
 from convcalc.spec.budget_metrics import LATENCY
 from convcalc.units import format_bytes, format_count, format_exact
 from convcalc.version import __version__
@@ -110,7 +110,8 @@ def _figure_column(name: str, weight: int) -> Column[NetworkRow]:
 def measured_column(name: str, target: Target) -> Column[NetworkRow]:
     """Return a column for arena, flash or latency; its values are bytes or seconds.
 
-    For a device that gives a range, the value is the larger bound. The text is `?` if the figure is unknown.
+    For a device that gives a range, the value is the larger bound. The text is `?` if the figure is unknown. The title
+    has no room for the runtime or the device: name them with `list_target_facts`.
     """
 
     def text(row: NetworkRow, exact: bool) -> str:
@@ -118,7 +119,7 @@ def measured_column(name: str, target: Target) -> Column[NetworkRow]:
         shown = _format_latency(row.report, target) if name == LATENCY else device_text(name, found, exact) or "?"
         return shown + (BEST if name in (row.best or ()) else " ")
 
-    return Column(name, device_title(name, target), 8, lambda row: row.figures.get(name), text)
+    return Column(name, name, 9, lambda row: row.figures.get(name), text)
 
 
 def _format_latency(report: Report, target: Target) -> str:
@@ -231,15 +232,16 @@ def networks_lines(
     exact: bool,
     columns: Sequence[Column[NetworkRow]] | None = None,
     fixed: bool = True,
+    facts: Sequence[str] = (),
 ) -> list[Block]:
-    """Return the table, followed by a legend if the table contains `*` (best in its column) or `!`.
+    """Return the table, followed by a legend if the table contains `*` (best in its column) or `!`, and by facts.
 
     If `columns` is None, all are shown. To fit `width`, columns are dropped, unless `columns` are given and `fixed`.
     """
     shown = EVERY if columns is None else columns
     table = grid(shown, rows, width=width, exact=exact, fixed=fixed and columns is not None, style=_style_of)
     titles = [column for column in shown if column.title in table.titles]
-    return [table, *legend_lines(_make_legend(rows, titles), width)]
+    return [table, *legend_lines([*_make_legend(rows, titles), *facts], width)]
 
 
 def _make_legend(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]) -> list[str]:
@@ -253,14 +255,17 @@ def _is_marked(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]]
 
 
 def networks_markdown(
-    rows: Sequence[NetworkRow], exact: bool, columns: Sequence[Column[NetworkRow]] | None = None
+    rows: Sequence[NetworkRow],
+    exact: bool,
+    columns: Sequence[Column[NetworkRow]] | None = None,
+    facts: Sequence[str] = (),
 ) -> str:
-    """Return the table as Markdown, followed by a legend if the table contains `*` (best in its column) or `!`."""
+    """Return the table as Markdown, followed by a legend like that of `networks_lines`, and by facts."""
     shown = EVERY if columns is None else columns
     cells = [
         Cells(column.title, [column.text(row, exact).strip() for row in rows], right=column.right) for column in shown
     ]
-    return "\n".join([*cell_markdown(cells), *legend_markdown(_make_legend(rows, shown)), ""])
+    return "\n".join([*cell_markdown(cells), *legend_markdown([*_make_legend(rows, shown), *facts]), ""])
 
 
 def networks_csv(rows: Sequence[NetworkRow], columns: Sequence[Column[NetworkRow]] | None = None) -> str:

@@ -18,7 +18,7 @@ from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.options import join_options, list_override_options
-from convcalc.render.values import describe_target, device_text, device_title
+from convcalc.render.values import describe_target, device_text, list_target_facts
 from convcalc.space.evaluation import MEASURED, Setup
 from convcalc.space.fitting import Fit, Trial
 from convcalc.spec.budget_metrics import MEMORY
@@ -53,8 +53,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
         if metric in asked or metric in _SHOWN or metric in MEASURED:
             texts = [_figure_text(trial, metric) for trial in trials]
             weight = 9 if metric in asked else _SHOWN.get(metric, 8)
-            title = device_title(metric, found.setup.target) if metric in MEASURED else FIGURES[metric]
-            columns.append(Cells(title, texts, weight))
+            columns.append(Cells(FIGURES.get(metric, metric), texts, weight))
     return columns
 
 
@@ -77,6 +76,12 @@ def _order_text(found: Fit) -> str:
     """Return the order of the combinations as text, such as `most MACs first`."""
     metric = TITLES.get(found.order.metric, found.order.metric)
     return f"{'least' if found.order.smallest else 'most'} {metric} first"
+
+
+def _list_facts(found: Fit) -> list[str]:
+    """Return how many combinations are within the budget, their order, and on what they were measured."""
+    order = [_order_text(found), *list_target_facts(found.setup.target, found.metrics)] if found.within else []
+    return [_summary_text(found), *order]
 
 
 def best_options(found: Fit) -> str:
@@ -118,7 +123,7 @@ def fit_lines(found: Fit, width: int | None, rows: int | None) -> list[Block]:
     `width` is in characters (None: unlimited), and `rows` is the maximum number of rows in the table (None: all).
     """
     network, within = found.network, found.best
-    counted = [_summary_text(found), _order_text(found)] if within else [_summary_text(found)]
+    counted = _list_facts(found)
     lines: list[Block] = [
         [(printable(network.name), "title")],
         *wrap_facts([limit_text(limit) for limit in merge_limits(found.limits)], width),
@@ -196,7 +201,7 @@ def fit_markdown(found: Fit, rows: int | None) -> str:
     """Return the result as Markdown, with at most `rows` rows in its table (None: all)."""
     within, limits = found.best, ", ".join(map(limit_text, merge_limits(found.limits)))
     lines = [f"### {escape(found.network.name)}: {escape(limits)}", ""]
-    lines += [f"{_summary_text(found)}, {_order_text(found)}" if within else _summary_text(found), ""]
+    lines += [", ".join(_list_facts(found)), ""]
     if within:
         lines += [*cell_markdown(_make_columns(found, within[:rows])), ""]
         if rows is not None and found.within > rows:

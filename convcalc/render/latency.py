@@ -51,10 +51,10 @@ def latency_lines(latency: Latency, page: LatencyPage, width: int | None) -> lis
         *wrap_facts(page.facts, width),
         *wrap_facts(describe_device(latency), width, "head"),
         [],
-        [("latency ", "head"), (_describe_total(latency), "title")],
+        [("latency ", "head"), (describe_total(latency), "title")],
         *(wrap_facts(facts, width) if (facts := _list_total_facts(latency, page)) else []),
         [],
-        cell_table(_list_columns(latency, shown), width, ""),
+        cell_table(latency_columns(latency, shown), width, ""),
         *more,
         *_energy_lines(page.energy, width),
         *([[], *cell_lines(page.notes, width)] if page.notes else []),
@@ -63,10 +63,10 @@ def latency_lines(latency: Latency, page: LatencyPage, width: int | None) -> lis
 
 def latency_markdown(latency: Latency, page: LatencyPage) -> str:
     """Return the same as Markdown."""
-    total = " · ".join([f"latency {_describe_total(latency)}", *_list_total_facts(latency, page)])
+    total = " · ".join([f"latency {describe_total(latency)}", *_list_total_facts(latency, page)])
     lines = [f"**{escape(page.title)}**: {escape(' · '.join(page.facts))}", ""]
     lines += [f"{escape(' · '.join(describe_device(latency)))}", "", f"**{escape(total)}**", ""]
-    lines += cell_markdown(_list_columns(latency, choose_layers(latency, page.limit)))
+    lines += cell_markdown(latency_columns(latency, choose_layers(latency, page.limit)))
     if page.energy is not None:
         lines += ["", *cell_markdown(_energy_columns(page.energy))]
     return "\n".join([*lines, *(line for note in page.notes for line in ("", escape(note))), ""])
@@ -118,7 +118,8 @@ def format_time(time: Range | None) -> str:
     return f"{format_digits(time.low / scale)} to {format_digits(time.high / scale)} {unit}"
 
 
-def _describe_total(latency: Latency) -> str:
+def describe_total(latency: Latency) -> str:
+    """Return the time of the network, such as `about 1.23 ms`; `?` if it is unknown."""
     return f"about {format_time(latency.total)}" if latency.total else "?"
 
 
@@ -162,7 +163,8 @@ def _rest_share(latency: Latency, shown: Sequence[LayerLatency]) -> str:
     return f", {100 * max(share, 0):.1f}% of the time"
 
 
-def _list_columns(latency: Latency, layers: Sequence[LayerLatency]) -> list[Cells]:
+def latency_columns(latency: Latency, layers: Sequence[LayerLatency]) -> list[Cells]:
+    """Return the columns of a table of layers: time, share, what limits the layer, and why."""
     total = latency.total
     columns = [
         Cells("layer", [_cut(printable(layer.name)) for layer in layers], right=False),

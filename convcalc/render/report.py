@@ -62,7 +62,24 @@ def report_html(subjects: Sequence[Subject]) -> str:
 
 
 def _make_data(subjects: Sequence[Subject]) -> dict[str, Any]:
-    return {"schema": _SCHEMA, "version": __version__, "networks": [network_data(subject) for subject in subjects]}
+    networks = [{**network_data(subject), **_device_data(subject)} for subject in subjects]
+    return {"schema": _SCHEMA, "version": __version__, "networks": networks}
+
+
+def _device_data(subject: Subject) -> dict[str, Any]:
+    if not subject.measured:
+        return {}
+    from convcalc.render.page.device import device_data  # few pages need the devices
+
+    return device_data(subject)
+
+
+def _write_latency(subject: Subject) -> Markup | None:
+    if not subject.measured:
+        return None
+    from convcalc.render.page.device import write_latency  # few pages need the devices
+
+    return write_latency(subject)
 
 
 def _write_network(subject: Subject, number: int, several: bool) -> Markup:
@@ -73,6 +90,7 @@ def _write_network(subject: Subject, number: int, several: bool) -> Markup:
         write_totals(subject),
         write_budgets(subject),
         layers,
+        _write_latency(subject),
         write_findings(subject, number),
         write_counters(subject),
         write_spec(subject, number),

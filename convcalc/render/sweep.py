@@ -16,7 +16,7 @@ from convcalc.render.grid import LEAST_NAME, grid
 from convcalc.render.limits import limit_text, merge_limits
 from convcalc.render.lines import Block, Table, wrap_facts
 from convcalc.render.markdown import escape
-from convcalc.render.values import cell_text, device_text, device_title
+from convcalc.render.values import cell_text, device_text, list_target_facts
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
 from convcalc.space.evaluation import SHAPES
@@ -89,7 +89,7 @@ def sweep_markdown(found: Swept, exact: bool) -> str:
 
 
 def _list_facts(found: Swept) -> list[str]:
-    """Return the numbers of combinations as texts, such as `12 combinations` and `3 exceed the budget`."""
+    """Return texts such as `12 combinations`, `3 exceed the budget` and `latency on rtx4090`."""
     tally = found.tally
     counts = [
         (tally.invalid, "invalid"),
@@ -99,7 +99,8 @@ def _list_facts(found: Swept) -> list[str]:
     of = f" of {show_count(found.size)}" if tally.tried < found.size else ""
     combinations = f"{tally.tried:,}{of} combination{'' if found.size == 1 else 's'}"
     front = [f"{found.on_front:,} on the Pareto front"] if found.on_front else []
-    return [combinations, *(f"{count:,} {what}" for count, what in counts if count), *front]
+    measured = list_target_facts(found.target, found.device)
+    return [combinations, *(f"{count:,} {what}" for count, what in counts if count), *front, *measured]
 
 
 def _make_table(cells: Sequence[Cells], count: int, width: int | None) -> Table:
@@ -117,13 +118,11 @@ def _make_cells(found: Swept, exact: bool) -> list[Cells]:
         right = not any(isinstance(value, str) for value in values) or name in SHAPES
         weight = 9 if found.fixed else _WEIGHTS.get(name, 9)
         texts = [_write_cell(found, name, value, exact) for value in values]
-        cells.append(Cells(_find_title(found, name), texts, weight, right))
+        cells.append(Cells(_find_title(name), texts, weight, right))
     return cells
 
 
-def _find_title(found: Swept, name: str) -> str:
-    if name in found.device:
-        return device_title(name, found.target)
+def _find_title(name: str) -> str:
     return FIGURES.get(name) or _HEADERS.get(name, printable(name))
 
 

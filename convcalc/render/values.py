@@ -29,6 +29,15 @@ def device_title(name: str, target: Target) -> str:
     return f"{name} ({printable(target.device.name)}{' eager' if target.eager else ''})"
 
 
+def list_target_facts(target: Target, names: Collection[str]) -> list[str]:
+    """Return the runtime and the device of some figures, as `arena with tflm-reference` and `latency on rtx4090`."""
+    memory = " and ".join(name for name in DEVICE if name in names)
+    found = [f"{memory} with {target.runtime}"] if memory else []
+    if LATENCY in names and target.device is not None:
+        found.append(f"latency on {printable(target.device.name)}{' (eager)' if target.eager else ''}")
+    return found
+
+
 def describe_target(target: Target, names: Collection[str]) -> dict[str, Any]:
     """Return the runtime and the device of some figures for JSON; empty if none of them depends on these."""
     found: dict[str, Any] = {"runtime": target.runtime} if not set(names).isdisjoint(DEVICE) else {}

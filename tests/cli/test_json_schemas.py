@@ -174,7 +174,8 @@ CASES = {
         ["compare", "small"],
         ["compare", "wrong", "small"],
     ],
-    "page": [["report", net] for net in VALID] + [["report", "small", "example:vit_tiny", "--fold-batchnorm"]],
+    "page": [["report", net] for net in VALID]
+    + [["report", "small", "example:vit_tiny", "--fold-batchnorm"], ["report", "unknown", "--device", "nucleo-l4r5zi"]],
 }
 ALL_CASES = [(name, arguments) for name, cases in CASES.items() for arguments in cases]
 MEASURED = ("runtime", "device", "mode")
@@ -184,7 +185,21 @@ OPTIONAL: dict[str, Set[str]] = {  # keys that are not in every document of thei
     "fit": {"min", "max", "output", "layers", "shape", *MEASURED, "latency", "arena", "flash"},
     "sweep": {"pareto", "problem", "min", "max", "output", "layers", "shape", *MEASURED},
     "verify": {"totals", "refusal"},
-    "page": {"bias", "size_min", "copies", "whole", "axes", "layout", "layers", "figures"},
+    "page": {
+        *MEASURED,
+        "measured",
+        "latency",
+        "arena",
+        "flash",
+        "bias",
+        "size_min",
+        "copies",
+        "whole",
+        "axes",
+        "layout",
+        "layers",
+        "figures",
+    },
     **dict.fromkeys(("alternatives", "explanation"), frozenset({"size_min"})),
     "compare": {"added", "bias", "size_min", "measured", *MEASURED, "latency", "arena", "flash"},
     "diff": {"bias", "size_min", *MEASURED, "latency", "arena", "flash"},

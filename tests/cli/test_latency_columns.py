@@ -90,7 +90,7 @@ def test_the_device_is_named_wherever_its_time_is_shown(capsys: Capture, tmp_pat
     plot, options = tmp_path / "plot.svg", [MOBILENET, *VALUES, "--device", "rtx4090", "--eager"]
     assert run(["sweep", *options, "--plot", "latency,macs", str(plot)]) == 0
     out = capsys.readouterr().out
-    assert "latency (rtx4090 eager)" in out
+    assert "latency on rtx4090 (eager)" in out
     assert " µs" in out
     assert "latency (rtx4090 eager)" in plot.read_text(encoding="utf-8")
     assert " µs</text>" in plot.read_text(encoding="utf-8")
@@ -184,8 +184,8 @@ def test_python_has_the_same_columns(capsys: Capture) -> None:
     table = convcalc.sweep(MOBILENET, {"width": values}, **target)
     assert table.columns["latency"] == expected
     assert table.columns["arena"] == list(arena)
-    assert "latency (rtx4090 eager)" in str(table)
-    assert "flash (liveness)" in str(table.front("latency"))
+    assert "latency on rtx4090 (eager)" in str(table)
+    assert "arena and flash with liveness" in str(table.front("latency"))
     found = convcalc.Sweep(MOBILENET, **target).evaluate({"width": values}, ["flash", "latency"])
     assert (found["flash"], found["latency"]) == (list(flash), expected)
 
@@ -239,9 +239,24 @@ def test_fit_shows_what_is_limited_with_its_runtime_or_device(capsys: Capture) -
     limits = ["--max-latency", "40us@rtx4090", "--max-arena", "1GiB@liveness"]
     assert run(["fit", MOBILENET, *VALUES, *limits, "--no-spec-budget"]) == 0
     out = capsys.readouterr().out
-    assert "latency (rtx4090)" in out
-    assert "arena (liveness)" in out
-    assert "flash (" not in out
+    assert "most MACs first · arena with liveness · latency on rtx4090" in " ".join(out.split())
+    assert "flash" not in out
+
+
+def test_the_budget_of_a_spec_names_the_runtime_and_the_device(folder: Path, capsys: Capture) -> None:
+    spec = "params: {n: 4}\ninput: [3, 9, 9]\nlayers: [{conv: {out_channels: $n, kernel_size: 3}}]\nbudget:\n"
+    spec += "  arena: {max: 1MiB, runtime: tflm-cmsis-mve}\n  latency: {max: 1s, device: nucleo-l4r5zi}\n"
+    (folder / "net.yaml").write_text(spec, encoding="utf-8")
+    figures = [one["figures"] for one in write_json(capsys, "fit", "net.yaml", "-p", "n=4,5")["fits"]]
+    arenas = [device_memory(capsys, "net.yaml", {"n": n}, "tflm-cmsis-mve")[0] for n in (5, 4)]
+    assert [one["arena"] for one in figures] == arenas
+    assert figures[1]["latency"] == find_latency(capsys, {}, "--device", "nucleo-l4r5zi", net="net.yaml")
+    assert [row["arena"] for row in sweep(capsys, "net.yaml", "-p", "n=5,4", "--columns", "arena")] == arenas
+    assert "latency needs a device" in refused(
+        capsys, "net.yaml", "-p", "n=4", "--columns", "latency", "--no-spec-budget"
+    )
+    (folder / "net.yaml").write_text(spec.replace("n: 4", "n: 0"), encoding="utf-8")
+    assert "latency needs a device" in refused(capsys, "net.yaml", "-p", "n=4", "--columns", "latency")
 
 
 @pytest.mark.parametrize(
@@ -255,6 +270,15 @@ def test_fit_shows_what_is_limited_with_its_runtime_or_device(capsys: Capture) -
 def test_mistakes_in_fit_are_explained(options: list[str], message: str, capsys: Capture) -> None:
     assert run(["fit", MOBILENET, *VALUES, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--max-latency", "9s@raspberry-pi-pico"], ["--max-latency", "9s@nucleo-l4r5zi"]])
+def test_a_limit_never_asks_for_an_option(options: list[str], capsys: Capture) -> None:
+    """The time on the first board is unknown; that on the second is for int8, whatever the data type."""
+    assert run(["fit", MOBILENET, "-p", "width=0.25", "--dtype", "float16", *options]) == int("pico" in options[1])
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert ("unknown, so the budget cannot be verified" in said.out) == ("pico" in options[1])
 
 
 def test_fit_says_why_a_latency_is_unknown(capsys: Capture) -> None:
@@ -291,6 +315,28 @@ def test_compare_marks_the_best_latency(capsys: Capture) -> None:
     first, second = (line.split() for line in capsys.readouterr().out.splitlines()[1:3])
     assert [cell[-1] == "*" for cell in first[2::2]] == [True, False, True]  # both have the same arena
     assert not any("*" in cell for cell in second)
+
+
+@pytest.mark.parametrize(("format", "sign"), [("table", ""), ("markdown", "\\"), ("latex", "(")])
+def test_compare_names_the_runtime_and_the_device(format: str, sign: str, capsys: Capture) -> None:
+    options = ["--device", "nucleo-l4r5zi", "--columns", "name,latency,flash", "-f", format]
+    assert run(["compare", "example:ds_cnn", "example:resnet8", *options]) == 0
+    out = capsys.readouterr().out
+    if format == "latex":
+        assert "latency (nucleo-l4r5zi) & flash (tflm-cmsis-dsp)" in out
+    else:
+        assert f"{sign}* best in its column · flash with tflm-cmsis-dsp · latency on nucleo-l4r5zi" in out
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_terminal_has_room_for_what_was_asked(width: int, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    grid = [MOBILENET, "-p", "width=0.25,0.5", "-p", "size=96"]
+    for command in (["compare", MOBILENET, "example:ds_cnn"], ["sweep", *grid], ["fit", *grid]):
+        assert run([*command, "--device", "nucleo-l4r5zi"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= width
+        assert any({"latency", "arena", "flash"} <= set(line.split()) for line in lines)
 
 
 def test_compare_shows_a_range(capsys: Capture) -> None:

@@ -379,3 +379,68 @@ def test_a_report_saves_its_page() -> None:
     assert page.data["networks"][0]["findings"]
     with pytest.raises(OSError, match="missing"):
         report.save_html("missing/page.html")
+
+
+# -- devices
+
+
+def read_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    capsys.readouterr()
+    assert run([*arguments, "-f", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_page_for_a_board_has_its_memory_and_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+    board = ["--device", "nucleo-l4r5zi"]
+    page = write_page("example:ds_cnn", *board)
+    titles = [found.text for found in page.all("p", class_="title")][-3:]
+    assert titles == ["latency (nucleo-l4r5zi)", "arena (tflm-cmsis-dsp)", "flash (tflm-cmsis-dsp)"]
+    memory = read_json(capsys, "mcu", "example:ds_cnn", "--runtime", "tflm-cmsis-dsp")
+    arena, flash = (memory[name]["total"] for name in ("arena", "flash"))
+    assert [found.text for found in page.all("p", class_="exact")][-2:] == [f"{arena:,} B", f"{flash:,} B"]
+    latency = read_json(capsys, "latency", "example:ds_cnn", *board)
+    [measured] = [one["measured"] for one in read_json(capsys, "report", "example:ds_cnn", *board)["networks"]]
+    assert (measured["latency"], measured["arena"], measured["flash"]) == (latency["latency_max"], arena, flash)
+    assert measured["layers"] == [layer["latency_max"] for layer in latency["layers"]]
+    table = page.one("table", class_="latency")
+    slowest = max(latency["layers"], key=lambda layer: layer["latency_max"])
+    assert slowest["name"] in table.text
+    assert f"{100 * slowest['share']:.1f}%" in table.text
+    assert "about 35.1 to 116 ms" in [found.text for found in page.all("span", class_="count")]
+
+
+def test_several_networks_are_compared_on_a_device() -> None:
+    page = write_page("example:resnet18", "example:mobilenet_v2", "--device", "rtx4090", "--eager")
+    table = page.one("table", class_="comparison")
+    assert "latency (rtx4090 eager)" in table.text
+    assert "µs*" in table.text
+    assert len(page.all("table", class_="latency")) == 2
+
+
+def test_a_page_says_why_a_figure_of_a_device_is_unknown() -> None:
+    page = write_page("example:vit_tiny", "--runtime", "tflm-reference", "--device", "rtx4090", "--dtype", "float64")
+    notes = [found.text for found in page.all("p", class_="note")]
+    assert any(note.startswith("rtx4090 has no peak for float64") for note in notes)
+    assert any(note.startswith("layer ") and "(parameter)" in note for note in notes)
+    assert page.all("table", class_="latency") == []
+
+
+def test_a_page_without_a_device_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "latency" not in "".join(found.text for found in write_page("example:lenet5").all("article"))
+    assert "measured" not in read_json(capsys, "report", "example:lenet5")["networks"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "rtx40900"], "--device: no device 'rtx40900': did you mean rtx4090?"),
+        (["--device", "nucleo-l4r5zi", "--dtype", "float32"], "--dtype must be int8 for nucleo-l4r5zi"),
+        (["--eager"], "--eager needs --device NAME"),
+    ],
+)
+def test_mistakes_in_the_options_of_a_device_are_explained(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["report", "example:lenet5", *options, "-o", "page.html"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("page.html").exists()

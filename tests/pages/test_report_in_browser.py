@@ -20,12 +20,14 @@ from convcalc.cli.main import run
 from convcalc.render.columns import COLUMNS
 from convcalc.render.rows import describe_rows, tree_rows
 from convcalc.render.summary import sort_rows
+from convcalc.units import format_duration
 from tests.pages.test_report import HOSTILE, NAME, SHOWN, SPEC
 from tests.support.browser import Browser
 
 pytestmark = pytest.mark.browser
 EXAMPLES = ("resnet50", "unet", "m5", "vit_tiny", "crnn", "lenet5")
 FORMS = ("volume", "unknown", "inputs", "vector")
+DEVICE = ["--device", "nucleo-l4r5zi"]
 TABS = ("Graph", "Memory", "Receptive field", "Layer")
 # all rows, as for printing; in the page, only those in view exist
 ROWS = """
@@ -74,6 +76,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert run(["report", f"{name}.yaml", "-o", f"{name}.html"]) == 0
         nets = ["example:lenet5", "example:mobilenet_v1@width=0.5", "small.yaml"]
         assert run(["report", *nets, "-o", "several.html"]) == 0
+        assert run(["report", "example:ds_cnn", *DEVICE, "-o", "device.html"]) == 0
+        assert run(["report", "unknown.yaml", *DEVICE, "-o", "unknown_device.html"]) == 0
     return found
 
 
@@ -97,7 +101,7 @@ def write_png(file: Path, width: int, height: int) -> None:
 # -- the page as a whole
 
 
-@pytest.mark.parametrize("name", [*EXAMPLES, "small", "hostile", "several", *FORMS])
+@pytest.mark.parametrize("name", [*EXAMPLES, "small", "hostile", "several", *FORMS, "device", "unknown_device"])
 def test_a_page_loads_without_a_message_or_a_request(name: str, browser: Browser, folder: Path) -> None:
     browser.open(folder / f"{name}.html", "#n1" if name == "several" else "")
     assert [found.text for found in browser.find_all("[role=tab]") if found.is_displayed()] == list(TABS)
@@ -162,7 +166,7 @@ def test_a_page_without_scripts_shows_totals_and_the_outermost_layers(browser: B
         browser.allow_scripts(True)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "small", "several", "vit_tiny"])
+@pytest.mark.parametrize("name", ["resnet50", "small", "several", "vit_tiny", "device"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_the_page_is_not_wider_than_the_window(name: str, width: int, browser: Browser, folder: Path) -> None:
     browser.resize(width, 844)
@@ -175,6 +179,25 @@ def test_the_page_is_not_wider_than_the_window(name: str, width: int, browser: B
         assert browser.run("return document.documentElement.scrollWidth") == width
     finally:
         browser.resize(1280, 900)
+
+
+def test_the_table_has_the_time_of_each_layer_and_scope(
+    browser: Browser, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["latency", "example:ds_cnn", *DEVICE, "-f", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    browser.open(folder / "device.html")
+    place = browser.texts(".grid .head [role=columnheader]").index("latency")
+    shown = [row[place] for row in browser.run(ROWS)]
+    report = convcalc.summary("example:ds_cnn")
+    times = {layer["name"]: layer["latency_max"] for layer in found["layers"]}
+    for group in report.groups:
+        names = [node.name for node in report.network.nodes[group.start : group.stop]]
+        times[group.name] = sum(times[name] for name in names)
+    expected = [times[row.name] for row in tree_rows(report)]
+    assert shown == [format_duration(seconds) if seconds else "·" for seconds in expected]
+    browser.open(folder / "unknown_device.html")
+    assert [row[place] for row in browser.run(ROWS)] == ["·", "?", "·"]
 
 
 def test_the_colours_follow_the_system_and_the_button(browser: Browser, folder: Path) -> None:

@@ -9,7 +9,7 @@ from tests.support.places import ROOT
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
 NAMED = sorted(set(re.findall(r"`([\w./]+(?:/|\.(?:py|jsonl|md)))`", GUIDE)))
 PLACES = [ROOT, ROOT / "convcalc", ROOT / "convcalc" / "convert", ROOT / "convcalc" / "convert" / "onnx_graph"]
-PLACES += [ROOT / "convcalc" / room for room in ("device", "layers", "space", "spec", "render")]
+PLACES += [ROOT / "convcalc" / room for room in ("device", "layers", "metrics", "space", "spec", "render")]
 
 
 @pytest.mark.parametrize("name", NAMED)

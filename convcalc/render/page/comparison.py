@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from convcalc.problems import printable
-from convcalc.render.compare import BEST, COLUMNS, NetworkRow, network_rows
+from convcalc.render.compare import BEST, COLUMNS, NetworkRow, measured_column, network_rows
 from convcalc.render.grid import Column
 from convcalc.render.page.markup import Markup, element
 from convcalc.render.page.network_data import Subject
 from convcalc.render.page.totals import write_bar
+from convcalc.render.values import device_title
 
 _SHOWN = tuple(
     COLUMNS[name]
@@ -28,13 +29,17 @@ _WITH_BARS = ("params", "macs", "weight_memory", "peak_memory", "training_memory
 
 def write_comparison(subjects: Sequence[Subject]) -> Markup:
     """Return a table with one row per network. A bar compares a figure with the largest in its column."""
-    rows = network_rows([(subject.label, subject.report) for subject in subjects])
+    first = subjects[0]  # all have the same target
+    rows = network_rows([(one.label, one.report) for one in subjects], first.target, first.measured)
+    titles = {name: device_title(name, first.target) for name in first.measured}
+    measured = (measured_column(name, first.target)._replace(title=title) for name, title in titles.items())
+    shown = (*_SHOWN[:1], *measured, *_SHOWN[1:])
     most = {name: max((row.figures[name] or 0 for row in rows), default=0) for name in _WITH_BARS}
     head = element(
-        "tr", (element("th", element("span", column.title), scope="col", class_=_side(column)) for column in _SHOWN)
+        "tr", (element("th", element("span", column.title), scope="col", class_=_side(column)) for column in shown)
     )
     body = (
-        element("tr", (_write_cell(row, column, most, number) for column in _SHOWN)) for number, row in enumerate(rows)
+        element("tr", (_write_cell(row, column, most, number) for column in shown)) for number, row in enumerate(rows)
     )
     table = element("table", element("thead", head), element("tbody", body), class_="comparison")
     return element(

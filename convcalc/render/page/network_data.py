@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from convcalc.analysis.receptive_field import Field, input_size
 from convcalc.analysis.report import Report, field_dict
 from convcalc.metrics.budgets import LimitUse
+from convcalc.metrics.target import DEFAULT_TARGET, Target
 from convcalc.problems import Problem
 from convcalc.render.page.graph_data import list_graphs
 from convcalc.render.rows import Row, describe_rows, tree_rows
@@ -22,6 +23,7 @@ class Subject(NamedTuple):
 
     `text` is the text of its spec; None if it must not be quoted or there is none. `source` says in words what the
     network was read from, such as `an ONNX model`; empty for a spec. `rules` is the number of lint rules that ran.
+    `measured` are the figures to show that depend on the `target`: some of arena, flash and latency.
     """
 
     label: str
@@ -31,6 +33,8 @@ class Subject(NamedTuple):
     text: str | None = None
     source: str = ""
     rules: int = 0
+    target: Target = DEFAULT_TARGET
+    measured: tuple[str, ...] = ()
 
 
 def network_data(subject: Subject) -> dict[str, Any]:

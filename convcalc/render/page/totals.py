@@ -3,7 +3,7 @@
 None of it needs a script: `write_totals(subject)` returns a list whose first card is `MACs 4.09 G 4,089,184,256`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from convcalc.analysis.report import Report
 from convcalc.metrics.budgets import LimitUse, format_limit
@@ -71,7 +71,7 @@ def write_totals(subject: Subject) -> Markup:
             element("p", exact, class_="exact") if exact else None,
             element("p", _allow_breaks(note), class_="note") if note else None,
         )
-        for title, short, exact, note in _list_totals(subject.report)
+        for title, short, exact, note in (*_list_totals(subject.report), *_list_measured(subject))
         for number, _, unit in [short.partition(" ")]
     )
     return element("ul", cards, class_="cards")
@@ -96,6 +96,14 @@ def _list_totals(report: Report) -> Iterator[tuple[str, str, str, str]]:
     field = field_text(total)
     seen = "the whole input" if total.receptive_field.whole else f"at {total.receptive_field_at}"
     yield "receptive field", field, "", seen if field != "?" else "unknown"
+
+
+def _list_measured(subject: Subject) -> Iterable[tuple[str, str, str, str]]:
+    if not subject.measured:
+        return ()
+    from convcalc.render.page.device import list_device_totals  # few pages need the devices
+
+    return list_device_totals(subject)
 
 
 def _count_texts(number: int | None) -> tuple[str, str]:

@@ -52,6 +52,22 @@ const LAYER_COLUMNS = {
   narrow: ["output_shape", "macs", "share"],
 };
 
+const LATENCY = {
+  name: "latency",
+  title: "latency",
+  width: 10,
+  value: (item) => item.seconds,
+  text: (item) => (item.seconds === 0 ? "·" : formatDuration(item.seconds)),
+};
+
+// Returns the columns of a network. If the page is for a device, the latency replaces the params at first.
+function chooseColumns(network) {
+  if (!network.data.measured?.layers) return LAYER_COLUMNS;
+  const place = COLUMNS.findIndex((column) => column.name === "macs") + 1;
+  const shown = LAYER_COLUMNS.shown.map((name) => (name === "params" ? "latency" : name));
+  return { ...LAYER_COLUMNS, all: [...COLUMNS.slice(0, place), LATENCY, ...COLUMNS.slice(place)], shown };
+}
+
 function sizeOfField(field) {
   return field.global ? Infinity : field.size === null ? null : Math.max(0, ...field.size);
 }

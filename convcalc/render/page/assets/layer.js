@@ -41,7 +41,10 @@ class LayerDetails {
       ...(settings.length ? [make("h4", {}, "Arguments"), makeList(settings)] : []),
       make("h4", {}, "Figures"),
       makeList(
-        FIGURES.map(([name, title]) => [title, formatExactAmount(name, figures[name]), this.describe(item, name)]),
+        [
+          ...FIGURES.map(([name, title]) => [title, formatExactAmount(name, figures[name]), this.describe(item, name)]),
+          ...(item.seconds === undefined ? [] : [["latency", formatDuration(item.seconds)]]),
+        ],
       ),
     );
   }

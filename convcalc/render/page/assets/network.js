@@ -29,13 +29,21 @@ function nestItems(rows, complete) {
   return items;
 }
 
-// An item has `figures`, which are named as in the report, and the index of its `output` layer.
+// An item has `figures`, which are named as in the report, and the index of its `output` layer. If the page is for a
+// device, it has the seconds of its layers; null if they are unknown.
 function makeItems(data) {
-  return nestItems(data.rows, (item, row) => {
+  const items = nestItems(data.rows, (item, row) => {
     item.figures = item.isScope ? row : data.report.layers[row.layer];
     item.name = item.figures.name;
     item.output = item.isScope ? row.output_layer : row.layer;
   });
+  const times = data.measured?.layers;
+  if (times) for (const item of items) item.seconds = sumKnown(times.slice(item.start, item.stop));
+  return items;
+}
+
+function sumKnown(values) {
+  return values.includes(null) ? null : values.reduce((sum, value) => sum + value, 0);
 }
 
 // Returns the worst finding of each line, or of each layer of a model file, which has no lines.

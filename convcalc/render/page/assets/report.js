@@ -3,7 +3,7 @@
 function showNetwork(article, data) {
   const network = new Network(data, Number(article.dataset.network));
   const host = article.querySelector(".work");
-  const table = new LayerTable(network, host);
+  const table = new LayerTable(network, host, chooseColumns(network));
   const graph = new Graph(network);
   const panel = makeTabs("Views", [
     ["Graph", graph.element],

@@ -42,6 +42,14 @@ function formatBytes(value) {
   return value === null ? "?" : formatScaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
 }
 
+function formatDuration(seconds) {
+  if (seconds === null) return "?";
+  const units = Object.entries({ s: 1, ms: 1e-3, µs: 1e-6, ns: 1e-9 });
+  const [unit, scale] = units.find(([, size]) => seconds >= 0.9995 * size) || units.at(-1);
+  const value = seconds / scale;
+  return `${value === 0 ? "0" : round(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0)} ${unit}`;
+}
+
 // A number above 2^53 is not exact in JavaScript, so it is not shown with all digits.
 function formatExact(value) {
   if (value === null) return "?";
