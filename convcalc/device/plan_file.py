@@ -16,6 +16,7 @@ _NAME = b"OfflineMemoryAllocation"
 _HEADER = 8  # the offset of the root table, and the identifier
 _VERSION, _CODES, _SUBGRAPHS, _DESCRIPTION, _BUFFERS, _OLD_METADATA, _METADATA, _SIGNATURES = range(8)
 _MOST_METADATA = 10_000
+_MOST_OFFSET = 2**31 - 1
 
 
 def read_offsets(root: Table, tensors: int) -> tuple[int, ...] | None:
@@ -45,6 +46,8 @@ def add_plan(content: bytes, offsets: Sequence[int]) -> bytes:
 
     An earlier plan in the file no longer applies. Raises NotImported if the file cannot be extended.
     """
+    if max(offsets, default=0) > _MOST_OFFSET:
+        raise NotImported(f"the plan has offsets above {_MOST_OFFSET:,} bytes, which a file cannot hold")
     root = FlatBuffer(content).root()
     _check_can_move(root, content)
     old = [*_list_targets(root, _BUFFERS)]

@@ -1,18 +1,15 @@
 """Layer norm, attention and LSTM become the operators that TensorFlow's converter writes, with as large a head."""
 
-import os
-import types
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import convcalc
-from convcalc.convert.to_keras import model_text
 from convcalc.device.from_tflite import read_program
 from convcalc.device.mcu import McuReport, measure, measure_network
 from convcalc.device.program import NoOperator
 from convcalc.device.runtimes import RUNTIMES
+from tests.support.tflite_conversion import convert
 
 REFERENCE = RUNTIMES["tflm-reference"]
 CHANNELS = {"layernorm": {"axes": "channels"}}
@@ -122,29 +119,8 @@ def test_what_has_no_known_operators_is_named(shape: list[int], layer: object, m
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("lstm")])
 def test_the_stored_heads_are_those_of_the_converter(name: str, tmp_path: Path) -> None:
     """LSTMs are left out: the converter ends the process at those of Keras 3."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    network = convcalc.load({"input": CASES[name][0], "layers": CASES[name][1]})
     for place, quantised in ((2, True), (3, False)):
         file = tmp_path / "net.tflite"
-        file.write_bytes(convert(name, quantised))
+        file.write_bytes(convert(network, quantised, random_weights=True))
         assert measure(read_program(str(file)), REFERENCE).head == CASES[name][place]
-
-
-def convert(name: str, quantised: bool) -> bytes:
-    """The TFLite file of a case with random weights, because the converter omits scales of 1 and biases of 0."""
-    numpy: Any = pytest.importorskip("numpy")
-    tensorflow: Any = pytest.importorskip("tensorflow", exc_type=ImportError)
-    module = types.ModuleType("exported")
-    text = model_text(convcalc.load({"input": CASES[name][0], "layers": CASES[name][1]}))
-    exec(text.replace(', name="input")', ', batch_size=1, name="input")', 1), module.__dict__)
-    model = module.build()
-    source = numpy.random.default_rng(0)
-    model.set_weights([source.normal(size=weights.shape) for weights in model.get_weights()])
-    converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
-    if quantised:
-        shape = tuple(model.inputs[0].shape)
-        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
-        converter.representative_dataset = lambda: iter([[source.random(shape).astype("float32")] for _ in range(2)])
-        converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tensorflow.int8
-    content: bytes = converter.convert()
-    return content
