@@ -25,9 +25,9 @@ Examples:
 
 
 def _list_columns() -> Iterable[str]:
-    from convcalc.render.compare import COLUMNS
+    from convcalc.cli.completed_names import NETWORK_COLUMNS
 
-    return (*COLUMNS, "latency")
+    return NETWORK_COLUMNS
 
 
 @click.command("compare", epilog=_EXAMPLES)

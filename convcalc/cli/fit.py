@@ -3,7 +3,6 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import gc
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.cli.varying import explain_invalid, param_option, read_space, read_varied_document, show_rate
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
+from convcalc.spec.budget_metrics import OF_NETWORK
 
 if TYPE_CHECKING:
     from convcalc.space.fitting import Fit, Order
@@ -28,12 +28,6 @@ _NONE_FITS = 1
 _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
 
 
-def _list_metrics() -> Iterable[str]:
-    from convcalc.space.fitting import METRICS
-
-    return METRICS
-
-
 @click.command("fit", epilog=_EXAMPLES)
 @common.network_options
 @param_option
@@ -44,7 +38,7 @@ def _list_metrics() -> Iterable[str]:
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=completing.complete_from(_list_metrics),
+    shell_complete=completing.complete_from(lambda: OF_NETWORK),
     help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
     "minimises it: -params.",
 )
@@ -140,12 +134,12 @@ def _has_budget(document: Document) -> bool:
 
 def _read_order(text: str) -> Order:
     """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
-    from convcalc.space.fitting import METRICS, Order
+    from convcalc.space.fitting import Order
 
     written = text.removeprefix("-")
     metric = find_figure(written) or written
-    if metric not in METRICS:
-        hint = did_you_mean(metric, METRICS) or f"available: {', '.join(METRICS)}"
+    if metric not in OF_NETWORK:
+        hint = did_you_mean(metric, OF_NETWORK) or f"available: {', '.join(OF_NETWORK)}"
         raise writing.Failure(f"--by: unknown metric {show(written)}: {hint}")
     return Order(metric, text.startswith("-"))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from convcalc.analysis.figures import find_figure
+from convcalc.analysis.figures import ADDITIVE, find_figure
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
 from convcalc.problems import did_you_mean, printable, show
@@ -31,12 +31,6 @@ _MOST_DRAWN = 100_000
 _MOST_WRITTEN = 1_000
 
 
-def _list_figures() -> list[str]:
-    from convcalc.space.graph import ADDITIVE
-
-    return list(ADDITIVE)
-
-
 @click.command("space", epilog=_EXAMPLES)
 @common.network_options
 @limit_options
@@ -51,13 +45,13 @@ def _list_figures() -> list[str]:
 @click.option(
     "--best",
     metavar="METRIC",
-    shell_complete=completing.complete_from(_list_figures),
+    shell_complete=completing.complete_from(lambda: ADDITIVE),
     help="Find the network within the budget with the most of a metric, such as params; a leading minus: the least.",
 )
 @click.option(
     "--pareto",
     metavar="A,B",
-    shell_complete=completing.complete_list_from(_list_figures),
+    shell_complete=completing.complete_list_from(lambda: ADDITIVE),
     help="Find the networks that no other beats in two metrics, such as macs,-params: least MACs, most params.",
 )
 @click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of networks to list; 0 for all.")
@@ -161,8 +155,8 @@ def _read_aims(best: str | None, pareto: str | None) -> list[Aim]:
     for text in texts:
         written = text.strip().removeprefix("-")
         figure = find_figure(written) or written
-        if figure not in _list_figures():
-            hint = did_you_mean(figure, _list_figures()) or f"available: {', '.join(_list_figures())}"
+        if figure not in ADDITIVE:
+            hint = did_you_mean(figure, ADDITIVE) or f"available: {', '.join(ADDITIVE)}"
             raise writing.Failure(f"{option}: unknown metric {show(written)}: {hint}")
         has_minus = text.strip().startswith("-")
         aims.append(Aim(figure, has_minus if option == "--best" else not has_minus))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from convcalc.analysis.budgets import measure_device
+from convcalc.analysis.figures import SHAPES
 from convcalc.cli import common, writing
 from convcalc.cli.interrupts import StopOnInterrupt
 from convcalc.cli.staff import Staff, raise_refusals, report_loss
@@ -15,7 +16,7 @@ from convcalc.cli.varying import explain_invalid, show_rate
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.space.choosing import PARETO, Choice
-from convcalc.space.evaluation import SHAPES, Setup
+from convcalc.space.evaluation import Setup
 from convcalc.space.ordering import Row
 from convcalc.space.planning import Planned
 from convcalc.space.recipes import Recipe, divide_numbers, evaluate_part

@@ -18,8 +18,8 @@ from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.options import join_options, list_override_options
 from convcalc.space.evaluation import Setup
-from convcalc.space.fitting import METRICS, Fit, Trial
-from convcalc.spec.budget_metrics import MEMORY
+from convcalc.space.fitting import Fit, Trial
+from convcalc.spec.budget_metrics import MEMORY, OF_NETWORK
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 
@@ -47,7 +47,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     """
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
     columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
-    for metric in METRICS:
+    for metric in OF_NETWORK:
         if metric in asked or metric in _SHOWN:
             texts = [_figure_text(trial, metric) for trial in trials]
             columns.append(Cells(FIGURES[metric], texts, 9 if metric in asked else _SHOWN[metric]))
@@ -213,7 +213,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
 
     stream = StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*(param.name for param in found.params), *METRICS])
+    writer.writerow([*(param.name for param in found.params), *OF_NETWORK])
     for trial in found.best[:rows]:
         values = [_value_text(trial.values[param.name]) for param in found.params]
         writer.writerow([*values, *(trial.figures or {}).values()])

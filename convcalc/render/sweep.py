@@ -6,7 +6,7 @@ The other formats, which write rows as they come, are in sweep_rows.py.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.analysis.figures import FIGURES, SHAPES
 from convcalc.network import Limit
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_markdown
@@ -17,7 +17,6 @@ from convcalc.render.markdown import escape
 from convcalc.render.values import bytes_text, cell_text, device_title
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
-from convcalc.space.evaluation import SHAPES
 from convcalc.space.ordering import Row
 from convcalc.space.sweeping import PROBLEM, Tally
 

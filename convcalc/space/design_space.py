@@ -9,6 +9,7 @@ from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.network import MOST_LAYERS, Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
@@ -17,7 +18,7 @@ from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
 from convcalc.space.extent import Bound, count_networks, find_extent, find_peaks
 from convcalc.space.front import Aim, find_best, find_front
-from convcalc.space.graph import ADDITIVE, Graph, build_graph
+from convcalc.space.graph import Graph, build_graph
 from convcalc.space.sampling import Path, Sampler, sum_path
 from convcalc.spec.choices import Choices
 from convcalc.spec.document import Document

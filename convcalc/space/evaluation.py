@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from convcalc.analysis.budgets import find_breaches
-from convcalc.analysis.figures import FIGURES, figure
+from convcalc.analysis.figures import FIGURES, SHAPES, figure
 from convcalc.analysis.report import Report, analyse
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
@@ -17,15 +17,12 @@ from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.shape import Shape
 from convcalc.space.misses import find_largest_miss
-from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
-SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
 _ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
-COLUMNS = (*FIGURES, *DEVICE, *SHAPES)  # the figures that a user can ask for
 
 
 class Setup(NamedTuple):
@@ -66,7 +63,7 @@ class Evaluator(Protocol):
         """Return the figures of all rows.
 
         `values` maps spec parameters to one value per row, as a list or an array; `figures` are some of `EVALUATED` and
-        `COLUMNS`. Raises WrongOverride if the spec has no such parameter.
+        `SWEPT`. Raises WrongOverride if the spec has no such parameter.
         """
 
 

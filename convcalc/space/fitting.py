@@ -15,13 +15,12 @@ from convcalc.space.keeping import TopRows, check_held
 from convcalc.space.ordering import Signed
 from convcalc.space.sweeping import Numbers, describe_problem, list_values, split_numbers
 from convcalc.space.values import are_numbers
-from convcalc.spec.budget_metrics import COUNTS, MEMORY
+from convcalc.spec.budget_metrics import OF_NETWORK
 from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
-METRICS = (*COUNTS, *MEMORY)
 _ADVICE = "list fewer with --limit, or use convcalc sweep"
 _MOST_TRIED = 10_000  # values beyond the best that are evaluated together
 
@@ -97,7 +96,7 @@ class _Search:
         self.space = space
         self.holds_invalid = holds_invalid
         # a row ends with its number; a parameter can have the name of a metric
-        names = [*METRICS, *(f"-p {param.name}" for param in space.params), "number"]
+        names = [*OF_NETWORK, *(f"-p {param.name}" for param in space.params), "number"]
         self.top = TopRows(most, names, self._list_order(order), _ADVICE)
         self.within = 0
         self.first_valid: int | None = None
@@ -112,7 +111,7 @@ class _Search:
 
     def add(self, numbers: Numbers, values: dict[str, list[Any]], found: Evaluated) -> None:
         """Add the rows of a chunk."""
-        columns = [*(list_values(found.columns[metric]) for metric in METRICS), *values.values(), numbers]
+        columns = [*(list_values(found.columns[metric]) for metric in OF_NETWORK), *values.values(), numbers]
         rows = list(zip(*columns, strict=True))
         within = [row for index, row in enumerate(rows) if index not in found.broken and index not in found.problems]
         self.within += len(within)
@@ -158,7 +157,7 @@ def fit(
     search = _Search(space, order, most, holds_invalid)
     for numbers in split_numbers(range(space.size)) if chunks is None else chunks:
         values = space.list_columns(numbers)
-        search.add(numbers, values, evaluator.evaluate(values, (*METRICS, MISS)))
+        search.add(numbers, values, evaluator.evaluate(values, (*OF_NETWORK, MISS)))
     network = load(_override(setup, space.get_row(search.first_valid or 0)))  # raises InvalidSpec if none is valid
     best = search.top.list_rows()
     return Fit(
@@ -169,7 +168,7 @@ def fit(
         (*(network.budget if setup.spec_budget else ()), *setup.limits),
         space.size,
         search.within,
-        tuple(Trial(space.get_row(row[-1]), dict(zip(METRICS, row, strict=False))) for row in best),
+        tuple(Trial(space.get_row(row[-1]), dict(zip(OF_NETWORK, row, strict=False))) for row in best),
         tuple(_find_exceeding(space, evaluator, best[0][-1])) if best else (),
         _make_trial(space, evaluator, search.nearest[1]) if search.nearest else None,
         tuple(Invalid(text, space.get_row(first), count) for text, (first, count) in search.problems.items()),
@@ -183,8 +182,8 @@ def _override(setup: Setup, values: dict[str, Any]) -> Overrides:
 
 def _make_trial(space: Combinations, evaluator: Evaluator, number: int) -> Trial:
     """Return the result of a valid combination, with its violated limits."""
-    found = evaluator.evaluate(space.list_columns([number]), METRICS)
-    figures = {metric: list_values(found.columns[metric])[0] for metric in METRICS}
+    found = evaluator.evaluate(space.list_columns([number]), OF_NETWORK)
+    figures = {metric: list_values(found.columns[metric])[0] for metric in OF_NETWORK}
     return Trial(space.get_row(number), figures, found.broken.get(0, ()))
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple, Union
 
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.space.counting import MOST_SUMS, Sums, sum_to_end
 from convcalc.space.extent import Bound, find_extent
-from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.graph import Graph, Step
 from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures
 

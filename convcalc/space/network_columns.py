@@ -6,10 +6,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import FIGURES
+from convcalc.analysis.figures import FIGURES, SHAPES
 from convcalc.problems import Flaw, printable
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
-from convcalc.space.evaluation import SHAPES
 from convcalc.space.planning import read_derived
 
 _KEYS = ("name", "file")

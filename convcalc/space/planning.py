@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import SWEPT
 from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
 from convcalc.space.csv_files import CsvFile
-from convcalc.space.evaluation import COLUMNS, Evaluator
+from convcalc.space.evaluation import Evaluator
 from convcalc.space.formulas import find_column, read_formula
 from convcalc.space.join import Join, read_join
 from convcalc.space.ordering import Signed, read_signed
@@ -86,7 +87,7 @@ class _Planner:
         self.fixed = {**{name: value for name, value in self.declared.items() if _is_literal(value)}, **fixed}
         self.fixed = {name: value for name, value in self.fixed.items() if name not in self.tried}
         self.own = list_own_values(root)
-        self.known = list(dict.fromkeys([*self.tried, *self.own, *COLUMNS]))
+        self.known = list(dict.fromkeys([*self.tried, *self.own, *SWEPT]))
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
         if PROBLEM in self.tried:
@@ -114,7 +115,7 @@ class _Planner:
             self.space,
             evaluator,
             tuple(dict.fromkeys(used)),
-            tuple(name for name in COLUMNS if name in needed and name not in self.tried),
+            tuple(name for name in SWEPT if name in needed and name not in self.tried),
             {name: value for name, value in self.own.items() if name in needed},
             join,
             tuple(derived),

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from random import Random
 
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.space.counting import Sums, sum_to_end
 from convcalc.space.extent import Bound, count_networks
-from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.graph import Graph, Step
 from convcalc.space.slots import Slots, TooManyFigures
 
 Path = list[Step]

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import convcalc
+from convcalc.analysis.figures import SWEPT
 from convcalc.network import Limit
 from convcalc.space import lists, traced_evaluator
-from convcalc.space.evaluation import COLUMNS, EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
+from convcalc.space.evaluation import EVALUATED, MISS, Evaluated, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
 from convcalc.spec.document import Document
 from convcalc.spec.files import read_net
@@ -325,7 +326,7 @@ def test_a_streamed_grid_is_the_same_with_numpy() -> None:
 
 def compare_devices(load: Any, values: dict[str, Any], setup: Setup, traces: int) -> None:
     """Compare the memory of microcontrollers with that of every row on its own; no row is traced in vain."""
-    figures = (*COLUMNS, MISS)
+    figures = (*SWEPT, MISS)
     traced = TracedEvaluator(load, setup, rows_per_trace=0)
     found, expected = traced.evaluate(values, figures), OrdinaryEvaluator(load, setup).evaluate(values, figures)
     assert {name: list(column) for name, column in found.columns.items()} == expected.columns
