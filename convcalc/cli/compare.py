@@ -29,7 +29,7 @@ Examples:
 
 
 def _list_columns() -> Iterable[str]:
-    from convcalc.render.compare import COLUMNS
+    from convcalc.cli.completed_names import NETWORK_COLUMNS
 
     return (*COLUMNS, *DEVICE, LATENCY)
 

@@ -29,9 +29,9 @@ def complete_device(*kinds: str) -> Completer:
     """Return a completer for the devices that come with convcalc; only those of some kinds if `kinds` are given."""
 
     def list_names() -> list[str]:
-        from convcalc.device.device_file import list_devices
+        from convcalc.device.device_names import list_device_names
 
-        return list_devices(kinds)
+        return list_device_names(kinds)
 
     return complete_from(list_names)
 
@@ -59,7 +59,7 @@ def complete_layer(context: click.Context, parameter: click.Parameter, incomplet
 
 def complete_apply(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     """Complete NAME:LAYER, such as `separable:conv2`: the name of an alternative, then a layer of NET."""
-    from convcalc.alternatives.factorings import FACTORINGS
+    from convcalc.cli.completed_names import FACTORINGS
 
     name, colon, layer = incomplete.partition(":")
     if not colon:
@@ -108,13 +108,13 @@ def _list_param_names(net: str) -> list[str]:
 
 def _list_layer_names(context: click.Context) -> list[str]:
     """Return the names of the layers and scopes of a network; empty if it cannot be read."""
+    nets = _given_nets(context)
+    if not nets or nets[0] == "-":
+        return []
     from convcalc.cli import common, writing
     from convcalc.problems import InvalidSpec
     from convcalc.spec.inputs import Overrides
 
-    nets = _given_nets(context)
-    if not nets or nets[0] == "-":
-        return []
     try:
         overrides = Overrides(common.read_params(context.params.get("params") or ()))
         network = common.load_argument(nets[0], overrides, writing.Output(None, "never", True))

@@ -54,7 +54,7 @@ def _list_metrics() -> Iterable[str]:
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=completing.complete_from(_list_metrics),
+    shell_complete=completing.complete_from(lambda: OF_NETWORK),
     help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
     "minimises it: -params.",
 )

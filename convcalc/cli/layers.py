@@ -14,7 +14,7 @@ Examples:
 
 
 def _list_kinds() -> Iterable[str]:
-    from convcalc.layers import KINDS
+    from convcalc.cli.completed_names import KINDS
 
     return KINDS
 

@@ -14,7 +14,7 @@ Examples:
 
 
 def _list_rules() -> Iterable[str]:
-    from convcalc.check.rules import RULES
+    from convcalc.cli.completed_names import RULES
 
     return RULES
 

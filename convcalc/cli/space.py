@@ -34,12 +34,6 @@ _MOST_DRAWN = 100_000
 _MOST_WRITTEN = 1_000
 
 
-def _list_figures() -> list[str]:
-    from convcalc.space.graph import ADDITIVE
-
-    return list(ADDITIVE)
-
-
 @click.command("space", epilog=_EXAMPLES)
 @common.network_options
 @limit_options
@@ -54,13 +48,13 @@ def _list_figures() -> list[str]:
 @click.option(
     "--best",
     metavar="METRIC",
-    shell_complete=completing.complete_from(_list_figures),
+    shell_complete=completing.complete_from(lambda: ADDITIVE),
     help="Find the network within the budget with the most of a metric, such as params; a leading minus: the least.",
 )
 @click.option(
     "--pareto",
     metavar="A,B",
-    shell_complete=completing.complete_list_from(_list_figures),
+    shell_complete=completing.complete_list_from(lambda: ADDITIVE),
     help="Find the networks that no other beats in two metrics, such as macs,-params: least MACs, most params.",
 )
 @click.option("--limit", "rows", type=click.IntRange(0), metavar="N", help="Number of networks to list; 0 for all.")

@@ -26,9 +26,9 @@ _UNUSED = {
 
 
 def _list_columns() -> Iterable[str]:
-    from convcalc.render.columns import COLUMNS
+    from convcalc.cli.completed_names import LAYER_COLUMNS
 
-    return COLUMNS
+    return LAYER_COLUMNS
 
 
 @click.command("summary", epilog=_EXAMPLES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from convcalc.analysis.figures import SWEPT
 from convcalc.cli import common, completing
 from convcalc.problems import Flaw, show
 
@@ -51,17 +52,10 @@ class Sampling(NamedTuple):
         return draw_rows(space.size, size, self.seed)
 
 
-def list_figures() -> list[str]:
-    """Return the names of the figures, for completion."""
-    from convcalc.space.evaluation import COLUMNS
-
-    return list(COLUMNS)
-
-
 def _complete_signed(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
     """Complete a comma-separated list of columns, each with or without a leading minus."""
     minus = "-" if incomplete.rpartition(",")[2].startswith("-") else ""
-    complete = completing.complete_list_from(lambda: [minus + name for name in list_figures()])
+    complete = completing.complete_list_from(lambda: [minus + name for name in SWEPT])
     return complete(context, parameter, incomplete)
 
 
@@ -110,7 +104,7 @@ def request_options(function: common.Function) -> common.Function:
 
     return common.add_options(
         run,
-        common.columns_option(list_figures, "Columns after the parameters: params, macs, output_shape, x-…, …"),
+        common.columns_option(lambda: SWEPT, "Columns after the parameters: params, macs, output_shape, x-…, …"),
         click.option(
             "--derive",
             multiple=True,

@@ -64,12 +64,6 @@ class Device(NamedTuple):
     cycles_per_mac: Mapping[str, Figure]
 
 
-def list_devices(kinds: Sequence[str] = ()) -> list[str]:
-    """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
-    names = list_device_names()
-    return [name for name in names if not kinds or find_device(name).kind in kinds]
-
-
 def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
     """Return the device with a name, or the one in a file if the name ends with .yaml or .yml.
 
@@ -78,8 +72,8 @@ def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
     """
     if name.endswith((SUFFIX, ".yml")):
         return _check_kind(read_device(read_file(name), os.path.splitext(os.path.basename(name))[0]), kinds)
-    if name not in list_devices():
-        known = list_devices(kinds)
+    if name not in list_device_names():
+        known = list_device_names(kinds)
         hint = did_you_mean(name, known)
         listed = f"available: {', '.join(known)}, or a file such as my_board.yaml"
         raise Flaw(f"no device {show(name)}", f"{hint} {listed}".strip())
@@ -89,7 +83,7 @@ def find_device(name: str, kinds: Sequence[str] = ()) -> Device:
 def _check_kind(device: Device, kinds: Sequence[str]) -> Device:
     """Return the device. Raises Flaw if it is of none of the kinds."""
     if kinds and device.kind not in kinds:
-        known = f"available: {', '.join(list_devices(kinds))}"
+        known = f"available: {', '.join(list_device_names(kinds))}"
         raise Flaw(f"{show(device.name)} is a {device.kind}, not a {join_words(kinds)}", known)
     return device
 

@@ -1,6 +1,7 @@
 """Lists the devices that come with convcalc by name, without parsing their files."""
 
 import os
+from collections.abc import Sequence
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
 SUFFIX = ".yaml"

@@ -6,6 +6,7 @@
 from typing import TYPE_CHECKING
 
 from convcalc.exact import largest
+from convcalc.spec.budget_metrics import DEVICE
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
@@ -26,6 +27,21 @@ FIGURES: dict[str, str] = {
     "training_memory": "training",
     "receptive_field": "field",
 }
+
+ADDITIVE = (  # those that are the sums over the layers
+    "layers",
+    "params",
+    "trainable_params",
+    "buffers",
+    "multiplications",
+    "additions",
+    "macs",
+    "flops",
+    "weight_memory",
+    "activation_memory",
+)
+SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
+SWEPT = (*FIGURES, *DEVICE, *SHAPES)  # the columns of `convcalc sweep`
 
 
 def figure(report: "Figures", name: str) -> int | None:

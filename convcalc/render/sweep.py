@@ -19,7 +19,6 @@ from convcalc.render.markdown import escape
 from convcalc.render.values import cell_text, device_text, list_target_facts
 from convcalc.space.choosing import PARETO
 from convcalc.space.combinations import show_count
-from convcalc.space.evaluation import SHAPES
 from convcalc.space.ordering import Row
 from convcalc.space.sweeping import PROBLEM, Tally
 

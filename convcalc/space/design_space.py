@@ -9,6 +9,7 @@ from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.network import MOST_LAYERS, Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice

@@ -23,7 +23,6 @@ from convcalc.spec.budget_metrics import DEVICE, LATENCY
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
-SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
 _ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
@@ -69,7 +68,7 @@ class Evaluator(Protocol):
         """Return the figures of all rows.
 
         `values` maps spec parameters to one value per row, as a list or an array; `figures` are some of `EVALUATED` and
-        `COLUMNS`. Raises WrongOverride if the spec has no such parameter.
+        `SWEPT`. Raises WrongOverride if the spec has no such parameter.
         """
 
     def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:

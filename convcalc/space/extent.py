@@ -6,7 +6,8 @@ For example, `find_extent(graph, "macs").least[0]` is the smallest number of MAC
 from math import inf
 from typing import NamedTuple
 
-from convcalc.space.graph import ADDITIVE, Graph
+from convcalc.analysis.figures import ADDITIVE
+from convcalc.space.graph import Graph
 
 
 class Bound(NamedTuple):

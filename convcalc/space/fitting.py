@@ -17,7 +17,7 @@ from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Signed
 from convcalc.space.sweeping import Numbers, describe_problem, split_numbers
 from convcalc.space.values import are_numbers
-from convcalc.spec.budget_metrics import COUNTS, MEMORY
+from convcalc.spec.budget_metrics import OF_NETWORK
 from convcalc.spec.inputs import Overrides
 
 if TYPE_CHECKING:

@@ -8,24 +8,13 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.cost import activation_bytes, count_node
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.analysis.liveness import compute_liveness
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.space.exploring import END, START, Explored, Leg
 from convcalc.space.state import freeze
 
-ADDITIVE = (
-    "layers",
-    "params",
-    "trainable_params",
-    "buffers",
-    "multiplications",
-    "additions",
-    "macs",
-    "flops",
-    "weight_memory",
-    "activation_memory",
-)
 Figures = tuple[int, ...]  # in the order of ADDITIVE
 Chosen = tuple[str, Any]  # a spec parameter, and the value that is chosen for it
 _Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read it: 0, 1, or 2 for two or more

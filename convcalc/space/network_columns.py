@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from convcalc.metrics.figures import FIGURES
 from convcalc.problems import Flaw, printable
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
-from convcalc.space.evaluation import SHAPES
 from convcalc.space.planning import read_derived
 
 _KEYS = ("name", "file")

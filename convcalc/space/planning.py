@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from convcalc.analysis.figures import SWEPT
 from convcalc.analysis.own_keys import list_own_values
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
@@ -90,7 +91,7 @@ class _Planner:
         self.fixed = {**{name: value for name, value in self.declared.items() if _is_literal(value)}, **fixed}
         self.fixed = {name: value for name, value in self.fixed.items() if name not in self.tried}
         self.own = list_own_values(root)
-        self.known = list(dict.fromkeys([*self.tried, *self.own, *COLUMNS]))
+        self.known = list(dict.fromkeys([*self.tried, *self.own, *SWEPT]))
 
     def plan(self, evaluator: Evaluator, request: Request) -> Planned:
         if PROBLEM in self.tried:

@@ -11,8 +11,9 @@ from itertools import accumulate
 from math import ceil, gcd, inf
 from typing import NamedTuple
 
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.space.extent import Bound, Extent, count_networks, find_extent
-from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.graph import Graph, Step
 
 _MOST_BITS = 1 << 31
 

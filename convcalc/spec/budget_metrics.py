@@ -6,6 +6,7 @@ It imports nothing, because the command line needs the names before it knows whe
 COUNTS = ("params", "macs", "flops", "multiplications", "layers")
 MEMORY = ("weight_memory", "activation_memory", "peak_memory")
 PER_OUTPUT = ("receptive_field", "output_shape")
+OF_NETWORK = (*COUNTS, *MEMORY)  # whole numbers that depend on no device
 DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
 LATENCY = "latency"  # in nanoseconds, on a device
 METRICS = (*COUNTS, *MEMORY, *DEVICE, LATENCY, *PER_OUTPUT)

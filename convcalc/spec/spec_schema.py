@@ -15,7 +15,7 @@ from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.layers import KINDS
 from convcalc.layers.base import Layer
 from convcalc.shape import AXIS_NAMES, MOST_AXES
-from convcalc.spec.budget_metrics import COUNTS, DEVICE, LATENCY, MEMORY, PER_LAYER
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEMORY, OF_NETWORK, PER_LAYER
 from convcalc.spec.choices import MOST_CHOICES
 from convcalc.spec.entries import (
     LAYER_NAME,
@@ -193,7 +193,7 @@ def _block_schema() -> _Schema:
 
 
 def _budget_schema() -> _Schema:
-    limits = {metric: _make_limit_schema(metric) for metric in (*COUNTS, *MEMORY)}
+    limits = {metric: _make_limit_schema(metric) for metric in OF_NETWORK}
     field = _make_bounds_schema(_make_quantity_schema("receptive_field"))
     shapes: _Schema = {"type": "object", "additionalProperties": {"anyOf": [_SIZES, EXPRESSION]}}
     of_layer = {metric: limits[metric] for metric in PER_LAYER}

@@ -3,10 +3,16 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import pytest
 
+from convcalc.alternatives.factorings import FACTORINGS
+from convcalc.check.rules import RULES
+from convcalc.cli import completed_names
 from convcalc.cli.main import SECTIONS
+from convcalc.layers import KINDS
+from convcalc.render import columns, compare
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 ENGINE = ["yaml", "convcalc.layers", "convcalc.network", "convcalc.analysis.report", "convcalc.spec.source"]
@@ -52,7 +58,46 @@ def test_options_are_completed_without_the_engine(command: str) -> None:
     assert "--help" in words
 
 
-# the names of columns, layers and spec parameters are left out: they need the engine
+COMPLETE_ALL = f"""
+import sys
+import click
+from convcalc.cli.main import commands
+imported = []
+for command in map(commands.get_command, [None] * {len(COMMANDS)}, {COMMANDS}):
+    context = click.Context(command, resilient_parsing=True)
+    for parameter in command.get_params(context):
+        words = [item.value for item in parameter.shell_complete(context, "")]
+        found = [name for name in {ENGINE} if name in sys.modules]
+        print(command.name, parameter.name, len(words), *[name for name in found if name not in imported])
+        imported = found
+"""
+
+
+def test_no_command_imports_the_engine_to_complete_an_option_or_argument() -> None:
+    done = subprocess.run([sys.executable, "-c", COMPLETE_ALL], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert [row for row in rows if len(row) > 3] == []
+    assert {command for command, *_ in rows} == set(COMMANDS)
+    completed = {name for _, name, words, *_ in rows if words != "0"}
+    assert completed >= {"by", "columns", "sort", "device", "pareto", "best", "kind", "code", "dtype", "nets"}
+
+
+@pytest.mark.parametrize(
+    ("names", "declared"),
+    [
+        (completed_names.LAYER_COLUMNS, columns.COLUMNS),
+        (completed_names.NETWORK_COLUMNS, [*compare.COLUMNS, "latency"]),
+        (completed_names.KINDS, KINDS),
+        (completed_names.RULES, RULES),
+        (completed_names.FACTORINGS, FACTORINGS),
+    ],
+    ids=["columns", "columns of compare", "kinds", "rules", "factorings"],
+)
+def test_the_completed_names_are_those_of_the_engine(names: tuple[str, ...], declared: Iterable[str]) -> None:
+    assert list(names) == list(declared)
+
+
+# the names of layers and spec parameters are left out: the network must be read
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

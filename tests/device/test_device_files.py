@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from convcalc.cli.main import run
-from convcalc.device.device_file import find_device, list_devices, read_device
+from convcalc.device.device_file import DEVICE_KINDS, find_device, read_device
+from convcalc.device.device_names import list_device_names
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.spec.source import read_text
 
@@ -13,7 +14,7 @@ BOARD = "description: board\nkind: microcontroller\n"
 GPU = "description: gpu\nkind: gpu\ndense: true\n"
 
 
-@pytest.mark.parametrize("name", list_devices())
+@pytest.mark.parametrize("name", list_device_names())
 def test_bundled_devices_state_sources(name: str) -> None:
     device = find_device(name)
     assert device.description
@@ -115,3 +116,8 @@ def test_the_command_quotes_the_wrong_line(tmp_path: Path, capsys: pytest.Captur
     assert said.out == ""
     assert "board.yaml:3:6: ram has no source" in said.err
     assert "3 | ram: {value: 640 KiB}" in said.err
+
+
+@pytest.mark.parametrize("kind", DEVICE_KINDS)
+def test_devices_are_listed_by_kind(kind: str) -> None:
+    assert list_device_names((kind,)) == [name for name in list_device_names() if find_device(name).kind == kind]

@@ -20,7 +20,8 @@ from convcalc.analysis.report import Report, analyse
 from convcalc.api import load
 from convcalc.cli.latency_report import CPU_ERROR, SMALLEST_BATCH
 from convcalc.cli.latency_report import DEPTHWISE as STATED
-from convcalc.device.device_file import Device, Figure, find_device, list_devices
+from convcalc.device.device_file import Device, Figure, find_device
+from convcalc.device.device_names import list_device_names
 from convcalc.device.latency import estimate_latency
 from tests.support.places import ROOT
 
@@ -111,7 +112,7 @@ def machine_row(device: str, mode: str) -> str:
     measured, macs = [one.measured for one in found], errors_by_macs(found)
     wrong = errors(found, efficiency)
     cells = [
-        f"`{device}`" if device in list_devices() else device,
+        f"`{device}`" if device in list_device_names() else device,
         mode,
         str(len(found)),
         f"{efficiency:.2f}",
@@ -142,7 +143,7 @@ def test_the_efficiency_of_a_device_is_fitted_to_half_of_its_networks(device: st
 @pytest.mark.parametrize(("key", "mode"), [("efficiency", "fused"), ("eager_efficiency", "eager")])
 def test_the_efficiency_of_a_device_that_was_not_measured_is_the_mean_of_the_others(key: str, mode: str) -> None:
     measured = [fit(timings(*pair)) for pair in MACHINES if pair[1] == mode and pair[0] != "i9-10940x"]
-    others = [name for name in list_devices(("gpu",)) if (name, mode) not in MACHINES]
+    others = [name for name in list_device_names(("gpu",)) if (name, mode) not in MACHINES]
     assert others
     for name in others:
         stated = find_device(name).figures[key]

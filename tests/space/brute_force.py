@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import convcalc
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.space.chooser import Chooser, Stop
-from convcalc.space.graph import ADDITIVE
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 from convcalc.spec.variants import Variants

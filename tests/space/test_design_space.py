@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convcalc
+from convcalc.analysis.figures import ADDITIVE
 from convcalc.network import Limit
 from convcalc.space.counting import Tally, find_quantile, make_histogram
 from convcalc.space.coupling import Coupled

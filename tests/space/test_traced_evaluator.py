@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import convcalc
+from convcalc.analysis.figures import SWEPT
 from convcalc.network import Limit
 from convcalc.space import grids, lists, traced_evaluator
 from convcalc.space.combinations import Combinations, Param
