@@ -23,7 +23,7 @@ from convcalc.space.choosing import Choice
 from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations, Param, check_size
 from convcalc.space.draws import MOST_DRAWN, draw_rows
-from convcalc.space.evaluation import EVALUATED, MEASURED, Setup
+from convcalc.space.evaluation import EVALUATED, Setup
 from convcalc.space.evaluators import make_evaluator
 from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Row
@@ -34,7 +34,7 @@ from convcalc.space.sweeping import PROBLEM, Numbers, Tally, describe_problem, s
 from convcalc.space.values import expand_values
 from convcalc.space.workers import GivenExecutor, WorkersLost, run_tasks
 from convcalc.spec.budget import check_runtime
-from convcalc.spec.budget_metrics import LATENCY
+from convcalc.spec.budget_metrics import LATENCY, MEASURED
 from convcalc.spec.reader import read_network
 
 _COLUMNS = (*EVALUATED, *MEASURED)

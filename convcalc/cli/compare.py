@@ -31,7 +31,7 @@ Examples:
 def _list_columns() -> Iterable[str]:
     from convcalc.cli.completed_names import NETWORK_COLUMNS
 
-    return (*COLUMNS, *DEVICE, LATENCY)
+    return NETWORK_COLUMNS
 
 
 @click.command("compare", epilog=_EXAMPLES)

@@ -3,7 +3,7 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +21,7 @@ from convcalc.cli.varying import (
 )
 from convcalc.metrics.figures import find_figure
 from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
-from convcalc.spec.budget_metrics import LATENCY
+from convcalc.spec.budget_metrics import LATENCY, MEASURED, RANKED
 
 if TYPE_CHECKING:
     from convcalc.space.fitting import Fit, Order
@@ -37,12 +37,6 @@ _NONE_FITS = 1
 _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak-memory, or in the spec (budget:)"
 
 
-def _list_metrics() -> Iterable[str]:
-    from convcalc.space.fitting import RANKED
-
-    return RANKED
-
-
 @click.command("fit", epilog=_EXAMPLES)
 @common.network_options
 @param_option
@@ -54,7 +48,7 @@ def _list_metrics() -> Iterable[str]:
     "--by",
     default="macs",
     metavar="METRIC",
-    shell_complete=completing.complete_from(lambda: OF_NETWORK),
+    shell_complete=completing.complete_from(lambda: RANKED),
     help="Metric to maximise within the budget, such as params or peak_memory (default: macs). A leading minus "
     "minimises it: -params.",
 )
@@ -94,7 +88,7 @@ def command(
       convcalc fit NET … -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     from convcalc.space.combinations import check_size
-    from convcalc.space.evaluation import MEASURED, Setup
+    from convcalc.space.evaluation import Setup
     from convcalc.space.evaluators import make_evaluator
     from convcalc.space.fitting import fit
     from convcalc.space.keeping import check_held
@@ -174,7 +168,7 @@ def _has_budget(document: Document) -> bool:
 
 def _read_order(text: str) -> Order:
     """Parse --by, such as `macs` (most first) or `-params` (fewest first). Raises Failure for an unknown metric."""
-    from convcalc.space.fitting import RANKED, Order
+    from convcalc.space.fitting import Order
 
     written = text.removeprefix("-")
     metric = find_figure(written) or written

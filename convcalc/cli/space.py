@@ -13,6 +13,7 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.problems import Flaw, printable
 
 if TYPE_CHECKING:

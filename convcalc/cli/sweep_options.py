@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from convcalc.analysis.figures import SWEPT
 from convcalc.cli import common, completing
+from convcalc.metrics.figures import SWEPT
 from convcalc.problems import Flaw, show
 
 if TYPE_CHECKING:

@@ -15,13 +15,14 @@ from convcalc.cli.streaming import Interrupted, Target, open_result
 from convcalc.cli.varying import explain_invalid, show_rate
 from convcalc.metrics.budgets import complete_limits, list_limits
 from convcalc.metrics.device_figures import explain_unknown
+from convcalc.metrics.figures import SHAPES
 from convcalc.network import Limit
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.render.shard_files import format_part
 from convcalc.render.sweep_rows import RowWriter, make_writer
 from convcalc.space.choosing import PARETO, Choice
 from convcalc.space.chunk import Chunk, make_chunk
-from convcalc.space.evaluation import SHAPES, Setup
+from convcalc.space.evaluation import Setup
 from convcalc.space.ordering import Row
 from convcalc.space.planning import Planned
 from convcalc.space.recipes import Part, Recipe, divide_numbers, evaluate_part

@@ -1,4 +1,4 @@
-"""Lists the devices that come with convcalc by name, without parsing their files."""
+"""Lists the devices that come with convcalc by name, without reading their files as YAML."""
 
 import os
 from collections.abc import Sequence
@@ -6,18 +6,21 @@ from collections.abc import Sequence
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "files")
 SUFFIX = ".yaml"
 EXAMPLE_DEVICE, EXAMPLE_BOARD = "rtx4090", "nucleo-l4r5zi"
+_KIND = "kind:"
 
 
-def list_device_names() -> list[str]:
-    """Return the names of the devices that come with convcalc, sorted."""
-    return sorted(file.removesuffix(SUFFIX) for file in os.listdir(FOLDER) if file.endswith(SUFFIX))
+def list_device_names(kinds: Sequence[str] = ()) -> list[str]:
+    """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
+    names = sorted(file.removesuffix(SUFFIX) for file in os.listdir(FOLDER) if file.endswith(SUFFIX))
+    return [name for name in names if not kinds or _find_kind(name) in kinds]
 
 
 def list_board_names() -> list[str]:
     """Return the names of the microcontrollers that come with convcalc, sorted; each has RAM, flash and a runtime."""
-    return [name for name in list_device_names() if _is_board(os.path.join(FOLDER, name + SUFFIX))]
+    return list_device_names(("microcontroller",))
 
 
-def _is_board(file: str) -> bool:
-    with open(file, encoding="utf-8") as stream:
-        return "kind: microcontroller\n" in stream
+def _find_kind(name: str) -> str:
+    """Return the kind of a device, such as `gpu`, which has a line of its own in the file."""
+    with open(os.path.join(FOLDER, name + SUFFIX), encoding="utf-8") as lines:
+        return next(line.removeprefix(_KIND).strip() for line in lines if line.startswith(_KIND))

@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 from convcalc.exact import largest
-from convcalc.spec.budget_metrics import DEVICE
+from convcalc.spec.budget_metrics import MEASURED
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
@@ -41,7 +41,7 @@ ADDITIVE = (  # those that are the sums over the layers
     "activation_memory",
 )
 SHAPES = ("input_shape", "output_shape")  # figures that are texts, such as 3×224×224; several are joined by " + "
-SWEPT = (*FIGURES, *DEVICE, *SHAPES)  # the columns of `convcalc sweep`
+SWEPT = (*FIGURES, *MEASURED, *SHAPES)  # the columns of `convcalc sweep`
 
 
 def figure(report: "Figures", name: str) -> int | None:

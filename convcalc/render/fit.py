@@ -19,9 +19,9 @@ from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.options import join_options, list_override_options
 from convcalc.render.values import describe_target, device_text, list_target_facts
-from convcalc.space.evaluation import MEASURED, Setup
+from convcalc.space.evaluation import Setup
 from convcalc.space.fitting import Fit, Trial
-from convcalc.spec.budget_metrics import MEMORY
+from convcalc.spec.budget_metrics import MEASURED, MEMORY
 from convcalc.spec.source import read_value
 from convcalc.units import format_bytes, format_count
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.figures import ADDITIVE, FIGURES
 from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
@@ -18,7 +18,6 @@ from convcalc.render.lines import Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
 from convcalc.space.distribution import PERCENTS, Distribution, count_all, describe_figure
-from convcalc.space.graph import ADDITIVE
 from convcalc.space.sampling import Estimate
 from convcalc.spec.budget_metrics import MEMORY
 from convcalc.spec.emit import format_scalar

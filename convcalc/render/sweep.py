@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, NamedTuple
 
-from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.figures import FIGURES, SHAPES
 from convcalc.metrics.target import Target
 from convcalc.network import Limit
 from convcalc.problems import printable

@@ -9,10 +9,9 @@ from convcalc.problems import Flaw
 from convcalc.render.drawing.plot import Axis, Mark, draw_scatter
 from convcalc.render.drawing.svg import write_svg
 from convcalc.render.values import cell_text, device_text, device_title
-from convcalc.space.evaluation import MEASURED
 from convcalc.space.ordering import Row, Signed
 from convcalc.space.scatter import Scatter
-from convcalc.spec.budget_metrics import LATENCY
+from convcalc.spec.budget_metrics import LATENCY, MEASURED
 
 Titles = Mapping[str, str]  # of the columns that depend on a runtime or a device
 

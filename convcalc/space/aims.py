@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from convcalc.metrics.figures import FIGURES, find_figure
+from convcalc.metrics.figures import ADDITIVE, FIGURES, find_figure
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.extent import Aim
-from convcalc.space.graph import ADDITIVE
 
 
 def read_best(text: str) -> Aim:

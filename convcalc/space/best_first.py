@@ -11,8 +11,9 @@ from heapq import heappop, heappush
 from math import inf
 from typing import NamedTuple, Union
 
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.extent import Aim, Bound
-from convcalc.space.graph import ADDITIVE, Figures, Graph, Step
+from convcalc.space.graph import Figures, Graph, Step
 from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures
 

@@ -11,9 +11,9 @@ from itertools import accumulate
 from math import floor, inf
 from typing import NamedTuple
 
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.extent import Bound, find_extent
-from convcalc.space.graph import ADDITIVE, Graph
+from convcalc.space.graph import Graph
 from convcalc.space.grid import Grid
 from convcalc.space.slots import Slots, SlotSums, TooManyFigures
 

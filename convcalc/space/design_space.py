@@ -9,7 +9,7 @@ from math import inf, log10
 from random import Random
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import MOST_LAYERS, Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
@@ -18,7 +18,7 @@ from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
 from convcalc.space.extent import Aim, Bound, count_networks, find_extent, find_peaks
 from convcalc.space.front import find_best, find_front
-from convcalc.space.graph import ADDITIVE, Graph, build_graph
+from convcalc.space.graph import Graph, build_graph
 from convcalc.space.sampling import Estimate, Path, Sampler, sum_path
 from convcalc.space.slots import TooManyFigures
 from convcalc.spec.choices import Choices

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from convcalc.analysis.report import Report, analyse
 from convcalc.gc_pause import collect_recent_garbage, defer_garbage_collection
 from convcalc.metrics.budgets import Figures, find_breaches
-from convcalc.metrics.figures import FIGURES, figure
+from convcalc.metrics.figures import FIGURES, SHAPES, figure
 from convcalc.metrics.target import Target
 from convcalc.network import Limit, Network
 from convcalc.problems import InvalidSpec, Problem
@@ -19,15 +19,13 @@ from convcalc.shape import Shape
 from convcalc.space.combinations import Combinations
 from convcalc.space.lists import to_python_numbers
 from convcalc.space.misses import find_largest_miss
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import MEASURED
 from convcalc.spec.inputs import Overrides, WrongOverride
 
 Load = Callable[[Overrides], Network]
 _ROWS_PER_COLLECTION = 100
 MISS = "miss"  # the largest violation of a limit, relative to the limit; 0 within all limits, infinity if unknown
 EVALUATED = (*FIGURES, *SHAPES, MISS)
-MEASURED = (*DEVICE, LATENCY)  # figures that depend on a runtime or a device
-COLUMNS = (*FIGURES, *MEASURED, *SHAPES)  # the figures that a user can ask for
 
 
 class Setup(NamedTuple):
@@ -124,7 +122,7 @@ class OrdinaryEvaluator:
 
 
 def measure(report: Figures, name: str, setup: Setup) -> Any:
-    """Return one of the figures `EVALUATED` or `COLUMNS` of a network; None if it is unknown."""
+    """Return one of the figures `EVALUATED` or `SWEPT` of a network; None if it is unknown."""
     if name == MISS:
         return find_largest_miss(report, setup.limits)
     if name == "input_shape":

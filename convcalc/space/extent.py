@@ -6,7 +6,7 @@ For example, `find_extent(graph, "macs").least[0]` is the smallest number of MAC
 from math import inf
 from typing import NamedTuple
 
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.graph import Graph
 
 

@@ -11,7 +11,7 @@ from convcalc.metrics.budgets import list_limits
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem, printable
 from convcalc.space.combinations import Combinations, Param
-from convcalc.space.evaluation import MEASURED, MISS, Evaluated, Evaluator, Load, Setup
+from convcalc.space.evaluation import MISS, Evaluated, Evaluator, Load, Setup
 from convcalc.space.keeping import TopRows, check_held
 from convcalc.space.lists import to_python_numbers
 from convcalc.space.ordering import Signed
@@ -23,8 +23,6 @@ from convcalc.spec.inputs import Overrides
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
 
-METRICS = (*COUNTS, *MEMORY)
-RANKED = (*METRICS, *MEASURED)  # metrics by which combinations can be ranked
 _ADVICE = "list fewer with --limit, or use convcalc sweep"
 _MOST_TRIED = 10_000  # values beyond the best that are evaluated together
 
@@ -163,7 +161,7 @@ def fit(
     Raises Flaw if there are too many combinations to be held, WrongOverride if the spec has no such parameter, and
     InvalidSpec if the spec is invalid for every combination.
     """
-    metrics = (*METRICS, *measured)
+    metrics = (*OF_NETWORK, *measured)
     search = _Search(space, order, metrics, most, holds_invalid)
     for numbers in split_numbers(range(space.size)) if chunks is None else chunks:
         values = space.list_columns(numbers)

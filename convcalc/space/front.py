@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple, Union
 
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.best_first import search_best
 from convcalc.space.extent import Aim, Bound, find_extent
-from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.graph import Graph, Step
 from convcalc.space.pareto import Archive, Staircase
 from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures

@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.cost import activation_bytes, count_node
-from convcalc.analysis.figures import ADDITIVE
 from convcalc.analysis.liveness import compute_liveness
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.space.exploring import END, START, Explored, Leg

@@ -6,7 +6,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from convcalc.metrics.figures import FIGURES
+from convcalc.metrics.figures import FIGURES, SHAPES
 from convcalc.problems import Flaw, printable
 from convcalc.space.csv_files import CsvFile, CsvLine, read_csv
 from convcalc.space.planning import read_derived

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from convcalc.analysis.figures import SWEPT
 from convcalc.analysis.own_keys import list_own_values
+from convcalc.metrics.figures import SWEPT
 from convcalc.problems import Flaw, did_you_mean, show
 from convcalc.space.combinations import Combinations
 from convcalc.space.csv_files import CsvFile
-from convcalc.space.evaluation import COLUMNS, MEASURED, Evaluator
+from convcalc.space.evaluation import Evaluator
 from convcalc.space.formulas import find_column, read_formula
 from convcalc.space.join import Join, read_join
 from convcalc.space.ordering import Signed, read_signed
 from convcalc.space.sweeping import PROBLEM, Derived, Plan
-from convcalc.spec.budget_metrics import LATENCY
+from convcalc.spec.budget_metrics import LATENCY, MEASURED
 from convcalc.spec.document import Document
 from convcalc.spec.expressions import RESERVED
 
@@ -120,7 +120,7 @@ class _Planner:
             self.space,
             evaluator,
             tuple(dict.fromkeys(used)),
-            tuple(name for name in COLUMNS if name in needed and name not in own),
+            tuple(name for name in SWEPT if name in needed and name not in own),
             {name: value for name, value in self.own.items() if name in needed},
             join,
             tuple(derived),

@@ -12,10 +12,10 @@ from math import sqrt
 from random import Random
 from typing import NamedTuple
 
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.counting import Sums, sum_to_end
 from convcalc.space.extent import Bound, count_networks
-from convcalc.space.graph import ADDITIVE, Graph, Step
+from convcalc.space.graph import Graph, Step
 from convcalc.space.grid import Grid
 from convcalc.space.slots import TooManyFigures
 

@@ -11,7 +11,7 @@ from itertools import accumulate
 from math import ceil, gcd, inf
 from typing import NamedTuple
 
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.extent import Bound, Extent, count_networks, find_extent
 from convcalc.space.graph import Graph, Step
 

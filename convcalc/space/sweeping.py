@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 from convcalc.problems import Problem, printable, show
 from convcalc.space.chunk import Chunk
 from convcalc.space.combinations import Combinations
-from convcalc.space.evaluation import MEASURED, Evaluator
+from convcalc.space.evaluation import Evaluator
 from convcalc.space.formula_paths import calculate
 from convcalc.space.formulas import Formula, show_mistake
 from convcalc.space.join import Join
 from convcalc.space.lists import to_python_numbers
+from convcalc.spec.budget_metrics import MEASURED
 from convcalc.spec.expressions import WrongExpression
 
 PROBLEM = "problem"  # the column with the reason why a combination is invalid; None if it is valid

@@ -9,6 +9,8 @@ PER_OUTPUT = ("receptive_field", "output_shape")
 OF_NETWORK = (*COUNTS, *MEMORY)  # whole numbers that depend on no device
 DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on the runtime
 LATENCY = "latency"  # in nanoseconds, on a device
+MEASURED = (*DEVICE, LATENCY)  # metrics that depend on a runtime or a device
+RANKED = (*OF_NETWORK, *MEASURED)  # metrics by which `convcalc fit` can rank networks
 METRICS = (*COUNTS, *MEMORY, *DEVICE, LATENCY, *PER_OUTPUT)
 LIMITED = (
     *COUNTS,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import convcalc
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.chooser import Chooser, Stop
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text

@@ -18,11 +18,11 @@ import numpy
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import convcalc
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Limit
 from convcalc.space.counting import Tally, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range, read_space
 from convcalc.space.extent import Aim, sum_figure
-from convcalc.space.graph import ADDITIVE
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
 from tests.space.large_spaces import Twice, large_spaces

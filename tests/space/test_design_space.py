@@ -14,13 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import convcalc
-from convcalc.analysis.figures import ADDITIVE
+from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Limit
 from convcalc.space.counting import Tally, find_quantile, make_histogram
 from convcalc.space.coupling import Coupled
 from convcalc.space.design_space import DesignSpace, find_peak_range, read_space
 from convcalc.space.extent import Aim, Bound, sum_figure
-from convcalc.space.graph import ADDITIVE
 from convcalc.space.grid import Grid
 from convcalc.space.sampling import Sampler
 from convcalc.space.slots import Slots, SlotSums

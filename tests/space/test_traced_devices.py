@@ -17,8 +17,9 @@ from convcalc.metrics.target import Target
 from convcalc.network import Limit, Network
 from convcalc.problems import Flaw, InvalidSpec
 from convcalc.space import traced_evaluator
-from convcalc.space.evaluation import MEASURED, MISS, OrdinaryEvaluator, Setup
+from convcalc.space.evaluation import MISS, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
+from convcalc.spec.budget_metrics import MEASURED
 from convcalc.spec.inputs import Overrides
 from tests.space.test_traced_evaluator import EXPLORES, WITH_PARAMS, loader, of_spec, vary
 

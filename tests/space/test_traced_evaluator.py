@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import convcalc
-from convcalc.analysis.figures import SWEPT
 from convcalc.network import Limit
 from convcalc.space import grids, lists, traced_evaluator
 from convcalc.space.combinations import Combinations, Param
