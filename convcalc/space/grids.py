@@ -89,7 +89,7 @@ def make_grid(space: Combinations) -> Grid | None:
 
 
 def _group_values(values: Sequence[Any]) -> dict[str, list[int]]:
-    """Return the indexes of values by their class; one that is no number is a class of its own."""
+    """Return the indexes of values by their class; one that is not a number is a class of its own."""
     groups: dict[str, list[int]] = {}
     for index, value in enumerate(values):
         groups.setdefault(describe_value(value), []).append(index)

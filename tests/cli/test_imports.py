@@ -25,6 +25,7 @@ finally:  # click ends the process after it has completed words
     found = [name for name in {ENGINE} if name in sys.modules]
     sys.exit(f"imported: {{found}}" if found else 0)
 """
+from convcalc.spec.budget_metrics import MEASURED
 
 
 def run_and_list_imports(*arguments: str, **environment: str) -> tuple[str, str]:
@@ -86,7 +87,7 @@ def test_no_command_imports_the_engine_to_complete_an_option_or_argument() -> No
     ("names", "declared"),
     [
         (completed_names.LAYER_COLUMNS, columns.COLUMNS),
-        (completed_names.NETWORK_COLUMNS, [*compare.COLUMNS, "latency"]),
+        (completed_names.NETWORK_COLUMNS, [*compare.COLUMNS, *MEASURED]),
         (completed_names.KINDS, KINDS),
         (completed_names.RULES, RULES),
         (completed_names.FACTORINGS, FACTORINGS),
