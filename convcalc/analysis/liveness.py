@@ -30,20 +30,18 @@ class Liveness(NamedTuple):
 
 def find_memory_owners(network: Network, sizes: Sequence[int], inplace: bool) -> list[int]:
     """Return, per tensor, the number of the tensor whose memory it uses: itself, or the one it views or overwrites."""
-    first = len(network.inputs)
     readers = count_readers(network)
-    owner = list(range(first))
-    for index, node in enumerate(network.nodes):
-        number = first + index
+    owner = list(range(len(network.inputs)))
+    for number, node in enumerate(network.nodes, len(network.inputs)):
+        used = number
         if node.layer.is_view:
-            owner.append(owner[node.reads[0]])
+            used = owner[node.reads[0]]
         elif inplace and node.layer.in_place:
-            target = next(
-                (tensor for tensor in node.reads if _can_overwrite(network, tensor, readers, sizes, number)), None
-            )
-            owner.append(number if target is None else owner[target])
-        else:
-            owner.append(number)
+            for tensor in node.reads:
+                if _can_overwrite(network, tensor, readers, sizes, number):
+                    used = owner[tensor]
+                    break
+        owner.append(used)
     return owner
 
 
@@ -98,15 +96,15 @@ def measure_live_bytes(network: Network, sizes: Sequence[int], owner: Sequence[i
     first = len(network.inputs)
     freed = [0] * len(network.nodes)  # bytes that are free after a node
     for tensor, index in enumerate(last):
-        if owner[tensor] == tensor and index >= 0:
+        if index >= 0:
             freed[index] += sizes[tensor]
     size = sum(sizes[tensor] for tensor in range(first) if last[tensor] >= 0)
     live: list[int] = []
-    for index in range(len(network.nodes)):
-        number = first + index
-        size += sizes[number] if owner[number] == number else 0
+    for number, gone in enumerate(freed, first):
+        if owner[number] == number:
+            size += sizes[number]
         live.append(size)
-        size -= freed[index]
+        size -= gone
     return live
 
 

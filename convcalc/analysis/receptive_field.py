@@ -78,6 +78,9 @@ def compute_fields(network: Network) -> list[Field]:
     # many layers have the same field object as the layer before, so comparing identities avoids a deep comparison
     known: dict[tuple[object, ...], Field] = {}
     for node in network.nodes:
+        if len(node.reads) == 1 and _keeps_field(node.layer):
+            found.append(found[node.reads[0]])
+            continue
         same = (node.layer, *[id(found[tensor]) for tensor in node.reads])
         field = known.get(same)
         if field is None:
@@ -91,10 +94,7 @@ def compute_fields(network: Network) -> list[Field]:
 def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field:
     if not inputs:
         return Field(((),) * len(coverage.size))  # such as a learnt tensor, which depends on no input
-    layer, reach = node.layer, _find_reach(node.layer)
-    if reach == "same" and len(inputs) == 1 and layer.output.axes == layer.input.axes:
-        return inputs[0]  # what `propagate_field` returns, for the many layers such as activations
-    if reach == "everything":
+    if _reads_everything(node.layer):
         aligned, whole = all(field.aligned for field in inputs), any(field.whole for field in inputs)
         box = _unite_boxes([coverage.box(tensor) for tensor in dict.fromkeys(node.reads)])
         if box is None:
@@ -102,7 +102,7 @@ def _compute_field(node: Node, inputs: list[Field], coverage: Coverage) -> Field
         axes = tuple([() if interval is None else (fixed_reads(interval),) for interval in box])
         field = Field(axes, aligned, whole, collapsed=True)
     else:
-        field = propagate_field(layer, tuple(inputs))
+        field = propagate_field(node.layer, tuple(inputs))
         if len(inputs) == 1 or field.whole:
             return field
     return field._replace(whole=field.whole or _covers_input(field, coverage.size))
@@ -117,12 +117,22 @@ def _unite_boxes(boxes: list[Box | None]) -> Box | None:
     return tuple((min(low for low, _ in found), max(high for _, high in found)) if found else None for found in axes)
 
 
-def _find_reach(layer: Layer) -> Reach | None:
-    """Return the reach of a layer; None if it is too varied."""
+@remember
+def _keeps_field(layer: Layer) -> bool:
+    """Whether the output of a layer has the field of its input, as with activations and norms."""
+    return layer.output.axes == layer.input.axes and _has_reach(layer, "same")
+
+
+def _reads_everything(layer: Layer) -> bool:
+    """Whether every output position of a layer depends on the whole input."""
+    return _has_reach(layer, "everything")
+
+
+def _has_reach(layer: Layer, reach: Reach) -> bool:
     try:
-        return compute_reach(layer)
+        return compute_reach(layer) == reach
     except TooVaried:
-        return None
+        return False
 
 
 def _covers_input(field: Field, size: tuple[int, ...]) -> bool:

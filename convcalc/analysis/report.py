@@ -354,7 +354,7 @@ class Report:
 
 def list_tensor_bytes(network: Network) -> tuple[int, ...]:
     """Return the bytes of all tensors of a network, by tensor number."""
-    shapes = [*network.inputs.values(), *(node.layer.output for node in network.nodes)]
+    shapes = [*network.inputs.values(), *[node.layer.output for node in network.nodes]]
     return tuple([activation_bytes(shape, network.dtype, network.batch) for shape in shapes])
 
 
@@ -383,7 +383,7 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         network = fold(network)
     dtype, batch = network.dtype, network.batch
     sizes = list_tensor_bytes(network)
-    names = [*network.inputs, *(node.name for node in network.nodes)]
+    names = [*network.inputs, *[node.name for node in network.nodes]]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
     whole = input_size(network)

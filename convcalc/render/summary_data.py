@@ -24,8 +24,9 @@ def _json_lines(report: Report) -> Iterator[str]:
     yield "{"
     for key, value in report.header().items():
         yield f"{encode(key)}: {encode(value)},\n "
-    yield '"layers": [\n  '
-    yield ",\n  ".join(encode(layer.to_dict()) for layer in report.layers)
+    yield '"layers": ['
+    for number, layer in enumerate(report.layers):
+        yield (",\n  " if number else "\n  ") + encode(layer.to_dict())
     yield f'],\n "totals": {encode(report.totals_dict())}'
     yield f',\n "shift_equivariance": {encode(report.shifts_dict())}}}\n'
 

@@ -12,6 +12,8 @@ from .measure import Row, like_installed
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "table": startup.table,
     "json": startup.json,
+    "help": startup.help,
+    "memory": startup.memory,
     "many": many.many,
     "written": growth.written,  # before torch is imported, whose objects would slow down garbage collection here
     "repeated": growth.repeated,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -77,6 +79,44 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A whole Python process in the checkout, with its output piped."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, check=True, encoding="utf-8")
+
+
+def count_instructions(*arguments: str) -> int | None:
+    """Return the instructions of a whole Python process, which hardly vary; None without valgrind."""
+    if shutil.which("valgrind") is None:
+        return None
+    tool = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(
+        [*tool, sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+    )
+    found = re.search(r"I +refs: +([\d,]+)", done.stderr)
+    if found is None:
+        raise RuntimeError(f"no number of instructions in {done.stderr!r}")
+    return int(found[1].replace(",", ""))
+
+
+def peak_memory(*arguments: str) -> float:
+    """Return the largest resident memory of a whole Python process, in MiB.
+
+    Linux counts the memory of the process that starts a program as its own, so a small Python process starts it.
+    """
+    return float(python("-c", _LAUNCHER, sys.executable, *arguments).stderr)
+
+
+_LAUNCHER = """
+import os, sys
+process = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+_, status, usage = os.wait4(process, 0)
+assert status == 0, status
+unit = 1024 if sys.platform == "linux" else 1024**2  # macOS states bytes
+print(usage.ru_maxrss / unit, file=sys.stderr)
+"""
 
 
 @contextmanager

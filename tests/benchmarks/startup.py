@@ -1,11 +1,15 @@
-"""Whole processes: convcalc compared with the least that a script does with the same libraries and file."""
+"""Whole processes: convcalc compared with the least that a script does with the same libraries and file.
+
+Instructions are counted, which hardly vary, or without valgrind the processor time.
+"""
 
 from __future__ import annotations
 
 import re
 from functools import partial
+from statistics import median
 
-from .measure import SPEC, Goal, Row, medians, milliseconds, of_children, python
+from .measure import SPEC, Goal, Row, count_instructions, medians, milliseconds, of_children, peak_memory, python
 
 TABLE_SCRIPT = """
 import sys
@@ -48,13 +52,39 @@ def json(runs: int) -> list[Row]:
     ]
 
 
+def memory(runs: int) -> list[Row]:
+    """The peak memory of the process that writes the JSON of resnet50, in MiB, and of its bare parts."""
+    script = ("-c", JSON_SCRIPT, str(SPEC))
+    ours, theirs, bare = (
+        median(peak_memory(*arguments) for _ in range(min(runs, 5)))
+        for arguments in (JSON_SUMMARY, script, ("-c", "pass"))
+    )
+    detail = f"MiB; click + yaml {theirs:.1f} MiB, python -c pass {bare:.1f} MiB"
+    return [Row("memory", ours, Goal(most=19), detail)]
+
+
+def help(runs: int) -> list[Row]:
+    """Two help texts, for which the engine is not imported, compared with the script for JSON."""
+    script = ("-c", JSON_SCRIPT, str(SPEC))
+    texts = {"help": ("-m", "convcalc", "--help"), "summary help": ("-m", "convcalc", "summary", "--help")}
+    return [compared(name, "click + yaml", runs, command, script, None) for name, command in texts.items()]
+
+
 def compared(
-    name: str, libraries: str, runs: int, command: tuple[str, ...], script: tuple[str, ...], goal: Goal
+    name: str, libraries: str, runs: int, command: tuple[str, ...], script: tuple[str, ...], goal: Goal | None
 ) -> Row:
     """One row: the command compared with the script, and also with the bare interpreter."""
-    processes = (partial(python, *command), partial(python, *script), partial(python, "-c", "pass"))
-    ours, theirs, bare = medians(runs, *processes, clock=of_children)
-    detail = f"convcalc {milliseconds(ours)}, {libraries} {milliseconds(theirs)}; {ours / bare:.1f} × python -c pass"
+    sides = (command, script, ("-c", "pass"))
+    for arguments in sides:
+        python(*arguments)  # writes compiled modules
+    counts = [count_instructions(*arguments) for arguments in sides]
+    if None in counts:
+        ours, theirs, bare = medians(runs, *(partial(python, *arguments) for arguments in sides), clock=of_children)
+        texts = milliseconds(ours), milliseconds(theirs)
+    else:
+        ours, theirs, bare = (count / 1e6 for count in counts if count is not None)
+        texts = f"{ours:.1f} M instructions", f"{theirs:.1f} M"
+    detail = f"convcalc {texts[0]}, {libraries} {texts[1]}; {ours / bare:.1f} × python -c pass"
     return Row(name, ours / theirs, goal, detail)
 
 
