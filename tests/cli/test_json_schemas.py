@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Set
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,7 @@ def written(arguments: list[str]) -> dict[str, Any]:
     return found
 
 
+@cache
 def validator(name: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(document_schema(name))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from functools import cached_property
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ class Page(HTMLParser):
         parts = (part.strip().partition(" ") for part in content.split(";"))
         return {name: value for name, _, value in parts}
 
-    @property
+    @cached_property
     def data(self) -> Any:
         return json.loads(self.one("script", id="data").text)
 
