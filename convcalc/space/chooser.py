@@ -4,6 +4,7 @@ The trail lists the chosen options in the order in which the expansion asks for 
 example, the trail (1, 0) takes the second option of the first choice and the first option of the second choice.
 """
 
+from itertools import islice
 from typing import Any, NamedTuple
 
 from convcalc.spec.resolve import ChosenValues
@@ -64,6 +65,16 @@ class Chooser(ChosenValues):
         option = self.trail[place] if place < len(self.trail) else 0
         self.values[key] = options[option]
         self.made.append(Choice(*key, options[option]))
+
+    def skip_choices(self, other: "Chooser", made: int, lookups: int, given: tuple[int, ...]) -> None:
+        """Make the first choices, `made` in total, as another chooser did, without looking up their values."""
+        for choice in other.made[len(self.made) : made]:
+            self.made.append(choice)
+            self.values[choice.name, choice.copy] = choice.value
+        self.lookups = lookups
+        if self.given is not None and other.given is not None:
+            for name, count in zip(self.given.copies, given, strict=True):
+                self.given.copies[name].update(islice(other.given.copies[name].items(), count))
 
     def count_options(self, place: int) -> int:
         """Return the number of options for the choice at a place of the trail."""

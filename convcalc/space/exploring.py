@@ -15,6 +15,7 @@ from convcalc.shape import Shape
 from convcalc.space.chooser import Choice, Chooser, Stop
 from convcalc.space.coupling import Coupled, explain_coupling
 from convcalc.space.references import References
+from convcalc.space.resuming import Mark, Marks
 from convcalc.space.state import State, StateReader
 from convcalc.spec.draft import Draft
 from convcalc.spec.scopes import Frame
@@ -66,7 +67,8 @@ class _Task(NamedTuple):
     """A trail to follow, from the state `source`, which is reached at step number `step` of the expansion.
 
     The trail has the options in `before` up to the index `place`, and then `option`; the options after it, up to
-    `options` - 1, are still to be followed. At the state, `chosen` options of the trail have been used.
+    `options` - 1, are still to be followed. At the state, `chosen` options of the trail have been used, and `marks` say
+    how far an earlier expansion had come in the repeats that are open there.
     """
 
     before: tuple[int, ...]
@@ -76,6 +78,7 @@ class _Task(NamedTuple):
     source: int
     step: int
     chosen: int
+    marks: tuple[Mark, ...] = ()
 
 
 def explore(variants: Variants, show: Callable[[str], None] | None = None) -> Explored:
@@ -144,6 +147,8 @@ class _Run:
         self.source = task.source
         self.source_step = task.step
         self.chosen = task.chosen  # the number of options chosen at the state `source`
+        self.marks = Marks(task.marks, self.chooser)
+        self.source_marks = task.marks
         self.steps = 0
         self.start = 0
         self.tensors: tuple[int, ...] = ()
@@ -169,11 +174,11 @@ class _Run:
         elif problems and len(self.explorer.invalid) < _MOST_INVALID:
             located = self.explorer.variants.document.located(problems[0])
             self.explorer.invalid.append((tuple(self.chooser.made), located))
-        self.explorer.count_layers(len(self.nodes))
+        self.explorer.count_layers(len(self.nodes) - self.marks.skipped)
 
     def _take_step(self, frames: list[Frame], draft: Draft) -> None:
         """Add the step to the state before the next entry. Raises Stop if it is known, or if the spec is invalid."""
-        self.steps += 1
+        self.steps = self.marks.pass_step(self.steps + 1, frames, draft)
         if self.steps < self.source_step:
             return
         self.nodes = draft.nodes
@@ -194,7 +199,7 @@ class _Run:
         if not is_new:
             raise Stop
         self.source, self.chosen, self.start, self.tensors = number, self._count_made(), len(draft.nodes), state.tensors
-        self.source_step = self.steps
+        self.source_step, self.source_marks = self.steps, self.marks.list_open(frames)
 
     def _count_made(self) -> int:
         return len(self.chooser.made)
@@ -212,6 +217,6 @@ class _Run:
         for place in range(self.scheduled, self._count_made()):
             options = self.chooser.count_options(place)
             if options > 1:
-                task = _Task(before, place, 1, options, self.source, self.source_step, self.chosen)
+                task = _Task(before, place, 1, options, self.source, self.source_step, self.chosen, self.source_marks)
                 self.explorer.tasks.append(task)
         self.scheduled = self._count_made()

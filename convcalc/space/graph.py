@@ -8,16 +8,15 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convcalc.analysis.cost import activation_bytes, count_node
-from convcalc.analysis.liveness import compute_liveness
 from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Network, Node
 from convcalc.shape import Shape
 from convcalc.space.exploring import END, START, Explored, Leg
+from convcalc.space.peaks import Pattern, find_peak
 from convcalc.space.state import freeze
 
 Figures = tuple[int, ...]  # in the order of ADDITIVE
 Chosen = tuple[str, Any]  # a spec parameter, and the value that is chosen for it
-_Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read it: 0, 1, or 2 for two or more
 
 
 class Step(NamedTuple):
@@ -72,7 +71,7 @@ class _Builder:
     def build(self) -> Graph | None:
         """Return the graph, or None if the end cannot be reached."""
         legs = _join_legs(self.explored.legs)
-        variants: dict[int, dict[_Pattern, int]] = {END: {(): 0}}
+        variants: dict[int, dict[Pattern, int]] = {END: {(): 0}}
         for state in _sort_states(legs):
             if state != END:
                 variants[state] = self._build_nodes(state, legs.get(state, []), variants)
@@ -81,16 +80,16 @@ class _Builder:
             return None
         return _number_forward(self.steps, start, self.unknown)
 
-    def _build_nodes(
-        self, state: int, legs: list[Leg], variants: dict[int, dict[_Pattern, int]]
-    ) -> dict[_Pattern, int]:
+    def _build_nodes(self, state: int, legs: list[Leg], variants: dict[int, dict[Pattern, int]]) -> dict[Pattern, int]:
         """Return the nodes of a state: one for each way in which the layers after it read its tensors."""
-        steps: dict[_Pattern, list[Step]] = {}
+        steps: dict[Pattern, list[Step]] = {}
+        past_reads = self.explored.past_reads[state]
         for leg in legs:
             figures, choices = self._sum_figures(leg), tuple((choice.name, choice.value) for choice in leg.choices)
             for after, node in variants[leg.target].items():
-                pattern = _find_pattern(leg, after, self.explored.past_reads[state])
-                step = Step(node, figures, self._find_peak(leg, after), choices)
+                pattern = _find_pattern(leg, after, past_reads)
+                peak = find_peak(leg, after, past_reads, self.explored.network, self._count_bytes)
+                step = Step(node, figures, peak, choices)
                 steps.setdefault(pattern, []).append(self._extend(step))
         return {pattern: self._add_node(found) for pattern, found in steps.items()}
 
@@ -120,18 +119,6 @@ class _Builder:
                     sums[place] += figure
         return tuple(sums)
 
-    def _find_peak(self, leg: Leg, after: _Pattern) -> int:
-        """Return the most bytes that are live while a layer of the step runs, given the later reads of its tensors."""
-        if leg.start == leg.stop:
-            return 0
-        network = self.explored.network
-        read = [number for number, reads in zip(leg.after, after, strict=True) for _ in range(reads)]
-        outputs = {str(place): number for place, number in enumerate((*leg.outputs, *read))}
-        begun = network._replace(nodes=tuple(leg.nodes[: leg.stop]), outputs=outputs, inputs=leg.inputs)
-        shapes = [*leg.inputs.values(), *(node.layer.output for node in begun.nodes)]
-        live = compute_liveness(begun, [self._count_bytes(shape) for shape in shapes]).live
-        return max(live[leg.start :])
-
     def _count_bytes(self, shape: Shape) -> int:
         if shape not in self.shape_bytes:
             network = self.explored.network
@@ -155,7 +142,7 @@ def _measure_layer(node: Node, network: Network) -> Iterator[int | None]:
     yield activation_bytes(node.layer.output, network.dtype, network.batch)
 
 
-def _find_pattern(leg: Leg, after: _Pattern, past_reads: Sequence[int]) -> _Pattern:
+def _find_pattern(leg: Leg, after: Pattern, past_reads: Sequence[int]) -> Pattern:
     """Return how often each tensor of the state at the beginning of a step is read later.
 
     More than one read matters only for a tensor that a layer has read: that layer may overwrite the tensor unless it is

@@ -3,6 +3,10 @@
 A draft also enforces the limits on the number of entries and layers.
 """
 
+from __future__ import annotations  # the type of recordings is imported only for type checkers
+
+from typing import TYPE_CHECKING
+
 from convcalc.layers.base import Layer
 from convcalc.network import MOST_LAYERS, Group, Node
 from convcalc.problems import Path
@@ -10,6 +14,9 @@ from convcalc.shape import Shape
 from convcalc.spec.entries import Entry
 from convcalc.spec.problem_list import Problems, TooMuch
 from convcalc.spec.scopes import Place, Tensor, Tensors, Use
+
+if TYPE_CHECKING:
+    from convcalc.spec.replay import Recording
 
 MOST_ENTRIES = 500_000
 
@@ -22,6 +29,7 @@ class Draft:
         self.inputs = tuple(Tensor(number, shape) for number, shape in enumerate(inputs.values()))
         self.nodes: list[Node] = []
         self.groups: list[Group] = []
+        self.recordings: dict[object, Recording] = {}  # the uses of blocks that can be copied
         self.entries = 0
 
     def count_entries(self, entries: int, path: Path) -> None:

@@ -44,7 +44,8 @@ class Expander:
     """Expands entries, and adds the resulting layers and groups to a draft, the unfinished network.
 
     `choices` has values that replace those in `params`. `on_step` is called before each entry, copy and branch with the
-    frames that are open, outermost first, and the draft.
+    frames that are open, outermost first, and the draft. Before the first copy of a repeat, it may add copies itself,
+    and advance the position of the innermost frame.
     """
 
     def __init__(
@@ -62,7 +63,6 @@ class Expander:
         self.layer_maker = LayerMaker(self.resolver, self.reporter)
         self.binder = BlockBinder(self.resolver, self.reporter)
         self.sharing = WeightSharing(self.resolver, self.reporter, draft.nodes)
-        self.recordings: dict[object, Recording] = {}
         self.frames: list[Frame] = []
         self.on_step = on_step
 
@@ -123,14 +123,17 @@ class Expander:
         first: Tensors | None = None
         start = len(self.draft.nodes)
         frame = self._open_frame(home, None, entry, copies, is_repeat=True)
-        for index in range(copies):
+        index = 0
+        while index < copies:
             frame.previous_copy = first
             self._step(frame, index)
+            index, first = frame.position, frame.previous_copy
             copy = Expansion(entry, scope, index, first, f"{home.prefix}{index}")
             place = self._expand_once(copy, home, str(index))
             home.places[str(index)] = place
             if not place.disabled_by:
                 first = place.outputs
+            index += 1
         self.frames.pop()
         if first is None:
             option = "when" if copies else "repeat"
@@ -306,7 +309,7 @@ class Expander:
         if scope.twin is not None:
             self.sharing.check_use(expansion, use, scope.twin)
         key = make_replay_key(use, scope)
-        found = self.recordings.get(key)
+        found = self.draft.recordings.get(key)
         if found is not None and self.draft.has_room(len(found.nodes)):
             self.draft.count_entries(found.entries, entry.path)
             place = Place(block.name, entry.path, *found.replay(scope))
@@ -317,7 +320,7 @@ class Expander:
             # a value of its own per copy is not part of the key
             if key is not None and len(self.problems.found) == problems and lookups == self._count_lookups():
                 recording.finish(place.outputs)
-                self.recordings[key] = recording
+                self.draft.recordings[key] = recording
         place.use = use
         return place
 

@@ -44,6 +44,13 @@ class Recording:
         self.groups_start = len(draft.groups)
         self.entries_start = draft.entries
 
+    def copy_to(self, draft: Draft) -> "Recording":
+        """Return the same recording for another draft, which has the same layers up to the end of the block."""
+        copy = object.__new__(Recording)
+        copy.__dict__.update(self.__dict__)
+        copy.draft = draft
+        return copy
+
     def finish(self, outputs: Tensors) -> None:
         """Store the layers that were added since the recording was created; `outputs` are the block's outputs."""
         self.outputs = outputs

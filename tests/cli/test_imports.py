@@ -13,6 +13,7 @@ from convcalc.cli import completed_names
 from convcalc.cli.main import SECTIONS
 from convcalc.layers import KINDS
 from convcalc.render import columns, compare
+from convcalc.spec.budget_metrics import MEASURED
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 ENGINE = ["yaml", "convcalc.layers", "convcalc.network", "convcalc.analysis.report", "convcalc.spec.source"]
@@ -25,7 +26,6 @@ finally:  # click ends the process after it has completed words
     found = [name for name in {ENGINE} if name in sys.modules]
     sys.exit(f"imported: {{found}}" if found else 0)
 """
-from convcalc.spec.budget_metrics import MEASURED
 
 
 def run_and_list_imports(*arguments: str, **environment: str) -> tuple[str, str]:
