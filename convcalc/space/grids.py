@@ -14,7 +14,7 @@ from convcalc.space.combinations import Combinations
 from convcalc.space.sheets import MOST_VALUES, Sheet
 
 _MOST_ROWS = 2**62  # of a space, whose row numbers must fit into the integers of numpy
-_MOST_KNOWN = 10_000_000  # limit of values in the calculated columns that are kept, per part
+_MOST_KNOWN = 20_000_000  # limit of values in the calculated columns that are kept, per part
 _MOST_PARTS = 100
 _Places = dict[str, list[int]]  # by parameter, the indexes of some of its values
 

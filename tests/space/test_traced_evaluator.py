@@ -370,6 +370,24 @@ def test_parameters_with_values_of_several_classes_share_tables(
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "axes"),
+    [
+        ("vit_tiny", {"width": list(range(24, 264, 12)), "depth": [1, 2, 3], "heads": [1, 2, 3, 4]}),
+        ("crnn", {"hidden": list(range(1, 60)), "characters": [2, 37]}),
+    ],
+)
+def test_receptive_fields_of_vectors_need_no_trace_per_size(name: str, axes: dict[str, list[Any]]) -> None:
+    space, load = make_space(axes), loader(name)
+    evaluator = TracedEvaluator(load, EMPTY)
+    found = evaluator.evaluate_rows(space, range(space.size), ["receptive_field", "params"])
+    assert evaluator.untraced_rows == 0
+    assert sum(solver.traces for solver in evaluator.solvers.values()) <= 7
+    some = sorted(Random(3).sample(range(space.size), 12))
+    expected = OrdinaryEvaluator(load, EMPTY).evaluate(space.list_columns(some), ["receptive_field", "params"])
+    assert {key: [column[row] for row in some] for key, column in found.columns.items()} == expected.columns
+
+
 def test_rows_with_huge_numbers_are_evaluated() -> None:
     values = list(range(1, 10_001))
     space = make_space(dict.fromkeys("abcde", values))
