@@ -41,7 +41,7 @@ class Asked(NamedTuple):
         device = None if self.device is None else read_device_option(self.device, where)
         limited = _find_limited_target(limits)
         return Target(
-            runtime or (limited.runtime if device is None else device.runtime or DEFAULT_RUNTIME),
+            runtime or (device and device.runtime) or limited.runtime,
             device or limited.device,
             self.eager,
         )
@@ -120,15 +120,14 @@ def target_options(function: common.Function) -> common.Function:
             "--runtime",
             metavar="NAME",
             shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
-            help=f"Add the columns arena and flash, with a runtime: {', '.join(RUNTIME_NAMES)} (default: that of the "
-            f"device, else {DEFAULT_RUNTIME}).",
+            help=f"Add arena and flash on a microcontroller, with a runtime: {', '.join(RUNTIME_NAMES)} (default: that "
+            f"of the device, else {DEFAULT_RUNTIME}).",
         ),
         click.option(
             "--device",
             metavar="NAME|FILE",
             shell_complete=completing.complete_device(),
-            help="Add the column latency, for a device such as rtx4090 or a device file; for a board, also arena and "
-            "flash.",
+            help="Add the latency on a device such as rtx4090, or in a device file; for a board, also arena and flash.",
         ),
         click.option(
             "--eager/--fused",

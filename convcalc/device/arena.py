@@ -125,7 +125,8 @@ def find_overlaps(buffers: Sequence[Buffer]) -> tuple[int, ...]:
 
 
 def _sort_by_size(sizes: Sequence[int]) -> list[int]:
-    return sorted(range(len(sizes)), key=lambda index: (-sizes[index], -index))
+    """Return the indexes of the sizes, the largest first, and the last of equal ones."""
+    return sorted(range(len(sizes) - 1, -1, -1), key=sizes.__getitem__, reverse=True)
 
 
 def _place(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from convcalc.space import lists, traced_evaluator
 from convcalc.space.combinations import Combinations, Param
 from convcalc.space.evaluation import MISS, Load, OrdinaryEvaluator, Setup
 from convcalc.space.traced_evaluator import TracedEvaluator
+from convcalc.spec.budget_metrics import DEVICE
 from convcalc.spec.document import Document
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.reader import read_network
@@ -30,12 +31,14 @@ SETUP = Setup(Overrides(), spec_budget=False)
 
 
 def rows(runs: int) -> list[Row]:
-    """A million variants with numpy and without it, and 10,000 as `convcalc fit` tries them."""
+    """A million variants with numpy and without it; 10,000 as `convcalc fit` tries them, and the arena of as many."""
     found = []
     for name in ("mobilenet_v1", "resnet50"):
         load = loader(name)
         found += [million(name, load, min(runs, 3), with_numpy) for with_numpy in (True, False)]
-    return [*found, tried(loader("mobilenet_v1"), min(runs, 5))]
+    load, few = loader("mobilenet_v1"), min(runs, 5)
+    fit = tried("fit", load, few, (*FIGURES, MISS), Goal(least=120))
+    return [*found, fit, tried("arena and flash", load, few, DEVICE, Goal(least=10))]
 
 
 def loader(name: str) -> Load:
@@ -85,11 +88,10 @@ def one_by_one(load: Load, grid: dict[str, list[Any]]) -> None:
     OrdinaryEvaluator(load, SETUP).evaluate(values, ASKED)
 
 
-def tried(load: Load, runs: int) -> Row:
-    """Evaluate all figures of 10,000 rows, and how far each is beyond a budget."""
+def tried(label: str, load: Load, runs: int, asked: Sequence[str], goal: Goal) -> Row:
+    """Evaluate figures of 10,000 rows."""
     combinations = list(product(*axes(TRIED).values()))
     values = {name: [row[place] for row in combinations] for place, name in enumerate(("width", "size"))}
-    asked = (*FIGURES, MISS)
     actions = (
         lambda: TracedEvaluator(load, Setup(Overrides())).evaluate(values, asked),
         lambda: OrdinaryEvaluator(load, Setup(Overrides())).evaluate(
@@ -99,7 +101,7 @@ def tried(load: Load, runs: int) -> Row:
     fast, alone = medians(runs, *actions, clock=IN_PROCESS)
     single = alone * len(combinations) / SAMPLE
     detail = f"{len(combinations):,} rows {fast:.2f} s; one by one {single:.1f} s, scaled from {SAMPLE}"
-    return Row("fit", single / fast, Goal(least=120), detail)
+    return Row(label, single / fast, goal, detail)
 
 
 @contextmanager
