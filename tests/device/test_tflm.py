@@ -10,6 +10,7 @@ from convcalc.device.mcu import measure
 from convcalc.device.runtimes import RUNTIMES
 from tests.device.test_arena import HEADS
 from tests.support.tflite_graphs import random_network
+from tests.support.tflite_other_graphs import random_other_network
 
 pytestmark = pytest.mark.tflm
 ARENA = 4_000_000  # more than any network here needs
@@ -37,4 +38,13 @@ def test_the_head_of_another_random_file_is_the_one_that_it_reports(
 ) -> None:
     file = tmp_path / "random.tflite"
     file.write_bytes(random_network(seed))
+    assert measure(read_program(str(file)), RUNTIMES["tflm-reference"]).head == reported_head(file.read_bytes(), capfd)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_the_head_of_a_random_file_of_other_operators_is_the_one_that_it_reports(
+    seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "random.tflite"
+    file.write_bytes(random_other_network(seed))
     assert measure(read_program(str(file)), RUNTIMES["tflm-reference"]).head == reported_head(file.read_bytes(), capfd)
