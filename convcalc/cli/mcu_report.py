@@ -191,7 +191,7 @@ def _report_file(net: str, runtime: Runtime, code: int | None, where: writing.Ou
     except OSError as error:
         raise writing.Failure(f"{printable(net)}: {explain_unreadable(net, error)}") from None
     report = measure(program, runtime, code)
-    facts = (f"{len(program.operators):,} operators", f"{program.count_tensors():,} tensors", program.dtype)
+    facts = (_count(len(program.operators), "operator"), _count(program.count_tensors(), "tensor"), program.dtype)
     notes: list[str] = []
     if program.dtype == "float32" and not any(operator.code in FLOAT_KERNELS for operator in program.operators):
         small = measure(convert_to_int8(program), runtime, code)
@@ -200,6 +200,10 @@ def _report_file(net: str, runtime: Runtime, code: int | None, where: writing.Ou
         )
     found = () if where.quiet else tuple(suggest_savings(report, None, None, Overrides()))
     return report, McuPage(program.name, ("TFLite file", *facts), net, None, None, None, tuple(notes), found)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 def _make_page(network: Network, report: McuReport) -> McuPage:
@@ -212,7 +216,8 @@ def _make_page(network: Network, report: McuReport) -> McuPage:
     if program.dtype == "float32":
         small = measure_network(network, report.runtime)
         notes.append(f"in int8, the arena would be about {small.arena:,} B instead of {report.arena:,} B")
-    facts = (f"{inputs} → {outputs}", program.dtype, f"batch {network.batch}", f"{len(program.operators):,} operators")
+    count = _count(len(program.operators), "operator")
+    facts = (f"{inputs} → {outputs}", program.dtype, f"batch {network.batch}", count)
     return McuPage(network.name, facts, network.file, None, None, None, tuple(notes), ())
 
 

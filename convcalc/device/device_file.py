@@ -24,6 +24,7 @@ from convcalc.spec.files import read_file
 from convcalc.units import BITS, MEMORY_SUFFIXES, parse_quantity
 
 _MOST_TEXT = 500
+_EMPTY = "CV012"
 _MOST_NUMBER = 1_000_000
 _LEAST_SHARE = 0.0001  # with less, a time could become infinite
 _PREFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -102,7 +103,10 @@ class _DeviceReader:
 
     def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems: list[Problem] = list(document.problems)
+        empty = "the file is empty; a device file needs description and kind"
+        self.problems: list[Problem] = [
+            problem._replace(message=empty) if problem.code == _EMPTY else problem for problem in document.problems
+        ]
         self.root: dict[str, Any] = document.root if isinstance(document.root, dict) else {}
 
     def read(self, name: str) -> Device | None:
@@ -184,8 +188,10 @@ class _DeviceReader:
         source = written.get("source")
         if not isinstance(source, str) or not source.strip() or len(source) > _MOST_TEXT:
             if source is not UNKNOWN:
+                long = isinstance(source, str) and len(source) > _MOST_TEXT
+                what = f"has a source of more than {_MOST_TEXT} characters" if long else "has no source"
                 hint = "name the data sheet or page that states it"
-                self.report(path if source is None else (*path, "source"), f"{name} has no source", hint)
+                self.report(path if source is None else (*path, "source"), f"{name} {what}", hint)
             return None
         if written.get("value") is UNKNOWN:
             return None  # already reported

@@ -11,6 +11,7 @@ from convcalc.convert.tflite.model_file import FileOperator, FileTensor, Model, 
 from convcalc.device.arena import ALIGNMENT
 from convcalc.device.plan_file import read_offsets
 from convcalc.device.program import NoOperator, Operator, Pair, Program, Tensor, Window
+from convcalc.problems import show
 
 _SAME = 0
 _LEARNT = {
@@ -61,6 +62,7 @@ class _FileReader:
         operators = [self._read_operator(operator) for operator in self.model.operators]
         if not operators:
             raise NoOperator("the file has no operators")
+        self._check_order(operators)
         return Program(
             name,
             self._find_dtype(operators),
@@ -72,6 +74,17 @@ class _FileReader:
             plan=self._read_plan(),
             file_tensors=len(self.model.tensors),
         )
+
+    def _check_order(self, operators: list[Operator]) -> None:
+        """Raise NotImported if an operator reads a tensor that is not an input, and that none before it writes."""
+        names = [self.model.tensors[number].name for number in self.numbers]
+        written = {*self._renumber(self.model.inputs)}
+        written |= {place for number, place in self.numbers.items() if self.model.tensors[number].variable}
+        for operator in operators:
+            for tensor in operator.reads:
+                if tensor not in written:
+                    raise NotImported(f"malformed: {operator.code} reads {show(names[tensor])} before it is written")
+            written |= {*operator.writes}
 
     def _read_plan(self) -> tuple[int, ...] | None:
         """Return the offsets that an offline plan in the file gives. Raises NoOperator if one is not aligned."""

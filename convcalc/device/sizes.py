@@ -13,6 +13,7 @@ from convcalc.device.scratch import needs_sums
 
 TAIL_ERROR, FILE_ERROR = 0.001, 0.08  # largest relative errors on the five networks
 _TENSOR, _NODE, _INTERPRETER = 12, 32, 280  # bytes per tensor, per operator, and per interpreter
+BIAS_BYTES = 4  # in int8 and in float32
 _OTHER_KERNEL = 72  # bytes of the data of any other operator
 _KERNEL_DATA = {  # bytes of an operator's data and of its attributes
     "CONV_2D": 92,
@@ -80,9 +81,8 @@ def _count_channels(operator: Operator) -> int:
 
 def estimate_flash(program: Program, code: int) -> Flash:
     """Return the bytes of flash for the model file and `code`; for a model file, those of the file are exact."""
-    width = 4  # bytes of a bias, in int8 and in float32
     weights = sum(operator.weights for operator in program.operators)
-    biases = width * sum(operator.biases for operator in program.operators)
+    biases = BIAS_BYTES * sum(operator.biases for operator in program.operators)
     quantised = sum(operator.channels for operator in program.operators) if program.dtype == "int8" else 0
     quantisation = _QUANTISED_CHANNEL * quantised
     container = _FILE_TENSOR * program.count_tensors()

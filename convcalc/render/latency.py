@@ -45,6 +45,7 @@ def latency_lines(latency: Latency, page: LatencyPage, width: int | None) -> lis
     """Return the total, the layers that take longest, the energy if there is one, and notes."""
     shown = choose_layers(latency, page.limit)
     rest = len(latency.layers) - len(shown)
+    facts = _list_total_facts(latency, page)
     more: list[Line] = [[(f"… and {_count_layers(rest)}{_rest_share(latency, shown)}", "dim")]] if rest else []
     return [
         [(printable(page.title), "title")],
@@ -52,7 +53,7 @@ def latency_lines(latency: Latency, page: LatencyPage, width: int | None) -> lis
         *wrap_facts(describe_device(latency), width, "head"),
         [],
         [("latency ", "head"), (describe_total(latency), "title")],
-        *(wrap_facts(facts, width) if (facts := _list_total_facts(latency, page)) else []),
+        *(cell_lines(facts, width) if latency.total is None else wrap_facts(facts, width) if facts else []),
         [],
         cell_table(latency_columns(latency, shown), width, ""),
         *more,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from convcalc.device.mcu import McuReport
 from convcalc.device.patches import Patching
 from convcalc.device.savings import ArenaSaving
-from convcalc.device.sizes import FILE_ERROR, TAIL_ERROR
+from convcalc.device.sizes import BIAS_BYTES, FILE_ERROR, TAIL_ERROR
 from convcalc.problems import printable
 from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.lines import Block, wrap_facts
@@ -34,7 +34,7 @@ class McuPage(NamedTuple):
 
 
 def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
-    """Return the use of RAM and flash, a map of the arena, scratch buffers, notes and suggestions."""
+    """Return the use of RAM and flash, a map of the arena, operators, notes and suggestions."""
     return [
         [(printable(page.title), "title")],
         *wrap_facts(page.facts, width),
@@ -44,8 +44,7 @@ def mcu_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block
         *_excess_lines(report, page),
         [],
         *_patch_lines(page, width),
-        *([] if page.chosen else map_lines(report, width)),
-        *_scratch_lines(report, width),
+        *([] if page.chosen else [*map_lines(report, width), *_operator_lines(report, width)]),
         *_note_lines(report, page, width),
         *_suggestion_lines(report, page, width),
     ]
@@ -139,16 +138,21 @@ def _format_extra(one: Patching) -> str:
 # -- details
 
 
-def _scratch_lines(report: McuReport, width: int | None) -> list[Block]:
-    operators = [(one, size) for one, size in zip(report.program.operators, report.scratch, strict=True) if size]
-    if not operators:
-        return []
-    shown = sorted(operators, key=lambda pair: -pair[1])[:MOST_LISTED]
+def _operator_lines(report: McuReport, width: int | None) -> list[Block]:
+    """Return the operators during which the most bytes are live, in the order in which they run."""
+    operators, live = report.program.operators, report.live[1:]
+    places = sorted(sorted(range(len(operators)), key=lambda place: -live[place])[:MOST_LISTED])
+    shown = [operators[place] for place in places]
+    flash = [operator.weights + BIAS_BYTES * operator.biases for operator in shown]
     columns = [
-        Cells("operator", [shorten_name(operator.name) for operator, _ in shown], right=False),
-        Cells("kind", [operator.code for operator, _ in shown], 3, right=False),
-        Cells("scratch", [f"{size:,}" for _, size in shown]),
+        Cells("operator", [shorten_name(operator.name) for operator in shown], right=False),
+        Cells("kind", [operator.code for operator in shown], 3, right=False),
+        Cells("live RAM", [f"{live[place]:,}" for place in places]),
+        Cells("scratch", [f"{report.scratch[place]:,}" for place in places], 2),
+        Cells("weights", [f"{size:,}" for size in flash], 1),
     ]
+    if not any(report.scratch):
+        del columns[3]
     return [[], cell_table(columns, width, ""), *count_others(len(operators) - len(shown))]
 
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from convcalc.device.mcu import McuReport
+from convcalc.device.sizes import BIAS_BYTES
 from convcalc.problems import printable
 from convcalc.render.drawing.plot import Axis, Rectangle, draw_rectangles
 from convcalc.render.drawing.scene import Scene
@@ -37,7 +38,13 @@ def mcu_json(report: McuReport, page: McuPage) -> str:
             "available": page.flash,
         },
         "operators": [
-            {"name": operator.name, "kind": operator.code, "live": live, "scratch": scratch}
+            {
+                "name": operator.name,
+                "kind": operator.code,
+                "live": live,
+                "scratch": scratch,
+                "weights": operator.weights + BIAS_BYTES * operator.biases,
+            }
             for operator, live, scratch in zip(report.program.operators, report.live[1:], report.scratch, strict=True)
         ],
         "buffers": [

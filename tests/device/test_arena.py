@@ -14,7 +14,7 @@ from convcalc.device.from_tflite import read_program
 from convcalc.device.mcu import McuReport, measure, measure_network
 from convcalc.device.program import NoOperator
 from convcalc.device.runtimes import RUNTIMES
-from tests.support.places import DATA
+from tests.support.places import DATA, ROOT
 from tests.support.tflite_graphs import random_network
 
 HEADS: list[int] = json.loads((DATA / "device" / "tflm_heads.json").read_text(encoding="utf-8"))["heads"]
@@ -67,6 +67,14 @@ def test_the_estimates_are_within_their_stated_errors(name: str) -> None:
     assert found.tail is not None
     assert found.tail == pytest.approx(known.arena - known.head, rel=0.001)
     assert found.flash.model == pytest.approx(known.file, rel=0.08)
+
+
+@pytest.mark.parametrize("name", MLPERF_TINY)
+def test_the_manual_states_the_measured_and_the_estimated_sizes(name: str) -> None:
+    found, known = report(name), MLPERF_TINY[name]
+    sizes = found.head, known.arena, found.arena, known.file, found.flash.model
+    row = f"| `{name}` | {' | '.join(f'{size:,}' for size in sizes)} |"
+    assert row in (ROOT / "convcalc" / "manual" / "mcu.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("seed", "head"), list(enumerate(HEADS)))

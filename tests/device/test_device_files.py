@@ -75,7 +75,8 @@ def test_figures_are_read_with_their_units() -> None:
         ("description: x\nkind: fpga\n", "2:7", "kind must be microcontroller, gpu or cpu; got 'fpga'"),
         ("- 1\n", "1:1", "a device file must be a mapping"),
         ("a: [\n", "1:4", "[ is never closed"),
-        ("", "1:1", ""),
+        ("", "1:1", "the file is empty; a device file needs description and kind"),
+        (BOARD + f"ram: {{value: 1 KiB, source: {'s' * 501}}}\n", "3:29", "has a source of more than 500 characters"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_line(text: str, place: str, message: str) -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from convcalc.cli.main import run
+from tests.support.tflite_files import INT8, Op, T, tflite
 from tests.support.tflite_graphs import random_network
 
 NET = "example:person_detection"
@@ -129,6 +130,42 @@ def test_a_file_that_lies_about_sizes_is_refused(capsys: pytest.CaptureFixture[s
     file = tmp_path / "net.tflite"
     file.write_bytes(content)
     assert "at most 100,000,000,000 are supported" in refused(capsys, str(file))
+
+
+MAP = T((1, 8, 8, 4), INT8, False, "map")
+SEQUENCE = T((1, 8, 4), INT8, False, "sequence")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "operators", "message"),
+    [
+        ([MAP, MAP._replace(name="o")], [Op("ADD", (0, 1), (1,), {})], "malformed: ADD reads 'o' before it is written"),
+        ([MAP, MAP], [Op("SQUARE", (0,), (1,), {})], "tflm-reference has no kernel for SQUARE in int8 (layer map)"),
+        ([MAP, MAP], [Op("GELU", (0,), (1,), {})], "tflm-reference has no kernel for GELU (layer map)"),
+        ([SEQUENCE, SEQUENCE], [Op("UNIDIRECTIONAL_SEQUENCE_LSTM", (0,), (1,), {})], "has no cell state"),
+        ([SEQUENCE, SEQUENCE], [Op("SVDF", (0, 0), (1,), {})], "the number of filters of SVDF is not a multiple"),
+        (
+            [MAP._replace(name="\x1b[2J\n::error::"), MAP._replace(name="\x1b[31m")],
+            [Op("GELU", (0,), (1,), {})],
+            "has no kernel for GELU (layer \\x1b[31m)",
+        ),
+    ],
+)
+def test_a_file_that_cannot_run_is_refused(
+    tensors: list[T], operators: list[Op], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "net.tflite"
+    file.write_bytes(tflite(tensors, operators))
+    assert message in refused(capsys, str(file))
+
+
+def test_a_plan_beyond_what_a_file_can_hold_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    large = T((1, 60_000, 60_000, 4), INT8, False, "large")
+    file = tmp_path / "net.tflite"
+    file.write_bytes(tflite([large, large], [Op("RELU", (0,), (1,), {})]))
+    said = refused(capsys, str(file), "--plan", "-o", str(tmp_path / "planned.tflite"))
+    assert "the plan has offsets above 2,147,483,647 bytes" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["net.tflite"]
 
 
 def _first_dims(content: bytes | bytearray) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """Better placements are possible, as small as brute force finds, and TensorFlow Lite Micro runs files with them."""
 
 import random
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from convcalc.device.plan_file import add_plan, read_offsets
 from convcalc.device.runtimes import RUNTIMES
 from tests.device.test_arena import HEADS, overlap
 from tests.support.tflite_graphs import random_network
+from tests.support.tflite_other_graphs import random_other_network
 
 REFERENCE = RUNTIMES["tflm-reference"]
 
@@ -77,10 +79,10 @@ def test_buffers_that_are_not_planned_fit_around_the_others() -> None:
 # -- files
 
 
-def plan_file(folder: Path, seed: int) -> tuple[Path, Path]:
+def plan_file(folder: Path, seed: int, make: Callable[[int], bytes] = random_network) -> tuple[Path, Path]:
     """A random file, and the same with a plan that the command wrote."""
     file, planned = folder / "net.tflite", folder / "planned.tflite"
-    file.write_bytes(random_network(seed))
+    file.write_bytes(make(seed))
     assert run(["mcu", str(file), "--plan", "-o", str(planned)]) == 0
     return file, planned
 
@@ -171,11 +173,12 @@ def invoke(content: bytes, capfd: pytest.CaptureFixture[str]) -> tuple[Any, int]
 
 
 @pytest.mark.tflm
+@pytest.mark.parametrize("make", [random_network, random_other_network])
 @pytest.mark.parametrize("seed", range(80))
 def test_tensorflow_lite_micro_runs_a_planned_file_with_equal_outputs(
-    seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    seed: int, make: Callable[[int], bytes], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    file, planned = plan_file(tmp_path, seed)
+    file, planned = plan_file(tmp_path, seed, make)
     expected, before = invoke(file.read_bytes(), capfd)
     found, after = invoke(planned.read_bytes(), capfd)
     assert found == expected
