@@ -85,6 +85,17 @@ def test_the_front_is_that_of_all_pairs() -> None:
         table.front("macs,act")
 
 
+def test_the_values_to_try_may_be_an_array() -> None:
+    array = pytest.importorskip("numpy", reason="makes the array").array([1, 2, 5])
+    assert convcalc.sweep(SPEC, {"width": array}).rows == convcalc.sweep(SPEC, {"width": [1, 2, 5]}).rows
+
+
+def test_a_table_of_invalid_networks_has_a_row_for_each() -> None:
+    table = convcalc.sweep(SPEC, {"size": [1, 2, 3, 4]}, columns="macs")
+    assert (table.columns["macs"], table.invalid) == ([None] * 4, 4)
+    assert repr(table) == "<SweepTable of network: 4 rows of 4 combinations>"
+
+
 def test_sorted_rows_are_cut() -> None:
     macs = sorted((row["macs"] for row in expected() if row["macs"]), reverse=True)
     assert convcalc.sweep(SPEC, PARAMS, sort="macs", top=3).columns["macs"] == macs[:3]

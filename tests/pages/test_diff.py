@@ -16,6 +16,7 @@ import pytest
 import convcalc
 from convcalc.cli.main import run
 from convcalc.json_schemas import document_schema
+from convcalc.render.page import line_diff
 from convcalc.render.page.line_diff import compare_lines
 from convcalc.render.rows import tree_rows
 from tests.pages.test_report import HOSTILE, NAME
@@ -267,6 +268,13 @@ def test_the_text_of_a_file_behind_a_link_is_not_quoted() -> None:
 
 
 # -- lines
+
+
+def test_specs_with_too_many_lines_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_diff, "_MOST_LINES", 3)
+    page = write_page(*write_both())
+    assert "A spec has more than 3 lines; they are not compared here." in [found.text for found in page.all("p")]
+    assert page.all("div", class_="lines") == []
 
 
 def test_the_lines_of_both_specs_are_numbered_and_marked() -> None:
