@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
+_ABSENT = object()
 MOST_KEPT = 10_000  # results of one function that are kept for the next run
 _results: list[dict[Any, Any]] = []
 _paused = False
@@ -30,11 +31,10 @@ def remember(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, 
     def recall(*arguments: Any) -> _Result:
         if _paused:
             return call(*arguments)
-        try:
-            return known[arguments]
-        except KeyError:
+        found: Any = known.get(arguments, _ABSENT)
+        if found is _ABSENT:
             found = known[arguments] = call(*arguments)
-            return found
+        return found  # type: ignore[no-any-return]
 
     return cast(Callable[_Parameters, _Result], recall)
 

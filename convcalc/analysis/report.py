@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convcalc.analysis.cost import Cost, activation_bytes, count_node
+from convcalc.analysis.cost import activation_bytes, count_node
 from convcalc.analysis.liveness import Liveness, compute_liveness
 from convcalc.analysis.optimizers import OPTIMIZERS
 from convcalc.analysis.receptive_field import Field, FieldReport, compute_fields, field_report, input_size
@@ -16,7 +16,7 @@ from convcalc.caching import begin_run
 from convcalc.gc_pause import defer_garbage_collection
 from convcalc.intervals import Ratio
 from convcalc.layers.base import Layer
-from convcalc.network import Group, Network, Node
+from convcalc.network import Group, Network
 from convcalc.shape import Shape
 from convcalc.version import __version__
 
@@ -381,22 +381,10 @@ def analyse(network: Network, *, inplace: bool = True, fold_batchnorm: bool = Fa
         from convcalc.analysis.batchnorm_folding import fold_batchnorm as fold  # costs start-up time
 
         network = fold(network)
-    dtype, batch = network.dtype, network.batch
     sizes = list_tensor_bytes(network)
-    names = [*network.inputs, *[node.name for node in network.nodes]]
     live = compute_liveness(network, sizes, inplace)
     seen = tuple(compute_fields(network))
-    whole = input_size(network)
-    reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}
-    layers = []
-    for index, node in enumerate(network.nodes):
-        number = len(network.inputs) + index
-        same = (id(seen[number]), node.layer.output.spatial)
-        field = reported.get(same)
-        if field is None:
-            field = reported[same] = field_report(seen[number], node.layer.output.spatial, whole)
-        spent = count_node(node, dtype, batch)
-        layers.append(_report_layer(node, network, names, sizes, spent, live.live[index], field, number))
+    layers = _report_layers(network, sizes, live.live, seen)
     return Report(
         network=network,
         layers=tuple(layers),
@@ -418,37 +406,46 @@ def _check_types(network: object, inplace: object, fold_batchnorm: object) -> No
             raise TypeError(f"{name} must be True or False; got {value!r}")
 
 
-def _report_layer(
-    node: Node,
-    network: Network,
-    names: list[str],
-    sizes: tuple[int, ...],
-    cost: Cost,
-    live_memory: int,
-    field: FieldReport,
-    number: int,
-) -> LayerReport:
-    # positional arguments: naming them costs time for every one of thirty thousand layers
-    return LayerReport(
-        node.name,
-        node.layer.kind,
-        node.line,
-        tuple([names[tensor] for tensor in node.reads]),
-        node.layer,
-        cost.params,
-        0 if node.frozen else cost.params,
-        cost.buffers,
-        cost.multiplications,
-        cost.additions,
-        cost.macs,
-        sum([sizes[tensor] for tensor in node.reads]),
-        cost.weight_memory,
-        sizes[number],
-        live_memory,
-        field,
-        node.frozen,
-        None if node.owner is None else network.nodes[node.owner].name,
-    )
+def _report_layers(
+    network: Network, sizes: Sequence[int], live: Sequence[int], seen: Sequence[Field]
+) -> list[LayerReport]:
+    """Return the reports of all layers.
+
+    `sizes` are the bytes and `seen` the receptive fields of every tensor, and `live` the live bytes at every node.
+    """
+    dtype, batch, whole = network.dtype, network.batch, input_size(network)
+    names = [*network.inputs, *[node.name for node in network.nodes]]
+    reported: dict[tuple[int, tuple[int, ...]], FieldReport] = {}
+    layers = []
+    for live_memory, (number, node) in zip(live, enumerate(network.nodes, len(network.inputs)), strict=True):
+        name, layer, reads, _, line, frozen, owner = node
+        same = (id(seen[number]), layer.output.spatial)
+        field = reported.get(same)
+        if field is None:
+            field = reported[same] = field_report(seen[number], layer.output.spatial, whole)
+        params, buffers, multiplications, additions, macs, weight_memory = count_node(node, dtype, batch)
+        report = LayerReport(  # positional arguments: naming them costs time for every one of thirty thousand layers
+            name,
+            layer.kind,
+            line,
+            tuple(map(names.__getitem__, reads)),
+            layer,
+            params,
+            0 if frozen else params,
+            buffers,
+            multiplications,
+            additions,
+            macs,
+            sum(map(sizes.__getitem__, reads)),
+            weight_memory,
+            sizes[number],
+            live_memory,
+            field,
+            frozen,
+            None if owner is None else network.nodes[owner].name,
+        )
+        layers.append(report)
+    return layers
 
 
 def add_known(one: int | None, other: int | None) -> int | None:
