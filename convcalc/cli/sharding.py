@@ -32,7 +32,10 @@ def is_folder(file: str | None) -> bool:
 
 
 def choose_folder(resume: str, where: writing.Output) -> writing.Output:
-    """Return where to write with --resume. Raises UsageError together with -o, and Failure unless it has shards."""
+    """Return where to write with --resume.
+
+    Raises UsageError together with -o, and Failure if the folder has no shards.
+    """
     if where.file is not None:
         raise click.UsageError("--resume cannot be combined with -o")
     if not os.path.isfile(os.path.join(resume, NAME)):

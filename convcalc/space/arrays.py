@@ -96,7 +96,7 @@ def calculate(operation: str, operands: list[Any]) -> Column:
         for column in columns:
             _check(column)
     with np.errstate(all="ignore"):
-        found = _CALCULATIONS.get(operation, _make_elementwise(operation))(*columns)
+        found = (_CALCULATIONS.get(operation) or _make_elementwise(operation))(*columns)
     if isinstance(found.values, np.ndarray) and found.values.size <= _SMALL and found.values.dtype.kind in "if":
         return _measure(found.values)
     return found

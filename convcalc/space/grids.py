@@ -45,6 +45,7 @@ class Part:
         if whole is None or sum(map(len, whole.known.values())) * longest > _MOST_KNOWN:
             tables = {name: backend.make_column(values) for name, values in self.axes.items()}
             whole = self._sheets[backend] = Sheet(backend, tables, {}, ())
+            whole.is_lasting = True
         indexes = {
             name: backend.index_grid(numbers, period, self.counts[name]) for name, period in self._list_periods()
         }
@@ -89,7 +90,7 @@ def make_grid(space: Combinations) -> Grid | None:
 
 
 def _group_values(values: Sequence[Any]) -> dict[str, list[int]]:
-    """Return the indexes of values by their class; one that is not a number is a class of its own."""
+    """Return the indexes of values by their class; texts, lists and truths are classes of their own."""
     groups: dict[str, list[int]] = {}
     for index, value in enumerate(values):
         groups.setdefault(describe_value(value), []).append(index)

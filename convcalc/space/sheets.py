@@ -19,7 +19,7 @@ class Sheet:
 
     `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. Sheets with the same
     tables share what was calculated for them, by the number of the program: in `known`, columns per value, and in
-    `masks`, which values take a path.
+    `masks`, which values take a path. `is_lasting` is whether further sheets will have the same tables.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Sheet:
         self.rows = rows
         self.known: dict[int, dict[int, Any]] = {} if known is None else known.known
         self.masks: dict[int, dict[str, Any]] = {} if known is None else known.masks
+        self.is_lasting: bool = False if known is None else known.is_lasting
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,6 +68,10 @@ class Sheet:
         indexes = {name: found[start:stop] for name, found in self.indexes.items()}
         return Sheet(self.backend, self.tables, indexes, self.rows[start:stop], self)
 
+    def count_values(self) -> int:
+        """Return the number of values in all tables."""
+        return sum(len(self.backend.get_values(table)) for table in self.tables.values())
+
     def is_compact(self) -> bool:
         """Whether the tables are short enough to calculate with whole tables."""
         return all(len(self.backend.get_values(table)) <= MOST_VALUES for table in self.tables.values())
@@ -75,10 +80,12 @@ class Sheet:
 
     def calculate(self, program: Program, results: Iterable[Operand]) -> "Columns":
         """Return the columns of some nodes of a program; raises `TooLarge` if the numbers are too large for arrays."""
-        columns = Columns(self, self.known.setdefault(program.number, {}))
+        known = self.known.setdefault(program.number, {})
+        columns = Columns(self, program, known)
         schedule, is_compact = program.schedule(results), self.is_compact()
         for number in schedule.order:
-            columns.calculate(program, number)
+            if number not in known:
+                columns.calculate(number)
             for operand in schedule.freed.get(number, ()):
                 columns.forget(operand, with_table=not is_compact)
         return columns
@@ -87,21 +94,23 @@ class Sheet:
 class Columns:
     """The calculated columns of nodes: one value per row, or per entry of a table if a node depends on one input."""
 
-    def __init__(self, sheet: Sheet, tables: dict[int, Any]) -> None:
+    def __init__(self, sheet: Sheet, program: Program, tables: dict[int, Any]) -> None:
         self.sheet = sheet
+        self.program = program
         self.tables = tables
         self._rows: dict[int, Any] = {}
-        self._inputs: dict[int, str] = {}  # the input of each node that depends on a single one
 
-    def calculate(self, program: Program, number: int) -> None:
+    def _get_input(self, number: int) -> str:
+        """Return the input of a node that depends on a single one."""
+        [name] = self.program.nodes[number].inputs
+        return name
+
+    def calculate(self, number: int) -> None:
         """Calculate a node whose operands are known."""
-        node, backend = program.nodes[number], self.sheet.backend
+        node, backend = self.program.nodes[number], self.sheet.backend
         if len(node.inputs) == 1:
-            [self._inputs[number]] = node.inputs
-            if number in self.tables:
-                return
             if node.operation == "input":
-                self.tables[number] = self.sheet.tables[self._inputs[number]]
+                self.tables[number] = self.sheet.tables[self._get_input(number)]
                 return
             operands = [_get_constant_or(self.tables.__getitem__, operand) for operand in node.operands]
             self.tables[number] = backend.calculate(node.operation, operands)
@@ -114,13 +123,13 @@ class Columns:
         """Return the column of a node per row."""
         found = self._rows.get(number)
         if found is None:
-            indexes = self.sheet.indexes[self._inputs[number]]
+            indexes = self.sheet.indexes[self._get_input(number)]
             found = self._rows[number] = self.sheet.backend.select_values(self.tables[number], indexes)
         return found
 
     def get_table(self, number: int) -> tuple[str, Any]:
         """Return the input of a node that depends on a single one, and its column per value."""
-        return self._inputs[number], self.tables[number]
+        return self._get_input(number), self.tables[number]
 
     def forget(self, number: int, with_table: bool) -> None:
         """Free the column of a node per row and, with `with_table`, that per value."""

@@ -179,7 +179,7 @@ class _Solver:
             found.append(Piece.calculate(path, these, places))
             self._note_use(path, len(these))
             sheet = sheet.select(backend.find_others(taken, len(sheet)))
-            if 2 * len(sheet) < sum(len(backend.get_values(table)) for table in sheet.tables.values()):
+            if not sheet.is_lasting and 2 * len(sheet) < sheet.count_values():
                 sheet = sheet.compress()
         return sheet
 
