@@ -172,6 +172,10 @@ def _convolve_transposed(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _multiply_matrix(builder: "Builder", layer: Any, reads: Reads) -> int:
+    """Emit a linear layer; that of tokens is quantised per output feature, as TensorFlow 2.21 does.
+
+    That of vectors is quantised as a whole, as in the published files of MLPerf Tiny.
+    """
     biases = layer.out_features * bool(layer.bias)
     return builder.emit(
         "FULLY_CONNECTED",
@@ -180,6 +184,7 @@ def _multiply_matrix(builder: "Builder", layer: Any, reads: Reads) -> int:
         constants=1 + bool(layer.bias),
         weights=sum(layer.weight_tensors()),
         biases=biases,
+        channels=layer.out_features if layer.input.axes else 0,
         features=layer.out_features,
     )
 

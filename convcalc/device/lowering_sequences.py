@@ -30,7 +30,7 @@ def normalise_layer(builder: "Builder", layer: Any, reads: Sequence[int]) -> int
         "rank": shape.axes + 2,
         "features": builder.network.batch * reduced.elements,
     }
-    learnt = {"constants": 1, "weights": shape.elements}  # stored once per value, even if learnt per channel
+    learnt = {"constants": 1, "weights": layer.scales()}
     mean = builder.emit("MEAN", reads, reduced, **reduction)
     negated = _negate(builder, mean, reduced)
     squares = builder.emit("SQUARED_DIFFERENCE", (reads[0], mean), shape)
@@ -90,6 +90,7 @@ def _apply_linear(builder: "Builder", layer: Any, number: int, features: int) ->
         constants=1 + layer.bias,
         weights=shape.channels * features,
         biases=features * layer.bias,
+        channels=features,
         features=features,
     )
 

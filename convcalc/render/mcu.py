@@ -159,10 +159,11 @@ def _operator_lines(report: McuReport, width: int | None) -> list[Block]:
 def _note_lines(report: McuReport, page: McuPage, width: int | None) -> list[Block]:
     notes = [*report.program.notes, *page.notes]
     if report.tail is not None:
-        notes.append(
+        tail = (
             f"about: the tail is estimated for a 32-bit build (within {TAIL_ERROR:.1%} of it on five measured networks)"
-            + ("" if report.flash.exact else f", the model file within {FILE_ERROR:.0%}")
         )
+        file = f"the model file as converters of 2021 write it (within {FILE_ERROR:.0%} of five published files)"
+        notes.append(tail if report.flash.exact else f"{tail}, {file}; TensorFlow 2.21 writes smaller files")
     if not notes:
         return []
     return [[], *cell_lines(notes, width)]

@@ -81,6 +81,13 @@ def test_the_negation_of_a_mean_is_in_floating_point() -> None:
     assert "DEQUANTIZE" not in [operator.code for operator in report("norm of a vector", "float32").program.operators]
 
 
+def test_a_norm_has_its_scales_and_biases_in_flash() -> None:
+    """16 scales, 16 biases and ε in int8, 256 weights and 16 biases of 4 bytes of the linear layer."""
+    found = report("norm of channels of tokens").flash
+    assert (found.weights, found.biases) == (256 + 2 * 16 + 1, 4 * 16)
+    assert report("norm of all tokens").flash.weights == 256 + 2 * 16 * 12 + 1
+
+
 def test_the_tail_holds_transposed_factors_and_the_state_of_an_lstm() -> None:
     """Two factors of 12 tokens · 16 features; a state of 16 bytes and that of the cells in int16."""
     program = report("attention").program
