@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 _MAX_CANDIDATES = 500  # at most this many words are compared with a misspelt one
+_LOG_COMMAND = r"(?:^|(?<=\s)):(?=:)|#(?=#\[)"  # as in ::error::text and ##[error]text of GitHub
 _CLEAR_LEAD = 0.1  # a word is renamed only if the closest match beats the second by this much in similarity (0 to 1)
 
 TITLES: dict[str, str] = {
@@ -184,10 +185,15 @@ def suggest_rename(word: str, words: Iterable[str], hint: str = "", taken: Itera
 
 
 def printable(text: str) -> str:
-    """Return the text with control and bidirectional characters escaped, so that it cannot control a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
+    """Return the text with control and bidirectional characters escaped, so that it cannot control a terminal.
+
+    The marks `::` at the start of a word and `##[` are escaped too: at the start of a line, a CI log obeys them.
+    """
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else _escape(character) for character in text)
+    if "::" in text or "##[" in text:
+        text = re.sub(_LOG_COMMAND, lambda mark: _escape(mark[0]), text)
+    return text
 
 
 def _escape(character: str) -> str:

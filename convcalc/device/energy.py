@@ -8,7 +8,8 @@ Sources: Horowitz 2014, "Computing's energy problem (and what we can do about it
 dataflow for convolutional neural networks", ISCA, table IV: a word of 16 bits from DRAM costs as much as 200
 multiply-accumulates, in a process of 65 nm. Sze et al. 2017, "Efficient processing of deep neural networks: a tutorial
 and survey", Proceedings of the IEEE 105 (12), figure 22, has the same ratio. It is applied to words of any data type.
-The figures are those that several independent texts quote in agreement; the papers themselves were not read.
+Horowitz's figures are those that several independent texts quote in agreement, the ratio of Eyeriss is that of one
+quotation; the papers themselves were not read.
 """
 
 from typing import NamedTuple

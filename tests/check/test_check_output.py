@@ -234,7 +234,7 @@ def test_the_log_of_github_obeys_no_name() -> None:
     stop, *between, go = text.splitlines()
     token = stop.removeprefix("::stop-commands::")
     assert go == f"::{token}::"
-    assert any(line.startswith("::error::x") for line in between)
+    assert any(line.startswith(r"\x3a:error::x") for line in between)
     assert token not in "\n".join(between)
 
 

@@ -206,3 +206,18 @@ def test_an_integer_of_more_digits_than_python_converts(
 ) -> None:
     said = said_by([word.format("9" * 5000) for word in arguments], capsysbinary)
     assert "set_int_max_str_digits" not in said
+
+
+# `report` writes a page, and `verify` needs PyTorch
+@pytest.mark.parametrize(
+    "command", [name for name in NEEDS if "net.yaml" in NEEDS[name] and name not in ("report", "verify")]
+)
+def test_a_log_of_github_obeys_no_name_of_a_network(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    heading = 'name: "::error::pwned ##[error]pwned"\ndescription: "::warning::pwned"\n'
+    Path("net.yaml").write_text(heading + NET, encoding="utf-8")
+    assert run([command, *NEEDS[command]]) in (0, 1)
+    said = "".join(capsys.readouterr())
+    assert not [line for line in said.splitlines() if line.lstrip().startswith("::") or "##[" in line]
