@@ -103,10 +103,13 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
         lines += wrap_facts([_describe_within(answer.within, count_all(space))], width)
     lines += [[], cell_table(_make_figure_columns(answer), width)]
     for name, distribution in answer.distributions.items():
-        if distribution is not None and distribution.min < distribution.max:
+        if distribution is not None and distribution.histogram and distribution.min < distribution.max:
             lines += [[], cell_table(_make_histogram_columns(name, distribution, count_all(space)), width)]
     for name, distribution in answer.distributions.items():
-        if distribution is not None and distribution.error:
+        if distribution is not None and not distribution.histogram:
+            text = f"the networks have too many different values of {FIGURES[name]} for quantiles and a histogram"
+            lines += [[], *wrap_facts([text], width, "dim")]
+        elif distribution is not None and distribution.error:
             text = (
                 f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
             )
@@ -141,7 +144,7 @@ def _make_figure_columns(answer: Answer) -> list[Cells]:
         Cells("min", texts([one and one.min for one in found], format_bytes(peaks[0]))),
     ]
     for weight, percent in zip((5, 6, 5), PERCENTS, strict=True):
-        columns.append(Cells(f"{percent}%", texts([one and one.quantiles[percent] for one in found], ""), weight))
+        columns.append(Cells(f"{percent}%", texts([one and one.quantiles.get(percent) for one in found], ""), weight))
     columns.append(Cells("max", texts([one and one.max for one in found], format_bytes(peaks[1]))))
     return [*columns, Cells("mean", texts([one and one.mean for one in found], ""), 7)]
 

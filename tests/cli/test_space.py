@@ -13,6 +13,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from convcalc.render.space import count_text
 
 UNIT = """\
 # a comment that is kept
@@ -71,6 +72,24 @@ def test_a_choice_that_no_network_uses_is_marked(tmp_path: Path, capsys: pytest.
         "space: {k: [1, 3], z: [1, 2]}\ninput: [3, 9]\nlayers: [{conv: {out_channels: 2, kernel_size: $k}}]"
     )
     assert answer(capsys, str(file))[1].splitlines()[1] == "2 networks · k ×2 · z ×2 unused"
+
+
+def test_the_histogram_is_left_out_if_it_would_take_too_long(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_FEW_SUMS", 0), ("_MUCH_ADDED_BYTES", 0), ("_ROUGH_BYTES", 1), ("_MOST_ADDED_BYTES", 0)):
+        monkeypatch.setattr(f"convcalc.space.counting.{name}", value)
+    out = answer(capsys, net)[1]
+    assert "the networks have too many different values of MACs for quantiles and a histogram" in out
+    assert "MACs from" not in out
+    found = read_json(capsys, net)["figures"]["macs"]
+    assert (found["min"], found["quantiles"], found["histogram"]) == (4 * 4 * 64, {}, [])
+
+
+def test_numbers_beyond_floats_are_written() -> None:
+    assert count_text(123_456 * 10**400) == "1.235e+405"
+    assert count_text(99_996 * 10**40) == "1.000e+45"
+    assert count_text(10**20) == "100,000,000,000,000,000,000"
 
 
 def test_set_fixes_a_choice(net: str, capsys: pytest.CaptureFixture[str]) -> None:
