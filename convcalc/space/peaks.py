@@ -19,7 +19,7 @@ Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read i
 
 
 class _Reader:
-    """Stands for the layer of the node that stands for earlier readers: it is no view, and overwrites nothing."""
+    """Stands for the layer of the node that stands for earlier readers: it is not a view, and overwrites nothing."""
 
     is_view = in_place = False
 
