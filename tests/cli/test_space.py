@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,23 @@ def test_the_histogram_is_left_out_if_it_would_take_too_long(
     assert "MACs from" not in out
     found = read_json(capsys, net)["figures"]["macs"]
     assert (found["min"], found["quantiles"], found["histogram"]) == (4 * 4 * 64, {}, [])
+
+
+def test_a_number_that_is_too_much_work_is_estimated(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("counting._MOST_JOINT_SUMS", "counting._MOST_SLOT_BYTES", "sampling._FEW_SUMS"):
+        monkeypatch.setattr(f"convcalc.space.{name}", 0)
+    limits = ["--max-params", "200", "--max-macs", "12K"]
+    out = answer(capsys, net, *limits)[1]
+    assert re.search(
+        r"^about \d+ networks \(\S+%\) are within the budget · \S+% to \S+% with 95% confidence$", out, re.M
+    )
+    document = read_json(capsys, net, *limits)
+    estimate = document["within_budget_estimate"]
+    assert document["within_budget"] is None
+    assert estimate["low"] <= estimate["networks"] <= estimate["high"]
+    assert estimate["low"] - 2 <= 48 <= estimate["high"] + 2  # 2 × 2 + 3 × 2² + 4 × 2³, as all have at most 12 K MACs
 
 
 def test_numbers_beyond_floats_are_written() -> None:
