@@ -94,8 +94,8 @@ class Space:
         """Return the distribution of a metric, such as `macs`: min, max, mean, quantiles and a histogram.
 
         `percents` are the percentages of the quantiles, and `bins` is the largest number of bins. The quantiles and the
-        histogram of a large space are rounded, by at most the field `error`, unless `exact` is true. Raises ValueError
-        for an unknown metric, or if exact ones take too long.
+        histogram of a large space are rounded, by at most the field `error`, or missing, unless `exact` is true. Raises
+        ValueError for an unknown metric, or if exact ones take too long.
         """
         aim = _explain_errors("metric", lambda: read_best(metric))
         _explain_errors("metric", lambda: check_known(aim, self._space.unknown))

@@ -100,13 +100,16 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
     space = answer.space
     lines = heading_lines(space, answer.limits, width)
     if answer.within is not None:
-        lines += wrap_facts([_describe_within(answer.within, count_all(space))], width)
+        lines += wrap_facts(_describe_within(answer.within, count_all(space)), width)
     lines += [[], cell_table(_make_figure_columns(answer), width)]
     for name, distribution in answer.distributions.items():
-        if distribution is not None and distribution.min < distribution.max:
+        if distribution is not None and distribution.histogram and distribution.min < distribution.max:
             lines += [[], cell_table(_make_histogram_columns(name, distribution, count_all(space)), width)]
     for name, distribution in answer.distributions.items():
-        if distribution is not None and distribution.error:
+        if distribution is not None and not distribution.histogram:
+            text = f"the networks have too many different values of {FIGURES[name]} for quantiles and a histogram"
+            lines += [[], *wrap_facts([text], width, "dim")]
+        elif distribution is not None and distribution.error:
             text = (
                 f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
             )
@@ -114,14 +117,14 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
     return [*lines, *_invalid_lines(space, width)]
 
 
-def _describe_within(within: Estimate, total: int) -> str:
-    """Return a sentence such as `6 networks (7.14%) are within the budget`."""
+def _describe_within(within: Estimate, total: int) -> list[str]:
+    """Return `6 networks (7.14%) are within the budget`; for an estimate, also its interval."""
     share = percent_text(within.networks, total)
     if not within.is_exact:
         low, high = percent_text(within.low, total), percent_text(within.high, total)
         number = _round_text(within.networks) if within.networks >= 10**4 else f"{within.networks:,}"
-        return f"about {number} networks ({share}; {low} to {high} with 95% confidence) are within the budget"
-    return f"{_networks_text(within.networks)} ({share}) {'is' if within.networks == 1 else 'are'} within the budget"
+        return [f"about {number} networks ({share}) are within the budget", f"{low} to {high} with 95% confidence"]
+    return [f"{_networks_text(within.networks)} ({share}) {'is' if within.networks == 1 else 'are'} within the budget"]
 
 
 def _make_figure_columns(answer: Answer) -> list[Cells]:
@@ -141,7 +144,7 @@ def _make_figure_columns(answer: Answer) -> list[Cells]:
         Cells("min", texts([one and one.min for one in found], format_bytes(peaks[0]))),
     ]
     for weight, percent in zip((5, 6, 5), PERCENTS, strict=True):
-        columns.append(Cells(f"{percent}%", texts([one and one.quantiles[percent] for one in found], ""), weight))
+        columns.append(Cells(f"{percent}%", texts([one and one.quantiles.get(percent) for one in found], ""), weight))
     columns.append(Cells("max", texts([one and one.max for one in found], format_bytes(peaks[1]))))
     return [*columns, Cells("mean", texts([one and one.mean for one in found], ""), 7)]
 

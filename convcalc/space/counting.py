@@ -25,6 +25,7 @@ _MOST_ADDED_BYTES = 10 * 1024**3
 _MOST_ADDITIONS = 40_000_000  # limit of additions of sums
 _BYTES_OF_A_SUM = 1_000  # bytes of slots that take as long to add as two lookups of a sum
 _MUCH_ADDED_BYTES = 2 * 1024**3
+_LEAST_PRECISION = 50  # rounded figures may be wrong by 1 / 50 of their range
 _ROUGH_BYTES = 32 * 1024**2  # limit of bytes of all slots if figures are rounded
 Sums = tuple[int, ...]
 
@@ -33,7 +34,8 @@ class Tally:
     """The networks of a graph by one additive figure, from `least` to `most`.
 
     If `is_rough` is true and exact figures would take more than about a second, they are rounded down by at most
-    `error`, which is otherwise 0. If it is false, TooManyFigures is raised if they would take more than about a minute.
+    `error`, which is otherwise 0, unless this is more than a fiftieth of their range. TooManyFigures is raised if exact
+    figures are needed and would take more than about a minute.
     Only figures up to `bound` are counted.
     """
 
@@ -78,9 +80,12 @@ class Tally:
         if slots.measure_effort().added <= _MUCH_ADDED_BYTES:
             return False
         slots.coarsen(_ROUGH_BYTES)
+        error = slots.find_error()
+        if error * _LEAST_PRECISION > self.most - self.least:
+            return False
         self._before = {0: 1}
         self._fill(slots)
-        self.error = slots.find_error()
+        self.error = error
         return True
 
     def _fill(self, slots: Slots) -> None:

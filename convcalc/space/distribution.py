@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace
-from convcalc.space.extent import count_networks, sum_figure
+from convcalc.space.extent import count_networks, find_extent, sum_figure
+from convcalc.space.slots import TooManyFigures
 
 PERCENTS = (5, 50, 95)
 BINS = 12
@@ -18,7 +19,7 @@ class Distribution(NamedTuple):
     """The distribution of a figure: its range and mean, its quantiles by percent, and a histogram.
 
     `error` is by how much the figures of networks were at most rounded for the quantiles and the histogram; 0 if they
-    are exact.
+    are exact. If these would take too long, there are none.
     """
 
     min: int
@@ -34,13 +35,19 @@ def describe_figure(
 ) -> Distribution:
     """Return the distribution of an additive figure that is known for all layers; `bins` is the most bins.
 
-    If `is_rough` is true, the quantiles and the histogram may be rounded. Otherwise, TooManyFigures is raised if exact
-    ones would take more than about a minute.
+    If `is_rough` is true, the quantiles and the histogram may be rounded, or missing. Otherwise, TooManyFigures is
+    raised if exact ones would take more than about a minute.
     """
-    tally = Tally(space.graph, figure, is_rough=is_rough)
+    mean = sum_figure(space.graph, figure) / count_all(space)
+    try:
+        tally = Tally(space.graph, figure, is_rough=is_rough)
+    except TooManyFigures:
+        if not is_rough:
+            raise
+        extent, start = find_extent(space.graph, figure), space.graph.start
+        return Distribution(extent.least[start], extent.most[start], mean, {}, [], 0)
     # figures are rounded down, on average by half of the largest error
     quantiles = {percent: min(find_quantile(tally, percent) + tally.error // 2, tally.most) for percent in percents}
-    mean = sum_figure(space.graph, figure) / count_all(space)
     return Distribution(tally.least, tally.most, mean, quantiles, make_histogram(tally, bins), tally.error)
 
 

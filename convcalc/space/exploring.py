@@ -22,8 +22,8 @@ from convcalc.spec.scopes import Frame
 from convcalc.spec.variants import Variants
 
 MOST_STATES_OF_A_PLACE = 5_000
-MOST_STATES = 100_000
-MOST_STEPS = 200_000
+MOST_STATES = 150_000
+MOST_STEPS = 300_000
 MOST_LAYERS_EXPANDED = 1_000_000
 _MOST_INVALID = 3
 START = 0

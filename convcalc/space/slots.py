@@ -49,8 +49,8 @@ class Slots:
         self._find_tops()
 
     def coarsen(self, most: int) -> None:
-        """Choose a divisor so large that the slots of all nodes need at most `most` bytes."""
-        while self.measure_effort().stored > most:
+        """Choose a divisor so large that the slots of all nodes need at most `most` bytes, or until each has one."""
+        while self.measure_effort().stored > most and max(self.tops) > 1:
             self.set_divisor(2 * self.divisor)
 
     def set_divisor(self, divisor: int) -> None:

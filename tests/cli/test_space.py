@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 import convcalc
 from convcalc.cli.main import run
+from convcalc.render.space import count_text
 
 UNIT = """\
 # a comment that is kept
@@ -71,6 +73,41 @@ def test_a_choice_that_no_network_uses_is_marked(tmp_path: Path, capsys: pytest.
         "space: {k: [1, 3], z: [1, 2]}\ninput: [3, 9]\nlayers: [{conv: {out_channels: 2, kernel_size: $k}}]"
     )
     assert answer(capsys, str(file))[1].splitlines()[1] == "2 networks · k ×2 · z ×2 unused"
+
+
+def test_the_histogram_is_left_out_if_it_would_take_too_long(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_FEW_SUMS", 0), ("_MUCH_ADDED_BYTES", 0), ("_ROUGH_BYTES", 1), ("_MOST_ADDED_BYTES", 0)):
+        monkeypatch.setattr(f"convcalc.space.counting.{name}", value)
+    out = answer(capsys, net)[1]
+    assert "the networks have too many different values of MACs for quantiles and a histogram" in out
+    assert "MACs from" not in out
+    found = read_json(capsys, net)["figures"]["macs"]
+    assert (found["min"], found["quantiles"], found["histogram"]) == (4 * 4 * 64, {}, [])
+
+
+def test_a_number_that_is_too_much_work_is_estimated(
+    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("counting._MOST_JOINT_SUMS", "counting._MOST_SLOT_BYTES", "sampling._FEW_SUMS"):
+        monkeypatch.setattr(f"convcalc.space.{name}", 0)
+    limits = ["--max-params", "200", "--max-macs", "12K"]
+    out = answer(capsys, net, *limits)[1]
+    assert re.search(
+        r"^about \d+ networks \(\S+%\) are within the budget · \S+% to \S+% with 95% confidence$", out, re.M
+    )
+    document = read_json(capsys, net, *limits)
+    estimate = document["within_budget_estimate"]
+    assert document["within_budget"] is None
+    assert estimate["low"] <= estimate["networks"] <= estimate["high"]
+    assert estimate["low"] - 2 <= 48 <= estimate["high"] + 2  # 2 × 2 + 3 × 2² + 4 × 2³, as all have at most 12 K MACs
+
+
+def test_numbers_beyond_floats_are_written() -> None:
+    assert count_text(123_456 * 10**400) == "1.235e+405"
+    assert count_text(99_996 * 10**40) == "1.000e+45"
+    assert count_text(10**20) == "100,000,000,000,000,000,000"
 
 
 def test_set_fixes_a_choice(net: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -272,6 +272,16 @@ def test_a_space_with_too_many_states_is_refused_with_the_reason(monkeypatch: py
     assert caught.value.problem.path[0] == "layers"
 
 
+def test_copies_that_are_known_are_not_expanded_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without that, 200 copies with 3 choices would take 400 expansions of 100 layers each."""
+    monkeypatch.setattr("convcalc.space.exploring.MOST_LAYERS_EXPANDED", 2_000)
+    copies = {"conv": {"out_channels": 4, "kernel_size": "$kernel", "padding": "same", "repeat": 200}}
+    text = json.dumps({"space": {"kernel": {"choices": [1, 3, 5], "per": "copy"}}, "input": [4, 8], "layers": [copies]})
+    space = read(text)
+    assert space.restrict([]).count() == 3**200
+    assert sum_figure(space.graph, "params") == 3**200 * (200 * 4 * (4 * (1 + 3 + 5) // 3 + 1))
+
+
 def test_choices_that_make_the_network_invalid_are_not_counted() -> None:
     layer = {"conv": {"out_channels": 1, "kernel_size": "$kernel", "repeat": 2}}
     choices = {"choices": [1, 3, 5], "per": "copy"}
