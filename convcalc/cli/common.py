@@ -211,7 +211,9 @@ def _format_by_suffix(file: str | None, only: str) -> str | None:
     types = [parameter.type for parameter in context.command.params if parameter.name == "format"]
     formats = [str(choice) for kind in types if isinstance(kind, click.Choice) for choice in kind.choices] or [only]
     if wanted == "txt":
-        wanted = next((format for format in formats if format in ("table", "text", "markdown")), wanted)
+        if not {"html", "svg"} & {*formats}:
+            return None  # all formats are texts
+        wanted = next((format for format in formats if format in ("table", "text")), wanted)
     wanted = "tikz" if wanted == "latex" and "tikz" in formats else wanted  # LaTeX for a picture
     if wanted not in formats:
         has = f"its formats are {', '.join(formats)}" if len(formats) > 1 else f"it writes {only}"

@@ -104,8 +104,8 @@ def _take_runtime(metric: str, value: Any) -> tuple[str, str, Any]:
     names = value if isinstance(value, dict) else {}
     if "runtime" not in names and "device" not in names:
         most = value if isinstance(value, str) else "256KiB"
-        board = f"{{device: {EXAMPLE_BOARD}}} for the memory of a board"
-        hint = f"write {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}, or {board}"
+        board = f"{{device: {EXAMPLE_BOARD}}}"
+        hint = f"such as {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}, or {board} for the memory of a board"
         raise Flaw(f"the limit of {metric} must name a runtime or a device; got {show(value)}", hint)
     runtime = check_runtime(names["runtime"], ("runtime",)) if "runtime" in names else ""
     device = check_board(names["device"], ("device",)) if "device" in names else ""

@@ -32,7 +32,8 @@ input: [3, 8, 8]
 layers:
   - conv: {out_channels: 4, kernel_size: 3, name: c}
 """
-HUGE = "input: [3, 8, 8]\nlayers:\n" + "  - relu\n" * 40_000  # valid, but takes half a minute to read in a browser
+LAYER = "  - maxpool: {kernel_size: 1}\n"
+HUGE = f"input: [3, 8, 8]\nlayers:\n{LAYER * 34_000}"  # valid, but takes half a minute to read in a browser
 
 
 class Page:
