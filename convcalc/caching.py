@@ -1,4 +1,6 @@
-"""Remembers the results of pure functions while networks are read and analysed: `remember` decorates such a function.
+"""Remembers the results of pure functions while networks are read and analysed.
+
+`remember` decorates such a function. `remember_last` keeps a single result.
 
 Results are kept for the next run, which is then faster. If there are too many, `begin_run` forgets them. Within a run,
 nothing is forgotten: a least-recently-used cache would be useless for a network with one layer more than its size.
@@ -35,6 +37,23 @@ def remember(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, 
         if found is _ABSENT:
             found = known[arguments] = call(*arguments)
         return found  # type: ignore[no-any-return]
+
+    return cast(Callable[_Parameters, _Result], recall)
+
+
+def remember_last(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Return a function that remembers only its last result, because its results are large."""
+    known: dict[Any, _Result] = {}
+    _results.append(known)
+    call: Callable[..., _Result] = function
+
+    @wraps(function)
+    def recall(*arguments: Any) -> _Result:
+        if arguments not in known:
+            found = call(*arguments)
+            known.clear()
+            known[arguments] = found
+        return known[arguments]
 
     return cast(Callable[_Parameters, _Result], recall)
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from convcalc import examples
+from convcalc.caching import remember_last
 from convcalc.problems import InvalidSpec, Problem, Span, did_you_mean, printable
 from convcalc.spec.document import Document
 from convcalc.spec.source import read_text
@@ -23,6 +24,7 @@ STANDARD_INPUT = "-"
 _MOST_ENTRIES = 1_000  # of a folder, that are compared with those of known formats
 WORKING_FOLDER_GONE = "the current directory has been deleted: change to one that exists"
 MOST_BYTES = 4 * 1024 * 1024
+_MOST_REMEMBERED = 100_000  # bytes of a text whose document is remembered
 
 
 class ForeignFile(InvalidSpec):
@@ -158,4 +160,11 @@ def _decode_text(data: bytes, file: str, quotable: bool) -> Document:
         message = f"not UTF-8: byte 0x{data[error.start]:02x}"
         place = Span(line, column, line, column + 1)
         raise InvalidSpec([Problem((), message, "CV001", "save the file as UTF-8", span=place)], file) from None
-    return read_text(text.removeprefix("\ufeff"), file, quotable)
+    read = _read_short_text if len(data) <= _MOST_REMEMBERED else read_text
+    return read(text.removeprefix("\ufeff"), file, quotable)
+
+
+@remember_last
+def _read_short_text(text: str, file: str, quotable: bool) -> Document:
+    """Return the document of a text, which is often read again with other overrides."""
+    return read_text(text, file, quotable)
