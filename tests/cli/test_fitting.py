@@ -331,6 +331,14 @@ def test_texts_and_lists_can_be_read_back(tried: str, net: str, capsys: pytest.C
     assert promised == shown
 
 
+def test_a_long_list_is_complete_in_csv(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(net).write_text("params: {w: [1]}\ninput: [3, 8, 8]\nlayers: [{conv: {out_channels: 1, kernel_size: 1}}]\n")
+    values = list(range(1000, 1030))
+    assert run(["fit", net, "-p", f"w={values}", "--max-params", "1M", "-f", "csv"]) == 0
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert json.loads(row["w"]) == values
+
+
 def test_a_shell_splits_the_printed_options_correctly(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`$(…)` splits at spaces and ignores quotes; xargs respects quotes."""
     asked = ["-p", "width=1,2", "--max-params", "1K", "--set", "size=9", "--batch", "2", "--dtype", "weights=int8"]
