@@ -1,5 +1,6 @@
 """The options that limit a figure of a network: `--max-params 5M`, `--min-receptive-field 224`, and so on."""
 
+from collections.abc import Collection
 from functools import wraps
 from typing import Any
 
@@ -33,11 +34,13 @@ _SHOWN_BOUNDS = (
 )
 
 
-def limit_options(function: common.Function) -> common.Function:
+def limit_options(function: common.Function, metrics: Collection[str] = LIMITED) -> common.Function:
     """Add --max-… and --min-… for every metric that can be limited; the command receives `limits`.
 
-    `limits` has only the limits that the user sets. The help does not list the options that are rarely needed.
+    `limits` has only the limits that the user sets. The help does not list the options that are rarely needed, nor
+    those of metrics other than `metrics`, for which the command has a message.
     """
+    shown = {bound for bound in _SHOWN_BOUNDS if bound.split("-", 1)[1].replace("-", "_") in metrics}
 
     @wraps(function)
     def run(**given: Any) -> Any:
@@ -51,9 +54,7 @@ def limit_options(function: common.Function) -> common.Function:
         return function(limits=tuple(limits), **given)
 
     options = [
-        click.option(
-            f"--{bound}", metavar=_limit_example(bound), hidden=bound not in _SHOWN_BOUNDS, help=_limit_help(bound)
-        )
+        click.option(f"--{bound}", metavar=_limit_example(bound), hidden=bound not in shown, help=_limit_help(bound))
         for bound in _BOUNDS
     ]
     return common.add_options(run, *options)
