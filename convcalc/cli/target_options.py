@@ -46,6 +46,17 @@ class Asked(NamedTuple):
             self.eager,
         )
 
+    def choose_runtimes(self, limits: Sequence[Limit], target: Target) -> tuple[Limit, ...]:
+        """Return limits in which those on arena and flash that name no runtime have the one of --runtime or --device.
+
+        Without these options, it is the default runtime.
+        """
+        runtime = DEFAULT_RUNTIME if self.runtime is None and self.device is None else target.runtime
+        return tuple(
+            limit._replace(runtime=runtime) if limit.metric in DEVICE and not (limit.runtime or limit.device) else limit
+            for limit in limits
+        )
+
     def list_added(self, target: Target) -> tuple[str, ...]:
         """Return the columns that the options add: arena and flash for a runtime or board, latency for a device.
 

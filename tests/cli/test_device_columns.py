@@ -133,3 +133,40 @@ def test_fit_names_the_runtime_of_a_limit_in_bytes(capsys: Capture) -> None:
     limits = ["--max-arena", "96KiB@tflm-cmsis-dsp", "--no-spec-budget"]
     assert run(["fit", MOBILENET, "-p", "width=0.25,0.5", "--set", "size=64", *limits]) == 0
     assert "arena with tflm-cmsis-dsp ≤ 96.00 KiB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "with tflm-reference"),
+        (["--runtime", "tflm-cmsis-mve"], "with tflm-cmsis-mve"),
+        (["--device", "nucleo-l4r5zi"], "with tflm-cmsis-dsp"),
+        (["--device", "rtx4090"], "with tflm-reference"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "sweep"])
+def test_a_limit_without_a_runtime_has_that_of_the_options(
+    capsys: Capture, command: str, options: list[str], named: str
+) -> None:
+    asked = [command, "example:ds_cnn", "-p", "channels=16", *options]
+    limits = ["--max-arena", "1MiB", "--max-flash", "1MiB@liveness", "--min-arena", "1B@tinyengine"]
+    assert run([*asked, *limits]) == 0
+    facts = " ".join(capsys.readouterr().out.split())
+    assert f"arena {named} ≤ 1.00 MiB" in facts
+    assert "flash with liveness ≤ 1.00 MiB" in facts
+    assert "arena with tinyengine ≥ 1 B" in facts
+
+
+def test_fit_lists_no_network_whose_arena_exceeds_the_limit(capsys: Capture) -> None:
+    """With tflm-cmsis-mve, a network of 32 channels needs more than 16 KiB, and with tflm-reference less."""
+    asked = ["fit", "example:ds_cnn", "-p", "channels=16,32", "--max-arena", "16KiB", "-f", "json"]
+    assert run(asked) == 0
+    assert len(json.loads(capsys.readouterr().out)["fits"]) == 2
+    assert run([*asked, "--runtime", "tflm-cmsis-mve"]) == 0
+    [found] = json.loads(capsys.readouterr().out)["fits"]
+    assert found["params"] == {"channels": 16}
+    assert (
+        found["figures"]["arena"]
+        <= 16 * 1024
+        < device_memory(capsys, "example:ds_cnn", {"channels": 32}, "tflm-cmsis-mve")[0]
+    )
