@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.problems import Flaw
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -178,6 +178,7 @@ def _make_rows(
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
     own = [list_own_values(one.report.network.own) for one in networks]
     rows = network_rows(labelled, measured.target, measured.names)
+    warn_of_unknown(labelled, measured.names, measured.target, where)
     added: Sequence[dict[str, Any]] = [{} for _ in networks]
     if join is not None or derive:
         found = [{name: row.figures[name] for name in measured.names} for row in rows]

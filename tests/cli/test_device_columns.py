@@ -170,3 +170,18 @@ def test_fit_lists_no_network_whose_arena_exceeds_the_limit(capsys: Capture) -> 
         <= 16 * 1024
         < device_memory(capsys, "example:ds_cnn", {"channels": 32}, "tflm-cmsis-mve")[0]
     )
+
+
+@pytest.mark.parametrize("command", ["compare", "diff"])
+def test_the_reason_of_an_unknown_figure_of_a_network_is_reported(capsys: Capture, command: str) -> None:
+    asked = [command, "example:crnn", "example:ds_cnn", "--device", "nucleo-l4r5zi"]
+    assert run(asked) == 0
+    said = capsys.readouterr().err.splitlines()
+    label = "crnn" if command == "compare" else "old"
+    assert len(said) == 2
+    assert said[0].startswith(f"convcalc: {label}: arena and flash: unknown: layer lstm1 (lstm): ")
+    assert said[1] == f"convcalc: {label}: latency: unknown: no time is known for lstm1, lstm2"
+    assert run([*asked, "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    assert run([command, "example:crnn", "example:ds_cnn"]) == 0
+    assert capsys.readouterr().err == ""

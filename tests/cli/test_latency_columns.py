@@ -125,7 +125,7 @@ def test_the_reason_of_an_unknown_latency_is_reported(folder: Path, capsys: Capt
     (folder / "opaque.yaml").write_text(spec, encoding="utf-8")
     assert run(["sweep", "opaque.yaml", "-p", "n=4,5", "--device", "nucleo-l4r5zi", "--columns", "latency,arena"]) == 0
     said = capsys.readouterr()
-    assert "convcalc: latency: unknown in 2 rows: unknown for: odd\n" in said.err
+    assert "convcalc: latency: unknown in 2 rows: no time is known for odd\n" in said.err
     assert "convcalc: arena: unknown in 2 rows: layer odd (opaque)" in said.err
 
 
