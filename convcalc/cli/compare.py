@@ -51,7 +51,7 @@ def _list_columns() -> Iterable[str]:
     help="Add a column that is calculated from others, such as score=top1/macs.",
 )
 @target_options
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="Show only the first N networks; 0 for all.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 @common.quiet_option()
@@ -87,7 +87,7 @@ def command(
     status = max([status, *(several.report_problem(name, error, where) for name, error in wrong)])
     if networks:
         rows, shown = _make_rows(networks, columns, sort, join, derive, measured, where)
-        text = _render(rows[:limit], shown, measured, columns is not None, format, exact, where)
+        text = _render(rows[: limit or None], shown, measured, columns is not None, format, exact, where)
         writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
         raise writing.Failure("nothing to compare")
