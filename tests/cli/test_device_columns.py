@@ -66,7 +66,7 @@ def test_the_runtime_is_named_wherever_its_memory_is_shown(capsys: Capture, tmp_
     plot = tmp_path / "plot.svg"
     assert run(["sweep", *values, *DEVICE, "--plot", "arena,flash", str(plot)]) == 0
     out = capsys.readouterr().out
-    assert "2 combinations · arena and flash with tflm-cmsis-dsp" in out
+    assert "2 combinations · arena and flash in int8 with tflm-cmsis-dsp" in out
     assert "KiB" in out
     assert "arena (tflm-cmsis-dsp)" in plot.read_text(encoding="utf-8")
     assert run(["sweep", *values, *DEVICE, "-f", "json"]) == 0
