@@ -91,6 +91,11 @@ def command(
 
     \b
       convcalc summary NET $(convcalc space NET --best params --max-macs 300M -q)
+
+    If values contain spaces, use xargs instead:
+
+    \b
+      convcalc space NET --best params --max-macs 300M -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     asked = [name for name, value in (("sample", sample), ("best", best), ("pareto", pareto)) if value is not None]
     _check_options(asked, seed, rows, emit, format, where)

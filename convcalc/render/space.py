@@ -14,7 +14,7 @@ from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import limit_dict, limit_text, merge_limits
-from convcalc.render.lines import Block, wrap_facts
+from convcalc.render.lines import NO_BREAK, Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
 from convcalc.render.shifts import wrap_words
 from convcalc.render.values import value_text
@@ -174,8 +174,11 @@ def _invalid_lines(space: DesignSpace, width: int | None) -> list[Block]:
     return lines
 
 
-def _params_text(params: dict[str, Any]) -> str:
-    return " · ".join(f"{name} {_value_text(value)}" for name, value in params.items())
+def _params_text(params: dict[str, Any], space: str = " ") -> str:
+    """Return texts such as `depth 2 · kernel [3, 5]`; `space` is the character before a value that is not a list."""
+    return " · ".join(
+        f"{name}{' ' if isinstance(value, list) else space}{_value_text(value)}" for name, value in params.items()
+    )
 
 
 def _value_text(value: Any) -> str:
@@ -198,7 +201,9 @@ def found_lines(
         for name, weight in weights.items()
     ]
     lines.append(
-        wrapped_table([*columns, Cells("choices", [_params_text(one.params) for one in shown], right=False)], width)
+        wrapped_table(
+            [*columns, Cells("choices", [_params_text(one.params, NO_BREAK) for one in shown], right=False)], width
+        )
     )
     if len(found) > len(shown):
         lines.append([(f"and {len(found) - len(shown):,} more: --limit 0 lists all", "dim")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,19 @@ def test_the_stricter_of_two_limits_is_shown_once(tmp_path: Path, net: str, caps
     assert read_json(capsys, str(file), *limits)["limits"] == [{"metric": "params", "max": 250}]
     status, out, _ = answer(capsys, str(file), "--max-params", "200", "--best", "params")
     assert (status, out.count("params ≤"), out.count("params ≤ 200")) == (0, 1, 1)
+
+
+def test_a_name_and_its_value_are_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "three.yaml"
+    names = ("alpha", "beta", "gamma")
+    space = ", ".join(f"{name}: [1, 2]" for name in names)
+    file.write_text(f"space: {{{space}}}\ninput: [3]\nlayers: [{{linear: $({' + '.join(names)})}}]\n")
+    for width in range(50, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        _, out, _ = answer(capsys, str(file), "--sample", "10")
+        assert [len(re.findall(rf"\b{name} [12]\b", out)) for name in names] == [10, 10, 10]
 
 
 def test_csv_has_lists_as_json(net: str, capsys: pytest.CaptureFixture[str]) -> None:
