@@ -185,3 +185,23 @@ def test_the_reason_of_an_unknown_figure_of_a_network_is_reported(capsys: Captur
     assert capsys.readouterr().err == ""
     assert run([command, "example:crnn", "example:ds_cnn"]) == 0
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["mcu", MOBILENET],
+        ["latency", MOBILENET, "-f", "json"],
+        ["compare", MOBILENET],
+        ["diff", MOBILENET, MOBILENET],
+        ["report", MOBILENET],
+        ["sweep", MOBILENET, "-p", "width=1"],
+        ["fit", MOBILENET, "-p", "width=1"],
+        ["draw", MOBILENET, "--color", "latency"],
+    ],
+)
+def test_no_result_is_written_over_a_device_file(arguments: list[str], folder: Path, capsys: Capture) -> None:
+    (folder / "board.yaml").write_text("description: mine\nkind: microcontroller\n", encoding="utf-8")
+    assert run([*arguments, "--device", "board.yaml", "-o", "./board.yaml"]) == 2
+    assert "-o ./board.yaml is also an input file: nothing was written" in capsys.readouterr().err
+    assert (folder / "board.yaml").read_text(encoding="utf-8").startswith("description: mine")
