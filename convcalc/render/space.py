@@ -16,7 +16,6 @@ from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
-from convcalc.render.shifts import wrap_words
 from convcalc.render.values import value_text
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
 from convcalc.space.distribution import PERCENTS, Distribution, count_all, describe_figure
@@ -102,7 +101,7 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
     space = answer.space
     lines = heading_lines(space, answer.limits, width)
     if answer.within is not None:
-        lines += [[(line, "")] for line in wrap_words(_describe_within(answer.within, count_all(space)), width)]
+        lines += wrap_facts([_describe_within(answer.within, count_all(space))], width)
     lines += [[], cell_table(_make_figure_columns(answer), width)]
     for name, distribution in answer.distributions.items():
         if distribution is not None and distribution.min < distribution.max:
@@ -112,7 +111,7 @@ def space_lines(answer: Answer, width: int | None) -> list[Block]:
             text = (
                 f"quantiles and histogram of {FIGURES[name]} are rounded by at most {format_count(distribution.error)}"
             )
-            lines += [[], *([(line, "dim")] for line in wrap_words(text, width))]
+            lines += [[], *wrap_facts([text], width, "dim")]
     return [*lines, *_invalid_lines(space, width)]
 
 

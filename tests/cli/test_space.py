@@ -174,14 +174,6 @@ def test_csv_has_lists_as_json(net: str, capsys: pytest.CaptureFixture[str]) -> 
     assert [json.loads(row["act"]) for row in rows] == [one["params"]["act"] for one in found]
 
 
-def test_sentences_fit_the_terminal(
-    net: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
-    _, out, _ = answer(capsys, net, "--max-params", "200")
-    assert "48 networks (57.1%) are within the\nbudget\n" in out
-
-
 def test_csv_has_a_row_per_network_with_exact_figures(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = read_json(capsys, net, "--sample", "5")["found"]
     _, out, _ = answer(capsys, net, "--sample", "5", "-f", "csv")
