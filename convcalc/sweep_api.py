@@ -79,17 +79,22 @@ class Sweep:
 
         `values` maps each parameter to one value per network, as a list or an array. A value that is unknown is None;
         so are all of a network that is invalid, for which the column `problem` has the reason. Raises InvalidSpec if
-        the spec has no such parameter, and ValueError if the lists differ in length or a column is unknown.
+        the spec has no such parameter, and ValueError if the lists differ in length, if one is a text such as a range,
+        or if a column is unknown.
         """
         for name in columns:
             if name not in _COLUMNS:
                 hint = did_you_mean(name, _COLUMNS) or f"available: {', '.join(_COLUMNS)}"
                 raise ValueError(f"no column {show(name)}: {hint}")
         _check_latency(columns, self.setup.target)
+        for name, column in values.items():
+            if isinstance(column, str):
+                raise ValueError(f"values[{name!r}] must be a list or an array; got {show(column)}")
         given = {name: list(to_python_numbers(column)) for name, column in values.items()}
         counts = {name: len(column) for name, column in given.items()}
         if len(set(counts.values())) != 1:
-            raise ValueError(f"the parameters need the same number of values each; got {show(counts)}")
+            numbers = ", ".join(f"{count} of {name}" for name, count in counts.items()) or "no parameters"
+            raise ValueError(f"the parameters need the same number of values each; got {numbers}")
         found = self.evaluator.evaluate(given, list(columns))
         problems: list[str | None] = [None] * next(iter(counts.values()))
         for row, problem in found.problems.items():

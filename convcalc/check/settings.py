@@ -64,21 +64,26 @@ def _get_metric_and_side(limit: Limit) -> tuple[str, bool]:
     return limit.metric, limit.minimum is None
 
 
-def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = ()) -> Limit:
+def read_limit(
+    name: str, value: Any, origin: str, other_names: Iterable[str] = (), *, runtime: str = DEFAULT_RUNTIME
+) -> Limit:
     """Return the limit that a setting such as `max-params` or `min-receptive-field` describes.
 
-    `origin` is the source of the limit, for messages. Raises Flaw if the value is wrong or the name is unknown. The
-    hint then suggests a similar name, which is that of a limit or is in `other_names`.
+    `origin` is the source of the limit, for messages. `runtime` is that of a limit on arena or flash that names none.
+    Raises Flaw if the value is wrong or the name is unknown. The hint then suggests a similar name, which is that of a
+    limit or is in `other_names`.
     """
     bound, _, metric = name.replace("-", "_").partition("_")
     if bound not in ("max", "min") or metric not in LIMITED:
         names = [f"{bound}-{known.replace('_', '-')}" for known in LIMITED for bound in ("max", "min")]
         raise Flaw(f"unknown setting {show(name)}", did_you_mean(name, [*names, *other_names]))
-    runtime = device = ""
+    device = ""
     if metric in DEVICE:
-        value, runtime, device = _split_runtime(value)
+        value, runtime, device = _split_runtime(value, runtime)
     elif metric == LATENCY:
-        value, device = _split_device(value)
+        runtime, (value, device) = "", _split_device(value)
+    else:
+        runtime = ""
     if value == "" and bound == "max" and device and metric in DEVICE:  # the memory of the board
         return Limit(metric, None, None, (), origin=origin, device=device)
     number = budget.read_quantity(metric, value, origin if origin.startswith("--") else "")
@@ -86,13 +91,13 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
     return Limit(metric, least, most, (), origin=origin, runtime=runtime, device=device)
 
 
-def _split_runtime(value: Any) -> tuple[Any, str, str]:
+def _split_runtime(value: Any, default: str) -> tuple[Any, str, str]:
     """Return the quantity, the runtime and the board in a text such as `96KiB@tflm-cmsis-dsp`, or `@nucleo-l4r5zi`.
 
-    If there is neither, the runtime is the first one. Raises Flaw if the name is unknown.
+    If there is neither, the runtime is the default. Raises Flaw if the name is unknown.
     """
     if not isinstance(value, str) or "@" not in value:
-        return value, DEFAULT_RUNTIME, ""
+        return value, default, ""
     quantity, _, name = value.partition("@")
     return quantity.strip(), *budget.check_runtime_or_board(name.strip())
 
@@ -102,6 +107,8 @@ def _split_device(value: Any) -> tuple[str, str]:
     if not isinstance(value, str) or "@" not in value:
         raise Flaw(f"the limit of latency must name a device, such as 5ms@{EXAMPLE_DEVICE}; got {show(value)}")
     quantity, _, name = value.partition("@")
+    if not quantity.strip():
+        raise Flaw(f"the limit of latency must have a time, such as 5ms@{EXAMPLE_DEVICE}; got {show(value)}")
     return quantity.strip(), budget.check_device(name.strip())
 
 

@@ -163,7 +163,8 @@ def command(
     if fix and not diff:
         _write_fixes(checked, files.files, where)
     text = _diff_text(checked, where) if diff else _render(checked, files.skipped_files, format, statistics, where)
-    writing.write_text(text, where, [split_net(file)[0] for file in files.files])
+    inputs = [*(split_net(file)[0] for file in files.files), *([] if config is None else [config])]
+    writing.write_text(text, where, inputs)
     if diff:
         _print_remaining(checked, bool(text), where)
     differs = writing.WRONG_NETWORK if diff and text else 0

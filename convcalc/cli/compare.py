@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.problems import Flaw
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -51,7 +51,7 @@ def _list_columns() -> Iterable[str]:
     help="Add a column that is calculated from others, such as score=top1/macs.",
 )
 @target_options
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Show only the first N networks.")
+@click.option("--limit", type=click.IntRange(0), metavar="N", help="Show only the first N networks; 0 for all.")
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.output_options
 @common.quiet_option()
@@ -87,7 +87,7 @@ def command(
     status = max([status, *(several.report_problem(name, error, where) for name, error in wrong)])
     if networks:
         rows, shown = _make_rows(networks, columns, sort, join, derive, measured, where)
-        text = _render(rows[:limit], shown, measured, columns is not None, format, exact, where)
+        text = _render(rows[: limit or None], shown, measured, columns is not None, format, exact, where)
         writing.write_text(text, where, [*(split_net(file)[0] for file in files), *([join] if join else [])])
     elif not files:
         raise writing.Failure("nothing to compare")
@@ -178,6 +178,7 @@ def _make_rows(
     labelled = [(label, one.report) for label, one in zip(labels, networks, strict=True)]
     own = [list_own_values(one.report.network.own) for one in networks]
     rows = network_rows(labelled, measured.target, measured.names)
+    warn_of_unknown(labelled, measured.names, measured.target, where)
     added: Sequence[dict[str, Any]] = [{} for _ in networks]
     if join is not None or derive:
         found = [{name: row.figures[name] for name in measured.names} for row in rows]

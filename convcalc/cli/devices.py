@@ -15,9 +15,11 @@ from convcalc.spec.inputs import Overrides
 def read_device_option(name: str, where: writing.Output, kinds: Sequence[str] = ()) -> Device:
     """Return the device of --device; if `kinds` are given, it must be of one of them.
 
-    Raises Failure if there is none of that name or kind. If its file is wrong, prints the problems, with lines, and
-    raises Exit with the status 2.
+    Raises Failure if there is none of that name or kind, or if -o names its file. If its file is wrong, prints the
+    problems, with lines, and raises Exit with the status 2.
     """
+    if where.file is not None:
+        writing.refuse_inputs(where.file, [name])
     try:
         return find_device(name, kinds)
     except Flaw as flaw:

@@ -10,7 +10,7 @@ import click
 
 from convcalc import examples
 from convcalc.cli import common, completing, writing
-from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.problems import Flaw, InvalidSpec, printable
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
@@ -117,6 +117,7 @@ def command(
     if errors:
         return writing.report_invalid(errors[::-1], where, format == "json")
     difference = compare_reports(*reports[::-1], target=target, measured=measured)
+    warn_of_unknown((("old", difference.old), ("new", difference.new)), measured, target, where)
     failed = [one for one in tested if one.holds(difference.figures[one.metric]) is not False]
     labels = [net if split_net(net)[1] else None for net in (nets[0], nets[-1])]
     text = (

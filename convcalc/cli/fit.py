@@ -4,6 +4,7 @@ from __future__ import annotations  # the types are imported only for type check
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +41,7 @@ _NO_BUDGET = "no budget: set one with an option such as --max-macs or --max-peak
 @click.command("fit", epilog=_EXAMPLES)
 @common.network_options
 @param_option
-@limit_options
+@partial(limit_options, runtime="")
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @common.inference_options
 @target_options
@@ -104,6 +105,7 @@ def command(
     gc.enable()  # every combination leaves garbage
     on_device = list_device_limits(document, overrides, limits, not no_spec_budget)
     target = asked.read(where, on_device)
+    limits = asked.choose_runtimes(limits, target)
     used = (order.metric, *(limit.metric for limit in on_device), *asked.list_added(target))
     known = [name for name in MEASURED if name != LATENCY or target.device is not None or order.metric == LATENCY]
     measured = tuple(name for name in known if name in used)

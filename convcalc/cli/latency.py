@@ -36,9 +36,9 @@ _LISTED = 20
 @click.option("--energy", is_flag=True, help="Add a lower bound of the energy: arithmetic and DRAM only.")
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=click.IntRange(0),
     metavar="N",
-    help=f"List the N layers that take longest (default: {_LISTED} in text and Markdown).",
+    help=f"List the N layers that take longest (default: {_LISTED} in text and Markdown); 0 for all that take time.",
 )
 @common.format_option("table", "json", "csv", "markdown", "svg")
 @common.output_options
@@ -64,5 +64,6 @@ def command(
 
     if limit is not None and format in ("json", "csv", "svg"):
         raise click.UsageError(f"--limit cannot be combined with {common.describe_format(format, where)}")
-    request = Request(net, overrides, device, "fused" if fused else "eager", energy, limit or _LISTED, format)
+    most = _LISTED if limit is None else limit or None
+    request = Request(net, overrides, device, "fused" if fused else "eager", energy, most, format)
     return write_report(request, where)

@@ -25,7 +25,7 @@ class Request(NamedTuple):
     device: str
     mode: str
     energy: bool
-    limit: int
+    limit: int | None
     format: str
 
 
@@ -66,8 +66,8 @@ def _list_notes(report: Report, latency: Latency) -> list[str]:
     notes = [f"efficiency: {latency.efficiency.source}"]
     if network.batch < SMALLEST_BATCH:
         notes.append(
-            f"a batch of {network.batch} may not fill the device, and then takes longer: the efficiency was fitted to "
-            f"batches from {SMALLEST_BATCH}, and the time to launch kernels is not counted"
+            f"a batch of {network.batch} may not fill the device, and then takes longer: the time to launch kernels is "
+            f"not counted, and the efficiencies that come with convcalc were fitted to batches from {SMALLEST_BATCH}"
         )
     kinds = {kind for node in network.nodes for kind, _ in list_kernels(node.layer)}
     if latency.mode == FUSED and "depthwise_conv" in kinds:

@@ -10,7 +10,7 @@ from convcalc.device.from_tflite import expand_offsets, read_program
 from convcalc.device.lowering import DTYPES
 from convcalc.device.mcu import McuReport, convert_to_int8, measure, measure_network
 from convcalc.device.offline_plan import plan_offline
-from convcalc.device.patches import PatchPlanner, choose_patching, read_patching
+from convcalc.device.patches import MOST_EXTRA, PatchPlanner, choose_patching, read_patching
 from convcalc.device.plan_file import add_plan
 from convcalc.device.program import NoOperator
 from convcalc.device.runtime_names import DEFAULT_RUNTIME
@@ -125,7 +125,12 @@ def _choose_patches(
     front = planner.list_front()
     if not front:
         return page._replace(notes=(*page.notes, "no way to run the first layers in patches lowers the peak"))
-    return page._replace(patchings=tuple(front), chosen=choose_patching(front, ram))
+    chosen = choose_patching(front, ram)
+    page = page._replace(patchings=tuple(front), chosen=chosen)
+    if ram is None and chosen is not None and not chosen.is_cheap:
+        note = f"every way to run in patches costs more than {MOST_EXTRA:.0%} more MACs; the cheapest is marked"
+        return page._replace(notes=(*page.notes, note))
+    return page
 
 
 def _choose_runtime(name: str | None, board: Device | None) -> Runtime:

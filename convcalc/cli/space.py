@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -37,7 +38,7 @@ _MOST_WRITTEN = 1_000
 
 @click.command("space", epilog=_EXAMPLES)
 @common.network_options
-@limit_options
+@partial(limit_options, metrics=(*ADDITIVE, "peak_memory"))
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @click.option(
     "--sample",
@@ -45,7 +46,7 @@ _MOST_WRITTEN = 1_000
     metavar="N",
     help="Draw N networks uniformly from those within the budget.",
 )
-@click.option("--seed", type=int, default=0, metavar="S", help="Seed of --sample (default: 0).")
+@click.option("--seed", type=click.IntRange(0), metavar="S", help="Seed of --sample (default: 0).")
 @click.option(
     "--best",
     metavar="METRIC",
@@ -71,7 +72,7 @@ def command(
     limits: tuple[Limit, ...],
     no_spec_budget: bool,
     sample: int | None,
-    seed: int,
+    seed: int | None,
     best: str | None,
     pareto: str | None,
     rows: int | None,
@@ -82,17 +83,22 @@ def command(
     """Count, sample and rank the networks of a design space.
 
     NET must have choices for spec parameters (space:). By default, the number of networks is printed, how many are
-    within the budget, and the distribution of their params, MACs and peak memory. The budget consists of the limits in
-    the spec and on the command line. --set fixes a choice. No network is listed to count them, so that a space of 10^19
-    takes seconds. The exit status is 1 if no network is within the budget.
+    within the budget, and the distribution of the params, MACs and peak memory of all networks. The budget consists of
+    the limits in the spec and on the command line. --set fixes a choice. No network is listed to count them, so that a
+    space of 10^19 takes seconds. The exit status is 1 if no network is within the budget.
 
     With -q, --sample, --best and --pareto print only options for other commands, one line per network:
 
     \b
       convcalc summary NET $(convcalc space NET --best params --max-macs 300M -q)
+
+    If values contain spaces, use xargs instead:
+
+    \b
+      convcalc space NET --best params --max-macs 300M -q | xargs convcalc summary NET
     """  # noqa: D301 (click preserves the line breaks of a paragraph after this backspace character)
     asked = [name for name, value in (("sample", sample), ("best", best), ("pareto", pareto)) if value is not None]
-    _check_options(asked, emit, format, where)
+    _check_options(asked, seed, rows, emit, format, where)
     document, overrides = common.read_document(net, overrides, where)
     _check_document(net, document)
     if emit is not None:
@@ -110,7 +116,7 @@ def command(
             every = [*(() if no_spec_budget else _list_spec_limits(space, net)), *limits]
             part = space.restrict(every)
             if asked:
-                found = _find_networks(part, sample, seed, aims, show)
+                found = _find_networks(part, sample, seed or 0, aims, show)
             else:
                 answer = _describe_space(space, part, every, show)
         if not asked:
@@ -127,13 +133,19 @@ def command(
     return 0 if found else _NONE_FITS
 
 
-def _check_options(asked: list[str], emit: str | None, format: str, where: writing.Output) -> None:
+def _check_options(
+    asked: list[str], seed: int | None, rows: int | None, emit: str | None, format: str, where: writing.Output
+) -> None:
     if len(asked) > 1:
         raise click.UsageError(f"--{asked[0]} cannot be combined with --{asked[1]}")
+    if seed is not None and "sample" not in asked:
+        raise click.UsageError("--seed needs --sample N")
     if where.quiet and format != "table":
         raise click.UsageError(f"-q cannot be combined with {common.describe_format(format, where)}")
-    if not asked and (emit is not None or where.quiet):
-        raise click.UsageError(f"{'-q' if emit is None else '--emit'} needs --sample, --best or --pareto")
+    listing = [("--emit", emit is not None), ("-q", where.quiet), ("--limit", rows is not None)]
+    useless = next((option for option, given in listing if given), None)
+    if not asked and useless is not None:
+        raise click.UsageError(f"{useless} needs --sample, --best or --pareto")
 
 
 def _check_document(net: str, document: Document) -> None:
@@ -177,8 +189,8 @@ def _check_known(space: DesignSpace, aims: Sequence[Aim]) -> None:
 
 
 def _list_spec_limits(space: DesignSpace, net: str) -> tuple[Limit, ...]:
-    """Return the limits of the spec's own budget. Raises Failure if they depend on a choice."""
-    from convcalc.space.design_space import find_varying_limits
+    """Return the limits of the spec's own budget. Raises Failure if they depend on a choice or cannot be checked."""
+    from convcalc.space.design_space import WrongLimit, check_limit, find_varying_limits
 
     varying = sorted(find_varying_limits(space))
     if varying:
@@ -186,6 +198,13 @@ def _list_spec_limits(space: DesignSpace, net: str) -> tuple[Limit, ...]:
             f"{printable(net)}: the spec's budget depends on {printable(varying[0])}, which has choices: "
             "fix it with --set, or ignore the budget with --no-spec-budget"
         )
+    for limit in space.network.budget:
+        try:
+            check_limit(limit, space)
+        except WrongLimit as error:
+            raise writing.Failure(
+                f"{printable(net)}: {printable(str(error))}: ignore the spec's budget with --no-spec-budget"
+            ) from None
     return space.network.budget
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations  # the types are imported only for type check
 import gc
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,7 +36,7 @@ Examples:
 @common.network_options
 @param_option
 @sampling_options
-@limit_options
+@partial(limit_options, runtime="")
 @click.option("--no-spec-budget", is_flag=True, help="Ignore the spec's own budget.")
 @request_options
 @target_options
@@ -98,6 +99,7 @@ def command(
     document, overrides = read_varied_document(net, overrides, where, "sweep varies")
     gc.enable()  # every combination leaves garbage
     target = asked.read(where, list_device_limits(document, overrides, limits, not no_spec_budget))
+    limits = asked.choose_runtimes(limits, target)
     setup = Setup(overrides, inplace, fold_batchnorm, optimizer, limits, not no_spec_budget, target)
     try:
         space = read_space(tried, overrides)

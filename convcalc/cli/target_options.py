@@ -11,10 +11,11 @@ import click
 from convcalc.cli import common, completing, writing
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.metrics.target import Target
-from convcalc.problems import Flaw
+from convcalc.problems import Flaw, printable
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
+    from convcalc.analysis.report import Report
     from convcalc.network import Limit
     from convcalc.spec.inputs import Overrides
 
@@ -44,6 +45,17 @@ class Asked(NamedTuple):
             runtime or (device and device.runtime) or limited.runtime,
             device or limited.device,
             self.eager,
+        )
+
+    def choose_runtimes(self, limits: Sequence[Limit], target: Target) -> tuple[Limit, ...]:
+        """Return limits in which those on arena and flash that name no runtime have the one of --runtime or --device.
+
+        Without these options, it is the default runtime.
+        """
+        runtime = DEFAULT_RUNTIME if self.runtime is None and self.device is None else target.runtime
+        return tuple(
+            limit._replace(runtime=runtime) if limit.metric in DEVICE and not (limit.runtime or limit.device) else limit
+            for limit in limits
         )
 
     def list_added(self, target: Target) -> tuple[str, ...]:
@@ -88,6 +100,29 @@ class Asked(NamedTuple):
             raise fail_option("--device", flaw) from None
         if self.device is not None and target.device is not None:
             check_dtype(target.device, overrides)
+
+
+def warn_of_unknown(
+    named: Iterable[tuple[str, Report]], measured: Iterable[str], target: Target, where: writing.Output
+) -> None:
+    """Print on standard error why figures of a device are unknown, unless -q is given.
+
+    `named` has pairs of a label and a report. The arena and the flash are unknown together.
+    """
+    names = list(measured)
+    if where.quiet or not names:
+        return
+    from convcalc.metrics.device_figures import explain_unknown
+
+    groups = ([name for name in kind if name in names] for kind in (DEVICE, (LATENCY,)))
+    shown = [group for group in groups if group]
+    for label, report in named:
+        for group in shown:
+            reason = explain_unknown(report, group[0], target)
+            if reason:
+                click.echo(
+                    f"convcalc: {printable(label)}: {' and '.join(group)}: unknown: {printable(reason)}", err=True
+                )
 
 
 def _find_limited_target(limits: Sequence[Limit]) -> Target:

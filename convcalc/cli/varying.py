@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from convcalc.cli import common, completing, writing
-from convcalc.problems import InvalidSpec, printable, show
+from convcalc.problems import Flaw, InvalidSpec, printable, show
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def list_device_limits(
 def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
     """Return the combinations of the values in texts such as `width=0.25:1.5:0.05` and `size=96,128`.
 
-    Raises Failure if a text is malformed or a name is repeated, and Flaw if a range is malformed.
+    Raises Failure if a text is malformed or a name is repeated.
     """
     from convcalc.space.combinations import Combinations, Param
     from convcalc.space.values import expand_values
@@ -86,20 +86,25 @@ def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
             raise writing.Failure(f"{_USAGE}; got {show(text)}")
         if name in params or name in overrides.params:
             raise writing.Failure(f"-p: {show(name)} is given twice")
-        params[name] = Param(name, expand_values(_read_values(text, values)))
+        try:
+            params[name] = Param(name, expand_values(_read_values(values)))
+        except Flaw as flaw:
+            hint = f": {flaw.hint}" if flaw.hint else ""
+            raise writing.Failure(f"-p {printable(name)}: {printable(flaw.message)}{printable(hint)}") from None
     return Combinations(tuple(params.values()))
 
 
-def _read_values(text: str, values: str) -> list[Any]:
-    """Parse the comma-separated values of -p. Raises Failure, with the whole text of -p, if they are malformed."""
+def _read_values(values: str) -> list[Any]:
+    """Parse the comma-separated values of -p. Raises Flaw if they are malformed."""
     from convcalc.spec.source import read_value
 
     try:
         found = read_value(f"[{values}]")
-    except InvalidSpec:
-        found = None
+    except InvalidSpec as error:
+        problem = error.problems[0]
+        raise Flaw(f"{show(values)} is not a list of values: {problem.message}", problem.hint) from None
     if not isinstance(found, list):
-        raise writing.Failure(f"{_USAGE}; got {show(text)}")
+        raise Flaw(f"{show(values)} is not a list of values", "use commas, such as 96,128,160")
     return found
 
 

@@ -190,11 +190,15 @@ def resolve_target(file: str, inputs: Iterable[str], option: str = "-o") -> str:
     """
     if file.endswith(("/", os.sep)) or not file:
         raise Failure(f"{option} takes the name of a file, not {show(file)}")
-    target = os.path.realpath(file)
+    refuse_inputs(file, inputs, option)
+    return os.path.realpath(file)
+
+
+def refuse_inputs(file: str, inputs: Iterable[str], option: str = "-o") -> None:
+    """Raise Failure if the file of an option is one of the inputs, even by another name."""
     for name in inputs:
-        if os.path.exists(name) and os.path.exists(target) and os.path.samefile(name, target):
+        if os.path.exists(name) and os.path.exists(file) and os.path.samefile(name, file):
             raise Failure(f"{option} {printable(file)} is also an input file: nothing was written")
-    return target
 
 
 def rewrite_file(file: str, before: str, after: str) -> None:

@@ -54,6 +54,11 @@ class Patching(NamedTuple):
         """The bytes that are live at once."""
         return max(self.patch_peak, self.rest_peak)
 
+    @property
+    def is_cheap(self) -> bool:
+        """Whether at most 10% more MACs are computed."""
+        return self.extra_macs <= MOST_EXTRA * self.macs
+
 
 class PatchPlanner:
     """A network that may run in patches on a runtime, in int8 or another data type."""
@@ -204,7 +209,7 @@ def choose_patching(front: Sequence[Patching], available: int | None) -> Patchin
     if available is not None:
         fits = (found for found in front if found.peak <= available)
         return next(fits, front[-1] if front else None)
-    cheap = [found for found in front if found.extra_macs <= MOST_EXTRA * found.macs]
+    cheap = [found for found in front if found.is_cheap]
     return next(reversed(cheap or front[:1]), None)
 
 

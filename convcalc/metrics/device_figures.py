@@ -127,5 +127,5 @@ def measure_latency(report: Measured, target: Target) -> Range | str:
     if isinstance(found, str):
         return found
     if found.total is None:
-        return f"unknown for: {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
+        return f"no time is known for {', '.join(layer.name for layer in found.unknown[:_MOST_NAMED])}"
     return found.total

@@ -11,14 +11,14 @@ from textwrap import wrap
 from typing import Any
 
 from convcalc.metrics.figures import FIGURES
-from convcalc.problems import InvalidSpec, printable, show
+from convcalc.problems import InvalidSpec, printable
 from convcalc.render.cells import Cells, cell_markdown, cell_table
 from convcalc.render.csv_text import write_csv
 from convcalc.render.limits import TITLES, limit_dict, limit_text, merge_limits
 from convcalc.render.lines import NO_BREAK, Block, Line, wrap_facts
 from convcalc.render.markdown import escape
 from convcalc.render.options import join_options, list_override_options
-from convcalc.render.values import describe_target, device_text, list_target_facts
+from convcalc.render.values import describe_target, device_text, list_target_facts, value_text
 from convcalc.space.evaluation import Setup
 from convcalc.space.fitting import Fit, Trial
 from convcalc.spec.budget_metrics import MEASURED, MEMORY
@@ -35,11 +35,7 @@ _MOST_INVALID = 3  # at most this many different problems are listed
 
 def _values_text(values: dict[str, Any]) -> str:
     """Return the values of a combination as text, such as `width 0.5, size 128`."""
-    return ", ".join(f"{name} {_value_text(value)}" for name, value in values.items())
-
-
-def _value_text(value: Any) -> str:
-    return show(value).removeprefix("the list ").strip("'") if not isinstance(value, str) else printable(value)
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
@@ -48,7 +44,7 @@ def _make_columns(found: Fit, trials: Sequence[Trial]) -> list[Cells]:
     Metrics that are limited, or by which the combinations are sorted, are never dropped.
     """
     asked = {found.order.metric, *(limit.metric for limit in found.limits)}
-    columns = [Cells(param.name, [_value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
+    columns = [Cells(param.name, [value_text(trial.values[param.name]) for trial in trials]) for param in found.params]
     for metric in found.metrics:
         if metric in asked or metric in _SHOWN or metric in MEASURED:
             texts = [_figure_text(trial, metric) for trial in trials]
@@ -221,7 +217,7 @@ def fit_csv(found: Fit, rows: int | None) -> str:
     """
     table: list[list[Any]] = [[*(param.name for param in found.params), *found.metrics]]
     for trial in found.best[:rows]:
-        values = [_value_text(trial.values[param.name]) for param in found.params]
+        values = [value_text(trial.values[param.name]) for param in found.params]
         table.append([*values, *(trial.figures or {}).values()])
     return write_csv(table)
 

@@ -114,7 +114,7 @@ def _format_estimate(size: int, about: bool) -> str:
 
 
 def _format_share(size: int, most: int) -> str:
-    return f"{100 * size / most:.1f}%" if most else "?"
+    return f"{100 * size / most:,.1f}%" if most else "?"
 
 
 def _patch_lines(page: McuPage, width: int | None) -> list[Block]:
@@ -132,7 +132,7 @@ def _patch_lines(page: McuPage, width: int | None) -> list[Block]:
 
 
 def _format_extra(one: Patching) -> str:
-    return f"{100 * one.extra_macs / one.macs:.1f}%" if one.macs else "0.0%"
+    return f"{100 * one.extra_macs / one.macs:,.1f}%" if one.macs else "0.0%"
 
 
 # -- details

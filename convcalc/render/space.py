@@ -13,9 +13,10 @@ from convcalc.network import Limit
 from convcalc.problems import printable, show
 from convcalc.render.cells import Cells, cell_table, wrapped_table
 from convcalc.render.csv_text import write_csv
-from convcalc.render.limits import limit_text
-from convcalc.render.lines import Block, wrap_facts
+from convcalc.render.limits import limit_dict, limit_text, merge_limits
+from convcalc.render.lines import NO_BREAK, Block, wrap_facts
 from convcalc.render.options import join_options, list_override_options
+from convcalc.render.values import value_text
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range
 from convcalc.space.distribution import PERCENTS, Distribution, count_all, describe_figure
 from convcalc.space.sampling import Estimate
@@ -92,7 +93,7 @@ def heading_lines(space: DesignSpace, limits: Sequence[Limit], width: int | None
         for name, choices in space.choices.items()
     ]
     lines: list[Block] = [[(printable(space.network.name), "title")], *wrap_facts(named, width)]
-    return [*lines, *(wrap_facts([limit_text(limit) for limit in limits], width) if limits else [])]
+    return [*lines, *(wrap_facts([limit_text(limit) for limit in merge_limits(limits)], width) if limits else [])]
 
 
 def space_lines(answer: Answer, width: int | None) -> list[Block]:
@@ -175,8 +176,11 @@ def _invalid_lines(space: DesignSpace, width: int | None) -> list[Block]:
     return lines
 
 
-def _params_text(params: dict[str, Any]) -> str:
-    return " · ".join(f"{name} {_value_text(value)}" for name, value in params.items())
+def _params_text(params: dict[str, Any], space: str = " ") -> str:
+    """Return texts such as `depth 2 · kernel [3, 5]`; `space` is the character before a value that is not a list."""
+    return " · ".join(
+        f"{name}{' ' if isinstance(value, list) else space}{_value_text(value)}" for name, value in params.items()
+    )
 
 
 def _value_text(value: Any) -> str:
@@ -199,7 +203,9 @@ def found_lines(
         for name, weight in weights.items()
     ]
     lines.append(
-        wrapped_table([*columns, Cells("choices", [_params_text(one.params) for one in shown], right=False)], width)
+        wrapped_table(
+            [*columns, Cells("choices", [_params_text(one.params, NO_BREAK) for one in shown], right=False)], width
+        )
     )
     if len(found) > len(shown):
         lines.append([(f"and {len(found) - len(shown):,} more: --limit 0 lists all", "dim")])
@@ -231,7 +237,7 @@ def found_csv(space: DesignSpace, found: Sequence[Found], rows: int | None) -> s
     names = [*ADDITIVE, "peak_memory"]
     table: list[list[Any]] = [[*space.choices, *names]]
     for one in found[:rows]:
-        values = [_value_text(one.params[name]) if name in one.params else "" for name in space.choices]
+        values = [value_text(one.params.get(name)) for name in space.choices]
         table.append([*values, *(one.figures[name] for name in names)])
     return write_csv(table)
 
@@ -250,7 +256,7 @@ def space_json(answer: Answer, listed: str | None, found: Sequence[Found]) -> st
             for name, choices in space.choices.items()
         },
         "networks": count_all(space),
-        "limits": [_limit_dict(limit) for limit in answer.limits],
+        "limits": [limit_dict(limit) for limit in merge_limits(answer.limits)],
         "within_budget": within.networks if within is not None and within.is_exact else None,
         "within_budget_estimate": None if within is None or within.is_exact else within._asdict(),
         "figures": {**figures, "peak_memory": {"min": least, "max": most}},
@@ -270,8 +276,3 @@ def _distribution_dict(found: Distribution) -> dict[str, Any]:
         "histogram": [bin._asdict() for bin in found.histogram],
         "error": found.error,
     }
-
-
-def _limit_dict(limit: Limit) -> dict[str, Any]:
-    ends = {"metric": limit.metric, "min": limit.minimum, "max": limit.maximum}
-    return {key: value for key, value in ends.items() if value is not None}

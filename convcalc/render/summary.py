@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import inf
+from typing import Any
 
 from convcalc.analysis.report import Report
 from convcalc.network import Network
@@ -122,12 +123,21 @@ def heading_lines(report: Report, width: int | None) -> list[Line]:
     if network.dtype.activations != dtype:
         dtype = f"{dtype} weights, {network.dtype.activations} activations"
     facts = [f"{inputs} → {first}", *others, dtype, f"batch {network.batch}"]
-    facts += [f"{name} {printable(str(value))}" for name, value in network.params.items()]
+    facts += [f"{name} {_param_text(value)}" for name, value in network.params.items()]
     title: Line = [(printable(network.name), "title")]
     if network.description:
         room = 1000 if width is None else max(width - len(title[0][0]) - 2, 20)
         title += [("  ", ""), (shorten(" ".join(network.description.split()), room), "dim")]
     return [title, *wrap_facts(facts, width)]
+
+
+def _param_text(value: Any) -> str:
+    """Return a value of a spec parameter as `true`, `[3,5]`, `0.5` or `skip`."""
+    if not isinstance(value, bool | list):
+        return printable(str(value))
+    from convcalc.render.values import value_text  # imported only when needed: json costs start-up time
+
+    return shorten(value_text(value))
 
 
 def format_totals(report: Report, width: int | None) -> list[Line]:

@@ -30,9 +30,12 @@ def device_title(name: str, target: Target) -> str:
 
 
 def list_target_facts(target: Target, names: Collection[str]) -> list[str]:
-    """Return the runtime and the device of some figures, as `arena with tflm-reference` and `latency on rtx4090`."""
+    """Return the runtime and the device of some figures, as `arena in int8 with liveness` and `latency on rtx4090`.
+
+    The arena and the flash are always those of the network in int8, whatever its data type is.
+    """
     memory = " and ".join(name for name in DEVICE if name in names)
-    found = [f"{memory} with {target.runtime}"] if memory else []
+    found = [f"{memory} in int8 with {target.runtime}"] if memory else []
     if LATENCY in names and target.device is not None:
         found.append(f"latency on {printable(target.device.name)}{' (eager)' if target.eager else ''}")
     return found

@@ -108,7 +108,7 @@ class Part:
         bounds: dict[str, Bound] = {}
         peak = inf
         for limit in limits:
-            _check_limit(limit, space)
+            check_limit(limit, space)
             most = inf if limit.maximum is None else limit.maximum
             least = -inf if limit.minimum is None else limit.minimum
             if limit.metric == "peak_memory":
@@ -196,7 +196,7 @@ def _cuts(graph: Graph, bound: Bound) -> bool:
     return extent.least[graph.start] < bound.least or extent.most[graph.start] > bound.most
 
 
-def _check_limit(limit: Limit, space: DesignSpace) -> None:
+def check_limit(limit: Limit, space: DesignSpace) -> None:
     """Raise WrongLimit unless the limit is one on a figure that adds up, or the maximum of the peak memory."""
     figure = limit.metric
     if limit.pattern is not None or figure not in LIMITED:

@@ -55,7 +55,8 @@ class Join(NamedTuple):
         found = [self.file.describe_unmatched(unmatched, "combination")] if unmatched else []
         if self.missing[0]:
             name = printable(self.file.name)
-            found.append(f"{name}: {self.missing[0]:,} of {rows:,} combinations have no line")
+            has = "has" if self.missing[0] == 1 else "have"
+            found.append(f"{name}: {self.missing[0]:,} of {rows:,} combinations {has} no line")
         return found
 
 

@@ -161,8 +161,8 @@ def check_complete(folder: ShardFolder) -> Iterator[Facts]:
             break  # of a damaged or huge folder, not every number is tried
     if missing:
         rows = [f"{first:,} to {folder.find_stop(first) - 1:,}" for first in missing[:_MOST_NAMED]]
-        more = ", …" if len(missing) > _MOST_NAMED else ""
-        message = f"{printable(folder.path)}: not all of its {count:,} shards are there: rows {_join_names(rows)}{more}"
+        rows += ["more"] if len(missing) > _MOST_NAMED else []
+        message = f"{printable(folder.path)}: not all of its {count:,} shards are there: rows {_join_names(rows)}"
         raise Flaw(f"{message} are missing", "run the sweep with the same -o again")
     if present:
         name = printable(os.path.join(folder.path, min(present)))

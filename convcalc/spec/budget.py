@@ -104,8 +104,8 @@ def _take_runtime(metric: str, value: Any) -> tuple[str, str, Any]:
     names = value if isinstance(value, dict) else {}
     if "runtime" not in names and "device" not in names:
         most = value if isinstance(value, str) else "256KiB"
-        board = f"{{device: {EXAMPLE_BOARD}}}"
-        hint = f"such as {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}, or {board} for the memory of a board"
+        board = f"{{device: {EXAMPLE_BOARD}}} for the memory of a board"
+        hint = f"name one, as in {{max: {shorten(most)}, runtime: {DEFAULT_RUNTIME}}}, or {board}"
         raise Flaw(f"the limit of {metric} must name a runtime or a device; got {show(value)}", hint)
     runtime = check_runtime(names["runtime"], ("runtime",)) if "runtime" in names else ""
     device = check_board(names["device"], ("device",)) if "device" in names else ""
@@ -151,6 +151,8 @@ def check_runtime_or_board(name: str) -> tuple[str, str]:
 def _check_name(what: str, name: Any, known: Sequence[str], where: Path = ()) -> str:
     if name not in known:
         hint = did_you_mean(str(name), known) or f"available: {', '.join(known)}"
+        if str(name).endswith((".yaml", ".yml")):
+            hint = f"a limit cannot name a device file; {hint}"
         raise Flaw(f"no {what} {show(name)}", hint, where=where)
     return str(name)
 

@@ -327,3 +327,14 @@ def test_quiet_fixes_print_only_what_remains(capsys: pytest.CaptureFixture[str])
     assert (status, err) == (1, "")
     assert out.startswith("net.yaml:5:")
     assert "1 file" not in out
+
+
+def test_no_report_is_written_over_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.yaml").write_text(NET, encoding="utf-8")
+    Path("own.toml").write_text('max-params = "1M"\n', encoding="utf-8")
+    assert run(["check", "net.yaml", "--config", "own.toml", "-f", "json", "-o", "./own.toml"]) == 2
+    assert "-o ./own.toml is also an input file: nothing was written" in capsys.readouterr().err
+    assert Path("own.toml").read_text(encoding="utf-8") == 'max-params = "1M"\n'

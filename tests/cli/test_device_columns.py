@@ -66,7 +66,7 @@ def test_the_runtime_is_named_wherever_its_memory_is_shown(capsys: Capture, tmp_
     plot = tmp_path / "plot.svg"
     assert run(["sweep", *values, *DEVICE, "--plot", "arena,flash", str(plot)]) == 0
     out = capsys.readouterr().out
-    assert "2 combinations · arena and flash with tflm-cmsis-dsp" in out
+    assert "2 combinations · arena and flash in int8 with tflm-cmsis-dsp" in out
     assert "KiB" in out
     assert "arena (tflm-cmsis-dsp)" in plot.read_text(encoding="utf-8")
     assert run(["sweep", *values, *DEVICE, "-f", "json"]) == 0
@@ -133,3 +133,75 @@ def test_fit_names_the_runtime_of_a_limit_in_bytes(capsys: Capture) -> None:
     limits = ["--max-arena", "96KiB@tflm-cmsis-dsp", "--no-spec-budget"]
     assert run(["fit", MOBILENET, "-p", "width=0.25,0.5", "--set", "size=64", *limits]) == 0
     assert "arena with tflm-cmsis-dsp ≤ 96.00 KiB" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ([], "with tflm-reference"),
+        (["--runtime", "tflm-cmsis-mve"], "with tflm-cmsis-mve"),
+        (["--device", "nucleo-l4r5zi"], "with tflm-cmsis-dsp"),
+        (["--device", "rtx4090"], "with tflm-reference"),
+    ],
+)
+@pytest.mark.parametrize("command", ["fit", "sweep"])
+def test_a_limit_without_a_runtime_has_that_of_the_options(
+    capsys: Capture, command: str, options: list[str], named: str
+) -> None:
+    asked = [command, "example:ds_cnn", "-p", "channels=16", *options]
+    limits = ["--max-arena", "1MiB", "--max-flash", "1MiB@liveness", "--min-arena", "1B@tinyengine"]
+    assert run([*asked, *limits]) == 0
+    facts = " ".join(capsys.readouterr().out.split())
+    assert f"arena {named} ≤ 1.00 MiB" in facts
+    assert "flash with liveness ≤ 1.00 MiB" in facts
+    assert "arena with tinyengine ≥ 1 B" in facts
+
+
+def test_fit_lists_no_network_whose_arena_exceeds_the_limit(capsys: Capture) -> None:
+    """With tflm-cmsis-mve, a network of 32 channels needs more than 16 KiB, and with tflm-reference less."""
+    asked = ["fit", "example:ds_cnn", "-p", "channels=16,32", "--max-arena", "16KiB", "-f", "json"]
+    assert run(asked) == 0
+    assert len(json.loads(capsys.readouterr().out)["fits"]) == 2
+    assert run([*asked, "--runtime", "tflm-cmsis-mve"]) == 0
+    [found] = json.loads(capsys.readouterr().out)["fits"]
+    assert found["params"] == {"channels": 16}
+    assert (
+        found["figures"]["arena"]
+        <= 16 * 1024
+        < device_memory(capsys, "example:ds_cnn", {"channels": 32}, "tflm-cmsis-mve")[0]
+    )
+
+
+@pytest.mark.parametrize("command", ["compare", "diff"])
+def test_the_reason_of_an_unknown_figure_of_a_network_is_reported(capsys: Capture, command: str) -> None:
+    asked = [command, "example:crnn", "example:ds_cnn", "--device", "nucleo-l4r5zi"]
+    assert run(asked) == 0
+    said = capsys.readouterr().err.splitlines()
+    label = "crnn" if command == "compare" else "old"
+    assert len(said) == 2
+    assert said[0].startswith(f"convcalc: {label}: arena and flash: unknown: layer lstm1 (lstm): ")
+    assert said[1] == f"convcalc: {label}: latency: unknown: no time is known for lstm1, lstm2"
+    assert run([*asked, "-q"]) == 0
+    assert capsys.readouterr().err == ""
+    assert run([command, "example:crnn", "example:ds_cnn"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["mcu", MOBILENET],
+        ["latency", MOBILENET, "-f", "json"],
+        ["compare", MOBILENET],
+        ["diff", MOBILENET, MOBILENET],
+        ["report", MOBILENET],
+        ["sweep", MOBILENET, "-p", "width=1"],
+        ["fit", MOBILENET, "-p", "width=1"],
+        ["draw", MOBILENET, "--color", "latency"],
+    ],
+)
+def test_no_result_is_written_over_a_device_file(arguments: list[str], folder: Path, capsys: Capture) -> None:
+    (folder / "board.yaml").write_text("description: mine\nkind: microcontroller\n", encoding="utf-8")
+    assert run([*arguments, "--device", "board.yaml", "-o", "./board.yaml"]) == 2
+    assert "-o ./board.yaml is also an input file: nothing was written" in capsys.readouterr().err
+    assert (folder / "board.yaml").read_text(encoding="utf-8").startswith("description: mine")

@@ -125,7 +125,7 @@ def test_the_reason_of_an_unknown_latency_is_reported(folder: Path, capsys: Capt
     (folder / "opaque.yaml").write_text(spec, encoding="utf-8")
     assert run(["sweep", "opaque.yaml", "-p", "n=4,5", "--device", "nucleo-l4r5zi", "--columns", "latency,arena"]) == 0
     said = capsys.readouterr()
-    assert "convcalc: latency: unknown in 2 rows: unknown for: odd\n" in said.err
+    assert "convcalc: latency: unknown in 2 rows: no time is known for odd\n" in said.err
     assert "convcalc: arena: unknown in 2 rows: layer odd (opaque)" in said.err
 
 
@@ -185,7 +185,7 @@ def test_python_has_the_same_columns(capsys: Capture) -> None:
     assert table.columns["latency"] == expected
     assert table.columns["arena"] == list(arena)
     assert "latency on rtx4090 (eager)" in str(table)
-    assert "arena and flash with liveness" in str(table.front("latency"))
+    assert "arena and flash in int8 with liveness" in str(table.front("latency"))
     found = convcalc.Sweep(MOBILENET, **target).evaluate({"width": values}, ["flash", "latency"])
     assert (found["flash"], found["latency"]) == (list(flash), expected)
 
@@ -239,7 +239,7 @@ def test_fit_shows_what_is_limited_with_its_runtime_or_device(capsys: Capture) -
     limits = ["--max-latency", "40us@rtx4090", "--max-arena", "1GiB@liveness"]
     assert run(["fit", MOBILENET, *VALUES, *limits, "--no-spec-budget"]) == 0
     out = capsys.readouterr().out
-    assert "most MACs first · arena with liveness · latency on rtx4090" in " ".join(out.split())
+    assert "most MACs first · arena in int8 with liveness · latency on rtx4090" in " ".join(out.split())
     assert "flash" not in out
 
 
@@ -325,7 +325,7 @@ def test_compare_names_the_runtime_and_the_device(format: str, sign: str, capsys
     if format == "latex":
         assert "latency (nucleo-l4r5zi) & flash (tflm-cmsis-dsp)" in out
     else:
-        assert f"{sign}* best in its column · flash with tflm-cmsis-dsp · latency on nucleo-l4r5zi" in out
+        assert f"{sign}* best in its column · flash in int8 with tflm-cmsis-dsp · latency on nucleo-l4r5zi" in out
 
 
 @pytest.mark.parametrize("width", [80, 140])

@@ -181,6 +181,35 @@ def test_no_spec_is_written_over_another_one(net: str, tmp_path: Path, capsys: p
     assert not (tmp_path / "unit-1.yaml").exists()
 
 
+def test_the_stricter_of_two_limits_is_shown_once(tmp_path: Path, net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "limited.yaml"
+    file.write_text(f"{Path(net).read_text(encoding='utf-8')}budget: {{params: 300}}\n", encoding="utf-8")
+    limits = ["--max-params", "200", "--max-params", "250"]
+    assert read_json(capsys, str(file), *limits)["limits"] == [{"metric": "params", "max": 250}]
+    status, out, _ = answer(capsys, str(file), "--max-params", "200", "--best", "params")
+    assert (status, out.count("params ≤"), out.count("params ≤ 200")) == (0, 1, 1)
+
+
+def test_a_name_and_its_value_are_on_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "three.yaml"
+    names = ("alpha", "beta", "gamma")
+    space = ", ".join(f"{name}: [1, 2]" for name in names)
+    file.write_text(f"space: {{{space}}}\ninput: [3]\nlayers: [{{linear: $({' + '.join(names)})}}]\n")
+    for width in range(50, 80):
+        monkeypatch.setenv("COLUMNS", str(width))
+        _, out, _ = answer(capsys, str(file), "--sample", "10")
+        assert [len(re.findall(rf"\b{name} [12]\b", out)) for name in names] == [10, 10, 10]
+
+
+def test_csv_has_lists_as_json(net: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read_json(capsys, net, "--sample", "5")["found"]
+    _, out, _ = answer(capsys, net, "--sample", "5", "-f", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [json.loads(row["act"]) for row in rows] == [one["params"]["act"] for one in found]
+
+
 def test_csv_has_a_row_per_network_with_exact_figures(net: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = read_json(capsys, net, "--sample", "5")["found"]
     _, out, _ = answer(capsys, net, "--sample", "5", "-f", "csv")
@@ -206,6 +235,9 @@ def test_csv_of_the_space_has_its_histograms(net: str, capsys: pytest.CaptureFix
         (["--best", "macs", "--sample", "2"], "--sample cannot be combined with --best"),
         (["-q"], "-q needs --sample, --best or --pareto"),
         (["--emit", "x"], "--emit needs --sample, --best or --pareto"),
+        (["--limit", "3"], "--limit needs --sample, --best or --pareto"),
+        (["--best", "macs", "--seed", "3"], "--seed needs --sample N"),
+        (["--max-arena", "1MiB"], "a limit on arena cannot be checked for a space"),
         (["--best", "macs", "-q", "-f", "csv"], "-q cannot be combined with -f csv"),
         (["--best", "macs", "--emit", "x", "--batch", "2"], "--emit writes spec parameters only"),
         (["--min-receptive-field", "3"], "a limit on receptive_field cannot be checked for a space"),
@@ -233,6 +265,10 @@ def test_mistakes_in_options_have_clear_messages(
         (
             'space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {per_layer: {"*": {params: 3}}}\n',
             "limits per layer (*) cannot be checked for a space",
+        ),
+        (
+            "space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\nbudget: {flash: {device: nucleo-l4r5zi}}\n",
+            "flops, weight_memory, activation_memory, peak_memory: ignore the spec's budget with --no-spec-budget",
         ),
         (
             "space: {n: [1, 2]}\ninput: [3]\nlayers: [{opaque: {output_shape: [$n]}}]\nbudget: {macs: 3}\n",

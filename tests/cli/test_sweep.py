@@ -468,7 +468,7 @@ def test_the_users_own_keys_are_columns(net: str, capsys: Capture) -> None:
         (["--derive", "a=b", "--derive", "b=a"], "--derive: no column 'b'"),
         (["--pareto", "macs,output_shape"], "a Pareto front needs numbers; got '3×2×2'"),
         (["--sample", "1000001"], "--sample draws at most 1,000,000 combinations"),
-        (["--sample", "2", "-p", "act=1:2:0"], "-p: a step of 0 never leads from 1 to 2"),
+        (["--sample", "2", "-p", "act=1:2:0"], "-p act: a step of 0 never leads from 1 to 2"),
         (["--plot", "macs,output_shape", "a.svg"], "the axes of a plot need numbers; got '3×2×2'"),
         (["--plot", "macs", "a.svg"], "--plot: expected two columns, or three, the last as colour; got 1"),
         (["-p", "width=5"], "-p: 'width' is given twice"),

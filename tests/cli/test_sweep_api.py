@@ -164,8 +164,10 @@ def test_mistakes_are_explained(arguments: dict[str, Any], error: type[Exception
 
 def test_mistakes_in_the_values_are_explained() -> None:
     sweep = convcalc.Sweep(SPEC)
-    with pytest.raises(ValueError, match="the same number of values"):
+    with pytest.raises(ValueError, match="the same number of values each; got 2 of width, 1 of size"):
         sweep.evaluate({"width": [1, 2], "size": [9]})
+    with pytest.raises(ValueError, match=r"'width'.* must be a list or an array; got '1:2:1'"):
+        sweep.evaluate({"width": "1:2:1"})
     with pytest.raises(ValueError, match="did you mean macs"):
         sweep.evaluate({"width": [1]}, ["mac"])
     with pytest.raises(convcalc.InvalidSpec, match="no parameter 'depth'"):

@@ -58,7 +58,11 @@ def test_the_larger_bound_is_compared_with_the_limit(limit: str, status: int, sp
     [
         ("5ms", "6:12", "the limit of latency must name a device; got '5ms' (write {max: 5ms, device: rtx4090})"),
         ("{max: 5ms, device: rtx409}", "6:31", "no device 'rtx409' (did you mean rtx4090?)"),
-        ("{max: 5ms, device: my_board.yaml}", "6:31", "no device 'my_board.yaml' (available: a100-40gb"),
+        (
+            "{max: 5ms, device: my_board.yaml}",
+            "6:31",
+            "no device 'my_board.yaml' (a limit cannot name a device file; available: a100-40gb",
+        ),
         ("{max: 5, device: rtx4090}", "6:18", "latency must be a number with one of the suffixes ns us ms s; got 5"),
         ("{max: [], device: rtx4090}", "6:18", "latency must be a quantity such as 5ms; got an empty list"),
         ("{device: rtx4090}", "6:12", "the limit of latency is empty"),

@@ -26,6 +26,15 @@ def test_the_table_has_the_total_and_the_slowest_layers(capsys: Capture) -> None
     assert "may not fill the device" not in said
 
 
+def test_all_layers_that_take_time_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["latency", "example:resnet50", "--device", "rtx4090"]
+    assert run([*arguments, "-f", "json"]) == 0
+    timed = [layer["name"] for layer in json.loads(capsys.readouterr().out)["layers"] if layer["latency_max"] > 0]
+    assert run([*arguments, "--limit", "0", "-f", "markdown"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ") and " layer " not in line]
+    assert len(rows) == len(timed) > 20
+
+
 @pytest.mark.parametrize("width", ["40", "60", "120"])
 def test_the_table_fits_the_terminal(width: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", width)

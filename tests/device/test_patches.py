@@ -1,5 +1,6 @@
 """Patch-based inference has the figures of MCUNetV2, and those of a naive count of positions."""
 
+import re
 from itertools import product
 
 import pytest
@@ -141,6 +142,20 @@ def test_tensorflow_lite_micro_does_not_run_patches(capsys: pytest.CaptureFixtur
     arguments = ["mcu", "example:person_detection", "--patches", "auto", "--runtime", "tflm-reference"]
     assert run(arguments) == 2
     assert "tflm-reference does not run patches; use --runtime tinyengine" in capsys.readouterr().err
+
+
+def test_patches_that_cost_much_are_named_so_unless_the_ram_decides(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["mcu", "example:ds_cnn", "--patches", "auto", "-q"]
+    note = "every way to run in patches costs more than 10% more MACs; the cheapest is marked"
+    assert run(arguments) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    [extra] = re.findall(r"\* [0-9.]+ KiB \+([0-9.]+)%", out)
+    assert float(extra) > 10
+    assert note in out
+    assert run([*arguments, "--ram", "15KiB"]) == 0
+    assert note not in " ".join(capsys.readouterr().out.split())
+    assert run(["mcu", "example:person_detection", "--patches", "auto", "-q"]) == 0
+    assert note not in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_network_without_a_map_has_no_patches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -217,6 +217,8 @@ def test_columns_and_rows_can_be_limited(capsys: pytest.CaptureFixture[str]) -> 
     assert run([*arguments, "--columns", "name,params", "--limit", "2"]) == 0
     # published params: VGG-16 138,357,544 and ResNet-18 11,689,512 (torchvision)
     assert capsys.readouterr().out == "name,params\nvgg16,138357544\nresnet18,11689512\n"
+    assert run([*arguments, "--columns", "name", "--limit", "0"]) == 0
+    assert capsys.readouterr().out == "name\nvgg16\nresnet18\nlenet5\n"
 
 
 def test_the_memory_of_microcontrollers_is_a_column_on_request(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -255,3 +256,12 @@ def test_only_the_text_table_is_folded_by_default(sort: list[str], capsys: pytes
     assert len(printed("-f", "csv").splitlines()) == 176
     assert printed("-f", "markdown").count("\n| ") == 176
     assert printed("-f", "markdown", "--depth", "1").count("\n| ") == 12
+
+
+def test_values_of_spec_parameters_are_written_as_in_a_spec(tmp_path: Path) -> None:
+    text = "params: {flag: true, sizes: [3, 5], act: relu}\ninput: [3]\nlayers: [relu]\n"
+    report = convcalc.summary(io.StringIO(text))
+    assert "flag true · sizes [3,5] · act relu" in str(report)
+    report.save_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert all(f">{fact}<" in page for fact in ("flag = true", "sizes = [3,5]", "act = relu"))

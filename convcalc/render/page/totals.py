@@ -12,6 +12,7 @@ from convcalc.render.columns import field_text
 from convcalc.render.page.markup import Markup, element, join, write_section
 from convcalc.render.page.network_data import Subject
 from convcalc.render.summary import unknown_costs
+from convcalc.render.values import value_text
 from convcalc.shape import Shape
 from convcalc.units import format_bytes, format_count, format_exact
 
@@ -38,7 +39,7 @@ def _list_facts(subject: Subject) -> Iterator[str]:
     yield weights if weights == activations else f"{weights} weights, {activations} activations"
     yield f"batch {network.batch:,}"
     yield f"{len(report.layers):,} {'layer' if len(report.layers) == 1 else 'layers'}"
-    yield from (f"{name} = {value}" for name, value in network.params.items())
+    yield from (f"{name} = {value_text(value)}" for name, value in network.params.items())
     if network.file is not None:
         yield f"{network.file} ({subject.source})" if subject.source else network.file
 
