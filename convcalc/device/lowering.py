@@ -268,7 +268,7 @@ def _lower_node(builder: Builder, reads: Sequence[int]) -> int:
 
 
 def _describe_written(operators: Sequence[Operator], network: Network) -> Iterable[str]:
-    """Yield notes on the kinds for which converters write different operators."""
+    """Yield a note on each kind of layer for which converters write different operators."""
     kinds = dict.fromkeys(node.layer.kind for node in network.nodes if node.layer.kind in WRITTEN_FOR)
     for kind in kinds:
         yield f"{kind}: the operators that TensorFlow 2.21 writes for {WRITTEN_FOR[kind]}; other converters may differ"

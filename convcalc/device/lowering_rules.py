@@ -172,9 +172,10 @@ def _convolve_transposed(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _multiply_matrix(builder: "Builder", layer: Any, reads: Reads) -> int:
-    """Emit a linear layer; that of tokens is quantised per output feature, as TensorFlow 2.21 does.
+    """Emit a linear layer.
 
-    That of vectors is quantised as a whole, as in the published files of MLPerf Tiny.
+    On tokens, it is quantised per output feature, as TensorFlow 2.21 does; on a vector, as a whole, as in the published
+    files of MLPerf Tiny.
     """
     biases = layer.out_features * bool(layer.bias)
     return builder.emit(
@@ -280,7 +281,7 @@ def _normalise_batch(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _activate_elu(builder: "Builder", layer: Any, reads: Reads) -> int:
-    """Emit an ELU, which the converter computes in floating point."""
+    """Emit an ELU, which the converter leaves in floating point."""
     if builder.dtype == "float32":
         return builder.emit("ELU", reads, layer.output)
     number = builder.emit("DEQUANTIZE", reads, layer.output, dtype="float32")

@@ -29,8 +29,7 @@ class Recipe(NamedTuple):
     """A sweep: its spec as text, or as the mapping `root` if it has no text, and what is done with it.
 
     `key` distinguishes the recipes that a worker process gets. `rows` is about how many rows all workers will evaluate.
-    `request.join` is a CSV file that has been read, because
-    other machines cannot read it.
+    `request.join` is a CSV file that has been read, because other machines may not have it.
     """
 
     key: str

@@ -1,7 +1,7 @@
 """Skips the copies of a repeat that an earlier expansion with the same choices has already made.
 
-A state deep in a repeat is expanded again with other choices from there on. Without this, all copies before it would be
-expanded again each time: the effort would grow with the square of their number.
+To follow other choices from a state deep in a repeat, the spec is expanded again from its beginning. If all copies
+before the state were expanded again each time, the effort would grow with the square of their number.
 """
 
 from collections.abc import Sequence
@@ -50,9 +50,9 @@ class Marks:
         self.skipped = 0
 
     def pass_step(self, step: int, frames: list[Frame], draft: Draft) -> int:
-        """Mark how far the innermost frame has come, if it is a repeat; skip its known copies when it begins.
+        """Record how far the innermost frame has come, if it is a repeat; at its beginning, skip the known copies.
 
-        Return the number of the step, which is larger than `step` if copies were skipped.
+        Return the number of the next step, which is larger than `step` if copies were skipped.
         """
         frame, depth = frames[-1], len(frames)
         if not frame.is_repeat:

@@ -109,9 +109,9 @@ def test_a_report_says_which_converter_writes_these_operators() -> None:
 @pytest.mark.parametrize(
     ("shape", "layer", "message"),
     [
-        ([16, 3, 4], {"attention": {"heads": 2}}, "only the operators of an attention of tokens"),
-        ([16, 12], {"attention": {"heads": 1}}, "with one head, token or feature per head"),
-        ([8, 12], {"lstm": {"hidden_size": 4, "bidirectional": True}}, "no operator .* reads a sequence backwards"),
+        ([16, 3, 4], {"attention": {"heads": 2}}, "only self-attention of tokens"),
+        ([16, 12], {"attention": {"heads": 1}}, "attention with one head, token or feature per head"),
+        ([8, 12], {"lstm": {"hidden_size": 4, "bidirectional": True}}, "no operator that reads a sequence backwards"),
         ([8, 12], {"gru": {"hidden_size": 4}}, r"layer gru1 \(gru\): convcalc does not know operators"),
     ],
 )
