@@ -157,7 +157,7 @@ class Builder:
 
 
 def _add_biases(operator: Operator) -> Operator:
-    """Return a linear layer or transposed convolution with biases, if it had none."""
+    """Return a linear layer or transposed convolution with biases; any other operator is returned unchanged."""
     if operator.code == "FULLY_CONNECTED" and not operator.biases:
         return operator._replace(constants=2, biases=operator.features)
     return operator._replace(constants=3) if operator.code == "TRANSPOSE_CONV" else operator

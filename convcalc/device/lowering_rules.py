@@ -96,7 +96,7 @@ def _slide(
     mode = getattr(layer, "padding_mode", "zeros")
     before = [pair[0] for pair in plain]
     if any(map(any, plain)) and (plain != same or counts_zeros or mode != "zeros"):
-        trims = not weights  # before a pooling, only the padding that its windows reach
+        trims = not weights  # before pooling, only the padding that the windows reach is added
         whole = [
             pair if trims else (one, largest(two, pair[1])) for (one, two), pair in zip(padding, plain, strict=True)
         ]

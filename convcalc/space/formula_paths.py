@@ -132,7 +132,7 @@ def _pick(column: Any, rows: Sequence[int]) -> list[Any]:
 def _trace(formula: Formula, values: Mapping[str, Any], given: Mapping[str, Any]) -> FormulaPath | None:
     """Return the path that a row with these values takes; None if it cannot be traced.
 
-    `given` are those that all rows of its group have.
+    All rows of its group have the values in `given`, so these are constants of the path.
     """
     trace = Trace()
     inputs = {name: value if name in given else trace.add_input(name, value) for name, value in values.items()}
