@@ -136,7 +136,7 @@ class _Run:
         return is_whole and not planned.order and not planned.pareto
 
     def _list_texts(self, writer: RowWriter, stop: StopOnInterrupt) -> Iterator[str]:
-        """Yield the text of the rows that the plan keeps, piece by piece; worker processes format them, too."""
+        """Yield the text of the rows that the plan keeps, piece by piece; if there are workers, they format it."""
         if self.job.staff.is_empty or self.scatter is not None:
             for rows, _ in self._list_chunks(stop):
                 yield writer.format_chunk(rows.take_columns(len(self._names)))

@@ -137,10 +137,11 @@ class Builder:
         return None if self.operators[index].merged else index
 
     def add_constant(self, code: str, tensor: int, weights: int, clips: bool = False) -> int:
-        """Multiply by a constant (MUL) or add one (ADD), and return the number of the output; `clips`: then clip it.
+        """Multiply by a constant (MUL) or add one (ADD), and return the number of the output.
 
-        After a convolution or linear layer, the constant becomes part of the weights or biases, and after another ADD
-        of a constant, of that constant. Otherwise it is an operator.
+        After a convolution or linear layer, the constant is merged into the weights or biases; after another ADD of a
+        constant, into that constant. Otherwise an operator is added. `clips` is true if the result is clipped, so that
+        no further layer can become part of the operator.
         """
         index = self._find_writer(tensor)
         if index is not None:

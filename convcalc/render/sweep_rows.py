@@ -27,7 +27,7 @@ class RowWriter(Protocol):
         """Return the text of rows, which does not depend on the rows before them."""
 
     def add(self, text: str) -> str:
-        """Return the text of the next rows, with what is needed to separate them from those before."""
+        """Return the text of the next rows, preceded by a separator if one is needed after the rows before."""
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return the text after the rows; `facts` are the counts and limits of the sweep."""

@@ -38,9 +38,10 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one expansion, for its open repeats; `known` are those of an earlier one with the same choices.
+    """Keeps a mark for each open repeat of an expansion, and skips the copies that an earlier expansion has made.
 
-    `skipped` is the number of layers that were not expanded again.
+    `known` are the marks of the earlier expansion, which made the same choices. `skipped` is the number of layers that
+    were not expanded again.
     """
 
     def __init__(self, known: Sequence[Mark], chooser: Chooser) -> None:

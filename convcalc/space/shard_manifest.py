@@ -16,11 +16,11 @@ from convcalc.space.recipes import Recipe
 from convcalc.space.values import list_kinds
 
 NAME = "sweep.json"
-MOST_ROWS = 10**18  # of all shards together
+MOST_ROWS = 10**18  # limit of the rows of all shards together
 _SCHEMA = "convcalc/shards/1"
 _FORMATS = ("csv", "parquet")
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
-_MOST_BYTES = 64 * 2**20  # of a JSON file
+_MOST_BYTES = 64 * 2**20  # limit of the size of a JSON file
 _MOST_LISTED = 1_000  # limit of values of a parameter that are written one by one
 _ADVICE = "restore it, or remove the folder and run the sweep again"
 OPTIONS = {

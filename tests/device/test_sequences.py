@@ -1,4 +1,4 @@
-"""Layer norm, attention and LSTM become the operators that TensorFlow's converter writes, with as large a head."""
+"""Layer norm, attention and LSTM become the operators that TensorFlow's converter writes, with a head of equal size."""
 
 from pathlib import Path
 
