@@ -89,7 +89,7 @@ def read_limit(name: str, value: Any, origin: str, other_names: Iterable[str] = 
 def _split_runtime(value: Any) -> tuple[Any, str, str]:
     """Return the quantity, the runtime and the board in a text such as `96KiB@tflm-cmsis-dsp`, or `@nucleo-l4r5zi`.
 
-    If there is no @, the runtime is `DEFAULT_RUNTIME`. Raises Flaw if the name is unknown.
+    If there is neither, the runtime is the default. Raises Flaw if the name is unknown.
     """
     if not isinstance(value, str) or "@" not in value:
         return value, DEFAULT_RUNTIME, ""

@@ -281,7 +281,7 @@ def _normalise_batch(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _activate_elu(builder: "Builder", layer: Any, reads: Reads) -> int:
-    """Emit an ELU, which the converter leaves in floating point."""
+    """Emit an ELU, which the converter computes in floating point."""
     if builder.dtype == "float32":
         return builder.emit("ELU", reads, layer.output)
     number = builder.emit("DEQUANTIZE", reads, layer.output, dtype="float32")

@@ -46,7 +46,7 @@ def normalise_layer(builder: "Builder", layer: Any, reads: Sequence[int]) -> int
 
 
 def _negate(builder: "Builder", number: int, shape: Shape) -> int:
-    """Emit a negation, which runs in floating point because it has no int8 kernel."""
+    """Emit a negation, which has no kernel in int8 and runs in floating point."""
     if builder.dtype == "float32":
         return builder.emit("NEG", (number,), shape)
     number = builder.emit("DEQUANTIZE", (number,), shape, dtype="float32")
