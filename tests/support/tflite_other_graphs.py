@@ -83,7 +83,7 @@ class OtherMaker(GraphMaker):
         return self.emit(code, (source, *alpha), self.tensors[source].dims, options)
 
     def squash(self) -> int:
-        """Emit an activation whose output has a range of its own, and one that returns to the range of the others."""
+        """Emit an activation with a quantisation range of its own, and one with the range of the other maps."""
         source = self.pick()
         dims = self.tensors[source].dims
         code = self.random.choose(("LOGISTIC", "SOFTMAX"))
