@@ -28,7 +28,7 @@ class Recorded:
 
 
 def apply(operation: str, plain: Callable[..., Any], operands: tuple[Any, ...]) -> Any:
-    """Return the result of an operation: that of `plain`, or a recorded number if one of the operands is recorded."""
+    """Return the result of `plain`, or a recorded number for the operation if one of the operands is recorded."""
     for operand in operands:
         if isinstance(operand, Recorded):
             return operand.record(operation, operands)

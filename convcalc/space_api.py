@@ -126,14 +126,14 @@ class SpacePart:
         self._space, self._part = space, space.restrict(limits)
 
     def count(self) -> int:
-        """Return the number of networks; see `estimate` for several limits on a large space."""
+        """Return the number of networks. Raises ValueError if counting takes too long; see `estimate`."""
         return _explain_errors("count", self._part.count)
 
     def estimate(self) -> Estimate:
         """Return the number of networks (`networks`), and an interval that contains it (`low`, `high`).
 
-        The three are equal if the number is exact, which it is with one limit. Otherwise, it was estimated from a
-        sample, and is in the interval with a probability of 95%.
+        The three are equal if the number is exact. If counting would take too long, which is rare with a single limit,
+        the number is estimated from a sample, and the interval contains it with a probability of 95%.
         """
         return _explain_errors("estimate", self._part.estimate)
 
@@ -154,7 +154,7 @@ class SpacePart:
         return _explain_errors("best", lambda: self._part.find_best(aim))
 
     def front(self, metrics: str) -> list[Found]:
-        """Return the Pareto front of two metrics, such as `macs,-params`: the least MACs, and the most params."""
+        """Return the Pareto front of two metrics, such as `macs,-params`: the fewest MACs, and the most params."""
         aims = _explain_errors("front", lambda: read_front(metrics))
         for aim in aims:
             _explain_errors("front", lambda: check_known(aim, self._space.unknown))  # noqa: B023 (called at once)
@@ -162,7 +162,7 @@ class SpacePart:
 
 
 def _explain_errors(what: str, calculate: Callable[[], _Result]) -> _Result:
-    """Return the result of a calculation; its mistakes are raised as ValueError."""
+    """Return the result of a calculation. Raises ValueError if it fails."""
     try:
         return calculate()
     except Flaw as flaw:

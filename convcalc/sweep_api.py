@@ -43,11 +43,11 @@ Optimizer = Literal["sgd", "momentum", "adam"]
 
 
 class Sweep:
-    """A network whose spec parameters vary; the arguments are those of `summary`.
+    """A network whose spec parameters vary, for an optimiser that asks for the figures of variants many times.
 
-    `runtime` is that of the figures arena and flash, and `device` (a name, or a device file) that of latency, in
-    seconds; see `convcalc help latency`. Use it for an optimiser, which asks for the figures of some variants again and
-    again. What has been learnt about the network is kept between two calls. It is not safe for several threads.
+    The arguments are those of `summary`. Arena and flash depend on `runtime`, and latency (in seconds) on `device`, a
+    name or a device file; see `convcalc help latency`. Traces of the network are kept from one call to the next, so
+    that later calls are faster. A `Sweep` must not be used by several threads at once.
     """
 
     def __init__(
@@ -132,10 +132,10 @@ def sweep(
     """Return the figures of a network for all combinations of values of spec parameters, a row each.
 
     `params` maps spec parameters to the values to try: a list, an array, a range such as "0.25:1:0.05", or a single
-    value. The columns, expressions and orders are those of `convcalc sweep`; so are `runtime`, `device` and `eager`,
-    for the columns arena, flash and latency (in seconds). With an `executor` of
-    `concurrent.futures`, such as a ProcessPoolExecutor or that of Dask, its workers evaluate parts of the rows; they
-    get the text of the spec, and need the same version of convcalc. At most a million rows are returned.
+    value. The other arguments mean the same as the options of `convcalc sweep`. The columns arena and flash depend on
+    `runtime`, and latency (in seconds) on `device` and `eager`. With an `executor` of `concurrent.futures`, such as a
+    ProcessPoolExecutor or that of Dask, its workers evaluate parts of the rows; they get the text of the spec, and need
+    the same version of convcalc. At most a million rows are returned.
 
     Raises InvalidSpec if the spec has no such parameter, ValueError for a mistake in another argument, and RuntimeError
     if the workers are lost.

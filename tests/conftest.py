@@ -17,13 +17,13 @@ from hypothesis import settings
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
-# hundreds of processes are started, each of which would compile the package anew
+# bytecode is written: the tests start hundreds of processes, and each would compile the package again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 os.environ.pop("COLUMNS", None)  # the width of the terminal that runs the tests, which pytest-xdist passes on
-# a shell lets commands in the background ignore Ctrl-C, and they pass that on to the processes that tests interrupt
+# commands in the background of a shell ignore Ctrl-C, and so would the processes that tests start and interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
-gc.disable()  # until all tests are collected: their objects are needed to the end
+gc.disable()  # while tests are collected, nothing becomes garbage: their objects are needed to the end
 
 
 def pytest_collection_finish() -> None:

@@ -111,13 +111,13 @@ def _all_positions(shape: Shape) -> Sets:
 
 
 def _are_all(sets: Sets, shape: Shape) -> bool:
-    """Whether sets contain all positions of a tensor. Raises TooLarge."""
+    """Whether the sets, one per axis, contain all positions of a tensor. Raises TooLarge."""
     sizes = shape.spatial or (shape.channels,)
     return all(places == ALL or places == full_set(size) for places, size in zip(sets, sizes, strict=True))
 
 
 def _span_positions(interval: tuple[int, int] | None, length: int) -> int:
-    """Return a set with the ends of an interval of an axis."""
+    """Return the set of the first and last position of an interval; ALL if the interval is the whole axis."""
     if interval is None:
         return 0
     first, last = interval
@@ -183,7 +183,10 @@ def _find_positions_of_input(reach: Reach, shape: Shape, output: Shape, sets: Se
 
 
 def _read_window(reads: Reads, outputs: int, count: int, size: int) -> int:
-    """Return the input positions, of `size`, that the output positions `outputs`, of `count`, read on an axis."""
+    """Return the input positions that the output positions `outputs` read on one axis.
+
+    The axis has `count` positions in the output and `size` in the input.
+    """
     if outputs == ALL and reads_every_position(reads, count, size):
         return ALL
     return find_read_positions(reads, bound_set(outputs, count), size)

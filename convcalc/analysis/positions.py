@@ -34,7 +34,7 @@ def full_set(count: int) -> int:
 
 
 def bound_set(positions: int, count: int) -> int:
-    """Return a set without positions from `count` on. Raises TooLarge if all positions are more than MOST_BITS."""
+    """Return the set, or the positions 0 to count - 1 for ALL. Raises TooLarge if these exceed MOST_BITS."""
     return full_set(count) if positions == ALL else positions
 
 

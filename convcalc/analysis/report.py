@@ -411,7 +411,7 @@ def _report_layers(
 ) -> list[LayerReport]:
     """Return the reports of all layers.
 
-    `sizes` are the bytes and `seen` the receptive fields of every tensor, and `live` the live bytes at every node.
+    `sizes` has the bytes of each tensor, `seen` its receptive field, and `live` the live bytes while each node runs.
     """
     dtype, batch, whole = network.dtype, network.batch, input_size(network)
     names = [*network.inputs, *[node.name for node in network.nodes]]

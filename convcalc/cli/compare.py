@@ -104,7 +104,7 @@ def _check_options(columns: str | None, exact: bool, format: str, where: writing
 
 
 class _Measured(NamedTuple):
-    """The figures to measure on a target: those that the options add to the table (`added`), and others (`needed`)."""
+    """The figures to measure on a target: those that options add (`added`) and that the user names (`needed`)."""
 
     target: Target
     added: tuple[str, ...]
@@ -142,14 +142,14 @@ def _choose_measured(
 ) -> _Measured:
     """Return which of arena, flash and latency are needed, and on which runtime and device they are measured.
 
-    Raises Failure if the device is unknown, or missing, and UsageError if it has no effect.
+    Raises Failure if the device is unknown or missing, and UsageError if an option has no effect.
     """
     words = {word.partition("(")[0].strip().lower() for text in (columns, sort) if text for word in text.split(",")}
     words |= {word for text in derive for word in re.findall(r"\w+", text.partition("=")[2])}
     target = asked.read(where)
     added = asked.list_added(target) if columns is None else ()
     if join is not None and asked.device is None:
-        words.discard(LATENCY)  # it may be a column of measured times in the CSV file
+        words.discard(LATENCY)  # without a device, it is a column of the CSV file, such as measured times
     measured = _Measured(target, added, tuple(name for name in (*DEVICE, LATENCY) if name in words))
     asked.check_used(measured.names)
     asked.check_columns(measured.names, target, overrides)

@@ -1,4 +1,4 @@
-"""Lists the names that a shell completes and that are declared in the engine, which takes too long to import on a TAB.
+"""Lists names of the engine that a shell completes, because importing the engine takes too long when Tab is pressed.
 
 The tests compare each list with the engine's own.
 """

@@ -47,10 +47,12 @@ def read_timed_device(name: str, where: writing.Output) -> Device:
 
 
 def check_dtype(device: Device, overrides: Overrides) -> None:
-    """Raise Failure if --dtype asks for another type than the one that cycles per multiply-accumulate are for."""
+    """Raise Failure if --dtype is not int8, and the device has cycles per multiply-accumulate, which are for int8."""
     if device.cycles_per_mac and overrides.dtype not in (None, "int8"):
         got = "several data types" if isinstance(overrides.dtype, dict) else show(overrides.dtype)
-        raise writing.Failure(f"--dtype must be int8 for {printable(device.name)}, whose cycles are known; got {got}")
+        raise writing.Failure(
+            f"--dtype must be int8 for {printable(device.name)}, which has cycles only for int8; got {got}"
+        )
 
 
 def fail_option(option: str, flaw: Flaw) -> writing.Failure:

@@ -133,7 +133,7 @@ def command(
 
 
 def _explain_unknown(found: Fit, measured: Sequence[str]) -> None:
-    """Say on standard error why a figure of a device is unknown, if it is for the first combination that is valid."""
+    """Print on standard error why a figure on a device is unknown, if it is unknown for the first valid combination."""
     if not measured:
         return
     from convcalc.analysis.report import analyse

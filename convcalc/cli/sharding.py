@@ -34,7 +34,7 @@ def is_folder(file: str | None) -> bool:
 def choose_folder(resume: str, where: writing.Output) -> writing.Output:
     """Return where to write with --resume.
 
-    Raises UsageError together with -o, and Failure if the folder has no shards.
+    Raises UsageError if -o is given too, and Failure if the folder has no sweep to resume.
     """
     if where.file is not None:
         raise click.UsageError("--resume cannot be combined with -o")

@@ -209,7 +209,7 @@ def _list_spec_limits(space: DesignSpace, net: str) -> tuple[Limit, ...]:
 
 
 def _show_activity(where: writing.Output) -> AbstractContextManager[Callable[[str], None]]:
-    """Return a context whose value shows a text on standard error if that is a terminal, and the work takes long."""
+    """Return a context; its value, called with a text, shows the text on a terminal if the work takes long."""
     if not writing.may_show_bar(where):
         return nullcontext(lambda text: None)
     from convcalc.render.activity import Activity

@@ -68,9 +68,9 @@ def staff_options(function: common.Function) -> common.Function:
             "--jobs",
             type=click.IntRange(1),
             metavar="N",
-            help="Number of processes (default: 1). More pay from about a million rows on.",
+            help="Number of processes (default: 1). More save time from about a million rows on.",
         ),
-        click.option("--dask", metavar="ADDRESS", help="Use a cluster of Dask, such as tcp://127.0.0.1:8786."),
+        click.option("--dask", metavar="ADDRESS", help="Use a Dask cluster, such as tcp://127.0.0.1:8786."),
     )
 
 

@@ -42,7 +42,9 @@ Examples:
 @target_options
 @common.memory_options
 @click.option("--limit", "listed", type=click.IntRange(0), metavar="N", help="Number of rows to list; 0 for all.")
-@click.option("--resume", metavar="FOLDER", help="Continue a sweep: like -o FOLDER/, but the folder must have shards.")
+@click.option(
+    "--resume", metavar="FOLDER", help="Continue a sweep: like -o FOLDER/, but fails if there is none to continue."
+)
 @click.option("--exact", is_flag=True, help="Print whole numbers instead of K, M and G.")
 @common.format_option("table", "csv", "json", "jsonl", "parquet", "markdown")
 @common.output_options

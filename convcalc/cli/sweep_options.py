@@ -104,7 +104,7 @@ def request_options(function: common.Function) -> common.Function:
 
     return common.add_options(
         run,
-        common.columns_option(lambda: SWEPT, "Columns after the parameters: params, macs, output_shape, x-…, …"),
+        common.columns_option(lambda: SWEPT, "Columns after the parameters, such as params,macs,output_shape,x-task."),
         click.option(
             "--derive",
             multiple=True,

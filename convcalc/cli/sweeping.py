@@ -118,7 +118,7 @@ class _Run:
             self._write_rows(make_chunk(chosen, len(self._names)), target, stop)
 
     def _write_rows(self, chosen: Chunk | None, target: Target, stop: StopOnInterrupt) -> None:
-        """Write the chosen rows, or if they are None, all rows as they come."""
+        """Write the chosen rows; if they are None, evaluate all rows and write them one chunk at a time."""
         if self.job.format == "parquet":
             shown = len(self.job.planned.shown)
             chunks = (rows.take_columns(shown) for rows, _ in self._list_chunks(stop))
@@ -136,7 +136,7 @@ class _Run:
         return is_whole and not planned.order and not planned.pareto
 
     def _list_texts(self, writer: RowWriter, stop: StopOnInterrupt) -> Iterator[str]:
-        """Yield the text of the rows that the plan keeps, piece by piece; worker processes format them, too."""
+        """Yield the text of the rows that the plan keeps, piece by piece; if there are workers, they format it."""
         if self.job.staff.is_empty or self.scatter is not None:
             for rows, _ in self._list_chunks(stop):
                 yield writer.format_chunk(rows.take_columns(len(self._names)))
@@ -166,7 +166,7 @@ class _Run:
     def _list_parts(
         self, stop: StopOnInterrupt, function: Callable[..., Part | Flaw], *arguments: Any
     ) -> Iterator[Part]:
-        """Yield what workers return for the parts of all rows, until an interrupt; count these."""
+        """Yield what workers return for each part of the rows, until an interrupt, and count the rows."""
         job, plan = self.job, self.job.planned.plan
         plan.evaluator.evaluate(plan.combinations.list_columns(job.numbers[:1]), ())  # raises for a wrong parameter
         with job.staff.hire() as workers:
@@ -217,7 +217,7 @@ class _Run:
         return writing.render_text(sweep_lines(found, writing.table_width(self.where), self.job.exact), self.where)
 
     def _write_texts(self, writer: RowWriter, texts: Iterable[str], target: Target) -> None:
-        """Write the texts of rows as they come, and then the facts about the sweep."""
+        """Write each text of rows when it is ready, and at the end the facts about the sweep."""
         waiting = [writer.begin()]
         for text in texts:
             waiting.append(writer.add(text))
@@ -335,9 +335,9 @@ def list_warnings(job: Job, tally: Tally, where: writing.Output) -> list[str]:
 
 
 def _explain_unknown(job: Job, tally: Tally, where: writing.Output) -> Iterator[str]:
-    """Yield in how many rows figures of a device are unknown, and the reason in the first one.
+    """Yield, per figure of a device, in how many rows it is unknown, and the reason in the first one.
 
-    The arena and the flash are unknown together.
+    If the arena is unknown, so is the flash.
     """
     overrides = job.setup.overrides
     for name, (count, first) in tally.unknown.items():

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """The runtime and the device that the user names, as texts, and whether the latency is eager."""
+    """The values of --runtime, --device and --eager."""
 
     runtime: str | None
     device: str | None
     eager: bool
 
     def read(self, where: writing.Output, limits: Sequence[Limit] = ()) -> Target:
-        """Return the target. What the user does not name is that of the limits, or of the device.
+        """Return the target.
+
+        Without --device, it has the device of the limits. Without --runtime, it has the runtime of the device,
+        otherwise that of the limits.
 
         Raises Failure for an unknown name, and Exit if the problems of a device file have been printed.
         """
@@ -155,20 +158,20 @@ def target_options(function: common.Function) -> common.Function:
             "--runtime",
             metavar="NAME",
             shell_complete=completing.complete_from(lambda: RUNTIME_NAMES),
-            help=f"Add arena and flash on a microcontroller, with a runtime: {', '.join(RUNTIME_NAMES)} (default: that "
-            f"of the device, else {DEFAULT_RUNTIME}).",
+            help=f"Add arena and flash on a microcontroller with this runtime: {', '.join(RUNTIME_NAMES)} (default: "
+            f"that of the device, else {DEFAULT_RUNTIME}).",
         ),
         click.option(
             "--device",
             metavar="NAME|FILE",
             shell_complete=completing.complete_device(),
-            help="Add the latency on a device such as rtx4090, or in a device file; for a board, also arena and flash.",
+            help="Add the latency on a device, such as rtx4090 or a device file; for a board, also arena and flash.",
         ),
         click.option(
             "--eager/--fused",
             "eager",
             default=None,
-            help="For latency: batch norms and activations are kernels of their own, or part of the layer before them "
-            "(default).",
+            help="For latency: whether batch norms and activations are kernels of their own, or part of the layer "
+            "before them (default).",
         ),
     )

@@ -102,13 +102,13 @@ def place_in_order(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[int
 
 
 def measure_head(buffers: Sequence[Buffer]) -> int:
-    """Return the extent of buffers that are placed greedily; their sizes may be recorded (`convcalc.exact`)."""
+    """Return the bytes that greedily placed buffers span; their sizes may be recorded (`convcalc.exact`)."""
     found: int = apply("arena_head", find_head, (find_overlaps(buffers), *(buffer.size for buffer in buffers)))
     return found
 
 
 def find_head(overlaps: Sequence[int], *sizes: int) -> int:
-    """Return the extent of greedily placed buffers of these sizes; `overlaps` is the result of `find_overlaps`."""
+    """Return the bytes that greedily placed buffers of these sizes span; for `overlaps`, see `find_overlaps`."""
     offsets = _place(overlaps, sizes, _sort_by_size(sizes), {})
     return max((offset + size for offset, size in zip(offsets, sizes, strict=True)), default=0)
 
@@ -125,7 +125,7 @@ def find_overlaps(buffers: Sequence[Buffer]) -> tuple[int, ...]:
 
 
 def _sort_by_size(sizes: Sequence[int]) -> list[int]:
-    """Return the indexes of the sizes, the largest first, and the last of equal ones."""
+    """Return the indexes of the sizes, the largest first; of equal sizes, the last one comes first."""
     return sorted(range(len(sizes) - 1, -1, -1), key=sizes.__getitem__, reverse=True)
 
 
@@ -144,7 +144,7 @@ def _place(
 
 
 def _find_gap(size: int, others: int, offsets: Sequence[int], sizes: Sequence[int]) -> int:
-    """Return the lowest offset at which a buffer fits between the others, the bits of a set."""
+    """Return the lowest offset at which a buffer fits between the others; bit n of `others` stands for buffer n."""
     taken = []
     while others:
         lowest = others & -others

@@ -10,7 +10,7 @@ _KIND = "kind:"
 
 
 def list_device_names(kinds: Sequence[str] = ()) -> list[str]:
-    """Return the names of the devices that come with convcalc, sorted; if `kinds` are given, only those of these."""
+    """Return the names of the devices that come with convcalc, sorted; only those of `kinds`, if any are given."""
     names = sorted(file.removesuffix(SUFFIX) for file in os.listdir(FOLDER) if file.endswith(SUFFIX))
     return [name for name in names if not kinds or _find_kind(name) in kinds]
 
@@ -21,6 +21,6 @@ def list_board_names() -> list[str]:
 
 
 def _find_kind(name: str) -> str:
-    """Return the kind of a device, such as `gpu`, which has a line of its own in the file."""
+    """Return the kind of a device, such as `gpu`, from the line `kind:` of its file."""
     with open(os.path.join(FOLDER, name + SUFFIX), encoding="utf-8") as lines:
         return next(line.removeprefix(_KIND).strip() for line in lines if line.startswith(_KIND))

@@ -76,7 +76,7 @@ class _FileReader:
         )
 
     def _check_order(self, operators: list[Operator]) -> None:
-        """Raise NotImported if an operator reads a tensor that is not an input, and that none before it writes."""
+        """Raise NotImported if an operator reads a tensor that is neither an input nor written before."""
         names = [self.model.tensors[number].name for number in self.numbers]
         written = {*self._renumber(self.model.inputs)}
         written |= {place for number, place in self.numbers.items() if self.model.tensors[number].variable}
@@ -140,7 +140,7 @@ class _FileReader:
         )
 
     def _read_working(self, operator: FileOperator, data: FileTensor) -> tuple[int, ...]:
-        """Return the bytes of the intermediate results for which a kernel requests buffers; see `Operator`."""
+        """Return the bytes of each buffer of intermediate results; see `working` in `Operator`."""
         if operator.name == "ADD_N":
             return (4 * len(operator.inputs),)  # a pointer to each input
         if operator.name == "UNIDIRECTIONAL_SEQUENCE_LSTM":
@@ -157,7 +157,7 @@ class _FileReader:
         return ()
 
     def _count_copies(self, operator: FileOperator) -> int:
-        """Return the bytes of the transposed inputs that a BATCH_MATMUL keeps."""
+        """Return the bytes of the transposed copies of inputs that a BATCH_MATMUL keeps."""
         if operator.name != "BATCH_MATMUL":
             return 0
         flags = [operator.options.number(field, "b") if operator.options else 0 for field in (0, 1)]

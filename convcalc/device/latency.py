@@ -35,11 +35,11 @@ class Measured(Protocol):
 
     @property
     def network(self) -> Network:
-        """The network."""
+        """The network whose layers are timed."""
 
     @property
     def layers(self) -> Sequence[Any]:
-        """The figures of each layer, of which the multiply-accumulates are read."""
+        """The figures of each layer; only `macs` is used."""
 
     @property
     def tensor_bytes(self) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class LayerLatency(NamedTuple):
 
     @property
     def bound(self) -> str:
-        """What limits the layer, `compute` or `memory`; empty if it takes no time of its own, or if that is unknown."""
+        """What limits the layer, `compute` or `memory`; empty if it takes no time, or if its time is unknown."""
         if not self.compute and not self.memory:
             return ""
         return "compute" if self.compute > self.memory else "memory"
@@ -120,7 +120,7 @@ def add_times(times: Sequence[Range | None]) -> Range | None:
     if len(known) < len(times):
         return None
     low = high = 0.0
-    for time in known:  # the sum of Python 3.12 rounds differently
+    for time in known:  # not sum(), which rounds differently from Python 3.12 on
         low, high = low + time.low, high + time.high
     return Range(low, high)
 

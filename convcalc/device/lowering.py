@@ -137,10 +137,11 @@ class Builder:
         return None if self.operators[index].merged else index
 
     def add_constant(self, code: str, tensor: int, weights: int, clips: bool = False) -> int:
-        """Multiply by a constant (MUL) or add one (ADD), and return the number of the output; `clips`: then clip it.
+        """Multiply by a constant (MUL) or add one (ADD), and return the number of the output.
 
-        After a convolution or linear layer, the constant becomes part of the weights or biases, and after another ADD
-        of a constant, of that constant. Otherwise it is an operator.
+        After a convolution or linear layer, the constant is merged into the weights or biases; after another ADD of a
+        constant, into that constant. Otherwise an operator is added. `clips` is true if the result is clipped, so that
+        no further layer can become part of the operator.
         """
         index = self._find_writer(tensor)
         if index is not None:
@@ -157,7 +158,7 @@ class Builder:
 
 
 def _add_biases(operator: Operator) -> Operator:
-    """Return a linear layer or transposed convolution with biases, if it had none."""
+    """Return a linear layer or transposed convolution with biases; any other operator is returned unchanged."""
     if operator.code == "FULLY_CONNECTED" and not operator.biases:
         return operator._replace(constants=2, biases=operator.features)
     return operator._replace(constants=3) if operator.code == "TRANSPOSE_CONV" else operator
@@ -268,7 +269,7 @@ def _lower_node(builder: Builder, reads: Sequence[int]) -> int:
 
 
 def _describe_written(operators: Sequence[Operator], network: Network) -> Iterable[str]:
-    """Yield notes on the kinds for which converters write different operators."""
+    """Yield a note on each kind of layer for which converters write different operators."""
     kinds = dict.fromkeys(node.layer.kind for node in network.nodes if node.layer.kind in WRITTEN_FOR)
     for kind in kinds:
         yield f"{kind}: the operators that TensorFlow 2.21 writes for {WRITTEN_FOR[kind]}; other converters may differ"

@@ -96,7 +96,7 @@ def _slide(
     mode = getattr(layer, "padding_mode", "zeros")
     before = [pair[0] for pair in plain]
     if any(map(any, plain)) and (plain != same or counts_zeros or mode != "zeros"):
-        trims = not weights  # before a pooling, only the padding that its windows reach
+        trims = not weights  # before pooling, only the padding that the windows reach is added
         whole = [
             pair if trims else (one, largest(two, pair[1])) for (one, two), pair in zip(padding, plain, strict=True)
         ]
@@ -172,9 +172,10 @@ def _convolve_transposed(builder: "Builder", layer: Any, reads: Reads) -> int:
 
 
 def _multiply_matrix(builder: "Builder", layer: Any, reads: Reads) -> int:
-    """Emit a linear layer; that of tokens is quantised per output feature, as TensorFlow 2.21 does.
+    """Emit a linear layer.
 
-    That of vectors is quantised as a whole, as in the published files of MLPerf Tiny.
+    On tokens, it is quantised per output feature, as TensorFlow 2.21 does; on a vector, as a whole, as in the published
+    files of MLPerf Tiny.
     """
     biases = layer.out_features * bool(layer.bias)
     return builder.emit(

@@ -1,7 +1,7 @@
 """Defines the operators that layer norm, attention and LSTM become, for the rules in `lowering_rules`.
 
-The operators of the first two, in this order, are those that TensorFlow 2.21 writes for the layers of Keras 3, to which
-`convcalc export --to keras` exports these kinds. The one of an LSTM is the one that it writes for Keras 2.
+Layer norm and attention become what TensorFlow 2.21 writes for the Keras 3 layers that `convcalc export --to keras`
+uses, in the same order. An LSTM becomes the single operator that it writes for Keras 2.
 """
 
 from collections.abc import Sequence
@@ -54,13 +54,15 @@ def _negate(builder: "Builder", number: int, shape: Shape) -> int:
 
 
 def attend(builder: "Builder", layer: Any, reads: Sequence[int]) -> int:
-    """Emit the attention of tokens to themselves: softmax(Q Kᵀ · scale) V, and the linear layers around it."""
+    """Emit self-attention: softmax(Q Kᵀ · scale) V, and the linear layers around it."""
     tokens = layer.input.positions
     plain = layer.window is None and layer.grid is None and not layer.is_reduced and not layer.relative_position_bias
     if not plain or layer.input.axes != 1 or len(layer.inputs) > 1:
-        raise builder.refuse("only the operators of an attention of tokens C×N to themselves are known")
+        raise builder.refuse(
+            "only self-attention of tokens C×N without windows, grids, reduction or position bias is supported"
+        )
     if min(layer.heads, layer.d_k, layer.d_v, tokens) < _FEWEST_HEADS:
-        raise builder.refuse("with one head, token or feature per head, the operators are not known")
+        raise builder.refuse("attention with one head, token or feature per head is not supported")
     scores = Shape(layer.heads * tokens, (tokens,))
     key = _project(builder, layer, reads, layer.d_k)
     query = _project(builder, layer, reads, layer.d_k)
@@ -106,9 +108,9 @@ def _multiply(builder: "Builder", first: int, second: int, shape: Shape, feature
 
 
 def read_sequence(builder: "Builder", layer: Any, reads: Sequence[int]) -> int:
-    """Emit one operator per layer of an LSTM; its two variables, the state and that of the cells, are in the tail."""
+    """Emit one operator per layer of an LSTM; its hidden state and cell state are variables in the tail."""
     if layer.bidirectional:
-        raise builder.refuse("no operator of TensorFlow Lite Micro reads a sequence backwards")
+        raise builder.refuse("TensorFlow Lite Micro has no operator that reads a sequence backwards")
     number = reads[0]
     size = builder.network.batch * layer.hidden_size
     for _ in range(layer.num_layers):

@@ -77,7 +77,7 @@ class McuTotals(NamedTuple):
 
 
 def measure_totals(network: Network, runtime: Runtime) -> McuTotals:
-    """Return the memory of a network in int8, as `measure_network` does, without its parts.
+    """Return the totals that `measure_network` returns for a network in int8, without their parts.
 
     The sizes in the network may be recorded (`convcalc.exact`). Raises NoOperator as `measure` does.
     """

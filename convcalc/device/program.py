@@ -43,12 +43,12 @@ class Operator(NamedTuple):
     """An operator: its layer's `name`, its TFLite name `code`, and the numbers of the tensors it reads and writes.
 
     `constants` is the number of constant tensors it reads, `weights` their bytes without biases, and `biases` the
-    number of biases. `channels` is the number of output channels that are quantised separately. `rank`, `reduced` and
-    `features` are the axes of its input, the number of axes that it reduces, and the outputs of a matrix product per
-    position. `merged` names the layers that are part of this operator, such as its activation. `in_place` is true if
-    the output may overwrite an input of the same size. `dtype` is the data type of its input, None if the program's.
-    `working` are the bytes of intermediate results for which a recurrent or n-ary kernel requests buffers, and
-    `persistent` the bytes of copies that a kernel keeps in the tail of the arena.
+    number of biases. `channels` is the number of output channels that are quantised separately. `rank` is the number of
+    axes of its input, `reduced` the number of axes that it reduces, and `features` the number of outputs per position
+    of a matrix product. `merged` names the layers that are part of this operator, such as its activation. `in_place` is
+    true if the output may overwrite an input of the same size. `dtype` is the data type of its input, None if the
+    program's. `working` are the bytes of intermediate results for which a recurrent or n-ary kernel requests buffers,
+    and `persistent` the bytes of copies that a kernel keeps in the tail of the arena.
     """
 
     name: str

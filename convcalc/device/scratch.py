@@ -22,8 +22,8 @@ _INT32 = 4
 _SUM_BYTES = {"int8": 4, "int16": 8}  # bytes of a sum of products, by the data type of the inputs
 _MOST_REVERSED_STRIDE, _LEAST_REVERSED_CHANNELS = 2, 17  # limits for running a transposed convolution as a convolution
 _LSTM, _SVDF = "UNIDIRECTIONAL_SEQUENCE_LSTM", "SVDF"
-_LSTM_BUFFERS, _LSTM_BUFFERS_CMSIS = 4, 3  # each has the size of the cell state; CMSIS-NN runs only integers
-_MOST_AXES_MULTIPLIED = 4  # of a BATCH_MATMUL, beyond which CMSIS-NN's buffer does not grow
+_LSTM_BUFFERS, _LSTM_BUFFERS_CMSIS = 4, 3  # each has the size of the cell state; CMSIS-NN is used only for integers
+_MOST_AXES_MULTIPLIED = 4  # CMSIS-NN's buffer for a BATCH_MATMUL grows only up to this number of axes
 _LEAST_CHANNELS_AS_CONV = 2  # under MVE, a depthwise convolution from 1 to at least 2 channels runs as a convolution
 
 

@@ -60,9 +60,9 @@ class Flash(NamedTuple):
 
 
 def estimate_tail(program: Program, mve: bool = False) -> int:
-    """Return the persistent bytes of the arena in a 32-bit build; `mve` adds the sums of kernels that MVE stores.
+    """Return the bytes of the tail of the arena in a 32-bit build.
 
-    Variables are part of it, and so are the copies that kernels keep.
+    It includes variables and the copies that kernels keep. `mve` adds the sums of weights that kernels for MVE store.
     """
     operators = program.operators
     channels = sum(_count_channels(operator) for operator in operators) if program.dtype != "float32" else 0

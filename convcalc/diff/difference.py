@@ -112,7 +112,7 @@ class Difference(NamedTuple):
 def compare_reports(
     old: Report, new: Report, *, target: Target = DEFAULT_TARGET, measured: Sequence[str] = ()
 ) -> Difference:
-    """Return the difference between two reports; `measured` are those of arena, flash and latency to include."""
+    """Return the difference between two reports; `measured` names the figures on a device that are included."""
     before, after = figures_of(old), figures_of(new)
     pairs = match_layers(old.network, new.network)
     pairs = sorted([*pairs, *find_replacements(old.network, new.network, pairs)], key=lambda pair: pair.new)

@@ -1,1 +1,1 @@
-"""The metrics of a network by name, those of devices included, and the budgets that limit them."""
+"""The metrics of a network by name, including those on devices, and the budgets that limit them."""

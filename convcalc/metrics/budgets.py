@@ -126,7 +126,7 @@ def list_limits(network: Network, outside: Iterable[Limit] = (), spec_budget: bo
 
 
 def complete_limits(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
-    """Return limits that all have a minimum, a maximum or a shape: a board that is named alone has its memory."""
+    """Return the limits; one that only names a board gets the memory of the board as its maximum."""
     if not any(limit.device for limit in limits):
         return limits
     from convcalc.metrics.device_figures import complete_limit

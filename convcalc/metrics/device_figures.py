@@ -28,7 +28,7 @@ _MOST_NAMED = 3  # maximum number of layers named in a reason
 def device_figure(report: "Figures", metric: str, target: Target) -> Any:
     """Return the bytes of the arena or flash, or the seconds that a batch takes; None if that is unknown.
 
-    Memory is that of the network as written, in int8. Of a range of seconds, the larger bound counts.
+    Memory is that of the network as written, in int8. If the seconds are a range, the larger bound is returned.
     """
     if metric == LATENCY:
         time = measure_latency(report, target)
@@ -51,13 +51,13 @@ def explain_unknown(report: "Figures", metric: str, target: Target) -> str:
 
 
 def find_target(limit: Limit) -> Target:
-    """Return the runtime and the device of a limit. Without a runtime, it is that of the device, or the first one."""
+    """Return the runtime and the device of a limit. The default runtime is that of the device, or `DEFAULT_RUNTIME`."""
     device = _find_named_device(limit.device) if limit.device else None
     return Target(limit.runtime or (device and device.runtime) or DEFAULT_RUNTIME, device)
 
 
 def complete_limit(limit: Limit) -> Limit:
-    """Return a limit with bounds: one that only names a board has its RAM or flash as the maximum."""
+    """Return a limit with a bound: the maximum of one that only names a board is the RAM or flash of the board."""
     if not limit.device or limit.metric not in DEVICE or (limit.minimum, limit.maximum) != (None, None):
         return limit
     memory = _find_named_device(limit.device).figures["ram" if limit.metric == "arena" else "flash"]
@@ -66,11 +66,11 @@ def complete_limit(limit: Limit) -> Limit:
 
 @lru_cache(maxsize=16)
 def _find_named_device(name: str) -> Device:
-    return find_device(name)  # never a user's file, which may change
+    return find_device(name)  # only devices of convcalc: a user's file may change
 
 
 def list_added(runtime: str | None, device: Device | None) -> tuple[str, ...]:
-    """Return the columns that a runtime and a device add to a table; None if the user names none.
+    """Return the columns that a runtime and a device add to a table; either may be None.
 
     They are arena and flash for a runtime or a board, and latency for a device. Raises Flaw if the device has neither
     memory nor the figures from which a time can be computed.
@@ -98,7 +98,7 @@ def check_timed(target: Target) -> None:
 def _measure_memory(report: Any, runtime: str) -> McuTotals | str:
     """Return the memory on a microcontroller, or why it is unknown.
 
-    The last results are kept, because a limit, its message, its miss and a column need the same one.
+    Recent results are kept, because a limit, its message and a column need the same one.
     """
     return measure_memory(report.trained, runtime)
 

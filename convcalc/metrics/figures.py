@@ -45,7 +45,7 @@ SWEPT = (*FIGURES, *MEASURED, *SHAPES)  # the columns of `convcalc sweep`
 
 
 def figure(report: "Figures", name: str) -> int | None:
-    """Return the metric `name` of a network, which depends on no device; None if it is unknown.
+    """Return a metric that does not depend on a device, by its name; None if it is unknown.
 
     For `receptive_field`, this is the size of the receptive field on the axis where it is largest.
     """

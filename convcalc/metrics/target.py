@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Target(NamedTuple):
-    """The runtime for the memory of a microcontroller, and the device for the latency, eager or fused."""
+    """The runtime for arena and flash, the device for the latency, and the mode of the latency: eager or fused."""
 
     runtime: str = DEFAULT_RUNTIME
     device: "Device | None" = None

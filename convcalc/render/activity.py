@@ -1,4 +1,4 @@
-"""Shows on one line of a terminal what a command is doing and for how long, if the end of the work is not known.
+"""Shows on one line of a terminal what a command is doing and for how long, if its progress is unknown.
 
 For example: `exploring: 12,000 steps between states, 8 s`. The line appears after half a second, and is erased at the
 end. A thread redraws it, because a single step of the work can take seconds.

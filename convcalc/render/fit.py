@@ -75,7 +75,7 @@ def _order_text(found: Fit) -> str:
 
 
 def _list_facts(found: Fit) -> list[str]:
-    """Return how many combinations are within the budget, their order, and on what they were measured."""
+    """Return how many combinations are within the budget, their order, and the runtime and device of their figures."""
     order = [_order_text(found), *list_target_facts(found.setup.target, found.metrics)] if found.within else []
     return [_summary_text(found), *order]
 

@@ -140,7 +140,7 @@ def _list_total_facts(latency: Latency, page: LatencyPage) -> list[str]:
 
 
 def _explain_unknown(latency: Latency) -> list[str]:
-    """Return each reason why times are unknown, with the first of its layers."""
+    """Return each reason why times are unknown, with the first layers that it applies to."""
     named: dict[str, list[str]] = {}
     for layer in latency.unknown:
         named.setdefault(layer.reason, []).append(f"{layer.name} ({layer.kind})")
@@ -165,7 +165,7 @@ def _rest_share(latency: Latency, shown: Sequence[LayerLatency]) -> str:
 
 
 def latency_columns(latency: Latency, layers: Sequence[LayerLatency]) -> list[Cells]:
-    """Return the columns of a table of layers: time, share, what limits the layer, and why."""
+    """Return the columns of a table of layers: time, share, what limits the time, and the figures that explain it."""
     total = latency.total
     columns = [
         Cells("layer", [_cut(printable(layer.name)) for layer in layers], right=False),

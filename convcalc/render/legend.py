@@ -15,7 +15,7 @@ _MISALIGNED_TEXT = f"{MISALIGNED} merged branches misaligned"
 
 
 class _Sign(NamedTuple):
-    """An argument as tables show it: for stride 2, the text `/2` with the sign `/`, which means `stride`."""
+    """An argument in the short form of tables: `/2` for stride 2 has the sign `/` and the meaning `stride`."""
 
     sign: str
     text: str
@@ -37,7 +37,7 @@ def list_signs(layers: Iterable[Layer], misaligned: bool) -> list[str]:
 
 
 def _find_signs(layer: Layer) -> Iterator[_Sign]:
-    """Yield the arguments that tables show with a sign: `/2` for stride 2."""
+    """Yield the arguments of a layer that tables show in a short form, such as `/2` for stride 2."""
     for key, value in layer.list_glanced():
         meaning = key.explain_sign()
         if meaning:

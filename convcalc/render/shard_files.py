@@ -1,4 +1,4 @@
-"""Writes rows in the process that evaluates them: as a file of a shard, or as a text that is sent.
+"""Writes rows in the process that evaluates them: as a file of a shard, or as text that is sent back.
 
 `write_shard(recipe, folder, 131072, range(131072, 262144))` evaluates a shard, unless it is there, and returns what is
 known about it.
@@ -17,9 +17,9 @@ from convcalc.space.sweeping import Numbers
 
 
 class Written:
-    """A shard that was evaluated and written, or was there: its facts; its length is the number of its rows.
+    """A shard that has been written now or earlier; its length is the number of its combinations.
 
-    `part` has no rows, but the counts of a shard that was evaluated; None if it was there.
+    `facts` describe its file. `part` has the counts of a shard that was written now, without its rows; otherwise None.
     """
 
     def __init__(self, facts: Facts, part: Part | None) -> None:
@@ -49,7 +49,7 @@ def write_shard(recipe: Recipe, folder: ShardFolder, first: int, numbers: Number
 
 
 def format_part(recipe: Recipe, numbers: Numbers, format: str, names: Sequence[str]) -> Part | Flaw:
-    """Return a part whose rows are the text of their first columns, which have these names, in a format."""
+    """Return a part with its rows as text in a format; only the first columns, those in `names`, are written."""
     part = evaluate_part(recipe, numbers)
     if isinstance(part, Part):
         part.text = make_writer(format, names).format_chunk(part.rows.take_columns(len(names)))

@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 def describe_space(
     space: DesignSpace, limits: Sequence[Limit], within: Estimate | None, show: Callable[[str], None]
 ) -> Answer:
-    """Return the number and the figures of the networks of a space; `show` is called with texts on the progress.
+    """Return the number and the figures of the networks of a space; `show` is called with texts about the progress.
 
     Raises TooManyFigures.
     """

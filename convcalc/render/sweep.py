@@ -32,7 +32,7 @@ class Swept(NamedTuple):
     """The result of a sweep: the columns `names` of its first `rows`; `total` is the number of rows before --limit.
 
     `title` is the name of the network, and `size` the number of all combinations. `on_front` is the number of rows on
-    the Pareto front, if it was asked for. `fixed` columns were asked for, so that none is dropped. `device` are the
+    the Pareto front, if there is one. If `fixed` is true, no column is dropped to fit the width. `device` are the
     columns that were measured on `target`. `more` and `choose` say how to get the rows and the columns that are not
     listed.
     """

@@ -24,8 +24,8 @@ def plot_svg(
 ) -> str:
     """Return a plot of the columns x and y of `axes` as SVG; a third column is the colour of the marks.
 
-    `names` are the columns of a row, of which `params` name the marks of the front. `target` is that
-    of arena, flash and latency. Raises Flaw if there are no points.
+    `names` are the columns of a row. The values of those in `params` label the marks of the front. Arena, flash and
+    latency were measured on `target`. Raises Flaw if there are no points.
     """
     device = {name: device_title(name, target) for name in MEASURED if name not in params}
     front = found.front.list_rows()

@@ -1,7 +1,7 @@
-"""Writes the rows of `convcalc sweep` as they come, as CSV or JSON, so that any number of rows can be written.
+"""Writes the rows of `convcalc sweep` as CSV or JSON, chunk by chunk, so that any number of rows can be written.
 
 A writer returns pieces of text: call `begin()`, then `add(format_chunk(rows))` any number of times, then `end(facts)`.
-The middle one can be called in other processes.
+Other processes can call `format_chunk`.
 """
 
 import json
@@ -24,10 +24,10 @@ class RowWriter(Protocol):
         """Return the text before the rows."""
 
     def format_chunk(self, rows: Chunk) -> str:
-        """Return the text of rows, wherever they are."""
+        """Return the text of rows, which does not depend on the rows before them."""
 
     def add(self, text: str) -> str:
-        """Return the text of the next rows, with what is needed to separate them from those before."""
+        """Return the text of the next rows, preceded by a separator if one is needed after the rows before."""
 
     def end(self, facts: Mapping[str, Any]) -> str:
         """Return the text after the rows; `facts` are the counts and limits of the sweep."""
@@ -103,7 +103,7 @@ class JsonDocument:
         return ",\n  ".join(self.lines.list_objects(rows))
 
     def add(self, text: str) -> str:
-        """Return the text after a comma, unless it has the first rows."""
+        """Return the text, preceded by a comma unless it has the first rows."""
         if not text:
             return ""
         comma = "\n  " if self.is_empty else ",\n  "

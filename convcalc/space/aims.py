@@ -8,13 +8,13 @@ from convcalc.space.extent import Aim
 
 
 def read_best(text: str) -> Aim:
-    """Return the aim in `params` (the most) or `-macs` (the least). Raises Flaw for an unknown figure."""
+    """Return the aim of a text: `params` means the most params, `-macs` the fewest MACs. Raises Flaw."""
     figure, has_minus = _read_figure(text)
     return Aim(figure, has_minus)
 
 
 def read_front(text: str) -> tuple[Aim, Aim]:
-    """Return the two aims in `macs,-params`: the least MACs, and the most params. Raises Flaw."""
+    """Return the two aims of a text: `macs,-params` means the fewest MACs and the most params. Raises Flaw."""
     found = [_read_figure(part) for part in text.split(",")]
     if len(found) != 2 or found[0][0] == found[1][0]:
         raise Flaw(f"expected two different metrics, such as macs,-params; got {show(text)}")
@@ -29,7 +29,7 @@ def check_known(aim: Aim, unknown: Mapping[str, str]) -> None:
 
 
 def _read_figure(text: str) -> tuple[str, bool]:
-    """Return the figure in a text, and whether there is a minus before it."""
+    """Return the name of a figure without a leading minus, and whether it has one."""
     written = text.strip().removeprefix("-")
     figure = find_figure(written) or written
     if figure not in ADDITIVE:

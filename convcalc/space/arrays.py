@@ -341,7 +341,7 @@ def make_indexes(rows: Sequence[int]) -> Indexes:
 
 
 def make_objects(values: Sequence[Any]) -> Any:
-    """Return values as an array of objects, each with the class that it has."""
+    """Return values as an array of objects, so that each keeps its class."""
     found: Any = np.empty(len(values), dtype=object)
     for index, value in enumerate(values):
         found[index] = value

@@ -1,8 +1,9 @@
 """Finds the best network within limits on other figures: best-first search, with bounds from relaxed problems.
 
-A way from the start to a node is ranked by the best figure that a network with this way can have if only one of the
-limits counts, or only their weighted sum. That is read from a front of two figures per node. The first complete network
-is therefore the best.
+A way is a path from the start of the graph to a node: the beginning of a network. It is ranked by the best figure that
+a network with this beginning can have if only one limit is enforced, or only the weighted sum of all limits. These
+relaxed problems are solved once per node, as a Pareto front of two figures. As no network can beat the rank of its
+beginning, the first complete network is the best.
 """
 
 from bisect import bisect_right
@@ -18,13 +19,13 @@ from convcalc.space.sampling import Path
 from convcalc.space.slots import Reachable, TooManyFigures
 
 _MOST_WAYS = 1_000_000
-_MOST_PAIRS = 3_000_000  # limit of pairs of figures that are compared for the fronts of one limit
+_MOST_PAIRS = 3_000_000  # limit of pairs of cost and aim that are compared for one relaxed problem
 _SCALE = 1 << 40
-Weights = Mapping[int, int]  # by the place of a figure in ADDITIVE
+Weights = Mapping[int, int]  # the key is the index of a figure in ADDITIVE
 
 
 class _Way(NamedTuple):
-    """A way from the start to a node, with the sums of all its figures, its last step, and the way before that."""
+    """A way from the start to a node: the sums of its figures, its last step, and the way without that step."""
 
     node: int
     figures: Figures
@@ -32,14 +33,14 @@ class _Way(NamedTuple):
     before: Union["_Way", None]
 
     def follow(self, step: Step) -> "_Way":
-        """Return the way with a further step."""
+        """Return this way followed by a step."""
         return _Way(step.target, tuple(map(int.__add__, self.figures, step.figures)), step, self)
 
 
 class Relaxation:
-    """The best values of an aim per node if one weighted sum of figures is limited to `most`.
+    """The best values of an aim from each node to the end if one weighted sum of figures, the cost, is at most `most`.
 
-    Less of the aim, which is also a weighted sum, is better. Raises TooManyFigures.
+    The aim is also a weighted sum, and less of it is better. Raises TooManyFigures.
     """
 
     def __init__(self, graph: Graph, aim: Weights, cost: Weights, most: int) -> None:
@@ -56,7 +57,10 @@ class Relaxation:
                 pairs += [(own_cost + rest, own_aim + value) for rest, value in after]
             compared += len(pairs)
             if compared > _MOST_PAIRS:
-                raise TooManyFigures("the networks have too many different figures to find the best one")
+                raise TooManyFigures(
+                    "the networks have too many different figures to find the best one: "
+                    "drop a limit, or fix some of the choices with --set"
+                )
             self._keep_front(node, sorted(pairs))
 
     def _keep_front(self, node: int, pairs: Sequence[tuple[int, int]]) -> None:
@@ -68,7 +72,7 @@ class Relaxation:
                 best = aim
 
     def find_best(self, node: int, figures: Figures) -> float:
-        """Return the best aim of the ways from a node to the end that follow a way with these figures."""
+        """Return the best aim from a node to the end, after a way with these figures; inf if none is within `most`."""
         place = bisect_right(self._costs[node], self.most - sum_weighted(figures, self.cost))
         return self._aims[node][place - 1] if place else inf
 
@@ -138,7 +142,10 @@ class _Search:
         return None
 
     def _find_exactly(self, reachable: Reachable, place: int) -> Path | None:
-        """Return a network with exactly the figure at a place; ways that leave more of the limits come first."""
+        """Return a network whose figure is exactly the one at a place in `reachable`; None if there is none.
+
+        Ways that leave more room to the limits are tried first.
+        """
         wanted = self.sign * reachable.get_figure(place)
         known: set[tuple[int, Figures]] = set()
         waiting = [(place, self.start)]
@@ -160,7 +167,7 @@ class _Search:
         return None
 
     def _rank(self, way: _Way) -> float:
-        """Return the best figure, times its sign, that a network can have that begins in this way."""
+        """Return the best figure, times its sign, that a network with this beginning can have."""
         rest = max((one.find_best(way.node, way.figures) for one in self.relaxations), default=-inf)
         return self.sign * way.figures[self.place] + rest
 
@@ -174,9 +181,9 @@ class _Search:
 
 
 def _list_limits(graph: Graph, bounds: Sequence[Bound]) -> list[tuple[Weights, int]]:
-    """Return the limits as weighted sums with a maximum; with several, also one on their sum.
+    """Return each limit as a weighted sum of figures and its maximum; if there are several, also their weighted sum.
 
-    In that sum, a figure has the larger weight the less the networks differ in it.
+    In that sum, figures that vary less between the steps have larger weights.
     """
     limits: list[tuple[Weights, int]] = []
     for bound in bounds:

@@ -67,7 +67,7 @@ class Chooser(ChosenValues):
         self.made.append(Choice(*key, options[option]))
 
     def skip_choices(self, other: "Chooser", made: int, lookups: int, given: tuple[int, ...]) -> None:
-        """Make the first choices, `made` in total, as another chooser did, without looking up their values."""
+        """Copy choices from another chooser until there are `made`; its counts were then `lookups` and `given`."""
         for choice in other.made[len(self.made) : made]:
             self.made.append(choice)
             self.values[choice.name, choice.copy] = choice.value

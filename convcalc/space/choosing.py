@@ -72,7 +72,7 @@ class Choice:
 
 
 def condense(planned: Planned, chunk: Chunk, listed: int | None) -> Chunk:
-    """Return the rows of a chunk that a `Choice` of the whole stream may choose, in an order that leads to the same."""
+    """Return only the rows of a chunk that a `Choice` of the whole stream may choose, without changing its result."""
     if planned.is_marked or planned.axes:
         return chunk
     choice = Choice(planned, listed)

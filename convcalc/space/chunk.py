@@ -14,7 +14,7 @@ CODES = {int: "q", float: "d"}  # type codes of the arrays in which columns are 
 
 
 class Chunk:
-    """Some rows: `columns` has a list or an array of numpy per column, each with `count` values."""
+    """Some rows: each of `columns` is a list or a numpy array with `count` values."""
 
     def __init__(self, columns: Sequence[Any], count: int) -> None:
         self.columns = columns
@@ -24,7 +24,7 @@ class Chunk:
         return self.count
 
     def list_columns(self) -> list[Sequence[Any]]:
-        """Return the columns with the numbers of Python."""
+        """Return the columns as lists or arrays of Python numbers."""
         return list(map(to_python_numbers, self.columns))
 
     def list_rows(self, most: int | None = None) -> list[Row]:
@@ -37,7 +37,7 @@ class Chunk:
         return Chunk(self.columns[:count], self.count)
 
     def __getstate__(self) -> tuple[list[Any], int]:
-        """Return columns that a process without numpy can read, and that are short when they are sent."""
+        """Return the columns in a compact form that a process without numpy can read."""
         return list(map(_pack, self.columns)), self.count
 
     def __setstate__(self, state: tuple[list[Any], int]) -> None:
@@ -50,7 +50,7 @@ def make_chunk(rows: Sequence[Row], columns: int) -> Chunk:
 
 
 def _pack(column: Any) -> Any:
-    """Return a column of integers or floats as an array of Python, and any other one as a list."""
+    """Return a column of integers or floats as an `array` of Python, and any other column as a list."""
     if hasattr(column, "dtype"):
         if column.dtype.kind not in "if" or column.dtype.itemsize != 8:
             return column.tolist()

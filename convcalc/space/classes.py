@@ -68,7 +68,7 @@ def _find_class(column: Sequence[Any]) -> str:
 
 
 def describe_value(value: Any) -> str:
-    """Return a text that is equal for values that a trace can serve together."""
+    """Return a text that is the same for all values that one trace can serve."""
     return type(value).__name__ if is_traceable(value) else repr(value)
 
 

@@ -17,7 +17,7 @@ from convcalc.space.graph import Graph
 from convcalc.space.grid import Grid
 from convcalc.space.slots import Slots, SlotSums, TooManyFigures
 
-_MOST_JOINT_SUMS = 200_000  # limit of different sums of several figures over all nodes
+_MOST_JOINT_SUMS = 200_000  # limit of different combinations of several figures, over all nodes
 _MOST_SUMS_BEFORE = 400_000
 _FEW_SUMS = 50_000
 _MOST_SLOT_BYTES = 128 * 1024**2
@@ -25,7 +25,7 @@ _MOST_ADDED_BYTES = 10 * 1024**3
 _MOST_ADDITIONS = 40_000_000  # limit of additions of sums
 _BYTES_OF_A_SUM = 1_000  # bytes of slots that take as long to add as two lookups of a sum
 _MUCH_ADDED_BYTES = 2 * 1024**3
-_LEAST_PRECISION = 50  # rounded figures may be wrong by 1 / 50 of their range
+_LEAST_PRECISION = 50  # the largest error of rounded figures is 1 / 50 of their range
 _ROUGH_BYTES = 32 * 1024**2  # limit of bytes of all slots if figures are rounded
 Sums = tuple[int, ...]
 
@@ -34,9 +34,9 @@ class Tally:
     """The networks of a graph by one additive figure, from `least` to `most`.
 
     If `is_rough` is true and exact figures would take more than about a second, they are rounded down by at most
-    `error`, which is otherwise 0, unless this is more than a fiftieth of their range. TooManyFigures is raised if exact
-    figures are needed and would take more than about a minute.
-    Only figures up to `bound` are counted.
+    `error`, as long as this is at most a fiftieth of their range; otherwise, `error` is 0. TooManyFigures is raised if
+    figures cannot be rounded and exact ones would take more than about a minute. Only figures up to `bound` are
+    counted.
     """
 
     def __init__(self, graph: Graph, figure: str, bound: float = inf, is_rough: bool = False) -> None:

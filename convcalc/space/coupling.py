@@ -23,7 +23,7 @@ class Coupled(Exception):
 
 
 def explain_coupling(variants: Variants, states: list[State]) -> Coupled:
-    """Return an error that names what differs between the states at one place of the spec."""
+    """Return an error that names the values in which the states at one place of the spec differ."""
     values: dict[tuple[str, str], set[object]] = {}
     for state in states:
         for what, name, value in state.parts:

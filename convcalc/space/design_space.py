@@ -75,7 +75,7 @@ class DesignSpace:
         return self.graph.unknown
 
     def list_unused(self) -> list[str]:
-        """Return the spec parameters with choices that no network uses, which are not counted."""
+        """Return the spec parameters whose choices no network uses; these choices are not counted."""
         used = {name for steps in self.graph.steps for step in steps for name, _ in step.choices}
         return [name for name in self.choices if name not in used]
 

@@ -19,7 +19,7 @@ class Distribution(NamedTuple):
     """The distribution of a figure: its range and mean, its quantiles by percent, and a histogram.
 
     `error` is by how much the figures of networks were at most rounded for the quantiles and the histogram; 0 if they
-    are exact. If these would take too long, there are none.
+    are exact. Both are empty if they would take too long.
     """
 
     min: int
@@ -33,7 +33,7 @@ class Distribution(NamedTuple):
 def describe_figure(
     space: DesignSpace, figure: str, percents: Sequence[int] = PERCENTS, bins: int = BINS, is_rough: bool = True
 ) -> Distribution:
-    """Return the distribution of an additive figure that is known for all layers; `bins` is the most bins.
+    """Return the distribution of an additive figure that is known for all layers; `bins` is the largest number of bins.
 
     If `is_rough` is true, the quantiles and the histogram may be rounded, or missing. Otherwise, TooManyFigures is
     raised if exact ones would take more than about a minute.

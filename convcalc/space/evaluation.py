@@ -122,7 +122,7 @@ class OrdinaryEvaluator:
 
 
 def measure(report: Figures, name: str, setup: Setup) -> Any:
-    """Return one of the figures `EVALUATED` or `SWEPT` of a network; None if it is unknown."""
+    """Return a figure of a network, by its name in `EVALUATED` or `SWEPT`; None if it is unknown."""
     if name == MISS:
         return find_largest_miss(report, setup.limits)
     if name == "input_shape":

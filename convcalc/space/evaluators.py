@@ -7,5 +7,5 @@ from convcalc.spec.reader import read_network
 
 
 def make_evaluator(document: Document, setup: Setup, rows: int = 0) -> Evaluator:
-    """Return the fastest evaluator for the networks that a document describes; about `rows` will be evaluated."""
+    """Return the evaluator of a document that is fastest for about this number of rows."""
     return TracedEvaluator(lambda overrides: read_network(document, overrides), setup, rows)

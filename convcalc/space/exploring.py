@@ -64,11 +64,11 @@ class Explored(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A trail to follow, from the state `source`, which is reached at step number `step` of the expansion.
+    """A sequence of choices to follow from the state `source`, which step number `step` of the expansion reaches.
 
-    The trail has the options in `before` up to the index `place`, and then `option`; the options after it, up to
-    `options` - 1, are still to be followed. At the state, `chosen` options of the trail have been used, and `marks` say
-    how far an earlier expansion had come in the repeats that are open there.
+    The choices are given by the indexes of their options: those in `before` up to the index `place`, and then `option`.
+    The options after it, up to `options` - 1, are still to be followed. `chosen` is the number of choices before the
+    state, and `marks` say how far an earlier expansion had come in the repeats that are open there.
     """
 
     before: tuple[int, ...]

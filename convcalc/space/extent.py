@@ -26,7 +26,7 @@ class Aim(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """1 if less is better, otherwise -1: the figure times this factor is to be minimised."""
+        """1 if less is better, otherwise -1: the figure times this sign is minimised."""
         return 1 if self.smallest else -1
 
 

@@ -156,7 +156,7 @@ def fit(
 
     `load` returns the network for given overrides, and `evaluator` the figures of many rows; both use `setup`. At most
     `most` combinations are returned (None: all), and the invalid ones only if `holds_invalid` is true. `chunks` are the
-    numbers of all rows in chunks. `measured` are the figures of devices that a trial has, besides the others.
+    numbers of all rows in chunks. `measured` are the figures on a device that each trial has in addition.
 
     Raises Flaw if there are too many combinations to be held, WrongOverride if the spec has no such parameter, and
     InvalidSpec if the spec is invalid for every combination.

@@ -1,7 +1,7 @@
 """Calculates a formula for many rows at once: it is traced for one row, and the recording is replayed for all others.
 
-`calculate(formula, columns, count)` returns what `formula.evaluate_rows` returns, but faster if numpy is there. Rows in
-which a comparison has another result take a path of their own.
+`calculate(formula, columns, count)` returns what `formula.evaluate_rows` returns, but faster if numpy is installed.
+Rows in which a comparison has another result take a path of their own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,13 +19,13 @@ from convcalc.space.traced_evaluator import choose_backend
 from convcalc.space.tracing import Trace
 from convcalc.spec.expressions import Undefined, WrongExpression
 
-_FEWEST = 200  # rows of a group; fewer are calculated one by one
-_MOST_PATHS = 12  # of a group; rows that take none of them are calculated one by one
-_MOST_GROUPS = 100  # whose paths are kept
+_FEWEST = 200  # groups with fewer rows are calculated row by row
+_MOST_PATHS = 12  # per group; rows that take none of them are calculated row by row
+_MOST_GROUPS = 100  # groups whose paths are kept
 
 
 class FormulaPath(NamedTuple):
-    """A path through a formula; `message` says why it has no result there, or is empty."""
+    """A path through a formula; `message` says why the rows on this path have no result; empty if they have one."""
 
     path: Path
     message: str
@@ -46,7 +46,7 @@ def calculate(formula: Formula, columns: Mapping[str, Any], count: int) -> tuple
 
 
 class _Calculation:
-    """The values that have been calculated: in parts, each with the indexes of its rows."""
+    """A calculation of one formula. `parts` are the results so far, each with the indexes of its rows."""
 
     def __init__(self, backend: ModuleType, formula: Formula, columns: Mapping[str, Any]) -> None:
         self.backend = backend
@@ -110,7 +110,7 @@ class _Calculation:
         return self.backend.find_others(taken, len(sheet))
 
     def _get_paths(self, group: Group) -> list[FormulaPath]:
-        """Return the paths of a group that are known, a list to which further ones are added."""
+        """Return the list of known paths of a group; new ones are added to it."""
         paths = self.formula.paths
         if group.key not in paths and len(paths) >= _MOST_GROUPS:
             paths.clear()
@@ -132,7 +132,7 @@ def _pick(column: Any, rows: Sequence[int]) -> list[Any]:
 def _trace(formula: Formula, values: Mapping[str, Any], given: Mapping[str, Any]) -> FormulaPath | None:
     """Return the path that a row with these values takes; None if it cannot be traced.
 
-    `given` are those that all rows of its group have.
+    All rows of its group have the values in `given`, so these are constants of the path.
     """
     trace = Trace()
     inputs = {name: value if name in given else trace.add_input(name, value) for name, value in values.items()}

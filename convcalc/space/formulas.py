@@ -28,10 +28,9 @@ class WrongFormula(Flaw):
 
 
 class Formula:
-    """An expression, and the columns whose values it needs by the names under which it refers to them.
+    """An expression; `columns` maps the names in it to the columns that they mean.
 
-    `option` is the option with which it was given, such as `--where`. `paths` are what formula_paths.py has learnt
-    about it.
+    `option` is the option with which it was given, such as `--where`. `paths` has the traced paths of formula_paths.py.
     """
 
     def __init__(self, option: str, text: str, columns: dict[str, str], evaluate: Evaluate) -> None:

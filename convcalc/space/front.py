@@ -2,7 +2,7 @@
 
 A network is on the front if no other has a better value of one figure and at least as good a value of the other. The
 front to each node is made from the fronts of the nodes before it, so no network is ever listed. A limit on another
-figure is a further objective: of two ways to a node with equal figures, the one that leaves more of the limit is
+figure is a further objective: of two ways to a node with equal figures, the one that is further from the limit is
 better.
 """
 
@@ -23,9 +23,11 @@ _MOST_COMPARED = 100_000  # limit of labels of one node that are compared in mor
 
 
 class _Objective(NamedTuple):
-    """A figure, times a sign so that less is better, and the range per node in which a way can be within its bound.
+    """A figure, times a sign so that less is better.
 
-    `is_exact` is true if neither less nor more is better, because both the smallest and the largest value are limited.
+    `least` and `most` are limits of a way, per node: beyond them, no network that begins with the way is within the
+    bound. `is_exact` is true if neither less nor more is better, because both the smallest and the largest value are
+    limited.
     """
 
     place: int
@@ -36,7 +38,7 @@ class _Objective(NamedTuple):
 
 
 class _Label(NamedTuple):
-    """A way from the start to a node: its figures times their signs, its last step, and the way before that."""
+    """A way from the start to a node: its figures times their signs, its last step, and the way without that step."""
 
     values: tuple[int, ...]
     step: Step | None
@@ -93,7 +95,7 @@ def _make_objective(graph: Graph, bound: Bound, aimed: int | None) -> _Objective
 
 
 def _select_front(labels: Iterable[_Label], objectives: Sequence[_Objective]) -> list[_Label]:
-    """Return the labels that no other one beats: of those with equal exact figures, by all other figures."""
+    """Return the labels that no other one beats; only labels whose exact figures are equal are compared."""
     exact = [place for place, objective in enumerate(objectives) if objective.is_exact]
     free = [place for place, objective in enumerate(objectives) if not objective.is_exact]
     groups: dict[tuple[int, ...], list[tuple[tuple[int, ...], _Label]]] = {}
@@ -104,7 +106,7 @@ def _select_front(labels: Iterable[_Label], objectives: Sequence[_Objective]) ->
 
 
 def _select_unbeaten(labels: list[tuple[tuple[int, ...], _Label]], figures: int) -> list[_Label]:
-    """Return the labels whose values, of `figures` figures, are not at least as good in all of them in another one."""
+    """Return the labels that no other one beats: none has values at least as good for all of the `figures` figures."""
     labels.sort(key=lambda item: item[0])
     if figures < 2:
         return [label for _, label in labels[:1]]

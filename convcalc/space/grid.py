@@ -10,7 +10,7 @@ from convcalc.space.extent import Bound
 from convcalc.space.graph import Graph, Step
 from convcalc.space.slots import Effort, Slots
 
-Place = tuple[int, ...]  # the number of a slot of each figure
+Place = tuple[int, ...]  # the index of a slot, per figure
 
 
 class Grid:
@@ -27,7 +27,7 @@ class Grid:
         self._set_strides()
 
     def coarsen(self, most: int) -> None:
-        """Choose divisors so large that the slots of all nodes need at most `most` bytes."""
+        """Double divisors until the slots of all nodes need at most `most` bytes, or each node has a single slot."""
         while self.measure_effort().stored > most:
             largest = max(self.axes, key=lambda axis: axis.tops[self.graph.start])
             if largest.tops[self.graph.start] <= 1:
@@ -36,7 +36,7 @@ class Grid:
             self._set_strides()
 
     def _set_strides(self) -> None:
-        """Set, per figure, the distance between the numbers of its slots: no sum may reach the next row."""
+        """Set, per figure, the distance between the numbers of adjacent slots, so that no sum reaches the next row."""
         self.strides = [1]
         for axis in self.axes:
             self.strides.append(self.strides[-1] * axis.find_length())
@@ -46,7 +46,7 @@ class Grid:
         ]
 
     def measure_effort(self) -> Effort:
-        """Return the bytes that the slots need."""
+        """Return the bytes that the slots occupy, and that are added to fill them."""
         sizes = [self._count_slots(node) * self.width for node in range(len(self.graph.steps))]
         added = sum((len(steps) + 1) * size for steps, size in zip(self.graph.steps, sizes, strict=True))
         return Effort(max(sizes), sum(sizes), added)
@@ -69,7 +69,7 @@ class Grid:
         return found
 
     def _fill(self) -> Iterator[tuple[int, int]]:
-        """Yield each node with its slots, the last one first."""
+        """Yield each node with its slots, the last node first."""
         steps = self.graph.steps
         last = {step.target: node for node in range(self.graph.end, -1, -1) for step in steps[node]}
         found = {self.graph.end: 1}
@@ -88,7 +88,7 @@ class Grid:
         return sum(part * stride for part, stride in zip(place, self.strides, strict=False))
 
     def _cut(self, node: int, slots: int, is_lowest: bool = False) -> int:
-        """Return the slots without those above the bounds and, if `is_lowest`, those that are surely below them."""
+        """Return the slots without those above the bounds and, if `is_lowest`, those certainly below them."""
         low = [axis.find_first_slot() if is_lowest else 0 for axis in self.axes]
         if not any(low) and not any(axis.is_cut(node) for axis in self.axes[:-1]):
             bits = self._count_slots(node) * self.width * 8
@@ -103,23 +103,23 @@ class Grid:
     # -- the slots of one node as bytes
 
     def list_counts(self, slots: bytes) -> list[int]:
-        """Return the numbers in all slots."""
+        """Return the number of networks in each slot."""
         width = self.width
         return [int.from_bytes(slots[start : start + width], "little") for start in range(0, len(slots), width)]
 
     def find_place(self, number: int) -> Place:
-        """Return the place of a slot in the grid."""
+        """Return the place in the grid of the slot with this number."""
         return tuple(number % longer // stride for stride, longer in zip(self.strides, self.strides[1:], strict=False))
 
     def read(self, slots: bytes, place: Place) -> int:
-        """Return the number in the slot at a place; 0 if there is none."""
+        """Return the number of networks in the slot at a place; 0 if the place is outside the grid."""
         if min(place) < 0:
             return 0
         start = self._find_number(place) * self.width
         return int.from_bytes(slots[start : start + self.width], "little")
 
     def follow(self, node: int, place: Place) -> list[tuple[Step, Place]]:
-        """Return the steps from a node, each with the place that is left after it."""
+        """Return the steps from a node, each with the place at its target where the way continues."""
         return [
             (step, tuple(map(int.__sub__, place, offset)))
             for step, offset in zip(self.graph.steps[node], self.offsets[node], strict=True)

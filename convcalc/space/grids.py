@@ -13,17 +13,18 @@ from convcalc.space.classes import describe_columns, describe_value, is_traceabl
 from convcalc.space.combinations import Combinations
 from convcalc.space.sheets import MOST_VALUES, Sheet
 
-_MOST_ROWS = 2**62  # of a space, whose row numbers must fit into the integers of numpy
+_MOST_ROWS = 2**62  # limit of rows of a space: their numbers must fit into integers of numpy
 _MOST_KNOWN = 20_000_000  # limit of values in the calculated columns that are kept, per part
 _MOST_PARTS = 100
 _Places = dict[str, list[int]]  # by parameter, the indexes of some of its values
 
 
 class Part:
-    """The combinations of a space whose values have the same classes: numbers of one class, or equal other values.
+    """The combinations of a space whose values have the same classes.
 
-    `axes` are the values of the parameters with numbers, and `given` the values of the others. `key` describes the
-    classes. For the parameters that have values of several classes, `places` are the indexes of those in this part.
+    All numbers of one type are one class; any other value is a class of its own. `axes` has the values of the
+    parameters that are numbers here, and `given` the one value of each other parameter. `key` describes the classes. If
+    a parameter has values of several classes, `places` has the indexes of its values in this part.
     """
 
     def __init__(self, space: Combinations, key: str, places: _Places) -> None:
@@ -58,7 +59,7 @@ class Part:
         return Sheet(backend, whole.tables, indexes, rows, whole)
 
     def _list_periods(self) -> list[tuple[str, int]]:
-        """Return, by name, for how many consecutive rows a value stays the same."""
+        """Return each parameter and the number of consecutive rows in which its value stays the same."""
         counts = list(self.counts.values())
         return [(name, prod(counts[place + 1 :])) for place, name in enumerate(self.counts)]
 

@@ -40,7 +40,7 @@ class FirstRows:
         check_held(len(self.rows))
 
     def count_free(self) -> int | None:
-        """Return how many more rows are kept; None for any number."""
+        """Return how many more rows will be kept; None for any number."""
         return None if self.most is None else self.most - len(self.rows)
 
     def list_rows(self) -> list[Row]:

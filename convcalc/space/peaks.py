@@ -1,9 +1,9 @@
 """Finds the peak memory of a step of a design space from the layers of the step alone.
 
-The network before it is replaced by the tensors of its state: those that later layers can read, and those that these
-are views of. They become the inputs of a small network, whose first layers are the views, and one more that stands for
-the layers that have read them: a tensor with two readers cannot be overwritten. An earlier layer that did overwrite a
-tensor left as many bytes as there were.
+The layers before the step are replaced by the tensors that later layers can read, and those of which these are views.
+These tensors become the inputs of a small network. Its first layers are the views. Then comes one layer, the reader,
+that stands for all earlier layers that have read the tensors, because a tensor with another reader cannot be
+overwritten in place. If an earlier layer did overwrite a tensor in place, the number of live bytes stayed the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ Pattern = tuple[int, ...]  # per tensor of a state, how many later layers read i
 
 
 class _Reader:
-    """Stands for the layer of the node that stands for earlier readers: it is not a view, and overwrites nothing."""
+    """The layer that stands for all earlier layers that have read a tensor: no view, and it overwrites nothing."""
 
     is_view = in_place = False
 
@@ -32,8 +32,9 @@ def find_peak(
 ) -> int:
     """Return the most bytes that are live while a layer of a step runs.
 
-    `after` says how often each tensor at its end is read later, and `past_reads` how often each tensor at its beginning
-    has been read; `count_bytes` returns the bytes of a tensor. `network` has everything but the layers.
+    `after` says how often later layers read each tensor at the end of the step, and `past_reads` how often earlier ones
+    have read each tensor at its beginning; `count_bytes` returns the bytes of a tensor. The layers of `network` are
+    ignored.
     """
     if leg.start == leg.stop:
         return 0
@@ -74,7 +75,7 @@ def _is_view(leg: Leg, number: int) -> bool:
 
 
 def _list_past_reads(tensors: int, views: Sequence[Node], past: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """Return each tensor as often as it has been read, not counting the reads by views."""
+    """Return the inputs of the reader: each tensor as often as earlier layers have read it, not counting the views."""
     counts = [0] * tensors
     for place, count in past:
         counts[place] = count

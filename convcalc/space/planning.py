@@ -27,11 +27,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}", re.ASCII)
 
 
 class Request(NamedTuple):
-    """What the user asks of a sweep, as texts; see `convcalc sweep --help`.
+    """The options of a sweep, as texts; see `convcalc sweep --help`.
 
-    `join` is the name of a CSV file, or the file if it has been read. `plot` are the columns of the plot. `added` are
-    figures that follow the default columns, if `columns` is None. Without a device (`has_device`), `latency` may be a
-    column of the CSV file.
+    `join` is the name of a CSV file, or the file itself if it has been read. `plot` names the columns of the plot.
+    `added` names figures that follow the default columns if `columns` is None. `has_device` is false if no device is
+    given; a column `latency` can then come from the CSV file.
     """
 
     columns: str | None = None

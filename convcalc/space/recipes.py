@@ -22,15 +22,14 @@ from convcalc.spec.document import Document
 from convcalc.spec.files import decode_spec
 from convcalc.version import __version__
 
-_FEWEST, _MOST = 16, 32_768  # rows of a part
+_FEWEST, _MOST = 16, 32_768  # limits of the combinations in a part
 
 
 class Recipe(NamedTuple):
     """A sweep: its spec as text, or as the mapping `root` if it has no text, and what is done with it.
 
     `key` distinguishes the recipes that a worker process gets. `rows` is about how many rows all workers will evaluate.
-    `request.join` is a CSV file that has been read, because
-    other machines cannot read it.
+    `request.join` is a CSV file that has been read, because other machines may not have it.
     """
 
     key: str
@@ -46,10 +45,10 @@ class Recipe(NamedTuple):
 
 
 class Part:
-    """The rows of some combinations that are kept, and the counts of all of them; its length is their number.
+    """The result for some combinations: the rows that are kept, and the counts of all combinations.
 
-    `text` are the rows as they are written, if they have been formatted. `used` are the lines of the CSV file that a
-    combination matches, and `missing` combinations have no line.
+    The length of a part is the number of combinations. If its rows have been formatted, they are in `text`. `used` are
+    the lines of the CSV file that match a combination, and `missing` is the number of combinations without a line.
     """
 
     def __init__(self, rows: Chunk, tally: Tally, used: frozenset[int], missing: int) -> None:

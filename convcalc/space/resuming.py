@@ -1,7 +1,7 @@
 """Skips the copies of a repeat that an earlier expansion with the same choices has already made.
 
-A state deep in a repeat is expanded again with other choices from there on. Without this, all copies before it would be
-expanded again each time: the effort would grow with the square of their number.
+To follow other choices from a state deep in a repeat, the spec is expanded again from its beginning. If all copies
+before the state were expanded again each time, the effort would grow with the square of their number.
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,10 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one expansion, for its open repeats; `known` are those of an earlier one with the same choices.
+    """Keeps a mark for each open repeat of an expansion, and skips the copies that an earlier expansion has made.
 
-    `skipped` is the number of layers that were not expanded again.
+    `known` are the marks of the earlier expansion, which made the same choices. `skipped` is the number of layers that
+    were not expanded again.
     """
 
     def __init__(self, known: Sequence[Mark], chooser: Chooser) -> None:
@@ -50,9 +51,9 @@ class Marks:
         self.skipped = 0
 
     def pass_step(self, step: int, frames: list[Frame], draft: Draft) -> int:
-        """Mark how far the innermost frame has come, if it is a repeat; skip its known copies when it begins.
+        """Record how far the innermost frame has come, if it is a repeat; at its beginning, skip the known copies.
 
-        Return the number of the step, which is larger than `step` if copies were skipped.
+        Return the number of the next step, which is larger than `step` if copies were skipped.
         """
         frame, depth = frames[-1], len(frames)
         if not frame.is_repeat:

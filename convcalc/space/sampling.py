@@ -130,9 +130,9 @@ class Sampler:
 
 
 def _estimate(whole: int, found: int, drawn: int) -> Estimate:
-    """Return the estimate of a part of `whole` networks, of which `found` were drawn in `drawn` draws.
+    """Return an estimate of how many of `whole` networks are within the bounds, if `found` of `drawn` draws were.
 
-    The interval is the one of Wilson (1927), which is also valid for small numbers.
+    The interval is that of Wilson (1927), which is also valid for small numbers.
     """
     square = _DEVIATIONS**2
     middle = (found + square / 2) / (drawn + square)

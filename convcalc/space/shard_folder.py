@@ -112,7 +112,7 @@ def choose_size(total: int) -> int:
 def open_folder(path: str, manifest: Manifest) -> ShardFolder:
     """Return the folder of a sweep, which is created if it does not exist.
 
-    Raises Flaw if the folder has something else, such as the shards of another sweep, and OSError if it cannot be
+    Raises Flaw if the folder has other contents, such as the shards of another sweep, and OSError if it cannot be
     created.
     """
     if manifest.total > MOST_ROWS:

@@ -16,12 +16,12 @@ from convcalc.space.recipes import Recipe
 from convcalc.space.values import list_kinds
 
 NAME = "sweep.json"
-MOST_ROWS = 10**18  # of all shards together
+MOST_ROWS = 10**18  # limit of the rows of all shards together
 _SCHEMA = "convcalc/shards/1"
 _FORMATS = ("csv", "parquet")
 _KINDS = {"int": int, "float": float, "bool": bool, "str": str}
-_MOST_BYTES = 64 * 2**20  # of a JSON file
-_MOST_LISTED = 1_000  # values of a parameter that are written
+_MOST_BYTES = 64 * 2**20  # limit of the size of a JSON file
+_MOST_LISTED = 1_000  # limit of values of a parameter that are written one by one
 _ADVICE = "restore it, or remove the folder and run the sweep again"
 OPTIONS = {
     "convcalc": "the version of convcalc",
@@ -46,7 +46,7 @@ OPTIONS = {
     "drop_invalid": "--drop-invalid",
     "join": "--join",
 }
-"""What makes a sweep what it is: the keys of `sweep`, each with the words for it in a message."""
+"""The settings that determine the rows of a sweep: the keys of `sweep`, each with its name in messages."""
 
 
 class Manifest(NamedTuple):
@@ -65,9 +65,9 @@ class Manifest(NamedTuple):
 def describe_sweep(
     recipe: Recipe, columns: Sequence[str], sample: int | None, seed: int, latin_hypercube: bool, has_target: bool
 ) -> dict[str, Any]:
-    """Return what makes a sweep what it is, by the keys of `OPTIONS`.
+    """Return the settings that determine the rows of a sweep, by the keys of `OPTIONS`.
 
-    `sample`, `seed` and `latin_hypercube` draw its rows. `has_target` is whether the runtime and the device matter.
+    `has_target` is true if a column depends on the runtime or the device.
     """
     setup, request = recipe.setup, recipe.request
     return {
@@ -100,7 +100,7 @@ def _describe_setup(setup: Setup) -> dict[str, Any]:
 
 
 def _describe_values(values: Sequence[Any]) -> Any:
-    """Return values to try: all of a short list, otherwise their number, the ends and a hash."""
+    """Return all values of a short list; of a long one, their number, the first two, the last one, and a hash."""
     if len(values) <= _MOST_LISTED:
         return list(values)
     ends = [values[0], values[1], values[len(values) - 1]]
@@ -108,7 +108,7 @@ def _describe_values(values: Sequence[Any]) -> Any:
 
 
 def _hash(text: str) -> str:
-    from hashlib import sha256  # imported only here: it loads OpenSSL
+    from hashlib import sha256  # imported only when needed, because it loads OpenSSL
 
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -121,7 +121,7 @@ def write_manifest(path: str, manifest: Manifest) -> None:
 
 
 def find_differences(one: Manifest, other: Manifest) -> list[str]:
-    """Return what differs between two sweeps, such as `--columns`; nothing if their shards fit together."""
+    """Return the options that differ between two sweeps, such as `--columns`; [] if one can continue the other."""
     read = json.loads(json.dumps(one.sweep))
     found = [words for key, words in OPTIONS.items() if read[key] != other.sweep[key]]
     return [*found, *(["-f"] if one.format != other.format else [])]

@@ -11,15 +11,16 @@ from typing import Any
 from convcalc.space.programs import Program
 from convcalc.space.steps import Constant, Operand
 
-MOST_VALUES = 16_384  # longest table that is kept with all columns that are calculated from it
+MOST_VALUES = 16_384  # limit of values in a table for which whole columns are calculated and kept
 
 
 class Sheet:
     """Some rows. `tables` and `indexes` are by input; `rows` are the row numbers in the whole grid.
 
     `backend` is the module that calculates: `convcalc.space.lists` or `convcalc.space.arrays`. Sheets with the same
-    tables share what was calculated for them, by the number of the program: in `known`, columns per value, and in
-    `masks`, which values take a path. `is_lasting` is whether further sheets will have the same tables.
+    tables share what was calculated for them, by the number of the program: `known` has the columns of the nodes, one
+    value per entry of a table, and `masks` which entries take a path. `is_lasting` is true if further sheets will have
+    the same tables.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Columns:
         self._rows: dict[int, Any] = {}
 
     def _get_input(self, number: int) -> str:
-        """Return the input of a node that depends on a single one."""
+        """Return the input on which a node depends, if it is a single one."""
         [name] = self.program.nodes[number].inputs
         return name
 

@@ -49,12 +49,12 @@ class Slots:
         self._find_tops()
 
     def coarsen(self, most: int) -> None:
-        """Choose a divisor so large that the slots of all nodes need at most `most` bytes, or until each has one."""
+        """Double the divisor until the slots of all nodes need at most `most` bytes, or each node has a single slot."""
         while self.measure_effort().stored > most and max(self.tops) > 1:
             self.set_divisor(2 * self.divisor)
 
     def set_divisor(self, divisor: int) -> None:
-        """Choose another divisor."""
+        """Set the divisor, and find the number of slots of each node for it."""
         self.divisor = divisor
         self._find_tops()
 
@@ -79,7 +79,7 @@ class Slots:
         return self.tops[node] <= (self.extent.most[node] - self.extent.least[node]) // self.divisor
 
     def find_length(self) -> int:
-        """Return a number of slots that suffices for every node, also before its largest figures are left out."""
+        """Return a number of slots that is enough for every node, even before figures above the bound are left out."""
         reached = [
             self.tops[step.target] + self.find_excess(node, step) // self.divisor
             for node, steps in enumerate(self.graph.steps)
@@ -95,7 +95,7 @@ class Slots:
         return max(-(-missing // self.divisor), 0)
 
     def measure_effort(self) -> Effort:
-        """Return the bytes that the slots need."""
+        """Return the bytes that the slots occupy, and that are added to fill them."""
         sizes = [top * self.width for top in self.tops]
         added = sum(len(steps) * size for steps, size in zip(self.graph.steps, sizes, strict=True))
         return Effort(max(sizes), sum(sizes), added)
@@ -145,16 +145,16 @@ class Reachable:
         self._bits = [found.to_bytes(found.bit_length() // 8 + 1, "little") for found in bits]
 
     def find_offset(self, node: int, step: Step) -> int:
-        """Return by how many places a step moves a figure."""
+        """Return the excess of a step in slots: the place of a way is that of its continuation plus this number."""
         return self.slots.find_excess(node, step) // self.slots.divisor
 
     def contains(self, node: int, place: int) -> bool:
-        """Return whether a way from a node to the end has the figure at a place."""
+        """Return whether any way from a node to the end has the figure at a place, the index of a slot."""
         bits = self._bits[node]
         return 0 <= place < 8 * len(bits) and bool(bits[place >> 3] >> (place & 7) & 1)
 
     def get_figure(self, place: int) -> int:
-        """Return the figure of a network at a place of the start."""
+        """Return the figure of the networks at a place of the first node."""
         return self.slots.extent.least[self.graph.start] + place * self.slots.divisor
 
     def list_places(self, smallest: bool) -> Iterator[int]:

@@ -56,9 +56,9 @@ class Tally:
     """Counts the rows of a sweep.
 
     `invalid` rows have an invalid spec, `exceeding` rows exceed a limit, and `filtered` rows are left out by `where`.
-    `first_valid` is the number of the first valid row. For a figure of a device that
-    is unknown in some valid rows, `unknown` has their number, and the number of the first one. For an option and
-    formula without a result in some rows, `undefined` has their number and the first message.
+    `first_valid` is the number of the first valid row. `unknown` has, per figure of a device, how many valid rows it is
+    unknown in, and the number of the first of these. `undefined` has, per option and formula, how many rows have no
+    result, and the first message.
     """
 
     def __init__(self) -> None:

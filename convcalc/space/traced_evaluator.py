@@ -67,7 +67,7 @@ class TracedEvaluator:
     def evaluate_rows(self, space: Combinations, numbers: Sequence[int], figures: Sequence[str]) -> Evaluated:
         """Return the figures of the rows of a space that have these numbers; see `Evaluator`.
 
-        What depends on one parameter is calculated once for all consecutive rows of a space, also of further calls.
+        Figures that depend on a single parameter are calculated once per value, and kept for further calls.
         """
         rows = len(numbers)
         backend = choose_backend(rows, self.expected)
@@ -81,7 +81,7 @@ class TracedEvaluator:
         return assemble(pieces, figures, rows)
 
     def _get_grid(self, space: Combinations) -> Grid | None:
-        """Return the grid of a space, of which only the last one is kept; None if it cannot be held."""
+        """Return the grid of a space; None if it would be too large. Only the grid of the last space is kept."""
         if self._grid is None or self._grid[0] is not space:
             self._grid = space, make_grid(space)
         return self._grid[1]

@@ -99,7 +99,7 @@ def read_limit(metric: str, value: Any, path: Path, output: str | None = None, p
 def _take_runtime(metric: str, value: Any) -> tuple[str, str, Any]:
     """Return the runtime and the board that a limit names, and the limit without them.
 
-    One of them may be "". Raises Flaw if it names neither, or another name.
+    One of them may be "". Raises Flaw if it names neither, or a name is unknown.
     """
     names = value if isinstance(value, dict) else {}
     if "runtime" not in names and "device" not in names:

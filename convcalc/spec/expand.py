@@ -43,9 +43,9 @@ OnStep = Callable[[list[Frame], Draft], None]
 class Expander:
     """Expands entries, and adds the resulting layers and groups to a draft, the unfinished network.
 
-    `choices` has values that replace those in `params`. `on_step` is called before each entry, copy and branch with the
-    frames that are open, outermost first, and the draft. Before the first copy of a repeat, it may add copies itself,
-    and advance the position of the innermost frame.
+    `choices` has values that replace those in `params`. Before each entry, copy and branch, `on_step` is called with
+    the open frames, outermost first, and the draft. Before the first copy of a repeat, it may add copies to the draft
+    itself, and then advances the position of the innermost frame.
     """
 
     def __init__(

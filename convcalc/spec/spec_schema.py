@@ -226,7 +226,7 @@ def _budget_schema() -> _Schema:
 
 
 def _make_device_limit_schema(metric: str) -> _Schema:
-    """Return the schema of a limit for microcontrollers: with a runtime, or of a board, whose memory is the default."""
+    """Return the schema of a limit on arena or flash, which names a runtime, or a board whose memory is the default."""
     bounds = _make_bounds_schema(_make_quantity_schema(metric))
     names = {"runtime": {"enum": list(RUNTIME_NAMES)}, "device": {"enum": list_board_names()}}
     bounds["properties"] = {**bounds["properties"], **names}

@@ -31,7 +31,7 @@ SETUP = Setup(Overrides(), spec_budget=False)
 
 
 def rows(runs: int) -> list[Row]:
-    """A million variants with numpy and without it; 10,000 as `convcalc fit` tries them, and the arena of as many."""
+    """A million variants with numpy and without it; 10,000 with the figures of `convcalc fit`; the arena of 10,000."""
     found = []
     for name in ("mobilenet_v1", "resnet50"):
         load = loader(name)

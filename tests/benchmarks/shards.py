@@ -29,7 +29,7 @@ SWEEP = ("-m", "convcalc", "sweep", "example:mobilenet_v1", "-p", "width=0.1:2:0
 
 
 def shards(runs: int) -> list[Row]:
-    """What a shard costs beyond its rows, and what a second process saves with a folder and with a file."""
+    """Measure what a shard costs in addition to its rows, and the time that a second process saves."""
     if find_spec("numpy") is None:
         return [Row("small shards", None, Goal(most=1.02), "needs numpy: pip install numpy")]
     with TemporaryDirectory(prefix="convcalc-benchmarks-") as folder:
@@ -40,7 +40,7 @@ def shards(runs: int) -> list[Row]:
 
 
 def small(folder: Path, runs: int) -> Row:
-    """Write shards of 10,000 rows, and of 131,072 as large sweeps do."""
+    """Compare shards of 10,000 rows with those of 131,072, the size in large sweeps."""
     document, overrides = read_document("example:mobilenet_v1", make_overrides(None, None, None, None, None))
     recipe = make_recipe(document, Setup(overrides, spec_budget=False), SPACE, Request(), ROWS)
     many, few = medians(runs, *(partial(write, recipe, folder, size) for size in (SMALL, LARGE)), clock=IN_PROCESS)
@@ -49,7 +49,7 @@ def small(folder: Path, runs: int) -> Row:
 
 
 def write(recipe: Recipe, folder: Path, size: int) -> None:
-    """Write all shards in this process, as a worker does that has just started."""
+    """Write all shards in this process, without what an earlier call has kept, like a new worker."""
     recipes._last = None
     target = folder / "shards"
     target.mkdir()

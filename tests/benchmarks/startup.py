@@ -1,6 +1,6 @@
-"""Whole processes: convcalc compared with the least that a script does with the same libraries and file.
+"""Whole processes: convcalc compared with a minimal script that uses the same libraries and file.
 
-Instructions are counted, which hardly vary, or without valgrind the processor time.
+Instructions are counted, because they hardly vary; without valgrind, processor time is measured.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def json(runs: int) -> list[Row]:
 
 
 def memory(runs: int) -> list[Row]:
-    """The peak memory of the process that writes the JSON of resnet50, in MiB, and of its bare parts."""
+    """The peak memory in MiB for the JSON of resnet50, for the minimal script, and for Python alone."""
     script = ("-c", JSON_SCRIPT, str(SPEC))
     ours, theirs, bare = (
         median(peak_memory(*arguments) for _ in range(min(runs, 5)))

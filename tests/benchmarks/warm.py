@@ -19,8 +19,9 @@ MODELS = "tests.oracle.reference_models"
 def torchinfo(runs: int) -> list[Row]:
     """The summary, including reading, compared with torchinfo's for the same network on the meta device.
 
-    In a round, convcalc makes several summaries, so that both run for about as long, and neither is measured with
-    processor caches that are full of the other's data. Without remembered results, it is like the first summary.
+    In each round, convcalc makes several summaries, so that both run for about as long, and neither finds the processor
+    caches full of the other's data. `torchinfo cold` forgets remembered results before each summary, as in a new
+    process.
     """
     hot, cold = Goal(least=25), Goal(least=18)
     if not installed("torch", "torchinfo"):

@@ -288,7 +288,7 @@ def test_a_misspelt_word_is_compared_once_however_often_the_file_is_read(monkeyp
     find_close.cache_clear()
     text = HEAD + "".join(f"  - convv{number}\n" for number in range(30))
     assert fixed(text).rewritten is None
-    known = 2  # with the words branches and sequence for the hint, without them for the fix
+    known = 2  # the hint compares with the words branches and sequence too, the fix does not
     assert len(compared) <= known * 30
 
 

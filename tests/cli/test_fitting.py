@@ -309,7 +309,7 @@ def promised_and_shown(capsys: pytest.CaptureFixture[str], net: str, asked: list
     return best["figures"], {metric: totals[metric] for metric in best["figures"]}
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, len(ASKED) - 1, len(ASKED)])  # all pairs, and almost all together
+@pytest.mark.parametrize("count", [0, 1, 2, len(ASKED) - 1, len(ASKED)])  # other numbers take long
 def test_summary_confirms_the_promised_figures_with_the_printed_options(
     count: int, net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

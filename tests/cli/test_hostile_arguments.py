@@ -212,7 +212,7 @@ def test_an_integer_of_more_digits_than_python_converts(
 @pytest.mark.parametrize(
     "command", [name for name in NEEDS if "net.yaml" in NEEDS[name] and name not in ("report", "verify")]
 )
-def test_a_log_of_github_obeys_no_name_of_a_network(
+def test_no_network_name_is_a_command_in_the_log_of_github(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -60,7 +60,7 @@ def write_json(capsys: Capture, *arguments: str, status: int = 0) -> Any:
     ],
     ids=" ".join,
 )
-def test_the_column_of_sweep_is_what_latency_says(options: list[str], folder: Path, capsys: Capture) -> None:
+def test_the_latency_column_of_sweep_equals_convcalc_latency(options: list[str], folder: Path, capsys: Capture) -> None:
     (folder / "board.yaml").write_text(BOARD, encoding="utf-8")
     rows = sweep(capsys, MOBILENET, *VALUES, *options, "--no-spec-budget")
     assert [{name: row[name] for name in ("width", "size")} for row in rows] == GRID
@@ -273,7 +273,7 @@ def test_mistakes_in_fit_are_explained(options: list[str], message: str, capsys:
 
 
 @pytest.mark.parametrize("options", [["--max-latency", "9s@raspberry-pi-pico"], ["--max-latency", "9s@nucleo-l4r5zi"]])
-def test_a_limit_never_asks_for_an_option(options: list[str], capsys: Capture) -> None:
+def test_a_limit_needs_no_option(options: list[str], capsys: Capture) -> None:
     """The time on the first board is unknown; that on the second is for int8, whatever the data type."""
     assert run(["fit", MOBILENET, "-p", "width=0.25", "--dtype", "float16", *options]) == int("pico" in options[1])
     said = capsys.readouterr()
@@ -329,7 +329,9 @@ def test_compare_names_the_runtime_and_the_device(format: str, sign: str, capsys
 
 
 @pytest.mark.parametrize("width", [80, 140])
-def test_a_terminal_has_room_for_what_was_asked(width: int, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_that_a_device_adds_fit_the_terminal(
+    width: int, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     grid = [MOBILENET, "-p", "width=0.25,0.5", "-p", "size=96"]
     for command in (["compare", MOBILENET, "example:ds_cnn"], ["sweep", *grid], ["fit", *grid]):

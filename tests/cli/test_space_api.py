@@ -103,7 +103,7 @@ def test_mistakes_are_explained(call: Any, message: str) -> None:
         call()
 
 
-def test_a_space_that_does_not_decompose_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_with_too_many_states_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convcalc.space.exploring.MOST_STATES_OF_A_PLACE", 1)
     with pytest.raises(ValueError, match=r":8:5: the space has too many states: networks reach this entry in 2 ways"):
         read()

@@ -89,7 +89,7 @@ def test_the_text_describes_the_network_and_is_not_much_longer_than_one_written_
     assert figures(found) == figures(network)
     assert list(found.outputs.values()) == list(network.outputs.values())
     by_hand = lines(Path(examples.find_file(name)).read_text(encoding="utf-8"))
-    assert lines(text) <= 2 * by_hand or name == "wavenet"  # it lists thirty skips by name
+    assert lines(text) <= 2 * by_hand or name == "wavenet"  # its spec lists thirty skip connections by name
 
 
 @pytest.mark.parametrize("naming", [own_names, flat], ids=["named", "nameless"])

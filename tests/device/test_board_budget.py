@@ -33,13 +33,13 @@ def arena(spec: Path, capsys: Capture, *options: str) -> int:
     return found
 
 
-def test_every_board_has_what_a_budget_takes_from_it() -> None:
+def test_every_board_has_the_memory_and_runtime_that_budgets_need() -> None:
     boards = [find_device(name) for name in list_device_names() if find_device(name).kind == "microcontroller"]
     assert [board.name for board in boards] == list_board_names()
     assert all(board.runtime and board.figures["ram"] and board.figures["flash"] for board in boards)
 
 
-def test_a_board_alone_is_its_memory_with_its_runtime(spec: Path, capsys: Capture) -> None:
+def test_a_limit_that_only_names_a_board_is_its_memory(spec: Path, capsys: Capture) -> None:
     """640 KiB are enough for 8 maps of 94×94, and too little for 80."""
     assert check(spec, "arena: {device: nucleo-l4r5zi}") == 0
     used = arena(spec, capsys, "--runtime", "tflm-cmsis-dsp")

@@ -240,7 +240,7 @@ def test_compare_shows_measured_times_beside_the_latency(
         ),
         (
             ["compare", "example:lenet5", "--device", "nucleo-l4r5zi", "--dtype", "float32"],
-            "--dtype must be int8 for nucleo-l4r5zi, whose cycles are known; got 'float32'",
+            "--dtype must be int8 for nucleo-l4r5zi, which has cycles only for int8; got 'float32'",
         ),
         (["draw", "example:lenet5", "--color", "latency"], "--color latency and --device need each other"),
         (["draw", "example:lenet5", "--device", "rtx4090"], "--color latency and --device need each other"),

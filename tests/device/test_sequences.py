@@ -1,4 +1,4 @@
-"""Layer norm, attention and LSTM become the operators that TensorFlow's converter writes, with as large a head."""
+"""Layer norm, attention and LSTM become the operators that TensorFlow's converter writes, with a head of equal size."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ BLOCK: list[object] = [
     *(CHANNELS, {"linear": 32}, "relu", {"linear": 16}, {"add": {"from": ["b", "previous"]}}),
     *("global_avgpool", "flatten", {"linear": 5}),
 ]
-# the input, the layers, and the heads that TensorFlow Lite Micro reported for the files that TensorFlow 2.21 wrote,
-# in int8 and in float32, of the Keras networks that convcalc exports, with random weights; of Keras 2 for LSTMs
+# Each case has the input, the layers, and the heads in int8 and in float32. convcalc exported the network to Keras (for
+# LSTMs, to Keras 2), TensorFlow 2.21 converted it with random weights, and TensorFlow Lite Micro reported the heads.
 CASES: dict[str, tuple[list[int], list[object], int, int]] = {
     "norm of channels of tokens": ([16, 12], [{"linear": 16}, CHANNELS], 960, 3_840),
     "norm of all tokens": ([16, 12], [{"linear": 16}, "layernorm"], 960, 3_840),
@@ -65,13 +65,13 @@ def report(name: str, dtype: str = "int8", batch: int = 1, runtime: str = "tflm-
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_head_is_the_one_that_was_reported(name: str) -> None:
+def test_the_head_is_the_one_that_tensorflow_lite_micro_reported(name: str) -> None:
     assert report(name).head == CASES[name][2]
     assert report(name, "float32").head == CASES[name][3]
 
 
 @pytest.mark.parametrize("name", BATCHES)
-def test_the_head_of_a_batch_is_the_one_that_was_reported(name: str) -> None:
+def test_the_head_of_a_batch_is_the_one_that_tensorflow_lite_micro_reported(name: str) -> None:
     assert report(name, batch=3).head == BATCHES[name]
 
 
@@ -109,13 +109,13 @@ def test_a_report_says_which_converter_writes_these_operators() -> None:
 @pytest.mark.parametrize(
     ("shape", "layer", "message"),
     [
-        ([16, 3, 4], {"attention": {"heads": 2}}, "only the operators of an attention of tokens"),
-        ([16, 12], {"attention": {"heads": 1}}, "with one head, token or feature per head"),
-        ([8, 12], {"lstm": {"hidden_size": 4, "bidirectional": True}}, "no operator .* reads a sequence backwards"),
+        ([16, 3, 4], {"attention": {"heads": 2}}, "only self-attention of tokens"),
+        ([16, 12], {"attention": {"heads": 1}}, "attention with one head, token or feature per head"),
+        ([8, 12], {"lstm": {"hidden_size": 4, "bidirectional": True}}, "no operator that reads a sequence backwards"),
         ([8, 12], {"gru": {"hidden_size": 4}}, r"layer gru1 \(gru\): convcalc does not know operators"),
     ],
 )
-def test_what_has_no_known_operators_is_named(shape: list[int], layer: object, message: str) -> None:
+def test_unsupported_layers_are_named(shape: list[int], layer: object, message: str) -> None:
     network = convcalc.load({"input": shape, "layers": [layer]})
     with pytest.raises(NoOperator, match=message):
         measure_network(network, REFERENCE)

@@ -50,7 +50,7 @@ def test_the_head_of_another_random_file_is_the_one_that_it_reports(
 
 
 @pytest.mark.parametrize("seed", range(120))
-def test_the_head_of_a_random_file_of_other_operators_is_the_one_that_it_reports(
+def test_the_head_of_a_random_file_of_other_operators_is_the_reported_one(
     seed: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "random.tflite"
@@ -59,7 +59,7 @@ def test_the_head_of_a_random_file_of_other_operators_is_the_one_that_it_reports
 
 
 @pytest.mark.parametrize(("flags", "copies"), [((1, 0), 2), ((0, 0), 1), ((1, 1), 1)])
-def test_a_product_of_matrices_keeps_copies_of_those_that_its_kernel_transposes(
+def test_a_batch_matmul_keeps_copies_of_the_inputs_that_it_transposes(
     flags: tuple[int, int], copies: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The rows of the first matrix are multiplied by those of the second, so that this one is transposed by default."""

@@ -34,7 +34,7 @@ def test_the_totals_are_those_of_mcu_and_latency(capsys: Capture) -> None:
     assert total["relative"] == pytest.approx(times[1] / times[0] - 1, abs=1e-8)
 
 
-def test_the_mode_matters(capsys: Capture) -> None:
+def test_the_eager_latency_is_that_of_convcalc_latency(capsys: Capture) -> None:
     found = read_json(capsys, "diff", OLD, NEW, *GPU)
     expected = round(read_json(capsys, "latency", OLD, *GPU)["latency_max"], 9)
     assert (found["totals"]["latency"]["old"], found["mode"]) == (expected, "eager")

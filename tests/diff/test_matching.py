@@ -276,7 +276,7 @@ def test_changes_of_layers_add_up_to_the_changes_of_the_totals_for_all_examples(
     zoo: dict[str, Report],
 ) -> None:
     reports = list(zoo.values())
-    # each with the one before it, which is often a variant, and with two others
+    # compare each network with the one before it in the list, which is often a variant, and with two others
     pairs = [(old, reports[place - apart]) for place, old in enumerate(reports) for apart in (1, 17, 31)]
     for old, new in pairs:
         found = compare_reports(old, new)

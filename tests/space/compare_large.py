@@ -51,9 +51,9 @@ def list_all(twice: Twice) -> tuple[Table, Any]:
 
 
 def make_columns(twice: Twice, rows: Any) -> tuple[dict[str, Any], Any]:
-    """Return the values of all parameters in some rows, and which rows are networks.
+    """Return the values of all parameters in some rows, and which of the rows count as networks.
 
-    A row is left out if a parameter that it does not use has another value than its first one.
+    A row counts if each parameter that it does not use has its first value, so that each network counts once.
     """
     columns, period = {}, 1
     for name, values in twice.values.items():

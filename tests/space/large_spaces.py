@@ -24,7 +24,7 @@ SAME = {"out_channels": 4, "kernel_size": 3, "padding": 1}
 
 
 class Copy(NamedTuple):
-    """A parameter of the second spec, used only if `depth`, another one, is larger than `place`; "" for always."""
+    """A parameter of the second spec, used if the parameter `depth` is larger than `place`, or if `depth` is ""."""
 
     name: str
     depth: str
@@ -32,10 +32,10 @@ class Copy(NamedTuple):
 
 
 class Twice(NamedTuple):
-    """A design space and the spec without one.
+    """The same networks written twice: as `space`, a spec with a design space, and as `flat`, one without.
 
-    `values` are the values of each parameter of `flat`. `copies` are those of a parameter with a value per copy, in the
-    order of the network.
+    `values` has the values of each parameter of `flat`. `copies` has, for each parameter of `space` with a value per
+    copy, its parameters in `flat`, in the order of the network.
     """
 
     space: str
@@ -45,7 +45,7 @@ class Twice(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """The number of combinations, in which unused parameters have all values too."""
+        """The number of combinations of `flat`, including those that differ only in unused parameters."""
         return prod(map(len, self.values.values()))
 
 
@@ -103,7 +103,7 @@ class Writer:
         """Return both specs."""
         head: dict[str, Any] = {"input": [3, 32, 32], "blocks": BLOCKS}
         defaults = {name: options[0] for name, options in self.values.items()}
-        # blocks use `kernel` by itself; no piece of the second spec does
+        # the blocks use the spec parameter `kernel`; no layer outside them does in the second spec
         space = {**head, "space": {"kernel": {"choices": KERNELS, "per": "copy"}, **self.space}, "layers": self.layers}
         flat = {"params": {"kernel": 1, **defaults}, **head, "layers": self.flat}
         return Twice(dump(space), dump(flat), self.values, self.copies)

@@ -225,9 +225,9 @@ def test_a_grid_of_slots_counts_and_draws_what_is_within_several_limits(
         sampler = Sampler(graph, bounds, Random(1))
         if sampler.is_empty:
             assert not kept
-        elif len(kept) * 10 > len(listed):  # otherwise, none of the 200 might be within the limits
+        elif len(kept) * 10 > len(listed):  # with fewer, none of the 200 draws might be within the limits
             estimate = sampler.estimate()
-            # far more than the 95% of the interval, so that no drawn space fails
+            # wider than the interval of 95%, which would exclude the number in one of twenty spaces
             spread = 4 * (estimate.high - estimate.low) + 1
             assert estimate.low - spread <= len(kept) <= estimate.high + spread
             assert sampler.draw()

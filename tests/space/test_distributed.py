@@ -94,7 +94,7 @@ def test_a_scheduler_that_does_not_answer_is_reported(
 
 
 def read_example(word: str) -> str:
-    """The example in the manual's page on sweeps that contains a word."""
+    """Return the Python example with this word from the manual's page on sweeps."""
     page = (Path(convcalc.__file__).parent / "manual" / "sweep.md").read_text(encoding="utf-8")
     examples: list[str] = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
     [found] = [code for code in examples if word in code]

@@ -11,7 +11,7 @@ from convcalc.network import Network
 
 
 def convert(network: Network, quantised: bool = True, random_weights: bool = False) -> bytes:
-    """The TFLite file of a network for one sample: in int8 with the ranges of two random inputs, or in float32.
+    """Return the TFLite file of a network for one sample: in int8, calibrated with two random inputs, or in float32.
 
     Random weights matter, because the converter omits scales of 1 and biases of 0.
     """

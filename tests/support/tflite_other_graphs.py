@@ -1,7 +1,7 @@
 """Builds random int8 networks of the operators that `tflite_graphs` does not use, as TFLite files.
 
-Transposed convolutions, padding, resizing, slices, transpositions, activations, sums and products with broadcast, means
-and matrix products read random earlier maps, of which they make maps.
+The operators are transposed convolutions, padding, resizing, slices, transpositions, activations, sums and products
+with broadcast, means and matrix products. Each reads random earlier maps and returns a map.
 """
 
 import struct
@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.tflite_files import INT8, INT32, Op, T, byte, flag, i, real
 from tests.support.tflite_graphs import GraphMaker
 
-_LARGEST = 8_000  # elements of a map that may grow
+_LARGEST = 8_000  # most elements of a map that an operator enlarges
 
 
 def _int32(values: Sequence[int]) -> bytes:
@@ -19,10 +19,10 @@ def _int32(values: Sequence[int]) -> bytes:
 
 
 class OtherMaker(GraphMaker):
-    """A network under construction from other operators."""
+    """Builds a network from operators that `GraphMaker` does not use."""
 
     def table(self, rows: int, *values: int) -> int:
-        """Add a constant of pairs of integers."""
+        """Add a constant with `rows` pairs of integers, and return its number."""
         self.tensors.append(T((rows, 2), INT32, _int32(values), f"t{len(self.tensors)}"))
         return len(self.tensors) - 1
 
@@ -83,7 +83,7 @@ class OtherMaker(GraphMaker):
         return self.emit(code, (source, *alpha), self.tensors[source].dims, options)
 
     def squash(self) -> int:
-        """Emit an activation whose output has a range of its own, and one that returns to the range of the others."""
+        """Emit an activation with a quantisation range of its own, and one with the range of the other maps."""
         source = self.pick()
         dims = self.tensors[source].dims
         code = self.random.choose(("LOGISTIC", "SOFTMAX"))

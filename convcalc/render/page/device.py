@@ -1,4 +1,4 @@
-"""Writes what was measured on a runtime and a device: cards of arena, flash and latency, and the slowest layers.
+"""Writes the figures on a runtime and a device: cards of arena, flash and latency, and the slowest layers.
 
 It needs no script: `write_latency(subject)` returns a section with a table such as `conv1 1.23 ms 12.3% compute`.
 """
@@ -27,7 +27,7 @@ def list_device_totals(subject: Subject) -> Iterator[tuple[str, str, str, str]]:
 
 
 def write_latency(subject: Subject) -> Markup | None:
-    """Return the layers that take longest, with what limits them; None if there is no device or no time."""
+    """Return the layers that take longest, with what limits them; None without a device or known times."""
     found = _list_times(subject)
     if found is None:
         return None
