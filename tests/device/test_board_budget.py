@@ -77,7 +77,7 @@ def test_bounds_and_a_runtime_override_those_of_the_board(spec: Path, capsys: Ca
         (
             "flash: {device: board.yaml}",
             "5:19",
-            "no device 'board.yaml' (a limit cannot name a device file; available: ",
+            "no device 'board.yaml' (a limit cannot name a device file; ",
         ),
         (
             "arena: 9KiB",
