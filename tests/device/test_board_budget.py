@@ -77,12 +77,12 @@ def test_bounds_and_a_runtime_override_those_of_the_board(spec: Path, capsys: Ca
         (
             "flash: {device: board.yaml}",
             "5:19",
-            "no device 'board.yaml' (a limit cannot name a device file; ",
+            "no device 'board.yaml' (a limit cannot name a device file; available: arduino-nano-33-ble, ",
         ),
         (
             "arena: 9KiB",
             "5:10",
-            "the limit of arena must name a runtime or a device; got '9KiB' (name one, as in {max: 9",
+            "the limit of arena must name a runtime or a device; got '9KiB' (name one, as in {max: 9KiB, ru",
         ),
         ("arena: {runtime: liveness}", "5:10", "the limit of arena is empty: it needs min, max or both ("),
         ("arena: {device: nucleo-l4r5zi, most: 1}", "5:34", "unknown key 'most' in a limit (available: min, max"),
