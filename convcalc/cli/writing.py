@@ -191,7 +191,8 @@ def resolve_target(file: str, inputs: Iterable[str], option: str = "-o") -> str:
     if file.endswith(("/", os.sep)) or not file:
         raise Failure(f"{option} takes the name of a file, not {show(file)}")
     refuse_inputs(file, inputs, option)
-    return os.path.realpath(file)
+    target = os.path.realpath(file)
+    return target if os.path.exists(target) or not os.path.exists(file) else file  # a pipe, as /dev/stdout can be
 
 
 def refuse_inputs(file: str, inputs: Iterable[str], option: str = "-o") -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from convcalc.cli.main import OTHER_WORDS, SECTIONS, commands, run
 from convcalc.problems import normalise_word
-from tests.support.places import DATA
+from tests.support.places import DATA, ROOT
 from tests.support.specs import memory
 from tests.support.ultralytics_models import yolov8
 
@@ -276,6 +276,19 @@ def test_standard_input_is_a_spec() -> None:
     good, bad = convcalc("-", stdin=GOOD.encode()), convcalc("summary", "-", stdin=BAD.encode())
     assert (good.returncode, b"112" in good.stdout) == (0, True)
     assert (bad.returncode, bad.stderr.startswith(b"<stdin>:4:29: ")) == (1, True)
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="standard output has no name here")
+@pytest.mark.parametrize(
+    "options", [["summary", "-f", "json"], ["sweep", "-p", "width=0.5", "-f", "csv"]], ids=" ".join
+)
+def test_o_can_name_standard_output_that_is_a_pipe(options: list[str]) -> None:
+    command = [sys.executable, "-m", "convcalc", *options, "example:mobilenet_v1"]
+    done = [
+        subprocess.run([*command, *more], capture_output=True, check=True, cwd=ROOT).stdout
+        for more in ([], ["-o", "/dev/stdout"])
+    ]
+    assert done[0] == done[1] != b""
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here is always full")

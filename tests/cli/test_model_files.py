@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from convcalc.convert.to_onnx import model_bytes
 from tests.support import caffe_networks as caffe
 from tests.support.onnx_models import made
 from tests.support.openvino_models import Ir
-from tests.support.places import DATA
+from tests.support.places import DATA, ROOT
 
 onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
@@ -449,12 +450,15 @@ def test_python_reads_model_files(biased: str) -> None:
         convcalc.load(biased, input={"channels": 3, "height": 32, "width": 32})
 
 
-def test_reading_a_spec_imports_no_reader() -> None:
+def test_reading_a_spec_imports_no_reader(tmp_path: Path) -> None:
     code = (
         "import sys; from convcalc.cli.main import run; run(['summary', 'example:lenet5', '-o', 'out.txt']);"
         "print(*sorted(name for name in sys.modules if name.startswith('convcalc.convert.')))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
     assert done.stdout.split() == ["convcalc.convert.net_files"]
 
 
