@@ -27,8 +27,11 @@ gc.disable()  # while tests are collected, nothing becomes garbage: their object
 
 
 def pytest_collection_finish() -> None:
-    """Leave the collected tests out of garbage collection, which would look at all of them again and again."""
-    gc.freeze()
+    """Collect garbage again.
+
+    `gc.freeze()` would hide the collected tests from it, but also from Hypothesis, which searches for the references to
+    a random generator.
+    """
     gc.enable()
 
 
