@@ -20,7 +20,7 @@ from convcalc.problems import Flaw, printable
 if TYPE_CHECKING:
     from convcalc.network import Limit
     from convcalc.render.space import Answer
-    from convcalc.space.design_space import DesignSpace, Found, Part
+    from convcalc.space.design_space import DesignSpace, Found, Subspace
     from convcalc.space.extent import Aim
     from convcalc.spec.document import Document
     from convcalc.spec.inputs import Overrides
@@ -114,11 +114,11 @@ def command(
             space = read_space(document, overrides, show)
             _check_known(space, aims)
             every = [*(() if no_spec_budget else _list_spec_limits(space, net)), *limits]
-            part = space.restrict(every)
+            subspace = space.restrict(every)
             if asked:
-                found = _find_networks(part, sample, seed or 0, aims, show)
+                found = _find_networks(subspace, sample, seed or 0, aims, show)
             else:
-                answer = _describe_space(space, part, every, show)
+                answer = _describe_space(space, subspace, every, show)
         if not asked:
             return _print_space(answer, format, where, net)
     except Coupled as error:
@@ -218,23 +218,23 @@ def _show_activity(where: writing.Output) -> AbstractContextManager[Callable[[st
 
 
 def _find_networks(
-    part: Part, sample: int | None, seed: int, aims: list[Aim], show: Callable[[str], None]
+    subspace: Subspace, sample: int | None, seed: int, aims: list[Aim], show: Callable[[str], None]
 ) -> list[Found]:
     show("drawing networks" if sample is not None else "searching for the best networks")
     if sample is not None:
-        return part.draw(sample, seed)
+        return subspace.draw(sample, seed)
     if len(aims) == 2:
-        return part.find_front((aims[0], aims[1]))
-    found = part.find_best(aims[0])
+        return subspace.find_front((aims[0], aims[1]))
+    found = subspace.find_best(aims[0])
     return [] if found is None else [found]
 
 
-def _describe_space(space: DesignSpace, part: Part, limits: list[Limit], show: Callable[[str], None]) -> Answer:
+def _describe_space(space: DesignSpace, subspace: Subspace, limits: list[Limit], show: Callable[[str], None]) -> Answer:
     from convcalc.render import space as render
 
     if limits:
         show("counting the networks within the budget")
-    within = part.estimate() if limits else None
+    within = subspace.estimate() if limits else None
     return render.describe_space(space, limits, within, show)
 
 

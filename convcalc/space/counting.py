@@ -30,7 +30,7 @@ _ROUGH_BYTES = 32 * 1024**2  # limit of bytes of all slots if figures are rounde
 Sums = tuple[int, ...]
 
 
-class Tally:
+class FigureCounts:
     """The networks of a graph by one additive figure, from `least` to `most`.
 
     If `is_rough` is true and exact figures would take more than about a second, they are rounded down by at most
@@ -206,17 +206,17 @@ class Bin(NamedTuple):
     networks: int
 
 
-def make_histogram(tally: Tally, bins: int) -> list[Bin]:
+def make_histogram(counts: FigureCounts, bins: int) -> list[Bin]:
     """Return at most `bins` bins of equal width that contain all networks."""
-    width = max(-(-(tally.most - tally.least + 1) // bins), 1)
-    starts = range(tally.least, tally.most + 1, width)
-    reached = [0, *(tally.count_at_most(start + width - 1) for start in starts)]
+    width = max(-(-(counts.most - counts.least + 1) // bins), 1)
+    starts = range(counts.least, counts.most + 1, width)
+    reached = [0, *(counts.count_at_most(start + width - 1) for start in starts)]
     return [
         Bin(start, start + width, after - before)
         for start, before, after in zip(starts, reached, reached[1:], strict=False)
     ]
 
 
-def find_quantile(tally: Tally, percent: int) -> int:
+def find_quantile(counts: FigureCounts, percent: int) -> int:
     """Return the smallest value such that at least `percent` of the networks do not exceed it."""
-    return tally.find_smallest(max(-(-tally.total * percent // 100), 1))
+    return counts.find_smallest(max(-(-counts.total * percent // 100), 1))

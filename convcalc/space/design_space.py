@@ -13,7 +13,7 @@ from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import MOST_LAYERS, Limit, Network
 from convcalc.problems import InvalidSpec, Problem
 from convcalc.space.chooser import Choice
-from convcalc.space.counting import Tally, count_within
+from convcalc.space.counting import FigureCounts, count_within
 from convcalc.space.coupling import Coupled
 from convcalc.space.exploring import explore
 from convcalc.space.extent import Aim, Bound, count_networks, find_extent, find_peaks
@@ -79,9 +79,9 @@ class DesignSpace:
         used = {name for steps in self.graph.steps for step in steps for name, _ in step.choices}
         return [name for name in self.choices if name not in used]
 
-    def restrict(self, limits: Sequence[Limit]) -> "Part":
+    def restrict(self, limits: Sequence[Limit]) -> "Subspace":
         """Return the part of the space that is within all limits. Raises WrongLimit if one cannot be applied."""
-        return Part(self, limits)
+        return Subspace(self, limits)
 
     def describe(self, path: Path) -> Found:
         """Return the values and figures of the network with these steps."""
@@ -100,7 +100,7 @@ class DesignSpace:
         return {name: params[name] for name in self.choices if name in params}
 
 
-class Part:
+class Subspace:
     """The networks of a space that are within limits."""
 
     def __init__(self, space: DesignSpace, limits: Sequence[Limit]) -> None:
@@ -127,7 +127,7 @@ class Part:
             return count_networks(self.graph)[self.graph.start]
         if len(self.bounds) == 1:
             [bound] = self.bounds
-            return Tally(self.graph, bound.figure, bound.most).count_within(bound)
+            return FigureCounts(self.graph, bound.figure, bound.most).count_within(bound)
         return count_within(self.graph, self.bounds)
 
     def estimate(self) -> Estimate:

@@ -6,7 +6,7 @@ For example, `describe_figure(space, "macs").quantiles[50]` is the median of the
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from convcalc.space.counting import Bin, Tally, find_quantile, make_histogram
+from convcalc.space.counting import Bin, FigureCounts, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace
 from convcalc.space.extent import count_networks, find_extent, sum_figure
 from convcalc.space.slots import TooManyFigures
@@ -40,15 +40,15 @@ def describe_figure(
     """
     mean = sum_figure(space.graph, figure) / count_all(space)
     try:
-        tally = Tally(space.graph, figure, is_rough=is_rough)
+        counts = FigureCounts(space.graph, figure, is_rough=is_rough)
     except TooManyFigures:
         if not is_rough:
             raise
         extent, start = find_extent(space.graph, figure), space.graph.start
         return Distribution(extent.least[start], extent.most[start], mean, {}, [], 0)
     # figures are rounded down, on average by half of the largest error
-    quantiles = {percent: min(find_quantile(tally, percent) + tally.error // 2, tally.most) for percent in percents}
-    return Distribution(tally.least, tally.most, mean, quantiles, make_histogram(tally, bins), tally.error)
+    quantiles = {percent: min(find_quantile(counts, percent) + counts.error // 2, counts.most) for percent in percents}
+    return Distribution(counts.least, counts.most, mean, quantiles, make_histogram(counts, bins), counts.error)
 
 
 def count_all(space: DesignSpace) -> int:

@@ -19,7 +19,7 @@ _MOST_PARTS = 100
 _Places = dict[str, list[int]]  # by parameter, the indexes of some of its values
 
 
-class Part:
+class GridPart:
     """The combinations of a space whose values have the same classes.
 
     All numbers of one type are one class; any other value is a class of its own. `axes` has the values of the
@@ -67,7 +67,7 @@ class Part:
 class Grid:
     """All combinations of a space, in parts. `longest` is the number of values of the longest parameter."""
 
-    def __init__(self, parts: Sequence[Part], longest: int) -> None:
+    def __init__(self, parts: Sequence[GridPart], longest: int) -> None:
         self.parts = parts
         self.longest = longest
 
@@ -100,6 +100,6 @@ def _group_values(values: Sequence[Any]) -> dict[str, list[int]]:
 
 def _make_part(
     space: Combinations, uniform: Mapping[str, str], mixed: Mapping[str, dict[str, list[int]]], chosen: tuple[str, ...]
-) -> Part:
+) -> GridPart:
     key = f"{dict(uniform)!r} {chosen}" if mixed else repr(dict(uniform))
-    return Part(space, key, {name: mixed[name][group] for name, group in zip(mixed, chosen, strict=True)})
+    return GridPart(space, key, {name: mixed[name][group] for name, group in zip(mixed, chosen, strict=True)})

@@ -9,7 +9,7 @@ import pytest
 
 import convcalc
 from convcalc.metrics.figures import figure
-from convcalc.space.counting import Tally
+from convcalc.space.counting import FigureCounts
 from convcalc.space.design_space import DesignSpace, read_space
 from convcalc.space.extent import count_networks
 from convcalc.spec.inputs import Overrides
@@ -103,12 +103,12 @@ def stages_only() -> str:
 
 def test_the_macs_of_the_units_of_ofa_are_distributed_as_another_program_counted() -> None:
     """A separate script multiplied the distributions of five units, from formulas for their MACs, in 23 seconds."""
-    tally = Tally(read_space(read_text(stages_only()), Overrides()).graph, "macs")
-    assert tally.error == 0
-    assert tally.count_at_most(200_000_000) == 239_329_941_419_050
-    assert tally.count_at_most(300_000_000) == 3_252_592_213_042_914_861
-    assert tally.count_at_most(400_000_000) == 21_562_243_663_457_203_926
-    assert round(tally.most / 1e6, 4) == 543.1944
+    counts = FigureCounts(read_space(read_text(stages_only()), Overrides()).graph, "macs")
+    assert counts.error == 0
+    assert counts.count_at_most(200_000_000) == 239_329_941_419_050
+    assert counts.count_at_most(300_000_000) == 3_252_592_213_042_914_861
+    assert counts.count_at_most(400_000_000) == 21_562_243_663_457_203_926
+    assert round(counts.most / 1e6, 4) == 543.1944
     assert f"{3_252_592_213_042_914_861 / 7371**5:.1%}" == "14.9%"
 
 

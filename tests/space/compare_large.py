@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 import convcalc
 from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Limit
-from convcalc.space.counting import Tally, find_quantile, make_histogram
+from convcalc.space.counting import FigureCounts, find_quantile, make_histogram
 from convcalc.space.design_space import DesignSpace, Found, find_peak_range, read_space
 from convcalc.space.extent import Aim, sum_figure
 from convcalc.spec.inputs import Overrides
@@ -85,14 +85,14 @@ def compare(twice: Twice, random: Random) -> int:
 
 
 def compare_figure(space: DesignSpace, name: str, values: Any, random: Random) -> None:
-    tally, number = Tally(space.graph, name), len(values)
-    assert (tally.least, tally.most, tally.total) == (values[0], values[-1], number)
+    counts, number = FigureCounts(space.graph, name), len(values)
+    assert (counts.least, counts.most, counts.total) == (values[0], values[-1], number)
     assert sum_figure(space.graph, name) == int(values.sum())
     for value in [*random.choices(values.tolist(), k=20), *(random.randint(values[0], values[-1]) for _ in range(20))]:
-        assert tally.count_at_most(value) == numpy.searchsorted(values, value, side="right")
+        assert counts.count_at_most(value) == numpy.searchsorted(values, value, side="right")
     for percent in (1, 5, 50, 95, 100):
-        assert find_quantile(tally, percent) == values[max(-(-number * percent // 100), 1) - 1]
-    for start, stop, networks in make_histogram(tally, 12):
+        assert find_quantile(counts, percent) == values[max(-(-number * percent // 100), 1) - 1]
+    for start, stop, networks in make_histogram(counts, 12):
         assert networks == numpy.searchsorted(values, stop) - numpy.searchsorted(values, start)
 
 

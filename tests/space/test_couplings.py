@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 import convcalc
-from convcalc.space.counting import Tally
+from convcalc.space.counting import FigureCounts
 from convcalc.space.design_space import find_peak_range, read_space
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
@@ -138,8 +138,8 @@ def test_a_space_has_the_networks_that_exist(name: str) -> None:
     assert find_peak_range(space) == (min(peaks), max(peaks))
     for figure in ("params", "macs", "layers"):
         values = [one.figures[figure] for one in listed]
-        tally = Tally(space.graph, figure)
-        assert {value: tally.count_at_most(value) - tally.count_at_most(value - 1) for value in values} == Counter(
+        counts = FigureCounts(space.graph, figure)
+        assert {value: counts.count_at_most(value) - counts.count_at_most(value - 1) for value in values} == Counter(
             values
         )
 

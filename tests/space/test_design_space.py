@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import convcalc
 from convcalc.metrics.figures import ADDITIVE
 from convcalc.network import Limit
-from convcalc.space.counting import Tally, find_quantile, make_histogram
+from convcalc.space.counting import FigureCounts, find_quantile, make_histogram
 from convcalc.space.coupling import Coupled
 from convcalc.space.design_space import DesignSpace, find_peak_range, read_space
 from convcalc.space.extent import Aim, Bound, sum_figure
@@ -68,13 +68,13 @@ def test_figures_of_a_space_are_those_of_all_its_networks(text: str) -> None:
     assert find_peak_range(space) == (min(peaks), max(peaks))
     for name in ADDITIVE:
         values = values_of(listed, name)
-        tally = Tally(space.graph, name)
-        assert (tally.least, tally.most, tally.total) == (min(values), max(values), len(values))
+        counts = FigureCounts(space.graph, name)
+        assert (counts.least, counts.most, counts.total) == (min(values), max(values), len(values))
         assert sum_figure(space.graph, name) == sum(values)
-        exactly = {value: tally.count_at_most(value) - tally.count_at_most(value - 1) for value in values}
+        exactly = {value: counts.count_at_most(value) - counts.count_at_most(value - 1) for value in values}
         assert exactly == Counter(values)
-        assert find_quantile(tally, 50) == sorted(values)[(len(values) - 1) // 2]
-        for start, stop, count in make_histogram(tally, 7):
+        assert find_quantile(counts, 50) == sorted(values)[(len(values) - 1) // 2]
+        for start, stop, count in make_histogram(counts, 7):
             assert count == sum(start <= value < stop for value in values)
 
 
@@ -248,11 +248,11 @@ def test_slots_from_a_middle_node_on_give_the_same_counts(monkeypatch: pytest.Mo
     listed = list_networks(text, 5_000)
     assert listed is not None
     values = values_of(listed, "macs")
-    tally = Tally(read(text).graph, "macs")
-    assert {value: tally.count_at_most(value) for value in values} == {
+    counts = FigureCounts(read(text).graph, "macs")
+    assert {value: counts.count_at_most(value) for value in values} == {
         value: sum(one <= value for one in values) for value in values
     }
-    assert tally.count_within(Bound("macs", values[0], inf)) == sum(value >= values[0] for value in values)
+    assert counts.count_within(Bound("macs", values[0], inf)) == sum(value >= values[0] for value in values)
 
 
 COUPLED = """
