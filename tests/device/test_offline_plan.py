@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,15 @@ from convcalc.cli.main import run
 from convcalc.convert.graph import NotImported
 from convcalc.convert.tflite.flatbuffer import FlatBuffer
 from convcalc.convert.tflite.model_file import Model
-from convcalc.device.arena import Buffer, measure_extent, place_around, place_in_order
+from convcalc.device import placement
+from convcalc.device.arena import (
+    Buffer,
+    measure_extent,
+    measure_live_bytes,
+    place_around,
+    place_greedily,
+    place_in_order,
+)
 from convcalc.device.from_tflite import read_program
 from convcalc.device.mcu import measure, measure_network
 from convcalc.device.offline_plan import plan_offline
@@ -30,11 +38,26 @@ REFERENCE = RUNTIMES["tflm-reference"]
 
 def random_buffers(seed: int) -> list[Buffer]:
     source = random.Random(seed)
-    found = []
-    for _ in range(source.randint(2, 6)):
-        first = source.randint(0, 6)
-        found.append(Buffer("", 16 * source.randint(1, 6), first, source.randint(first, 6)))
-    return found
+    count = source.randint(2, 7)
+    starts = [source.randint(0, count) for _ in range(count)]
+    ends = [min(start + source.choice([0, 1, 1, 2, 3]), count) for start in starts]
+    return [Buffer("", 16 * source.randint(1, 6), start, end) for start, end in zip(starts, ends, strict=True)]
+
+
+def measure_best(buffers: list[Buffer]) -> int:
+    orders = permutations(range(len(buffers)))
+    return min(measure_extent(buffers, place_in_order(buffers, order)) for order in orders)
+
+
+def find_badly_planned(count: int) -> list[int]:
+    """Return the first seeds of buffers that the planner of TensorFlow Lite Micro does not place best."""
+    seeds = (seed for seed in range(10_000) if is_badly_planned(random_buffers(seed)))
+    return list(islice(seeds, count))
+
+
+def is_badly_planned(buffers: list[Buffer]) -> bool:
+    live = measure_live_bytes(buffers, max(buffer.last for buffer in buffers))
+    return measure_extent(buffers, place_greedily(buffers)) > max(live)
 
 
 def assert_apart(buffers: list[Buffer], offsets: tuple[int, ...]) -> None:
@@ -47,12 +70,31 @@ def assert_apart(buffers: list[Buffer], offsets: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("seed", range(120))
 def test_a_placement_of_a_few_buffers_is_the_best_of_all_orders(seed: int) -> None:
     buffers = random_buffers(seed)
-    orders = permutations(range(len(buffers)))
-    best = min(measure_extent(buffers, place_in_order(buffers, order)) for order in orders)
     found = improve(buffers)
     assert found.optimal
-    assert found.extent == measure_extent(buffers, found.offsets) == best
+    assert found.extent == measure_extent(buffers, found.offsets) == measure_best(buffers)
     assert_apart(buffers, found.offsets)
+
+
+@pytest.mark.parametrize("seed", find_badly_planned(30))
+def test_the_exact_search_finds_the_best_placement_without_other_tries(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placement, "_TRIES", 0)
+    buffers = random_buffers(seed)
+    found = improve(buffers)
+    assert found.optimal
+    assert found.extent == measure_extent(buffers, found.offsets) == measure_best(buffers)
+    assert_apart(buffers, found.offsets)
+
+
+def test_a_placement_is_not_called_optimal_if_the_search_was_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "_TRIES", 0)
+    monkeypatch.setattr(placement, "_MOST_STEPS", 1)
+    (seed,) = find_badly_planned(1)
+    found = improve(random_buffers(seed))
+    assert not found.optimal
+    assert found.extent > found.lower_bound
 
 
 def test_the_plan_of_person_detection_is_a_quarter_smaller_and_optimal() -> None:
