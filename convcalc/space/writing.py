@@ -14,6 +14,8 @@ from convcalc.spec.emit import format_value
 from convcalc.spec.reader import read_network
 from convcalc.spec.source import read_text
 
+_ANCHORED = "params cannot be rewritten: a value has an anchor, an alias or comes through <<"
+
 
 class CannotWrite(ValueError):
     """Raised if the values of spec parameters cannot be written into the text of a spec; the message says why."""
@@ -34,7 +36,7 @@ def write_network(document: Document, params: dict[str, Any], figures: dict[str,
     except (CannotEdit, InvalidSpec) as error:
         raise CannotWrite(f"the values cannot be written into params: {error}") from None
     if any(getattr(totals, name) != value for name, value in figures.items()):
-        raise CannotWrite("params cannot be rewritten: a value has an anchor, an alias or comes through <<")
+        raise CannotWrite(_ANCHORED)
     return text
 
 
@@ -47,6 +49,8 @@ def _make_edits(document: Document, params: dict[str, Any]) -> list[Edit]:
             edits.append(Edit(*extents[name], format_value(value)))
         else:
             added[name] = value
+    if len({edit.start for edit in edits}) < len(edits):  # of a value and of its alias
+        raise CannotWrite(_ANCHORED)
     return [*edits, *_make_insertion(document, added)]
 
 

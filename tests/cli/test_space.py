@@ -173,6 +173,36 @@ def test_specs_are_written_wherever_their_parameters_are(
     assert totals.params == found["figures"]["params"]
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("{n: &n 2, k: 3, m: *n}", "params cannot be rewritten: a value has an anchor, an alias or comes through <<"),
+        ("{n: &n 2, k: *n, m: 4}", "params cannot be rewritten: a value has an anchor, an alias or comes through <<"),
+        ("{}", "the values cannot be written into params: params is empty: remove it"),
+    ],
+)
+def test_a_spec_that_cannot_be_rewritten_is_not_written(
+    params: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "n.yaml", tmp_path / "out"
+    layers = "layers: [{linear: $n}, {linear: $k}, {linear: $m}]\n"
+    text = f"params: {params}\nspace: {{n: [1, 2], k: [2, 3], m: [2, 4]}}\ninput: [3]\n{layers}"
+    file.write_text(text, encoding="utf-8")
+    assert answer(capsys, str(file), "--best", "-params", "--emit", str(folder))[::2] == (
+        2,
+        f"convcalc: --emit: {message}\n",
+    )
+    assert not folder.exists()
+
+
+def test_a_spec_behind_a_symbolic_link_is_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "space: {n: [1, 2]}\ninput: [3]\nlayers: [{linear: $n}]\n"
+    (tmp_path / "secret").write_text(text, encoding="utf-8")
+    (tmp_path / "net.yaml").symlink_to("secret")
+    found = answer(capsys, str(tmp_path / "net.yaml"), "--best", "params", "--emit", str(tmp_path / "out"))
+    assert found[::2] == (2, "convcalc: --emit: the contents of a file behind a symbolic link are not copied\n")
+
+
 def test_no_spec_is_written_over_another_one(net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "unit-2.yaml").write_text("mine", encoding="utf-8")
     status, _, err = answer(capsys, net, "--sample", "2", "--emit", str(tmp_path))
