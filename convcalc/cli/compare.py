@@ -119,7 +119,7 @@ class _Measured(NamedTuple):
         """Return the names of the runtime and the device, for the legend of a table."""
         from convcalc.render.values import list_target_facts
 
-        return list_target_facts(self.target, self.names)
+        return list_target_facts(self.target, self.names, shows_range=True)
 
     def name_targets(self, columns: Sequence[Column[NetworkRow]] | None) -> Sequence[Column[NetworkRow]] | None:
         """Return columns whose titles name the runtime or the device, for a table without a legend."""

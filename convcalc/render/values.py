@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convcalc.metrics.figures import FIGURES
 from convcalc.metrics.target import Target
 from convcalc.problems import printable
 from convcalc.spec.budget_metrics import DEVICE, LATENCY
 from convcalc.units import format_bytes, format_count, format_duration
+
+if TYPE_CHECKING:
+    from convcalc.device.device_file import Device  # importing it would slow the start
 
 _LONG = 1e6  # a larger float is written with an exponent
 
@@ -29,16 +32,23 @@ def device_title(name: str, target: Target) -> str:
     return f"{name} ({printable(target.device.name)}{' eager' if target.eager else ''})"
 
 
-def list_target_facts(target: Target, names: Collection[str]) -> list[str]:
+def list_target_facts(target: Target, names: Collection[str], shows_range: bool = False) -> list[str]:
     """Return the runtime and the device of some figures, as `arena in int8 with liveness` and `latency on rtx4090`.
 
-    The arena and the flash are always those of the network in int8, whatever its data type is.
+    The arena and the flash are always those of the network in int8, whatever its data type is. Unless `shows_range` is
+    true, a table has only the larger bound of a latency that is a range.
     """
     memory = " and ".join(name for name in DEVICE if name in names)
     found = [f"{memory} in int8 with {target.runtime}"] if memory else []
     if LATENCY in names and target.device is not None:
-        found.append(f"latency on {printable(target.device.name)}{' (eager)' if target.eager else ''}")
+        bound = "" if shows_range or not _has_range(target.device) else ", larger bound"
+        found.append(f"latency on {printable(target.device.name)}{' (eager)' if target.eager else ''}{bound}")
     return found
+
+
+def _has_range(device: "Device") -> bool:
+    """Return whether times on a device are ranges, because its cycles per multiply-accumulate are."""
+    return any(cycles.low < cycles.high for cycles in device.cycles_per_mac.values())
 
 
 def describe_target(target: Target, names: Collection[str]) -> dict[str, Any]:

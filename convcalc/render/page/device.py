@@ -6,9 +6,9 @@ It needs no script: `write_latency(subject)` returns a section with a table such
 from collections.abc import Iterator
 from typing import Any
 
-from convcalc.device.latency import Latency
-from convcalc.metrics.device_figures import device_figure, explain_unknown, list_times
-from convcalc.render.latency import choose_layers, describe_device, describe_total, latency_columns
+from convcalc.device.latency import Latency, Range
+from convcalc.metrics.device_figures import device_figure, explain_unknown, list_times, measure_latency
+from convcalc.render.latency import choose_layers, describe_device, describe_total, format_time, latency_columns
 from convcalc.render.page.markup import Markup, element, write_section
 from convcalc.render.page.network_data import Subject
 from convcalc.render.values import describe_target, device_text, device_title
@@ -21,9 +21,18 @@ def list_device_totals(subject: Subject) -> Iterator[tuple[str, str, str, str]]:
     """Yield the title, the short text, the exact text and the note of each figure that was measured."""
     for name in subject.measured:
         value = device_figure(subject.report, name, subject.target)
-        note = explain_unknown(subject.report, name, subject.target) or ("estimated" if name == LATENCY else "in int8")
+        note = explain_unknown(subject.report, name, subject.target)
+        note = note or ("in int8" if name != LATENCY else _describe_time(subject))
         exact = "" if name == LATENCY or value is None else f"{value:,} B"
         yield device_title(name, subject.target), device_text(name, value, False) or "?", exact, note
+
+
+def _describe_time(subject: Subject) -> str:
+    """Return the range of the time, or that it is an estimate if it has no range."""
+    found = measure_latency(subject.report, subject.target)
+    if isinstance(found, Range) and found.low < found.high:
+        return f"larger bound of {format_time(found)}"
+    return "estimated"
 
 
 def write_latency(subject: Subject) -> Markup | None:
