@@ -11,7 +11,7 @@ import click
 from convcalc.cli import common, completing, writing
 from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.problems import Flaw
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEASURED
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
@@ -150,7 +150,7 @@ def _choose_measured(
     added = asked.list_added(target) if columns is None else ()
     if join is not None and asked.device is None:
         words.discard(LATENCY)  # without a device, it is a column of the CSV file, such as measured times
-    measured = _Measured(target, added, tuple(name for name in (*DEVICE, LATENCY) if name in words))
+    measured = _Measured(target, added, tuple(name for name in MEASURED if name in words))
     asked.check_used(measured.names)
     asked.check_columns(measured.names, target, overrides)
     return measured

@@ -12,7 +12,7 @@ from convcalc import examples
 from convcalc.cli import common, completing, writing
 from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.problems import Flaw, InvalidSpec, printable
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import MEASURED
 
 if TYPE_CHECKING:
     from convcalc.diff.condition import Condition
@@ -96,7 +96,7 @@ def command(
     tested = [_read_condition(text) for text in conditions]
     target = asked.read(where)
     used = (*asked.list_added(target), *(one.metric for one in tested))
-    measured = tuple(name for name in (*DEVICE, LATENCY) if name in used)
+    measured = tuple(name for name in MEASURED if name in used)
     asked.check_columns(measured, target, overrides)
     common.refuse_terminal(format, where)
     old, old_overrides = common.split_params(nets[0], _add_parameters(overrides, "--set-old", old_params))

@@ -12,7 +12,7 @@ from convcalc.cli import common, completing, writing
 from convcalc.device.runtime_names import DEFAULT_RUNTIME, RUNTIME_NAMES
 from convcalc.metrics.target import Target
 from convcalc.problems import Flaw, printable
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEASURED
 
 if TYPE_CHECKING:
     from convcalc.analysis.report import Report
@@ -81,7 +81,7 @@ class Asked(NamedTuple):
         used = set(names)
         if self.runtime is not None and used.isdisjoint(DEVICE):
             raise click.UsageError("--runtime needs the column arena or flash: --columns arena,flash")
-        if self.device is not None and used.isdisjoint((*DEVICE, LATENCY)):
+        if self.device is not None and used.isdisjoint(MEASURED):
             raise click.UsageError("--device needs the column latency, arena or flash: --columns latency")
 
     def check_columns(self, names: Iterable[str], target: Target, overrides: Overrides) -> None:

@@ -10,7 +10,7 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.problems import Flaw, InvalidSpec, printable, show
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import MEASURED
 
 if TYPE_CHECKING:
     from convcalc.network import Limit
@@ -60,14 +60,14 @@ def list_device_limits(
 
     The budget is that of the network with the defaults; if that is invalid, it has none.
     """
-    found = [limit for limit in limits if limit.metric in (*DEVICE, LATENCY)]
+    found = [limit for limit in limits if limit.metric in MEASURED]
     budget = document.root.get("budget") if isinstance(document.root, dict) and spec_budget else None
-    if isinstance(budget, dict) and not {*DEVICE, LATENCY}.isdisjoint(budget):
+    if isinstance(budget, dict) and not set(MEASURED).isdisjoint(budget):
         try:
             network = common.make_reader(document)(overrides)
         except InvalidSpec:
             return tuple(found)
-        found += [limit for limit in network.budget if limit.metric in (*DEVICE, LATENCY)]
+        found += [limit for limit in network.budget if limit.metric in MEASURED]
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ from convcalc.metrics.figures import figure
 from convcalc.network import Limit, Network
 from convcalc.problems import Problem
 from convcalc.shape import Shape
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEASURED
 from convcalc.units import format_bytes, format_duration
 
 _CODE = "CV100"
@@ -210,7 +210,7 @@ def select_limited_figures(report: Figures, limit: Limit) -> list[LimitedFigure]
 
 def limited_total(report: Figures, limit: Limit) -> int | None:
     """Return the network's value of the metric of a limit; None if it is unknown. Latency is in nanoseconds."""
-    if limit.metric not in (*DEVICE, LATENCY):
+    if limit.metric not in MEASURED:
         return figure(report, limit.metric)
     from convcalc.metrics.device_figures import limited_figure
 
@@ -321,7 +321,7 @@ def _percent_text(part: int, whole: int) -> str:
 
 
 def _write_hint(report: Report, limit: Limit) -> str:
-    if limit.metric not in (*DEVICE, LATENCY):
+    if limit.metric not in MEASURED:
         return _write_hint_on_largest(report, limit.metric)
     from convcalc.metrics.device_figures import explain_unknown, find_target
 

@@ -17,7 +17,7 @@ from convcalc.render.legend import legend_lines, list_signs
 from convcalc.render.lines import Block, Line, Table
 from convcalc.render.values import describe_target, device_title
 from convcalc.shape import Shape
-from convcalc.spec.budget_metrics import DEVICE, LATENCY
+from convcalc.spec.budget_metrics import DEVICE, LATENCY, MEASURED
 from convcalc.units import format_bytes, format_count, format_duration, format_exact
 from convcalc.version import __version__
 
@@ -65,7 +65,7 @@ def total_rows(difference: Difference) -> list[TotalRow]:
 
 def _find_measured_title(difference: Difference, name: str) -> str | None:
     """Return the title of a metric that depends on a runtime or a device, with its name; None for any other."""
-    return device_title(name, difference.target) if name in (*DEVICE, LATENCY) else None
+    return device_title(name, difference.target) if name in MEASURED else None
 
 
 def _figure_text(row: TotalRow, value: int | None, exact: bool) -> str:
@@ -203,7 +203,7 @@ def failure_text(condition: Condition, difference: Difference) -> str:
 
 def _explain_unknown(difference: Difference, metric: str) -> str:
     """Return why a figure of a device is unknown in one of the networks, after a colon; "" for any other metric."""
-    if metric not in (*DEVICE, LATENCY):
+    if metric not in MEASURED:
         return ""
     from convcalc.metrics.device_figures import explain_unknown
 

@@ -11,12 +11,6 @@ DEVICE = ("arena", "flash")  # the memory of microcontrollers, which depends on 
 LATENCY = "latency"  # in nanoseconds, on a device
 MEASURED = (*DEVICE, LATENCY)  # metrics that depend on a runtime or a device
 RANKED = (*OF_NETWORK, *MEASURED)  # metrics by which `convcalc fit` can rank networks
-METRICS = (*COUNTS, *MEMORY, *DEVICE, LATENCY, *PER_OUTPUT)
-LIMITED = (
-    *COUNTS,
-    *MEMORY,
-    *DEVICE,
-    LATENCY,
-    "receptive_field",
-)  # metrics that options such as --max-params and settings can limit
-PER_LAYER = tuple(metric for metric in (*COUNTS, *MEMORY) if metric not in ("layers", "peak_memory"))
+METRICS = (*RANKED, *PER_OUTPUT)
+LIMITED = (*RANKED, "receptive_field")  # metrics that options such as --max-params and settings can limit
+PER_LAYER = tuple(metric for metric in OF_NETWORK if metric not in ("layers", "peak_memory"))
