@@ -13,7 +13,6 @@ from convcalc.metrics.figures import figures_of
 from convcalc.metrics.target import DEFAULT_TARGET, Target
 from convcalc.network import Network
 from convcalc.problems import printable
-from convcalc.spec.budget_metrics import LATENCY
 
 if TYPE_CHECKING:
     from convcalc.render.lines import RichBlocks
@@ -132,13 +131,9 @@ def compare_reports(
 
 
 def _measure_pairs(old: Report, new: Report, target: Target, measured: Sequence[str]) -> dict[str, FigurePair]:
-    from convcalc.metrics.device_figures import device_figure
+    from convcalc.metrics.device_figures import whole_device_figure as measure
 
-    def measure(report: Report, name: str) -> int | None:
-        found: int | None = device_figure(report, name, target)
-        return round(found * 1e9) if name == LATENCY and found is not None else found
-
-    return {name: FigurePair(measure(old, name), measure(new, name)) for name in measured}
+    return {name: FigurePair(measure(old, name, target), measure(new, name, target)) for name in measured}
 
 
 def _collect_settings(report: Report) -> dict[str, Any]:

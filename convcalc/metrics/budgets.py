@@ -212,9 +212,9 @@ def limited_total(report: Figures, limit: Limit) -> int | None:
     """Return the network's value of the metric of a limit; None if it is unknown. Latency is in nanoseconds."""
     if limit.metric not in MEASURED:
         return figure(report, limit.metric)
-    from convcalc.metrics.device_figures import limited_figure
+    from convcalc.metrics.device_figures import find_target, whole_device_figure
 
-    return limited_figure(report, limit)
+    return whole_device_figure(report, limit.metric, find_target(limit))
 
 
 def _find_field_bounds(field: FieldReport) -> tuple[int | None, int | None]:

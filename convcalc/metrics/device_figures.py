@@ -37,10 +37,10 @@ def device_figure(report: "Figures", metric: str, target: Target) -> Any:
     return None if isinstance(found, str) else found[DEVICE.index(metric)]
 
 
-def limited_figure(report: "Figures", limit: Limit) -> int | None:
-    """Return the value to which a limit on a device applies, in bytes or nanoseconds; None if it is unknown."""
-    found = device_figure(report, limit.metric, find_target(limit))
-    value: int | None = round(found * 1e9) if limit.metric == LATENCY and found is not None else found
+def whole_device_figure(report: "Figures", metric: str, target: Target) -> int | None:
+    """Return the same as a whole number: the seconds are rounded to nanoseconds, in which limits and changes are."""
+    found = device_figure(report, metric, target)
+    value: int | None = round(found * 1e9) if metric == LATENCY and found is not None else found
     return value
 
 
