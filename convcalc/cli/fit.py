@@ -3,7 +3,6 @@
 from __future__ import annotations  # the types are imported only for type checkers
 
 import gc
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from convcalc.cli import common, completing, writing
 from convcalc.cli.limits import limit_options
-from convcalc.cli.target_options import Asked, target_options
+from convcalc.cli.target_options import Asked, target_options, warn_of_unknown
 from convcalc.cli.varying import (
     explain_invalid,
     list_device_limits,
@@ -21,7 +20,7 @@ from convcalc.cli.varying import (
     show_rate,
 )
 from convcalc.metrics.figures import find_figure
-from convcalc.problems import Flaw, InvalidSpec, did_you_mean, printable, show
+from convcalc.problems import Flaw, InvalidSpec, did_you_mean, show
 from convcalc.spec.budget_metrics import LATENCY, MEASURED, RANKED
 
 if TYPE_CHECKING:
@@ -126,24 +125,13 @@ def command(
         raise
     except InvalidSpec as error:
         raise explain_invalid(error, document, overrides, space) from None
-    if not where.quiet:
-        _explain_unknown(found, measured)
+    if measured and not where.quiet:
+        from convcalc.analysis.report import analyse
+
+        report = analyse(found.network, fold_batchnorm=fold_batchnorm)  # the first valid combination
+        warn_of_unknown([("", report)], measured, target, where)
     writing.write_text(_render(found, format, most, where), where, [net])
     return 0 if found.within else _NONE_FITS
-
-
-def _explain_unknown(found: Fit, measured: Sequence[str]) -> None:
-    """Print on standard error why a figure on a device is unknown, if it is unknown for the first valid combination."""
-    if not measured:
-        return
-    from convcalc.analysis.report import analyse
-    from convcalc.metrics.device_figures import explain_unknown
-
-    report = analyse(found.network, fold_batchnorm=found.setup.fold_batchnorm)
-    reasons = {name: explain_unknown(report, name, found.setup.target) for name in measured}
-    for reason in dict.fromkeys(filter(None, reasons.values())):
-        names = " and ".join(name for name, why in reasons.items() if why == reason)
-        click.echo(f"convcalc: {names}: unknown: {printable(reason)}", err=True)
 
 
 def _count_rows(format: str, rows: int | None, where: writing.Output) -> int | None:

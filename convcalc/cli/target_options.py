@@ -110,7 +110,7 @@ def warn_of_unknown(
 ) -> None:
     """Print on standard error why figures of a device are unknown, unless -q is given.
 
-    `named` has pairs of a label and a report. The arena and the flash are unknown together.
+    `named` has pairs of a label, which can be empty, and a report. The arena and the flash are unknown together.
     """
     names = list(measured)
     if where.quiet or not names:
@@ -120,12 +120,11 @@ def warn_of_unknown(
     groups = ([name for name in kind if name in names] for kind in (DEVICE, (LATENCY,)))
     shown = [group for group in groups if group]
     for label, report in named:
+        begin = f"convcalc: {printable(label)}: " if label else "convcalc: "
         for group in shown:
             reason = explain_unknown(report, group[0], target)
             if reason:
-                click.echo(
-                    f"convcalc: {printable(label)}: {' and '.join(group)}: unknown: {printable(reason)}", err=True
-                )
+                click.echo(f"{begin}{' and '.join(group)}: unknown: {printable(reason)}", err=True)
 
 
 def _find_limited_target(limits: Sequence[Limit]) -> Target:
