@@ -20,7 +20,7 @@ from convcalc.space.planning import Request
 from convcalc.space.recipes import Recipe
 from convcalc.space.shard_folder import ShardFolder, choose_size, open_folder
 from convcalc.space.shard_manifest import NAME, Manifest, describe_sweep
-from convcalc.space.sweeping import Numbers, Tally, sweep_chunk
+from convcalc.space.sweeping import Numbers, Tally, count_numbers, sweep_chunk
 from convcalc.space.workers import run_tasks
 
 _FIRST = 64  # rows that are evaluated before the workers start: they show the types of derived columns
@@ -109,7 +109,7 @@ def _open(job: Job, sampling: Sampling, path: str) -> ShardFolder:
     sweep = describe_sweep(
         job.recipe, names, sampling.size, sampling.seed, sampling.latin_hypercube, bool(job.planned.list_measured())
     )
-    total = job.numbers.stop if isinstance(job.numbers, range) else len(job.numbers)  # it can be too large for `len`
+    total = count_numbers(job.numbers)
     manifest = Manifest(job.format, kinds, total, choose_size(total), sweep)
     _choose_shards(ShardFolder(path, *manifest[:-1]), sampling)  # before it is created
     folder = open_folder(path, manifest)

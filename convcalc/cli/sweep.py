@@ -87,6 +87,7 @@ def command(
     from convcalc.space.evaluators import make_evaluator
     from convcalc.space.planning import make_plan
     from convcalc.space.recipes import make_recipe
+    from convcalc.space.sweeping import count_numbers
 
     where = where if resume is None else choose_folder(resume, where)
     in_folder = is_folder(where.file)
@@ -112,7 +113,7 @@ def command(
         fixed = request.columns is not None
         added = () if fixed else asked.list_added(target)
         request = request._replace(added=added, has_device=target.device is not None)
-        rows = numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)  # can be too many for `len`
+        rows = count_numbers(numbers)
         recipe = make_recipe(document, setup, space, request, rows)
         planned = make_plan(document, overrides.params, space, make_evaluator(document, setup, rows), recipe.request)
         asked.check_used(planned.plan.figures)

@@ -99,6 +99,11 @@ class Tally:
             self.undefined[text] = (before + count, first)
 
 
+def count_numbers(numbers: Numbers) -> int:
+    """Return how many row numbers there are, which can be too many for `len`."""
+    return numbers.stop - numbers.start if isinstance(numbers, range) else len(numbers)
+
+
 def split_numbers(numbers: Numbers) -> Iterator[Numbers]:
     """Yield the numbers of rows in chunks; their sizes adapt so that a chunk takes about a second."""
     done, size = 0, _FEWEST
