@@ -120,6 +120,11 @@ class Flaw(Exception):
         self.within = within
         self.code = code
 
+    @property
+    def text(self) -> str:
+        """The message and, after a colon, the hint, if there is one."""
+        return f"{self.message}: {self.hint}" if self.hint else self.message
+
 
 class NotImported(Exception):
     """A model file or module cannot be imported; the message says why."""

@@ -167,7 +167,7 @@ def sweep(
             choice.add(rows, count)
         chosen = choice.finish()
     except Flaw as flaw:
-        message = f"{flaw.message.removeprefix('--')}{f': {flaw.hint}' if flaw.hint else ''}"
+        message = flaw.text.removeprefix("--")
         raise ValueError(message) from None
     except WorkersLost as error:
         raise RuntimeError(str(error)) from error.__cause__
@@ -187,7 +187,7 @@ def _read_target(runtime: str | None, device: str | None, eager: bool) -> Target
             check_runtime(runtime)
         found = None if device is None else find_device(device)
     except Flaw as flaw:
-        raise ValueError(f"{flaw.message}: {flaw.hint}") from None
+        raise ValueError(flaw.text) from None
     return Target(runtime or (found and found.runtime) or DEFAULT_RUNTIME, found, eager)
 
 
@@ -200,7 +200,7 @@ def _list_added(runtime: str | None, target: Target) -> tuple[str, ...]:
     try:
         return list_added(runtime, target.device)
     except Flaw as flaw:
-        raise ValueError(f"device: {flaw.message}: {flaw.hint}") from None
+        raise ValueError(f"device: {flaw.text}") from None
 
 
 def _check_latency(columns: Iterable[str], target: Target) -> None:
@@ -213,7 +213,7 @@ def _check_latency(columns: Iterable[str], target: Target) -> None:
     try:
         check_timed(target)
     except Flaw as flaw:
-        raise ValueError(f"device: {flaw.message}: {flaw.hint}") from None
+        raise ValueError(f"device: {flaw.text}") from None
 
 
 def _list_texts(texts: Sequence[str] | str) -> tuple[str, ...]:

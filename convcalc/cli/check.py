@@ -197,7 +197,7 @@ def _read_codes(option: str, text: str | None) -> tuple[str, ...]:
     try:
         return () if text is None else read_codes(option, [code.strip() for code in text.split(",")], RULES)
     except Flaw as flaw:
-        raise writing.Failure(f"{option}: {flaw.message}: {flaw.hint}") from None
+        raise writing.Failure(f"{option}: {flaw.text}") from None
 
 
 def _write_fixes(checked: Sequence[Checked], files: Sequence[str], where: writing.Output) -> None:

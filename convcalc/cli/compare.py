@@ -227,7 +227,7 @@ def _add_columns(
     try:
         found = add_columns(described, join, derive)
     except Flaw as flaw:
-        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(flaw.text) from None
     if found.unmatched and not where.quiet:
         click.echo(f"convcalc: {found.unmatched}", err=True)
     return found.values

@@ -57,4 +57,4 @@ def check_dtype(device: Device, overrides: Overrides) -> None:
 
 def fail_option(option: str, flaw: Flaw) -> writing.Failure:
     """Return the failure for a wrong value of an option."""
-    return writing.Failure(f"{option}: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}")
+    return writing.Failure(f"{option}: {flaw.text}")

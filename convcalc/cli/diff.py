@@ -149,7 +149,7 @@ def _read_condition(text: str) -> Condition:
     except Flaw as flaw:
         start, stop = flaw.within or (0, len(text))
         room, caret = len(printable(text[:start])), max(1, len(printable(text[start:stop])))
-        message = f"--fail-if: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}"
+        message = f"--fail-if: {flaw.text}"
         raise writing.Failure(f"{message}\n  {printable(text)}\n  {' ' * room}{'^' * caret}") from None
 
 

@@ -120,7 +120,7 @@ def command(
         evaluator = make_evaluator(document, setup, space.size)
         found = fit(load, evaluator, setup, space, order, most, chunks, format == "json", measured)
     except Flaw as flaw:
-        raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(f"-p: {flaw.text}") from None
     except WrongOverride:
         raise
     except InvalidSpec as error:

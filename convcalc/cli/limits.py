@@ -57,7 +57,7 @@ def limit_options(
                 limits += [] if text is None else [read_limit(name, text, f"--{name}", runtime=runtime)]
             except Flaw as flaw:
                 option = "" if flaw.message.startswith("--") else f"--{name}: "
-                raise writing.Failure(f"{option}{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+                raise writing.Failure(f"{option}{flaw.text}") from None
         return function(limits=tuple(limits), **given)
 
     options = [

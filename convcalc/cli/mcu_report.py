@@ -148,7 +148,7 @@ def _read_memory(option: str, text: str | None, figure: Any = None) -> int | Non
     try:
         found = read_quantity("peak_memory", text, option)
     except Flaw as flaw:
-        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(flaw.text) from None
     if found == 0 and option != "--code":
         raise writing.Failure(f"{option} must be more than 0 bytes; got {show(text)}")
     return found

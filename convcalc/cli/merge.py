@@ -39,5 +39,5 @@ def command(folder: str, output: str | None) -> int:
         with open_result(where, map(found.name_file, found.firsts)) as target:
             merge_shards(found, target.stream)
     except Flaw as flaw:
-        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(flaw.text) from None
     return 0

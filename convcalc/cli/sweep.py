@@ -108,7 +108,7 @@ def command(
         space = read_space(tried, overrides)
         numbers = sampling.choose_all(space) if in_folder else sampling.choose_numbers(space)
     except Flaw as flaw:
-        raise writing.Failure(f"-p: {flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(f"-p: {flaw.text}") from None
     try:
         fixed = request.columns is not None
         added = () if fixed else asked.list_added(target)
@@ -123,7 +123,7 @@ def command(
         job = Job(inputs, document, setup, planned, numbers, is_shard, *settings)
         return write_folder(job, sampling, where) if in_folder else run_sweep(job, where)
     except Flaw as flaw:
-        raise writing.Failure(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+        raise writing.Failure(flaw.text) from None
 
 
 def _check_plot_file(file: str, inputs: Sequence[str], where: writing.Output) -> None:

@@ -41,7 +41,7 @@ class Asked(NamedTuple):
         try:
             runtime = None if self.runtime is None else check_runtime(self.runtime)
         except Flaw as flaw:
-            raise writing.Failure(f"--runtime: {flaw.message}: {flaw.hint}") from None
+            raise writing.Failure(f"--runtime: {flaw.text}") from None
         device = None if self.device is None else read_device_option(self.device, where)
         limited = _find_limited_target(limits)
         return Target(
@@ -99,7 +99,7 @@ class Asked(NamedTuple):
             check_timed(target)
         except Flaw as flaw:
             if target.device is None:
-                raise writing.Failure(f"{flaw.message}: {flaw.hint}") from None
+                raise writing.Failure(flaw.text) from None
             raise fail_option("--device", flaw) from None
         if self.device is not None and target.device is not None:
             check_dtype(target.device, overrides)

@@ -89,8 +89,7 @@ def read_space(tried: tuple[str, ...], overrides: Overrides) -> Combinations:
         try:
             params[name] = Param(name, expand_values(_read_values(values)))
         except Flaw as flaw:
-            hint = f": {flaw.hint}" if flaw.hint else ""
-            raise writing.Failure(f"-p {printable(name)}: {printable(flaw.message)}{printable(hint)}") from None
+            raise writing.Failure(f"-p {printable(name)}: {printable(flaw.text)}") from None
     return Combinations(tuple(params.values()))
 
 

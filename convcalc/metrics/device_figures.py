@@ -118,7 +118,7 @@ def list_times(report: Measured, target: Target) -> Latency | str:
     try:
         return estimate_latency(report, target.device, EAGER if target.eager else FUSED)
     except Flaw as flaw:
-        return f"{flaw.message}: {flaw.hint}"
+        return flaw.text
 
 
 def measure_latency(report: Measured, target: Target) -> Range | str:

@@ -76,7 +76,7 @@ class SweepTable:
             found = Front(self.names, objectives)
             found.add(self.rows)
         except Flaw as flaw:
-            raise ValueError(f"{flaw.message}{f': {flaw.hint}' if flaw.hint else ''}") from None
+            raise ValueError(flaw.text) from None
         order = [Signed(column, not minus) for column, minus in objectives]
         rows = sort_rows(found.list_rows(), self.names, order)
         settings = (self._limits, self._measured, self._target)
