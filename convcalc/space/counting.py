@@ -14,7 +14,7 @@ from typing import NamedTuple
 from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.extent import Bound, find_extent
 from convcalc.space.graph import Graph
-from convcalc.space.grid import Grid
+from convcalc.space.slot_grid import SlotGrid
 from convcalc.space.slots import Slots, SlotSums, TooManyFigures
 
 _MOST_JOINT_SUMS = 200_000  # limit of different combinations of several figures, over all nodes
@@ -137,7 +137,7 @@ def count_within(graph: Graph, bounds: Sequence[Bound]) -> int:
     try:
         return sum(sum_to_end(graph, bounds, _MOST_JOINT_SUMS)[graph.start].values())
     except TooManyFigures:
-        grid = Grid(graph, bounds)
+        grid = SlotGrid(graph, bounds)
         effort = grid.measure_effort()
         if effort.largest > _MOST_SLOT_BYTES or effort.added > _MOST_ADDED_BYTES:
             raise

@@ -16,7 +16,7 @@ from convcalc.metrics.figures import ADDITIVE
 from convcalc.space.counting import Sums, sum_to_end
 from convcalc.space.extent import Bound, count_networks
 from convcalc.space.graph import Graph, Step
-from convcalc.space.grid import Grid
+from convcalc.space.slot_grid import SlotGrid
 from convcalc.space.slots import TooManyFigures
 
 Path = list[Step]
@@ -47,7 +47,7 @@ class Sampler:
         self.graph, self.bounds, self.random = graph, bounds, random
         self.is_empty = False
         self._by_sum: list[dict[Sums, int]] | None = None
-        self._grid: Grid | None = None
+        self._grid: SlotGrid | None = None
         if not bounds:
             self._counts = count_networks(graph)
             return
@@ -55,7 +55,7 @@ class Sampler:
             self._by_sum = sum_to_end(graph, bounds, _FEW_SUMS)
             self._sums, self._ends = _accumulate(self._by_sum[graph.start])
         except TooManyFigures:
-            self._grid = Grid(graph, bounds)
+            self._grid = SlotGrid(graph, bounds)
             self._grid.coarsen(_MOST_STORED_BYTES)
             self._by_node = self._grid.fill_all()
             self._ends = list(accumulate(self._grid.list_counts(self._by_node[graph.start])))
@@ -112,7 +112,7 @@ class Sampler:
             node, rest = steps[place].target, rests[place]
         return path
 
-    def _draw_by_slot(self, grid: Grid) -> Path:
+    def _draw_by_slot(self, grid: SlotGrid) -> Path:
         place = grid.find_place(bisect_right(self._ends, self.random.randrange(self._ends[-1])))
         node, path = self.graph.start, []
         while node != self.graph.end:

@@ -20,8 +20,8 @@ from convcalc.space.counting import FigureCounts, find_quantile, make_histogram
 from convcalc.space.coupling import Coupled
 from convcalc.space.design_space import DesignSpace, find_peak_range, read_space
 from convcalc.space.extent import Aim, Bound, sum_figure
-from convcalc.space.grid import Grid
 from convcalc.space.sampling import Sampler
+from convcalc.space.slot_grid import SlotGrid
 from convcalc.space.slots import Slots, SlotSums
 from convcalc.spec.inputs import Overrides
 from convcalc.spec.source import read_text
@@ -217,7 +217,7 @@ def test_a_grid_of_slots_counts_and_draws_what_is_within_several_limits(
     graph = limited
     limits.append(at_most("peak_memory", peak))
     kept = [one for one in listed if all(is_within(one.figures[limit.metric], limit) for limit in limits)]
-    assert Grid(graph, bounds).count() == len(kept)
+    assert SlotGrid(graph, bounds).count() == len(kept)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("convcalc.space.sampling._FEW_SUMS", 0)
         patch.setattr("convcalc.space.sampling._MOST_STORED_BYTES", stored)

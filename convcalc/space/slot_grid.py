@@ -13,7 +13,7 @@ from convcalc.space.slots import Effort, Slots
 Place = tuple[int, ...]  # the index of a slot, per figure
 
 
-class Grid:
+class SlotGrid:
     """The slots of the nodes of a graph, by the figures of `bounds`.
 
     Figures above their bound are left out. With the smallest divisors, the counts are exact; with larger ones, figures
